@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a command and keep what it said. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import typing as t
+from dataclasses import dataclass
+
+
+class CommandError(RuntimeError):
+    """A command that failed, was not found or did not end in time."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command that ended has said."""
+
+    argv: tuple[str, ...]
+    rc: int
+    out: str
+    err: str
+
+    def tail(self, lines: int = 20) -> str:
+        """Return the last lines of the error output, or of the output when there is none."""
+        return "\n".join((self.err.strip() or self.out.strip()).splitlines()[-lines:])
+
+
+def run(
+    argv: t.Sequence[str],
+    timeout: float = 60,
+    env: t.Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    user: str | None = None,
+    stdin: str | None = None,
+) -> Result:
+    """Run C(argv) without a shell in the C locale; raise CommandError when it is missing or too slow.
+
+    C(env) is added to the environment (values in argv would be in the process list); C(user) drops root's rights with
+    runuser(1). The command leads a process group of its own, which is killed as a whole at the timeout.
+    """
+    command = list(argv)
+    if user is not None:
+        command = ["runuser", "-u", user, "--", *command]
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            cwd=cwd,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except FileNotFoundError as exc:
+        raise CommandError(f"'{command[0]}' was not found: {exc}") from exc
+    try:
+        out, err = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired as exc:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        said = Result(tuple(argv), -1, out, err).tail()
+        raise CommandError(f"'{' '.join(argv)}' did not end within {timeout:g} s; it said last: {said}") from exc
+    return Result(tuple(argv), process.returncode, out, err)
+
+
+def run_checked(
+    argv: t.Sequence[str],
+    timeout: float = 60,
+    env: t.Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    user: str | None = None,
+    stdin: str | None = None,
+) -> Result:
+    """Do what C(run) does and raise CommandError, with the end of what the command said, when it fails."""
+    result = run(argv, timeout, env, cwd, user, stdin)
+    if result.rc != 0:
+        raise CommandError(f"'{' '.join(argv)}' failed with exit code {result.rc}: {result.tail()}")
+    return result

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The part that touches the disk: every change is one rename, and durable. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import tempfile
+import time
+from types import TracebackType
+
+
+class LockedError(OSError):
+    """Another run holds the lock."""
+
+
+def sync_directory(path: str) -> None:
+    """Make the renames and unlinks in a directory durable (fsync(2) of a file does not do that)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_file(path: str) -> bytes | None:
+    """Return the content of a file, or None when there is no such file."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+def read_link(path: str) -> str | None:
+    """Return the target of a symbolic link, or None when there is no link at C(path)."""
+    try:
+        return os.readlink(path)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        if exc.errno == errno.EINVAL:
+            return None
+        raise
+
+
+def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: int = -1) -> None:
+    """Replace C(path) by C(data) in one rename; readers see the old or the new content, never a part.
+
+    The mode and owner are set before the rename, so a secret is never readable by others for an instant.
+    """
+    directory = os.path.dirname(path)
+    descriptor, temporary = tempfile.mkstemp(prefix=".flaskops-", dir=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            os.fchown(stream.fileno(), uid, gid)
+            os.fchmod(stream.fileno(), mode)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    sync_directory(directory)
+
+
+def replace_link(target: str, path: str) -> None:
+    """Point the symbolic link C(path) to C(target) in one rename(2)."""
+    directory = os.path.dirname(path)
+    temporary = os.path.join(directory, f".flaskops-{os.path.basename(path)}-{os.getpid()}")
+    # Only a run that was killed leaves this name; its process is gone.
+    remove_file(temporary)
+    os.symlink(target, temporary)
+    try:
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    sync_directory(directory)
+
+
+def remove_file(path: str) -> bool:
+    """Remove a file or link (not what it points to); return whether there was one."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    sync_directory(os.path.dirname(path))
+    return True
+
+
+class Lock:
+    """An exclusive lock on a file, held by the open file and therefore freed by any kind of death."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        """Name the lock file and how many seconds to wait for another holder."""
+        self._path = path
+        self._timeout = timeout
+        self._descriptor = -1
+
+    def __enter__(self) -> Lock:
+        """Take the lock; raise LockedError when another run holds it for longer than the timeout."""
+        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        # O_NOFOLLOW: the directory may be writable by others (/run/lock is).
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        deadline = time.monotonic() + self._timeout
+        while not self._try():
+            if time.monotonic() > deadline:
+                holder = os.pread(self._descriptor, 200, 0).decode("utf-8", "replace").strip() or "another process"
+                os.close(self._descriptor)
+                raise LockedError(
+                    f"{self._path} is held by {holder} for more than {self._timeout:g} s: "
+                    "wait for that run to end, or look for a hung one with that process id"
+                )
+            time.sleep(0.05)
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"process {os.getpid()} since {time.strftime('%FT%TZ', time.gmtime())}\n".encode(), 0)
+        return self
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Free the lock."""
+        os.close(self._descriptor)

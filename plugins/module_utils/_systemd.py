@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Talk to systemd: unit properties, verbs and the journal's end. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ._command import run, run_checked
+
+
+def is_running() -> bool:
+    """Tell whether systemd is this host's init (the test that sd_booted(3) makes)."""
+    return os.path.isdir("/run/systemd/system")
+
+
+def show(units: t.Sequence[str], properties: t.Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the wanted properties of each unit by its name; a unit that does not exist has LoadState=not-found."""
+    if not units:
+        return {}
+    wanted = ",".join(["Id", *properties])
+    answer = run_checked(["systemctl", "show", "--property", wanted, "--", *units])
+    blocks = answer.out.strip("\n").split("\n\n")
+    found = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
+    return dict(zip(units, found))
+
+
+def systemctl(verb: str, units: t.Sequence[str], options: t.Sequence[str] = (), timeout: float = 120) -> None:
+    """Run a systemctl verb on all units at once; raise CommandError with systemd's words when it fails."""
+    if units:
+        run_checked(["systemctl", verb, *options, "--", *units], timeout=timeout)
+
+
+def daemon_reload() -> None:
+    """Make systemd read the unit files again."""
+    run_checked(["systemctl", "daemon-reload"])
+
+
+def journal_tail(unit: str, lines: int = 30, since: str = "") -> str:
+    """Return the last journal lines of a unit, oldest first; C(since) is an absolute time like V(@1700000000)."""
+    window = ["--since", since] if since else []
+    return run(["journalctl", "--no-pager", "--output=cat", f"--lines={lines}", f"--unit={unit}", *window]).out.strip()
