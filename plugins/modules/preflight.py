@@ -1,0 +1,140 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Refuse a host that the stack cannot manage, before anything changes on it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Check that a host can be managed by flaskops.stack
+version_added: 1.0.0
+description:
+  - Fails, before anything has changed, when the task runs without root's rights, when the distribution is not supported,
+    or when systemd is not the init of the host.
+  - Says which packages are missing, so that a role calls its package manager only when there is something to install;
+    asking C(apt) takes several times as long.
+author:
+  - flaskops maintainers (@flaskops)
+options:
+  packages:
+    description: Debian packages that the caller needs.
+    type: list
+    elements: str
+    default: []
+  nginx:
+    description: The nginx program whose version is wanted, as a path or a name in E(PATH).
+    type: str
+    default: nginx
+attributes:
+  check_mode:
+    description: >-
+      Checks the host just the same. With packages missing it reports a change, because the package manager's own check
+      mode needs a Python library that a fresh host lacks.
+    support: full
+  diff_mode:
+    description: Lists the missing packages in check mode.
+    support: full
+seealso:
+  - module: ansible.builtin.apt
+"""
+
+EXAMPLES = r"""
+- name: Refuse a host that cannot be managed
+  flaskops.stack.preflight:
+
+- name: See what must be installed
+  flaskops.stack.preflight:
+    packages: [nginx, logrotate]
+  register: host
+
+- name: Install it
+  ansible.builtin.apt:
+    name: "{{ host.missing_packages }}"
+  when: host.missing_packages | length > 0 and not ansible_check_mode
+"""
+
+RETURN = r"""
+distribution:
+  description: The identifier in C(/etc/os-release).
+  returned: success
+  type: str
+  sample: debian
+distribution_version:
+  description: The version in C(/etc/os-release); empty on a rolling release.
+  returned: success
+  type: str
+  sample: "13"
+missing_packages:
+  description: Those of O(packages) that are not installed, in the order given.
+  returned: success
+  type: list
+  elements: str
+  sample: [nginx]
+nginx_version:
+  description: Version of O(nginx); empty when it is not installed.
+  returned: success
+  type: str
+  sample: 1.26.3
+"""
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _systemd
+from ..module_utils._command import CommandError, run
+from ..module_utils._host import HostError, check_host, missing_packages, parse_nginx_version, parse_os_release
+
+
+def inspect(packages: list[str], nginx: str) -> dict[str, t.Any]:
+    """Check the host and return the facts that RETURN describes; raise HostError when it cannot be managed."""
+    with open("/etc/os-release", encoding="utf-8") as stream:
+        distribution = parse_os_release(stream.read())
+    check_host(os.geteuid() == 0, _systemd.is_running(), distribution)
+    return {
+        "distribution": distribution.identifier,
+        "distribution_version": distribution.version,
+        "missing_packages": missing_packages(packages, dpkg_states(packages)),
+        "nginx_version": nginx_version(nginx),
+    }
+
+
+def dpkg_states(packages: list[str]) -> str:
+    """Return a line 'name<TAB>state' for each package that dpkg knows."""
+    # dpkg-query exits 1 when it does not know one of the names, and lists the others.
+    query = ["dpkg-query", "--show", "--showformat=${Package}\\t${db:Status-Status}\\n", *packages]
+    return run(query).out if packages else ""
+
+
+def nginx_version(program: str) -> str:
+    """Return the version of an nginx program, or an empty string when it is not installed."""
+    try:
+        answer = run([program, "-v"], env={"PATH": "/usr/local/sbin:/usr/sbin:/sbin:" + os.environ.get("PATH", "")})
+    except CommandError:
+        return ""
+    return parse_nginx_version(answer.err)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "nginx": {"type": "str", "default": "nginx"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        facts = inspect(module.params["packages"], module.params["nginx"])
+    except (HostError, CommandError, OSError) as exc:
+        module.fail_json(msg=f"flaskops.stack cannot manage this host: {exc}")
+    missing = facts["missing_packages"] if module.check_mode else []
+    after = "".join(f"install {name}\n" for name in missing)
+    module.exit_json(changed=bool(missing), diff={"before": "", "after": after}, **facts)
+
+
+if __name__ == "__main__":
+    main()
