@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters that describe an application once and derive the rest."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ..plugin_utils._derive import App, DeriveError, derive_services, derive_sites
+
+
+def gunicorn_services(apps: t.Sequence[App], releases: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Return the services that run the given releases."""
+    try:
+        return derive_services(apps, releases)
+    except DeriveError as exc:
+        raise AnsibleFilterError(str(exc)) from exc
+
+
+def nginx_sites(apps: t.Sequence[App], root: str = "/srv") -> list[dict[str, t.Any]]:
+    """Return the sites that publish the applications."""
+    try:
+        return derive_sites(apps, root)
+    except DeriveError as exc:
+        raise AnsibleFilterError(str(exc)) from exc
+
+
+class FilterModule:
+    """The filters of this file by their names."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Return them."""
+        return {"gunicorn_services": gunicorn_services, "nginx_sites": nginx_sites}

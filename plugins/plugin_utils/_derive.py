@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Derive services from applications and sites from services. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+from collections import Counter
+
+App = t.Mapping[str, t.Any]
+
+# gunicorn kills a worker after this many seconds; nginx must not give up before (see role gunicorn's defaults).
+_GUNICORN_TIMEOUT = 30
+_NGINX_READ_TIMEOUT = 60
+
+
+class DeriveError(ValueError):
+    """Applications that contradict each other."""
+
+
+def check_apps(apps: t.Sequence[App]) -> None:
+    """Raise DeriveError when two applications claim one name or one domain."""
+    _refuse_repeated((app["name"] for app in apps), "name", "give each application a name of its own")
+    claims = [(host.lower(), app["name"]) for app in apps for host in _hosts(app)]
+    for host, count in Counter(host for host, _name in claims).items():
+        owners = [name for claimed, name in claims if claimed == host]
+        if count > 1:
+            raise DeriveError(
+                f"domain '{host}' is claimed by {' and '.join(repr(name) for name in owners)}: "
+                "nginx can send a host name to one application only; remove it from all but one"
+            )
+
+
+def _hosts(app: App) -> list[str]:
+    nginx = app.get("nginx") or {}
+    return [*(app.get("domains") or []), *(nginx.get("redirects") or [])]
+
+
+def _refuse_repeated(values: t.Iterable[str], what: str, remedy: str) -> None:
+    for value, count in Counter(values).items():
+        if count > 1:
+            raise DeriveError(f"flask_apps has the {what} '{value}' {count} times: {remedy}")
+
+
+def derive_services(apps: t.Sequence[App], releases: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Return the C(gunicorn_services) that run the given releases of the applications."""
+    paths = {release["name"]: release["path"] for release in releases}
+    unbuilt = [app["name"] for app in apps if app["name"] not in paths]
+    if unbuilt:
+        raise DeriveError(f"no release of {', '.join(unbuilt)}: run role flaskops.stack.flask on this host first")
+    return [{"name": app["name"], "release": paths[app["name"]]} for app in apps]
+
+
+def derive_sites(apps: t.Sequence[App], root: str) -> list[dict[str, t.Any]]:
+    """Return the C(nginx_sites) that publish the applications that have domains."""
+    check_apps(apps)
+    return [_derive_site(app, root) for app in apps if app.get("domains")]
+
+
+def _derive_site(app: App, root: str) -> dict[str, t.Any]:
+    gunicorn, nginx = app.get("gunicorn") or {}, app.get("nginx") or {}
+    current = posixpath.join(root, app["name"], "current")
+    timeout = int(gunicorn.get("timeout") or _GUNICORN_TIMEOUT)
+    derived = {
+        "name": app["name"],
+        "domains": list(app["domains"]),
+        "upstream": [f"unix:{current}/run/{number}.sock" for number in range(int(gunicorn.get("instances") or 1))],
+        "read_timeout": max(_NGINX_READ_TIMEOUT, timeout),
+        "behind_proxy": int(app.get("trusted_hops", 1)) > 1,
+    }
+    given = {key: value for key, value in nginx.items() if value is not None}
+    if "read_timeout" in given and int(given["read_timeout"]) < timeout:
+        raise DeriveError(
+            f"app '{app['name']}': nginx.read_timeout {given['read_timeout']} s is less than gunicorn.timeout "
+            f"{timeout} s: visitors would get 504 for requests that still run; raise the first or lower the second"
+        )
+    if "static" in given:
+        given["static"] = [_locate(entry, f"{current}/app") for entry in given["static"]]
+    return {**derived, **given}
+
+
+def _locate(entry: t.Mapping[str, t.Any], code: str) -> dict[str, t.Any]:
+    """Make the path of a static location absolute: it is relative to the application's code."""
+    return {**entry, "path": posixpath.join(code, entry["path"])}

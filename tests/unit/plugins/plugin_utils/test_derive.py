@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.plugin_utils._derive import (
+    DeriveError,
+    derive_services,
+    derive_sites,
+)
+
+SHOP = {"name": "shop", "app": "shop:app", "source": "shop", "domains": ["shop.example.com"]}
+
+
+def test_a_service_runs_the_release_that_was_built() -> None:
+    releases = [{"name": "other", "path": "/srv/other/releases/b"}, {"name": "shop", "path": "/srv/shop/releases/a"}]
+    assert derive_services([SHOP], releases) == [{"name": "shop", "release": "/srv/shop/releases/a"}]
+
+
+def test_a_service_without_a_release_names_the_role_that_builds_it() -> None:
+    with pytest.raises(DeriveError, match="no release of shop: run role flaskops.stack.flask"):
+        derive_services([SHOP], [])
+
+
+def test_a_site_leads_to_the_sockets_of_the_current_release() -> None:
+    [site] = derive_sites([{**SHOP, "gunicorn": {"instances": 2}}], "/srv")
+    assert site == {
+        "name": "shop",
+        "domains": ["shop.example.com"],
+        "upstream": ["unix:/srv/shop/current/run/0.sock", "unix:/srv/shop/current/run/1.sock"],
+        "read_timeout": 60,
+        "behind_proxy": False,
+    }
+
+
+def test_an_application_without_domains_has_no_site() -> None:
+    assert derive_sites([{**SHOP, "domains": []}], "/srv") == []
+
+
+def test_what_the_application_says_of_nginx_wins() -> None:
+    nginx = {"read_timeout": 90, "body_size": "1g", "hsts": None}
+    [site] = derive_sites([{**SHOP, "nginx": nginx}], "/srv")
+    assert (site["read_timeout"], site["body_size"]) == (90, "1g")
+    assert "hsts" not in site
+
+
+def test_nginx_waits_at_least_as_long_as_gunicorn() -> None:
+    [site] = derive_sites([{**SHOP, "gunicorn": {"timeout": 300}}], "/srv")
+    assert site["read_timeout"] == 300
+    with pytest.raises(DeriveError, match=r"nginx.read_timeout 90 s is less than gunicorn.timeout 300 s"):
+        derive_sites([{**SHOP, "gunicorn": {"timeout": 300}, "nginx": {"read_timeout": 90}}], "/srv")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("shop/static", "/srv/shop/current/app/shop/static"), ("/var/www/shop", "/var/www/shop")],
+)
+def test_static_paths_are_relative_to_the_code_of_the_release(path: str, expected: str) -> None:
+    [site] = derive_sites([{**SHOP, "nginx": {"static": [{"url": "/static/", "path": path}]}}], "/srv")
+    assert site["static"] == [{"url": "/static/", "path": expected}]
+
+
+def test_more_than_one_hop_means_another_proxy_in_front() -> None:
+    [site] = derive_sites([{**SHOP, "trusted_hops": 2}], "/srv")
+    assert site["behind_proxy"] is True
+
+
+def test_one_domain_belongs_to_one_application() -> None:
+    blog = {**SHOP, "name": "blog", "domains": ["blog.example.com"], "nginx": {"redirects": ["SHOP.example.com"]}}
+    with pytest.raises(DeriveError, match="domain 'shop.example.com' is claimed by 'shop' and 'blog'"):
+        derive_sites([SHOP, blog], "/srv")
+
+
+def test_one_name_belongs_to_one_application() -> None:
+    with pytest.raises(DeriveError, match="name 'shop' 2 times"):
+        derive_sites([SHOP, SHOP], "/srv")
