@@ -4,7 +4,7 @@
 """Visit a site from several connections for a bounded time and count every failure. Runs on a test host.
 
 Half of the connections are kept alive, half are opened for each request; every eighth request is a POST.
-The run ends after --seconds, or soon after the file --until appears. The result is one JSON document on standard output.
+The run ends after --seconds, or soon after the file --until appears. The result is one JSON document.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Visitor(threading.Thread):
             self.seconds.append(time.monotonic() - started)
 
     def ask(self, number: int) -> str:
-        """Return the value of the field in the reply; raise ValueError for any reply that a visitor would call broken."""
+        """Return the value of the field in the reply; raise ValueError for what a visitor would call broken."""
         if self.connection is None:
             self.connection = http.client.HTTPConnection(self.options.address, self.options.port, timeout=TIMEOUT)
         post = number % POST_EVERY == 0 and self.options.post

@@ -34,7 +34,7 @@ def healthz() -> Response:
     return Response("ok\n", mimetype="text/plain")
 
 
-@blueprint.get("/whoami")
+@blueprint.route("/whoami", methods=["GET", "POST"])
 def whoami() -> Response:
     """What Flask believes of the request, and which process answers."""
     return jsonify(
