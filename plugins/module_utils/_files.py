@@ -47,49 +47,67 @@ def read_link(path: str) -> str | None:
         raise
 
 
-def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: int = -1) -> None:
+def _security_context(path: str) -> bytes | None:
+    """Return the SELinux context of a file, or None where there is none."""
+    try:
+        return os.getxattr(path, "security.selinux", follow_symlinks=False)
+    except OSError:
+        return None
+
+
+def write_file(
+    path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: int = -1, sync: bool = True
+) -> None:
     """Replace C(path) by C(data) in one rename; readers see the old or the new content, never a part.
 
-    The mode and owner are set before the rename, so a secret is never readable by others for an instant.
+    The mode and owner are set before the rename, so a secret is never readable by others for an instant; a replaced
+    file's SELinux context is kept. Without C(sync) the caller makes many changes durable at once.
     """
     directory = os.path.dirname(path)
+    context = _security_context(path)
     descriptor, temporary = tempfile.mkstemp(prefix=".flaskops-", dir=directory)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             os.fchown(stream.fileno(), uid, gid)
             os.fchmod(stream.fileno(), mode)
+            if context is not None:
+                os.setxattr(stream.fileno(), "security.selinux", context)
             stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                os.fsync(stream.fileno())
         os.rename(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
-    sync_directory(directory)
+    if sync:
+        sync_directory(directory)
 
 
-def replace_link(target: str, path: str) -> None:
-    """Point the symbolic link C(path) to C(target) in one rename(2)."""
+def replace_link(target: str, path: str, sync: bool = True) -> None:
+    """Point the symbolic link C(path) to C(target) in one rename(2); without C(sync) the caller makes it durable."""
     directory = os.path.dirname(path)
     temporary = os.path.join(directory, f".flaskops-{os.path.basename(path)}-{os.getpid()}")
     # Only a run that was killed leaves this name; its process is gone.
-    remove_file(temporary)
+    remove_file(temporary, sync=False)
     os.symlink(target, temporary)
     try:
         os.rename(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
-    sync_directory(directory)
+    if sync:
+        sync_directory(directory)
 
 
-def remove_file(path: str) -> bool:
+def remove_file(path: str, sync: bool = True) -> bool:
     """Remove a file or link (not what it points to); return whether there was one."""
     try:
         os.unlink(path)
     except FileNotFoundError:
         return False
-    sync_directory(os.path.dirname(path))
+    if sync:
+        sync_directory(os.path.dirname(path))
     return True
 
 
