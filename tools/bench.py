@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure the collection on one test host over SSH, side by side with what it is compared to.
+
+Writes results.json, results.md and results.svg, and exits 1 when a budget is missed.
+docs/benchmarks.md says what is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+from benchmarks import site
+from benchmarks.host import REPOSITORY, BenchHost, call
+from benchmarks.model import BenchError, Benchmark, Measurement, Result, Subject
+from benchmarks.report import to_markdown, to_svg
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "second_run": site.second_run,
+    "code_release": site.code_release,
+}
+
+# A median of fewer is not worth its name; they are taken even when the time is up.
+LEAST_REPETITIONS = 3
+
+
+class Repetitions:
+    """A plan with a number of repetitions and a time after which no more of them begin."""
+
+    def __init__(self, count: int, seconds: float) -> None:
+        self.count, self.seconds = count, seconds
+
+    def measure(self, *subjects: Subject) -> list[Measurement]:
+        """Run the subjects in turn, so that a change of the machine's load meets all of them alike."""
+        deadline = time.monotonic() + self.seconds
+        times: list[list[float]] = [[] for _ in subjects]
+        for number in range(self.count):
+            if number >= LEAST_REPETITIONS and time.monotonic() > deadline:
+                break
+            for subject, seconds in zip(subjects, times, strict=True):
+                seconds.append(subject.run())
+                print(f"  {subject.name}: {seconds[-1]:.2f} s", flush=True)
+        return [
+            Measurement(subject.name, subject.what, tuple(seconds))
+            for subject, seconds in zip(subjects, times, strict=True)
+        ]
+
+
+def describe(host: BenchHost, repetitions: int) -> dict[str, str]:
+    """Return what the results were measured on."""
+    release = host.execute('. /etc/os-release; echo "$PRETTY_NAME"')
+    versions = host.execute("nginx -v 2>&1 | cut -d / -f 2; python3 --version | cut -d ' ' -f 2").split()
+    core = call(["ansible-playbook", "--version"]).splitlines()[0]
+    return {
+        "Date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "Host": f"{release} in a container ({host.image}), nginx {versions[0]}, Python {versions[1]}",
+        "Controller": f"{core}, Python {platform.python_version()}, {os.cpu_count()} processors shared with the host",
+        "Connection": "SSH over loopback with ControlPersist and pipelining",
+        "Repetitions": f"up to {repetitions}, the subjects in turn; medians count",
+    }
+
+
+def write(directory: Path, results: t.Sequence[Result], about: dict[str, str]) -> None:
+    """Write the three forms of the results."""
+    document = {
+        "schema": 1,
+        "about": about,
+        "results": [
+            {
+                "title": result.title,
+                "measurements": [measurement.to_json() for measurement in result.measurements],
+                "budgets": [budget.to_json() for budget in result.budgets],
+            }
+            for result in results
+        ],
+    }
+    (directory / "results.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    (directory / "results.md").write_text(to_markdown(results, about), encoding="utf-8")
+    (directory / "results.svg").write_text(to_svg(results), encoding="utf-8")
+
+
+def parse_options() -> argparse.Namespace:
+    """Return the command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all of them by default")
+    parser.add_argument("--image", default="flaskops-host:newer", help="image of the test host (%(default)s)")
+    parser.add_argument("--repetitions", type=int, default=5, help="of each subject (%(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=240, help="after which a benchmark begins no more (%(default)s)"
+    )
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "bench", help="directory (%(default)s)")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    return options
+
+
+def main() -> int:
+    """Measure, write and judge."""
+    options = parse_options()
+    options.output.mkdir(parents=True, exist_ok=True)
+    results = []
+    try:
+        with BenchHost(options.image, options.output) as host:
+            for name in options.names or BENCHMARKS:
+                print(f"{name}:", flush=True)
+                results.append(BENCHMARKS[name](host, Repetitions(options.repetitions, options.seconds)))
+            about = describe(host, options.repetitions)
+    except BenchError as exc:
+        print(f"bench: {exc}", file=sys.stderr)
+        return 2
+    write(options.output, results, about)
+    print(to_markdown(results, about))
+    missed = [budget.name for result in results for budget in result.budgets if not budget.is_met]
+    print(f"bench: {'missed: ' + '; '.join(missed) if missed else 'every budget is met'}; see {options.output}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One test host, reached over SSH as a user's hosts are, and Ansible run against it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from .model import BenchError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# systemd as PID 1 without --privileged.
+_SYSTEMD = [
+    "--cap-add=SYS_ADMIN",
+    "--security-opt=seccomp=unconfined",
+    "--cgroupns=host",
+    "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
+    "--tmpfs=/run",
+    "--tmpfs=/run/lock",
+]
+_PATIENCE = 600
+_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+
+@dataclass(frozen=True)
+class Play:
+    """What a run of ansible-playbook did."""
+
+    seconds: float
+    tasks: int
+    changed: int
+
+
+def call(command: t.Sequence[str], *, env: t.Mapping[str, str] | None = None, stdin: str = "") -> str:
+    """Return the output of a command that must succeed within bounded time."""
+    try:
+        done = subprocess.run(
+            command,
+            env=env,
+            input=stdin,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise BenchError(f"{' '.join(command)}: {exc}") from exc
+    if done.returncode != 0:
+        raise BenchError(f"{' '.join(command)}\nexited {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
+    return done.stdout
+
+
+class BenchHost:
+    """A container with systemd and an SSH server; made on entry, removed on exit."""
+
+    def __init__(self, image: str, work: Path) -> None:
+        self.image, self.work = image, work
+        self.name = f"flaskops-bench-{os.getpid()}"
+        self.port = 0
+
+    def __enter__(self) -> t.Self:
+        try:
+            self._start()
+            self._open_ssh()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        subprocess.run(["docker", "rm", "--force", self.name], capture_output=True, timeout=60, check=False)
+
+    def _start(self) -> None:
+        published = "--publish=127.0.0.1::22"
+        call(["docker", "run", "--detach", "--name", self.name, *_SYSTEMD, published, self.image, "/sbin/init"])
+        bundle = os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT")
+        if bundle:
+            call(["docker", "cp", "--follow-link", bundle, f"{self.name}:{_BUNDLE}"])
+        self.port = int(call(["docker", "port", self.name, "22/tcp"]).split()[0].rpartition(":")[2])
+
+    def _open_ssh(self) -> None:
+        key = self.work / "key"
+        for old in (key, key.with_suffix(".pub"), self.work / "known_hosts"):
+            old.unlink(missing_ok=True)
+        call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bench", "-f", str(key)])
+        # The engine knows nothing of systemd: commands wait until it has booted.
+        self.execute(
+            "systemctl is-system-running --wait >/dev/null || :; "
+            "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "
+            "openssh-server git python3-venv >/dev/null && "
+            "mkdir -p -m 700 /root/.ssh && cat > /root/.ssh/authorized_keys && systemctl restart ssh.service",
+            stdin=key.with_suffix(".pub").read_text(encoding="utf-8"),
+        )
+        self._await_ssh()
+        inventory = {
+            "ansible_host": "127.0.0.1",
+            "ansible_port": self.port,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(key),
+        }
+        self.write("inventory.json", {"all": {"hosts": {"bench": inventory}}})
+
+    def _await_ssh(self) -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+                    if connection.recv(4) == b"SSH-":
+                        return
+            except OSError:
+                pass
+            if time.monotonic() > deadline:
+                raise BenchError(f"no SSH server answers on port {self.port}: docker logs {self.name}")
+            time.sleep(0.3)
+
+    def write(self, name: str, value: object) -> Path:
+        """Write a JSON file beside the results and return its path."""
+        path = self.work / name
+        path.write_text(json.dumps(value, indent=1), encoding="utf-8")
+        return path
+
+    def execute(self, script: str, stdin: str = "") -> str:
+        """Run a shell script inside the host, past SSH: to prepare, not to measure."""
+        return call(["docker", "exec", "--interactive", self.name, "sh", "-ec", script], stdin=stdin).strip()
+
+    def copy(self, source: Path, target: str) -> None:
+        """Copy what a directory holds to a directory of the host."""
+        call(["docker", "cp", f"{source}/.", f"{self.name}:{target}"])
+
+    @property
+    def _ssh_options(self) -> list[str]:
+        # The controller's own configuration stays out of it; one connection is made and kept.
+        pairs = {
+            "ControlMaster": "auto",
+            "ControlPersist": "300s",
+            "StrictHostKeyChecking": "accept-new",
+            "UserKnownHostsFile": str(self.work / "known_hosts"),
+            "LogLevel": "ERROR",
+        }
+        return ["-F", "none", *(f"-o{name}={value}" for name, value in pairs.items())]
+
+    def ssh(self, script: str) -> float:
+        """Run a shell script over SSH, with a connection that is kept, and return the seconds it took."""
+        control = f"-oControlPath={self.work / 'ssh'}"
+        command = ["ssh", *self._ssh_options, control, "-i", str(self.work / "key"), "-p", str(self.port)]
+        started = time.monotonic()
+        call([*command, "root@127.0.0.1", script])
+        return time.monotonic() - started
+
+    def play(self, playbook: Path, variables: Path | None = None, *extra: str) -> Play:
+        """Run a playbook over SSH with pipelining and return what it did."""
+        env = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+            "ANSIBLE_SSH_ARGS": " ".join(self._ssh_options),
+            "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_NOCOLOR": "true",
+        }
+        given = ["--extra-vars", f"@{variables}"] if variables else []
+        command = ["ansible-playbook", "-i", str(self.work / "inventory.json"), str(playbook), *given, *extra]
+        started = time.monotonic()
+        output = call(command, env=env)
+        seconds = time.monotonic() - started
+        return Play(seconds, len(re.findall(r"^TASK \[", output, re.MULTILINE)), changed_in(output))
+
+
+def changed_in(output: str) -> int:
+    """Return the number of changes that the recap of a run reports."""
+    return sum(int(count) for count in re.findall(r"^bench\s.*changed=(\d+)", output, re.MULTILINE))
