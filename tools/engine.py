@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""See to a Docker engine: leave a running one alone; as root, install and start one where there is none."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from common import ToolError, apt_install, call, docker, is_root, run, say, succeeds
+
+LOG = Path("/var/log/flaskops-dockerd.log")
+
+# systemd 257 and newer, in the test hosts, refuse a version 1 cgroup hierarchy: the engine gets a pure version 2 view of its own.
+# dockerd takes its own cgroup namespace from there, and what it mounts is gone with it.
+START_BY_HAND = """
+if ! [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+  umount -R /sys/fs/cgroup 2>/dev/null
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup
+fi
+exec dockerd
+"""
+
+
+def answers() -> bool:
+    """Tell whether an engine can be reached."""
+    return shutil.which("docker") is not None and succeeds(["docker", "info"], timeout=60)
+
+
+def why_not() -> str:
+    """Return what the docker client says of the engine that it cannot reach."""
+    try:
+        docker("info", timeout=60)
+    except ToolError as exc:
+        return str(exc)
+    return ""
+
+
+def install() -> None:
+    """Install the engine that the distribution has."""
+    packages = ["docker.io", "iptables"]
+    # Debian 13 and newer have the client in a package of its own.
+    if shutil.which("apt-cache") and "docker-cli" in run(["apt-cache", "pkgnames", "docker-cli"]).split():
+        packages.append("docker-cli")
+    apt_install(*packages)
+
+
+def start() -> None:
+    """Start the installed engine, by systemd where it is the init system, by hand elsewhere."""
+    if Path("/run/systemd/system").is_dir():
+        run(["systemctl", "start", "docker.service"])
+        return
+    say(f"starting dockerd by hand, its log is {LOG}")
+    # A process that was killed leaves its pid file, and dockerd then refuses to start beside the process that has that pid now.
+    if not succeeds(["pgrep", "-x", "dockerd"]):
+        Path("/var/run/docker.pid").unlink(missing_ok=True)
+    with LOG.open("ab") as log:
+        subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", START_BY_HAND],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+        )
+
+
+def wait(seconds: float = 60) -> None:
+    """Wait until the engine answers."""
+    deadline = time.monotonic() + seconds
+    while not answers():
+        if time.monotonic() > deadline:
+            last = "\n".join(LOG.read_text(errors="replace").splitlines()[-5:]) if LOG.exists() else ""
+            raise ToolError(f"the Docker engine does not answer after {seconds:.0f} s: {why_not()}\n{last}")
+        time.sleep(0.5)
+
+
+def ensure() -> None:
+    """Return when a Docker engine answers."""
+    if answers():
+        return
+    if not is_root():
+        raise ToolError(
+            "no Docker engine is within reach. Start one, or join the group 'docker' (sudo usermod -aG docker $USER, then "
+            f"log in again), or run this as root: it then installs and starts one.\n{why_not()}"
+        )
+    if not shutil.which("docker") or not shutil.which("dockerd"):
+        install()
+    if not answers():
+        start()
+    wait()
+
+
+def main() -> int:
+    """See to an engine."""
+    ensure()
+    return 0
+
+
+if __name__ == "__main__":
+    call(main)

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the images of the test hosts: flaskops-host:newer and flaskops-host:older, bare systemd hosts with Python.
+
+They are built from Ubuntu's images where a container registry is reached, else by mmdebstrap from Debian's packages.
+FLASKOPS_HOSTS=ubuntu or FLASKOPS_HOSTS=debian asks for one of them; images that exist already are used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import engine
+from common import ToolError, apt_install, call, docker, is_root, run, say, succeeds
+
+NAME = "flaskops-host"
+AGES = ("newer", "older")
+LABEL = "io.github.flaskops.distribution"
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "ca-certificates", "iproute2", "procps")
+PULL_SECONDS = 300
+
+DOCKERFILE = """\
+FROM {base}
+RUN apt-get update -q \\
+ && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends {packages} \\
+ && rm -rf /var/lib/apt/lists/*
+LABEL {label}="{title}"
+CMD ["/sbin/init"]
+"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the image of one distribution's release is made."""
+
+    family: str
+    title: str
+    base: str
+
+    @property
+    def tag(self) -> str:
+        """Return the image's name, another one when the recipe changes."""
+        text = repr((self, PACKAGES, DOCKERFILE))
+        return f"{NAME}:{self.title.lower().replace(' ', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+RECIPES = {
+    "ubuntu": {
+        "newer": Recipe("ubuntu", "Ubuntu 24.04", "ubuntu:24.04"),
+        "older": Recipe("ubuntu", "Ubuntu 22.04", "ubuntu:22.04"),
+    },
+    "debian": {
+        "newer": Recipe("debian", "Debian 13", "trixie"),
+        "older": Recipe("debian", "Debian 12", "bookworm"),
+    },
+}
+
+
+def exists(image: str) -> bool:
+    """Tell whether the engine has an image."""
+    return succeeds(["docker", "image", "inspect", image])
+
+
+def build_ubuntu(recipe: Recipe) -> None:
+    """Build on the registry's image."""
+    if not exists(recipe.base):
+        docker("pull", "--quiet", recipe.base, timeout=PULL_SECONDS)
+    say(f"building the image of {recipe.title}")
+    text = DOCKERFILE.format(base=recipe.base, packages=" ".join(PACKAGES), label=LABEL, title=recipe.title)
+    docker("build", "--quiet", "--tag", recipe.tag, "-", input=text)
+
+
+def build_debian(recipe: Recipe) -> None:
+    """Build from Debian's packages."""
+    if not is_root():
+        raise ToolError("mmdebstrap needs root here, for device nodes and foreign owners")
+    # Its recommended package debian-archive-keyring holds the keys, which Ubuntu does not have from the start.
+    if not succeeds(["mmdebstrap", "--version"]) or not Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists():
+        apt_install("mmdebstrap", "debian-archive-keyring")
+    say(f"building the image of {recipe.title}, half a minute")
+    with tempfile.TemporaryDirectory(prefix="flaskops-image-") as directory:
+        archive = Path(directory) / "image.tar"
+        run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", recipe.base, archive])
+        docker("import", "-c", 'CMD ["/sbin/init"]', "-c", f'LABEL {LABEL}="{recipe.title}"', archive, recipe.tag)
+
+
+BUILDERS = {"ubuntu": build_ubuntu, "debian": build_debian}
+
+
+def families(choice: str) -> list[str]:
+    """Return the distributions to try, in this order: with no choice, first the one whose images exist."""
+    if choice in RECIPES:
+        return [choice]
+    if choice not in ("", "auto"):
+        raise ToolError(f"FLASKOPS_HOSTS={choice} must be ubuntu, debian or auto")
+    return sorted(RECIPES, key=lambda family: not all(exists(recipe.tag) for recipe in RECIPES[family].values()))
+
+
+def build(family: str, ages: list[str]) -> None:
+    """Make what is missing of a distribution's images, and point newer and older to them."""
+    for age in ages:
+        recipe = RECIPES[family][age]
+        if not exists(recipe.tag):
+            BUILDERS[family](recipe)
+        docker("tag", recipe.tag, f"{NAME}:{age}")
+
+
+def ensure(ages: list[str], choice: str) -> dict[str, str]:
+    """Return the distribution of each image asked for, all of which exist now."""
+    reasons = []
+    for family in families(choice):
+        try:
+            build(family, ages)
+        except ToolError as exc:
+            reasons.append(f"{family}: {exc}")
+        else:
+            return {age: RECIPES[family][age].title for age in ages}
+    raise ToolError("no image of a test host can be made.\n" + "\n".join(reasons))
+
+
+def main() -> int:
+    """See to an engine and to the images, and print which distributions they are."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("ages", nargs="*", metavar="AGE", help="newer, older; both by default")
+    ages = parser.parse_args().ages or list(AGES)
+    if unknown := sorted(set(ages) - set(AGES)):
+        raise ToolError(f"{unknown[0]!r} must be one of {', '.join(AGES)}")
+    engine.ensure()
+    found = ensure(ages, os.environ.get("FLASKOPS_HOSTS", ""))
+    print("test hosts:", ", ".join(f"{NAME}:{age} = {title}" for age, title in found.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    call(main)
