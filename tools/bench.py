@@ -13,15 +13,17 @@ import argparse
 import json
 import os
 import platform
-import sys
 import time
 import typing as t
 from pathlib import Path
 
+import engine
+import images
 from benchmarks import site
-from benchmarks.host import REPOSITORY, BenchHost, call
-from benchmarks.model import BenchError, Benchmark, Measurement, Result, Subject
+from benchmarks.host import BenchHost
+from benchmarks.model import Benchmark, Measurement, Result, Subject
 from benchmarks.report import to_markdown, to_svg
+from common import ROOT, call, run
 
 BENCHMARKS: dict[str, Benchmark] = {
     "second_run": site.second_run,
@@ -58,7 +60,7 @@ def describe(host: BenchHost, repetitions: int) -> dict[str, str]:
     """Return what the results were measured on."""
     release = host.execute('. /etc/os-release; echo "$PRETTY_NAME"')
     versions = host.execute("nginx -v 2>&1 | cut -d / -f 2; python3 --version | cut -d ' ' -f 2").split()
-    core = call(["ansible-playbook", "--version"]).splitlines()[0]
+    core = run(["ansible-playbook", "--version"]).splitlines()[0]
     return {
         "Date": time.strftime("%Y-%m-%d", time.gmtime()),
         "Host": f"{release} in a container ({host.image}), nginx {versions[0]}, Python {versions[1]}",
@@ -91,12 +93,12 @@ def parse_options() -> argparse.Namespace:
     """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all of them by default")
-    parser.add_argument("--image", default="flaskops-host:newer", help="image of the test host (%(default)s)")
+    parser.add_argument("--host", choices=images.AGES, default=images.AGES[0], help="its distribution (%(default)s)")
     parser.add_argument("--repetitions", type=int, default=5, help="of each subject (%(default)s)")
     parser.add_argument(
         "--seconds", type=float, default=240, help="after which a benchmark begins no more (%(default)s)"
     )
-    parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "bench", help="directory (%(default)s)")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench", help="directory (%(default)s)")
     options = parser.parse_args()
     unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
@@ -108,16 +110,14 @@ def main() -> int:
     """Measure, write and judge."""
     options = parse_options()
     options.output.mkdir(parents=True, exist_ok=True)
+    engine.ensure()
+    images.ensure([options.host], os.environ.get("FLASKOPS_HOSTS", ""))
     results = []
-    try:
-        with BenchHost(options.image, options.output) as host:
-            for name in options.names or BENCHMARKS:
-                print(f"{name}:", flush=True)
-                results.append(BENCHMARKS[name](host, Repetitions(options.repetitions, options.seconds)))
-            about = describe(host, options.repetitions)
-    except BenchError as exc:
-        print(f"bench: {exc}", file=sys.stderr)
-        return 2
+    with BenchHost(f"{images.NAME}:{options.host}", options.output) as host:
+        for name in options.names or BENCHMARKS:
+            print(f"{name}:", flush=True)
+            results.append(BENCHMARKS[name](host, Repetitions(options.repetitions, options.seconds)))
+        about = describe(host, options.repetitions)
     write(options.output, results, about)
     print(to_markdown(results, about))
     missed = [budget.name for result in results for budget in result.budgets if not budget.is_met]
@@ -126,4 +126,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    call(main)

@@ -9,27 +9,15 @@ import json
 import os
 import re
 import socket
-import subprocess
 import time
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from .model import BenchError
+import hosts
+from common import ROOT, ToolError, docker, run
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-# systemd as PID 1 without --privileged.
-_SYSTEMD = [
-    "--cap-add=SYS_ADMIN",
-    "--security-opt=seccomp=unconfined",
-    "--cgroupns=host",
-    "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
-    "--tmpfs=/run",
-    "--tmpfs=/run/lock",
-]
 _PATIENCE = 600
-_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 @dataclass(frozen=True)
@@ -41,37 +29,19 @@ class Play:
     changed: int
 
 
-def call(command: t.Sequence[str], *, env: t.Mapping[str, str] | None = None, stdin: str = "") -> str:
-    """Return the output of a command that must succeed within bounded time."""
-    try:
-        done = subprocess.run(
-            command,
-            env=env,
-            input=stdin,
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        raise BenchError(f"{' '.join(command)}: {exc}") from exc
-    if done.returncode != 0:
-        raise BenchError(f"{' '.join(command)}\nexited {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
-    return done.stdout
-
-
 class BenchHost:
-    """A container with systemd and an SSH server; made on entry, removed on exit."""
+    """A host with an SSH server; made on entry, removed on exit."""
 
     def __init__(self, image: str, work: Path) -> None:
         self.image, self.work = image, work
-        self.name = f"flaskops-bench-{os.getpid()}"
+        self.name = hosts.container("bench")
         self.port = 0
 
     def __enter__(self) -> t.Self:
         try:
-            self._start()
+            hosts.remove(self.name)
+            hosts.start(self.name, self.image, ["--publish", "127.0.0.1::22"])
+            self.port = int(docker("port", self.name, "22/tcp").split()[0].rpartition(":")[2])
             self._open_ssh()
         except BaseException:
             self.__exit__()
@@ -79,24 +49,14 @@ class BenchHost:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        subprocess.run(["docker", "rm", "--force", self.name], capture_output=True, timeout=60, check=False)
-
-    def _start(self) -> None:
-        published = "--publish=127.0.0.1::22"
-        call(["docker", "run", "--detach", "--name", self.name, *_SYSTEMD, published, self.image, "/sbin/init"])
-        bundle = os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT")
-        if bundle:
-            call(["docker", "cp", "--follow-link", bundle, f"{self.name}:{_BUNDLE}"])
-        self.port = int(call(["docker", "port", self.name, "22/tcp"]).split()[0].rpartition(":")[2])
+        hosts.remove(self.name)
 
     def _open_ssh(self) -> None:
         key = self.work / "key"
         for old in (key, key.with_suffix(".pub"), self.work / "known_hosts"):
             old.unlink(missing_ok=True)
-        call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bench", "-f", str(key)])
-        # The engine knows nothing of systemd: commands wait until it has booted.
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bench", "-f", str(key)])
         self.execute(
-            "systemctl is-system-running --wait >/dev/null || :; "
             "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "
             "openssh-server git python3-venv >/dev/null && "
             "mkdir -p -m 700 /root/.ssh && cat > /root/.ssh/authorized_keys && systemctl restart ssh.service",
@@ -121,7 +81,7 @@ class BenchHost:
             except OSError:
                 pass
             if time.monotonic() > deadline:
-                raise BenchError(f"no SSH server answers on port {self.port}: docker logs {self.name}")
+                raise ToolError(f"no SSH server answers on port {self.port}: docker logs {self.name}")
             time.sleep(0.3)
 
     def write(self, name: str, value: object) -> Path:
@@ -132,11 +92,12 @@ class BenchHost:
 
     def execute(self, script: str, stdin: str = "") -> str:
         """Run a shell script inside the host, past SSH: to prepare, not to measure."""
-        return call(["docker", "exec", "--interactive", self.name, "sh", "-ec", script], stdin=stdin).strip()
+        words = ["exec", "--interactive", self.name, "sh", "-ec", script]
+        return docker(*words, input=stdin, timeout=_PATIENCE).strip()
 
     def copy(self, source: Path, target: str) -> None:
         """Copy what a directory holds to a directory of the host."""
-        call(["docker", "cp", f"{source}/.", f"{self.name}:{target}"])
+        docker("cp", f"{source}/.", f"{self.name}:{target}")
 
     @property
     def _ssh_options(self) -> list[str]:
@@ -155,14 +116,14 @@ class BenchHost:
         control = f"-oControlPath={self.work / 'ssh'}"
         command = ["ssh", *self._ssh_options, control, "-i", str(self.work / "key"), "-p", str(self.port)]
         started = time.monotonic()
-        call([*command, "root@127.0.0.1", script])
+        run([*command, "root@127.0.0.1", script], timeout=_PATIENCE)
         return time.monotonic() - started
 
     def play(self, playbook: Path, variables: Path | None = None, *extra: str) -> Play:
         """Run a playbook over SSH with pipelining and return what it did."""
         env = {
             **os.environ,
-            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_SSH_ARGS": " ".join(self._ssh_options),
             "ANSIBLE_PIPELINING": "true",
             "ANSIBLE_NOCOLOR": "true",
@@ -170,7 +131,7 @@ class BenchHost:
         given = ["--extra-vars", f"@{variables}"] if variables else []
         command = ["ansible-playbook", "-i", str(self.work / "inventory.json"), str(playbook), *given, *extra]
         started = time.monotonic()
-        output = call(command, env=env)
+        output = run(command, env=env, cwd=ROOT, timeout=_PATIENCE)
         seconds = time.monotonic() - started
         return Play(seconds, len(re.findall(r"^TASK \[", output, re.MULTILINE)), changed_in(output))
 

@@ -10,10 +10,6 @@ import typing as t
 from dataclasses import dataclass
 
 
-class BenchError(RuntimeError):
-    """A benchmark could not be measured; the message says which command failed and how."""
-
-
 @dataclass(frozen=True)
 class Subject:
     """Something that takes time."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .host import REPOSITORY, BenchHost
-from .model import BenchError, Budget, Plan, Result, Subject, ratio
+from common import ROOT, ToolError
 
-SITE = REPOSITORY / "playbooks" / "site.yml"
-HELLO = REPOSITORY / "examples" / "hello"
+from .host import BenchHost
+from .model import Budget, Plan, Result, Subject, ratio
+
+SITE = ROOT / "playbooks" / "site.yml"
+HELLO = ROOT / "examples" / "hello"
 
 MAX_TASKS = 12
 MAX_SECOND_RUN = 3.5
@@ -45,7 +47,7 @@ systemctl daemon-reload
 systemctl start hand.service
 """
 
-_PREPARE_REPOSITORY = """
+_PREPARE_ROOT = """
 git config --global user.name bench
 git config --global user.email bench@bench.test
 git config --global --add safe.directory '*'
@@ -87,7 +89,7 @@ def second_run(host: BenchHost, plan: Plan) -> Result:
     def unchanged(variables: Path) -> float:
         play = host.play(SITE, variables)
         if play.changed:
-            raise BenchError(f"{play.changed} tasks of a second run changed something; it has to change nothing")
+            raise ToolError(f"{play.changed} tasks of a second run changed something; it has to change nothing")
         tasks.append(play.tasks)
         return play.seconds
 
@@ -111,7 +113,7 @@ def code_release(host: BenchHost, plan: Plan) -> Result:
     """Measure a new commit without a change of dependencies: ours against a script over SSH."""
     host.execute("mkdir -p /var/lib/bench/work")
     host.copy(HELLO, "/var/lib/bench/work")
-    host.execute(_PREPARE_REPOSITORY)
+    host.execute(_PREPARE_ROOT)
     host.execute(_PREPARE_SCRIPT)
     app = {**hello(0), "name": "release", "source": "/var/lib/bench/hello.git", "domains": ["release.test"]}
     release = host.write("release.json", {"flask_apps": [app]})
@@ -121,7 +123,7 @@ def code_release(host: BenchHost, plan: Plan) -> Result:
         host.execute(_COMMIT)
         play = host.play(SITE, release, *tags)
         if not play.changed:
-            raise BenchError("a run after a new commit changed nothing; it has to deploy the commit")
+            raise ToolError("a run after a new commit changed nothing; it has to deploy the commit")
         return play.seconds
 
     def run_script() -> float:
