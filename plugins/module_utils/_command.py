@@ -11,6 +11,9 @@ import subprocess
 import typing as t
 from dataclasses import dataclass
 
+# What systemd gives to a service that asks for nothing (systemd.exec(5)).
+_BARE = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8"}
+
 
 class CommandError(RuntimeError):
     """A command that failed, was not found or did not end in time."""
@@ -37,11 +40,13 @@ def run(
     cwd: str | None = None,
     user: str | None = None,
     stdin: str | None = None,
+    inherit: bool = True,
 ) -> Result:
     """Run C(argv) without a shell in the C locale; raise CommandError when it is missing or too slow.
 
     C(env) is added to the environment (values in argv would be in the process list); C(user) drops root's rights with
-    runuser(1). The command leads a process group of its own, which is killed as a whole at the timeout.
+    runuser(1). Without C(inherit) the command sees C(env) and what systemd gives to any service. It leads a process
+    group of its own, which is killed as a whole at the timeout.
     """
     command = list(argv)
     if user is not None:
@@ -52,7 +57,7 @@ def run(
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            env={**(os.environ if inherit else _BARE), "LC_ALL": "C.UTF-8", **(env or {})},
             cwd=cwd,
             text=True,
             errors="replace",

@@ -92,6 +92,8 @@ class Manifest:
     built_at: str = ""
     # Equal in two releases whose app/ and venv/ are equal; empty when these were not built here.
     build: str = ""
+    # The same for venv/ alone.
+    venv: str = ""
     # What a later version added and this one does not know is kept.
     extra: t.Mapping[str, object] = field(default_factory=dict)
 
