@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Render the templates of nginx_site on the controller."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # ansible-core before 2.19 trusts every string
+
+    def trust_as_template(value: str) -> str:
+        """Return the value."""
+        return value
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Put the rendered text of each C(template) into C(content), then run the module."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return the module's result."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        args = self._task.args
+        rendered = self._rendered(args, variables)
+        for key in ("sites", "files"):
+            items = args.get(key)
+            if isinstance(items, list):
+                rendered[key] = [self._rendered(item, variables) if isinstance(item, dict) else item for item in items]
+        result.update(self._execute_module(module_args=rendered, task_vars=variables))
+        return result
+
+    def _rendered(self, item: t.Mapping[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the item with its template's text as content."""
+        changed = dict(item)
+        template = item.get("template")
+        if template:
+            if item.get("content") is not None or item.get("src") is not None:
+                raise AnsibleActionFail(f"template '{template}' excludes content and src: give one of them")
+            changed["content"] = self._render(str(template), variables)
+        return changed
+
+    def _render(self, template: str, variables: dict[str, t.Any]) -> str:
+        """Return a template's text, found and rendered as ansible.builtin.template does it."""
+        try:
+            source = self._find_needle("templates", template)
+            text = trust_as_template(self._loader.get_text_file_contents(source))
+        except AnsibleError as exc:
+            raise AnsibleActionFail(f"template '{template}' cannot be read: {exc}") from exc
+        roots = [*variables.get("ansible_search_path", []), self._loader.get_basedir(), os.path.dirname(source)]
+        search = [path for root in roots for path in (os.path.join(root, "templates"), root)]
+        templar = self._templar.copy_with_new_env(
+            searchpath=search,
+            available_variables={**variables, "template_path": template, "template_fullpath": source},
+        )
+        rendered = templar.template(text, escape_backslashes=False, overrides={"trim_blocks": True})
+        return "" if rendered is None else str(rendered)

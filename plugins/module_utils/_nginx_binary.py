@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask nginx what it thinks of a configuration that is not there yet. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+import typing as t
+
+from ._command import CommandError, Result, run
+from ._nginx_build import Build, parse_build
+from ._nginx_conf import Configuration, ConfigurationError
+from ._nginx_future import Future
+from ._nginx_stage import Stage
+
+NAMESPACE, SHADOW, NONE = "namespace", "shadow", "none"
+_MARK = "flaskops: mounted"
+# The pairs come as arguments: nothing in a path is ever read by the shell.
+_SCRIPT = (
+    'n=$1; shift; while [ "$n" -gt 0 ]; do mount --rbind "$1" "$2" || exit 125; shift 2; n=$((n - 1)); done; '
+    f'echo "{_MARK}" >&2; exec "$@"'
+)
+_NOISE = ("syntax is ok", "test is successful", "test failed")
+
+
+class Verdict(t.NamedTuple):
+    """What nginx said of a configuration: C(method) tells how it was asked, C(reason) why not in the better way."""
+
+    ok: bool
+    method: str
+    seconds: float
+    output: str
+    warnings: tuple[str, ...] = ()
+    reason: str = ""
+    config: Configuration | None = None
+
+
+class Nginx:
+    """An nginx binary and its main configuration file."""
+
+    def __init__(self, binary: str, config: str) -> None:
+        """Name them; the binary is asked when it is first needed."""
+        self.binary = binary
+        self.config = config
+        self._build: Build | None = None
+
+    @property
+    def present(self) -> bool:
+        """Tell whether the binary is there."""
+        return shutil.which(self.binary) is not None
+
+    @property
+    def build(self) -> Build:
+        """Return what the binary was built with."""
+        if self._build is None:
+            result = run([self.binary, "-V"])
+            self._build = parse_build(result.err + result.out)
+        return self._build
+
+    def test(self, future: Future, timeout: float = 120) -> Verdict:
+        """Test the whole configuration as it will be, touching nothing that nginx or anybody else reads or writes."""
+        started = time.monotonic()
+        try:
+            config = future.load(self.config)
+        except ConfigurationError as exc:
+            return Verdict(False, NONE, time.monotonic() - started, str(exc))
+        directory = tempfile.mkdtemp(prefix="flaskops-nginx-")
+        try:
+            verdict = self._test(Stage(directory, config, future, self.build), timeout)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+        return verdict._replace(seconds=round(time.monotonic() - started, 3), config=config)
+
+    def _test(self, stage: Stage, timeout: float) -> Verdict:
+        stage.prepare_mounts()
+        pairs = [word for pair in stage.mounts for word in pair]
+        isolated = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _SCRIPT, "sh", str(len(stage.mounts))]
+        command = [self.binary, "-t", *stage.pid_arguments(), "-c"]
+        reason = ""
+        try:
+            result = run([*isolated, *pairs, *command, self.config], timeout)
+            mark, _end, said = result.err.partition(_MARK + "\n")
+            if _end:
+                return _verdict(result, NAMESPACE, stage.real_names(said))
+            reason = mark.strip()
+        except CommandError as exc:
+            reason = str(exc)
+        main = stage.prepare_shadow()
+        quiet = ["-e", "stderr"] if self.build.at_least(1, 19, 5) else []
+        result = run([self.binary, *quiet, *command[1:], main], timeout)
+        return _verdict(result, SHADOW, stage.real_names(result.err), reason)
+
+
+def _verdict(result: Result, method: str, said: str, reason: str = "") -> Verdict:
+    lines = [_plain(line) for line in said.splitlines() if line.strip() and not line.endswith(_NOISE)]
+    # Without an error log of its own a line comes twice: once for the log, once for the terminal.
+    lines = list(dict.fromkeys(lines))
+    warnings = tuple(line.split("] ", 1)[1] for line in lines if line.startswith("[warn]"))
+    return Verdict(result.rc == 0, method, 0.0, "\n".join(lines), warnings, reason)
+
+
+def _plain(line: str) -> str:
+    """Return a line of nginx without its name, time and process id."""
+    start = line.find("[")
+    if start == -1:
+        return line.replace("nginx: ", "", 1)
+    level, _bracket, text = line[start:].partition("] ")
+    head, _colon, rest = text.partition(": ")
+    return f"{level}] {rest if '#' in head and ' ' not in head else text}"

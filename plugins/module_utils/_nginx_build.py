@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an nginx binary was built with, from the words of C(nginx -V). Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import typing as t
+
+_VERSION = re.compile(r"^nginx version: \S+?/(\d+(?:\.\d+)+)", re.MULTILINE)
+_ARGUMENTS = re.compile(r"^configure arguments:(.*)$", re.MULTILINE)
+# Name of the configure option without its prefix, and the directive that overrides it.
+TEMPORARY = {
+    "client-body": "client_body_temp_path",
+    "proxy": "proxy_temp_path",
+    "fastcgi": "fastcgi_temp_path",
+    "uwsgi": "uwsgi_temp_path",
+    "scgi": "scgi_temp_path",
+}
+
+
+class Build(t.NamedTuple):
+    """Version and compiled-in places of an nginx."""
+
+    version: str
+    options: tuple[str, ...]
+    prefix: str
+    config: str
+    pid: str
+    error_log: str
+    user: str
+    temporary: tuple[tuple[str, str], ...]
+
+    def at_least(self, *wanted: int) -> bool:
+        """Tell whether the version is the wanted one or newer."""
+        return tuple(int(part) for part in self.version.split(".")) >= wanted
+
+
+def parse_build(text: str) -> Build:
+    """Return what C(nginx -V) has said; an option that was not given has the value that nginx's configure takes."""
+    version = _VERSION.search(text)
+    arguments = _ARGUMENTS.search(text)
+    options = tuple(shlex.split(arguments.group(1))) if arguments else ()
+    given = dict(option.lstrip("-").split("=", 1) for option in options if "=" in option)
+    prefix = given.get("prefix", "/usr/local/nginx")
+
+    def place(option: str, default: str) -> str:
+        return os.path.join(prefix, given.get(option, default))
+
+    temporary = tuple(
+        (directive, place(f"http-{name}-temp-path", f"{name.replace('-', '_')}_temp"))
+        for name, directive in TEMPORARY.items()
+        if f"--without-http_{name}_module" not in options
+    )
+    return Build(
+        version.group(1) if version else "0",
+        options,
+        prefix,
+        place("conf-path", "conf/nginx.conf"),
+        place("pid-path", "logs/nginx.pid"),
+        place("error-log-path", "logs/error.log"),
+        given.get("user", "nobody"),
+        temporary,
+    )

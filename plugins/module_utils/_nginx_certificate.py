@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read host names and end date of an X.509 certificate without a library or a process. Pure. Private to flaskops.stack.
+
+nginx itself refuses a key that does not match; what it does not look at is read here. A thousand sites would cost a
+thousand runs of openssl(1).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import calendar
+import re
+import time
+import typing as t
+
+_PEM = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----(.+?)-----END", re.DOTALL)
+_SUBJECT_ALT_NAME = bytes((0x55, 0x1D, 0x11))
+_COMMON_NAME = bytes((0x55, 0x04, 0x03))
+_DNS, _ADDRESS = 0x82, 0x87
+_EXPLICIT_0, _EXPLICIT_3, _UTC_TIME = 0xA0, 0xA3, 0x17
+
+
+class CertificateError(ValueError):
+    """A file that holds no certificate that can be read."""
+
+
+class Certificate(t.NamedTuple):
+    """The host names of a certificate and the time at which it ends."""
+
+    names: tuple[str, ...]
+    not_after: float
+
+
+class _Node(t.NamedTuple):
+    tag: int
+    data: bytes
+
+
+def _nodes(data: bytes) -> list[_Node]:
+    """Return the DER values that stand one after the other in C(data)."""
+    found, place = [], 0
+    while place < len(data):
+        tag, size, place = data[place], data[place + 1], place + 2
+        if size & 0x80:
+            count = size & 0x7F
+            size, place = int.from_bytes(data[place : place + count], "big"), place + count
+        if place + size > len(data):
+            raise CertificateError("it ends in the middle of a value")
+        found.append(_Node(tag, data[place : place + size]))
+        place += size
+    return found
+
+
+def _time(node: _Node) -> float:
+    text = node.data.decode("ascii")
+    if node.tag == _UTC_TIME:
+        # RFC 5280: two-digit years from 50 on are in the last century.
+        text = ("19" if text >= "50" else "20") + text
+    return float(calendar.timegm(time.strptime(text, "%Y%m%d%H%M%SZ")))
+
+
+def _alternative_names(fields: t.Sequence[_Node]) -> list[str]:
+    for block in fields:
+        if block.tag != _EXPLICIT_3:
+            continue
+        for extension in _nodes(_nodes(block.data)[0].data):
+            parts = _nodes(extension.data)
+            if parts[0].data == _SUBJECT_ALT_NAME:
+                return [_general_name(node) for node in _nodes(_nodes(parts[-1].data)[0].data)]
+    return []
+
+
+def _general_name(node: _Node) -> str:
+    if node.tag == _ADDRESS:
+        return ".".join(str(byte) for byte in node.data) if len(node.data) == 4 else node.data.hex()
+    return node.data.decode("ascii", "replace").lower() if node.tag == _DNS else ""
+
+
+def _common_names(subject: _Node) -> list[str]:
+    pairs = [_nodes(pair.data) for part in _nodes(subject.data) for pair in _nodes(part.data)]
+    return [value.data.decode("utf-8", "replace").lower() for kind, value in pairs if kind.data == _COMMON_NAME]
+
+
+def read_certificate(pem: bytes) -> Certificate:
+    """Return the first certificate of a PEM file; raise CertificateError when there is none."""
+    match = _PEM.search(pem)
+    if match is None:
+        raise CertificateError("it holds no PEM certificate")
+    try:
+        fields = _nodes(_nodes(_nodes(base64.b64decode(match.group(1)))[0].data)[0].data)
+        # A version field stands first, except in X.509 version 1.
+        _serial, _algorithm, _issuer, validity, subject = fields[1:6] if fields[0].tag == _EXPLICIT_0 else fields[:5]
+        names = [name for name in _alternative_names(fields) if name] or _common_names(subject)
+        return Certificate(tuple(names), _time(_nodes(validity.data)[1]))
+    except (IndexError, ValueError, binascii.Error) as exc:
+        raise CertificateError(f"its certificate cannot be read: {exc}") from exc
+
+
+def covers(names: t.Iterable[str], host: str) -> bool:
+    """Tell whether one of a certificate's names stands for a server_name; C(.example.com) needs both of its forms."""
+    known = set(names)
+    if host.startswith("."):
+        return host[1:] in known and "*" + host in known
+    _label, _dot, rest = host.partition(".")
+    return host in known or (not host.startswith("*") and f"*.{rest}" in known)

@@ -1,0 +1,205 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read nginx configuration as nginx reads it: words, blocks and includes. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+# ngx_conf_read_token(): quotes count only where a word begins, "${" does not open a block, "}" ends no word.
+_TOKEN = re.compile(
+    r"""[ \t\r\n]*(?:\#[^\n]*[ \t\r\n]*)*
+    (?: ([;{}])
+      | ("(?:[^"\\]|\\[\s\S])*" | '(?:[^'\\]|\\[\s\S])*')
+      | (?=[^"'\#]) ((?:[^ \t\r\n;{\\$]+|\\[\s\S]|\$\{|\$)+) )""",
+    re.VERBOSE,
+)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {'"': '"', "'": "'", "\\": "\\", "t": "\t", "r": "\r", "n": "\n"}
+_LUA = re.compile(
+    r"""--\[(=*)\[.*?\]\1\] | --[^\n]* | \[(=*)\[.*?\]\2\] | "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | ([{}])""",
+    re.VERBOSE | re.DOTALL,
+)
+_GLOB = re.compile(r"[*?\[]")
+
+
+class ConfigurationError(ValueError):
+    """A configuration that cannot be followed to its end."""
+
+
+class Directive(t.NamedTuple):
+    """One directive; C(offset) and C(spans) are places in the text of its file, C(block) is None without braces."""
+
+    name: str
+    args: tuple[str, ...]
+    offset: int
+    spans: tuple[tuple[int, int], ...]
+    block: list[Directive] | None
+
+
+class Placed(t.NamedTuple):
+    """A directive and the file it stands in."""
+
+    directive: Directive
+    file: str
+
+
+class _Word(t.NamedTuple):
+    text: str
+    start: int
+    end: int
+
+
+def _unescape(match: re.Match[str]) -> str:
+    return _ESCAPED.get(match.group(1), match.group(0))
+
+
+def _value(raw: str) -> str:
+    if raw[0] in "\"'":
+        raw = raw[1:-1]
+    return _ESCAPE.sub(_unescape, raw) if "\\" in raw else raw
+
+
+def _lua_end(text: str, position: int) -> int:
+    """Return the place behind the brace that closes a Lua block opened just before C(position)."""
+    depth = 1
+    for match in _LUA.finditer(text, position):
+        depth += {"{": 1, "}": -1}.get(match.group(3) or "", 0)
+        if depth == 0:
+            return match.end()
+    return len(text)
+
+
+def parse(text: str) -> list[Directive]:
+    """Return the directives of a text; what follows the first syntax error is left out (nginx reports the error)."""
+    top: list[Directive] = []
+    stack = [top]
+    words: list[_Word] = []
+    position = 0
+    match = _TOKEN.match(text)
+    while match is not None:
+        position = match.end()
+        mark = match.group(1)
+        if mark is None:
+            group = match.lastindex or 3
+            words.append(_Word(_value(match.group(group)), match.start(group), position))
+        elif mark == "}":
+            if len(stack) == 1:
+                return top
+            stack.pop()
+        elif words:
+            block: list[Directive] | None = [] if mark == "{" else None
+            first, rest = words[0], words[1:]
+            spans = tuple((word.start, word.end) for word in rest)
+            stack[-1].append(Directive(first.text, tuple(word.text for word in rest), first.start, spans, block))
+            words = []
+            if block is not None and first.text.endswith("_by_lua_block"):
+                position = _lua_end(text, position)
+            elif block is not None:
+                stack.append(block)
+        match = _TOKEN.match(text, position)
+    return top
+
+
+def descend(directives: t.Iterable[Directive]) -> t.Iterator[Directive]:
+    """Yield all directives of a file, those inside blocks too, without following includes."""
+    for directive in directives:
+        yield directive
+        if directive.block:
+            yield from descend(directive.block)
+
+
+class Configuration:
+    """Everything that nginx reads, beginning with one file, in the order in which nginx reads it."""
+
+    def __init__(self, main: str) -> None:
+        """Name the main file; relative includes are taken from its directory."""
+        self.main = main
+        self.texts: dict[str, str] = {}
+        self.files: dict[str, list[Directive]] = {}
+        self.includes: dict[str, list[str]] = {}
+        self.missing: list[str] = []
+
+    def absolute(self, path: str) -> str:
+        """Return the place of a path that nginx takes from the directory of its main file."""
+        return path if path.startswith("/") else os.path.join(os.path.dirname(self.main), path)
+
+    def expand(self, directives: t.Iterable[Directive], file: str) -> t.Iterator[Placed]:
+        """Yield the directives of one block with those of included files in place of C(include)."""
+        for directive in directives:
+            if directive.name != "include" or len(directive.args) != 1:
+                yield Placed(directive, file)
+                continue
+            for path in self.includes.get(directive.args[0], ()):
+                yield from self.expand(self.files.get(path, ()), path)
+
+    def top(self) -> t.Iterator[Placed]:
+        """Yield the directives of the main level."""
+        return self.expand(self.files.get(self.main, ()), self.main)
+
+    def inside(self, placed: Placed) -> t.Iterator[Placed]:
+        """Yield the directives in a block."""
+        return self.expand(placed.directive.block or (), placed.file)
+
+    def line(self, placed: Placed) -> int:
+        """Return the line, from 1, in which a directive stands."""
+        return self.texts[placed.file].count("\n", 0, placed.directive.offset) + 1
+
+
+Reader = t.Callable[[str], t.Optional[bytes]]
+Globber = t.Callable[[str], t.List[str]]
+
+
+def load(main: str, read: Reader, glob: Globber) -> Configuration:
+    """Follow all includes from the main file; raise ConfigurationError where a file includes itself.
+
+    C(glob) returns the sorted names that match a pattern. nginx itself says what is wrong with a missing file.
+    """
+    config = Configuration(main)
+    _load(config, main, read, glob, ())
+    return config
+
+
+def _load(config: Configuration, path: str, read: Reader, glob: Globber, chain: tuple[str, ...]) -> None:
+    if path in chain:
+        loop = " -> ".join([*chain[chain.index(path) :], path])
+        raise ConfigurationError(f"{path} includes itself ({loop}): remove one of these includes")
+    if path in config.files:
+        return
+    data = read(path)
+    if data is None:
+        config.missing.append(path)
+        return
+    config.texts[path] = text = data.decode("utf-8", "surrogateescape")
+    config.files[path] = directives = parse(text)
+    if "include" not in text:
+        return
+    for directive in descend(directives):
+        if directive.name == "include" and len(directive.args) == 1:
+            for found in _included(config, directive.args[0], glob):
+                _load(config, found, read, glob, (*chain, path))
+
+
+def _included(config: Configuration, pattern: str, glob: Globber) -> list[str]:
+    if pattern not in config.includes:
+        full = config.absolute(pattern)
+        config.includes[pattern] = glob(full) if _GLOB.search(full) else [full]
+    return config.includes[pattern]
+
+
+def quote(value: str) -> str:
+    """Return a value as one nginx word."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def replace_words(text: str, replacements: t.Iterable[tuple[tuple[int, int], str]]) -> str:
+    """Return the text with the given spans replaced; the count of lines stays, so that messages name the right one."""
+    parts: list[str] = []
+    last = 0
+    for (start, end), word in sorted(replacements):
+        parts += [text[last:start], word, "\n" * text.count("\n", start, end)]
+        last = end
+    return "".join([*parts, text[last:]])

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turn the parameters of nginx_site into what it plans with. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ._files import read_file
+from ._nginx_plan import ABSENT, Layout, SiteError, Wanted, WantedFile
+
+# nginx reads a file in pieces, but nobody writes a site of this size on purpose.
+MAX_SIZE = 16 * 1024 * 1024
+_SITE = ("name", "state", "content", "src", "template", "version", "foreign", "rename_from")
+
+
+def content_of(item: t.Mapping[str, t.Any], what: str) -> bytes | None:
+    """Return the content that an item names, None when it names none; raise SiteError for what is no text."""
+    content: bytes | None = None
+    if item["content"] is not None:
+        content = item["content"].encode("utf-8", "surrogateescape")
+    elif item["src"] is not None:
+        content = read_file(item["src"])
+        if content is None:
+            raise SiteError(f"{what}: src {item['src']} is not on the host; use template for a file of the controller")
+    elif item["template"] is not None:
+        raise SiteError(f"{what}: template {item['template']} was not rendered: it is on the controller")
+    if content is not None and len(content) > MAX_SIZE:
+        raise SiteError(f"{what}: the content has {len(content)} bytes; {MAX_SIZE} are accepted")
+    if content is not None and b"\0" in content:
+        raise SiteError(f"{what}: the content has a NUL byte at {content.index(0)}: it is no text file")
+    return content
+
+
+def wanted_sites(params: t.Mapping[str, t.Any], layout: Layout) -> tuple[list[Wanted], dict[str, str]]:
+    """Return the wanted sites, and the templates they came from by the path under which nginx reads them."""
+    items = params["sites"] if params["sites"] is not None else []
+    if params["name"] is not None:
+        items = [{key: params[key] for key in _SITE}]
+    sites, origins = [], {}
+    for item in items:
+        name, state = item["name"], item["state"]
+        content = content_of(item, f"site '{name}'")
+        if item["version"] and state == ABSENT:
+            raise SiteError(f"site '{name}': version '{item['version']}' makes no sense with state absent")
+        sites.append(Wanted(name, state, content, item["version"] or "", item["foreign"], item["rename_from"] or ""))
+        if item["template"]:
+            origins[layout.link(name)] = f"template {item['template']}"
+    return sites, origins
+
+
+def wanted_files(params: t.Mapping[str, t.Any]) -> list[WantedFile]:
+    """Return the wanted further files; raise SiteError for one without a content or with an odd path or mode."""
+    return [_wanted_file(item) for item in params["files"] or []]
+
+
+def _wanted_file(item: t.Mapping[str, t.Any]) -> WantedFile:
+    path = os.path.normpath(item["path"])
+    if not path.startswith("/"):
+        raise SiteError(f"file '{item['path']}' must be an absolute path")
+    if item["state"] == "absent":
+        return WantedFile(path, None)
+    content = content_of(item, f"file {path}")
+    if content is None:
+        raise SiteError(f"file {path} has no content: give content, src or template, or state absent")
+    try:
+        mode = None if item["mode"] is None else int(item["mode"], 8)
+    except ValueError as exc:
+        raise SiteError(f"file {path}: mode '{item['mode']}' must be an octal string like '0644'") from exc
+    return WantedFile(path, content, mode)

@@ -1,0 +1,285 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build, in a private directory, what a test of the future configuration needs. Private to flaskops.stack.
+
+Two ways: directories and files to be mounted over the real ones in a mount namespace of the test's own, or, where
+mounts are not allowed, a shadow tree of everything that nginx reads, with includes and written paths pointed into it.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import typing as t
+
+from ._nginx_build import TEMPORARY, Build
+from ._nginx_conf import Configuration, Directive, descend, quote, replace_words
+from ._nginx_future import Future
+
+_CACHES = ("proxy_cache_path", "fastcgi_cache_path", "uwsgi_cache_path", "scgi_cache_path")
+_PATHS = (*TEMPORARY.values(), *_CACHES)
+_LOGS = ("access_log", "error_log")
+# A scratch directory over one of these would hide what a test needs.
+_NEVER_HIDE = (
+    "/",
+    "/dev",
+    "/etc",
+    "/run",
+    "/tmp",
+    "/usr",
+    "/var",
+    "/var/lib",
+    "/var/run",
+    "/var/tmp",
+    "/root",
+    "/home",
+)
+_WRITES = re.compile(r"\b(?:pid|http)[ \t\r\n{]|_(?:temp|cache)_path\b")
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def log_paths(config: Configuration, prefix: str) -> set[str]:
+    """Return the log files that a configuration opens."""
+    found = set()
+    for file in config.files:
+        if "_log" in config.texts[file]:
+            found |= {path for item in descend(config.files[file]) if (path := _log_path(item, prefix))}
+    return found
+
+
+def _log_path(directive: Directive, prefix: str) -> str:
+    """Return the file of a log directive; '' when it opens none or a device."""
+    if directive.name not in _LOGS or not directive.args:
+        return ""
+    value = directive.args[0]
+    if value in ("off", "stderr") or value.startswith(("syslog:", "memory:", "/dev/", "/proc/")) or "$" in value:
+        return ""
+    return os.path.normpath(os.path.join(prefix, value))
+
+
+def _existing(directory: str) -> str:
+    """Return the nearest directory, upwards, that is there."""
+    while not os.path.isdir(directory):
+        directory = os.path.dirname(directory)
+    return directory
+
+
+def _is_plain_file(path: str) -> bool:
+    return os.path.isfile(path) and not os.path.islink(path)
+
+
+class Stage:
+    """A private directory that holds staged files, scratch directories and what nginx may report them as."""
+
+    def __init__(self, directory: str, config: Configuration, future: Future, build: Build) -> None:
+        """Name the directory and what is to be tested; nothing is written."""
+        self.directory = directory
+        self.mounts: list[tuple[str, str]] = []
+        self._config = config
+        self._future = future
+        self._build = build
+        self._count = 0
+        self._names: dict[str, str] = {}
+        self._owner = self._worker_uid()
+        self._logs = log_paths(config, build.prefix) | {build.error_log}
+
+    def _new(self, kind: str) -> str:
+        self._count += 1
+        return os.path.join(self.directory, f"{kind}{self._count}")
+
+    def _scratch(self) -> str:
+        path = self._new("scratch")
+        os.mkdir(path)
+        return path
+
+    def _write(self, path: str, data: bytes) -> str:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as stream:
+            stream.write(data)
+        return path
+
+    def real_names(self, text: str) -> str:
+        """Return nginx's words with the real paths in place of staged ones."""
+        for staged in sorted(self._names, key=len, reverse=True):
+            text = text.replace(staged, self._names[staged])
+        return text
+
+    # What the test must not touch: pid file, logs, temporary files and caches.
+
+    def _worker_uid(self) -> int:
+        name = next((item.directive.args[0] for item in self._config.top() if item.directive.name == "user"), "")
+        try:
+            return pwd.getpwnam(name or self._build.user).pw_uid
+        except KeyError:
+            return -1
+
+    def _settled(self, path: str) -> bool:
+        """Tell whether nginx would leave a directory as it is: it makes missing ones and takes over others' ones."""
+        try:
+            return os.stat(path).st_uid == self._owner
+        except OSError:
+            return False
+
+    def _stand_in(self, path: str) -> str:
+        """Return a private path to be used for one that the test must not touch."""
+        scratch = os.path.join(self._scratch(), os.path.basename(path) or "x")
+        self._names[scratch] = path
+        return scratch
+
+    def _harmless(self, directive: Directive, logs: bool) -> str:
+        """Return the private path that takes the place of a directive's first argument; '' when it can stay."""
+        prefix = self._build.prefix
+        path = os.path.join(prefix, directive.args[0]) if directive.args else ""
+        if not path or not os.path.isdir(os.path.dirname(path)) or "$" in path:
+            return ""  # nginx's own complaint is the right one
+        if directive.name == "pid" or (directive.name in _PATHS and not self._settled(path)):
+            return self._stand_in(path)
+        log = _log_path(directive, prefix)
+        if log and (logs or self._hides(os.path.dirname(log))) and not os.path.isdir(log):
+            return self._stand_in(log)
+        return ""
+
+    def _neutral(self, file: str, logs: bool, includes: str = "") -> bytes | None:
+        """Return a file with harmless paths and, below a shadow root, includes; None when it can stay as it is."""
+        text = self._config.texts[file]
+        replacements = []
+        for item in descend(self._config.files[file]):
+            if includes and item.name == "include" and len(item.args) == 1 and item.args[0].startswith("/"):
+                replacements.append((item.spans[0], quote(includes + item.args[0])))
+            elif item.name in ("pid", *_PATHS, *_LOGS):
+                stand_in = self._harmless(item, logs)
+                if stand_in:
+                    replacements.append((item.spans[0], quote(stand_in)))
+            elif item.name == "http" and item.block is not None:
+                replacements.append((self._block_start(text, item), "{" + self._missing_paths()))
+        replacements = [(span, word) for span, word in replacements if word != "{"]
+        return _encode(replace_words(text, replacements)) if replacements else None
+
+    @staticmethod
+    def _block_start(text: str, directive: Directive) -> tuple[int, int]:
+        start = text.index("{", directive.offset)
+        return (start, start + 1)
+
+    def _missing_paths(self) -> str:
+        """Return directives for compiled-in temporary directories that nginx would make or take over."""
+        given = {
+            item.directive.name
+            for http in self._config.top()
+            if http.directive.name == "http"
+            for item in self._config.inside(http)
+        }
+        return "".join(
+            f" {name} {quote(self._stand_in(path))};"
+            for name, path in self._build.temporary
+            if name not in given and not self._settled(path) and os.path.isdir(os.path.dirname(path))
+        )
+
+    def _hides(self, directory: str) -> bool:
+        """Tell whether a scratch directory in a place would hide more than logs."""
+        return directory in _NEVER_HIDE or any(
+            path.startswith(directory + "/") for path in (*self._config.files, self._build.config)
+        )
+
+    def pid_arguments(self) -> list[str]:
+        """Return what keeps the test from making the compiled-in pid file."""
+        if any(item.directive.name == "pid" for item in self._config.top()):
+            return []
+        return ["-g", f"pid {quote(self._stand_in(self._build.pid))};"]
+
+    # Mounts
+
+    def prepare_mounts(self) -> None:
+        """Stage what is to be mounted over the real tree."""
+        changes: dict[str, bytes | None] = dict(self._future.changes)
+        hidden = any(self._hides(directory) for directory in self._log_directories())
+        for file, text in self._config.texts.items():
+            if _WRITES.search(text) or (hidden and "_log" in text):
+                data = self._neutral(file, logs=False)
+                if data is not None:
+                    changes[self._future.key(file)] = data
+        places: dict[str, dict[str, bytes | None]] = {}
+        for path, content in changes.items():
+            places.setdefault(_existing(os.path.dirname(path)), {})[path] = content
+        for directory in sorted(places):
+            self._mount_changes(directory, places[directory])
+        self._mount_scratch()
+
+    def _mount_changes(self, directory: str, changes: t.Mapping[str, bytes | None]) -> None:
+        if all(content is not None and _is_plain_file(path) for path, content in changes.items()):
+            for path, content in changes.items():
+                self.mounts.append((self._write(self._new("file"), content or b""), path))
+            return
+        staged = self._copy_directory(directory, changes)
+        for path, content in changes.items():
+            if content is not None:
+                self._write(os.path.join(staged, os.path.relpath(path, directory)), content)
+        self.mounts.append((staged, directory))
+
+    def _copy_directory(self, directory: str, without: t.Container[str]) -> str:
+        """Stage a copy of a directory: links as they are, files copied, the rest mounted into it."""
+        staged = self._new("directory")
+        os.mkdir(staged)
+        shutil.copymode(directory, staged)
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                copy = os.path.join(staged, entry.name)
+                if os.path.join(directory, entry.name) in without:
+                    continue
+                if entry.is_symlink():
+                    os.symlink(os.readlink(entry.path), copy)
+                elif entry.is_dir():
+                    os.mkdir(copy)
+                    self.mounts.append((entry.path, copy))
+                elif entry.is_file():
+                    shutil.copy(entry.path, copy)
+        return staged
+
+    def _log_directories(self) -> list[str]:
+        return sorted({os.path.dirname(path) for path in self._logs if os.path.isdir(os.path.dirname(path))})
+
+    def _mount_scratch(self) -> None:
+        """Hide the directories of the live logs."""
+        for directory in self._log_directories():
+            if self._hides(directory):
+                continue
+            scratch = self._scratch()
+            for path in self._logs:
+                if os.path.dirname(path) == directory and os.path.isdir(path):
+                    os.mkdir(os.path.join(scratch, os.path.basename(path)))
+            self.mounts.append((scratch, os.path.realpath(directory)))
+
+    # Shadow tree
+
+    def prepare_shadow(self) -> str:
+        """Make a tree of everything that nginx reads; return its main file.
+
+        Whatever else stands beside the configuration (certificates, password files) is linked into it, because nginx
+        takes relative paths from the directory of its main file.
+        """
+        root = os.path.join(self.directory, "shadow")
+        self._names[root] = ""
+        for file in self._config.files:
+            data = self._neutral(file, logs=True, includes=root)
+            self._write(root + file, _encode(self._config.texts[file]) if data is None else data)
+        for file in self._config.missing:
+            if os.path.islink(file):
+                os.makedirs(os.path.dirname(root + file), exist_ok=True)
+                os.symlink(file, root + file)
+        self._link_others(os.path.dirname(self._config.main), root)
+        return root + self._config.main
+
+    def _link_others(self, directory: str, root: str) -> None:
+        """Link what a real directory holds into its shadow, and do the same below where the shadow has a directory."""
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                shadow = root + entry.path
+                if os.path.isdir(shadow) and entry.is_dir(follow_symlinks=False):
+                    self._link_others(entry.path, root)
+                elif not os.path.lexists(shadow) and not self._future.changed(entry.path):
+                    os.symlink(entry.path, shadow)

@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge a future configuration: nginx's words, its oversights, who is to blame. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import re
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from ._nginx_binary import Nginx, Verdict
+from ._nginx_certificate import Certificate, CertificateError, read_certificate
+from ._nginx_checks import Problem, Server, certificate_paths, check_certificates, find_problems, find_servers
+from ._nginx_conf import Configuration, ConfigurationError
+from ._nginx_future import Future
+from ._nginx_plan import Plan, SiteError
+
+_PLACE = re.compile(r" in (\S+):(\d+)")
+_WRONG_KEY = re.compile(r'SSL_CTX_use_PrivateKey\("([^"]+)"\) failed.*key values mismatch')
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is let pass: kinds of problems that are only warned of; and names of templates by path."""
+
+    tolerate: frozenset[str] = frozenset()
+    strict: bool = False
+    origins: t.Mapping[str, str] = field(default_factory=dict)
+
+
+def validate(nginx: Nginx, plan: Plan, policy: Policy) -> Verdict:
+    """Test the future configuration as a whole; raise SiteError, with the reason, when it must not be put in place."""
+    future = Future(plan.future())
+    verdict = nginx.test(future)
+    config = verdict.config
+    servers = find_servers(config) if config else []
+    if not verdict.ok:
+        raise SiteError(_refusal(nginx, verdict, future, policy, servers))
+    problems = [*find_problems(servers), *_certificates(config, servers, future)] if config else []
+    serious, bearable = _sort(nginx, problems, policy)
+    serious += _unread(plan, config, future)
+    warnings = [*_other_warnings(verdict), *(problem.message for problem in bearable)]
+    if policy.strict:
+        serious += warnings
+    if serious:
+        raise SiteError("the new configuration was refused and nothing was changed:\n" + "\n".join(serious))
+    return verdict._replace(warnings=tuple(warnings))
+
+
+def _other_warnings(verdict: Verdict) -> list[str]:
+    """Return nginx's warnings but for those that our own checks say better."""
+    return [line for line in verdict.warnings if not line.startswith("conflicting server name")]
+
+
+def _unread(plan: Plan, config: Configuration | None, future: Future) -> list[str]:
+    """Find enabled sites that no include of nginx's configuration matches."""
+    read = {future.key(path) for path in config.files} if config else set()
+    return [
+        f"nginx would not read {path}: no 'include' below {config.main if config else ''} matches it; "
+        "name the included directory in directory_enabled (and its suffix in suffix)"
+        for path in (swap.path for swap in plan.swaps if swap.after.kind == "link")
+        if future.key(path) not in read
+    ]
+
+
+def _certificates(config: Configuration, servers: t.Sequence[Server], future: Future) -> list[Problem]:
+    """Check the certificates that changed files use."""
+    changed = {server.file for server in servers if future.changed(server.file)}
+    known: dict[str, Certificate] = {}
+    for path in certificate_paths(servers, changed):
+        data = None if "$" in path else future.read(config.absolute(path))
+        if data is not None:
+            try:
+                known[path] = read_certificate(data)
+            except CertificateError:
+                continue  # nginx has read it; a format that we do not know is no mistake
+    return check_certificates([server for server in servers if server.file in changed], known, time.time())
+
+
+def _sort(nginx: Nginx, problems: t.Sequence[Problem], policy: Policy) -> tuple[list[str], list[Problem]]:
+    """Divide problems into those that this change makes and those that are there already or tolerated."""
+    if not problems:
+        return [], []
+    before = _present_problems(nginx)
+    serious, bearable = [], []
+    for problem in problems:
+        if problem.key in before or problem.kind in policy.tolerate:
+            bearable.append(problem)
+        else:
+            serious.append(f"{problem.message} ({problem.kind}; to accept it add that word to 'tolerate')")
+    return serious, bearable
+
+
+def _present_problems(nginx: Nginx) -> set[tuple[str, str, tuple[str, ...]]]:
+    """Return what is wrong on the host as it is."""
+    present = Future({})
+    try:
+        config = present.load(nginx.config)
+    except ConfigurationError:
+        return set()
+    servers = find_servers(config)
+    paths = certificate_paths(servers, config.files)
+    known: dict[str, Certificate] = {}
+    for path in paths:
+        try:
+            known[path] = read_certificate(present.read(config.absolute(path)) or b"")
+        except CertificateError:
+            continue
+    problems = [*find_problems(servers), *check_certificates(servers, known, time.time())]
+    return {problem.key for problem in problems}
+
+
+def _refusal(nginx: Nginx, verdict: Verdict, future: Future, policy: Policy, servers: t.Sequence[Server]) -> str:
+    """Say what nginx has said, where, and whether the host's configuration was broken before."""
+    parts = ["nginx refused the new configuration and nothing was changed:", verdict.output]
+    parts += _excerpts(verdict.output, future, policy)
+    parts += [f"{problem.message}" for problem in find_problems(servers)]
+    parts += _wrong_keys(verdict.output, servers)
+    present = nginx.test(Future({})) if future.changes else verdict
+    if not present.ok:
+        parts.insert(0, f"The configuration on this host was already broken before this change: {present.output}\n")
+    return "\n".join(parts)
+
+
+def _excerpts(output: str, future: Future, policy: Policy) -> list[str]:
+    """Return the lines that nginx complained of, and the template they came from."""
+    found = []
+    for path, number in dict.fromkeys(_PLACE.findall(output)):
+        lines = (future.read(path) or b"").decode("utf-8", "replace").splitlines()
+        if future.changed(path) and 0 < int(number) <= len(lines):
+            origin = f" (from {policy.origins[path]})" if path in policy.origins else ""
+            found.append(f"{path}:{number}: {lines[int(number) - 1].strip()[:200]}{origin}")
+    return found
+
+
+def _wrong_keys(output: str, servers: t.Sequence[Server]) -> list[str]:
+    """Name both files where a certificate does not match its key."""
+    wrong = set(_WRONG_KEY.findall(output))
+    return [
+        f"certificate {certificate} does not match the key {key} in {server.place}"
+        for server in servers
+        for certificate, key in server.certificates
+        if key in wrong
+    ]

@@ -1,0 +1,180 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell which sites nginx has and what it was built with."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: nginx_site_info
+short_description: Tell which sites nginx has and what it was built with
+version_added: 1.0.0
+author:
+  - flaskops maintainers (@flaskops)
+description:
+  - Lists the entries of nginx's directory of enabled sites and the kept versions of those that
+    M(flaskops.stack.nginx_site) made.
+  - Tells whether a change was made whose reload is still owed.
+  - Changes nothing.
+attributes:
+  check_mode:
+    support: full
+    description: Reads only.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+options:
+  directory_available:
+    description: Directory of the versions.
+    type: path
+    default: /etc/nginx/sites-available
+  directory_enabled:
+    description: Directory of the links.
+    type: path
+    default: /etc/nginx/sites-enabled
+  suffix:
+    description: What the names of links end with.
+    type: str
+    default: ''
+  binary:
+    description: nginx's binary, a name in C(PATH) or an absolute path.
+    type: str
+    default: nginx
+  config:
+    description: nginx's main configuration file.
+    type: path
+    default: /etc/nginx/nginx.conf
+  service:
+    description: systemd unit of nginx.
+    type: str
+    default: nginx
+seealso:
+  - module: flaskops.stack.nginx_site
+"""
+
+EXAMPLES = r"""
+- name: Look at nginx's sites
+  flaskops.stack.nginx_site_info:
+  register: nginx
+
+- name: Fail where somebody else's links lead nowhere
+  ansible.builtin.assert:
+    that: nginx.sites | selectattr('state', 'eq', 'dangling') | list | length == 0
+    fail_msg: "{{ nginx.sites | selectattr('state', 'eq', 'dangling') | map(attribute='path') | join(', ') }}"
+"""
+
+RETURN = r"""
+sites:
+  description: Entries of the directory of enabled sites, and sites with kept versions that are not linked.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the site, or of the entry.
+      type: str
+      sample: shop
+    state:
+      description:
+        - V(enabled) or V(disabled) for sites of M(flaskops.stack.nginx_site), V(foreign) for anybody else's,
+          V(dangling) for a link that leads nowhere.
+      type: str
+      sample: enabled
+    path:
+      description: Path of the entry; null when the site is not linked.
+      type: str
+      sample: /etc/nginx/sites-enabled/shop
+    target:
+      description: Target of the link; null when there is none.
+      type: str
+      sample: /etc/nginx/sites-available/shop@3f2a91c01b9e
+    version:
+      description: Version that is linked; null when there is none.
+      type: str
+      sample: 3f2a91c01b9e
+    versions:
+      description: Kept versions, the one that was linked last first.
+      type: list
+      elements: str
+      sample: [3f2a91c01b9e, 8d0c2f4a6b1e]
+pending:
+  description: Paths of a change whose reload is still owed; the next run of M(flaskops.stack.nginx_site) sees to it.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+nginx:
+  description: The binary.
+  returned: always
+  type: dict
+  contains:
+    installed:
+      description: Whether there is one.
+      type: bool
+      sample: true
+    version:
+      description: Its version, V('') without a binary.
+      type: str
+      sample: 1.26.3
+    options:
+      description: What it was configured with.
+      type: list
+      elements: str
+      sample: [--with-http_v2_module]
+running:
+  description: The running server.
+  returned: always
+  type: dict
+  contains:
+    master:
+      description: Process id of the master, 0 when it does not run.
+      type: int
+      sample: 810
+    workers:
+      description: Process ids of the workers that take new connections.
+      type: list
+      elements: int
+      sample: [951, 952]
+    leaving:
+      description: Process ids of the workers that only finish old connections.
+      type: list
+      elements: int
+      sample: []
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._command import CommandError
+from ..module_utils._nginx_binary import Nginx
+from ..module_utils._nginx_inventory import describe
+from ..module_utils._nginx_plan import Layout, SiteError
+
+SPEC = {
+    "directory_available": {"type": "path", "default": "/etc/nginx/sites-available"},
+    "directory_enabled": {"type": "path", "default": "/etc/nginx/sites-enabled"},
+    "suffix": {"type": "str", "default": ""},
+    "binary": {"type": "str", "default": "nginx"},
+    "config": {"type": "path", "default": "/etc/nginx/nginx.conf"},
+    "service": {"type": "str", "default": "nginx"},
+}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    params = module.params
+    available, enabled = (os.path.normpath(params[f"directory_{which}"]) for which in ("available", "enabled"))
+    try:
+        layout = Layout(available, enabled, params["suffix"])
+        result = describe(layout, Nginx(params["binary"], os.path.normpath(params["config"])), params["service"])
+    except (SiteError, CommandError, OSError) as exc:
+        module.fail_json(msg=f"Cannot read nginx's sites: {exc}")
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
