@@ -112,7 +112,7 @@ for _name in sorted(_EXTRA):
         from gunicorn import __version__ as _version
 
         raise SystemExit(
-            "extra: gunicorn " + _version + " has no setting '" + _name + "'; see docs.gunicorn.org/en/stable/settings.html"
+            "extra: gunicorn " + _version + " has no setting '" + _name + "': see its documentation for those it has"
         )
     globals()[_name] = _EXTRA[_name]
 '''

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 # Directives of systemd.exec(5) and systemd.resource-control(5) that C(sandbox) may set. systemd only warns about a
 # directive that it does not know, so a typing error would leave the application less protected than it looks.
 SANDBOX = frozenset(
@@ -41,7 +43,6 @@ SANDBOX = frozenset(
         "ProtectProc",
         "ProtectSystem",
         "ReadOnlyPaths",
-        "ReadWritePaths",
         "RemoveIPC",
         "RestrictAddressFamilies",
         "RestrictFileSystems",
@@ -58,3 +59,64 @@ SANDBOX = frozenset(
         "TemporaryFileSystem",
     }
 )
+
+# An application needs the network, its own files and nothing else of the host. PrivateUsers is left out: it does not
+# start in a container, and the rest is worth more than a user namespace to a process without any capability.
+_DEFAULTS: dict[str, tuple[str, ...]] = {
+    "NoNewPrivileges": ("yes",),
+    "CapabilityBoundingSet": ("",),
+    "AmbientCapabilities": ("",),
+    "PrivateDevices": ("yes",),
+    "PrivateMounts": ("yes",),
+    "PrivateTmp": ("yes",),
+    "ProtectClock": ("yes",),
+    "ProtectControlGroups": ("yes",),
+    "ProtectHome": ("yes",),
+    "ProtectHostname": ("yes",),
+    "ProtectKernelLogs": ("yes",),
+    "ProtectKernelModules": ("yes",),
+    "ProtectKernelTunables": ("yes",),
+    "ProtectProc": ("invisible",),
+    "ProtectSystem": ("strict",),
+    "DevicePolicy": ("closed",),
+    "KeyringMode": ("private",),
+    "LockPersonality": ("yes",),
+    "MemoryDenyWriteExecute": ("yes",),
+    "RemoveIPC": ("yes",),
+    "RestrictAddressFamilies": ("AF_UNIX AF_INET AF_INET6",),
+    "RestrictNamespaces": ("yes",),
+    "RestrictRealtime": ("yes",),
+    "RestrictSUIDSGID": ("yes",),
+    "SystemCallArchitectures": ("native",),
+    "SystemCallErrorNumber": ("EPERM",),
+    "SystemCallFilter": ("@system-service", "~@privileged @resources"),
+}
+
+
+def sandbox_lines(sandbox: bool | t.Mapping[str, object], writable: t.Sequence[str], home_is_used: bool) -> list[str]:
+    """Return the directives of a service that may write to C(writable) only; none when C(sandbox) is false.
+
+    C(home_is_used) says that code or interpreter lie below /home or /root and must stay readable.
+    """
+    if sandbox is False:
+        return []
+    wanted = dict(_DEFAULTS)
+    if home_is_used:
+        wanted["ProtectHome"] = ("read-only",)
+    if isinstance(sandbox, t.Mapping):
+        wanted.update({name: _values(value) for name, value in sandbox.items()})
+    lines = [f"{name}={value}" for name, values in wanted.items() for value in values]
+    return [*lines, *(f"ReadWritePaths={path}" for path in writable)]
+
+
+def _values(value: object) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return ("yes" if value else "no",)
+    if isinstance(value, list):
+        return tuple(_escape(str(item)) for item in value)
+    return (_escape(str(value)),)
+
+
+def _escape(text: str) -> str:
+    """Keep systemd from expanding a '%' that a user wrote."""
+    return text.replace("%", "%%")

@@ -49,7 +49,7 @@ _OBJECT = """\
 
 _FACTORY = """\
     if not callable(target):
-        raise TypeError("app: " + {name!r} + " is a " + type(target).__name__ + " and cannot be called: leave out the ()")
+        raise TypeError("app: " + {name!r} + " is a " + type(target).__name__ + ": leave out the ()")
     made = target(*{args}, **{kwargs})
     if not callable(made):
         raise TypeError("app: " + {app!r} + " returned a " + type(made).__name__ + ", not a WSGI application")

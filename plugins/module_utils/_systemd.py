@@ -42,3 +42,14 @@ def journal_tail(unit: str, lines: int = 30, since: str = "") -> str:
     """Return the last journal lines of a unit, oldest first; C(since) is an absolute time like V(@1700000000)."""
     window = ["--since", since] if since else []
     return run(["journalctl", "--no-pager", "--output=cat", f"--lines={lines}", f"--unit={unit}", *window]).out.strip()
+
+
+def show_matching(patterns: t.Sequence[str], properties: t.Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the wanted properties of the units in systemd's memory whose names match, by name."""
+    if not patterns:
+        return {}
+    wanted = ",".join(["Id", *properties])
+    answer = run_checked(["systemctl", "show", "--property", wanted, "--", *patterns])
+    blocks = [block for block in answer.out.strip("\n").split("\n\n") if block]
+    found = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
+    return {unit["Id"]: unit for unit in found if "Id" in unit}

@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a release of code and a virtualenv that exist already. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import typing as t
+from dataclasses import dataclass
+
+from ._files import replace_link, write_file
+from ._gunicorn_settings import (
+    SettingsError,
+    check_app_path,
+    normalise_settings,
+    render_environment,
+    render_gunicorn_conf,
+    render_wsgi,
+)
+from ._release import Layout, Manifest, digest, read_manifest, release_id, write_manifest
+from ._user import ensure_user, find_group, find_user
+
+# Keys of a service that are not settings of gunicorn.
+_OWN = {
+    "name",
+    "state",
+    "release",
+    "app",
+    "directory",
+    "virtualenv",
+    "user",
+    "group",
+    "environment",
+    "secrets",
+    "version",
+    "trusted_hops",
+    "host_header",
+    "keep",
+}
+
+
+@dataclass(frozen=True)
+class Existing:
+    """Code and a virtualenv, by somebody else, and how to run them."""
+
+    name: str
+    app: str
+    directory: str
+    virtualenv: str
+    user: str
+    group: str
+    environment: t.Mapping[str, str]
+    version: str
+    trusted_hops: int
+    host_header: str
+    keep: int
+    settings: t.Mapping[str, object]
+
+    @classmethod
+    def from_params(cls, service: t.Mapping[str, t.Any]) -> Existing:
+        """Return what a service in this form says; raise SettingsError for what cannot be used."""
+        for key in ("app", "directory", "virtualenv"):
+            if not service.get(key):
+                raise SettingsError(f"service '{service['name']}' has neither 'release' nor '{key}': set one of them")
+        for key in ("directory", "virtualenv"):
+            if not os.path.isabs(service[key]):
+                raise SettingsError(f"{key} '{service[key]}' must be an absolute path")
+        check_app_path(service["app"])
+        user = service.get("user") or service["name"]
+        return cls(
+            name=service["name"],
+            app=service["app"],
+            directory=os.path.normpath(service["directory"]),
+            virtualenv=os.path.normpath(service["virtualenv"]),
+            user=user,
+            group=service.get("group") or user,
+            environment=_merge(service),
+            version=service.get("version") or "",
+            trusted_hops=_or(service.get("trusted_hops"), 1),
+            host_header=service.get("host_header") or "",
+            keep=_or(service.get("keep"), 5),
+            settings=normalise_settings({key: value for key, value in service.items() if key not in _OWN}),
+        )
+
+    @property
+    def id(self) -> str:
+        """Return the release's id: another version, or any other change, is another release."""
+        everything = {
+            "app": self.app,
+            "user": [self.user, self.group],
+            "environment": digest(dict(self.environment)),
+            "hops": [self.trusted_hops, self.host_header],
+            "settings": dict(self.settings),
+        }
+        return release_id("|".join([self.directory, self.virtualenv, self.version]), everything)
+
+    def manifest(self) -> Manifest:
+        """Return what the release's manifest says."""
+        revision = hashlib.sha256("|".join([self.directory, self.virtualenv, self.version]).encode()).hexdigest()
+        return Manifest(
+            name=self.name,
+            id=self.id,
+            user=self.user,
+            group=self.group,
+            source={"type": "existing", "location": self.directory, "version": self.version, "revision": revision},
+            python=_python_version(self.virtualenv),
+            app=self.app,
+            settings=self.settings,
+            keep=self.keep,
+            built_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        )
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _merge(service: t.Mapping[str, t.Any]) -> dict[str, str]:
+    environment, secrets = service.get("environment") or {}, service.get("secrets") or {}
+    both = sorted(set(environment) & set(secrets))
+    if both:
+        raise SettingsError(f"'{both[0]}' is in environment and in secrets: leave it in one of them")
+    merged = {str(name): str(value) for name, value in {**environment, **secrets}.items()}
+    render_environment(merged)
+    return merged
+
+
+def _python_version(virtualenv: str) -> str:
+    """Return the version that a virtualenv says it has; empty when it does not."""
+    try:
+        with open(os.path.join(virtualenv, "pyvenv.cfg"), encoding="utf-8") as stream:
+            pairs = dict(line.split("=", 1) for line in stream if "=" in line)
+    except OSError:
+        return ""
+    values = {key.strip(): value.strip() for key, value in pairs.items()}
+    return values.get("version") or values.get("version_info") or ""
+
+
+def check_existing(existing: Existing) -> None:
+    """Raise SettingsError when the code or the virtualenv is not there."""
+    if not os.path.isdir(existing.directory):
+        raise SettingsError(f"directory '{existing.directory}' does not exist: it must hold the application's code")
+    if not os.path.exists(os.path.join(existing.virtualenv, "bin", "python")):
+        raise SettingsError(f"virtualenv '{existing.virtualenv}' has no bin/python: make it with python3 -m venv")
+
+
+def make_release(layout: Layout, existing: Existing) -> Manifest:
+    """Make the release when there is none yet and return its manifest; the last write completes it."""
+    path = layout.release(existing.id)
+    found = read_manifest(path)
+    if found is not None:
+        return found
+    check_existing(existing)
+    ensure_user(existing.user, existing.group, layout.base)
+    user, group = find_user(existing.user), find_group(existing.group)
+    if user is None or group is None:
+        raise SettingsError(f"user '{existing.user}' or group '{existing.group}' could not be created")
+    for directory in (layout.base, layout.releases, path, os.path.join(path, "run")):
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+        os.chmod(directory, 0o755)
+    if not os.path.isdir(layout.shared):
+        os.mkdir(layout.shared, 0o750)
+        os.chown(layout.shared, user.pw_uid, group.gr_gid)
+    replace_link(existing.directory, os.path.join(path, "app"))
+    replace_link(existing.virtualenv, os.path.join(path, "venv"))
+    environment = render_environment(existing.environment).encode()
+    write_file(os.path.join(path, "env"), environment, 0o640, 0, group.gr_gid)
+    conf = render_gunicorn_conf(existing.settings, path)
+    write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode())
+    wsgi = render_wsgi(existing.app, existing.trusted_hops, existing.host_header)
+    write_file(os.path.join(path, "wsgi.py"), wsgi.encode())
+    replace_link("wsgi.py", os.path.join(path, "flaskops_wsgi.py"))
+    manifest = existing.manifest()
+    write_manifest(path, manifest)
+    return manifest

@@ -1,0 +1,184 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The health gate: a release gets traffic after it has answered, not before. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from ._probe import Answer, ProbeError, get
+from ._systemd import show
+
+# A watcher of systemd costs a process each time; a dead release is noticed soon enough with this.
+_WATCH_INTERVAL = 0.25
+# Between two answers that both have to be good.
+_PROBE_INTERVAL = 0.25
+# What systemd is asked about a service.
+STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus")
+# Of a refused answer's body, the part that is shown.
+_EXCERPT = 300
+
+
+class GateError(RuntimeError):
+    """A release that did not prove its health."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a healthy instance answers, and until when."""
+
+    path: str
+    status: tuple[int, ...]
+    host: str
+    timeout: float
+    successes: int
+
+    @classmethod
+    def from_settings(cls, settings: t.Mapping[str, t.Any]) -> Health:
+        """Return the health that normalised settings describe."""
+        health = settings["health"]
+        return cls(
+            health["path"],
+            tuple(health["status"]),
+            health["host"] or "localhost",
+            health["timeout"],
+            health["successes"],
+        )
+
+    def accepts(self, status: int) -> bool:
+        """Tell whether this is the status of a healthy answer."""
+        return status in self.status if self.status else status < 500
+
+    def expected(self) -> str:
+        """Return the accepted statuses in words."""
+        return " or ".join(map(str, self.status)) if self.status else "a status below 500"
+
+
+@dataclass
+class Probe:
+    """The proof of one instance, collected by a thread of its own."""
+
+    instance: int
+    socket: str
+    service: str
+    status: int = 0
+    seconds: float = 0.0
+    # Why the last answer was not good; empty before the first.
+    problem: str = ""
+    passed: bool = False
+    restarts: str = ""
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+def run_probe(probe: Probe, health: Health, deadline: float) -> None:
+    """Ask one instance until it has answered well as often in a row as it must, or the deadline has passed."""
+    started = time.monotonic()
+    good = 0
+    while good < health.successes and not probe.stop.is_set() and time.monotonic() < deadline:
+        answer = _ask(probe, health, deadline - time.monotonic())
+        good = good + 1 if answer is not None and health.accepts(answer.status) else 0
+        probe.problem = "" if good else probe.problem if answer is None else _refusal(answer, health)
+        probe.status = probe.status if answer is None else answer.status
+        if good < health.successes:
+            probe.stop.wait(_PROBE_INTERVAL)
+    probe.seconds = round(time.monotonic() - started, 3)
+    probe.passed = good >= health.successes
+
+
+def _ask(probe: Probe, health: Health, timeout: float) -> Answer | None:
+    # As nginx asks: a redirect to https or a host that is not allowed would otherwise pass for health, or for illness.
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": health.host}
+    try:
+        return get(
+            f"unix:{probe.socket}", health.path, health.host, max(timeout, 0.1), {**headers, "User-Agent": "flaskops"}
+        )
+    except ProbeError as exc:
+        probe.problem = f"no answer to {health.path}: {exc}"
+        return None
+
+
+def _refusal(answer: Answer, health: Health) -> str:
+    text = " ".join(answer.body.decode("utf-8", "replace").split())[:_EXCERPT]
+    return f"{health.path} answered {answer.status}, wanted {health.expected()}" + (
+        f"; it said: {text}" if text else ""
+    )
+
+
+def judge_state(service: str, state: t.Mapping[str, str], restarts: str) -> str:
+    """Return why a service can be given up, or an empty text; C(restarts) is its count when it was started."""
+    if state.get("ActiveState") == "failed" or state.get("SubState") in ("auto-restart", "auto-restart-queued"):
+        return f"{service} ended ({state.get('Result')}, exit status {state.get('ExecMainStatus')})"
+    if restarts and state.get("NRestarts", restarts) != restarts:
+        return f"{service} ended and was started again"
+    if state.get("LoadState") == "not-found" or state.get("ActiveState") == "inactive":
+        return f"{service} does not run"
+    return ""
+
+
+@dataclass
+class Gate:
+    """The proof of one release: all its instances, until a deadline."""
+
+    health: Health
+    probes: list[Probe]
+    deadline: float = 0.0
+
+    def open(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
+        """Start to ask all instances; C(states) are those of the services just started."""
+        self.deadline = time.monotonic() + self.health.timeout
+        for probe in self.probes:
+            probe.restarts = states.get(probe.service, {}).get("NRestarts", "0")
+            threading.Thread(target=run_probe, args=(probe, self.health, self.deadline), daemon=True).start()
+
+    def verdict(self, states: t.Mapping[str, t.Mapping[str, str]]) -> bool:
+        """Tell whether all instances are healthy; raise GateError as soon as one cannot become so."""
+        for probe in self.probes:
+            reason = judge_state(probe.service, states.get(probe.service, {}), probe.restarts)
+            if reason:
+                raise GateError(reason)
+        if all(probe.passed for probe in self.probes):
+            return True
+        if time.monotonic() > self.deadline:
+            late = next(probe for probe in self.probes if not probe.passed)
+            reason = late.problem or f"{self.health.path} was not answered"
+            raise GateError(f"instance {late.instance}: {reason} (waited {self.health.timeout:g} s: health.timeout)")
+        return False
+
+    def close(self) -> None:
+        """End the asking."""
+        for probe in self.probes:
+            probe.stop.set()
+
+
+def pass_gates(gates: t.Mapping[str, Gate]) -> dict[str, GateError]:
+    """Wait for the verdict on all releases at once; return the errors of those that were refused."""
+    failed: dict[str, GateError] = {}
+    services = {probe.service for gate in gates.values() for probe in gate.probes}
+    first = show(sorted(services), STATE)
+    for gate in gates.values():
+        gate.open(first)
+    waiting = dict(gates)
+    while waiting:
+        _wait_for_probes(waiting.values())
+        states = show(sorted(services), STATE)
+        for name, gate in list(waiting.items()):
+            try:
+                if not gate.verdict(states):
+                    continue
+            except GateError as exc:
+                failed[name] = exc
+            gate.close()
+            del waiting[name]
+    return failed
+
+
+def _wait_for_probes(gates: t.Iterable[Gate]) -> None:
+    """Sleep until the next look at systemd, or until the last probe has passed."""
+    until = time.monotonic() + _WATCH_INTERVAL
+    probes = [probe for gate in gates for probe in gate.probes]
+    while time.monotonic() < until and not all(probe.passed for probe in probes):
+        time.sleep(0.01)

@@ -1,0 +1,273 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hand over from one release to another: start, gate, switch, drain, stop. Private to flaskops.stack.
+
+All services of one task go through each step together, so ten wait little longer than one; a service that fails leaves
+the transaction as it was before, and the others go on. The order makes every instant safe to die in: the old release is
+whole until the new one has proved its health, from the rename on the new one serves, both start at boot in between, and
+what is left over is found in the next run, because it is derived from what is there and not from what was intended.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from ._command import CommandError, run
+from ._files import remove_file, replace_link
+from ._gunicorn_drain import Drain, read_table
+from ._gunicorn_gate import STATE, Gate, Health, Probe, judge_state, pass_gates
+from ._gunicorn_host import UnitDirectory, wait_until_stopped
+from ._gunicorn_plan import Observed, Plan, Wanted, plan_handover
+from ._gunicorn_units import instance_name, parse_unit_name, stop_seconds
+from ._release import Layout, Manifest, ReleaseError, read_manifest
+from ._systemd import daemon_reload, show, systemctl
+
+_WATCH_INTERVAL = 0.25
+_LOOK_INTERVAL = 0.02
+# For a release whose manifest is gone: more than any of ours asks for by default.
+_STOP_UNKNOWN = 90.0
+# For a release that never had a visitor.
+_STOP_REFUSED = 5.0
+_STOP_MARGIN = 5.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """One application as it shall run; without a manifest it shall not."""
+
+    layout: Layout
+    manifest: Manifest | None
+    wanted: Wanted
+
+    @property
+    def name(self) -> str:
+        """Return the application's name."""
+        return self.layout.name
+
+
+@dataclass
+class Change:
+    """One service on its way through the hand-over."""
+
+    service: Service
+    observed: Observed
+    plan: Plan
+    began: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.time)
+    gate: Gate | None = None
+    drain: Drain | None = None
+    error: str = ""
+    # Units that did not end in time; the next run takes them up.
+    lingering: list[str] = field(default_factory=list)
+    # Releases that were removed because there were more than enough.
+    pruned: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @classmethod
+    def between(cls, service: Service, observed: Observed) -> Change:
+        """Return the way from what is observed to what is wanted."""
+        return cls(service, observed, plan_handover(observed, service.wanted))
+
+    @property
+    def health(self) -> t.Mapping[str, t.Any]:
+        """Return the settings of the health gate."""
+        return t.cast("t.Mapping[str, t.Any]", self._settings["health"])
+
+    @property
+    def _settings(self) -> t.Mapping[str, t.Any]:
+        manifest = self.service.manifest
+        return t.cast("t.Mapping[str, t.Any]", manifest.settings) if manifest else {}
+
+    @property
+    def drain_timeout(self) -> float:
+        """Return how long the old release may finish what it has."""
+        return float(self._settings.get("drain_timeout", 30))
+
+    @property
+    def going(self) -> bool:
+        """Tell whether there still is something to do."""
+        return not self.error and not self.plan.empty
+
+    def retired_sockets(self) -> list[str]:
+        """Return the paths of the sockets of all releases that have to go and can still answer."""
+        units = {name: parse_unit_name(name) for name in self.plan.retire if name in self.observed.alive}
+        return [
+            self.service.layout.socket(unit.release, unit.instance)
+            for unit in units.values()
+            if unit and unit.release and unit.kind == "service"
+        ]
+
+    def stop_timeout(self) -> float:
+        """Return how long the units that have to go may take to end."""
+        releases = {unit.release for unit in map(parse_unit_name, self.plan.retire) if unit and unit.release}
+        return max((self._stop_timeout(release) for release in releases), default=0.0) + _STOP_MARGIN
+
+    def _stop_timeout(self, release: str) -> float:
+        try:
+            manifest = read_manifest(self.service.layout.release(release))
+        except ReleaseError:
+            manifest = None
+        return float(stop_seconds(manifest.settings)) if manifest else _STOP_UNKNOWN
+
+
+class Handover:
+    """The transaction of all services of one task."""
+
+    def __init__(self, directory: UnitDirectory, tail: t.Callable[[Change], str]) -> None:
+        """Name the unit directory, and what returns the end of a release's log."""
+        self._directory = directory
+        self._tail = tail
+
+    def run(self, changes: t.Sequence[Change]) -> None:
+        """Take all services through all steps; what went wrong with one is in its C(error)."""
+        for step in (self._start, self._gate, self._switch, self._drain, self._stop):
+            step([change for change in changes if change.going])
+        for change in changes:
+            change.seconds = round(time.monotonic() - change.began, 3)
+
+    def _start(self, changes: t.Sequence[Change]) -> None:
+        for change in changes:
+            self._try(change, self._write)
+        if any(change.plan.write or change.plan.start or change.plan.forward_write for change in changes):
+            daemon_reload()
+        for change in changes:
+            self._try(change, self._start_one)
+
+    def _try(self, change: Change, step: t.Callable[[Change], None]) -> None:
+        """Do one step of one service; what goes wrong concerns it alone."""
+        if change.error:
+            return
+        try:
+            step(change)
+        except (CommandError, OSError) as exc:
+            self._refuse(change, str(exc))
+
+    def _write(self, change: Change) -> None:
+        self._directory.sweep(change.service.layout.base)
+        self._directory.write({**change.plan.write, **change.plan.forward_write})
+
+    def _start_one(self, change: Change) -> None:
+        change.started_at = time.time()
+        sockets = [name for name in change.plan.start if name.endswith(".socket")]
+        # A port that is taken has to be known before the switch; until then it leads to the old release.
+        systemctl("start", [*sockets, *change.plan.forward_start])
+        # READY is not health, so there is nothing to wait for.
+        systemctl("start", [name for name in change.plan.start if name.endswith(".service")], ["--no-block"])
+
+    def _gate(self, changes: t.Sequence[Change]) -> None:
+        gates = {change.service.name: gate for change in changes if (gate := self._open_gate(change))}
+        refused = pass_gates(gates) if gates else {}
+        for change in changes:
+            change.gate = gates.get(change.service.name)
+            if change.service.name in refused:
+                self._refuse(change, str(refused[change.service.name]))
+
+    def _open_gate(self, change: Change) -> Gate | None:
+        manifest = change.service.manifest
+        if manifest is None or not change.plan.gated:
+            return None
+        numbers = range(t.cast(int, manifest.settings["instances"]))
+        probes = [
+            Probe(
+                number,
+                change.service.layout.socket(manifest.id, number),
+                f"{instance_name(manifest.name, manifest.id, number)}.service",
+            )
+            for number in numbers
+        ]
+        return Gate(Health.from_settings(manifest.settings), probes)
+
+    def _refuse(self, change: Change, reason: str) -> None:
+        """Undo what was done for a release that is not the current one; its log's end is in the error."""
+        tail = self._tail(change)
+        change.error = reason + (f"\nThe end of its log:\n{tail}" if tail else "")
+        if not change.plan.switch:
+            return
+        forwards = change.plan.forward_write
+        added = [name for name in forwards if name not in change.observed.files]
+        self._discard([*change.service.wanted.units, *added])
+        self._directory.write({name: change.observed.files[name] for name in forwards if name not in added})
+        run(["systemctl", "daemon-reload"])
+
+    def _discard(self, units: t.Sequence[str]) -> None:
+        """Stop and remove units without waiting for what they do; a release that was refused never had a visitor."""
+        run(["systemctl", "stop", "--no-block", "--", *units])
+        lingering = wait_until_stopped(units, _STOP_REFUSED)
+        if lingering:
+            run(["systemctl", "kill", "--signal=SIGKILL", "--", *lingering])
+            wait_until_stopped(units, _STOP_REFUSED)
+        self._directory.remove(units)
+        run(["systemctl", "reset-failed", "--", *units])
+
+    def _switch(self, changes: t.Sequence[Change]) -> None:
+        for change in changes:
+            self._try(change, self._switch_one)
+
+    def _switch_one(self, change: Change) -> None:
+        layout, release = change.service.layout, change.service.wanted.release
+        self._directory.enable(change.plan.enable)
+        if change.plan.switch:
+            replace_link(f"releases/{release}", layout.current)
+        if not release and change.observed.current:
+            remove_file(layout.current)
+        systemctl("restart", change.plan.forward_restart)
+
+    def _drain(self, changes: t.Sequence[Change]) -> None:
+        waiting = list(changes)
+        for change in changes:
+            self._directory.disable(change.plan.retire)
+            least = float(change.health["watch"]) if change.plan.switch and change.retired_sockets() else 0.0
+            change.drain = Drain.start(change.retired_sockets(), change.drain_timeout, least)
+        watched = 0.0
+        while waiting:
+            table, now = read_table(), time.monotonic()
+            if now - watched >= _WATCH_INTERVAL:
+                watched = now
+                self._watch(waiting)
+            waiting = [change for change in waiting if not (change.error or self._drained(change, table, now))]
+            if waiting:
+                time.sleep(_LOOK_INTERVAL)
+        self._watch([change for change in changes if not change.error])
+
+    @staticmethod
+    def _drained(change: Change, table: str, now: float) -> bool:
+        return change.drain is None or change.drain.over(table, now)
+
+    def _watch(self, changes: t.Sequence[Change]) -> None:
+        """Go back to a release that still runs when the one that has just got its traffic ends."""
+        gates = {change.service.name: change.gate for change in changes if change.gate and change.retired_sockets()}
+        services = [probe.service for gate in gates.values() for probe in gate.probes]
+        states = show(services, STATE)
+        for change in changes:
+            gate = gates.get(change.service.name)
+            reasons = (
+                [judge_state(probe.service, states[probe.service], probe.restarts) for probe in gate.probes]
+                if gate
+                else []
+            )
+            if any(reasons):
+                self._switch_back(change, next(filter(None, reasons)))
+
+    def _switch_back(self, change: Change, reason: str) -> None:
+        previous = change.observed.current
+        if not previous or not change.plan.switch:
+            return
+        self._directory.enable(name for name in change.plan.retire if name in change.observed.enabled)
+        replace_link(f"releases/{previous}", change.service.layout.current)
+        self._refuse(change, f"{reason} soon after it had got traffic; {previous} serves again")
+
+    def _stop(self, changes: t.Sequence[Change]) -> None:
+        retired = [name for change in changes for name in change.plan.retire]
+        if not retired:
+            return
+        systemctl("stop", retired, ["--no-block"])
+        lingering = wait_until_stopped(retired, max(change.stop_timeout() for change in changes))
+        for change in changes:
+            change.lingering = [name for name in change.plan.retire if name in lingering]
+            self._directory.remove(name for name in change.plan.retire if name not in lingering)
+        daemon_reload()
+        # A process that had to be killed leaves a failed unit behind, which would be listed for ever.
+        run(["systemctl", "reset-failed", "--", *retired])

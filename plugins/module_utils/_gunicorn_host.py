@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read and write the units of applications on this host. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ._files import read_file, remove_file, replace_link, write_file
+from ._gunicorn_plan import Observed
+from ._gunicorn_units import MARK, parse_unit_name
+from ._release import Layout, current_id
+from ._systemd import show_matching
+
+# [Install] WantedBy= of our units, as the links that systemctl(1) enable would make: these are made by one rename each,
+# are durable, and need no reload of systemd.
+_WANTS = {"socket": "sockets.target.wants", "service": "multi-user.target.wants"}
+_ALIVE = {"active", "activating", "deactivating", "reloading"}
+# What a killed run left under a temporary name; a running one needs a moment for a file.
+_STALE_SECONDS = 600
+_OURS = MARK.split(":")[0]
+
+
+class ForeignUnitError(ValueError):
+    """A unit file that somebody else wrote has the name of one of ours."""
+
+
+class UnitDirectory:
+    """The unit files of ours in one directory of systemd's."""
+
+    def __init__(self, path: str) -> None:
+        """Name the directory; nothing is read yet."""
+        self._path = path
+
+    def names(self) -> dict[str, set[str]]:
+        """Return the names that have the form of ours: those of files, and those that start at boot."""
+        wants = [os.path.join(self._path, directory) for directory in _WANTS.values()]
+        return {
+            "files": {name for name in _list(self._path) if parse_unit_name(name)},
+            "enabled": {name for directory in wants for name in _list(directory) if parse_unit_name(name)},
+        }
+
+    def read(self, name: str) -> str | None:
+        """Return the text of a unit file of ours, None when there is none or somebody else wrote it."""
+        data = read_file(os.path.join(self._path, name))
+        text = "" if data is None else data.decode("utf-8", "replace")
+        return text if text.startswith(_OURS) else None
+
+    def check(self, names: t.Iterable[str]) -> None:
+        """Raise ForeignUnitError when a file with one of the names is not ours."""
+        for name in names:
+            path = os.path.join(self._path, name)
+            if os.path.lexists(path) and self.read(name) is None:
+                raise ForeignUnitError(f"{path} was not written by flaskops.stack: move it away or choose another name")
+
+    def write(self, units: t.Mapping[str, str]) -> None:
+        """Write unit files; systemd knows them after a reload."""
+        for name, text in units.items():
+            write_file(os.path.join(self._path, name), text.encode(), 0o644)
+
+    def enable(self, names: t.Iterable[str]) -> None:
+        """Let units start at boot."""
+        for name in names:
+            link = self._link(name)
+            os.makedirs(os.path.dirname(link), mode=0o755, exist_ok=True)
+            replace_link(os.path.join(self._path, name), link)
+
+    def disable(self, names: t.Iterable[str]) -> None:
+        """Let units no longer start at boot."""
+        for name in names:
+            if os.path.isdir(os.path.dirname(self._link(name))):
+                remove_file(self._link(name))
+
+    def remove(self, names: t.Iterable[str]) -> None:
+        """Remove unit files, and what lets them start at boot."""
+        for name in names:
+            self.disable([name])
+            remove_file(os.path.join(self._path, name))
+
+    def sweep(self, *others: str) -> None:
+        """Remove what a run that was killed left under a temporary name, here and in the other directories."""
+        wants = [os.path.join(self._path, directory) for directory in _WANTS.values()]
+        for directory in (self._path, *wants, *others):
+            for name in _list(directory):
+                path = os.path.join(directory, name)
+                if name.startswith(".flaskops-") and os.lstat(path).st_mtime < time.time() - _STALE_SECONDS:
+                    remove_file(path)
+
+    def _link(self, name: str) -> str:
+        return os.path.join(self._path, _WANTS[name.rpartition(".")[2]], name)
+
+
+def _list(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []
+
+
+def patterns(names: t.Iterable[str]) -> list[str]:
+    """Return what matches all units of the applications."""
+    return [f"{name}@*.{kind}" for name in names for kind in ("socket", "service")]
+
+
+def observe(directory: UnitDirectory, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
+    """Return what this host has of each application, by name: one look at the directory and one at systemd for all."""
+    names = directory.names()
+    states = show_matching(patterns(layout.name for layout in layouts), ["ActiveState"])
+    return {layout.name: _observe_one(directory, layout, names, states) for layout in layouts}
+
+
+def _observe_one(
+    directory: UnitDirectory,
+    layout: Layout,
+    names: t.Mapping[str, set[str]],
+    states: t.Mapping[str, t.Mapping[str, str]],
+) -> Observed:
+    def ours(candidates: t.Iterable[str]) -> list[str]:
+        parsed = [(name, parse_unit_name(name)) for name in candidates]
+        return [name for name, unit in parsed if unit is not None and unit.app == layout.name]
+
+    texts = {name: directory.read(name) for name in ours(names["files"])}
+    return Observed(
+        current=current_id(layout),
+        files={name: text for name, text in texts.items() if text is not None},
+        alive=frozenset(name for name in ours(states) if states[name].get("ActiveState") in _ALIVE),
+        up=frozenset(name for name in ours(states) if states[name].get("ActiveState") == "active"),
+        enabled=frozenset(ours(names["enabled"])),
+    )
+
+
+def wait_until_stopped(names: t.Collection[str], seconds: float) -> list[str]:
+    """Wait until the units have ended; return those that still run after C(seconds)."""
+    deadline = time.monotonic() + seconds
+    while True:
+        states = show_matching(list(names), ["ActiveState"])
+        alive = sorted(name for name, unit in states.items() if unit.get("ActiveState") in _ALIVE)
+        if not alive or time.monotonic() > deadline:
+            return alive
+        time.sleep(0.05)

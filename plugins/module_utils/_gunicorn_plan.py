@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decide what a hand-over has to do, from what is there and what is wanted. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a host has of one application."""
+
+    current: str | None = None
+    # Unit files of ours on disk, by name; their text is empty for releases that nobody asks for.
+    files: t.Mapping[str, str] = field(default_factory=dict)
+    # Units that run: active, starting or stopping.
+    alive: frozenset[str] = frozenset()
+    # Units that are completely up.
+    up: frozenset[str] = frozenset()
+    # Units that start at boot.
+    enabled: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a host shall have of one application; nothing when the application shall be absent."""
+
+    release: str = ""
+    # Unit files by name.
+    units: t.Mapping[str, str] = field(default_factory=dict)
+    # Those which forward TCP connections; they belong to no release.
+    forwards: t.Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to be done, in this order; all empty when nothing has."""
+
+    # 1. Unit files to write, and units to start and to probe.
+    write: t.Mapping[str, str]
+    start: tuple[str, ...]
+    # 2. Units that start at boot from now on; then the link.
+    enable: tuple[str, ...]
+    switch: bool
+    # 3. Units to forward with: files to write, sockets to start, forwarders whose text changed.
+    forward_write: t.Mapping[str, str]
+    forward_start: tuple[str, ...]
+    forward_restart: tuple[str, ...]
+    # 4. Units of other releases: drained, stopped, removed.
+    retire: tuple[str, ...]
+
+    @property
+    def gated(self) -> bool:
+        """Tell whether the wanted release has to prove its health."""
+        return self.switch or bool(self.start)
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether nothing has to be done."""
+        rest = (self.write, self.enable, self.forward_write, self.forward_start, self.forward_restart, self.retire)
+        return not self.gated and not any(rest)
+
+
+def plan_handover(observed: Observed, wanted: Wanted) -> Plan:
+    """Return the steps from what is observed to what is wanted.
+
+    The units of the current release are never rewritten: a unit belongs to its release.
+    """
+    is_current = bool(wanted.release) and observed.current == wanted.release
+    missing = {name: text for name, text in wanted.units.items() if name not in observed.files}
+    stale = {name: text for name, text in wanted.units.items() if observed.files.get(name, text) != text}
+    forward = {name: text for name, text in wanted.forwards.items() if observed.files.get(name) != text}
+    listeners = [name for name in wanted.forwards if name.endswith(".socket")]
+    at_boot = [*wanted.units, *listeners]
+    return Plan(
+        write={**missing, **({} if is_current else stale)},
+        start=tuple(name for name in wanted.units if name not in observed.up),
+        enable=tuple(name for name in at_boot if name not in observed.enabled),
+        switch=bool(wanted.release) and not is_current,
+        forward_write=forward,
+        forward_start=tuple(name for name in listeners if name not in observed.up),
+        forward_restart=tuple(name for name in forward if name in observed.alive),
+        retire=tuple(
+            sorted(name for name in _known(observed) if name not in wanted.units and name not in wanted.forwards)
+        ),
+    )
+
+
+def _known(observed: Observed) -> set[str]:
+    return set(observed.files) | observed.alive | observed.enabled

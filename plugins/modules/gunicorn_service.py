@@ -1,0 +1,490 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run releases under systemd and hand over to new ones without losing a request."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gunicorn_service
+short_description: Run WSGI applications with gunicorn under systemd
+version_added: 1.0.0
+description:
+  - Starts a release beside the one that serves, on sockets of its own, asks each of its instances for an answer,
+    switches the link C(current) to it by one rename, waits until the old release has no connection any more, and
+    stops that.
+  - A release that does not answer as it should is stopped and refused with the end of its log; the old one goes on
+    serving.
+  - Each release has its own unit files, C(<name>@<release>.socket) and C(.service); instance 1 and higher has its
+    number behind the release. They are removed with the release.
+  - All services of a task go through each step together. One that fails does not keep the others from their new
+    release; the task fails in the end and says what happened to each.
+  - A run that was killed, at any moment, leaves the old or the new release serving, also after a reboot; the next run
+    finishes or clears up what it left.
+options:
+  services:
+    description: The applications.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - Name of the application, which is also the name of its units and of its directory below O(root).
+          - 1 to 31 lower-case letters, digits or C(-), beginning with a letter.
+        type: str
+        required: true
+      state:
+        description: V(absent) stops the application and removes its units and the link C(current).
+        type: str
+        choices: [present, absent]
+        default: present
+      release:
+        description:
+          - Directory of the release, as M(flaskops.stack.flask_release) builds it. It holds code, virtualenv,
+            environment and all settings, so that none of the options below is used.
+          - In check mode it need not exist.
+        type: path
+      app:
+        description:
+          - The WSGI application in code that exists already, as C(module:app), C(module:factory()) or
+            C(module:factory('argument', key=1)). Required without O(services[].release), and so are
+            O(services[].directory) and O(services[].virtualenv).
+        type: str
+      directory:
+        description: Directory with the code; it becomes the working directory.
+        type: path
+      virtualenv:
+        description: Virtual environment with gunicorn and all that the application needs.
+        type: path
+      version:
+        description:
+          - Anything that tells one state of O(services[].directory) from another, for example a commit. Another value
+            makes a new release and hence a hand-over; with an equal one nothing is restarted.
+          - For old and new code to run side by side they have to be in different directories.
+        type: str
+        default: ""
+      user:
+        description: System user of the application, made when there is none; the application's name by default.
+        type: str
+      group:
+        description: Its group; named like the user by default.
+        type: str
+      environment:
+        description: Environment variables.
+        type: dict
+        default: {}
+      secrets:
+        description: Environment variables that are never shown.
+        type: dict
+        default: {}
+      trusted_hops:
+        description:
+          - How many proxies in front of gunicorn are to be believed what they say about the client in
+            C(X-Forwarded-For), C(X-Forwarded-Proto) and C(X-Forwarded-Host). With V(0) no such header is believed.
+        type: int
+        default: 1
+      host_header:
+        description: A header from which the host name is taken instead of C(X-Forwarded-Host).
+        type: str
+        default: ""
+      keep:
+        description: How many releases stay on the host; the current one, the one before it and those in use always do.
+        type: int
+        default: 5
+      worker_class:
+        description: How a worker handles requests. C(gevent) and C(tornado) have to be in the virtualenv.
+        type: str
+        choices: [sync, gthread, gevent, tornado]
+        default: gthread
+      workers:
+        description:
+          - Number of worker processes per instance. V(0) is twice the available CPUs plus one, at most 8, found out at
+            the start of the service; C(WEB_CONCURRENCY) in the environment overrides that.
+        type: int
+        default: 0
+      threads:
+        description: Threads per worker, for O(services[].worker_class=gthread).
+        type: int
+        default: 4
+      timeout:
+        description: Seconds after which a worker that gives no sign of life is killed.
+        type: int
+        default: 30
+      graceful_timeout:
+        description: Seconds that requests have to finish after a worker was told to end.
+        type: int
+        default: 30
+      keepalive:
+        description: Seconds to wait for another request on a connection.
+        type: int
+        default: 2
+      max_requests:
+        description: Requests after which a worker is replaced; V(0) for never.
+        type: int
+        default: 1000
+      max_requests_jitter:
+        description: At most so many requests more, by chance, so that workers are not replaced all at once.
+        type: int
+        default: 100
+      preload:
+        description: Whether the application is imported once, before the workers are made.
+        type: bool
+        default: false
+      extra:
+        description:
+          - Further settings of gunicorn by name; one that the installed gunicorn does not know is refused at the start.
+        type: dict
+        default: {}
+      instances:
+        description: How many independent gunicorns, each with its own socket C(current/run/<number>.sock).
+        type: int
+        default: 1
+      bind:
+        description:
+          - TCP addresses, such as V(127.0.0.1:8000) or V([::1]:8000), beside the sockets. What comes in is forwarded to
+            the current release, address by address to the instances in turn, so a hand-over loses nothing here either.
+          - The application sees such a client as it sees nginx, so put a proxy in front that sets the
+            C(X-Forwarded) headers.
+        type: list
+        elements: str
+        default: []
+      allow_public_bind:
+        description: Whether O(services[].bind) may name an address that other hosts can reach.
+        type: bool
+        default: false
+      socket_group:
+        description: Group that may connect to the sockets, the one that nginx runs as.
+        type: str
+        default: www-data
+      memory_max:
+        description: Memory, such as V(512M), at which an instance's process is killed; empty for no limit.
+        type: str
+        default: ""
+      memory_high:
+        description: Memory at which an instance is slowed down; empty for no limit.
+        type: str
+        default: ""
+      cpu_quota:
+        description: CPU time of an instance, V(150%) for one and a half CPUs; empty for no limit.
+        type: str
+        default: ""
+      tasks_max:
+        description: Processes and threads of an instance; V(0) for systemd's default.
+        type: int
+        default: 0
+      open_files:
+        description: Files and connections that a process may have open.
+        type: int
+        default: 65536
+      after:
+        description: Units that are started before the application, such as V(postgresql.service).
+        type: list
+        elements: str
+        default: []
+      sandbox:
+        description:
+          - >-
+            V(true) for the whole sandbox, V(false) for none, or a dictionary with directives of systemd.exec(5) that
+            replace single ones, such as C({MemoryDenyWriteExecute: false}).
+        type: raw
+        default: true
+      sandbox_paths:
+        description: Paths that the application may write to, beside its directory C(shared); they have to exist.
+        type: list
+        elements: str
+        default: []
+      log_level:
+        description: What gunicorn writes to the journal.
+        type: str
+        choices: [debug, info, warning, error, critical]
+        default: info
+      access_log:
+        description: Whether gunicorn writes each request to the journal; nginx usually does that.
+        type: bool
+        default: false
+      health:
+        description: What proves that the application is healthy, on each of its instances.
+        type: dict
+        suboptions:
+          path:
+            description: What is asked for.
+            type: str
+            default: /
+          status:
+            description: Accepted status codes; empty for all below 500.
+            type: list
+            elements: int
+            default: []
+          host:
+            description: Host name that is asked for; C(localhost) when empty.
+            type: str
+            default: ""
+          timeout:
+            description: Seconds until it must have answered.
+            type: int
+            default: 60
+          successes:
+            description: How many good answers in a row.
+            type: int
+            default: 1
+          watch:
+            description:
+              - Seconds for which the old release stays ready after the switch. A new one whose process ends meanwhile
+                is switched back from.
+            type: int
+            default: 0
+      drain_timeout:
+        description: Seconds that open connections to the old release have to end by themselves before it is stopped.
+        type: int
+        default: 30
+  root:
+    description: Directory with a directory for each application.
+    type: path
+    default: /srv
+  unit_directory:
+    description: Where unit files are written.
+    type: path
+    default: /etc/systemd/system
+  lock_timeout:
+    description: Seconds to wait for another run that works on the same application.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    description: Checks all input and reports what would be done, without starting anything.
+    support: full
+  diff_mode:
+    description: Shows where C(current) leads, and the units that come and go.
+    support: full
+seealso:
+  - module: flaskops.stack.flask_release
+  - module: flaskops.stack.nginx_site
+author:
+  - flaskops maintainers (@flaskops)
+"""
+
+EXAMPLES = r"""
+- name: Run a release that flask_release has built
+  flaskops.stack.gunicorn_service:
+    services:
+      - name: shop
+        release: /srv/shop/releases/3f2a91c-1b9e02d4
+
+- name: Run code and a virtualenv that exist already
+  flaskops.stack.gunicorn_service:
+    services:
+      - name: wiki
+        app: wiki:create_app()
+        directory: /opt/wiki/2.4.1
+        virtualenv: /opt/wiki/2.4.1/.venv
+        version: 2.4.1
+        instances: 2
+        memory_max: 512M
+        after: [postgresql.service]
+        secrets:
+          DATABASE_URL: "{{ wiki_database_url }}"
+        health:
+          path: /health
+          status: [200]
+
+- name: Let an application that compiles code at run time leave one wall of the sandbox
+  flaskops.stack.gunicorn_service:
+    services:
+      - name: numbers
+        app: numbers:app
+        directory: /opt/numbers
+        virtualenv: /opt/numbers/.venv
+        sandbox:
+          MemoryDenyWriteExecute: false
+        sandbox_paths: [/var/lib/numbers]
+
+- name: Stop an application and remove its units
+  flaskops.stack.gunicorn_service:
+    services:
+      - name: wiki
+        state: absent
+"""
+
+RETURN = r"""
+services:
+  description: One entry for each service, also when the task fails.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the application.
+      type: str
+      sample: shop
+    release:
+      description: Id of the release that was wanted; empty when it was to be absent.
+      type: str
+      sample: 3f2a91c-1b9e02d4
+    previous:
+      description: Id of the release that was current before; empty when there was none.
+      type: str
+      sample: 90b1c7e-77aa01f2
+    changed:
+      description: Whether anything was done for this service.
+      type: bool
+    error:
+      description: Why the release was refused, with the end of its log; empty when it was not.
+      type: str
+    units:
+      description: Units of the release, and those that listen on TCP addresses.
+      type: list
+      elements: str
+      sample: [shop@3f2a91c-1b9e02d4.socket, shop@3f2a91c-1b9e02d4.service]
+    probes:
+      description: The answer of each instance at the health gate; empty when there was none.
+      type: list
+      elements: dict
+      contains:
+        instance:
+          description: Number of the instance.
+          type: int
+        status:
+          description: HTTP status of the last answer, V(0) for none.
+          type: int
+        seconds:
+          description: Time from the start of the service to the proof.
+          type: float
+    drained:
+      description: Whether all connections to the old release had ended before it was stopped.
+      type: bool
+    pruned:
+      description: Releases that were removed.
+      type: list
+      elements: str
+    seconds:
+      description: How long the hand-over took.
+      type: float
+      sample: 1.2
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._command import CommandError
+from ..module_utils._gunicorn_handover import Change
+from ..module_utils._gunicorn_host import ForeignUnitError
+from ..module_utils._gunicorn_service import Services, read_requests
+from ..module_utils._gunicorn_settings import DEFAULTS, HEALTH_DEFAULTS, SettingsError
+from ..module_utils._names import UnsafeNameError
+from ..module_utils._release import ReleaseError
+from ..module_utils._user import UserError
+
+_ERRORS = (CommandError, ForeignUnitError, OSError, ReleaseError, SettingsError, UnsafeNameError, UserError)
+_CHOICES = {
+    "worker_class": ["sync", "gthread", "gevent", "tornado"],
+    "log_level": ["debug", "info", "warning", "error", "critical"],
+}
+_TYPES = {bool: "bool", int: "int", str: "str", list: "list", dict: "dict"}
+
+
+def option(key: str, default: object) -> dict[str, t.Any]:
+    """Return the argument spec of a setting from its default."""
+    if key == "sandbox":
+        return {"type": "raw", "default": default}
+    spec: dict[str, t.Any] = {"type": _TYPES[type(default)], "default": default}
+    if isinstance(default, list):
+        spec["elements"] = "int" if key == "status" else "str"
+    if key in _CHOICES:
+        spec["choices"] = _CHOICES[key]
+    return spec
+
+
+def service_spec() -> dict[str, t.Any]:
+    """Return the argument spec of one service."""
+    health = {key: option(key, default) for key, default in HEALTH_DEFAULTS.items()}
+    settings = {key: option(key, default) for key, default in DEFAULTS.items() if key != "health"}
+    return {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "release": {"type": "path"},
+        "app": {"type": "str"},
+        "directory": {"type": "path"},
+        "virtualenv": {"type": "path"},
+        "version": {"type": "str", "default": ""},
+        "user": {"type": "str"},
+        "group": {"type": "str"},
+        "environment": {"type": "dict", "default": {}},
+        "secrets": {"type": "dict", "default": {}, "no_log": True},
+        "trusted_hops": {"type": "int", "default": 1},
+        "host_header": {"type": "str", "default": ""},
+        "keep": {"type": "int", "default": 5},
+        **settings,
+        "health": {"type": "dict", "options": health},
+    }
+
+
+def describe(change: Change) -> dict[str, t.Any]:
+    """Return what the module says about one service."""
+    probes = change.gate.probes if change.gate else []
+    return {
+        "name": change.service.name,
+        "release": change.service.wanted.release,
+        "previous": change.observed.current or "",
+        "changed": not change.plan.empty,
+        "error": change.error,
+        "units": [*change.service.wanted.units, *change.service.wanted.forwards],
+        "probes": [{"instance": probe.instance, "status": probe.status, "seconds": probe.seconds} for probe in probes],
+        "drained": change.drain is None or change.drain.left == 0,
+        "pruned": change.pruned,
+        "seconds": change.seconds,
+    }
+
+
+def differences(changes: t.Sequence[Change]) -> list[dict[str, str]]:
+    """Return the diff of each service that is changed."""
+    return [
+        {
+            "before_header": change.service.layout.current,
+            "after_header": change.service.layout.current,
+            "before": "".join(f"{line}\n" for line in _lines(change.observed.current or "", change.observed.files)),
+            "after": "".join(
+                f"{line}\n"
+                for line in _lines(
+                    change.service.wanted.release, [*change.service.wanted.units, *change.service.wanted.forwards]
+                )
+            ),
+        }
+        for change in changes
+        if not change.plan.empty
+    ]
+
+
+def _lines(release: str, units: t.Iterable[str]) -> list[str]:
+    return ([f"current -> releases/{release}"] if release else []) + sorted(units)
+
+
+def main() -> None:
+    """Read the parameters, run the services, say what happened."""
+    module = AnsibleModule(
+        argument_spec={
+            "services": {"type": "list", "elements": "dict", "required": True, "options": service_spec()},
+            "root": {"type": "path", "default": "/srv"},
+            "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
+            "lock_timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        requests = read_requests(params["services"], params["root"], module.check_mode)
+        services = Services(requests, params["unit_directory"], params["lock_timeout"])
+        changes = services.plan() if module.check_mode else services.apply()
+    except _ERRORS as exc:
+        module.fail_json(msg=f"Cannot run the services: {exc}", services=[])
+    answer = {"changed": any(not change.plan.empty for change in changes), "diff": differences(changes)}
+    failed = [f"{change.service.name}: {change.error}" for change in changes if change.error]
+    if failed:
+        module.fail_json(msg="\n".join(failed), services=[describe(change) for change in changes], **answer)
+    module.exit_json(services=[describe(change) for change in changes], **answer)
+
+
+if __name__ == "__main__":
+    main()
