@@ -67,7 +67,9 @@ def is_root() -> bool:
 def apt_install(*packages: str) -> None:
     """Install Debian packages, as root."""
     if not is_root() or not shutil.which("apt-get"):
-        raise ToolError(f"install {' '.join(packages)} (as root, on Debian and Ubuntu: apt-get install {' '.join(packages)})")
+        raise ToolError(
+            f"install {' '.join(packages)} (as root, on Debian and Ubuntu: apt-get install {' '.join(packages)})"
+        )
     say(f"installing {' '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update", "-q"], env=environment)

@@ -60,7 +60,9 @@ def wait_for_systemd(name: str, seconds: float = 30) -> None:
         else:
             return
         if time.monotonic() > deadline:
-            raise ToolError(f"systemd is not up in {name} after {seconds:.0f} s:\n{docker('logs', '--tail', '20', name)}")
+            raise ToolError(
+                f"systemd is not up in {name} after {seconds:.0f} s:\n{docker('logs', '--tail', '20', name)}"
+            )
         time.sleep(0.2)
 
 
@@ -93,7 +95,9 @@ def remove(name: str) -> None:
 
 def main() -> int:
     """Start or remove a test host of this checkout and print its container's name."""
-    parser = argparse.ArgumentParser(description=__doc__, epilog="start: what is left over are options of docker create")
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="start: what is left over are options of docker create"
+    )
     parser.add_argument("action", choices=["start", "remove", "name"])
     parser.add_argument("name")
     parser.add_argument("--image", default="flaskops-host:newer")

@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the virtualenv with the pinned tools, .venv, unless it is there for these pins already.
+
+FLASKOPS_PYTHON names the interpreter to use; by default it is the newest that is found here. Any Python 3 can run this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from common import ROOT, ToolError, apt_install, call, run, say, succeeds
+
+VENV = ROOT / ".venv"
+PINS = ROOT / "requirements" / "dev.txt"
+STAMP = VENV / "made-from"
+# What the pins are for, the newest first.
+VERSIONS = ("3.14", "3.13", "3.12", "3.11")
+
+
+def version_of(python: str) -> str:
+    """Return the version of an interpreter, "3.12"; empty if it does not run (pyenv's shims may not)."""
+    try:
+        return run([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).strip()
+    except ToolError:
+        return ""
+
+
+def find_python() -> str:
+    """Return the interpreter to use."""
+    wanted = os.environ.get("FLASKOPS_PYTHON", "")
+    if wanted:
+        found = version_of(wanted)
+        if found not in VERSIONS:
+            raise ToolError(
+                f"FLASKOPS_PYTHON={wanted} is Python {found or 'that does not run'}; it must be {' or '.join(VERSIONS)}"
+            )
+        return wanted
+    for name in (*(f"python{version}" for version in VERSIONS), "python3"):
+        path = shutil.which(name)
+        if path and version_of(path) in VERSIONS:
+            return path
+    raise ToolError(
+        "no Python 3.11 or newer is found; install one (Debian 12, Ubuntu 24.04 and newer: apt-get install python3)"
+    )
+
+
+def ensure_venv_module(python: str) -> None:
+    """Install what Debian splits off from Python: the modules venv and ensurepip."""
+    if not succeeds([python, "-c", "import venv, ensurepip"]):
+        apt_install(f"python{version_of(python)}-venv")
+
+
+def digest() -> str:
+    """Return what the virtualenv depends on: the pins, and the place that its programs name in their first line."""
+    return hashlib.sha256(PINS.read_bytes() + str(VENV).encode()).hexdigest()
+
+
+def make(python: str) -> None:
+    """Make the virtualenv from nothing."""
+    started = time.monotonic()
+    say(f"making .venv with Python {version_of(python)} and the tools of {PINS.relative_to(ROOT)}, about a minute")
+    ensure_venv_module(python)
+    shutil.rmtree(VENV, ignore_errors=True)
+    run([python, "-m", "venv", VENV])
+    # pip's own words are shown: they are what a person behind a proxy or a mirror needs.
+    pip = [VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    if subprocess.run([*pip, "--requirement", PINS], check=False).returncode != 0:
+        raise ToolError(f"pip could not install {PINS.relative_to(ROOT)}; its message is above")
+    STAMP.write_text(digest(), encoding="utf-8")
+    say(f"made .venv in {time.monotonic() - started:.0f} s")
+
+
+def is_current() -> bool:
+    """Tell whether the virtualenv is there, whole, for these pins, and the interpreter that it was made from still runs."""
+    if not STAMP.is_file() or STAMP.read_text(encoding="utf-8") != digest():
+        return False
+    wanted = os.environ.get("FLASKOPS_PYTHON", "")
+    have = version_of(str(VENV / "bin" / "python"))
+    return bool(have) and (not wanted or version_of(wanted) == have)
+
+
+def main() -> int:
+    """See to the virtualenv."""
+    if not is_current():
+        make(find_python())
+    return 0
+
+
+if __name__ == "__main__":
+    call(main)
