@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from testinfra.host import Host
+from visitor.protocols import Eventually, ReleaseOf, Reply, Shell, ShellError, Visit
 
 VISITOR = Path(__file__).parent / "visitor"
 
@@ -23,42 +23,6 @@ POST_MORTEM = (
     "tail -n 15 /var/log/nginx/error.log",
     "journalctl --no-pager --quiet --lines 40 --output short-precise --unit '*@*'",
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Reply:
-    """What a visitor got: a response, or the error that came instead of one."""
-
-    status: int = 0
-    headers: list[tuple[str, str]] = dataclasses.field(default_factory=list)
-    text: str = ""
-    size: int = 0
-    sha256: str = ""
-    seconds: float = 0
-    error: str = ""
-
-    def header(self, name: str) -> str:
-        """Return the values of a header, joined by commas; empty when it was not sent."""
-        return ", ".join(value for key, value in self.headers if key == name.lower())
-
-    @property
-    def json(self) -> t.Any:  # a document's shape is known to the test that asks for it
-        """Return the body as JSON."""
-        return json.loads(self.text)
-
-
-class Visit(t.Protocol):
-    """A visitor's request, described in as much detail as a test needs."""
-
-    def __call__(self, name: str, target: str = "/", *, headers: t.Mapping[str, str] = ..., **wanted: t.Any) -> Reply:
-        """Ask the site C(name) for C(target)."""
-
-
-class ShellError(AssertionError):
-    """A command of a test failed on the host."""
-
-
-Shell = t.Callable[[str], str]
 
 
 @pytest.fixture
@@ -98,7 +62,7 @@ def visit(host: Host) -> Visit:
 
 
 @pytest.fixture
-def eventually() -> t.Callable[[t.Callable[[], object], float], None]:
+def eventually() -> Eventually:
     """Wait, for a bounded time, until a question is answered with yes."""
 
     def wait(question: t.Callable[[], object], seconds: float) -> None:
@@ -111,7 +75,7 @@ def eventually() -> t.Callable[[t.Callable[[], object], float], None]:
 
 
 @pytest.fixture
-def release_of(sh: Shell) -> t.Callable[[str], str]:
+def release_of(sh: Shell) -> ReleaseOf:
     """Return the id of an application's current release."""
     return lambda app: sh(f"basename $(readlink /srv/{shlex.quote(app)}/current)")
 

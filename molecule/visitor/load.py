@@ -13,10 +13,10 @@ import argparse
 import collections
 import http.client
 import json
-import os
 import threading
 import time
 import typing as t
+from pathlib import Path
 
 # A reply's time belongs to the figures; a longer wait than this is a failure.
 TIMEOUT = 20.0
@@ -127,7 +127,7 @@ def main() -> None:
     started = time.monotonic()
     for visitor in visitors:
         visitor.start()
-    while time.monotonic() - started < options.seconds and not (options.until and os.path.exists(options.until)):
+    while time.monotonic() - started < options.seconds and not (options.until and Path(options.until).exists()):
         time.sleep(0.1)
     stop.set()
     for visitor in visitors:

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import json
-import typing as t
 
 import pytest
-from conftest import Shell, Visit
 from testinfra.host import Host
+from visitor.protocols import ReleaseOf, Shell, Visit
 
 APPS = ("hello", "httpbin")
-ReleaseOf = t.Callable[[str], str]
 
 MAX_EXPOSURE = 1.5
 

@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import typing as t
-
 import pytest
-from conftest import Shell, Visit
+from visitor.protocols import Eventually, ReleaseOf, Shell, Visit
 
-Eventually = t.Callable[[t.Callable[[], object], float], None]
 APPS = {"hello": "/whoami", "httpbin": "/get"}
 
 
@@ -21,7 +18,7 @@ def app(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def unit(app: str, release_of: t.Callable[[str], str]) -> str:
+def unit(app: str, release_of: ReleaseOf) -> str:
     """Return the service of the application's current release."""
     return f"{app}@{release_of(app)}.service"
 

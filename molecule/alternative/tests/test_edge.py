@@ -1,0 +1,160 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a visitor sees when everything is set."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from visitor.protocols import Shell, Visit
+
+CA = "/etc/ssl/own/ca.crt"
+SHOP = "shop.test"
+
+
+@pytest.mark.parametrize("name", [SHOP, "www.shop.test", "shop-too.test"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_plain_http_leads_to_the_canonical_https(visit: Visit, name: str, address: str) -> None:
+    reply = visit(name, "/a?b=c", address=address)
+    canonical = SHOP if name == "www.shop.test" else name
+    assert (reply.status, reply.header("location")) == (301, f"https://{canonical}/a?b=c")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_https_answers_with_a_valid_certificate(visit: Visit, address: str) -> None:
+    assert visit(SHOP, ca_file=CA, address=address).text == "probe\n"
+
+
+def test_the_other_name_leads_to_the_canonical_one(visit: Visit) -> None:
+    reply = visit("www.shop.test", "/a?b=c", ca_file=CA)
+    assert (reply.status, reply.header("location")) == (301, f"https://{SHOP}/a?b=c")
+
+
+def test_an_unknown_name_gets_no_certificate(visit: Visit) -> None:
+    # The handshake is refused: no visitor learns which sites there are.
+    reply = visit("unknown.test", ca_file=CA)
+    assert reply.error.startswith("SSLError"), reply
+    assert "ALERT" in reply.error.upper() or "UNRECOGNIZED" in reply.error.upper(), reply
+
+
+def test_an_unknown_name_behind_a_known_handshake_gets_no_reply(visit: Visit) -> None:
+    reply = visit(SHOP, headers={"Host": "unknown.test"}, ca_file=CA)
+    assert reply.status in (0, 421), reply
+
+
+def test_flask_knows_of_https(visit: Visit) -> None:
+    seen = visit(SHOP, "/whoami", ca_file=CA, headers={"X-Forwarded-Proto": "http", "X-Extra": "forged"}).json
+    assert (seen["scheme"], seen["external"]) == ("https", f"https://{SHOP}/")
+    assert (seen["client"], seen["extra"]) == ("127.0.0.1", "yes")
+
+
+@pytest.mark.parametrize(
+    ("target", "status"), [("/", 200), ("/error", 500), ("/none", 404), ("/static/probe.css", 200), ("/ping", 200)]
+)
+def test_every_answer_has_the_security_headers(visit: Visit, target: str, status: int) -> None:
+    reply = visit(SHOP, target, ca_file=CA)
+    assert reply.status == status
+    assert reply.header("strict-transport-security").startswith("max-age=300")
+    assert reply.header("x-frame-options") == "DENY"
+    assert reply.header("permissions-policy") == "camera=()"
+    assert reply.header("x-content-type-options") == "nosniff"
+
+
+def test_a_refused_upload_has_the_security_headers_too(visit: Visit) -> None:
+    reply = visit(SHOP, "/upload", method="POST", headers={"Content-Length": "2000000"}, ca_file=CA)
+    assert (reply.status, reply.header("x-frame-options")) == (413, "DENY")
+
+
+def test_security_headers_can_be_left_out(visit: Visit) -> None:
+    assert visit("gev.test").header("x-frame-options") == ""
+
+
+def test_static_files_are_kept_by_browsers(visit: Visit) -> None:
+    reply = visit(SHOP, "/static/probe.css", ca_file=CA)
+    assert reply.status == 200
+    assert "immutable" in reply.header("cache-control")
+    assert "max-age=86400" in reply.header("cache-control")
+
+
+def test_static_files_come_from_nginx_itself(visit: Visit, sh: Shell) -> None:
+    assert visit(SHOP, "/static/none.css", ca_file=CA).status == 404
+    sh("systemctl stop 'gev@*.service' 'gev@*.socket'")
+    try:
+        assert visit(SHOP, "/static/probe.css", ca_file=CA).status == 200
+        assert visit("gev.test").status == 502
+    finally:
+        sh("systemctl start $(basename $(readlink /srv/gev/current) | sed 's/.*/gev@&.socket gev@&.service/')")
+
+
+@pytest.mark.parametrize(
+    "target", ["/static/../probe.py", "/static/%2e%2e/probe.py", "/static../probe.py", "/probe.py"]
+)
+def test_code_is_not_served(visit: Visit, target: str) -> None:
+    assert "import" not in visit(SHOP, target, ca_file=CA).text
+
+
+def test_a_location_of_the_users_own_answers(visit: Visit) -> None:
+    assert visit(SHOP, "/ping", ca_file=CA).text == "pong"
+
+
+@pytest.mark.parametrize(("app", "limit"), [("shop", 1), ("tor", 4)])
+def test_the_body_size_is_the_sites_or_the_default(visit: Visit, app: str, limit: int) -> None:
+    secure = {"ca_file": CA} if app == "shop" else {}
+    small, large = limit * 1024 * 1024 - 4096, limit * 1024 * 1024 + 4096
+    assert visit(f"{app}.test", "/upload", method="POST", upload=small, **secure).status == 200
+    assert (
+        visit(f"{app}.test", "/upload", method="POST", headers={"Content-Length": str(large)}, **secure).status == 413
+    )
+
+
+def test_a_websocket_echoes(visit: Visit) -> None:
+    reply = visit("gev.test", "/echo", websocket="hello")
+    assert (reply.status, reply.text) == (101, "hello")
+
+
+@pytest.mark.parametrize(("name", "encoding"), [("tor.test", "gzip"), ("gev.test", "")])
+def test_compression_is_a_choice(visit: Visit, name: str, encoding: str) -> None:
+    headers = {"Accept-Encoding": "gzip"}
+    assert visit(name, "/text", headers=headers).header("content-encoding") in (encoding, "")
+    assert visit(name, "/none", headers=headers).status == 404
+
+
+def test_a_log_in_json_is_json(visit: Visit, sh: Shell) -> None:
+    visit(SHOP, '/a"b\\c', ca_file=CA)
+    entry = json.loads(sh("tail -n 1 /var/log/nginx/shop.access.log"))
+    assert "200" in map(str, entry.values()) or "404" in map(str, entry.values())
+
+
+def test_a_log_can_be_off(visit: Visit, sh: Shell) -> None:
+    visit("syn.test")
+    assert sh("find /var/log/nginx -name 'syn.*' -size +0") == ""
+
+
+def test_two_trusted_hops_are_believed_and_no_third(visit: Visit) -> None:
+    outer = {
+        "X-Forwarded-For": "203.0.113.66, 198.51.100.7",
+        "X-Forwarded-Proto": "https",
+        "X-Original-Host": "public.test",
+    }
+    seen = visit("syn.test", "/whoami", headers=outer).json
+    assert seen["client"] == "198.51.100.7"
+    assert (seen["scheme"], seen["host"], seen["external"]) == ("https", "public.test", "https://public.test/")
+
+
+def test_an_upstream_over_tcp_answers(visit: Visit) -> None:
+    assert visit("direct.test", "/healthz").text == "ok\n"
+
+
+def test_an_application_without_ipv6_does_not_answer_there(visit: Visit) -> None:
+    assert visit("syn.test", address="::1").status == 0
+
+
+def test_nginx_runs_the_configuration_that_is_ours(sh: Shell) -> None:
+    assert sh("pgrep --count --parent $(cat /run/nginx.pid)") == "2"
+    assert "map_hash_bucket_size 256;" in sh("nginx -T 2>/dev/null")
+
+
+def test_the_configuration_gives_no_warning(sh: Shell) -> None:
+    assert sh("nginx -t -q 2>&1") == ""
