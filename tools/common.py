@@ -34,7 +34,9 @@ def run(command: t.Sequence[str | Path], **options: t.Any) -> str:
     """Return what a command prints; its failure is a ToolError that holds the command and its last words."""
     words = [str(word) for word in command]
     try:
-        result = subprocess.run(words, check=False, text=True, capture_output=True, **options)
+        result: subprocess.CompletedProcess[str] = subprocess.run(
+            words, check=False, text=True, capture_output=True, **options
+        )
     except FileNotFoundError:
         raise ToolError(f"{words[0]} is not installed") from None
     except subprocess.TimeoutExpired as exc:

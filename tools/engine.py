@@ -14,8 +14,7 @@ from common import ToolError, apt_install, call, docker, is_root, run, say, succ
 
 LOG = Path("/var/log/flaskops-dockerd.log")
 
-# systemd 257 and newer, in the test hosts, refuse a version 1 cgroup hierarchy: the engine gets a pure version 2 view of its own.
-# dockerd takes its own cgroup namespace from there, and what it mounts is gone with it.
+# systemd 257 and newer, in the test hosts, refuse cgroups of version 1: the engine gets a view of version 2 alone.
 START_BY_HAND = """
 if ! [ -e /sys/fs/cgroup/cgroup.controllers ]; then
   umount -R /sys/fs/cgroup 2>/dev/null
@@ -54,7 +53,7 @@ def start() -> None:
         run(["systemctl", "start", "docker.service"])
         return
     say(f"starting dockerd by hand, its log is {LOG}")
-    # A process that was killed leaves its pid file, and dockerd then refuses to start beside the process that has that pid now.
+    # An engine that was killed leaves its pid file; the next one refuses to start if another process has that pid now.
     if not succeeds(["pgrep", "-x", "dockerd"]):
         Path("/var/run/docker.pid").unlink(missing_ok=True)
     with LOG.open("ab") as log:
@@ -84,8 +83,8 @@ def ensure() -> None:
         return
     if not is_root():
         raise ToolError(
-            "no Docker engine is within reach. Start one, or join the group 'docker' (sudo usermod -aG docker $USER, then "
-            f"log in again), or run this as root: it then installs and starts one.\n{why_not()}"
+            "no Docker engine is within reach. Start one, or join the group 'docker' (sudo usermod -aG docker $USER, "
+            f"then log in again), or run this as root: it then installs and starts one.\n{why_not()}"
         )
     if not shutil.which("docker") or not shutil.which("dockerd"):
         install()

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make the virtualenv with the pinned tools, .venv, unless it is there for these pins already.
 
-FLASKOPS_PYTHON names the interpreter to use; by default it is the newest that is found here. Any Python 3 can run this file.
+FLASKOPS_PYTHON names the interpreter to use, by default the newest that is found here. Any Python 3 runs this file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import shutil
 import subprocess
 import time
-from pathlib import Path
 
 from common import ROOT, ToolError, apt_install, call, run, say, succeeds
 
@@ -42,8 +41,10 @@ def find_python() -> str:
                 f"FLASKOPS_PYTHON={wanted} is Python {found or 'that does not run'}; it must be {' or '.join(VERSIONS)}"
             )
         return wanted
+    # Not the one of the virtualenv that is to be made, as when that one is activated.
+    places = os.pathsep.join(place for place in os.environ["PATH"].split(os.pathsep) if place != str(VENV / "bin"))
     for name in (*(f"python{version}" for version in VERSIONS), "python3"):
-        path = shutil.which(name)
+        path = shutil.which(name, path=places)
         if path and version_of(path) in VERSIONS:
             return path
     raise ToolError(
@@ -70,7 +71,15 @@ def make(python: str) -> None:
     shutil.rmtree(VENV, ignore_errors=True)
     run([python, "-m", "venv", VENV])
     # pip's own words are shown: they are what a person behind a proxy or a mirror needs.
-    pip = [VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    pip = [
+        str(VENV / "bin" / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+    ]
     if subprocess.run([*pip, "--requirement", PINS], check=False).returncode != 0:
         raise ToolError(f"pip could not install {PINS.relative_to(ROOT)}; its message is above")
     STAMP.write_text(digest(), encoding="utf-8")
@@ -78,7 +87,7 @@ def make(python: str) -> None:
 
 
 def is_current() -> bool:
-    """Tell whether the virtualenv is there, whole, for these pins, and the interpreter that it was made from still runs."""
+    """Tell whether the virtualenv is whole, made from these pins, and its Python still runs."""
     if not STAMP.is_file() or STAMP.read_text(encoding="utf-8") != digest():
         return False
     wanted = os.environ.get("FLASKOPS_PYTHON", "")

@@ -1,0 +1,77 @@
+# The only entry point: each target first sees to what it needs (the virtualenv, a Docker engine, images of hosts).
+# FLASKOPS_PYTHON=python3.12 chooses the interpreter, FLASKOPS_HOSTS=ubuntu|debian the test hosts.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+SCENARIO ?= default
+CHECKS := lint types unit sanity molecule
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PY_COLORS ?= 0
+export NO_COLOR ?= 1
+export PYTHONUNBUFFERED := 1
+# What the environment says of Ansible is meant for other inventories.
+unexport ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH ANSIBLE_ROLES_PATH ANSIBLE_INVENTORY
+
+# An option and its value, when the caller has set the variable of that name on make's command line.
+upper = $(shell printf '%s' $(1) | tr a-z A-Z)
+given = $(if $(findstring command,$(origin $(call upper,$(1)))),--$(1) '$(subst ','\'',$($(call upper,$(1))))')
+
+.PHONY: help venv demo demo-down test lint types unit sanity docs-check molecule bench changelog pins clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: venv ## a host in a container with two applications behind nginx; or yours: APP=module:app SOURCE=… DOMAIN=… [NAME=…]
+	@python tools/demo.py up $(foreach option,app source domain name,$(call given,$(option)))
+
+demo-down: ## remove the demo's host
+	@$(PYTHON) tools/demo.py down
+
+test: venv ## everything that has to pass: lint, types, unit, sanity, molecule
+	@python tools/summary.py $(CHECKS)
+
+lint: venv ## ansible-lint, yamllint, ruff, shellcheck, the changelog's fragments
+	ansible-lint
+	yamllint --strict .
+	ruff check --quiet
+	ruff format --check --quiet
+	shellcheck .ci/run
+	antsibull-changelog lint
+
+types: venv ## mypy --strict
+	mypy plugins tools tests molecule
+
+unit: venv ## the tests of the pure code, and of roles against their specifications
+	pytest --quiet tests/unit
+
+sanity: venv ## ansible-test sanity, on every Python that is found
+	python tools/ansible_test.py sanity
+
+docs-check: venv ## antsibull-docs: the documentation of modules, roles and filters
+	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self --check-extra-docs-refs .
+
+molecule: venv ## a scenario on test hosts: SCENARIO=default
+	python tools/scenario.py $(SCENARIO)
+
+bench: venv ## how long it takes, in ratios to something simpler
+	@python tools/images.py
+	python tools/bench.py
+
+changelog: venv ## add the fragments of changelogs/fragments to CHANGELOG.md, under the version of galaxy.yml
+	antsibull-changelog release
+
+pins: venv ## resolve requirements/dev.in again, for every Python
+	python -m pip install --quiet uv
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
+	  --custom-compile-command 'make pins' --output-file requirements/dev.txt requirements/dev.in
+
+clean: demo-down ## remove what make has made in this checkout
+	rm -rf .venv .cache build
+
+venv:
+	@$(PYTHON) tools/make_venv.py

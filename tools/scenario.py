@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run `molecule test` on scenarios, with state that no other checkout shares: `scenario.py default`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from common import CACHE, ROOT, ToolError, call
+
+SETTINGS = {
+    # Molecule finds scenarios at the top level, but asks for another place on every run unless told that this is meant.
+    "MOLECULE_GLOB": "molecule/*/molecule.yml",
+    "MOLECULE_COMMAND_BORDERS": "0",
+}
+
+
+def test(name: str) -> None:
+    """Run one scenario."""
+    if not (ROOT / "molecule" / name / "molecule.yml").is_file():
+        known = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+        raise ToolError(f"scenario {name!r} must be one of {', '.join(known)}")
+    state = CACHE / "molecule" / name
+    environment = {**os.environ, **SETTINGS, "MOLECULE_EPHEMERAL_DIRECTORY": str(state)}
+    if subprocess.run(["molecule", "test", "--scenario-name", name], cwd=ROOT, env=environment, check=False).returncode:
+        raise ToolError(
+            f"scenario {name} failed; look around with: molecule converge -s {name}; molecule login -s {name}"
+        )
+
+
+def main() -> int:
+    """Run the scenarios named on the command line."""
+    for name in sys.argv[1:] or ["default"]:
+        test(name)
+    return 0
+
+
+if __name__ == "__main__":
+    call(main)
