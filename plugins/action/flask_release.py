@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Send sources from the controller when the host lacks them, and keep secrets out of what Ansible shows."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+import typing as t
+
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ..module_utils._mask import mask_urls
+from ..module_utils._release_seal import hidden_part, hide, to_plain
+from ..module_utils._source_spec import SourceError
+from ..plugin_utils._flask_source import Found, look, pack
+
+Args = t.Dict[str, t.Any]
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Ask the host what it lacks, send that, and let it build."""
+
+    def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:
+        """Return the module's result."""
+        result: Args = super().run(tmp, task_vars)
+        args = to_plain(self._task.args)
+        found = self._look(args) if args.get("state", "present") == "present" else {}
+        answer = self._call(args, found, {}, task_vars)
+        wanted = answer.get("wanted") or []
+        if wanted and not answer.get("failed"):
+            answer = self._send(args, found, wanted, task_vars)
+        result.update(answer)
+        result.pop("wanted", None)
+        return result
+
+    def _look(self, args: Args) -> dict[str, Found]:
+        """Return by application which sources are on the controller; what is malformed is the module's to refuse."""
+        apps = args.get("apps")
+        found: dict[str, Found] = {}
+        for app in apps if isinstance(apps, list) else []:
+            if not isinstance(app, dict) or not app.get("source"):
+                continue
+            try:
+                here = look(app, self._path)
+            except SourceError as exc:
+                raise AnsibleActionFail(f"app '{app.get('name')}': {mask_urls(str(exc))}") from None
+            if here is not None:
+                found[str(app.get("name"))] = here
+        return found
+
+    def _path(self, path: str) -> str:
+        """Return an absolute path; a relative one begins at the playbook, as everywhere in Ansible."""
+        return os.path.realpath(str(self._loader.path_dwim(path)))
+
+    def _call(self, args: Args, found: dict[str, Found], payloads: dict[str, str], task_vars: Args | None) -> Args:
+        apps = args.get("apps")
+        sent = {
+            name: {
+                "type": here.type,
+                "revision": here.revision,
+                "version": here.version,
+                "payload": payloads.get(name, ""),
+            }
+            for name, here in found.items()
+        }
+        shown = {**hide(args), "sent": sent}
+        if isinstance(apps, list):
+            shown["apps"] = [hide(app) if isinstance(app, dict) else app for app in apps]
+            hidden = [hidden_part(app) if isinstance(app, dict) else {} for app in apps]
+            text = json.dumps({"apps": hidden, "defaults": hidden_part(args)})
+            shown["sealed"] = base64.b64encode(text.encode()).decode()
+        answer: Args = self._execute_module(module_args=shown, task_vars=task_vars)
+        return answer
+
+    def _send(self, args: Args, found: dict[str, Found], wanted: list[str], task_vars: Args | None) -> Args:
+        """Send the wanted sources and run the module again."""
+        remote = self._make_tmp_path()
+        try:
+            payloads = {name: self._send_one(name, found[name], remote) for name in wanted}
+            self._fixup_perms2((remote, *payloads.values()))
+            return self._call(args, found, payloads, task_vars)
+        finally:
+            self._remove_tmp_path(remote)
+
+    def _send_one(self, name: str, found: Found, remote: str) -> str:
+        target = str(self._connection._shell.join_path(remote, f"{name}.source"))
+        descriptor, temporary = tempfile.mkstemp(prefix="flaskops-", dir=constants.DEFAULT_LOCAL_TMP)
+        os.close(descriptor)
+        try:
+            self._transfer_file(pack(found, temporary), target)
+        except SourceError as exc:
+            raise AnsibleActionFail(f"app '{name}': {exc}") from None
+        finally:
+            os.unlink(temporary)
+        return target

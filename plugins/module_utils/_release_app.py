@@ -1,0 +1,289 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an application is: checked input, and which of it names a release. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ._gunicorn_settings import (
+    SettingsError,
+    check_app_path,
+    normalise_settings,
+    render_environment,
+    render_gunicorn_conf,
+    render_wsgi,
+    worker_requirements,
+)
+from ._mask import mask, mask_urls
+from ._names import UnsafeNameError, check_name, check_socket_path
+from ._release import Layout, digest, release_id
+from ._source_spec import TYPES, SourceError, check_checksum, check_subdirectory, check_version, detect_type, is_remote
+from ._venv_plan import DependencyError, check_packages
+
+INSTALLERS = ("uv", "pip")
+
+# As long as any release id is.
+_SAMPLE_ID = "0000000-00000000"
+
+_REQUIRED = ("source", "app")
+_INTERPRETER = re.compile(r"(?:python)?(\d+(?:\.\d+)?)|python3?|/[\w./+-]+")
+
+
+class AppError(ValueError):
+    """An application that cannot be built as it is described."""
+
+
+@dataclass(frozen=True)
+class App:
+    """One checked item of C(flask_apps)."""
+
+    name: str
+    user: str
+    group: str
+    source: str = field(repr=False)
+    source_type: str
+    version: str
+    subdirectory: str
+    checksum: str
+    deploy_key: str = field(repr=False)
+    known_hosts: str
+    app: str
+    python: str
+    installer: str
+    requirements: tuple[str, ...] | None
+    packages: tuple[str, ...] = field(repr=False)
+    index_url: str = field(repr=False)
+    ca_bundle: str
+    wheel_dir: str
+    gunicorn_requirement: str
+    build_timeout: int
+    environment: t.Mapping[str, str] = field(repr=False)
+    secrets: t.Mapping[str, str] = field(repr=False)
+    shared: tuple[str, ...]
+    trusted_hops: int
+    host_header: str
+    keep: int
+    settings: t.Mapping[str, object]
+
+    @property
+    def runtime_requirements(self) -> tuple[str, ...]:
+        """Return what the server needs and the application need not bring."""
+        return (self.gunicorn_requirement, *worker_requirements(str(self.settings["worker_class"])))
+
+    @property
+    def wanted_packages(self) -> tuple[str, ...]:
+        """Return the requirements that are in no file."""
+        return (self.source, *self.packages) if self.source_type == "pypi" else self.packages
+
+    def mask(self, text: str) -> str:
+        """Return C(text) without any secret of this application."""
+        return mask(text, [*self.secrets.values(), self.deploy_key], shortest=3)
+
+
+def parse_app(item: t.Mapping[str, t.Any], root: str) -> App:
+    """Return the checked application; raise AppError, which names it and the remedy, when something cannot be."""
+    name = item.get("name") or ""
+    try:
+        check_name(name)
+        check_socket_path(Layout(root, name).socket(_SAMPLE_ID, 0))
+        _check_required(item)
+        return _parse(item)
+    except (SettingsError, SourceError, DependencyError, UnsafeNameError) as exc:
+        secrets = [str(value) for value in (item.get("secrets") or {}).values()]
+        raise AppError(f"app '{name}': {mask(str(exc), secrets, shortest=3)}") from None
+
+
+def parse_apps(items: t.Sequence[t.Mapping[str, t.Any]], root: str) -> list[App]:
+    """Return all applications, checked before anything changes."""
+    apps = [parse_app(item, root) for item in items]
+    names = [app.name for app in apps]
+    for name in names:
+        if names.count(name) > 1:
+            raise AppError(
+                f"apps has the name '{name}' {names.count(name)} times: give each application a name of its own"
+            )
+    return apps
+
+
+def _check_required(item: t.Mapping[str, t.Any]) -> None:
+    for key in _REQUIRED:
+        if not item.get(key):
+            raise AppError(f"app '{item['name']}': '{key}' is missing: set it (only state=absent does without)")
+
+
+def _parse(item: t.Mapping[str, t.Any]) -> App:
+    name, source_type, version = item["name"], item.get("source_type") or "auto", str(item.get("version") or "")
+    source, checksum = _source(item, source_type, version)
+    kind = detect_type(source, version, checksum, source_type)
+    environment, secrets = _variables(item, "environment"), _variables(item, "secrets")
+    _check_variables(environment, secrets)
+    return App(
+        name=name,
+        user=check_name(item.get("user") or name),
+        group=check_name(item.get("group") or item.get("user") or name),
+        source=_pinned(source, version) if kind == "pypi" else source,
+        source_type=kind,
+        version=check_version(version) if kind in ("git", "path") else version,
+        subdirectory=check_subdirectory(item.get("subdirectory") or ""),
+        checksum=checksum,
+        deploy_key=item.get("deploy_key") or "",
+        known_hosts=item.get("known_hosts") or "",
+        app=_wsgi_path(item),
+        python=_interpreter(item.get("python") or "python3"),
+        installer=_choice("installer", item.get("installer") or "uv", INSTALLERS),
+        requirements=None if item.get("requirements") is None else tuple(item["requirements"]),
+        packages=check_packages(item.get("packages") or ()),
+        index_url=item.get("index_url") or "",
+        ca_bundle=_absolute("ca_bundle", item),
+        wheel_dir=_absolute("wheel_dir", item),
+        gunicorn_requirement=check_packages([item.get("gunicorn_requirement") or "gunicorn"])[0],
+        build_timeout=_whole("build_timeout", item, 1800),
+        environment=environment,
+        secrets=secrets,
+        shared=_shared(item.get("shared")),
+        trusted_hops=_whole("trusted_hops", item, 1, least=0),
+        host_header=item.get("host_header") or "",
+        keep=_whole("keep", item, 5),
+        settings=_settings(item),
+    )
+
+
+def _source(item: t.Mapping[str, t.Any], source_type: str, version: str) -> tuple[str, str]:
+    source, checksum = str(item["source"]).strip(), str(item.get("checksum") or "")
+    _choice("source_type", source_type, TYPES)
+    if checksum:
+        check_checksum(checksum)
+    if detect_type(source, version, checksum, source_type) == "archive" and is_remote(source) and not checksum:
+        raise SourceError(
+            f"source '{mask_urls(source)}' is an archive to download and has no checksum: set checksum: 'sha256:...' "
+            "(see sha256sum), so that every host builds the same bytes"
+        )
+    return source, checksum
+
+
+def _pinned(requirement: str, version: str) -> str:
+    if version and re.search(r"[=<>!~@;]", requirement):
+        raise SourceError(f"source '{requirement}' and version '{version}' both name a version: keep one of them")
+    return f"{requirement}=={version}" if version else requirement
+
+
+def _choice(key: str, value: str, choices: t.Sequence[str]) -> str:
+    if value not in choices:
+        raise SourceError(f"{key} '{value}' must be one of {', '.join(choices)}")
+    return value
+
+
+def _absolute(key: str, item: t.Mapping[str, t.Any]) -> str:
+    path = item.get(key) or ""
+    if path and not path.startswith("/"):
+        raise SourceError(f"{key} '{path}' must be an absolute path on the host")
+    return path
+
+
+def _whole(key: str, item: t.Mapping[str, t.Any], default: int, least: int = 1) -> int:
+    value = default if item.get(key) is None else int(item[key])
+    if value < least:
+        raise SourceError(f"{key} '{value}' must be {least} or more")
+    return value
+
+
+def _interpreter(python: str) -> str:
+    found = _INTERPRETER.fullmatch(python)
+    if not found:
+        raise DependencyError(
+            f"python '{python}' must be a version (3.12), a program (python3.12) or its absolute path"
+        )
+    return f"python{found.group(1)}" if found.group(1) else python
+
+
+def _wsgi_path(item: t.Mapping[str, t.Any]) -> str:
+    check_app_path(item["app"])
+    render_wsgi(item["app"], 1, item.get("host_header") or "")
+    return str(item["app"])
+
+
+def _settings(item: t.Mapping[str, t.Any]) -> dict[str, object]:
+    settings = normalise_settings(item.get("gunicorn") or {})
+    health = t.cast("dict[str, object]", settings["health"])
+    domains = item.get("domains") or []
+    # Applications that refuse unknown host names would answer the gate with 400 otherwise.
+    return {**settings, "health": {**health, "host": health["host"] or (domains[0] if domains else "")}}
+
+
+def _variables(item: t.Mapping[str, t.Any], key: str) -> dict[str, str]:
+    values = item.get(key) or {}
+    return {str(name): _variable(f"{key}.{name}", value) for name, value in values.items()}
+
+
+def _variable(name: str, value: object) -> str:
+    """Return the text of a value; the error has not the value in it, which may be a secret."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise SourceError(
+        f"{name} is {type(value).__name__}: an environment variable is a text; use to_json for a structure"
+    )
+
+
+def _check_variables(environment: t.Mapping[str, str], secrets: t.Mapping[str, str]) -> None:
+    both = sorted(set(environment) & set(secrets))
+    if both:
+        raise SourceError(f"'{both[0]}' is in environment and in secrets: keep one of them")
+    render_environment({**environment, **secrets})
+
+
+def _shared(paths: t.Sequence[str] | None) -> tuple[str, ...]:
+    result = []
+    for path in ("instance",) if paths is None else paths:
+        parts = path.strip("/").split("/")
+        if path.startswith("/") or any(part in ("", ".", "..") for part in parts):
+            raise SourceError(
+                f"shared '{path}' must be a plain path inside the application, such as 'uploads' or 'var/data'"
+            )
+        result.append("/".join(parts))
+    for path in result:
+        if any(other != path and path.startswith(other + "/") for other in result):
+            raise SourceError(f"shared '{path}' is below another shared directory: list the outer one only")
+    return tuple(sorted(set(result)))
+
+
+def build_key(app: App, revision: str, python: str) -> str:
+    """Return what two releases have in common whose app/ and venv/ are equal."""
+    return digest(_build_inputs(app, revision, python))
+
+
+def _build_inputs(app: App, revision: str, python: str) -> dict[str, object]:
+    return {
+        "revision": revision,
+        "type": app.source_type,
+        "subdirectory": app.subdirectory,
+        "python": python,
+        "installer": app.installer,
+        "requirements": app.requirements,
+        "packages": app.wanted_packages,
+        "runtime": app.runtime_requirements,
+        "shared": app.shared,
+        "module": app.app.split(":", 1)[0],
+    }
+
+
+def identify(app: App, revision: str, python: str) -> str:
+    """Return the release id: everything that the process is, but neither where it came from nor how many are kept."""
+    return release_id(
+        revision,
+        {
+            **_build_inputs(app, revision, python),
+            "user": [app.user, app.group],
+            "app": app.app,
+            "environment": app.environment,
+            "secrets": app.secrets,
+            "settings": app.settings,
+            "wsgi": render_wsgi(app.app, app.trusted_hops, app.host_header),
+            "conf": render_gunicorn_conf(app.settings, "/release"),
+        },
+    )

@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring all applications of a task to the wanted state. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pwd
+import time
+import typing as t
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from ._command import CommandError
+from ._files import Lock, remove_file, replace_link
+from ._gunicorn_settings import SettingsError
+from ._names import UnsafeNameError, check_name
+from ._release import Layout, ReleaseError, current_id, list_releases, read_manifest
+from ._release_app import App, AppError, parse_apps
+from ._release_build import Plan, build, is_built, needs_payload
+from ._release_seal import reveal
+from ._release_share import ShareError
+from ._release_source import Sent, find_revision
+from ._source_spec import SourceError
+from ._user import UserError, check_user, remove_user
+from ._venv_build import BuildError, Interpreter, find_interpreter, trusted_bundle
+from ._venv_link import remove_tree
+from ._venv_plan import DependencyError
+
+FAILURES = (
+    AppError,
+    BuildError,
+    CommandError,
+    DependencyError,
+    OSError,
+    ReleaseError,
+    SettingsError,
+    ShareError,
+    SourceError,
+    UnsafeNameError,
+    UserError,
+)
+
+Item = t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for all applications of a task."""
+
+    root: str
+    lock_timeout: float
+    uv_requirement: str
+    activate: bool
+    check_mode: bool
+
+
+def open_seal(
+    sealed: str | None, apps: t.Sequence[Item], params: Item
+) -> tuple[list[dict[str, t.Any]], dict[str, t.Any]]:
+    """Return applications and defaults with the values that the action plugin kept from being shown."""
+    hidden = json.loads(base64.b64decode(sealed)) if sealed else {"apps": [{}] * len(apps), "defaults": {}}
+    return [reveal(app, part) for app, part in zip(apps, hidden["apps"])], reveal(params, hidden["defaults"])
+
+
+def present(items: t.Sequence[Item], sent: Item, options: Options) -> dict[str, t.Any]:
+    """Build the releases that are missing and return the module's result; change nothing unless all input is right."""
+    apps = parse_apps(items, options.root)
+    plans = _make_plans(apps, sent, options)
+    wanted = [] if options.check_mode else [plan.app.name for plan in plans if needs_payload(plan)]
+    if wanted:
+        return {"changed": False, "releases": [], "removed": [], "wanted": wanted}
+    rows, diffs = [], []
+    for plan in plans:
+        before = current_id(plan.layout)
+        rows.append(_apply(plan, options))
+        if before != plan.id:
+            diffs.append(_diff(plan, before))
+    changed = any(row["built"] or row["activated"] for row in rows)
+    releases = [{key: value for key, value in row.items() if key != "activated"} for row in rows]
+    facts = {"flask_releases": releases}
+    return {"changed": changed, "releases": releases, "removed": [], "ansible_facts": facts, "diff": diffs}
+
+
+def _make_plans(apps: t.Sequence[App], sent: Item, options: Options) -> list[Plan]:
+    interpreters: dict[str, Interpreter] = {}
+    plans = []
+    for app in apps:
+        try:
+            check_user(app.user, app.group)
+            if app.python not in interpreters:
+                interpreters[app.python] = find_interpreter(app.python)
+            plans.append(_make_plan(app, sent.get(app.name), interpreters[app.python], options))
+        except FAILURES as exc:
+            raise AppError(f"app '{app.name}': {app.mask(str(exc))}") from exc
+    return plans
+
+
+def _make_plan(app: App, sent: Item | None, interpreter: Interpreter, options: Options) -> Plan:
+    layout = Layout(options.root, app.name)
+    bundle = trusted_bundle(app.ca_bundle)
+    if app.wheel_dir and not os.path.isdir(app.wheel_dir):
+        raise DependencyError(f"wheel_dir '{app.wheel_dir}' is no directory on this host: copy the wheels there first")
+    revision = find_revision(app, Sent(**sent) if sent else None, layout, app.ca_bundle)
+    return Plan(app, layout, revision, interpreter, bundle, options.uv_requirement)
+
+
+def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
+    started = time.monotonic()
+    lock = nullcontext() if options.check_mode else Lock(plan.layout.lock, options.lock_timeout)
+    try:
+        with lock:
+            built = not is_built(plan)
+            if built and not options.check_mode:
+                build(plan)
+            activated = options.activate and _activate(plan, options.check_mode)
+    except FAILURES as exc:
+        raise AppError(f"app '{plan.app.name}', release {plan.id}: {plan.app.mask(str(exc))}") from exc
+    return {
+        "name": plan.app.name,
+        "id": plan.id,
+        "path": plan.path,
+        "built": built,
+        "activated": activated,
+        "source": plan.revision.location,
+        "revision": plan.revision.revision,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _activate(plan: Plan, check_mode: bool) -> bool:
+    if current_id(plan.layout) == plan.id:
+        return False
+    if not check_mode:
+        replace_link(os.path.join("releases", plan.id), plan.layout.current)
+    return True
+
+
+def _diff(plan: Plan, before: str | None) -> dict[str, str]:
+    """Return what is public of the current and of the wanted release; no environment and no secret is in it."""
+    manifest = read_manifest(plan.layout.release(before)) if before else None
+    old: dict[str, t.Any] = {}
+    if manifest:
+        old = {"id": manifest.id, "source": manifest.source, "python": manifest.python, "app": manifest.app}
+        old.update(shared=list(manifest.shared), settings=manifest.settings)
+    app = plan.app
+    new = {"id": plan.id, "source": plan.revision.describe(), "python": plan.interpreter.version, "app": app.app}
+    new.update(shared=list(app.shared), settings=app.settings)
+    return {
+        "before_header": f"{app.name}: current release",
+        "after_header": f"{app.name}: wanted release",
+        "before": _text(old),
+        "after": _text(new),
+    }
+
+
+def _text(values: Item) -> str:
+    return json.dumps(values, indent=1, sort_keys=True) + "\n" if values else ""
+
+
+def absent(names: t.Sequence[str], options: Options, purge_data: bool) -> dict[str, t.Any]:
+    """Remove what the applications have, with their data only if asked to, and return the module's result."""
+    for name in names:
+        check_name(name)
+    removed = [name for name in names if _remove(Layout(options.root, name), options, purge_data)]
+    return {"changed": bool(removed), "releases": [], "removed": removed}
+
+
+def _remove(layout: Layout, options: Options, purge_data: bool) -> bool:
+    paths = [layout.current, layout.releases, layout.cache, *([layout.shared] if purge_data else [])]
+    found = [path for path in paths if os.path.lexists(path)]
+    if not found or options.check_mode:
+        return bool(found)
+    with Lock(layout.lock, options.lock_timeout):
+        user = _user_of(layout)
+        remove_file(layout.current)
+        for path in found[1:] if found[0] == layout.current else found:
+            remove_tree(path)
+        if purge_data and not _is_used(user, layout):
+            remove_user(user)
+        if not os.listdir(layout.base):
+            os.rmdir(layout.base)
+    return True
+
+
+def _user_of(layout: Layout) -> str:
+    """Return whose data it is, which also a run after the releases were removed has to know."""
+    try:
+        return pwd.getpwuid(os.stat(layout.shared).st_uid).pw_name
+    except (FileNotFoundError, KeyError):
+        return layout.name
+
+
+def _is_used(user: str, layout: Layout) -> bool:
+    """Tell whether another application has the same user."""
+    others = [Layout(layout.root, name) for name in os.listdir(layout.root) if name != layout.name]
+    return any(manifest.user == user for other in others for manifest in list_releases(other))

@@ -1,0 +1,271 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build a release: complete, checked and immutable, or not there at all. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import grp
+import os
+import pwd
+import typing as t
+from dataclasses import dataclass, replace
+
+from ._command import CommandError, run
+from ._files import write_file
+from ._gunicorn_settings import render_environment, render_gunicorn_conf, render_wsgi
+from ._mask import mask_urls
+from ._release import Layout, Manifest, digest, is_release_id, list_releases, read_manifest, write_manifest
+from ._release_app import App, build_key, identify
+from ._release_share import Owner, link_instance, link_shared, make_shared
+from ._release_source import Revision, describe, fetch, text_reader
+from ._user import ensure_user
+from ._venv_build import Builder, BuildError, Interpreter, ensure_uv
+from ._venv_commands import Request
+from ._venv_link import link_tree, move_paths, own_tree, remove_tree
+from ._venv_plan import Dependencies, plan_dependencies, scm_environment
+
+# gunicorn's own check loads the application, but not the worker class.
+_CHECK = """
+from gunicorn.app.wsgiapp import WSGIApplication
+app = WSGIApplication(prog="gunicorn")
+app.cfg.worker_class
+app.run()
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One release that is wanted."""
+
+    app: App
+    layout: Layout
+    revision: Revision
+    interpreter: Interpreter
+    ca_bundle: str
+    uv_requirement: str
+
+    @property
+    def id(self) -> str:
+        """Return its name."""
+        return identify(self.app, self.revision.revision, self.interpreter.version)
+
+    @property
+    def key(self) -> str:
+        """Return what releases with the same code and virtualenv have in common."""
+        return build_key(self.app, self.revision.revision, self.interpreter.version)
+
+    @property
+    def path(self) -> str:
+        """Return its directory."""
+        return self.layout.release(self.id)
+
+
+def is_built(plan: Plan) -> bool:
+    """Tell whether the release is there, complete."""
+    return read_manifest(plan.path) is not None
+
+
+def needs_payload(plan: Plan) -> bool:
+    """Tell whether the release can only be built from a file that the controller has to send."""
+    return plan.revision.sent and not plan.revision.payload and not is_built(plan) and find_twin(plan) is None
+
+
+def find_twin(plan: Plan) -> Manifest | None:
+    """Return the newest release with the same code and virtualenv."""
+    return next((found for found in reversed(list_releases(plan.layout)) if found.build == plan.key), None)
+
+
+def build(plan: Plan) -> None:
+    """Build the release; the caller holds the application's lock. After a failure nothing of it is left."""
+    remove_unfinished(plan.layout)
+    try:
+        owner = _prepare(plan)
+        os.mkdir(plan.path, 0o755)
+        _fill(plan, owner)
+    except BaseException as exc:
+        full = _explain_full_disk(exc, [plan.path, plan.layout.cache])
+        remove_tree(plan.path)
+        if full:
+            raise BuildError(full) from exc
+        raise
+
+
+def remove_unfinished(layout: Layout) -> None:
+    """Remove what a killed build has left: a release directory without a manifest."""
+    try:
+        names = os.listdir(layout.releases)
+    except FileNotFoundError:
+        return
+    for name in names:
+        if is_release_id(name) and read_manifest(layout.release(name)) is None:
+            remove_tree(layout.release(name))
+
+
+def _prepare(plan: Plan) -> Owner:
+    layout, app = plan.layout, plan.app
+    ensure_user(app.user, app.group, layout.shared)
+    owner = Owner(app.user, pwd.getpwnam(app.user).pw_uid, grp.getgrnam(app.group).gr_gid)
+    for path in (layout.releases, layout.cache):
+        os.makedirs(path, mode=0o755, exist_ok=True)
+    for name in ("home", "tmp", "uv", "pip"):
+        path = os.path.join(layout.cache, name)
+        if not os.path.isdir(path):
+            os.mkdir(path, 0o700)
+        # Only root can put a link here, so this follows none.
+        os.chown(path, owner.uid, owner.gid)
+    make_shared(layout, app.shared, owner)
+    return owner
+
+
+def _fill(plan: Plan, owner: Owner) -> None:
+    app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
+    twin = find_twin(plan)
+    if twin:
+        _copy(plan, twin, "app")
+        _copy(plan, twin, "venv")
+        key = twin.venv
+        names: list[str] = []
+    else:
+        os.mkdir(app, 0o755)
+        fetch(plan.app, plan.revision, plan.layout, plan.ca_bundle, app)
+        dependencies = plan_dependencies(plan.app.requirements, text_reader(app), plan.app.installer)
+        key, names = _venv_key(plan, dependencies), dependencies.names
+        _build_venv(plan, dependencies, key, owner)
+    link_shared(plan.layout, plan.app.shared, app, owner)
+    link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
+    _write_settings(plan, owner)
+    _check(plan, bool(twin or names or plan.app.wanted_packages))
+    _complete(plan, key)
+
+
+def _venv_key(plan: Plan, dependencies: Dependencies) -> str:
+    app = plan.app
+    tree = [plan.revision.revision, app.subdirectory] if dependencies.local else []
+    inputs = [dependencies.inputs, dependencies.names, app.wanted_packages, app.runtime_requirements]
+    return digest([inputs, app.installer, plan.interpreter.version, tree])
+
+
+def _copy(plan: Plan, twin: Manifest, name: str) -> None:
+    source = plan.layout.release(twin.id)
+    link_tree(os.path.join(source, name), os.path.join(plan.path, name))
+    if name == "venv":
+        move_paths(os.path.join(plan.path, name), source, plan.path)
+
+
+def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) -> None:
+    app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
+    request = _request(plan)
+    builder = Builder(request, plan.app.user, plan.app.build_timeout, plan.app.mask, _scm(plan, app))
+    twin = next((found for found in reversed(list_releases(plan.layout)) if found.venv == key), None)
+    own_tree(app, owner.uid, owner.gid)
+    if twin:
+        _copy(plan, twin, "venv")
+        builder.compile([app])
+    else:
+        os.mkdir(venv, 0o755)
+        os.chown(venv, owner.uid, owner.gid)
+        builder.build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
+        builder.compile([os.path.join(venv, "lib"), app])
+        own_tree(venv, 0, 0)
+    own_tree(app, 0, 0)
+
+
+def _scm(plan: Plan, app: str) -> dict[str, str]:
+    project = text_reader(app)("pyproject.toml")
+    return scm_environment(project, describe(plan.revision, plan.layout), plan.revision.revision) if project else {}
+
+
+def _request(plan: Plan) -> Request:
+    app = plan.app
+    request = Request(
+        installer=app.installer,
+        interpreter=plan.interpreter.path,
+        venv=os.path.join(plan.path, "venv"),
+        app=os.path.join(plan.path, "app"),
+        cache=plan.layout.cache,
+        uv="",
+        index_url=app.index_url,
+        ca_bundle=plan.ca_bundle,
+        wheel_dir=app.wheel_dir,
+    )
+    return replace(request, uv=ensure_uv(plan.uv_requirement, request)) if app.installer == "uv" else request
+
+
+def _write_settings(plan: Plan, owner: Owner) -> None:
+    app, path = plan.app, plan.path
+    environment = render_environment({**app.environment, **app.secrets})
+    write_file(os.path.join(path, "env"), environment.encode(), 0o640, 0, owner.gid)
+    write_file(os.path.join(path, "gunicorn.conf.py"), render_gunicorn_conf(app.settings, path).encode())
+    write_file(os.path.join(path, "wsgi.py"), render_wsgi(app.app, app.trusted_hops, app.host_header).encode())
+    os.symlink("wsgi.py", os.path.join(path, "flaskops_wsgi.py"))
+    os.mkdir(os.path.join(path, "run"), 0o755)
+
+
+def _check(plan: Plan, has_dependencies: bool) -> None:
+    """Load the application as its service will: same user, directory, environment, interpreter and worker class."""
+    app, path = plan.app, plan.path
+    settings = t.cast("t.Mapping[str, t.Any]", app.settings)
+    account = pwd.getpwnam(app.user)
+    env = {"HOME": account.pw_dir, "USER": app.user, "LOGNAME": app.user, **app.environment, **app.secrets}
+    argv = [f"{path}/venv/bin/python", "-c", _CHECK, "--check-config", "-c", f"{path}/gunicorn.conf.py"]
+    try:
+        result = run(argv, settings["health"]["timeout"], env, f"{path}/app", app.user, inherit=False)
+    except CommandError as exc:
+        raise BuildError(
+            f"'{app.app}' cannot be loaded: it did not end within health.timeout. {app.mask(str(exc))}"
+        ) from exc
+    if result.rc != 0:
+        said = app.mask(result.tail(20)).replace(path, "<release>")
+        hint = (
+            ""
+            if has_dependencies
+            else "; the source has none of the files that name requirements, so nothing was installed"
+        )
+        raise BuildError(f"'{app.app}' cannot be loaded{hint}. The end of what Python says:\n{said}")
+
+
+def _complete(plan: Plan, key: str) -> None:
+    app = plan.app
+    # The manifest says that all else is there, and must not survive a power cut which that does not.
+    run(["sync", "-f", plan.path], timeout=600)
+    write_manifest(
+        plan.path,
+        Manifest(
+            name=app.name,
+            id=plan.id,
+            user=app.user,
+            group=app.group,
+            source=plan.revision.describe(),
+            python=plan.interpreter.version,
+            app=app.app,
+            settings=app.settings,
+            shared=app.shared,
+            keep=app.keep,
+            built_at=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            build=plan.key,
+            venv=key,
+        ),
+    )
+
+
+def _explain_full_disk(exc: BaseException, paths: t.Sequence[str]) -> str:
+    full = isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not full and not any(text in str(exc) for text in ("No space left on device", "Disk quota exceeded")):
+        return ""
+    mount, free = min((_free_space(path) for path in paths), key=lambda found: found[1])
+    return (
+        f"the disk is full: the file system at {mount} has {free // 2**20} MiB free, and the release needs more. "
+        f"Remove what is not needed there, lower 'keep', or enlarge it. It was said: {mask_urls(str(exc))[-500:]}"
+    )
+
+
+def _free_space(path: str) -> tuple[str, int]:
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    status = os.statvfs(path)
+    while not os.path.ismount(path):
+        path = os.path.dirname(path)
+    return path, status.f_bavail * status.f_frsize

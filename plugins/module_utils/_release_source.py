@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a source to its release, and say first which revision it is. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass
+
+from ._command import CommandError
+from ._mask import mask_urls
+from ._release import Layout, digest
+from ._release_app import App
+from ._source_archive import extract
+from ._source_git import Repository, archive_commit, describe_commit, list_refs
+from ._source_http import download
+from ._source_spec import (
+    PATH,
+    SourceError,
+    check_checksum,
+    git_url,
+    is_commit,
+    is_remote,
+    resolve_ref,
+    split_credentials,
+)
+
+# Private to root and gone after a reboot: deploy keys are here as long as git needs them.
+_SCRATCH = "/run/flaskops"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the action plugin found on the controller, and where it put it on this host if it was asked to."""
+
+    type: str = ""
+    revision: str = ""
+    version: str = ""
+    payload: str = ""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """Which source it is, and how to fetch it."""
+
+    type: str
+    location: str
+    version: str
+    revision: str
+    reference: str = ""
+    # On the controller: this host cannot fetch it.
+    sent: bool = False
+    payload: str = ""
+
+    def describe(self) -> dict[str, str]:
+        """Return what the manifest says of it."""
+        return {"type": self.type, "location": self.location, "version": self.version, "revision": self.revision}
+
+
+def find_revision(app: App, sent: Sent | None, layout: Layout, ca_bundle: str) -> Revision:
+    """Return the revision that is wanted now; only for a git branch or tag anybody is asked."""
+    location = mask_urls(split_credentials(app.source).url)
+    if sent is not None:
+        return Revision(sent.type, location, sent.version, sent.revision, sent=True, payload=sent.payload)
+    if app.source_type == "pypi":
+        return Revision("pypi", mask_urls(app.source), "", mask_urls(app.source) + _fingerprint(app.source))
+    if app.source_type == "archive" and is_remote(app.source):
+        return Revision("archive", location, "", check_checksum(app.checksum))
+    if app.source_type in ("git", PATH):
+        return _find_commit(app, layout, location, ca_bundle)
+    raise SourceError(
+        f"source '{location}' was not found on the controller: correct the path (relative paths begin at the playbook)"
+    )
+
+
+def _fingerprint(source: str) -> str:
+    """Tell requirements apart that differ in their credentials only, as the id must."""
+    return "" if mask_urls(source) == source else f"#{digest(source)[:12]}"
+
+
+def _find_commit(app: App, layout: Layout, location: str, ca_bundle: str) -> Revision:
+    if app.source_type == PATH and not os.path.exists(app.source):
+        raise SourceError(f"source '{location}' is neither on the controller nor on this host: correct the path")
+    if is_commit(app.version):
+        return Revision("git", location, app.version, app.version)
+    refs = list_refs(repository_of(app, layout, ca_bundle), os.path.join(_SCRATCH, app.name))
+    commit = resolve_ref(refs, app.version, location)
+    return Revision("git", location, app.version, commit, reference=app.version)
+
+
+def repository_of(app: App, layout: Layout, ca_bundle: str) -> Repository:
+    """Return how to reach the application's repository."""
+    own = os.path.join(layout.cache, "known_hosts")
+    return Repository(git_url(app.source), app.deploy_key, app.known_hosts, own, ca_bundle)
+
+
+def fetch(app: App, revision: Revision, layout: Layout, ca_bundle: str, destination: str) -> None:
+    """Write the files of the revision into the empty directory C(destination)."""
+    if revision.type == "pypi":
+        return
+    temporary = os.path.join(layout.cache, "source")
+    try:
+        path = _obtain(app, revision, layout, ca_bundle, temporary)
+        extract(path, destination, revision.location, revision.type == "archive", app.subdirectory)
+    finally:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+
+
+def _obtain(app: App, revision: Revision, layout: Layout, ca_bundle: str, temporary: str) -> str:
+    if revision.sent:
+        if not revision.payload:
+            raise SourceError(
+                f"source '{revision.location}' was not sent by the controller: run flask_release as a task of Ansible"
+            )
+        return revision.payload
+    if revision.type == "archive":
+        download(app.source, revision.revision, temporary, ca_bundle)
+        return temporary
+    mirror = os.path.join(layout.cache, "git")
+    scratch = os.path.join(_SCRATCH, app.name)
+    repository = repository_of(app, layout, ca_bundle)
+    archive_commit(repository, revision.revision, revision.reference, mirror, scratch, temporary)
+    return temporary
+
+
+def describe(revision: Revision, layout: Layout) -> str:
+    """Return how git describes the commit, for packages whose version comes from their tags."""
+    if revision.type != "git" or revision.sent:
+        return ""
+    try:
+        return describe_commit(os.path.join(layout.cache, "git"), revision.revision)
+    except CommandError:
+        return ""
+
+
+def text_reader(top: str) -> t.Callable[[str], t.Optional[str]]:
+    """Return a function that reads the files of a source by their paths in it."""
+
+    def read(path: str) -> str | None:
+        try:
+            with open(os.path.join(top, path), encoding="utf-8-sig", errors="replace") as stream:
+                return stream.read()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    return read

@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fetch from git: references, and one commit as a tar file. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import typing as t
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ._command import CommandError, Result, run
+from ._mask import mask
+from ._source_spec import Location, SourceError, git_url, parse_refs, split_credentials
+from ._venv_link import remove_tree
+
+# Asking for references takes seconds; the first fetch of a large history many minutes.
+_ASK, _FETCH = 60, 1800
+
+_SAFE = ["-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", "-c", "gc.auto=0"]
+
+# The shell reads the values from the environment: argv is in the process list.
+_HELPER = '!f() { echo "username=$FLASKOPS_GIT_USERNAME"; echo "password=$FLASKOPS_GIT_PASSWORD"; }; f'
+
+_HINTS = (
+    (r"Host key verification failed", "the server's host key is not the one in 'known_hosts' (see ssh-keyscan)"),
+    (
+        r"Permission denied \(|could not read Username|Authentication failed|Access denied|error: 40[13]",
+        "the server refuses the credentials: set 'deploy_key' (ssh), or user and token in the address (https)",
+    ),
+    (
+        r"error in libcrypto|invalid format",
+        "'deploy_key' is no private key that ssh can read; a line break at its end is needed",
+    ),
+    (r"Could not resolve host", "the name of the server cannot be resolved on this host: check the address and DNS"),
+    (r"certificate|SSL", "the server's certificate is not trusted on this host: set 'ca_bundle'"),
+    (
+        r"Connection refused|timed out|unreachable|Failed to connect",
+        "the server cannot be reached from this host: check address, proxy, firewall",
+    ),
+    (
+        r"not found|does not (?:exist|appear)|No such file",
+        "there is no such repository, or the credentials do not show it",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository as this host reaches it."""
+
+    source: str
+    deploy_key: str = ""
+    known_hosts: str = ""
+    # Where keys of servers that nobody vouched for are kept after the first time.
+    seen_hosts: str = ""
+    ca_bundle: str = ""
+
+    @property
+    def location(self) -> Location:
+        """Return the address and, apart from it, the credentials."""
+        return split_credentials(git_url(self.source))
+
+    def secrets(self) -> list[str]:
+        """Return what must not be read by anybody."""
+        return [secret for secret in (self.location.password, self.deploy_key) if secret]
+
+
+def list_refs(repository: Repository, scratch: str) -> dict[str, str]:
+    """Return the commit by reference; C(scratch) is a private directory that does not exist yet."""
+    with _session(repository, scratch) as call:
+        return parse_refs(call(["ls-remote", "--", repository.location.url], _ASK).out)
+
+
+def archive_commit(repository: Repository, commit: str, reference: str, mirror: str, scratch: str, path: str) -> None:
+    """Write a commit as a tar file to C(path), and fetch into the bare repository C(mirror) only what is new."""
+    with _session(repository, scratch) as call:
+        if not _has_commit(call, mirror, commit):
+            _fetch(call, repository.location.url, mirror, commit, reference)
+        call([f"--git-dir={mirror}", "archive", "--format=tar", f"--output={path}", commit], _FETCH)
+
+
+def describe_commit(mirror: str, commit: str) -> str:
+    """Return how git describes a commit by the tags of C(mirror), or an empty string when there is none."""
+    return run(["git", f"--git-dir={mirror}", "describe", "--tags", "--long", commit]).out.strip()
+
+
+Call = t.Callable[[t.Sequence[str], float], Result]
+
+
+@contextmanager
+def _session(repository: Repository, scratch: str) -> t.Iterator[Call]:
+    """Keep key and known hosts in files that only root reads, as long as git needs them."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.makedirs(os.path.dirname(scratch), mode=0o755, exist_ok=True)
+    os.mkdir(scratch, 0o700)
+    try:
+        environment = _environment(repository, scratch)
+        yield lambda arguments, timeout: _git(repository, environment, arguments, timeout)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _environment(repository: Repository, scratch: str) -> dict[str, str]:
+    location = repository.location
+    values = {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_SSH_COMMAND": _ssh_command(repository, scratch),
+        "FLASKOPS_GIT_USERNAME": location.username or "git",
+        "FLASKOPS_GIT_PASSWORD": location.password or location.username,
+    }
+    if repository.ca_bundle:
+        values["GIT_SSL_CAINFO"] = repository.ca_bundle
+    if location.url.startswith(("/", "file://")):
+        # git reads safe.directory, which its other end asks for, from files only; root names this repository by hand.
+        _write(os.path.join(scratch, ".gitconfig"), "[safe]\n\tdirectory = *\n")
+        values["HOME"] = scratch
+    return values
+
+
+def _ssh_command(repository: Repository, scratch: str) -> str:
+    options = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20"]
+    if repository.deploy_key:
+        key = os.path.join(scratch, "key")
+        # ssh refuses a key whose last line does not end.
+        _write(key, repository.deploy_key.replace("\r\n", "\n").rstrip("\n") + "\n")
+        options += ["-i", key, "-o", "IdentitiesOnly=yes"]
+    if repository.known_hosts:
+        known = os.path.join(scratch, "known_hosts")
+        _write(known, repository.known_hosts.rstrip("\n") + "\n")
+        return " ".join([*options, "-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes"])
+    seen = ["-o", f"'UserKnownHostsFile={repository.seen_hosts} ~/.ssh/known_hosts'"] if repository.seen_hosts else []
+    return " ".join([*options, *seen, "-o", "StrictHostKeyChecking=accept-new"])
+
+
+def _write(path: str, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def _git(
+    repository: Repository, environment: t.Mapping[str, str], arguments: t.Sequence[str], timeout: float
+) -> Result:
+    """Run git; raise SourceError with its own words and what to do about them when it fails."""
+    helper = ["-c", "credential.helper=", "-c", f"credential.helper={_HELPER}"] if repository.location.username else []
+    try:
+        result = run(["git", *_SAFE, *helper, *arguments], timeout=timeout, env=environment)
+    except CommandError as exc:
+        raise SourceError(
+            f"git cannot ask {repository.location.url}: {mask(str(exc), repository.secrets(), shortest=3)}"
+        ) from exc
+    if result.rc != 0:
+        said = mask(result.tail(8), repository.secrets(), shortest=3)
+        raise SourceError(f"git cannot read {repository.location.url}: {_hint(said)}. It said: {said}")
+    return result
+
+
+def _hint(said: str) -> str:
+    return next((hint for pattern, hint in _HINTS if re.search(pattern, said, re.IGNORECASE)), "see what git says")
+
+
+def _has_commit(call: Call, mirror: str, commit: str) -> bool:
+    if not os.path.isdir(mirror):
+        return False
+    try:
+        call([f"--git-dir={mirror}", "cat-file", "-e", f"{commit}^{{commit}}"], _ASK)
+    except SourceError:
+        return False
+    return True
+
+
+def _fetch(call: Call, url: str, mirror: str, commit: str, reference: str) -> None:
+    new = mirror + ".new"
+    remove_tree(new)
+    if os.path.isdir(mirror):
+        try:
+            _fetch_into(call, url, mirror, commit, reference)
+            return
+        except SourceError:
+            # A fetch that was killed leaves locks, a full disk half a pack, a renamed branch may be in the way.
+            _fetch_into(call, url, new, commit, reference)
+    else:
+        _fetch_into(call, url, new, commit, reference)
+    remove_tree(mirror)
+    os.rename(new, mirror)
+
+
+def _fetch_into(call: Call, url: str, mirror: str, commit: str, reference: str) -> None:
+    os.makedirs(os.path.dirname(mirror), exist_ok=True)
+    call(["init", "--quiet", "--bare", "--", mirror], _ASK)
+    fetch = [f"--git-dir={mirror}", "fetch", "--quiet", "--force", "--no-write-fetch-head", "--", url]
+    special = [f"+{reference}:refs/flaskops/wanted"] if reference.startswith("refs/") else []
+    call([*fetch, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", *special], _FETCH)
+    if _has_commit(call, mirror, commit):
+        return
+    try:
+        call([*fetch, f"+{commit}:refs/flaskops/wanted"], _FETCH)
+    except SourceError as exc:
+        raise SourceError(
+            f"{url} has no commit {commit} that it would give out: correct 'version', or push the commit"
+        ) from exc

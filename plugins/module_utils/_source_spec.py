@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell what a source is, and which revision a name means. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing as t
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+TYPES = ("auto", "git", "directory", "archive", "pypi")
+
+# A path is a directory, a git repository or, with such a name, an archive: who can see the disk decides.
+PATH = "path"
+
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".zip")
+
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
+_SCP = re.compile(r"(?:[\w.-]+@)?[\w.-]+:(?!//)[^\\]+")
+_REQUIREMENT = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*(?:\[[\w\s,.-]*\])?\s*(?:(?:===|[=<>!~]=|[<>]).+|@\s*\S+.*)?"
+)
+_CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
+# git-check-ref-format(1), and a leading '-' would be an option.
+_BAD_REF = re.compile(r"^-|[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock$|[/.]$|^/")
+
+
+class SourceError(ValueError):
+    """A source that cannot be understood, reached or trusted."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """An address without the credentials that came in it."""
+
+    url: str
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+
+def split_credentials(source: str) -> Location:
+    """Take user and password out of an HTTP address; other sources have none."""
+    parts = urlsplit(source) if source.lower().startswith(("http://", "https://")) else None
+    if parts is None or "@" not in parts.netloc:
+        return Location(source)
+    user, host = parts.netloc.rsplit("@", 1)
+    name, _colon, password = user.partition(":")
+    url = urlunsplit((parts.scheme, host, parts.path, parts.query, parts.fragment))
+    return Location(url, unquote(name), unquote(password))
+
+
+def has_archive_name(source: str) -> bool:
+    """Tell whether a path or URL ends like an archive."""
+    path = urlsplit(source).path if "://" in source else source
+    return path.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def is_remote(source: str) -> bool:
+    """Tell whether a source is reached over a network (or by C(file://) on the host)."""
+    return "://" in source
+
+
+def detect_type(source: str, version: str, checksum: str, override: str = "auto") -> str:
+    """Return V(git), V(archive), V(pypi), V(directory), or PATH when only a look at the disk can tell.
+
+    C(version) is the wanted git revision and C(checksum) that of an archive; raise SourceError when nothing fits.
+    """
+    if not source or source.startswith("-") or any(ord(char) < 32 for char in source):
+        raise SourceError(
+            f"source '{source}' must be a git repository, a directory, an archive or a PyPI requirement "
+            "and not begin with '-'"
+        )
+    if override != "auto":
+        return override
+    if is_remote(source):
+        return _type_of_url(source, version, checksum)
+    if _is_path(source):
+        return PATH
+    if _SCP.fullmatch(source) and "@" in source.split(":", 1)[0]:
+        return "git"
+    if _REQUIREMENT.fullmatch(source):
+        return "pypi"
+    raise SourceError(
+        f"source '{source}' is none of: a URL, git's user@host:path, a path (it has a '/': './{source}'), "
+        "a PyPI requirement such as 'httpbin==0.10.2'; set source_type to say what it is"
+    )
+
+
+def _type_of_url(source: str, version: str, checksum: str) -> str:
+    scheme = source.split("://", 1)[0].lower()
+    if scheme.startswith("git+") or scheme in ("git", "ssh"):
+        return "git"
+    if scheme not in ("http", "https", "file"):
+        raise SourceError(f"source '{source}' has the scheme '{scheme}': https, ssh, git and file are understood")
+    if checksum or (has_archive_name(source) and not version):
+        return "archive"
+    return "git"
+
+
+def _is_path(source: str) -> bool:
+    """Tell whether it looks like a path; in a requirement and in C(user@host:path) no '/' comes before '@' or ':'."""
+    head = re.split("[@:]", source, maxsplit=1)[0]
+    return source in (".", "..", "~") or source.startswith("~/") or "/" in head
+
+
+def git_url(source: str) -> str:
+    """Return the address that git understands."""
+    return source[len("git+") :] if source.startswith("git+") else source
+
+
+def check_checksum(checksum: str) -> str:
+    """Return the hexadecimal SHA-256 in C(checksum); raise SourceError unless it is V(sha256:...)."""
+    if not _CHECKSUM.fullmatch(checksum):
+        raise SourceError(
+            f"checksum '{checksum}' must be 'sha256:' and 64 lower-case hexadecimal digits (see sha256sum)"
+        )
+    return checksum[len("sha256:") :]
+
+
+def check_subdirectory(path: str) -> str:
+    """Return C(path) without slashes at its ends; raise SourceError when it leaves the source."""
+    parts = path.strip("/").split("/") if path else []
+    if path.startswith("/") or any(part in ("", ".", "..") for part in parts):
+        raise SourceError(f"subdirectory '{path}' must be a plain path inside the source, such as 'services/web'")
+    return "/".join(parts)
+
+
+def is_commit(version: str) -> bool:
+    """Tell whether C(version) is a whole commit id, which no repository needs to be asked about."""
+    return _COMMIT.fullmatch(version) is not None
+
+
+def check_version(version: str) -> str:
+    """Return C(version) when it can be a git reference or commit; raise SourceError otherwise."""
+    if version and _BAD_REF.search(version):
+        raise SourceError(f"version '{version}' cannot be a git branch, tag or commit (see git-check-ref-format)")
+    return version
+
+
+def parse_refs(text: str) -> dict[str, str]:
+    """Read what C(git ls-remote) or C(git show-ref --dereference) prints: commit by reference, tags followed."""
+    refs: dict[str, str] = {}
+    for line in text.splitlines():
+        commit, _space, name = line.strip().partition("\t" if "\t" in line else " ")
+        if not is_commit(commit):
+            continue
+        if name.endswith("^{}"):
+            refs[name[: -len("^{}")]] = commit
+        else:
+            refs.setdefault(name, commit)
+    return refs
+
+
+def resolve_ref(refs: t.Mapping[str, str], version: str, repository: str) -> str:
+    """Return the commit that C(version) means; raise SourceError, with similar names, when there is none."""
+    if is_commit(version):
+        return version
+    wanted = version or "HEAD"
+    names = [name for name in (wanted, f"refs/heads/{wanted}", f"refs/tags/{wanted}") if name in refs]
+    if len(names) > 1 and len({refs[name] for name in names}) > 1:
+        raise SourceError(
+            f"version '{version}' of {repository} is ambiguous: write {' or '.join(repr(n) for n in names)}"
+        )
+    if names:
+        return refs[names[0]]
+    raise SourceError(_missing_ref(refs, version, repository))
+
+
+def _missing_ref(refs: t.Mapping[str, str], version: str, repository: str) -> str:
+    known = sorted(name.split("/", 2)[2] for name in refs if name.startswith(("refs/heads/", "refs/tags/")))
+    if not known:
+        return f"{repository} has no branch and no tag: push a commit to it, or correct 'source'"
+    if not version:
+        return f"{repository} has no default branch: set 'version' to one of {_some(known)}"
+    if _SHORT_COMMIT.fullmatch(version):
+        return f"version '{version}' is no branch or tag of {repository}, and a commit is named by all of its 40 digits"
+    near = difflib.get_close_matches(version, known, 5, 0.5)
+    hint = f"near it are {_some(near)}" if near else f"it has {_some(known)}"
+    return f"version '{version}' is no branch or tag of {repository}: {hint}"
+
+
+def _some(names: t.Sequence[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:8])
+    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown

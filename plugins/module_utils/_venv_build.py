@@ -1,0 +1,205 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a virtualenv as the application's user, because installing runs code. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import glob
+import os
+import platform
+import re
+import shutil
+import sys
+import typing as t
+from dataclasses import dataclass
+
+from . import _venv_commands as commands
+from ._command import CommandError, Result, run
+from ._files import Lock, read_file, write_file
+from ._mask import mask_urls
+from ._release import digest
+from ._venv_link import remove_tree
+from ._venv_plan import Dependencies, DependencyError
+
+UV_ROOT = "/usr/local/lib/flaskops/uv"
+_UV_LOCK = "/run/lock/flaskops/_uv.lock"
+
+# Where distributions keep the certificates that the host trusts; uv and pip bring their own otherwise.
+_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+
+_VERSION = re.compile(r"Python (\d+\.\d+\.\d+\S*)")
+
+
+class BuildError(RuntimeError):
+    """A virtualenv that could not be made."""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python of the host."""
+
+    path: str
+    version: str
+
+
+def find_interpreter(wanted: str) -> Interpreter:
+    """Return the Python that C(wanted) names; raise DependencyError, with those that exist, when there is none."""
+    found = shutil.which(wanted, path=f"{os.environ.get('PATH', '')}:/usr/local/bin:/usr/bin:/bin")
+    if found is None:
+        raise DependencyError(
+            f"python '{wanted}' is not on this host, which has {_interpreters()}: install it, or name one of these"
+        )
+    path = os.path.realpath(found)
+    # Most often it is the one that runs this, and no process is needed to ask it.
+    if path == os.path.realpath(sys.executable):
+        return Interpreter(path, platform.python_version())
+    answer = run([path, "-V"])
+    version = _VERSION.search(answer.out + answer.err)
+    if version is None:
+        raise DependencyError(
+            f"python '{wanted}' is {path}, which is no Python: it answers {answer.tail(1) or 'nothing'}"
+        )
+    return Interpreter(path, version.group(1))
+
+
+def _interpreters() -> str:
+    paths = [path for place in ("/usr/bin", "/usr/local/bin") for path in glob.glob(f"{place}/python3*")]
+    return ", ".join(sorted(path for path in paths if re.search(r"python3(\.\d+)?$", path))) or "no Python 3"
+
+
+def trusted_bundle(wanted: str) -> str:
+    """Return the certificates to trust: the wanted ones, or all that the host trusts."""
+    if wanted:
+        if not os.path.isfile(wanted):
+            raise DependencyError(f"ca_bundle '{wanted}' is no file on this host: copy it there first")
+        return wanted
+    return next((path for path in _BUNDLES if os.path.isfile(path)), "")
+
+
+def ensure_uv(requirement: str, request: commands.Request) -> str:
+    """Return the path of uv, installed from the index when it is not there; C(requirement) may be a path itself."""
+    if requirement.startswith("/"):
+        if not os.access(requirement, os.X_OK):
+            raise DependencyError(
+                f"uv_requirement '{requirement}' is no program on this host: name a requirement such as 'uv==0.9.0'"
+            )
+        return requirement
+    target = os.path.join(UV_ROOT, digest(requirement)[:8])
+    with Lock(_UV_LOCK, 600):
+        if read_file(f"{target}/complete") is None:
+            _install_uv(requirement, request, target)
+    return f"{target}/bin/uv"
+
+
+def _install_uv(requirement: str, request: commands.Request, target: str) -> None:
+    remove_tree(target)
+    os.makedirs(UV_ROOT, mode=0o755, exist_ok=True)
+    env = {**commands.environment(request), "HOME": "/root", "TMPDIR": "/tmp", "PIP_NO_CACHE_DIR": "1"}
+    # A wheel only: nothing of it is run while it is installed by root.
+    install = [f"{target}/bin/python", "-m", "pip", "install", "--quiet", "--only-binary", ":all:", requirement]
+    for argv in ([sys.executable, "-m", "venv", target], install):
+        result = run(argv, timeout=600, env=env)
+        if result.rc != 0:
+            remove_tree(target)
+            said = mask_urls(result.tail(8))
+            raise BuildError(f"cannot install '{requirement}' into {target}: {_explain_uv(said)}. It said: {said}")
+    write_file(f"{target}/complete", requirement.encode())
+
+
+def _explain_uv(said: str) -> str:
+    if "ensurepip" in said:
+        return "the package python3-venv is missing: install it"
+    return f"{commands.explain_failure(said)} (or set installer: pip)"
+
+
+class Builder:
+    """Runs an installer's commands with the rights of the application's user."""
+
+    def __init__(
+        self,
+        request: commands.Request,
+        user: str,
+        timeout: float,
+        mask: t.Callable[[str], str],
+        env: t.Mapping[str, str],
+    ) -> None:
+        """Say what to build, as whom, for how long, how secrets are masked, and what the commands see besides."""
+        self._request = request
+        self._user = user
+        self._timeout = timeout
+        self._mask = mask
+        self._env = {**commands.environment(request), **env}
+
+    def build(self, dependencies: Dependencies, packages: t.Sequence[str], runtime: t.Sequence[str]) -> None:
+        """Fill the virtualenv: what the source asks for, C(packages), and of C(runtime) what is still missing."""
+        for step in commands.create(self._request):
+            self._run(step, "make the virtualenv")
+        self._install_dependencies(dependencies)
+        self._install_list(packages, "packages")
+        missing = [name for name in runtime if not self._has(name)]
+        self._install_list(missing, "runtime")
+
+    def compile(self, paths: t.Sequence[str]) -> None:
+        """Compile all modules below the paths; a file that this Python cannot compile is none of our business."""
+        self._call(commands.compile_all(self._request, paths))
+
+    def _install_dependencies(self, dependencies: Dependencies) -> None:
+        what = f"install {', '.join(dependencies.names)}"
+        if dependencies.lock and self._request.has_other_index:
+            self._install_lock(dependencies, what)
+        elif dependencies.lock:
+            for step in commands.sync(self._request, dependencies):
+                self._run(step, what)
+        else:
+            for step in commands.install(self._request, dependencies):
+                self._run(step, what)
+
+    def _install_lock(self, dependencies: Dependencies, what: str) -> None:
+        result = self._call(commands.check_lock(self._request, dependencies))
+        if result.rc != 0:
+            raise BuildError(
+                f"cannot {what}: the lock file does not match pyproject.toml: run 'uv lock' where the source is kept "
+                f"and commit uv.lock. uv said: {self._mask(result.tail(5))}"
+            )
+        path = os.path.join(self._request.cache, "tmp", "locked.txt")
+        self._run(commands.export_lock(self._request, dependencies, path), what)
+        for step in commands.install_exported(self._request, dependencies, path):
+            self._run(step, what)
+
+    def _install_list(self, packages: t.Sequence[str], name: str) -> None:
+        """Install requirements by way of a file: an address among them may hold credentials, and argv is public."""
+        if not packages:
+            return
+        path = os.path.join(self._request.cache, "tmp", f"{name}.txt")
+        owner = os.stat(os.path.dirname(path))
+        write_file(path, ("\n".join(packages) + "\n").encode(), 0o600, owner.st_uid, owner.st_gid)
+        try:
+            self._run(commands.install_file(self._request, path), f"install {mask_urls(', '.join(packages))}")
+        finally:
+            os.unlink(path)
+
+    def _has(self, requirement: str) -> bool:
+        name = re.match(r"[A-Za-z0-9._-]+", requirement)
+        wanted = _normal(name.group(0)) if name else ""
+        found = glob.glob(f"{self._request.venv}/lib/python*/site-packages/*.dist-info")
+        return any(_normal(os.path.basename(path).split("-")[0]) == wanted for path in found)
+
+    def _run(self, step: commands.Step, what: str) -> None:
+        result = self._call(step)
+        if result.rc != 0:
+            said = self._mask(result.tail(15))
+            raise BuildError(f"cannot {what}: {commands.explain_failure(said)}. {step.argv[0]} said: {said}")
+
+    def _call(self, step: commands.Step) -> Result:
+        try:
+            return run(
+                step.argv, timeout=self._timeout, env={**self._env, **step.env}, cwd=self._request.app, user=self._user
+            )
+        except CommandError as exc:
+            raise BuildError(f"{self._mask(str(exc))} (build_timeout is {self._timeout:g} s)") from exc
+
+
+def _normal(name: str) -> str:
+    """Return a distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()

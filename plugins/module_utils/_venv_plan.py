@@ -1,0 +1,184 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files say what a virtualenv holds. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import typing as t
+from dataclasses import dataclass
+
+LOCK, PROJECT = "uv.lock", ("pyproject.toml", "setup.py", "setup.cfg")
+
+# In this order the first that the source has is used.
+AUTO = ("uv.lock", "requirements.txt", "pyproject.toml", "setup.py")
+
+_EXTRAS = re.compile(r"(?P<path>[^\[\]]+)(?:\[(?P<extras>[\w\s,.-]+)\])?")
+_INCLUDE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)(?:\s+|=)(\S+)", re.MULTILINE)
+_HASH = re.compile(r"(?:^|\s)--hash[= ]")
+# What pip would build from the source tree: then the virtualenv depends on all of it.
+_LOCAL = re.compile(r"^\s*(?:-e\b|--editable\b|\.|/|file:|[\w.-]+/)|@\s*(?:file:|\.{1,2}/)", re.MULTILINE)
+_LOCAL_LOCK = re.compile(r"^source = \{ (?:editable|directory|path) =", re.MULTILINE)
+
+# Returns the text of a file of the source, or None when there is none.
+Reader = t.Callable[[str], t.Optional[str]]
+
+
+class DependencyError(ValueError):
+    """Dependencies that cannot be installed as they are described."""
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What to install from the source: at most one lock file, files of requirements, projects to build."""
+
+    lock: str = ""
+    extras: tuple[str, ...] = ()
+    hashed: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+    # Directories, with extras: "." or ".[web]".
+    projects: tuple[str, ...] = ()
+    # Equal when equal packages are installed.
+    inputs: tuple[tuple[str, str], ...] = ()
+    # Whether the source itself, beyond C(inputs), goes into the virtualenv.
+    local: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """Return what was found, for people."""
+        return [name for name in (self.lock, *self.hashed, *self.plain, *self.projects) if name]
+
+
+def plan_dependencies(listed: t.Sequence[str] | None, read: Reader, installer: str) -> Dependencies:
+    """Return what to install: the files in C(listed), or without such a list the first of AUTO that is there."""
+    found = _resolve(listed, read)
+    lock = [(path, extras) for path, extras in found if posixpath.basename(path) == LOCK]
+    if lock:
+        _check_lock(lock, found, installer)
+    projects = [(path, extras) for path, extras in found if posixpath.basename(path) in PROJECT]
+    files = [path for path, _extras in found if posixpath.basename(path) not in (*PROJECT, LOCK)]
+    texts = _with_includes(files, read)
+    hashed = tuple(path for path in files if any(_HASH.search(texts[name]) for name in _reach(path, texts)))
+    for path, _extras in [*lock, *projects]:
+        texts[path] = read(path) or ""
+    return Dependencies(
+        lock=lock[0][0] if lock else "",
+        extras=lock[0][1] if lock else (),
+        hashed=hashed,
+        plain=tuple(path for path in files if path not in hashed),
+        projects=tuple(_project(path, extras) for path, extras in projects),
+        inputs=tuple(sorted([*texts.items(), *_beside_lock(lock, read)])),
+        local=bool(projects) or any(map(_LOCAL.search, texts.values())) or any(map(_LOCAL_LOCK.search, texts.values())),
+    )
+
+
+def _resolve(listed: t.Sequence[str] | None, read: Reader) -> list[tuple[str, tuple[str, ...]]]:
+    if listed is None:
+        return next(([(name, ())] for name in AUTO if read(name) is not None), [])
+    return [_parse_name(name, read) for name in listed]
+
+
+def _parse_name(name: str, read: Reader) -> tuple[str, tuple[str, ...]]:
+    found = _EXTRAS.fullmatch(name.strip())
+    path = found.group("path") if found else name
+    if not found or path.startswith(("/", "-")) or ".." in path.split("/"):
+        raise DependencyError(
+            f"requirements '{name}' must be the path of a file inside the source, such as requirements/prod.txt, "
+            "uv.lock, pyproject.toml or pyproject.toml[extra]"
+        )
+    path = posixpath.normpath(path)
+    if read(path) is None:
+        raise DependencyError(
+            f"requirements '{name}' is not in the source: correct the path (it is relative to the application)"
+        )
+    extras = tuple(sorted(extra.strip() for extra in (found.group("extras") or "").split(",") if extra.strip()))
+    return path, extras
+
+
+def _check_lock(lock: list[tuple[str, tuple[str, ...]]], found: t.Sequence[object], installer: str) -> None:
+    path = lock[0][0]
+    if installer != "uv":
+        raise DependencyError(
+            f"the source has {path}, which only uv can read, and installer is '{installer}': set installer: uv, or "
+            "name another file in 'requirements'"
+        )
+    if len(lock) > 1 or len(found) > 1:
+        raise DependencyError(
+            f"requirements lists {path} beside other files: a lock file holds everything; put the rest into 'packages'"
+        )
+
+
+def _beside_lock(lock: t.Sequence[tuple[str, tuple[str, ...]]], read: Reader) -> list[tuple[str, str]]:
+    if not lock:
+        return []
+    path = posixpath.join(posixpath.dirname(lock[0][0]), "pyproject.toml")
+    return [(path, read(path) or ""), ("extras", ",".join(lock[0][1]))]
+
+
+def _project(path: str, extras: tuple[str, ...]) -> str:
+    directory = posixpath.dirname(path) or "."
+    return directory + (f"[{','.join(extras)}]" if extras else "")
+
+
+def _with_includes(files: t.Sequence[str], read: Reader) -> dict[str, str]:
+    """Return the text of each file and of each that one of them includes."""
+    texts: dict[str, str] = {}
+    waiting = list(files)
+    while waiting:
+        path = waiting.pop()
+        if path in texts:
+            continue
+        text = read(path)
+        if text is None:
+            raise DependencyError(f"'{path}', which a requirements file includes, is not in the source")
+        texts[path] = text
+        waiting.extend(_includes(path, text))
+    return texts
+
+
+def _includes(path: str, text: str) -> list[str]:
+    names = [name for name in _INCLUDE.findall(text) if "://" not in name]
+    return [posixpath.normpath(posixpath.join(posixpath.dirname(path), name)) for name in names]
+
+
+def _reach(path: str, texts: t.Mapping[str, str]) -> set[str]:
+    seen: set[str] = set()
+    waiting = [path]
+    while waiting:
+        name = waiting.pop()
+        if name in texts and name not in seen:
+            seen.add(name)
+            waiting.extend(_includes(name, texts[name]))
+    return seen
+
+
+def check_packages(packages: t.Sequence[str]) -> tuple[str, ...]:
+    """Return the requirements; raise DependencyError for one that a requirements file would read as an option."""
+    for package in packages:
+        if not package.strip() or package.lstrip().startswith(("-", "#")) or "\n" in package or "\r" in package:
+            raise DependencyError(
+                f"package '{package}' must be a requirement such as 'psycopg[binary]>=3', not an option"
+            )
+    return tuple(package.strip() for package in packages)
+
+
+_PROJECT_NAME = re.compile(r"^\[project\]\s*$(?:(?!^\[).*\n)*?^name\s*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
+_DESCRIPTION = re.compile(r"v?(\d+(?:\.\d+)*)-(\d+)-g([0-9a-f]+)")
+
+
+def scm_environment(pyproject: str, description: str, commit: str) -> dict[str, str]:
+    """Return the environment that tells a build its version, where it would ask git: the release has no C(.git).
+
+    C(description) is what C(git describe --tags --long) says; only the project itself reads these variables.
+    """
+    name = _PROJECT_NAME.search(pyproject + "\n")
+    if name is None:
+        return {}
+    found = _DESCRIPTION.fullmatch(description)
+    version = f"0+g{commit[:7]}" if found is None else found.group(1)
+    if found and found.group(2) != "0":
+        version += f".post{found.group(2)}+g{found.group(3)}"
+    key = re.sub(r"[-_.]+", "_", name.group(1)).upper()
+    return {f"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{key}": version}

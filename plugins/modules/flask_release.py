@@ -1,0 +1,437 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build releases of Flask applications."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: flask_release
+short_description: Build releases of Flask applications
+version_added: 1.0.0
+description:
+  - Builds a release of each application in O(apps). A release is everything that the process is - code,
+    virtualenv, environment and settings of gunicorn - in one directory C(<root>/<name>/releases/<id>), which never
+    changes again.
+  - The id comes from the content, so it is equal on every host and in every run; an equal release is never built
+    twice. What differs in its environment or settings only is built from hard links, without a download.
+  - The input of all applications is checked before anything changes. A build that fails leaves nothing behind, and
+    one that was killed is built again. As its last step the application is loaded in its new virtualenv, as its own
+    user with its own environment; if that fails, the end of Python's traceback is in the error.
+  - Nothing is started or switched to, unless O(activate) says so; that is what M(flaskops.stack.gunicorn_service)
+    does.
+  - Sources on the controller (directories, archives, git repositories) are sent only when the host lacks the release.
+  - The values of O(apps[].secrets), O(apps[].environment) and O(apps[].deploy_key), and credentials in addresses,
+    appear neither in the result nor in the log of the host, so the task needs no C(no_log), which would hide its
+    errors, too.
+author:
+  - flaskops maintainers (@flaskops)
+options:
+  apps:
+    description: The applications.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the application, of its directory and, without O(apps[].user), of its system user.
+        type: str
+        required: true
+      source:
+        description:
+          - Where the code comes from. O(apps[].source_type) says what it is, if this does not tell.
+          - A git repository - V(https://git.example.com/shop.git), V(git@git.example.com:shop.git), or the path of
+            one on the controller or on the host. The path of a work tree is a git source when O(apps[].version) is
+            set.
+          - A directory on the controller; of a git work tree what C(git add) would take, else all but caches.
+          - An archive (tar, also packed, or zip) on the controller, or to download with O(apps[].checksum). The one
+            directory at its top that archives usually have is taken away.
+          - A requirement for the package index, as V(httpbin==0.10.2).
+          - Relative paths begin at the playbook and contain a C(/), as V(./shop).
+          - Required with O(state=present).
+        type: str
+      source_type:
+        description: What O(apps[].source) is; V(auto) tells by its form.
+        type: str
+        choices: [auto, git, directory, archive, pypi]
+        default: auto
+      version:
+        description:
+          - Of a git repository, the branch, tag or whole commit id; without it, the default branch.
+          - Of a requirement without a version, the version.
+        type: str
+        default: ""
+      subdirectory:
+        description: The part of the source that is the application.
+        type: str
+        default: ""
+      checksum:
+        description: SHA-256 of an archive, as V(sha256:...). Required for one that the host downloads.
+        type: str
+        default: ""
+      deploy_key:
+        description:
+          - Private key for git over SSH (its content). It is on the host, readable by root, as long as git runs.
+          - Without it SSH uses what root has on the host.
+        type: str
+      known_hosts:
+        description:
+          - Lines for SSH's known_hosts that name the keys of the git server.
+          - Without it, the first key seen is believed and remembered.
+        type: str
+        default: ""
+      app:
+        description: The WSGI application, V(module:object) or V(module:factory()). Required with O(state=present).
+        type: str
+      user:
+        description: System user that builds and runs the application; made when missing. Default is O(apps[].name).
+        type: str
+      group:
+        description: Its group; made when missing. Default is O(apps[].user).
+        type: str
+      python:
+        description: Python to use; see O(python).
+        type: str
+      installer:
+        description: What installs packages; see O(installer).
+        type: str
+        choices: [uv, pip]
+      requirements:
+        description:
+          - Files in the source that say what to install - requirements files (with hashes, all of theirs are checked),
+            V(uv.lock), or V(pyproject.toml); the last two with extras, as V(pyproject.toml[web]).
+          - Without it, the first that exists of V(uv.lock), V(requirements.txt), V(pyproject.toml), V(setup.py).
+          - An empty list installs nothing but O(apps[].packages).
+        type: list
+        elements: str
+      packages:
+        description: Further requirements to install.
+        type: list
+        elements: str
+        default: []
+      index_url:
+        description: Package index; see O(index_url).
+        type: str
+      ca_bundle:
+        description: Certificates to trust; see O(ca_bundle).
+        type: path
+      wheel_dir:
+        description: Directory of wheels; see O(wheel_dir).
+        type: path
+      gunicorn_requirement:
+        description: Requirement for gunicorn; see O(gunicorn_requirement).
+        type: str
+      build_timeout:
+        description: Seconds that one command of a build may take; see O(build_timeout).
+        type: int
+      environment:
+        description: Environment variables of the application.
+        type: dict
+        default: {}
+      secrets:
+        description:
+          - Environment variables whose values are secret. They are in the same file as the others, which only root
+            and the application's group can read; in errors their values are masked.
+        type: dict
+        default: {}
+      shared:
+        description:
+          - Directories, relative to the application, that outlive releases - uploads, a SQLite file, or V(instance),
+            which is Flask's instance folder and the default. They are in C(<root>/<name>/shared) and belong to the
+            user.
+          - What the source has in such a directory is copied there once, when the shared directory is empty.
+        type: list
+        elements: str
+      trusted_hops:
+        description: Number of proxies in front whose C(X-Forwarded-*) headers are believed; 1 is nginx on this host.
+        type: int
+        default: 1
+      host_header:
+        description: Header that holds the host name that the visitor asked for, if it is not C(Host).
+        type: str
+        default: ""
+      keep:
+        description: How many releases to keep; see O(keep).
+        type: int
+      domains:
+        description: Host names of the application. The first is what the health gate asks for.
+        type: list
+        elements: str
+        default: []
+      gunicorn:
+        description: Settings of the application server; see role P(flaskops.stack.gunicorn#role).
+        type: dict
+        default: {}
+      nginx:
+        description: Settings of the site. Nothing here depends on them.
+        type: dict
+        default: {}
+  state:
+    description:
+      - V(present) builds what is missing.
+      - V(absent) removes releases, V(current) and the cache of each application. Stop its services first.
+    type: str
+    choices: [present, absent]
+    default: present
+  purge_data:
+    description: With O(state=absent), removes the shared directories and the user as well.
+    type: bool
+    default: false
+  activate:
+    description: Points C(current) to the release at once, for use without M(flaskops.stack.gunicorn_service).
+    type: bool
+    default: false
+  root:
+    description: Directory in which each application has one of its own.
+    type: path
+    default: /srv
+  python:
+    description: >-
+      Python of applications that name none - a version (V(3.12)), a program or its path. It must be on the host.
+    type: str
+    default: python3
+  installer:
+    description: Installer of applications that name none. V(pip) is the one that comes with their Python.
+    type: str
+    choices: [uv, pip]
+    default: uv
+  uv_requirement:
+    description: Requirement by which C(uv) is installed, once per host, or the path of one that is there.
+    type: str
+    default: uv
+  index_url:
+    description:
+      - Package index of applications that name none. Credentials in it are passed by the environment, never by
+        argument.
+      - The index of the host's configuration, or PyPI, without it.
+    type: str
+    default: ""
+  ca_bundle:
+    description: File of certificates to trust; without it, those that the host trusts.
+    type: path
+    default: ""
+  wheel_dir:
+    description: Directory of wheels on the host from which everything is installed, without any index.
+    type: path
+    default: ""
+  gunicorn_requirement:
+    description: Requirement by which gunicorn is installed when the application did not bring it.
+    type: str
+    default: gunicorn
+  build_timeout:
+    description: Seconds that one command of a build may take, for applications that do not say.
+    type: int
+    default: 1800
+  keep:
+    description: How many releases to keep, for applications that do not say.
+    type: int
+    default: 5
+  lock_timeout:
+    description: Seconds to wait for another run that works on the same application.
+    type: float
+    default: 60
+  sealed:
+    description: Set by the action plugin; what must not be shown.
+    type: str
+  sent:
+    description: Set by the action plugin; what it found on the controller.
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    description: Checks all input, asks git for the revision and computes the ids; builds and sends nothing.
+    support: full
+  diff_mode:
+    description: Shows what the new release's manifest says against that of the current release.
+    support: full
+seealso:
+  - module: flaskops.stack.flask_release_info
+  - module: flaskops.stack.gunicorn_service
+"""
+
+EXAMPLES = r"""
+- name: Build a release from git
+  flaskops.stack.flask_release:
+    apps:
+      - name: shop
+        source: https://git.example.com/shop.git
+        version: main
+        app: shop:create_app()
+        environment:
+          SHOP_CURRENCY: EUR
+        secrets:
+          SECRET_KEY: "{{ vault_shop_secret_key }}"
+
+- name: Build two at once, one from a directory beside the playbook, one from the package index
+  flaskops.stack.flask_release:
+    apps:
+      - name: hello
+        source: ./hello
+        app: hello:create_app()
+      - name: httpbin
+        source: httpbin==0.10.2
+        app: httpbin:app
+        gunicorn:
+          worker_class: gevent
+
+- name: Install from a private index only, by pip
+  flaskops.stack.flask_release:
+    installer: pip
+    index_url: https://{{ index_user }}:{{ index_token }}@pypi.example.com/simple
+    ca_bundle: /usr/local/share/ca-certificates/example.crt
+    apps: "{{ flask_apps }}"
+
+- name: Remove an application but keep its data
+  flaskops.stack.flask_release:
+    state: absent
+    apps:
+      - name: shop
+"""
+
+RETURN = r"""
+releases:
+  description: The release of each application, in the order of O(apps). Empty with O(state=absent).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the application.
+      type: str
+      sample: shop
+    id:
+      description: Name of the release.
+      type: str
+      sample: 3f2a91c-1b9e02d4
+    path:
+      description: Directory of the release.
+      type: str
+      sample: /srv/shop/releases/3f2a91c-1b9e02d4
+    built:
+      description: Whether it was built by this run; in check mode, whether it would be.
+      type: bool
+    source:
+      description: Where the code came from, without credentials.
+      type: str
+      sample: https://git.example.com/shop.git
+    revision:
+      description: Commit, SHA-256 of a directory or archive, or the requirement.
+      type: str
+      sample: 3f2a91c5a1f1b0a9ddc3a6c1f4a2ab6c9d3e1b77
+    seconds:
+      description: How long it took.
+      type: float
+      sample: 4.2
+removed:
+  description: Names of the applications of which something was removed, with O(state=absent).
+  returned: success
+  type: list
+  elements: str
+ansible_facts:
+  description: The releases as a fact.
+  returned: with O(state=present)
+  type: dict
+  contains:
+    flask_releases:
+      description: The same as RV(releases).
+      type: list
+      elements: dict
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._release_apply import FAILURES, Options, absent, open_seal, present
+
+# What an application that does not say has from the task.
+INHERITED = (
+    "python", "installer", "index_url", "ca_bundle", "wheel_dir", "gunicorn_requirement", "build_timeout", "keep",
+)  # fmt: skip
+
+APP_SPEC: dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "source": {"type": "str"},
+    "source_type": {"type": "str", "choices": ["auto", "git", "directory", "archive", "pypi"], "default": "auto"},
+    "version": {"type": "str", "default": ""},
+    "subdirectory": {"type": "str", "default": ""},
+    "checksum": {"type": "str", "default": ""},
+    # The action plugin hides the values of these: as no_log they would be cut out of every path that contains one.
+    "deploy_key": {"type": "str", "no_log": False},
+    "known_hosts": {"type": "str", "default": ""},
+    "app": {"type": "str"},
+    "user": {"type": "str"},
+    "group": {"type": "str"},
+    "python": {"type": "str"},
+    "installer": {"type": "str", "choices": ["uv", "pip"]},
+    "requirements": {"type": "list", "elements": "str"},
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "index_url": {"type": "str"},
+    "ca_bundle": {"type": "path"},
+    "wheel_dir": {"type": "path"},
+    "gunicorn_requirement": {"type": "str"},
+    "build_timeout": {"type": "int"},
+    "environment": {"type": "dict", "default": {}},
+    "secrets": {"type": "dict", "default": {}, "no_log": False},
+    "shared": {"type": "list", "elements": "str"},
+    "trusted_hops": {"type": "int", "default": 1},
+    "host_header": {"type": "str", "default": ""},
+    "keep": {"type": "int"},
+    "domains": {"type": "list", "elements": "str", "default": []},
+    "gunicorn": {"type": "dict", "default": {}},
+    "nginx": {"type": "dict", "default": {}},
+}
+
+SPEC: dict[str, t.Any] = {
+    "apps": {"type": "list", "elements": "dict", "required": True, "options": APP_SPEC},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "purge_data": {"type": "bool", "default": False},
+    "activate": {"type": "bool", "default": False},
+    "root": {"type": "path", "default": "/srv"},
+    "python": {"type": "str", "default": "python3"},
+    "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
+    "uv_requirement": {"type": "str", "default": "uv"},
+    "index_url": {"type": "str", "default": ""},
+    "ca_bundle": {"type": "path", "default": ""},
+    "wheel_dir": {"type": "path", "default": ""},
+    "gunicorn_requirement": {"type": "str", "default": "gunicorn"},
+    "build_timeout": {"type": "int", "default": 1800},
+    "keep": {"type": "int", "default": 5},
+    "lock_timeout": {"type": "float", "default": 60},
+    "sealed": {"type": "str", "no_log": True},
+    "sent": {"type": "dict", "default": {}},
+}
+
+
+def wanted_apps(params: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """Return the applications with their secrets, and with the task's values where they have none."""
+    apps, defaults = open_seal(params["sealed"], params["apps"], params)
+    inherited = {key: defaults[key] for key in INHERITED}
+    return [{**inherited, **{key: value for key, value in app.items() if value is not None}} for app in apps]
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    params = module.params
+    options = Options(
+        root=params["root"],
+        lock_timeout=params["lock_timeout"],
+        uv_requirement=params["uv_requirement"],
+        activate=params["activate"],
+        check_mode=module.check_mode,
+    )
+    try:
+        apps = wanted_apps(params)
+        if params["state"] == "absent":
+            result = absent([app["name"] for app in apps], options, params["purge_data"])
+        else:
+            result = present(apps, params["sent"], options)
+    except FAILURES as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""List the releases of Flask applications."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: flask_release_info
+short_description: List the releases of Flask applications
+version_added: 1.0.0
+description:
+  - Lists the complete releases that M(flaskops.stack.flask_release) has built, oldest first.
+author:
+  - flaskops maintainers (@flaskops)
+options:
+  names:
+    description: Applications to look at; without it, all that are found below O(root).
+    type: list
+    elements: str
+  root:
+    description: Directory in which each application has one of its own.
+    type: path
+    default: /srv
+  size:
+    description: Whether to add up the size of each release on disk, which takes a moment.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Only reads.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+seealso:
+  - module: flaskops.stack.flask_release
+"""
+
+EXAMPLES = r"""
+- name: Look at all applications
+  flaskops.stack.flask_release_info:
+  register: found
+
+- name: See how much disk the releases of the shop take
+  flaskops.stack.flask_release_info:
+    names: [shop]
+    size: true
+  register: shop
+"""
+
+RETURN = r"""
+apps:
+  description: The applications, by name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the application.
+      type: str
+      sample: shop
+    current:
+      description: Id of the release that C(current) points to; empty when there is none.
+      type: str
+      sample: 3f2a91c-1b9e02d4
+    unfinished:
+      description: Ids of releases whose build was interrupted; the next build removes them.
+      type: list
+      elements: str
+    releases:
+      description: The complete releases, oldest first.
+      type: list
+      elements: dict
+      contains:
+        id:
+          description: Name of the release.
+          type: str
+          sample: 3f2a91c-1b9e02d4
+        path:
+          description: Directory of the release.
+          type: str
+          sample: /srv/shop/releases/3f2a91c-1b9e02d4
+        current:
+          description: Whether it is the current one.
+          type: bool
+        built_at:
+          description: When it was built.
+          type: str
+          sample: "2026-01-02T03:04:05.000000Z"
+        source:
+          description: Type, location, version and revision of its code.
+          type: dict
+        python:
+          description: Version of Python.
+          type: str
+          sample: 3.13.5
+        app:
+          description: The WSGI application.
+          type: str
+          sample: shop:create_app()
+        size:
+          description: >-
+            Bytes on disk, when O(size=true). What a release has in common with another counts in each of them.
+          type: int
+          sample: 31457280
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._names import UnsafeNameError
+from ..module_utils._release import ReleaseError
+from ..module_utils._release_list import list_applications
+
+
+def main() -> None:
+    """Run the module."""
+    spec: dict[str, t.Any] = {
+        "names": {"type": "list", "elements": "str"},
+        "root": {"type": "path", "default": "/srv"},
+        "size": {"type": "bool", "default": False},
+    }
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    params = module.params
+    try:
+        apps = list_applications(params["root"], params["names"], params["size"])
+    except (ReleaseError, UnsafeNameError, OSError) as exc:
+        module.fail_json(msg=f"Cannot list the releases: {exc}")
+    module.exit_json(changed=False, apps=apps)
+
+
+if __name__ == "__main__":
+    main()
