@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import typing as t
 
 import pytest
 from visitor.protocols import Shell, Visit
@@ -101,7 +102,7 @@ def test_a_location_of_the_users_own_answers(visit: Visit) -> None:
 
 @pytest.mark.parametrize(("app", "limit"), [("shop", 1), ("tor", 4)])
 def test_the_body_size_is_the_sites_or_the_default(visit: Visit, app: str, limit: int) -> None:
-    secure = {"ca_file": CA} if app == "shop" else {}
+    secure: dict[str, t.Any] = {"ca_file": CA} if app == "shop" else {}
     small, large = limit * 1024 * 1024 - 4096, limit * 1024 * 1024 + 4096
     assert visit(f"{app}.test", "/upload", method="POST", upload=small, **secure).status == 200
     assert (

@@ -1,0 +1,1 @@
+raise RuntimeError("the reason stands at the end of the traceback")

@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input: the error names the value and the way out, and nothing on the host has changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from testinfra.host import Host
+from visitor.protocols import Shell, Visit
+
+SCENARIO = Path(__file__).parents[1]
+ROOT = SCENARIO.parents[1]
+CASES: list[dict[str, t.Any]] = yaml.safe_load((SCENARIO / "cases.yml").read_text(encoding="utf-8"))
+
+WORKING = {
+    "name": "hello",
+    "source": str(ROOT / "examples" / "hello"),
+    "app": "hello:create_app()",
+    "domains": ["hello.test"],
+}
+
+# What files there are, what they hold and whose they are; which processes run. Uploads and sockets come and go.
+FINGERPRINT = """
+{
+  find /etc/nginx /etc/systemd/system /etc/passwd /etc/group /etc/shadow /etc/logrotate.d /srv /var/lib/flaskops /mnt \
+    -not -path '/srv/*/shared/*' -printf '%p %y %m %u %g %l\n'
+  find /etc/nginx /etc/systemd/system /etc/passwd /etc/group /srv -not -path '/srv/*/shared/*' -type f -print0 |
+    xargs -0 sha256sum
+  systemctl show --property MainPID,ActiveEnterTimestamp 'hello@*' nginx.service
+  pgrep -a nginx
+} 2>/dev/null | sort
+"""
+
+
+def application(changes: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the working application with changes."""
+    merged = {**WORKING, **changes}
+    text = json.dumps({key: value for key, value in merged.items() if value is not None})
+    return dict(json.loads(text.replace('"apps/', f'"{SCENARIO}/apps/')))
+
+
+def deploy(host: Host, case: t.Mapping[str, t.Any]) -> subprocess.CompletedProcess[str]:
+    """Run the playbook as a user would."""
+    apps = [application(changes) for changes in case.get("apps", [case.get("app", {})])]
+    variables = json.dumps({"flask_apps": apps, **case.get("vars", {})})
+    inventory, playbook = os.environ["MOLECULE_INVENTORY_FILE"], str(ROOT / "playbooks" / "site.yml")
+    limit = str(host.backend.get_hostname())
+    command = ["ansible-playbook", "-i", inventory, "--limit", limit, playbook, "--extra-vars", variables]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
+
+
+@pytest.fixture
+def scene(host: Host, sh: Shell, request: pytest.FixtureRequest) -> t.Generator[dict[str, t.Any], None, None]:
+    """Set the scene of a case, and undo it afterwards."""
+    case: dict[str, t.Any] = request.param
+    if "before" in case:
+        sh(case["before"])
+    yield case
+    if "after" in case:
+        sh(case["after"])
+
+
+@pytest.mark.parametrize("scene", CASES, ids=[case["name"] for case in CASES], indirect=True)
+def test_bad_input_is_refused_before_anything_changes(
+    host: Host, sh: Shell, visit: Visit, scene: dict[str, t.Any]
+) -> None:
+    before = sh(FINGERPRINT).splitlines()
+    run = deploy(host, scene)
+    output = run.stdout + run.stderr
+    assert run.returncode != 0, f"it was accepted:\n{output}"
+    missing = [wanted for wanted in scene["says"] if not re.search(wanted, output, re.IGNORECASE)]
+    assert not missing, f"the error does not say {missing}:\n{output}"
+    # An unforeseen exception is no message, whatever it happens to say.
+    assert not re.search(r"MODULE FAILURE|An exception occurred|Unexpected failure|See stdout/stderr", output), output
+    assert sorted(set(sh(FINGERPRINT).splitlines()) ^ set(before)) == []
+    assert visit("hello.test").status == 200
+
+
+def test_the_working_application_is_accepted_and_changes_nothing(host: Host) -> None:
+    run = deploy(host, {})
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "changed=0" in run.stdout
