@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter that writes sites as nginx configuration."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ..module_utils._nginx_render import site_configs
+from ..module_utils._site_values import SiteError
+
+Item = t.Mapping[str, object]
+
+
+def nginx_site_configs(
+    sites: t.Sequence[Item], version: str = "", defaults: Item | None = None, catch_all: bool = True
+) -> list[dict[str, str]]:
+    """Return what module nginx_site is to do for items of nginx_sites."""
+    try:
+        return site_configs(sites, defaults or {}, version, catch_all)
+    except SiteError as exc:
+        raise AnsibleFilterError(str(exc)) from exc
+
+
+class FilterModule:
+    """The filters of this file by their names."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Return them."""
+        return {"nginx_site_configs": nginx_site_configs}
