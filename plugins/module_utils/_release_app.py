@@ -21,7 +21,16 @@ from ._gunicorn_settings import (
 from ._mask import mask, mask_urls
 from ._names import UnsafeNameError, check_name, check_socket_path
 from ._release import Layout, digest, release_id
-from ._source_spec import TYPES, SourceError, check_checksum, check_subdirectory, check_version, detect_type, is_remote
+from ._source_spec import (
+    PATH,
+    TYPES,
+    SourceError,
+    check_checksum,
+    check_subdirectory,
+    check_version,
+    detect_type,
+    is_remote,
+)
 from ._venv_plan import DependencyError, check_packages
 
 INSTALLERS = ("uv", "pip")
@@ -287,3 +296,12 @@ def identify(app: App, revision: str, python: str) -> str:
             "conf": render_gunicorn_conf(app.settings, "/release"),
         },
     )
+
+
+def needed_packages(items: t.Sequence[t.Mapping[str, t.Any]], root: str) -> list[str]:
+    """Return the packages that fetching the sources needs on the host; raise AppError for what cannot be built."""
+    apps = parse_apps(items, root)
+    # A path may be a repository on the host, when a version of it is wanted.
+    wanted = [app for app in apps if app.source_type == "git" or (app.source_type == PATH and app.version)]
+    over_ssh = any("ssh://" in app.source or "@" in app.source.split("://")[0] for app in wanted)
+    return [*(["git"] if wanted else []), *(["openssh-client"] if over_ssh else [])]

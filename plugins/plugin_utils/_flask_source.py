@@ -60,7 +60,7 @@ def look(item: t.Mapping[str, t.Any], resolve: t.Callable[[str], str]) -> Found 
 
 
 def _kind_of(path: str, version: str) -> str:
-    """Return the type of a path: a work tree is taken as it is, changes included, unless a version of it is asked for."""
+    """Return the type of a path: a work tree is taken as it is, with changes, unless a version is asked for."""
     if os.path.isdir(path):
         return "git" if is_repository(path) and (version or _is_bare(path)) else "directory"
     return "archive" if has_archive_name(path) else ""
