@@ -44,7 +44,7 @@ lint: venv ## ansible-lint, yamllint, ruff, shellcheck, the changelog's fragment
 	antsibull-changelog lint
 
 types: venv ## mypy --strict
-	mypy plugins tools tests molecule
+	mypy
 
 unit: venv ## the tests of the pure code, and of roles against their specifications
 	pytest --quiet tests/unit

@@ -70,17 +70,10 @@ def make(python: str) -> None:
     ensure_venv_module(python)
     shutil.rmtree(VENV, ignore_errors=True)
     run([python, "-m", "venv", VENV])
-    # pip's own words are shown: they are what a person behind a proxy or a mirror needs.
-    pip = [
-        str(VENV / "bin" / "python"),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-compile",
-    ]
-    if subprocess.run([*pip, "--requirement", PINS], check=False).returncode != 0:
+    # Errors of pip are shown as they are: they are what a person behind a proxy or a mirror needs.
+    options = ["-qq", "--disable-pip-version-check", "--no-compile", "--requirement", str(PINS)]
+    pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", *options]
+    if subprocess.run(pip, check=False).returncode != 0:
         raise ToolError(f"pip could not install {PINS.relative_to(ROOT)}; its message is above")
     STAMP.write_text(digest(), encoding="utf-8")
     say(f"made .venv in {time.monotonic() - started:.0f} s")
