@@ -98,7 +98,7 @@ def render_catch_all(port: Port, version: Version) -> str:
         lines += ["ssl_reject_handshake on;", *TLS]
     elif port.tls:
         # nginx wants a certificate; one that cannot be loaded when a visitor comes refuses the handshake as well.
-        lines += ["ssl_certificate $flaskops_no_certificate;", "ssl_certificate_key $flaskops_no_certificate;", *TLS]
+        lines += ["ssl_certificate $flaskops_none;", "ssl_certificate_key $flaskops_none;", *TLS]
     lines += ["server_tokens off;", *log_lines(RESERVED, "combined", "crit"), *PATIENCE, "return 444;"]
     return "\n".join([_NOTE, "", *block("server", lines)]) + "\n"
 
@@ -111,8 +111,8 @@ def _trust_maps(site: Site) -> list[Lines]:
     geo = block(f"geo $realip_remote_addr {peer}", ["default 0;", *(f"{net} 1;" for net in site.trusted_proxies)])
     believed = {
         "for": ("$remote_addr", "$proxy_add_x_forwarded_for"),
-        "proto": ("$scheme", "$flaskops_forwarded_proto"),
-        "host": ("$flaskops_host", "$flaskops_forwarded_host"),
+        "proto": ("$scheme", "$flaskops_xproto"),
+        "host": ("$flaskops_host", "$flaskops_xhost"),
     }
     return [geo] + [
         block(f"map {peer} {variable(site, what)}", [f"default {own};", f"1 {theirs};"])
@@ -129,7 +129,7 @@ def _upstreams(site: Site, version: Version) -> list[Lines]:
 
 
 def _upstream_name(site: Site, number: int | None = None) -> str:
-    return f"flaskops-{site.name}" + ("" if number is None else f".{number}")
+    return f"flaskops-{site.name}" if number is None else f"flaskops.{number}.{site.name}"
 
 
 def _upstream(name: str, servers: t.Sequence[Server], balance: str, version: Version) -> Lines:
@@ -145,7 +145,7 @@ def _upstream(name: str, servers: t.Sequence[Server], balance: str, version: Ver
 def _redirect_servers(site: Site, version: Version) -> list[Lines]:
     """Return the servers that lead to the canonical host name, and to HTTPS."""
     canonical = site.domains[0] if site.domains else ""
-    plain = forwarded(site, "proto", "http", "$flaskops_forwarded_proto") + f"://{canonical}$flaskops_port"
+    plain = forwarded(site, "proto", "http", "$flaskops_xproto") + f"://{canonical}$flaskops_port"
     if not site.tls:
         return [_redirect(site, version, site.redirects, plain, tls=False)] if site.redirects else []
     port = "" if site.https_port == 443 else f":{site.https_port}"
@@ -210,7 +210,7 @@ def _static_location(site: Site, static: Static, own: t.Sequence[Statement]) -> 
     if static.immutable:
         lines += [f'add_header Cache-Control "{caching}";']
     else:
-        lines += [f'set $flaskops_kept "{caching}";', "add_header Cache-Control $flaskops_caching;"]
+        lines += [f'set $flaskops_kept "{caching}";', "add_header Cache-Control $flaskops_cache;"]
     lines += ["gzip_static on;"] if site.gzip else []
     hidden = r"~ /\.(?!well-known/)" if static.url == "/" else r"~ /\."
     lines += ["", *block(f"location {hidden}", ["return 404;"])]

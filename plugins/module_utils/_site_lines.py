@@ -26,9 +26,9 @@ _LOGS = "/var/log/nginx"
 _FORGEABLE = ("Forwarded", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Protocol", "X-Forwarded-Ssl")
 # Sent with each answer unless the application sends its own; the variables are empty then.
 _SECURITY = {
-    "X-Content-Type-Options": "$flaskops_content_type_options",
-    "X-Frame-Options": "$flaskops_frame_options",
-    "Referrer-Policy": "$flaskops_referrer_policy",
+    "X-Content-Type-Options": "$flaskops_nosniff",
+    "X-Frame-Options": "$flaskops_frame",
+    "Referrer-Policy": "$flaskops_referrer",
 }
 _GZIP_TYPES = (
     "application/atom+xml application/javascript application/json application/ld+json application/manifest+json "
@@ -85,8 +85,8 @@ def log_lines(name: str, log_format: str, level: str = "error") -> Lines:
 def variable(site: Site, what: str) -> str:
     """Return the name of a variable that belongs to one site."""
     name = site.name.replace("-", "_")
-    # At most 46 characters, since nginx's variables_hash_bucket_size is 64 by default.
-    if not re.fullmatch("[a-z0-9_]{1,31}", name) or "_" in site.name:
+    # Long names do not fit nginx's variables_hash_bucket_size, 64 by default; other characters than these do not fit at all.
+    if not re.fullmatch("[a-z0-9-]{1,16}", site.name):
         name = "x" + hashlib.sha256(site.name.encode()).hexdigest()[:12]
     return f"$flaskops_{name}_{what}"
 
@@ -153,8 +153,8 @@ def proxy_lines(site: Site) -> Lines:
 
 def request_headers(site: Site) -> Lines:
     """Return the complete set: a location that sets one header inherits none."""
-    forwarded_host = forwarded(site, "host", "$flaskops_host", "$flaskops_forwarded_host")
-    scheme = forwarded(site, "proto", "$scheme", "$flaskops_forwarded_proto")
+    forwarded_host = forwarded(site, "host", "$flaskops_host", "$flaskops_xhost")
+    scheme = forwarded(site, "proto", "$scheme", "$flaskops_xproto")
     headers = {
         "Host": "$flaskops_host",
         "X-Real-IP": "$remote_addr",
@@ -162,7 +162,7 @@ def request_headers(site: Site) -> Lines:
         "X-Forwarded-Proto": scheme,
         "X-Forwarded-Host": forwarded_host,
         "X-Scheme": scheme,
-        "Connection": "$flaskops_connection" if site.websockets else "close",
+        "Connection": "$flaskops_conn" if site.websockets else "close",
         **({"Upgrade": "$flaskops_upgrade"} if site.websockets else {}),
         # A request header "Proxy" would become the environment variable HTTP_PROXY (httpoxy).
         "Proxy": "",

@@ -51,8 +51,8 @@ def parse_site(item: t.Mapping[str, object], defaults: t.Mapping[str, object]) -
             )
         if name.startswith(RESERVED) or name == DISTRIBUTION_SITE:
             raise SiteError("this name is taken by the site for unknown hosts: choose another")
-        check_keys(defaults, DEFAULT_KEYS, "nginx_site_defaults")
-        check_keys(item, SITE_KEYS, "it")
+        check_keys(defaults, DEFAULT_KEYS, "nginx_site_defaults: ")
+        check_keys(item, SITE_KEYS)
         given = {key: value for key, value in item.items() if value is not None}
         return _parse(name, Reader({**defaults, **given}))
     except SiteError as exc:
@@ -98,7 +98,7 @@ def _parse(name: str, given: Reader) -> Site:
 def _reader(value: object, known: t.Collection[str], prefix: str) -> Reader:
     """Return typed access to a nested dictionary, whose keys must be known."""
     mapping = as_mapping(value, prefix.rstrip(": "))
-    check_keys(mapping, known, prefix.rstrip(": "))
+    check_keys(mapping, known, prefix)
     return Reader(mapping, prefix)
 
 

@@ -117,13 +117,13 @@ def check_range(value: int, what: str, lowest: int, highest: int) -> int:
     return value
 
 
-def check_keys(values: t.Mapping[str, object], known: t.Collection[str], what: str) -> None:
+def check_keys(values: t.Mapping[str, object], known: t.Collection[str], prefix: str = "") -> None:
     """Raise SiteError when a key is not among the known ones, with the one that was probably meant."""
     for key in values:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, 1)
             hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known))}"
-            raise SiteError(f"{what} has the unknown key '{key}'; {hint}")
+            raise SiteError(f"{prefix}unknown key '{key}'; {hint}")
 
 
 class Reader:
