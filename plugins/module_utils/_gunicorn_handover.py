@@ -116,10 +116,10 @@ class Change:
 class Handover:
     """The transaction of all services of one task."""
 
-    def __init__(self, directory: UnitDirectory, tail: t.Callable[[Change], str]) -> None:
-        """Name the unit directory, and what returns the end of a release's log."""
+    def __init__(self, directory: UnitDirectory, explain: t.Callable[[Change, str], str]) -> None:
+        """Name the unit directory, and what adds to a reason what the release's log says."""
         self._directory = directory
-        self._tail = tail
+        self._explain = explain
 
     def run(self, changes: t.Sequence[Change]) -> None:
         """Take all services through all steps; what went wrong with one is in its C(error)."""
@@ -182,8 +182,7 @@ class Handover:
 
     def _refuse(self, change: Change, reason: str) -> None:
         """Undo what was done for a release that is not the current one; its log's end is in the error."""
-        tail = self._tail(change)
-        change.error = reason + (f"\nThe end of its log:\n{tail}" if tail else "")
+        change.error = self._explain(change, reason)
         if not change.plan.switch:
             return
         forwards = change.plan.forward_write

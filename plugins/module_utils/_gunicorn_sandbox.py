@@ -61,7 +61,8 @@ SANDBOX = frozenset(
 )
 
 # An application needs the network, its own files and nothing else of the host. PrivateUsers is left out: it does not
-# start in a container, and the rest is worth more than a user namespace to a process without any capability.
+# start in a container, and the rest is worth more than a user namespace to a process without any capability. RemoveIPC
+# would take the shared memory away from the next release, which has the same user, when the old one stops.
 _DEFAULTS: dict[str, tuple[str, ...]] = {
     "NoNewPrivileges": ("yes",),
     "CapabilityBoundingSet": ("",),
@@ -82,14 +83,14 @@ _DEFAULTS: dict[str, tuple[str, ...]] = {
     "KeyringMode": ("private",),
     "LockPersonality": ("yes",),
     "MemoryDenyWriteExecute": ("yes",),
-    "RemoveIPC": ("yes",),
     "RestrictAddressFamilies": ("AF_UNIX AF_INET AF_INET6",),
     "RestrictNamespaces": ("yes",),
     "RestrictRealtime": ("yes",),
     "RestrictSUIDSGID": ("yes",),
     "SystemCallArchitectures": ("native",),
     "SystemCallErrorNumber": ("EPERM",),
-    "SystemCallFilter": ("@system-service", "~@privileged @resources"),
+    # gunicorn 20.1 sets its own user again in each worker; the kernel refuses any other without a capability.
+    "SystemCallFilter": ("@system-service", "~@privileged @resources", "setuid"),
 }
 
 

@@ -22,6 +22,7 @@ from ._gunicorn_prune import prune_releases, remove_release
 from ._gunicorn_settings import SettingsError, normalise_settings, parse_environment
 from ._gunicorn_units import address_units, release_units
 from ._history import forget, read_history, record
+from ._log_excerpt import excerpt
 from ._mask import mask
 from ._names import check_name, check_socket_path
 from ._release import Layout, Manifest, ReleaseError, is_release_id, list_releases, read_manifest
@@ -29,6 +30,8 @@ from ._systemd import journal_tail
 from ._user import find_group, find_user, remove_user
 
 _LOG_LINES = 30
+# Many workers may say the same before the master ends.
+_LOG_READ = 1000
 # Below these a process sees nothing when ProtectHome=yes.
 _HOMES = ("/home/", "/root/", "/run/user/")
 
@@ -155,7 +158,7 @@ class Services:
             changes = self.plan()
             for request in self._requests:
                 _prepare(request)
-            Handover(self._directory, _log_tail).run(changes)
+            Handover(self._directory, _explain).run(changes)
             for change, request in zip(changes, self._requests):
                 _finish(change, request)
             return changes
@@ -192,14 +195,16 @@ def _prepare(request: Request) -> None:
         )
 
 
-def _log_tail(change: Change) -> str:
-    """Return the end of the log of the instance that failed, without any value of its environment."""
+def _explain(change: Change, reason: str) -> str:
+    """Return why a release was refused and what its log says, without any value of its environment."""
     run(["journalctl", "--sync"])
     failed = [probe.service for probe in change.gate.probes if not probe.passed] if change.gate else []
     services = [*failed, *(name for name in change.service.wanted.units if name.endswith(".service"))]
-    text = journal_tail(services[0], _LOG_LINES, f"@{int(change.started_at)}") if services else ""
+    log = journal_tail(services[0], _LOG_READ, f"@{int(change.started_at)}") if services else ""
+    text = excerpt(log, _LOG_LINES)
     data = read_file(os.path.join(change.service.layout.release(change.service.wanted.release), "env")) or b""
-    return mask(text, parse_environment(data.decode("utf-8", "replace")).values())
+    secrets = parse_environment(data.decode("utf-8", "replace")).values()
+    return mask(reason + (f"\nIts log says:\n{text}" if text else ""), secrets)
 
 
 def _finish(change: Change, request: Request) -> None:

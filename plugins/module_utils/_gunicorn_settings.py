@@ -30,8 +30,14 @@ __all__ = [
     "worker_requirements",
 ]
 
-# What has to be installed beside gunicorn, per worker class.
-_REQUIREMENTS: dict[str, tuple[str, ...]] = {"sync": (), "gthread": (), "gevent": ("gevent",), "tornado": ("tornado",)}
+# What has to be installed beside gunicorn, per worker class; gunicorn's gevent worker imports packaging, which gunicorn 27
+# does not ask for.
+_REQUIREMENTS: dict[str, tuple[str, ...]] = {
+    "sync": (),
+    "gthread": (),
+    "gevent": ("gevent", "packaging"),
+    "tornado": ("tornado",),
+}
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
 HEALTH_DEFAULTS: dict[str, object] = {

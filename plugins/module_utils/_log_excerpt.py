@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find the lines of a log that say why a service ended. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import re
+
+# What systemd says whenever a service starts or ends; what it says when it could not start one is kept.
+_NOISE = re.compile(
+    r"(?:Starting|Started|Stopping|Stopped) \S+@|\S+@\S+: (?:Killing process|Consumed|Deactivated|Scheduled restart"
+    r"|Failed with result)"
+)
+_TROUBLE = re.compile(
+    r"\[(?:ERROR|CRITICAL)\]|^Traceback |^\s*\w*(?:Error|Exception)\b|^Error: |: Failed |: No such file"
+)
+# gunicorn's own lines, and systemd's; everything else between them belongs to what was said before.
+_HEAD = re.compile(r"\[\d{4}-\d\d-\d\d |\S+@\S+\.(?:service|socket): ")
+
+
+def excerpt(log: str, lines: int) -> str:
+    """Return at most so many lines of a log: those of the first trouble, else the last ones.
+
+    The first is the cause: gunicorn's other workers and its master follow with tracebacks of their own. Of a long one the
+    end is kept, where the exception is.
+    """
+    kept = [line for line in log.splitlines() if line.strip() and not _NOISE.match(line)]
+    first = next((number for number, line in enumerate(kept) if _TROUBLE.search(line)), None)
+    if first is None:
+        return "\n".join(kept[-lines:])
+    after = range(first + 1, len(kept))
+    end = next((number for number in after if _HEAD.match(kept[number])), len(kept))
+    block = kept[first:end]
+    if len(block) > lines:
+        return "\n".join([block[0], "[...]", *block[2 - lines :]])
+    return "\n".join(block + kept[end : end + lines - len(block)])
