@@ -16,7 +16,7 @@ LOG = Path("/var/log/flaskops-dockerd.log")
 
 # systemd 257 and newer, in the test hosts, refuse cgroups of version 1: the engine gets a view of version 2 alone.
 START_BY_HAND = """
-if ! [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+if ! [ -e /sys/fs/cgroup/cgroup.controllers ] || ! [ -w /sys/fs/cgroup ]; then
   umount -R /sys/fs/cgroup 2>/dev/null
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
 fi
