@@ -81,26 +81,30 @@ def _binds(manifest: Manifest) -> list[str]:
 
 
 def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Request:
-    layout = Layout(root, check_name(service["name"]))
+    release = service.get("release")
+    # A release says itself where it is.
+    layout = Layout(_root_of(release) if release else root, check_name(service["name"]))
     if os.path.lexists(layout.current) and not os.path.islink(layout.current):
         raise SettingsError(
             f"{layout.current} is not a symbolic link: move it away, it has to lead to the current release"
         )
     if service.get("state") == "absent":
         return Request(layout, present=False)
-    if service.get("release"):
-        request = _read_release(layout, service["release"], check)
-    else:
-        request = _read_existing(layout, service, check)
+    request = _read_release(layout, release, check) if release else _read_existing(layout, service, check)
     if request.manifest and not check:
         _check_host(request.manifest)
     return request
 
 
+def _root_of(release: str) -> str:
+    """Return the root in /root/name/releases/id."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.normpath(release))))
+
+
 def _read_release(layout: Layout, path: str, check: bool) -> Request:
-    release = os.path.basename(path.rstrip("/"))
+    release = os.path.basename(os.path.normpath(path))
     if not is_release_id(release) or os.path.normpath(path) != layout.release(release):
-        raise SettingsError(f"release '{path}' of '{layout.name}' must be a directory {layout.releases}/<id>")
+        raise SettingsError(f"release '{path}' must be the absolute path <root>/{layout.name}/releases/<id>")
     manifest = read_manifest(path)
     if manifest is None and not check:
         raise ReleaseError(f"release '{path}' is not there or was not built to its end: build it with role flask again")

@@ -22,8 +22,8 @@ _HEAD = re.compile(r"\[\d{4}-\d\d-\d\d |\S+@\S+\.(?:service|socket): ")
 def excerpt(log: str, lines: int) -> str:
     """Return at most so many lines of a log: those of the first trouble, else the last ones.
 
-    The first is the cause: gunicorn's other workers and its master follow with tracebacks of their own. Of a long one the
-    end is kept, where the exception is.
+    The first is the cause: gunicorn's other workers and its master follow with tracebacks of their own. Of a long one
+    the end is kept, where the exception is.
     """
     kept = [line for line in log.splitlines() if line.strip() and not _NOISE.match(line)]
     first = next((number for number, line in enumerate(kept) if _TROUBLE.search(line)), None)
