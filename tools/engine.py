@@ -13,6 +13,8 @@ from pathlib import Path
 from common import ToolError, apt_install, call, docker, is_root, run, say, succeeds
 
 LOG = Path("/var/log/flaskops-dockerd.log")
+PID_FILES = (Path("/var/run/docker.pid"), Path("/var/run/docker/containerd/containerd.pid"))
+PATIENCE = 60
 
 # systemd 257 and newer, in the test hosts, refuse cgroups of version 1: the engine gets a view of version 2 alone.
 START_BY_HAND = """
@@ -47,17 +49,24 @@ def install() -> None:
     apt_install(*packages)
 
 
-def start() -> None:
-    """Start the installed engine, by systemd where it is the init system, by hand elsewhere."""
-    if Path("/run/systemd/system").is_dir():
-        run(["systemctl", "start", "docker.service"])
-        return
+def forget_killed_engine() -> None:
+    """Remove the pid files of an engine that was killed: the next one would take any process with that pid for it."""
+    for pid_file in PID_FILES:
+        try:
+            program = Path("/proc", pid_file.read_text(encoding="utf-8").strip(), "exe").readlink().name
+        except OSError:
+            # No pid file, no such process, or one that is dead and that nobody has waited for.
+            program = ""
+        if program not in ("dockerd", "containerd"):
+            pid_file.unlink(missing_ok=True)
+
+
+def start_by_hand() -> subprocess.Popen[bytes]:
+    """Start dockerd without an init system."""
     say(f"starting dockerd by hand, its log is {LOG}")
-    # An engine that was killed leaves its pid file; the next one refuses to start if another process has that pid now.
-    if not succeeds(["pgrep", "-x", "dockerd"]):
-        Path("/var/run/docker.pid").unlink(missing_ok=True)
+    forget_killed_engine()
     with LOG.open("ab") as log:
-        subprocess.Popen(
+        return subprocess.Popen(
             ["unshare", "--mount", "--propagation", "private", "sh", "-c", START_BY_HAND],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -67,13 +76,20 @@ def start() -> None:
         )
 
 
-def wait(seconds: float = 60) -> None:
-    """Wait until the engine answers."""
-    deadline = time.monotonic() + seconds
+def start() -> None:
+    """Start the installed engine, by systemd where it is the init system, and wait until it answers."""
+    process = None
+    if Path("/run/systemd/system").is_dir():
+        run(["systemctl", "start", "docker.service"])
+    else:
+        process = start_by_hand()
+    deadline = time.monotonic() + PATIENCE
     while not answers():
-        if time.monotonic() > deadline:
-            last = "\n".join(LOG.read_text(errors="replace").splitlines()[-5:]) if LOG.exists() else ""
-            raise ToolError(f"the Docker engine does not answer after {seconds:.0f} s: {why_not()}\n{last}")
+        ended = process is not None and process.poll() is not None
+        if ended or time.monotonic() > deadline:
+            last = "\n".join(LOG.read_text(errors="replace").splitlines()[-5:]) if process else ""
+            what = "has ended" if ended else f"does not answer after {PATIENCE} s"
+            raise ToolError(f"the Docker engine {what}: {why_not()}\n{last}")
         time.sleep(0.5)
 
 
@@ -90,7 +106,6 @@ def ensure() -> None:
         install()
     if not answers():
         start()
-    wait()
 
 
 def main() -> int:
