@@ -261,15 +261,15 @@ def _shared(paths: t.Sequence[str] | None) -> tuple[str, ...]:
     return tuple(sorted(set(result)))
 
 
-def build_key(app: App, revision: str, python: str) -> str:
-    """Return what two releases have in common whose app/ and venv/ are equal."""
-    return digest(_build_inputs(app, revision, python))
+def build_key(app: App, kind: str, revision: str, python: str) -> str:
+    """Return what two releases have in common whose app/ and venv/ are equal; C(kind) is the type of the source."""
+    return digest(_build_inputs(app, kind, revision, python))
 
 
-def _build_inputs(app: App, revision: str, python: str) -> dict[str, object]:
+def _build_inputs(app: App, kind: str, revision: str, python: str) -> dict[str, object]:
     return {
         "revision": revision,
-        "type": app.source_type,
+        "type": kind,
         "subdirectory": app.subdirectory,
         "python": python,
         "installer": app.installer,
@@ -281,12 +281,12 @@ def _build_inputs(app: App, revision: str, python: str) -> dict[str, object]:
     }
 
 
-def identify(app: App, revision: str, python: str) -> str:
+def identify(app: App, kind: str, revision: str, python: str) -> str:
     """Return the release id: everything that the process is, but neither where it came from nor how many are kept."""
     return release_id(
         revision,
         {
-            **_build_inputs(app, revision, python),
+            **_build_inputs(app, kind, revision, python),
             "user": [app.user, app.group],
             "app": app.app,
             "environment": app.environment,

@@ -104,7 +104,7 @@ def _make_plan(app: App, sent: Item | None, interpreter: Interpreter, options: O
     bundle = trusted_bundle(app.ca_bundle)
     if app.wheel_dir and not os.path.isdir(app.wheel_dir):
         raise DependencyError(f"wheel_dir '{app.wheel_dir}' is no directory on this host: copy the wheels there first")
-    revision = find_revision(app, Sent(**sent) if sent else None, layout, app.ca_bundle)
+    revision = find_revision(app, Sent(**sent) if sent else None, layout, app.ca_bundle, options.check_mode)
     return Plan(app, layout, revision, interpreter, bundle, options.uv_requirement)
 
 

@@ -50,12 +50,12 @@ class Plan:
     @property
     def id(self) -> str:
         """Return its name."""
-        return identify(self.app, self.revision.revision, self.interpreter.version)
+        return identify(self.app, self.revision.type, self.revision.revision, self.interpreter.version)
 
     @property
     def key(self) -> str:
         """Return what releases with the same code and virtualenv have in common."""
-        return build_key(self.app, self.revision.revision, self.interpreter.version)
+        return build_key(self.app, self.revision.type, self.revision.revision, self.interpreter.version)
 
     @property
     def path(self) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import typing as t
 from dataclasses import dataclass
 
@@ -59,8 +60,11 @@ class Revision:
         return {"type": self.type, "location": self.location, "version": self.version, "revision": self.revision}
 
 
-def find_revision(app: App, sent: Sent | None, layout: Layout, ca_bundle: str) -> Revision:
-    """Return the revision that is wanted now; only for a git branch or tag anybody is asked."""
+def find_revision(app: App, sent: Sent | None, layout: Layout, ca_bundle: str, check_mode: bool = False) -> Revision:
+    """Return the revision that is wanted now; only for a git branch or tag anybody is asked.
+
+    In check mode the host may be bare: without git the name of the branch has to do.
+    """
     location = mask_urls(split_credentials(app.source).url)
     if sent is not None:
         return Revision(sent.type, location, sent.version, sent.revision, sent=True, payload=sent.payload)
@@ -69,6 +73,8 @@ def find_revision(app: App, sent: Sent | None, layout: Layout, ca_bundle: str) -
     if app.source_type == "archive" and is_remote(app.source):
         return Revision("archive", location, "", check_checksum(app.checksum))
     if app.source_type in ("git", PATH):
+        if check_mode and shutil.which("git") is None:
+            return Revision("git", location, app.version, app.version or "HEAD")
         return _find_commit(app, layout, location, ca_bundle)
     raise SourceError(
         f"source '{location}' was not found on the controller: correct the path (relative paths begin at the playbook)"

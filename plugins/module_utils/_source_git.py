@@ -26,14 +26,11 @@ _SAFE = ["-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", "-c
 _HELPER = '!f() { echo "username=$FLASKOPS_GIT_USERNAME"; echo "password=$FLASKOPS_GIT_PASSWORD"; }; f'
 
 _HINTS = (
+    (r"error in libcrypto|invalid format", "'deploy_key' is no private key that ssh can read (it has the whole file)"),
     (r"Host key verification failed", "the server's host key is not the one in 'known_hosts' (see ssh-keyscan)"),
     (
         r"Permission denied \(|could not read Username|Authentication failed|Access denied|error: 40[13]",
         "the server refuses the credentials: set 'deploy_key' (ssh), or user and token in the address (https)",
-    ),
-    (
-        r"error in libcrypto|invalid format",
-        "'deploy_key' is no private key that ssh can read; a line break at its end is needed",
     ),
     (r"Could not resolve host", "the name of the server cannot be resolved on this host: check the address and DNS"),
     (r"certificate|SSL", "the server's certificate is not trusted on this host: set 'ca_bundle'"),
@@ -46,6 +43,10 @@ _HINTS = (
         "there is no such repository, or the credentials do not show it",
     ),
 )
+
+
+class MissingCommitError(SourceError):
+    """A repository that answers, but not with the commit."""
 
 
 @dataclass(frozen=True)
@@ -179,13 +180,17 @@ def _fetch(call: Call, url: str, mirror: str, commit: str, reference: str) -> No
         try:
             _fetch_into(call, url, mirror, commit, reference)
             return
+        except MissingCommitError:
+            raise
         except SourceError:
             # A fetch that was killed leaves locks, a full disk half a pack, a renamed branch may be in the way.
-            _fetch_into(call, url, new, commit, reference)
-    else:
+            pass
+    try:
         _fetch_into(call, url, new, commit, reference)
-    remove_tree(mirror)
-    os.rename(new, mirror)
+        remove_tree(mirror)
+        os.rename(new, mirror)
+    finally:
+        remove_tree(new)
 
 
 def _fetch_into(call: Call, url: str, mirror: str, commit: str, reference: str) -> None:
@@ -199,6 +204,6 @@ def _fetch_into(call: Call, url: str, mirror: str, commit: str, reference: str) 
     try:
         call([*fetch, f"+{commit}:refs/flaskops/wanted"], _FETCH)
     except SourceError as exc:
-        raise SourceError(
+        raise MissingCommitError(
             f"{url} has no commit {commit} that it would give out: correct 'version', or push the commit"
         ) from exc

@@ -108,7 +108,7 @@ def _install_uv(requirement: str, request: commands.Request, target: str) -> Non
 
 
 def _explain_uv(said: str) -> str:
-    if "ensurepip" in said:
+    if "ensurepip" in said or "-venv" in said:
         return "the package python3-venv is missing: install it"
     return f"{commands.explain_failure(said)} (or set installer: pip)"
 
