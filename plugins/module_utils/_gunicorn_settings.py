@@ -30,8 +30,7 @@ __all__ = [
     "worker_requirements",
 ]
 
-# What has to be installed beside gunicorn, per worker class; gunicorn's gevent worker imports packaging, which gunicorn 27
-# does not ask for.
+# What has to be installed beside gunicorn, per worker class; its gevent worker imports packaging without asking for it.
 _REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "sync": (),
     "gthread": (),

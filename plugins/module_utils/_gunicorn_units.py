@@ -197,7 +197,8 @@ def _address_service(layout: Layout, manifest: Manifest, address: str, number: i
                 "StartLimitIntervalSec=0",
             ],
             "Service": [
-                "Type=notify",
+                # The forwarder says READY from systemd 256 on only.
+                "Type=exec",
                 f"User={manifest.user}",
                 f"Group={manifest.group}",
                 f"ExecStart={program} {layout.current}/run/{number}.sock",
