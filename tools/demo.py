@@ -139,6 +139,7 @@ def write_inventory(apps: list[App]) -> None:
         "  hosts:",
         f"    {HOST}:",
         "      ansible_connection: community.docker.docker",
+        "      ansible_user: root",
         "  vars:",
     ]
     if hosts.private_bundle():
