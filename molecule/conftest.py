@@ -21,7 +21,7 @@ VISITOR = Path(__file__).parent / "visitor"
 POST_MORTEM = (
     "systemctl --failed --no-legend --plain",
     "tail -n 15 /var/log/nginx/error.log",
-    "journalctl --no-pager --quiet --lines 40 --output short-precise --unit '*@*'",
+    "journalctl --no-pager --quiet --lines 25 --output short-precise --unit '*@*' | cut -c -200",
 )
 
 

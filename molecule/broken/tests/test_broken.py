@@ -19,7 +19,7 @@ from visitor.protocols import Shell, Visit
 
 SCENARIO = Path(__file__).parents[1]
 ROOT = SCENARIO.parents[1]
-CASES: list[dict[str, t.Any]] = yaml.safe_load((SCENARIO / "cases.yml").read_text(encoding="utf-8"))
+CASES: list[dict[str, t.Any]] = yaml.safe_load((SCENARIO / "tests" / "cases.yml").read_text(encoding="utf-8"))["cases"]
 
 WORKING = {
     "name": "hello",

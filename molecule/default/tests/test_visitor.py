@@ -38,7 +38,7 @@ def test_an_unknown_path_is_the_applications_404(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "status"), [("/get", 200), ("/status/418", 418), ("/status/503", 503), ("/bytes/1024", 200)]
+    ("target", "status"), [("/get", 200), ("/status/418", 418), ("/status/503", 503), ("/image/png", 200)]
 )
 def test_httpbin_answers(visit: Visit, target: str, status: int) -> None:
     assert visit(HTTPBIN, target).status == status
