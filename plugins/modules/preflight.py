@@ -13,8 +13,8 @@ version_added: 1.0.0
 description:
   - Fails, before anything has changed, when the task runs without root's rights, when the distribution is not supported,
     or when systemd is not the init of the host.
-  - Says which packages are missing, so that a role calls its package manager only when there is something to install;
-    asking C(apt) takes several times as long.
+  - Says which packages are missing, and installs them with O(install=true). Where nothing is missing, the package manager
+    is not asked, which takes several times as long.
 author:
   - flaskops maintainers (@flaskops)
 options:
@@ -23,15 +23,24 @@ options:
     type: list
     elements: str
     default: []
+  install:
+    description:
+      - Install the missing ones with M(ansible.builtin.apt), without the packages that they only recommend.
+      - Package lists that are older than an hour are updated before.
+    type: bool
+    default: false
   nginx:
     description: The nginx program whose version is wanted, as a path or a name in E(PATH).
     type: str
     default: nginx
 attributes:
+  action:
+    description: The installation is a second module, which runs only when something is missing.
+    support: full
   check_mode:
     description: >-
-      Checks the host just the same. With packages missing it reports a change, because the package manager's own check
-      mode needs a Python library that a fresh host lacks.
+      Checks the host just the same. The package manager is not asked, because its own check mode needs a Python
+      library that a fresh host lacks.
     support: full
   diff_mode:
     description: Lists the missing packages in check mode.
@@ -44,15 +53,15 @@ EXAMPLES = r"""
 - name: Refuse a host that cannot be managed
   flaskops.stack.preflight:
 
-- name: See what must be installed
+- name: Install what is missing
   flaskops.stack.preflight:
     packages: [nginx, logrotate]
-  register: host
+    install: true
 
-- name: Install it
-  ansible.builtin.apt:
-    name: "{{ host.missing_packages }}"
-  when: host.missing_packages | length > 0 and not ansible_check_mode
+- name: See which version of nginx a host has
+  flaskops.stack.preflight:
+    nginx: /usr/local/nginx/sbin/nginx
+  register: host
 """
 
 RETURN = r"""
@@ -67,7 +76,7 @@ distribution_version:
   type: str
   sample: "13"
 missing_packages:
-  description: Those of O(packages) that are not installed, in the order given.
+  description: Those of O(packages) that were not installed, in the order given.
   returned: success
   type: list
   elements: str
@@ -123,6 +132,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "packages": {"type": "list", "elements": "str", "default": []},
+            "install": {"type": "bool", "default": False},
             "nginx": {"type": "str", "default": "nginx"},
         },
         supports_check_mode=True,
@@ -131,7 +141,8 @@ def main() -> None:
         facts = inspect(module.params["packages"], module.params["nginx"])
     except (HostError, CommandError, OSError) as exc:
         module.fail_json(msg=f"flaskops.stack cannot manage this host: {exc}")
-    missing = facts["missing_packages"] if module.check_mode else []
+    # The action plugin installs them, or would.
+    missing = facts["missing_packages"] if module.params["install"] else []
     after = "".join(f"install {name}\n" for name in missing)
     module.exit_json(changed=bool(missing), diff={"before": "", "after": after}, **facts)
 
