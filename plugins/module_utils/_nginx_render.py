@@ -76,7 +76,7 @@ def _catch_alls(sites: t.Sequence[Site], defaults: t.Mapping[str, object], versi
     usual = parse_sites([{"name": "usual", "state": "absent"}], defaults)[0]
     plain = {plain_port(replace(usual, http_port=site.http_port)) for site in enabled}
     secure = {tls_port(replace(usual, https_port=site.https_port)) for site in enabled if site.tls}
-    found = [{"name": DISTRIBUTION_SITE, "state": "disabled", "foreign": "unmodified"}]
+    found = [{"name": DISTRIBUTION_SITE, "state": "disabled", "foreign": "unmodified"}] if enabled else []
     for port in sorted(plain | secure, key=lambda port: port.number):
         name = RESERVED if port.number == 80 else f"{RESERVED}-{port.number}"
         found.append({"name": name, "state": "enabled", "content": render_catch_all(port, version)})

@@ -85,7 +85,7 @@ def log_lines(name: str, log_format: str, level: str = "error") -> Lines:
 def variable(site: Site, what: str) -> str:
     """Return the name of a variable that belongs to one site."""
     name = site.name.replace("-", "_")
-    # Long names do not fit nginx's variables_hash_bucket_size, 64 by default; other characters than these do not fit at all.
+    # Long names do not fit nginx's variables_hash_bucket_size, 64 by default; a variable takes no other characters.
     if not re.fullmatch("[a-z0-9-]{1,16}", site.name):
         name = "x" + hashlib.sha256(site.name.encode()).hexdigest()[:12]
     return f"$flaskops_{name}_{what}"
@@ -170,7 +170,11 @@ def request_headers(site: Site) -> Lines:
     }
     ours = {name.lower() for name, _value in site.proxy_headers}
     wanted = [*((name, value) for name, value in headers.items() if name.lower() not in ours), *site.proxy_headers]
-    return [f"proxy_set_header {name} {value if value.startswith('$') else quote(value)};" for name, value in wanted]
+    return [f"proxy_set_header {name} {_word(value)};" for name, value in wanted]
+
+
+def _word(value: str) -> str:
+    return value if re.fullmatch(r"\$?[A-Za-z0-9_]+", value) else quote(value)
 
 
 def answer_headers(site: Site) -> Lines:

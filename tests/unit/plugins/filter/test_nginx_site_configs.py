@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.flaskops.stack.plugins.filter.nginx_site_configs import FilterModule
+
+SITE = {
+    "name": "shop",
+    "domains": ["shop.test"],
+    "upstream": ["10.0.0.1:8000"],
+    "tls": {"certificate": "/c", "key": "/k"},
+}
+
+
+def test_the_filter_renders_for_a_version() -> None:
+    render = FilterModule().filters()["nginx_site_configs"]
+    assert "http2 on;" in render([SITE], "1.26.3")[-1]["content"]
+    assert "http2 on;" in render([SITE])[-1]["content"]
+    assert (
+        "listen 443 ssl http2;"
+        in render([SITE], version="1.18.0", defaults={"ipv6": False}, catch_all=False)[0]["content"]
+    )
+
+
+def test_an_impossible_site_is_an_error_of_the_filter() -> None:
+    with pytest.raises(AnsibleFilterError, match="site 'shop': domains must list at least one host name"):
+        FilterModule().filters()["nginx_site_configs"]([{**SITE, "domains": []}])
