@@ -14,6 +14,7 @@ from ._command import CommandError, Result, run
 from ._nginx_build import Build, parse_build
 from ._nginx_conf import Configuration, ConfigurationError
 from ._nginx_future import Future
+from ._nginx_plan import SiteError
 from ._nginx_stage import Stage
 
 NAMESPACE, SHADOW, NONE = "namespace", "shadow", "none"
@@ -23,6 +24,8 @@ _SCRIPT = (
     'n=$1; shift; while [ "$n" -gt 0 ]; do mount --rbind "$1" "$2" || exit 125; shift 2; n=$((n - 1)); done; '
     f'echo "{_MARK}" >&2; exec "$@"'
 )
+# Names of upstream servers are resolved by the test, one after the other.
+_TIMEOUT = 120
 _NOISE = ("syntax is ok", "test is successful", "test failed")
 
 
@@ -60,7 +63,7 @@ class Nginx:
             self._build = parse_build(result.err + result.out)
         return self._build
 
-    def test(self, future: Future, timeout: float = 120) -> Verdict:
+    def test(self, future: Future) -> Verdict:
         """Test the whole configuration as it will be, touching nothing that nginx or anybody else reads or writes."""
         started = time.monotonic()
         try:
@@ -69,29 +72,33 @@ class Nginx:
             return Verdict(False, NONE, time.monotonic() - started, str(exc))
         directory = tempfile.mkdtemp(prefix="flaskops-nginx-")
         try:
-            verdict = self._test(Stage(directory, config, future, self.build), timeout)
+            verdict = self._test(Stage(directory, config, future, self.build))
         finally:
             shutil.rmtree(directory, ignore_errors=True)
         return verdict._replace(seconds=round(time.monotonic() - started, 3), config=config)
 
-    def _test(self, stage: Stage, timeout: float) -> Verdict:
+    def _test(self, stage: Stage) -> Verdict:
         stage.prepare_mounts()
-        pairs = [word for pair in stage.mounts for word in pair]
-        isolated = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _SCRIPT, "sh", str(len(stage.mounts))]
         command = [self.binary, "-t", *stage.pid_arguments(), "-c"]
-        reason = ""
-        try:
-            result = run([*isolated, *pairs, *command, self.config], timeout)
-            mark, _end, said = result.err.partition(_MARK + "\n")
-            if _end:
+        reason = "unshare was not found"
+        if shutil.which("unshare"):
+            pairs = [word for pair in stage.mounts for word in pair]
+            isolated = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _SCRIPT, "sh"]
+            result = self._ask([*isolated, str(len(stage.mounts)), *pairs, *command, self.config])
+            reason, mark, said = result.err.partition(_MARK + "\n")
+            if mark:
                 return _verdict(result, NAMESPACE, stage.real_names(said))
-            reason = mark.strip()
-        except CommandError as exc:
-            reason = str(exc)
         main = stage.prepare_shadow()
         quiet = ["-e", "stderr"] if self.build.at_least(1, 19, 5) else []
-        result = run([self.binary, *quiet, *command[1:], main], timeout)
-        return _verdict(result, SHADOW, stage.real_names(result.err), reason)
+        result = self._ask([self.binary, *quiet, *command[1:], main])
+        return _verdict(result, SHADOW, stage.real_names(result.err), reason.strip())
+
+    def _ask(self, argv: list[str]) -> Result:
+        try:
+            return run(argv, _TIMEOUT)
+        except CommandError as exc:
+            words = f"{self.binary} did not end its test within {_TIMEOUT} s (a name that does not resolve?)"
+            raise SiteError(words) from exc
 
 
 def _verdict(result: Result, method: str, said: str, reason: str = "") -> Verdict:

@@ -117,7 +117,7 @@ def _refusal(nginx: Nginx, verdict: Verdict, future: Future, policy: Policy, ser
     parts = ["nginx refused the new configuration and nothing was changed:", verdict.output]
     parts += _excerpts(verdict.output, future, policy)
     parts += [f"{problem.message}" for problem in find_problems(servers)]
-    parts += _wrong_keys(verdict.output, servers)
+    parts += _wrong_keys(verdict, servers)
     present = nginx.test(Future({})) if future.changes else verdict
     if not present.ok:
         parts.insert(0, f"The configuration on this host was already broken before this change: {present.output}\n")
@@ -135,12 +135,12 @@ def _excerpts(output: str, future: Future, policy: Policy) -> list[str]:
     return found
 
 
-def _wrong_keys(output: str, servers: t.Sequence[Server]) -> list[str]:
+def _wrong_keys(verdict: Verdict, servers: t.Sequence[Server]) -> list[str]:
     """Name both files where a certificate does not match its key."""
-    wrong = set(_WRONG_KEY.findall(output))
+    wrong = set(_WRONG_KEY.findall(verdict.output))
     return [
         f"certificate {certificate} does not match the key {key} in {server.place}"
         for server in servers
         for certificate, key in server.certificates
-        if key in wrong
+        if verdict.config and verdict.config.absolute(key) in wrong
     ]
