@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import typing as t
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -81,30 +82,36 @@ def other_pythons() -> dict[str, Path]:
     return found
 
 
+def show(lines: t.Iterable[str]) -> list[str]:
+    """Print what ansible-test says, but for pip's words on its private virtualenvs; return those of the last one."""
+    held: list[str] = []
+    for line in lines:
+        if line.startswith("Installing requirements"):
+            held = [line]
+        elif held and not line.startswith(("Running ", "ERROR", "FATAL")):
+            held.append(line)
+        else:
+            held = []
+            print(line, end="", flush=True)
+            if NOTHING in line:
+                raise ToolError("ansible-test found nothing to test")
+    return held
+
+
 def ansible_test(words: list[str], directory: Path, extra_path: Path) -> None:
     """Run ansible-test; no test at all is a failure too."""
-    # It makes virtualenvs of its own; what pip says there is of interest when it fails.
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{extra_path}:{os.environ['PATH']}",
-        "PIP_QUIET": "1",
-    }
     process = subprocess.Popen(
         ["ansible-test", *words],
         cwd=directory,
-        env=environment,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{extra_path}:{os.environ['PATH']}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    skipped = False
-    for line in process.stdout or ():
-        print(line, end="", flush=True)
-        skipped = skipped or NOTHING in line
+    held = show(process.stdout or ())
     if process.wait() != 0:
+        print("".join(held), end="")
         raise ToolError(f"ansible-test {' '.join(words)} failed")
-    if skipped:
-        raise ToolError(f"ansible-test {' '.join(words)} found nothing to test")
 
 
 def main() -> int:
