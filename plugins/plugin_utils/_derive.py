@@ -61,6 +61,7 @@ def derive_sites(apps: t.Sequence[App], root: str) -> list[dict[str, t.Any]]:
 
 def _derive_site(app: App, root: str) -> dict[str, t.Any]:
     gunicorn, nginx = app.get("gunicorn") or {}, app.get("nginx") or {}
+    hops = int(app.get("trusted_hops", 1))
     current = posixpath.join(root, app["name"], "current")
     timeout = int(gunicorn.get("timeout") or _GUNICORN_TIMEOUT)
     derived = {
@@ -68,7 +69,7 @@ def _derive_site(app: App, root: str) -> dict[str, t.Any]:
         "domains": list(app["domains"]),
         "upstream": [f"unix:{current}/run/{number}.sock" for number in range(int(gunicorn.get("instances") or 1))],
         "read_timeout": max(_NGINX_READ_TIMEOUT, timeout),
-        "behind_proxy": int(app.get("trusted_hops", 1)) > 1,
+        "behind_proxy": hops > 1,
     }
     given = {key: value for key, value in nginx.items() if value is not None}
     if "read_timeout" in given and int(given["read_timeout"]) < timeout:
@@ -78,6 +79,9 @@ def _derive_site(app: App, root: str) -> dict[str, t.Any]:
         )
     if "static" in given:
         given["static"] = [_locate(entry, f"{current}/app") for entry in given["static"]]
+    if app.get("host_header") and hops <= 1:
+        # No proxy in front says it: without this, a visitor could.
+        given["proxy_headers"] = {app["host_header"]: "$flaskops_host", **given.get("proxy_headers", {})}
     return {**derived, **given}
 
 

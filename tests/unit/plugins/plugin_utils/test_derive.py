@@ -66,6 +66,12 @@ def test_more_than_one_hop_means_another_proxy_in_front() -> None:
     assert site["behind_proxy"] is True
 
 
+def test_a_visitor_cannot_say_what_is_in_a_host_header_of_its_own() -> None:
+    app = {**SHOP, "host_header": "X-Real-Host", "nginx": {"proxy_headers": {"X-A": "a"}}}
+    assert derive_sites([app], "/srv")[0]["proxy_headers"] == {"X-Real-Host": "$flaskops_host", "X-A": "a"}
+    assert derive_sites([{**app, "trusted_hops": 2}], "/srv")[0]["proxy_headers"] == {"X-A": "a"}
+
+
 def test_one_domain_belongs_to_one_application() -> None:
     blog = {**SHOP, "name": "blog", "domains": ["blog.example.com"], "nginx": {"redirects": ["SHOP.example.com"]}}
     with pytest.raises(DeriveError, match="domain 'shop.example.com' is claimed by 'shop' and 'blog'"):
