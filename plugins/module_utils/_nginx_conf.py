@@ -86,11 +86,11 @@ def parse(text: str) -> list[Directive]:
         if mark is None:
             group = match.lastindex or 3
             words.append(_Word(_value(match.group(group)), match.start(group), position))
+        elif bool(words) == (mark == "}") or (mark == "}" and len(stack) == 1):
+            return top  # the mark is unexpected here
         elif mark == "}":
-            if len(stack) == 1:
-                return top
             stack.pop()
-        elif words:
+        else:
             block: list[Directive] | None = [] if mark == "{" else None
             first, rest = words[0], words[1:]
             spans = tuple((word.start, word.end) for word in rest)
