@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ansible_collections.flaskops.stack.plugins.module_utils._site_model import Location, Site, Static, Tls
 from ansible_collections.flaskops.stack.plugins.module_utils._site_parse import DEFAULT_KEYS, SITE_KEYS, parse_site
+from role_readme import readme
 
 ROLES = sorted(path.parent for path in (Path(__file__).parents[2] / "roles").glob("*/meta"))
 NAMES = [role.name for role in ROLES]
@@ -112,6 +113,11 @@ def test_the_prose_refers_to_options_that_exist(role: str) -> None:
     known = {path for path, _option in flattened(options(role))}
     referred = {name.replace("[]", "") for name in re.findall(r"\bO\(([^):=]+)(?:=[^)]*)?\)", text)}
     assert referred <= known
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if (role / "README.md").exists()], ids=lambda role: role.name)
+def test_the_readme_lists_the_variables_that_are_specified(role: Path) -> None:
+    assert (role / "README.md").read_text(encoding="utf-8") == readme(role), "run `make readmes`"
 
 
 def test_an_application_takes_the_settings_of_a_site() -> None:
