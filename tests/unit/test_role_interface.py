@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ansible_collections.flaskops.stack.plugins.module_utils._site_model import Location, Site, Static, Tls
 from ansible_collections.flaskops.stack.plugins.module_utils._site_parse import DEFAULT_KEYS, SITE_KEYS, parse_site
+
 from role_readme import readme
 
 ROLES = sorted(path.parent for path in (Path(__file__).parents[2] / "roles").glob("*/meta"))
