@@ -64,7 +64,7 @@ class Existing:
         """Return what a service in this form says; raise SettingsError for what cannot be used."""
         for key in ("app", "directory", "virtualenv"):
             if not service.get(key):
-                raise SettingsError(f"service '{service['name']}' has neither 'release' nor '{key}': set one of them")
+                raise SettingsError(f"neither 'release' nor '{key}' is set: set one of them")
         for key in ("directory", "virtualenv"):
             if not os.path.isabs(service[key]):
                 raise SettingsError(f"{key} '{service[key]}' must be an absolute path")

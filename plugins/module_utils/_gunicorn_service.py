@@ -61,7 +61,7 @@ def read_requests(services: t.Sequence[t.Mapping[str, t.Any]], root: str, check:
     """Return the services of a task, each checked, and all against each other, before anything changes."""
     if not os.path.isabs(root) or any(char.isspace() or char in "%\\\"'$" for char in root):
         raise SettingsError(f"root '{root}' must be an absolute path without blanks, quotes, '%', '$' and backslashes")
-    requests = [_read_request(service, os.path.normpath(root), check) for service in services]
+    requests = [_name_errors(service, os.path.normpath(root), check) for service in services]
     _refuse_twice((request.name for request in requests), "services has the name", "each application is one service")
     binds = [address for request in requests if request.manifest for address in _binds(request.manifest)]
     _refuse_twice(binds, "two services bind", "give each an address of its own")
@@ -78,6 +78,13 @@ def _refuse_twice(values: t.Iterable[str], what: str, remedy: str) -> None:
 
 def _binds(manifest: Manifest) -> list[str]:
     return t.cast("list[str]", manifest.settings["bind"])
+
+
+def _name_errors(service: t.Mapping[str, t.Any], root: str, check: bool) -> Request:
+    try:
+        return _read_request(service, root, check)
+    except SettingsError as exc:
+        raise SettingsError(f"service '{service['name']}': {exc}") from exc
 
 
 def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Request:

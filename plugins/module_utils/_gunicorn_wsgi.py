@@ -24,13 +24,15 @@ _HEAD = '''\
 import importlib
 import inspect
 
+_APP = {app!r}
+
 
 def _load():
     module = importlib.import_module({module!r})
     target = module
     for name in {attribute!r}.split("."):
         if not hasattr(target, name):
-            raise AttributeError("app: " + {app!r} + ": there is no '" + name + "' in " + {module!r})
+            raise AttributeError(f"app {{_APP!r}}: there is no {{name!r}} in module {{module.__name__!r}}")
         target = getattr(target, name)
 {load}
 
@@ -38,21 +40,21 @@ def _load():
 
 _OBJECT = """\
     if not callable(target):
-        raise TypeError("app: " + {app!r} + " is a " + type(target).__name__ + ", not a WSGI application")
+        raise TypeError(f"app {{_APP!r}} is not callable: it is of type {{type(target).__name__!r}}")
     if inspect.isfunction(target):
         try:
             inspect.signature(target).bind({{}}, None)
         except TypeError:
-            raise TypeError("app: " + {app!r} + " is a factory, not a WSGI application: write " + {called!r}) from None
+            raise TypeError(f"app {{_APP!r}} is a factory and no WSGI application: write '{{_APP}}()'") from None
     return target
 """
 
 _FACTORY = """\
     if not callable(target):
-        raise TypeError("app: " + {name!r} + " is a " + type(target).__name__ + ": leave out the ()")
+        raise TypeError(f"app {{_APP!r}} is not callable: it is of type {{type(target).__name__!r}}, leave out the ()")
     made = target(*{args}, **{kwargs})
     if not callable(made):
-        raise TypeError("app: " + {app!r} + " returned a " + type(made).__name__ + ", not a WSGI application")
+        raise TypeError(f"app {{_APP!r}} returned what is not callable: it is of type {{type(made).__name__!r}}")
     return made
 """
 
@@ -150,18 +152,17 @@ def render_wsgi(app: str, trusted_hops: int, host_header: str) -> str:
         raise SettingsError(
             f"host_header '{host_header}' comes from a proxy, but trusted_hops is 0: set it to 1 or more"
         )
-    text = _HEAD.format(app=app, module=target.module, attribute=target.attribute, load=_load_text(app, target))
+    text = _HEAD.format(app=app, module=target.module, attribute=target.attribute, load=_load_text(target))
     text += _host_class(host_header) + "application = _load()\n"
     if host_header:
         text += "application = _HostFrom(application)\n"
     return text + (_PROXY_FIX.format(hops=trusted_hops) if trusted_hops else "")
 
 
-def _load_text(app: str, target: Target) -> str:
+def _load_text(target: Target) -> str:
     if not target.called:
-        return _OBJECT.format(app=app, called=f"{app}()")
-    name = f"{target.module}:{target.attribute}"
-    return _FACTORY.format(app=app, name=name, args=repr(target.args), kwargs=repr(dict(target.kwargs)))
+        return _OBJECT.format()
+    return _FACTORY.format(args=repr(target.args), kwargs=repr(dict(target.kwargs)))
 
 
 def _host_class(header: str) -> str:

@@ -1,0 +1,235 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The health gate, the drain, and what is said about a release that was refused."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_drain import (
+    Drain,
+    count_connections,
+    read_table,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate import (
+    Gate,
+    GateError,
+    Health,
+    Probe,
+    judge_state,
+    run_probe,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._log_excerpt import excerpt
+
+HEALTH = Health("/", (), "localhost", 5, 1)
+RUNNING = {"ActiveState": "active", "SubState": "running", "Result": "success", "NRestarts": "0"}
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> t.Iterator[t.Callable[..., str]]:
+    """Answer on a unix socket with the given statuses, one connection each; 0 stays silent."""
+    listeners: list[socket.socket] = []
+
+    def start(*statuses: int) -> str:
+        path = str(tmp_path / "0.sock")
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen()
+        listeners.append(listener)
+        threading.Thread(target=answer, args=(listener, statuses), daemon=True).start()
+        return path
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+def answer(listener: socket.socket, statuses: t.Iterable[int]) -> None:
+    for status in statuses:
+        connection, _address = listener.accept()
+        connection.recv(4096)
+        if status == 0:
+            time.sleep(2)
+        else:
+            connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\nsaid".encode())
+        connection.close()
+
+
+def ask(path: str, health: Health, seconds: float) -> Probe:
+    probe = Probe(0, path, "shop.service")
+    run_probe(probe, health, time.monotonic() + seconds)
+    return probe
+
+
+@pytest.mark.parametrize(
+    ("statuses", "accepted", "successes", "passed", "last"),
+    [
+        ((200,), (), 1, True, 200),
+        ((404,), (), 1, True, 404),
+        ((404, 200), (200,), 1, True, 200),
+        ((503, 200), (), 1, True, 200),
+        ((200, 500, 200, 200), (), 2, True, 200),
+        ((500, 500, 500, 500, 500), (), 1, False, 500),
+    ],
+)
+def test_an_instance_proves_its_health_by_good_answers_in_a_row(
+    serve: t.Callable[..., str],
+    statuses: tuple[int, ...],
+    accepted: tuple[int, ...],
+    successes: int,
+    passed: bool,
+    last: int,
+) -> None:
+    health = Health("/", accepted, "localhost", 1, successes)
+    probe = ask(serve(*statuses), health, 3 if passed else 0.6)
+    assert (probe.passed, probe.status) == (passed, last)
+
+
+def test_silence_ends_with_the_deadline(serve: t.Callable[..., str]) -> None:
+    probe = ask(serve(0), HEALTH, 0.3)
+    assert not probe.passed
+    assert "no answer" in probe.problem
+
+
+def test_a_refused_answer_is_quoted(serve: t.Callable[..., str]) -> None:
+    probe = ask(serve(500, 500, 500), Health("/up", (200, 204), "localhost", 1, 1), 0.3)
+    assert probe.problem == "/up answered 500, wanted 200 or 204; it said: said"
+
+
+def test_the_settings_say_what_is_healthy() -> None:
+    settings = normalise_settings({"health": {"path": "/up", "status": [200], "timeout": 9, "successes": 2}})
+    assert Health.from_settings(settings) == Health("/up", (200,), "localhost", 9, 2)
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (RUNNING, ""),
+        ({**RUNNING, "ActiveState": "activating", "SubState": "start"}, ""),
+        ({**RUNNING, "NRestarts": "1"}, "was started again"),
+        ({**RUNNING, "ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code"}, "exit-code"),
+        ({**RUNNING, "ActiveState": "failed", "Result": "signal"}, "ended \\(signal"),
+        ({"ActiveState": "inactive", "LoadState": "loaded", "NRestarts": "0"}, "does not run"),
+        ({"ActiveState": "inactive", "LoadState": "not-found", "NRestarts": "0"}, "does not run"),
+    ],
+)
+def test_a_service_that_ends_is_given_up_at_once(state: dict[str, str], says: str) -> None:
+    gate = Gate(HEALTH, [Probe(0, "/none", "a.service")], deadline=time.monotonic() + 60)
+    gate.probes[0].restarts = "0"
+    assert bool(judge_state("a.service", state, "0")) == bool(says)
+    if says:
+        with pytest.raises(GateError, match=says):
+            gate.verdict({"a.service": state})
+    else:
+        assert gate.verdict({"a.service": state}) is False
+
+
+def test_all_instances_have_to_pass_and_the_late_one_is_named() -> None:
+    probes = [Probe(0, "/none", "a.service", passed=True), Probe(1, "/none", "b.service", problem="/ answered 500")]
+    gate = Gate(HEALTH, probes, deadline=time.monotonic() - 1)
+    with pytest.raises(GateError, match="instance 1: / answered 500"):
+        gate.verdict({"a.service": RUNNING, "b.service": RUNNING})
+    probes[1].passed = True
+    assert gate.verdict({"a.service": RUNNING, "b.service": RUNNING})
+
+
+TABLE = """Num       RefCount Protocol Flags    Type St Inode Path
+000000005c1e4972: 00000002 00000000 00010000 0001 01 56294 /srv/shop/releases/a/run/0.sock
+000000003e2816a4: 00000003 00000000 00000000 0001 02     0 /srv/shop/releases/a/run/0.sock
+000000001b9cc98f: 00000003 00000000 00000000 0001 03 56298 /srv/shop/releases/a/run/0.sock
+000000001b9cc990: 00000003 00000000 00000000 0001 03 56299 /srv/shop/releases/b/run/0.sock
+000000001b9cc991: 00000003 00000000 00000000 0001 03 56300
+000000001b9cc992: 00000003 00000000 00000000 0001 03 56301 /a path with blanks/0.sock
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "count"),
+    [("/srv/shop/releases/a/run/0.sock", 2), ("/none", 0), ("/a path with blanks/0.sock", 1)],
+)
+def test_connections_that_wait_or_are_served_count_and_the_listener_does_not(path: str, count: int) -> None:
+    assert count_connections(TABLE, [path]) == {path: count}
+
+
+def test_the_kernel_lists_connections_in_the_queue_and_accepted_ones(tmp_path: Path) -> None:
+    path = str(tmp_path / "q.sock")
+    with (
+        socket.socket(socket.AF_UNIX) as listener,
+        socket.socket(socket.AF_UNIX) as one,
+        socket.socket(socket.AF_UNIX) as two,
+    ):
+        listener.bind(path)
+        listener.listen()
+        one.connect(path)
+        two.connect(path)
+        assert count_connections(read_table(), [path]) == {path: 2}
+        accepted, _address = listener.accept()
+        assert count_connections(read_table(), [path]) == {path: 2}
+        accepted.close()
+        assert count_connections(read_table(), [path]) == {path: 1}
+
+
+BUSY, QUIET = TABLE, ""
+
+
+@pytest.mark.parametrize(
+    ("looks", "least", "over"),
+    [
+        ([(0.0, QUIET)], 0, False),
+        ([(0.0, QUIET), (0.2, QUIET)], 0, True),
+        ([(0.0, QUIET), (0.05, BUSY), (0.12, QUIET)], 0, False),
+        ([(0.0, BUSY), (9.9, BUSY)], 0, False),
+        ([(0.0, BUSY), (10.0, BUSY)], 0, True),
+        ([(0.0, QUIET), (1.0, QUIET)], 5, False),
+        ([(0.0, QUIET), (5.0, QUIET)], 5, True),
+    ],
+)
+def test_the_drain_is_over_when_nobody_came_for_a_moment_or_time_is_up(
+    looks: list[tuple[float, str]], least: float, over: bool
+) -> None:
+    drain = Drain(frozenset(["/srv/shop/releases/a/run/0.sock"]), began=0.0, timeout=10, least=least)
+    results = [drain.over(table, now) for now, table in looks]
+    assert results == [False] * (len(looks) - 1) + [over]
+
+
+LOG = """Starting shop@a.service - gunicorn of shop...
+[2026-11-21 02:27:44 +0000] [1712] [INFO] Starting gunicorn 27.0.1
+Started shop@a.service - gunicorn of shop.
+[2026-11-21 02:27:44 +0000] [1715] [ERROR] Exception in worker process
+Traceback (most recent call last):
+  File "shop.py", line 1, in <module>
+ImportError: no module named 'nowhere'
+[2026-11-21 02:27:44 +0000] [1716] [ERROR] Exception in worker process
+ImportError: another
+shop@a.service: Main process exited, code=exited, status=3/NOTIMPLEMENTED
+shop@a.service: Killing process 3876 (gunicorn) with signal SIGKILL.
+shop@a.service: Failed with result 'exit-code'.
+"""
+
+
+def test_the_first_trouble_is_shown_without_what_systemd_always_says() -> None:
+    assert excerpt(LOG, 30).splitlines()[0] == "[2026-11-21 02:27:44 +0000] [1715] [ERROR] Exception in worker process"
+    assert "Killing process" not in excerpt(LOG, 30)
+
+
+def test_of_a_long_traceback_the_end_is_kept_because_there_the_exception_is() -> None:
+    log = LOG.replace('  File "shop.py"', "  frame\n" * 100 + '  File "shop.py"')
+    found = excerpt(log, 6).splitlines()
+    assert (len(found), found[1], found[-1]) == (6, "[...]", "ImportError: no module named 'nowhere'")
+
+
+def test_without_trouble_the_last_lines_are_shown() -> None:
+    assert excerpt("a\n\nb\nc\n", 2) == "b\nc"
+    assert excerpt("", 2) == ""
+
+
+def test_what_kept_systemd_from_starting_a_service_is_shown() -> None:
+    log = "shop@a.service: Failed to set up mount namespacing: /var/lib/none: No such file or directory\n"
+    assert excerpt(log, 5) == log.strip()

@@ -1,0 +1,225 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hand-over on a directory tree of the test's, with a systemd that only notes what it is told."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils import (
+    _files,
+    _gunicorn_handover,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate import GateError
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_handover import (
+    Change,
+    Handover,
+    Service,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_host import (
+    ForeignUnitError,
+    UnitDirectory,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_plan import (
+    Observed,
+    Wanted,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_units import release_units
+from ansible_collections.flaskops.stack.plugins.module_utils._release import (
+    Layout,
+    Manifest,
+)
+
+NEW, OLD = "3f2a91c-1b9e02d4", "90b1c7e-77aa01f2"
+
+
+class Host:
+    """Units on disk, and what systemd was told about them."""
+
+    def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
+        self.layout = Layout(str(path / "srv"), "shop")
+        self.path = path / "system"
+        self.directory = UnitDirectory(str(self.path))
+        self.log: list[str] = []
+        self.problem: dict[str, GateError] = {}
+        os.makedirs(self.layout.base)
+        os.makedirs(self.path)
+        patch.setattr(_gunicorn_handover, "systemctl", self.systemctl)
+        patch.setattr(_gunicorn_handover, "daemon_reload", lambda: self.log.append("reload"))
+        patch.setattr(_gunicorn_handover, "run", lambda argv: self.log.append(argv[1]))
+        patch.setattr(_gunicorn_handover, "wait_until_stopped", lambda _names, _seconds: [])
+        patch.setattr(_gunicorn_handover, "pass_gates", self.pass_gates)
+        patch.setattr(_gunicorn_handover, "show", lambda units, _properties: dict.fromkeys(units, self.state))
+        self.state: dict[str, str] = {"ActiveState": "active", "SubState": "running"}
+
+    def systemctl(self, verb: str, units: t.Sequence[str], _options: t.Sequence[str] = ()) -> None:
+        kinds = sorted({unit.rpartition(".")[2] for unit in units})
+        if units:
+            self.log.append(f"{verb} {'+'.join(kinds)} {self.serving()} {self.at_boot()}")
+
+    def pass_gates(self, _gates: t.Mapping[str, object]) -> dict[str, GateError]:
+        self.log.append(f"gate {self.serving()} {self.at_boot()}")
+        return self.problem
+
+    def serving(self) -> str:
+        link = self.layout.current
+        return {NEW: "new", OLD: "old"}[os.path.basename(os.readlink(link))] if os.path.islink(link) else "none"
+
+    def at_boot(self) -> str:
+        names = self.directory.names()["enabled"]
+        return "+".join(word for word, release in (("old", OLD), ("new", NEW)) if any(release in n for n in names))
+
+    def manifest(self, release: str, **settings: object) -> Manifest:
+        source = {"type": "git", "location": "", "version": "", "revision": ""}
+        health = {"health": {"timeout": 1}}
+        return Manifest("shop", release, "u", "g", source, "", "a:b", normalise_settings({**health, **settings}))
+
+    def install_old(self) -> Observed:
+        units = release_units(self.layout, self.manifest(OLD))
+        self.directory.write(units)
+        self.directory.enable(units)
+        os.symlink(f"releases/{OLD}", self.layout.current)
+        names = frozenset(units)
+        return Observed(OLD, units, names, names, names)
+
+    def change(self, observed: Observed, **settings: object) -> Change:
+        manifest = self.manifest(NEW, **settings)
+        return Change.between(
+            Service(self.layout, manifest, Wanted(NEW, release_units(self.layout, manifest))), observed
+        )
+
+    def run(self, *changes: Change) -> None:
+        Handover(self.directory, lambda _change, reason: reason).run(changes)
+
+    def files(self) -> set[str]:
+        return {name.split("@")[1] for name in self.directory.names()["files"]}
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(tmp_path, monkeypatch)
+
+
+def test_at_every_step_a_reboot_would_serve(host: Host) -> None:
+    host.run(host.change(host.install_old()))
+    assert host.log == [
+        "reload",
+        "start socket old old",
+        "start service old old",
+        "gate old old",
+        "stop service+socket new new",
+        "reload",
+        "reset-failed",
+    ]
+    assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
+
+
+def test_the_new_one_starts_at_boot_before_the_switch_and_the_old_one_until_after_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    real = _files.replace_link
+
+    def switch(target: str, path: str) -> None:
+        seen.append(host.at_boot())
+        real(target, path)
+        seen.append(host.at_boot())
+
+    monkeypatch.setattr(_gunicorn_handover, "replace_link", switch)
+    host.run(host.change(host.install_old()))
+    assert seen == ["old+new", "old+new"]
+
+
+def test_the_first_release_of_all_has_nothing_to_drain(host: Host) -> None:
+    change = host.change(Observed())
+    host.run(change)
+    assert (change.error, host.serving(), host.at_boot()) == ("", "new", "new")
+    assert not [line for line in host.log if line.startswith("stop")]
+
+
+def test_a_release_that_is_refused_leaves_everything_as_it_was(host: Host) -> None:
+    before = host.install_old()
+    host.problem = {"shop": GateError("/ answered 500")}
+    change = host.change(before)
+    host.run(change)
+    assert change.error == "/ answered 500"
+    assert (host.serving(), host.at_boot()) == ("old", "old")
+    assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
+
+
+def test_a_unit_that_systemd_does_not_start_is_refused_before_the_gate(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(verb: str, _units: t.Sequence[str], _options: t.Sequence[str] = ()) -> None:
+        raise CommandError(f"{verb} failed")
+
+    change = host.change(host.install_old())
+    monkeypatch.setattr(_gunicorn_handover, "systemctl", fail)
+    host.run(change)
+    assert (change.error, host.serving()) == ("start failed", "old")
+    assert not [line for line in host.log if line.startswith("gate")]
+
+
+def test_one_that_ends_after_the_switch_is_switched_back_from(host: Host) -> None:
+    change = host.change(host.install_old(), health={"watch": 1})
+    host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
+    host.run(change)
+    assert "ended (signal, exit status 9) soon after it had got traffic" in change.error
+    assert (host.serving(), host.at_boot()) == ("old", "old")
+    assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
+
+
+def test_one_service_that_fails_does_not_keep_the_others(host: Host, tmp_path: Path) -> None:
+    good, bad = host.change(host.install_old()), host.change(Observed())
+    layout = Layout(str(tmp_path / "srv"), "wiki")
+    os.makedirs(layout.base)
+    manifest = replace(host.manifest(NEW), name="wiki")
+    bad = Change.between(Service(layout, manifest, Wanted(NEW, release_units(layout, manifest))), Observed())
+    host.problem = {"wiki": GateError("no")}
+    host.run(bad, good)
+    assert (bad.error, good.error) == ("no", "")
+    assert host.serving() == "new"
+    assert not os.path.lexists(layout.current)
+
+
+def test_an_absent_service_leaves_no_link_and_no_unit(host: Host) -> None:
+    change = Change.between(Service(host.layout, None, Wanted()), host.install_old())
+    host.run(change)
+    assert (host.serving(), host.at_boot(), host.files()) == ("none", "", set())
+
+
+def test_a_run_that_died_after_the_switch_is_finished(host: Host) -> None:
+    before = host.install_old()
+    host.run(host.change(before))
+    host.log.clear()
+    units = release_units(host.layout, host.manifest(OLD))
+    host.directory.write(units)
+    names = frozenset([*units, *host.change(before).service.wanted.units])
+    files = {name: host.directory.read(name) or "" for name in names}
+    host.run(host.change(Observed(NEW, files, names, names, names)))
+    assert host.log == ["stop service+socket new new", "reload", "reset-failed"]
+    assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
+
+
+def test_a_unit_file_of_somebody_else_is_not_touched(host: Host) -> None:
+    name = f"shop@{NEW}.service"
+    (host.path / name).write_text("[Service]\n")
+    with pytest.raises(ForeignUnitError, match="was not written by"):
+        host.directory.check([name])
+    host.directory.check([f"shop@{OLD}.service"])
+
+
+def test_what_a_killed_run_left_is_swept_when_it_is_old(host: Host) -> None:
+    for name, age in ((".flaskops-old", 3600), (".flaskops-new", 0), ("other", 3600)):
+        (host.path / name).write_text("")
+        stat = (host.path / name).stat()
+        os.utime(host.path / name, (stat.st_atime - age, stat.st_mtime - age))
+    host.directory.sweep()
+    assert sorted(os.listdir(host.path)) == [".flaskops-new", "other"]
