@@ -131,6 +131,11 @@ class Handover:
     def _start(self, changes: t.Sequence[Change]) -> None:
         for change in changes:
             self._try(change, self._write)
+        faults = self._directory.faults([name for change in changes for name in change.plan.write])
+        for change in changes:
+            found = [line for name in change.plan.write for line in faults.get(name, [])]
+            if found and not change.error:
+                self._refuse(change, "systemd does not understand: " + "; ".join(found))
         if any(change.plan.write or change.plan.start or change.plan.forward_write for change in changes):
             daemon_reload()
         for change in changes:

@@ -9,6 +9,7 @@ import os
 import time
 import typing as t
 
+from ._command import CommandError, run
 from ._files import read_file, remove_file, replace_link, write_file
 from ._gunicorn_plan import Observed
 from ._gunicorn_units import MARK, parse_unit_name
@@ -61,6 +62,17 @@ class UnitDirectory:
         for name, text in units.items():
             write_file(os.path.join(self._path, name), text.encode(), 0o644)
 
+    def faults(self, names: t.Sequence[str]) -> dict[str, list[str]]:
+        """Return what systemd does not understand in unit files, by name: it would start them all the same, without."""
+        if not names:
+            return {}
+        try:
+            said = run(["systemd-analyze", "verify", *(os.path.join(self._path, name) for name in names)]).err
+        except CommandError:
+            # A host without the program starts units nevertheless.
+            return {}
+        return {name: found for name in names if (found := _about(os.path.join(self._path, name), said))}
+
     def enable(self, names: t.Iterable[str]) -> None:
         """Let units start at boot."""
         for name in names:
@@ -91,6 +103,10 @@ class UnitDirectory:
 
     def _link(self, name: str) -> str:
         return os.path.join(self._path, _WANTS[name.rpartition(".")[2]], name)
+
+
+def _about(path: str, said: str) -> list[str]:
+    return [line.strip() for line in said.splitlines() if line.strip().startswith(path + ":")]
 
 
 def _list(path: str) -> list[str]:
