@@ -65,6 +65,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "type": here.type,
                 "revision": here.revision,
                 "version": here.version,
+                "description": here.description,
                 "payload": payloads.get(name, ""),
             }
             for name, here in found.items()

@@ -13,12 +13,13 @@ import pwd
 import typing as t
 from dataclasses import dataclass, replace
 
-from ._command import CommandError, run
+from ._command import run
 from ._files import write_file
 from ._gunicorn_settings import render_environment, render_gunicorn_conf, render_wsgi
 from ._mask import mask_urls
 from ._release import Layout, Manifest, digest, is_release_id, list_releases, read_manifest, write_manifest
 from ._release_app import App, build_key, identify
+from ._release_check import PROGRAM, explain_check, shorten_traceback
 from ._release_share import Owner, link_instance, link_shared, make_shared
 from ._release_source import Revision, describe, fetch, text_reader
 from ._user import ensure_user
@@ -26,14 +27,6 @@ from ._venv_build import Builder, BuildError, Interpreter, ensure_uv
 from ._venv_commands import Request
 from ._venv_link import link_tree, move_paths, own_tree, remove_tree
 from ._venv_plan import Dependencies, plan_dependencies, scm_environment
-
-# gunicorn's own check loads the application, but not the worker class.
-_CHECK = """
-from gunicorn.app.wsgiapp import WSGIApplication
-app = WSGIApplication(prog="gunicorn")
-app.cfg.worker_class
-app.run()
-"""
 
 
 @dataclass(frozen=True)
@@ -207,24 +200,15 @@ def _write_settings(plan: Plan, owner: Owner) -> None:
 def _check(plan: Plan, has_dependencies: bool) -> None:
     """Load the application as its service will: same user, directory, environment, interpreter and worker class."""
     app, path = plan.app, plan.path
-    settings = t.cast("t.Mapping[str, t.Any]", app.settings)
+    timeout = t.cast("t.Mapping[str, t.Any]", app.settings)["health"]["timeout"]
     account = pwd.getpwnam(app.user)
     env = {"HOME": account.pw_dir, "USER": app.user, "LOGNAME": app.user, **app.environment, **app.secrets}
-    argv = [f"{path}/venv/bin/python", "-c", _CHECK, "--check-config", "-c", f"{path}/gunicorn.conf.py"]
-    try:
-        result = run(argv, settings["health"]["timeout"], env, f"{path}/app", app.user, inherit=False)
-    except CommandError as exc:
-        raise BuildError(
-            f"'{app.app}' cannot be loaded: it did not end within health.timeout. {app.mask(str(exc))}"
-        ) from exc
+    words = ["-c", PROGRAM, str(timeout), "--check-config", "-c", f"{path}/gunicorn.conf.py"]
+    result = run([f"{path}/venv/bin/python", *words], timeout + 10, env, f"{path}/app", app.user, inherit=False)
     if result.rc != 0:
-        said = app.mask(result.tail(20)).replace(path, "<release>")
-        hint = (
-            ""
-            if has_dependencies
-            else "; the source has none of the files that name requirements, so nothing was installed"
-        )
-        raise BuildError(f"'{app.app}' cannot be loaded{hint}. The end of what Python says:\n{said}")
+        said = app.mask(result.err.strip() or result.out).replace(path, "<release>")
+        hint = "" if has_dependencies else "the source names no requirements, so nothing was installed for it; "
+        raise BuildError(f"{hint}{explain_check(said, app.app, timeout)}:\n{shorten_traceback(said)}")
 
 
 def _complete(plan: Plan, key: str) -> None:

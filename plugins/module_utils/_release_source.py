@@ -39,6 +39,7 @@ class Sent:
     type: str = ""
     revision: str = ""
     version: str = ""
+    description: str = ""
     payload: str = ""
 
 
@@ -54,6 +55,7 @@ class Revision:
     # On the controller: this host cannot fetch it.
     sent: bool = False
     payload: str = ""
+    description: str = ""
 
     def describe(self) -> dict[str, str]:
         """Return what the manifest says of it."""
@@ -67,7 +69,7 @@ def find_revision(app: App, sent: Sent | None, layout: Layout, ca_bundle: str, c
     """
     location = mask_urls(split_credentials(app.source).url)
     if sent is not None:
-        return Revision(sent.type, location, sent.version, sent.revision, sent=True, payload=sent.payload)
+        return Revision(sent.type, location, sent.version, sent.revision, "", True, sent.payload, sent.description)
     if app.source_type == "pypi":
         return Revision("pypi", mask_urls(app.source), "", mask_urls(app.source) + _fingerprint(app.source))
     if app.source_type == "archive" and is_remote(app.source):
@@ -135,7 +137,7 @@ def _obtain(app: App, revision: Revision, layout: Layout, ca_bundle: str, tempor
 def describe(revision: Revision, layout: Layout) -> str:
     """Return how git describes the commit, for packages whose version comes from their tags."""
     if revision.type != "git" or revision.sent:
-        return ""
+        return revision.description
     try:
         return describe_commit(os.path.join(layout.cache, "git"), revision.revision)
     except CommandError:

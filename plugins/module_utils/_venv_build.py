@@ -188,7 +188,7 @@ class Builder:
     def _run(self, step: commands.Step, what: str) -> None:
         result = self._call(step)
         if result.rc != 0:
-            said = self._mask(result.tail(15))
+            said = self._mask("\n".join(line for line in result.tail(25).splitlines() if "Retrying (" not in line))
             raise BuildError(f"cannot {what}: {commands.explain_failure(said)}. {step.argv[0]} said: {said}")
 
     def _call(self, step: commands.Step) -> Result:

@@ -60,6 +60,7 @@ def environment(request: Request) -> dict[str, str]:
         "PIP_CACHE_DIR": f"{request.cache}/pip",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
+        "PIP_RETRIES": "2",
     }
     if request.index_url:
         values.update(UV_DEFAULT_INDEX=request.index_url, PIP_INDEX_URL=request.index_url)

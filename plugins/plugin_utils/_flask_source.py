@@ -38,6 +38,8 @@ class Found:
     path: str
     revision: str
     version: str = ""
+    # How git describes the commit by its tags.
+    description: str = ""
 
 
 def look(item: t.Mapping[str, t.Any], resolve: t.Callable[[str], str]) -> Found | None:
@@ -80,7 +82,8 @@ def _look_at_git(path: str, version: str) -> Found:
     commit = resolve_ref(refs, version, path)
     if _git(path, ["cat-file", "-t", commit], accepted=(0, 128)).strip() != b"commit":
         raise SourceError(f"{path} has no commit {commit}: correct 'version', or fetch it there")
-    return Found("git", path, commit, version)
+    described = _git(path, ["describe", "--tags", "--long", commit], accepted=(0, 128))
+    return Found("git", path, commit, version, described.decode().strip())
 
 
 def _look_at_archive(path: str, checksum: str) -> Found:

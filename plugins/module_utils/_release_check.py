@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load an application before it is started, and say why it cannot be. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import re
+
+# gunicorn's own check loads the application, but not the worker class; and it waits for ever.
+PROGRAM = """
+import faulthandler, sys
+faulthandler.dump_traceback_later(float(sys.argv.pop(1)), exit=True)
+from gunicorn.app.wsgiapp import WSGIApplication
+app = WSGIApplication(prog="gunicorn")
+app.cfg.worker_class
+app.run()
+"""
+
+_FRAME = re.compile(r'^  File "(?P<file>[^"]*)", line \d+')
+_MACHINERY = ("<frozen importlib", "/importlib/__init__.py")
+
+# The last frame before the application's own.
+_ENTRY = "flaskops_wsgi.py"
+
+# faulthandler's order is the other way round than a traceback's.
+_DUMP = "(most recent call first)"
+
+
+def shorten_traceback(text: str, lines: int = 20) -> str:
+    """Return the end of a traceback without the frames of the server and of Python's import machinery."""
+    kept: list[str] = []
+    wanted = True
+    for line in text.strip().splitlines():
+        frame = _FRAME.match(line)
+        if frame:
+            wanted = not any(part in frame.group("file") for part in _MACHINERY)
+            if frame.group("file").endswith(_ENTRY):
+                if _DUMP in text:
+                    break
+                kept, wanted = [], False
+        elif not line.startswith("    "):
+            wanted = True
+        if wanted:
+            kept.append(line)
+    return "\n".join(kept[-lines:]) or "nothing"
+
+
+def explain_check(said: str, app: str, timeout: int) -> str:
+    """Return in one sentence what the check found; C(said) is what it printed."""
+    if "Timeout (" in said and _DUMP in said:
+        return f"'{app}' is not loaded within health.timeout, {timeout} s; it was here when the time was over"
+    return f"'{app}' cannot be loaded; the end of what Python says"
