@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils._nginx_render import site_configs
 from ..module_utils._site_values import SiteError
@@ -16,11 +17,11 @@ Item = t.Mapping[str, object]
 
 
 def nginx_site_configs(
-    sites: t.Sequence[Item], version: str = "", defaults: Item | None = None, catch_all: bool = True
+    sites: t.Sequence[Item], version: str = "", defaults: Item | None = None, catch_all: object = True
 ) -> list[dict[str, str]]:
     """Return what module nginx_site is to do for items of nginx_sites."""
     try:
-        return site_configs(sites, defaults or {}, version, catch_all)
+        return site_configs(sites, defaults or {}, version, boolean(catch_all))
     except SiteError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

@@ -92,7 +92,8 @@ def render_site(site: Site, version: Version) -> str:
 
 def render_catch_all(port: Port, version: Version) -> str:
     """Return the site that refuses requests for unknown host names on one port."""
-    lines = [*port.lines(version, " default_server"), "server_name _;"]
+    # A name that nobody has: "_" and none at all are those of many other catch-alls, and would be taken twice.
+    lines = [*port.lines(version, " default_server"), f"server_name {RESERVED}.invalid;"]
     # The first server of a port decides on the protocols and session cache of all of them.
     if port.tls and version >= REJECT_HANDSHAKE:
         lines += ["ssl_reject_handshake on;", *TLS]
