@@ -60,7 +60,9 @@ EXAMPLES = (
 
 def derive_name(source: str) -> str:
     """Return the name of an application: the last word of a path or an address, or the project of a requirement."""
-    last = re.split(r"[=<>~!@\[; ]", source.rstrip("/").rsplit("/", 1)[-1])[0]
+    last = source.rstrip("/").rsplit("/", 1)[-1]
+    if last == source:
+        last = re.split(r"[=<>~!@\[; ]", last)[0]
     last = re.sub(r"\.(git|zip|whl|tgz|tar(\.\w+)?)$", "", last)
     return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-")
 
@@ -94,7 +96,7 @@ def remembered_apps() -> list[App]:
 
 def choose_apps(own: App | None) -> list[App]:
     """Return all applications of this run and remember those of the caller."""
-    mine = [app for app in remembered_apps() if own is None or app.name != own.name] + ([own] if own else [])
+    mine = [*(app for app in remembered_apps() if own is None or app.name != own.name), *filter(None, [own])]
     DIRECTORY.mkdir(parents=True, exist_ok=True)
     OWN_APPS.write_text(json.dumps([asdict(app) for app in mine]), encoding="utf-8")
     return [*(app for app in EXAMPLES if app.name not in {entry.name for entry in mine}), *mine]
@@ -115,7 +117,6 @@ def free_port() -> int:
 
 def start_host() -> None:
     """Return when the demo's host runs."""
-    engine.ensure()
     if hosts.state(HOST):
         owner = docker("inspect", "--format", f'{{{{ index .Config.Labels "{LABEL}" }}}}', HOST).strip()
         if owner != str(ROOT):
@@ -225,11 +226,13 @@ def print_screen(apps: list[App], run: Run, started: float) -> None:
         print(f"  {address(app, port)}\n      {fetch(app.domain, port)}")
         print(f"      release {release['id']} of {app.source}, Python {release['python']}")
     one = apps[-1].name
+    sources = [app.source for app in apps if Path(app.source).is_dir()]
+    changed = os.path.relpath(sources[-1], ROOT) if sources else "its source"
     playbook = f".venv/bin/ansible-playbook -i {INVENTORY.relative_to(ROOT)}"
     print(f"""
   log        docker exec {HOST} journalctl --no-pager -n 20 -u '{one}@*'
   status     docker exec {HOST} systemctl --no-pager list-units {" ".join(f"'{app.name}@*'" for app in apps)}
-  redeploy   make demo                (after a change in examples/hello, for example)
+  redeploy   make demo                (after a change in {changed}, for example)
   your own   make demo APP=module:app SOURCE=directory-or-git-or-PyPI DOMAIN=name.localhost
   by hand    {playbook} playbooks/site.yml --check --diff
   remove     {playbook} playbooks/remove.yml -e app={one}
@@ -240,8 +243,9 @@ def up(arguments: argparse.Namespace) -> None:
     """Deploy to the demo's host, which is made if there is none."""
     started = time.monotonic()
     own = own_app(arguments)
-    start_host()
+    engine.ensure()
     apps = choose_apps(own)
+    start_host()
     write_inventory(apps)
     print_screen(apps, deploy(), started)
 

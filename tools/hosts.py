@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from common import CHECKOUT, ToolError, call, docker, succeeds
+from common import CHECKOUT, ToolError, call, docker, say, succeeds
 
 # systemd as PID 1 without --privileged, which proves less and fails where the engine lacks capabilities itself.
 SYSTEMD = (
@@ -80,6 +80,7 @@ def start(name: str, image: str, options: list[str]) -> None:
     """Return when a host of this name runs: the one that exists, started if need be, else a new one."""
     before = state(name)
     if before and before != "running" and not succeeds(["docker", "start", name]):
+        say(f"{name} cannot be started again: making a new one")
         remove(name)
         before = ""
     if not before:
