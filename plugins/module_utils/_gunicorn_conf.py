@@ -48,6 +48,7 @@ import math as _math
 import os as _os
 import sys as _sys
 
+from gunicorn import __version__ as _VERSION
 from gunicorn.config import KNOWN_SETTINGS as _KNOWN_SETTINGS
 
 _RELEASE = {release!r}
@@ -93,6 +94,16 @@ proc_name = {name!r}
 # systemd passes the sockets and gunicorn ignores this; started by hand it must not listen where visitors are.
 bind = "127.0.0.1:0"
 {settings}
+
+if worker_class == "gthread" and int(_VERSION.split(".")[0]) < 24 and max_requests:
+    # Replacing such a worker loses requests: https://github.com/benoitc/gunicorn/issues/3038
+    max_requests = 0
+
+    def on_starting(server):
+        """Say why workers are not replaced."""
+        server.log.warning("max_requests is off: gthread loses requests with gunicorn %s, 24 and later do not", _VERSION)
+
+
 # A heartbeat must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if _os.access("/dev/shm", _os.W_OK) else None
 # Forwarded headers are believed in one place, ProxyFix in wsgi.py, and there by the number of trusted hops.
@@ -109,10 +120,8 @@ if "control_socket_disable" in _known:
 
 for _name in sorted(_EXTRA):
     if _name not in _known:
-        from gunicorn import __version__ as _version
-
         raise SystemExit(
-            "extra: gunicorn " + _version + " has no setting '" + _name + "': see its documentation for those it has"
+            "extra: gunicorn " + _VERSION + " has no setting '" + _name + "': see its documentation for those it has"
         )
     globals()[_name] = _EXTRA[_name]
 '''

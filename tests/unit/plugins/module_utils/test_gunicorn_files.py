@@ -29,9 +29,9 @@ Conf = dict[str, t.Any]
 def read_conf(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Conf]:
     """Run a gunicorn.conf.py as a gunicorn with the given settings would."""
 
-    def read(raw: Conf, known: t.Iterable[str] = ()) -> Conf:
+    def read(raw: Conf, known: t.Iterable[str] = (), version: str = "27.0.1") -> Conf:
         gunicorn, config = types.ModuleType("gunicorn"), types.ModuleType("gunicorn.config")
-        gunicorn.__dict__["__version__"] = "20.1.0"
+        gunicorn.__dict__["__version__"] = version
         config.__dict__["KNOWN_SETTINGS"] = [types.SimpleNamespace(name=name) for name in known]
         monkeypatch.setitem(sys.modules, "gunicorn", gunicorn)
         monkeypatch.setitem(sys.modules, "gunicorn.config", config)
@@ -69,6 +69,18 @@ def test_a_setting_is_written_only_where_gunicorn_has_it(read_conf: t.Callable[.
     assert read_conf({}, known=["control_socket_disable"])["control_socket_disable"] is True
 
 
+@pytest.mark.parametrize(
+    ("version", "worker_class", "max_requests"),
+    [("20.1.0", "gthread", 0), ("23.0.0", "gthread", 0), ("24.1.1", "gthread", 1000), ("23.0.0", "sync", 1000)],
+)
+def test_workers_that_cannot_be_replaced_without_loss_are_not(
+    read_conf: t.Callable[..., Conf], version: str, worker_class: str, max_requests: int
+) -> None:
+    conf = read_conf({"worker_class": worker_class}, version=version)
+    assert conf["max_requests"] == max_requests
+    assert ("on_starting" in conf) == (max_requests == 0)
+
+
 def test_extra_settings_arrive_and_win(read_conf: t.Callable[..., Conf]) -> None:
     extra = {"limit_request_line": 100, "access_log_format": "%(r)s", "raw_env": ["A=1"]}
     conf = read_conf({"extra": extra}, known=extra)
@@ -76,7 +88,7 @@ def test_extra_settings_arrive_and_win(read_conf: t.Callable[..., Conf]) -> None
 
 
 def test_an_extra_setting_that_gunicorn_does_not_know_ends_it(read_conf: t.Callable[..., Conf]) -> None:
-    with pytest.raises(SystemExit, match=r"gunicorn 20\.1\.0 has no setting 'no_such_setting'"):
+    with pytest.raises(SystemExit, match=r"gunicorn 27\.0\.1 has no setting 'no_such_setting'"):
         read_conf({"extra": {"no_such_setting": 1}})
 
 
