@@ -101,7 +101,7 @@ if worker_class == "gthread" and int(_VERSION.split(".")[0]) < 24 and max_reques
 
     def on_starting(server):
         """Say why workers are not replaced."""
-        server.log.warning("max_requests is off: gthread loses requests with gunicorn %s, 24 and later do not", _VERSION)
+        server.log.warning("max_requests is off: gthread of gunicorn %s loses requests by it, 24 does not", _VERSION)
 
 
 # A heartbeat must not wait for a disk.

@@ -121,7 +121,9 @@ options:
         type: int
         default: 2
       max_requests:
-        description: Requests after which a worker is replaced; V(0) for never.
+        description:
+          - Requests after which a worker is replaced; V(0) for never.
+          - Not done for O(services[].worker_class=gthread) before gunicorn 24, which loses requests by it.
         type: int
         default: 1000
       max_requests_jitter:
