@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import datetime
 import errno
+import glob
 import grp
 import os
 import pwd
+import re
+import signal
 import typing as t
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ._command import run
@@ -27,6 +31,8 @@ from ._venv_build import Builder, BuildError, Interpreter, ensure_uv
 from ._venv_commands import Request
 from ._venv_link import link_tree, move_paths, own_tree, remove_tree
 from ._venv_plan import Dependencies, plan_dependencies, scm_environment
+
+_FULL = re.compile("No space left on device|Disk quota exceeded")
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,16 @@ def remove_unfinished(layout: Layout) -> None:
         return
     for name in names:
         if is_release_id(name) and read_manifest(layout.release(name)) is None:
+            _kill_inside(layout.release(name))
             remove_tree(layout.release(name))
+
+
+def _kill_inside(path: str) -> None:
+    """Kill what works in an unfinished release: an installer that outlived its build would write into the next one."""
+    for process in glob.glob("/proc/[0-9]*/cwd"):
+        with suppress(OSError):
+            if os.readlink(process).startswith(path + "/"):
+                os.kill(int(process.split("/")[2]), signal.SIGKILL)
 
 
 def _prepare(plan: Plan) -> Owner:
@@ -237,12 +252,13 @@ def _complete(plan: Plan, key: str) -> None:
 
 def _explain_full_disk(exc: BaseException, paths: t.Sequence[str]) -> str:
     full = isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT)
-    if not full and not any(text in str(exc) for text in ("No space left on device", "Disk quota exceeded")):
+    if not full and not _FULL.search(str(exc)):
         return ""
+    said = next((line.strip() for line in str(exc).splitlines() if _FULL.search(line)), "")
     mount, free = min((_free_space(path) for path in paths), key=lambda found: found[1])
     return (
         f"the disk is full: the file system at {mount} has {free // 2**20} MiB free, and the release needs more. "
-        f"Remove what is not needed there, lower 'keep', or enlarge it. It was said: {mask_urls(str(exc))[-500:]}"
+        f"Remove what is not needed there, lower 'keep', or enlarge it. It was said: {mask_urls(said)[-300:]}"
     )
 
 
