@@ -115,13 +115,19 @@ def free_port() -> int:
     raise ToolError("every port is taken")
 
 
+def is_there() -> bool:
+    """Tell whether this checkout's host exists; that of another is left alone."""
+    if not hosts.state(HOST):
+        return False
+    owner = docker("inspect", "--format", f'{{{{ index .Config.Labels "{LABEL}" }}}}', HOST).strip()
+    if owner != str(ROOT):
+        raise ToolError(f"the container {HOST} belongs to {owner or 'somebody else'}: docker rm --force {HOST}")
+    return True
+
+
 def start_host() -> None:
     """Return when the demo's host runs."""
-    if hosts.state(HOST):
-        owner = docker("inspect", "--format", f'{{{{ index .Config.Labels "{LABEL}" }}}}', HOST).strip()
-        if owner != str(ROOT):
-            raise ToolError(f"the container {HOST} belongs to {owner or 'somebody else'}: docker rm --force {HOST}")
-    else:
+    if not is_there():
         family = images.ensure(["newer"], os.environ.get("FLASKOPS_HOSTS", ""))["newer"]
         say(f"starting a host, {family}, as container {HOST}")
     labels = ["--label", f"{LABEL}={ROOT}"]
@@ -252,8 +258,10 @@ def up(arguments: argparse.Namespace) -> None:
 
 def down() -> None:
     """Remove the demo's host and what is remembered of it."""
-    # Without an engine there is no container either.
-    if engine.answers():
+    if not engine.answers():
+        print("no Docker engine answers, so no demo runs")
+        return
+    if is_there():
         hosts.remove(HOST)
     for path in (INVENTORY, OWN_APPS, LOG):
         path.unlink(missing_ok=True)
