@@ -53,6 +53,7 @@ class Existing:
     user: str
     group: str
     environment: t.Mapping[str, str]
+    secret_names: tuple[str, ...]
     version: str
     trusted_hops: int
     host_header: str
@@ -78,6 +79,7 @@ class Existing:
             user=user,
             group=service.get("group") or user,
             environment=_merge(service),
+            secret_names=tuple(sorted(service.get("secrets") or {})),
             version=service.get("version") or "",
             trusted_hops=_or(service.get("trusted_hops"), 1),
             host_header=service.get("host_header") or "",
@@ -111,6 +113,7 @@ class Existing:
             settings=self.settings,
             keep=self.keep,
             built_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            extra={"secret_names": list(self.secret_names)},
         )
 
 

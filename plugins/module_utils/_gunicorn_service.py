@@ -207,15 +207,23 @@ def _prepare(request: Request) -> None:
 
 
 def _explain(change: Change, reason: str) -> str:
-    """Return why a release was refused and what its log says, without any value of its environment."""
+    """Return why a release was refused and what its log says, without its secrets."""
     run(["journalctl", "--sync"])
     failed = [probe.service for probe in change.gate.probes if not probe.passed] if change.gate else []
     services = [*failed, *(name for name in change.service.wanted.units if name.endswith(".service"))]
     log = journal_tail(services[0], _LOG_READ, f"@{int(change.started_at)}") if services else ""
     text = excerpt(log, _LOG_LINES)
-    data = read_file(os.path.join(change.service.layout.release(change.service.wanted.release), "env")) or b""
-    secrets = parse_environment(data.decode("utf-8", "replace")).values()
-    return mask(reason + (f"\nIts log says:\n{text}" if text else ""), secrets)
+    return mask(reason + (f"\nIts log says:\n{text}" if text else ""), _secrets(change), shortest=3)
+
+
+def _secrets(change: Change) -> list[str]:
+    """Return the values of a release's secrets; of all its variables when it does not say which are secret."""
+    release = change.service.layout.release(change.service.wanted.release)
+    data = read_file(os.path.join(release, "env")) or b""
+    values = parse_environment(data.decode("utf-8", "replace"))
+    manifest = change.service.manifest
+    names = t.cast("list[str]", manifest.extra.get("secret_names", list(values)) if manifest else list(values))
+    return [values[name] for name in names if name in values]
 
 
 def _finish(change: Change, request: Request) -> None:

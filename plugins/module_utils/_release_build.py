@@ -246,6 +246,8 @@ def _complete(plan: Plan, key: str) -> None:
             built_at=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             build=plan.key,
             venv=key,
+            # Their values are masked in what is shown of the application's log.
+            extra={"secret_names": sorted(app.secrets)},
         ),
     )
 

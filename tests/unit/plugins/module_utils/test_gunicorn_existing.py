@@ -90,8 +90,10 @@ def test_what_cannot_be_run_is_refused(change: dict[str, t.Any], says: str) -> N
         Existing.from_params({**WIKI, **change})
 
 
-def test_the_manifest_holds_no_secret() -> None:
-    assert "secret" not in Existing.from_params(WIKI).manifest().to_json()
+def test_the_manifest_names_the_secrets_and_holds_none() -> None:
+    manifest = Existing.from_params(WIKI).manifest()
+    assert manifest.extra == {"secret_names": ["B"]}
+    assert '"secret"' not in manifest.to_json()
 
 
 @pytest.fixture

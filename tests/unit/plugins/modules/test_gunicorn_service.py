@@ -65,6 +65,11 @@ def test_the_role_takes_what_the_module_takes() -> None:
     assert shape(role("gunicorn")["gunicorn_services"]["options"]) == shape(documented())
 
 
+def test_an_application_takes_the_settings_that_a_service_takes() -> None:
+    taken = shape(role("flask")["flask_apps"]["options"]["gunicorn"]["options"])
+    assert taken == {name: spec for name, spec in shape(documented()).items() if name in DEFAULTS}
+
+
 def test_every_return_value_is_documented() -> None:
     contains = yaml.safe_load(gunicorn_service.RETURN)["services"]["contains"]
     assert all(spec["description"] and spec["type"] for spec in contains.values())
