@@ -10,7 +10,7 @@ import shutil
 import typing as t
 
 from ._files import remove_file
-from ._history import activation_times
+from ._history import activation_times, failed_releases
 from ._release import MANIFEST, Layout, list_releases, plan_prune
 
 
@@ -23,9 +23,13 @@ def remove_release(path: str) -> None:
 def prune_releases(
     layout: Layout, keep: int, kept: t.Collection[str], history: t.Sequence[t.Mapping[str, t.Any]]
 ) -> list[str]:
-    """Remove all but the newest C(keep) releases, those C(kept) and those with a process; return what was removed."""
+    """Remove all but the newest C(keep) releases, those C(kept) and those with a process; return what was removed.
+
+    Releases that were refused go first: one that failed is no place to go back to.
+    """
     releases = [manifest.id for manifest in list_releases(layout, activation_times(history))]
-    surplus = plan_prune(releases, keep, kept)
+    failed = failed_releases(history)
+    surplus = plan_prune(sorted(releases, key=lambda release: release not in failed), keep, kept)
     used = releases_in_use(layout) if surplus else set()
     removed = [release for release in surplus if release not in used]
     for release in removed:

@@ -229,14 +229,13 @@ def _secrets(change: Change) -> list[str]:
 def _finish(change: Change, request: Request) -> None:
     if change.plan.switch:
         record(request.name, _entry(change))
-    if change.error or change.plan.empty:
-        return
     if not request.present:
-        _remove_existing(request.layout)
-        forget(request.name)
-        return
-    kept = {change.service.wanted.release, change.observed.current or ""}
-    change.pruned = prune_releases(request.layout, request.keep, kept, read_history(request.name))
+        if not (change.error or change.lingering):
+            _remove_existing(request.layout)
+            forget(request.name)
+    elif not change.plan.empty:
+        kept = {change.service.wanted.release, change.observed.current or ""}
+        change.pruned = prune_releases(request.layout, request.keep, kept, read_history(request.name))
 
 
 def _entry(change: Change) -> dict[str, object]:

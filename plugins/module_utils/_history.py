@@ -44,6 +44,12 @@ def activation_times(entries: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, st
     return {str(entry["release"]): str(entry["when"]) for entry in entries if entry.get("result") == "activated"}
 
 
+def failed_releases(entries: t.Iterable[t.Mapping[str, t.Any]]) -> set[str]:
+    """Return the ids of the releases whose last activation was refused."""
+    last = {str(entry["release"]): entry.get("result") for entry in entries if "release" in entry}
+    return {release for release, result in last.items() if result == "failed"}
+
+
 def record(name: str, entry: t.Mapping[str, object]) -> None:
     """Append an activation."""
     path = history_path(name)

@@ -156,6 +156,14 @@ def test_one_that_was_activated_lately_is_not_old(tmp_path: Path) -> None:
     assert prune_releases(layout, 2, {names[3]}, history) == [names[1], names[2]]
 
 
+def test_those_that_were_refused_go_first(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    names = [release(layout, number) for number in range(1, 5)]
+    history = [{"release": name, "when": "2026", "result": "failed"} for name in names[1:]]
+    history.append({"release": names[1], "when": "2026", "result": "activated"})
+    assert prune_releases(layout, 2, {names[3]}, history) == [names[2]]
+
+
 def test_a_process_in_a_release_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = Layout(str(tmp_path.resolve()), "shop")
     name = release(layout, 1)
