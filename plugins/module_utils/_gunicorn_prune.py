@@ -11,7 +11,7 @@ import typing as t
 
 from ._files import remove_file
 from ._history import activation_times, failed_releases
-from ._release import MANIFEST, Layout, list_releases, plan_prune
+from ._release import MANIFEST, Layout, is_release_id, list_releases, plan_prune
 
 
 def remove_release(path: str) -> None:
@@ -25,16 +25,29 @@ def prune_releases(
 ) -> list[str]:
     """Remove all but the newest C(keep) releases, those C(kept) and those with a process; return what was removed.
 
-    Releases that were refused go first: one that failed is no place to go back to.
+    Releases that were refused go first: one that failed is no place to go back to. What a killed run has begun to
+    build goes too: the caller holds the application's lock, so nobody builds now.
     """
     releases = [manifest.id for manifest in list_releases(layout, activation_times(history))]
     failed = failed_releases(history)
-    surplus = plan_prune(sorted(releases, key=lambda release: release not in failed), keep, kept)
+    surplus = unfinished_releases(layout) + plan_prune(
+        sorted(releases, key=lambda release: release not in failed), keep, kept
+    )
     used = releases_in_use(layout) if surplus else set()
     removed = [release for release in surplus if release not in used]
     for release in removed:
         remove_release(layout.release(release))
     return removed
+
+
+def unfinished_releases(layout: Layout) -> list[str]:
+    """Return the ids of release directories without a manifest."""
+    names = os.listdir(layout.releases) if os.path.isdir(layout.releases) else []
+    return sorted(
+        name
+        for name in names
+        if is_release_id(name) and not os.path.exists(os.path.join(layout.release(name), MANIFEST))
+    )
 
 
 def releases_in_use(layout: Layout) -> set[str]:

@@ -164,6 +164,15 @@ def test_those_that_were_refused_go_first(tmp_path: Path) -> None:
     assert prune_releases(layout, 2, {names[3]}, history) == [names[2]]
 
 
+def test_what_a_killed_run_has_begun_goes(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    complete = release(layout, 1)
+    os.makedirs(layout.release("0000002-00000000/run"))
+    os.makedirs(layout.release("lost+found"))
+    assert prune_releases(layout, 5, {complete}, []) == ["0000002-00000000"]
+    assert sorted(os.listdir(layout.releases)) == [complete, "lost+found"]
+
+
 def test_a_process_in_a_release_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = Layout(str(tmp_path.resolve()), "shop")
     name = release(layout, 1)
