@@ -18,6 +18,7 @@ PATH = "path"
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".zip")
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
 _SCP = re.compile(r"(?:[\w.-]+@)?[\w.-]+:(?!//)[^\\]+")
@@ -55,13 +56,13 @@ def split_credentials(source: str) -> Location:
 
 def has_archive_name(source: str) -> bool:
     """Tell whether a path or URL ends like an archive."""
-    path = urlsplit(source).path if "://" in source else source
+    path = urlsplit(source).path if is_remote(source) else source
     return path.lower().endswith(ARCHIVE_SUFFIXES)
 
 
 def is_remote(source: str) -> bool:
     """Tell whether a source is reached over a network (or by C(file://) on the host)."""
-    return "://" in source
+    return _SCHEME.match(source) is not None
 
 
 def detect_type(source: str, version: str, checksum: str, override: str = "auto") -> str:

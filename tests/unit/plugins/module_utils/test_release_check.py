@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is shown of an application that cannot be loaded."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._release_check import explain_check, shorten_traceback
+
+TRACEBACK = """
+Error while loading the application:
+
+Traceback (most recent call last):
+  File "<release>/venv/lib/python3.13/site-packages/gunicorn/util.py", line 420, in import_app
+    mod = importlib.import_module(module)
+  File "<frozen importlib._bootstrap>", line 488, in _call_with_frames_removed
+  File "<release>/flaskops_wsgi.py", line 11, in _load
+    module = importlib.import_module('web')
+  File "/usr/lib/python3.13/importlib/__init__.py", line 88, in import_module
+    return _bootstrap._gcd_import(name[level:], package, level)
+           ~~~~~~~~~~~~~~~~~~~~~~^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  File "<frozen importlib._bootstrap>", line 1387, in _gcd_import
+  File "<release>/app/web.py", line 1, in <module>
+    import missing
+ModuleNotFoundError: No module named 'missing'
+"""
+
+DUMP = """Timeout (0:00:02)!
+Thread 0x00007fa0e4051780 (most recent call first):
+  File "<release>/app/web.py", line 2 in <module>
+  File "<frozen importlib._bootstrap>", line 488 in _call_with_frames_removed
+  File "<release>/flaskops_wsgi.py", line 11 in _load
+  File "<release>/venv/lib/python3.13/site-packages/gunicorn/util.py", line 420 in import_app
+"""
+
+
+def test_only_the_application_s_part_of_a_traceback_is_shown() -> None:
+    assert shorten_traceback(TRACEBACK).splitlines() == [
+        '  File "<release>/app/web.py", line 1, in <module>',
+        "    import missing",
+        "ModuleNotFoundError: No module named 'missing'",
+    ]
+
+
+def test_of_an_application_that_hangs_the_place_is_shown() -> None:
+    assert shorten_traceback(DUMP).splitlines()[-1] == '  File "<release>/app/web.py", line 2 in <module>'
+    assert "within health.timeout, 2 s" in explain_check(DUMP, "web:app", 2)
+
+
+@pytest.mark.parametrize(("text", "shown"), [("", "nothing"), ("extra: no setting 'x'", "extra: no setting 'x'")])
+def test_other_texts_are_shown_as_they_are(text: str, shown: str) -> None:
+    assert shorten_traceback(text) == shown
+
+
+def test_long_texts_are_cut_at_their_beginning() -> None:
+    assert shorten_traceback("\n".join(map(str, range(99))), lines=2) == "97\n98"

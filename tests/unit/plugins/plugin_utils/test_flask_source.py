@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sources on the controller: what they are and what is sent of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._source_archive import extract
+from ansible_collections.flaskops.stack.plugins.module_utils._source_spec import SourceError
+from ansible_collections.flaskops.stack.plugins.plugin_utils._flask_source import (
+    Found,
+    directory_digest,
+    list_directory,
+    look,
+    pack,
+)
+
+
+def git(top: Path, *words: str) -> str:
+    identity = ["-c", "user.name=n", "-c", "user.email=e@example.com", "-c", "init.defaultBranch=main"]
+    return subprocess.run(
+        ["git", "-C", top, *identity, *words], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    top = tmp_path / "shop"
+    (top / "shop").mkdir(parents=True)
+    (top / "shop" / "__init__.py").write_text("x = 1\n")
+    (top / "run").write_text("#!/bin/sh\n")
+    (top / "run").chmod(0o755)
+    for name in ("__pycache__", ".venv", "node_modules"):
+        (top / name).mkdir()
+        (top / name / "x.py").touch()
+    return top
+
+
+@pytest.fixture
+def repository(tree: Path) -> Path:
+    (tree / ".gitignore").write_text("*.log\n.venv\nnode_modules\n__pycache__\n")
+    git(tree, "init", "-q")
+    git(tree, "add", "-A")
+    git(tree, "commit", "-qm", "one")
+    git(tree, "tag", "v1.0")
+    return tree
+
+
+def names(top: Path) -> list[str]:
+    return [entry.path for entry in list_directory(str(top))]
+
+
+def found(**item: str) -> Found | None:
+    return look(item, os.path.realpath)
+
+
+def test_caches_and_environments_of_a_directory_are_left_out(tree: Path) -> None:
+    assert names(tree) == ["run", "shop/__init__.py"]
+
+
+def test_of_a_work_tree_all_is_taken_that_git_would_add(repository: Path) -> None:
+    (repository / "new.py").touch()
+    (repository / "x.log").touch()
+    (repository / "run").unlink()
+    assert names(repository) == [".gitignore", "new.py", "shop/__init__.py"]
+
+
+def test_a_directory_inside_of_a_work_tree_is_taken_alone(repository: Path) -> None:
+    assert names(repository / "shop") == ["__init__.py"]
+
+
+def test_a_directory_that_git_ignores_is_taken_as_it_is(repository: Path) -> None:
+    assert names(repository / "node_modules") == ["x.py"]
+
+
+def test_the_revision_of_a_directory_is_its_content(tree: Path) -> None:
+    before = directory_digest(str(tree))
+    os.utime(tree / "run", (1, 1))
+    assert directory_digest(str(tree)) == before
+    (tree / "run").chmod(0o644)
+    assert directory_digest(str(tree)) != before
+
+
+def test_the_same_content_is_packed_to_the_same_bytes(tree: Path, tmp_path: Path) -> None:
+    here = found(source=f"{tree}/")
+    assert here is not None
+    assert here.type == "directory"
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    pack(here, one)
+    os.utime(tree / "run", (1, 1))
+    pack(here, two)
+    assert Path(one).read_bytes() == Path(two).read_bytes()
+
+
+def test_what_is_packed_comes_out_again(tree: Path, tmp_path: Path) -> None:
+    os.symlink("shop/__init__.py", tree / "link")
+    here = found(source=f"{tree}/")
+    assert here is not None
+    (tmp_path / "out").mkdir()
+    extract(pack(here, str(tmp_path / "x")), str(tmp_path / "out"), "x", False, "")
+    assert directory_digest(str(tmp_path / "out")) == here.revision
+
+
+def test_a_directory_that_changes_meanwhile_is_not_sent(tree: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="changed while it was read"):
+        pack(Found("directory", str(tree), "0" * 64), str(tmp_path / "x"))
+
+
+def test_a_link_out_of_the_directory_is_refused(tree: Path) -> None:
+    os.symlink("/etc/passwd", tree / "evil")
+    with pytest.raises(SourceError, match="the link 'evil' to '/etc/passwd'"):
+        found(source=f"{tree}/")
+
+
+def test_a_work_tree_is_a_directory_unless_a_version_is_wanted(repository: Path) -> None:
+    commit = git(repository, "rev-parse", "HEAD")
+    (repository / "run").write_text("#!/bin/sh\nexit\n")
+    here, tagged = found(source=str(repository)), found(source=str(repository), version="v1.0")
+    assert here is not None
+    assert here.type == "directory"
+    assert tagged == Found("git", str(repository), commit, "v1.0", f"v1.0-0-g{commit[:7]}")
+
+
+def test_a_bare_repository_is_git(repository: Path, tmp_path: Path) -> None:
+    git(repository, "clone", "-q", "--bare", ".", str(tmp_path / "shop.git"))
+    here = found(source=str(tmp_path / "shop.git"))
+    assert here is not None
+    assert (here.type, here.revision) == ("git", git(repository, "rev-parse", "HEAD"))
+    (tmp_path / "out").mkdir()
+    extract(pack(here, str(tmp_path / "x")), str(tmp_path / "out"), "x", False, "")
+    assert (tmp_path / "out" / "shop" / "__init__.py").read_text() == "x = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "message"), [("v1.1", "near it are 'v1.0'"), ("f" * 40, "has no commit ffffffffff")]
+)
+def test_a_version_that_does_not_exist_is_refused(repository: Path, version: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        found(source=str(repository), version=version)
+
+
+def test_an_archive_is_known_by_its_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(b"data")
+    checksum = hashlib.sha256(b"data").hexdigest()
+    assert found(source=str(path)) == Found("archive", str(path), checksum)
+    assert found(source=str(path), checksum=f"sha256:{checksum}") is not None
+    with pytest.raises(SourceError, match="it has changed"):
+        found(source=str(path), checksum="sha256:" + "0" * 64)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "httpbin",
+        "https://git.example.com/x.git",
+        "git@git.example.com:x.git",
+        "/nowhere/on/this/controller",
+        "file:///x.git",
+    ],
+)
+def test_what_is_not_on_the_controller_is_left_to_the_host(source: str) -> None:
+    assert found(source=source) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"), [("/nowhere/x.zip", "auto"), ("/nowhere/x", "directory"), ("/nowhere/x", "archive")]
+)
+def test_what_can_only_be_on_the_controller_must_be_there(source: str, kind: str) -> None:
+    with pytest.raises(SourceError, match="on the controller"):
+        found(source=source, source_type=kind)
