@@ -10,14 +10,18 @@ import sys
 import time
 import traceback
 
+import nginx_hostile
+import nginx_scenarios
 from nginx_host import Host
-from nginx_scenarios import STORIES, reset
+from nginx_story import STORIES, reset
+
+CHAPTERS = (nginx_scenarios, nginx_hostile)
 
 
 def tell(host: Host, only: str) -> list[str]:
     """Run the stories and return the names of those that ended badly."""
     broken = []
-    for one in STORIES:
+    for one in [told for chapter in CHAPTERS for told in vars(chapter).values() if told in STORIES]:
         if only and only not in one.__name__:
             continue
         started = time.monotonic()
@@ -41,8 +45,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="part of a story's name")
     arguments = parser.parse_args()
     broken = []
-    for name in arguments.hosts:
-        name, _colon, method = name.partition(":")
+    for argument in arguments.hosts:
+        name, _colon, method = argument.partition(":")
         host = Host(name, method or "namespace")
         host.install()
         broken += tell(host, arguments.only)

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import glob
+import os
 import shutil
 import tempfile
 import time
@@ -19,6 +23,7 @@ from ._nginx_stage import Stage
 
 NAMESPACE, SHADOW, NONE = "namespace", "shadow", "none"
 _MARK = "flaskops: mounted"
+_PREFIX = "flaskops-nginx-"
 # The pairs come as arguments: nothing in a path is ever read by the shell.
 _SCRIPT = (
     'n=$1; shift; while [ "$n" -gt 0 ]; do mount --rbind "$1" "$2" || exit 125; shift 2; n=$((n - 1)); done; '
@@ -70,11 +75,8 @@ class Nginx:
             config = future.load(self.config)
         except ConfigurationError as exc:
             return Verdict(False, NONE, time.monotonic() - started, str(exc))
-        directory = tempfile.mkdtemp(prefix="flaskops-nginx-")
-        try:
+        with _private_directory() as directory:
             verdict = self._test(Stage(directory, config, future, self.build))
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
         return verdict._replace(seconds=round(time.monotonic() - started, 3), config=config)
 
     def _test(self, stage: Stage) -> Verdict:
@@ -99,6 +101,37 @@ class Nginx:
         except CommandError as exc:
             words = f"{self.binary} did not end its test within {_TIMEOUT} s (a name that does not resolve?)"
             raise SiteError(words) from exc
+
+
+@contextlib.contextmanager
+def _private_directory() -> t.Iterator[str]:
+    """Give a directory that is removed afterwards, or by the next run where this one is killed."""
+    for path in glob.glob(os.path.join(tempfile.gettempdir(), _PREFIX + "*")):
+        _remove_unused(path)
+    directory = tempfile.mkdtemp(prefix=_PREFIX)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _remove_unused(path: str) -> None:
+    """Remove what a killed run has left: its lock went with it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
 
 
 def _verdict(result: Result, method: str, said: str, reason: str = "") -> Verdict:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import typing as t
 from dataclasses import replace
 
 from ._files import read_file, remove_file, replace_link, sync_directory, write_file
+from ._nginx_exchange import replace_links
 from ._nginx_plan import (
     UNMODIFIED,
     Current,
@@ -180,16 +182,25 @@ def put_node(path: str, node: Node) -> None:
 
 
 def put_nodes(nodes: t.Sequence[tuple[str, Node]]) -> None:
-    """Make each path what its node says, in this order, and make that durable."""
-    directories = dict.fromkeys(os.path.dirname(path) for path, _node in nodes)
-    for directory in directories:
-        os.makedirs(directory, mode=0o755, exist_ok=True)
+    """Make each path what its node says, and make that durable; the links of one directory change all at once."""
+    by_directory: dict[str, list[tuple[str, Node]]] = {}
     for path, node in nodes:
-        put_node(path, node)
-        if node.kind == "file":
-            _sync_file(path)
-    for directory in directories:
+        by_directory.setdefault(os.path.dirname(path), []).append((path, node))
+    # Files come first: a site may need them, and they cannot change together with the links.
+    for directory, items in sorted(by_directory.items(), key=lambda pair: _only_links(pair[1])):
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+        links = {os.path.basename(path): node.target or None for path, node in items}
+        if len(items) > 1 and _only_links(items) and replace_links(directory, links):
+            continue
+        for path, node in items:
+            put_node(path, node)
+            if node.kind == "file":
+                _sync_file(path)
         sync_directory(directory)
+
+
+def _only_links(items: t.Sequence[tuple[str, Node]]) -> bool:
+    return all(node.kind in ("link", "absent") for _path, node in items)
 
 
 def swap(swaps: t.Sequence[Swap]) -> None:
@@ -210,9 +221,14 @@ def sweep(directories: t.Iterable[str]) -> None:
     for directory in directories:
         for base in list_directory(directory):
             if base.startswith(".flaskops-"):
-                remove_file(os.path.join(directory, base))
+                path = os.path.join(directory, base)
+                if os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path)
+                else:
+                    remove_file(path)
 
 
 def touched_directories(layout: Layout, plan: Plan) -> list[str]:
     """Return the directories in which a run with this plan writes."""
-    return list(dict.fromkeys([layout.available, layout.enabled, *(os.path.dirname(item.path) for item in plan.swaps)]))
+    places = [layout.available, layout.enabled, os.path.dirname(os.path.realpath(layout.enabled))]
+    return list(dict.fromkeys([*places, *(os.path.dirname(item.path) for item in plan.swaps)]))

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Change many links of a directory by one rename. Private to flaskops.stack.
+
+A second directory is made with hard links to everything that stays and with the new links, and the two change places by
+renameat2(RENAME_EXCHANGE). Whatever nginx or a crash meets is the old set or the new one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import typing as t
+
+from ._files import sync_directory
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+# Link targets by name; None stands for no link.
+Links = t.Mapping[str, t.Optional[str]]
+
+
+def leftover_name(directory: str) -> str:
+    """Return the path of the second directory; a killed run leaves it, and it does no harm."""
+    parent, base = os.path.split(directory)
+    return os.path.join(parent, f".flaskops-{base}-{os.getpid()}")
+
+
+def _exchange(one: str, other: str) -> bool:
+    """Let two paths change places; False where the C library or the file system cannot do that."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    done: int = rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    return done == 0
+
+
+def _inodes(directory: str) -> dict[str, int]:
+    with os.scandir(directory) as entries:
+        return {entry.name: entry.inode() for entry in entries}
+
+
+def _make_second(directory: str, second: str, links: Links) -> dict[str, int]:
+    """Make the directory to be, and return what was taken over from the present one."""
+    info = os.stat(directory)
+    os.mkdir(second, 0o700)
+    taken = {name: inode for name, inode in _inodes(directory).items() if name not in links}
+    for name in taken:
+        os.link(os.path.join(directory, name), os.path.join(second, name), follow_symlinks=False)
+    for name, target in links.items():
+        if target is not None:
+            os.symlink(target, os.path.join(second, name))
+    os.chown(second, info.st_uid, info.st_gid)
+    shutil.copystat(directory, second)
+    sync_directory(second)
+    return taken
+
+
+def _catch_up(directory: str, former: str, taken: t.Mapping[str, int], links: Links) -> None:
+    """Carry over what somebody else has changed in the former directory while the second one was made."""
+    now = _inodes(former)
+    for name, inode in now.items():
+        if name not in links and taken.get(name) != inode:
+            path = os.path.join(directory, name)
+            if name in taken:
+                os.unlink(path)
+            os.rename(os.path.join(former, name), path)
+    for name in taken:
+        if name not in now:
+            os.unlink(os.path.join(directory, name))
+
+
+def replace_links(directory: str, links: Links) -> bool:
+    """Make all links of a directory as given at once; return False, with nothing changed, where that is not possible.
+
+    It is not where the directory holds directories (they have no hard links), is a mount point, or lies on a file
+    system without this operation.
+    """
+    real = os.path.realpath(directory)
+    second = leftover_name(real)
+    shutil.rmtree(second, ignore_errors=True)
+    try:
+        taken = _make_second(real, second, links)
+        exchanged = _exchange(second, real)
+        if exchanged:
+            _catch_up(real, second, taken, links)
+    except OSError:
+        shutil.rmtree(second, ignore_errors=True)
+        return False
+    sync_directory(os.path.dirname(real))
+    shutil.rmtree(second)
+    return exchanged
