@@ -138,9 +138,17 @@ def _upstream(name: str, servers: t.Sequence[Server], balance: str, version: Ver
     lines = methods.get(balance, []) if len(servers) > 1 else []
     # All processes of nginx share what they know of a server's failures.
     lines = ([f"zone {name} 64k;"] if len(servers) > 1 else []) + lines
-    lines += [f"server {' '.join((server.address, *server.options))};" for server in servers]
+    lines += [f"server {' '.join((server.address, *_options(server, len(servers) > 1)))};" for server in servers]
     # A kept connection would stay with the old release after the switch, and race with its end.
     return block(f"upstream {name}", lines + (["keepalive 0;"] if version >= UPSTREAM_KEEPALIVE else []))
+
+
+def _options(server: Server, among_others: bool) -> tuple[str, ...]:
+    # A socket of this host that does not answer says so at once. By default nginx would leave it out for ten seconds
+    # after one failure or one slow answer, and refuse all requests once that has met every socket.
+    is_own = among_others and server.address.startswith("unix:")
+    known = any(option.startswith("max_fails=") for option in server.options)
+    return server.options if known or not is_own else (*server.options, "max_fails=0")
 
 
 def _redirect_servers(site: Site, version: Version) -> list[Lines]:

@@ -80,13 +80,13 @@ def test_static_files_are_kept_by_browsers(visit: Visit) -> None:
 
 
 def test_static_files_come_from_nginx_itself(visit: Visit, sh: Shell) -> None:
-    assert visit(SHOP, "/static/none.css", ca_file=CA).status == 404
-    sh("systemctl stop 'gev@*.service' 'gev@*.socket'")
+    units = sh("systemctl list-units --plain --no-legend --state active 'shop@*' | cut -d ' ' -f 1").replace("\n", " ")
+    sh(f"systemctl stop {units}")
     try:
         assert visit(SHOP, "/static/probe.css", ca_file=CA).status == 200
-        assert visit("gev.test").status == 502
+        assert visit(SHOP, ca_file=CA).status == 502
     finally:
-        sh("systemctl start $(basename $(readlink /srv/gev/current) | sed 's/.*/gev@&.socket gev@&.service/')")
+        sh(f"systemctl start {units}")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,8 @@ def test_compression_is_a_choice(visit: Visit, name: str, encoding: str) -> None
 def test_a_log_in_json_is_json(visit: Visit, sh: Shell) -> None:
     visit(SHOP, '/a"b\\c', ca_file=CA)
     entry = json.loads(sh("tail -n 1 /var/log/nginx/shop.access.log"))
-    assert "200" in map(str, entry.values()) or "404" in map(str, entry.values())
+    assert 404 in entry.values()
+    assert '/a"b\\c' in entry.values()
 
 
 def test_a_log_can_be_off(visit: Visit, sh: Shell) -> None:

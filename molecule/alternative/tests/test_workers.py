@@ -63,7 +63,7 @@ def test_the_limits_are_those_of_the_unit(sh: Shell, release_of: ReleaseOf) -> N
     assert values == {
         "MemoryMax": str(512 * 1024**2),
         "MemoryHigh": str(400 * 1024**2),
-        "CPUQuotaPerSecUSec": "1.5s",
+        "CPUQuotaPerSecUSec": "1.500000s",
         "TasksMax": "128",
         "LimitNOFILE": "4096",
     }
@@ -113,9 +113,10 @@ def test_what_the_application_writes_is_in_the_shared_directory(host: Host, visi
     assert (host.file("/srv/shop/shared").mode, host.file("/srv/shop/shared").user) == (0o750, "shop-web")
 
 
-def test_gunicorn_listens_on_tcp_only_when_told_to(sh: Shell) -> None:
-    lines = [line for line in sh("ss -ltnpH").splitlines() if "gunicorn" in line]
-    assert {line.split()[3] for line in lines} == {"127.0.0.1:8001"}
+def test_nothing_listens_but_nginx_and_the_address_that_was_asked_for(sh: Shell) -> None:
+    listening = {line.split()[3] for line in sh("ss -ltnH").splitlines()}
+    assert listening == {"0.0.0.0:80", "[::]:80", "0.0.0.0:443", "[::]:443", "127.0.0.1:8001"}
+    assert "gunicorn" not in sh("ss -ltnpH")
 
 
 def test_the_tcp_address_answers(visit: Visit) -> None:

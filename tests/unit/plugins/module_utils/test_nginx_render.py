@@ -294,6 +294,12 @@ def test_several_servers_are_balanced(balance: str, lines: list[str]) -> None:
     assert [line.strip() for line in text.split("\n\n")[1].splitlines()] == expected
 
 
+def test_the_sockets_of_one_host_are_never_left_out_all_at_once() -> None:
+    text = rendered({**SITE, "upstream": ["unix:/a", {"server": "unix:/b", "max_fails": 3}, "10.0.0.1:80"]})
+    assert re.findall("server (unix.*|10.*);", text) == ["unix:/a max_fails=0", "unix:/b max_fails=3", "10.0.0.1:80"]
+    assert "max_fails" not in rendered(SITE)
+
+
 def test_one_server_needs_no_balance() -> None:
     assert "least_conn" not in rendered({**SITE, "balance": "least_conn"})
 
