@@ -9,7 +9,7 @@ import re
 
 # What systemd says whenever a service starts or ends; what it says when it could not start one is kept.
 _NOISE = re.compile(
-    r"(?:Starting|Started|Stopping|Stopped) \S+@|\S+@\S+: (?:Killing process|Consumed|Deactivated|Scheduled restart"
+    r"(?:Starting|Started|Stopping|Stopped) (?:\S+@\S+ - )?gunicorn of |\S+@\S+: (?:Killing process|Consumed|Deactivated|Scheduled restart"
     r"|Failed with result)"
 )
 _TROUBLE = re.compile(

@@ -219,6 +219,11 @@ def test_the_first_trouble_is_shown_without_what_systemd_always_says() -> None:
     assert "Killing process" not in excerpt(LOG, 30)
 
 
+@pytest.mark.parametrize("words", ["Starting gunicorn of shop, release a", "Started shop@a.service - gunicorn of shop, r"])
+def test_every_systemd_has_its_words_for_a_start(words: str) -> None:
+    assert excerpt(f"{words}\nStarted by hand\n", 5) == "Started by hand"
+
+
 def test_of_a_long_traceback_the_end_is_kept_because_there_the_exception_is() -> None:
     log = LOG.replace('  File "shop.py"', "  frame\n" * 100 + '  File "shop.py"')
     found = excerpt(log, 6).splitlines()
