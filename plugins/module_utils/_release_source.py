@@ -14,9 +14,7 @@ from ._command import CommandError
 from ._mask import mask_urls
 from ._release import Layout, digest
 from ._release_app import App
-from ._source_archive import extract
 from ._source_git import Repository, archive_commit, describe_commit, list_refs
-from ._source_http import download
 from ._source_spec import (
     PATH,
     SourceError,
@@ -108,6 +106,9 @@ def fetch(app: App, revision: Revision, layout: Layout, ca_bundle: str, destinat
     """Write the files of the revision into the empty directory C(destination)."""
     if revision.type == "pypi":
         return
+    # Most runs build nothing, and need not wait for what only a build imports (a tenth of a second).
+    from ._source_archive import extract
+
     temporary = os.path.join(layout.cache, "source")
     try:
         path = _obtain(app, revision, layout, ca_bundle, temporary)
@@ -125,6 +126,8 @@ def _obtain(app: App, revision: Revision, layout: Layout, ca_bundle: str, tempor
             )
         return revision.payload
     if revision.type == "archive":
+        from ._source_http import download
+
         download(app.source, revision.revision, temporary, ca_bundle)
         return temporary
     mirror = os.path.join(layout.cache, "git")
