@@ -79,6 +79,12 @@ def missing_packages(wanted: t.Sequence[str], dpkg_answer: str) -> list[str]:
     return [name for name in wanted if name not in installed]
 
 
+def idle_services(states: t.Mapping[str, t.Mapping[str, str]]) -> list[str]:
+    """Return the units that do not run, or do not start at boot, by what C(systemctl show) says of them."""
+    wanted = {"ActiveState": "active", "UnitFileState": "enabled"}
+    return [unit for unit, state in states.items() if any(state.get(key) != value for key, value in wanted.items())]
+
+
 def parse_nginx_version(answer: str) -> str:
     """Return V(1.26.3) from what C(nginx -v) prints, or an empty string when there is no version in it."""
     found = re.search(r"(?:nginx|openresty|angie|tengine)/(\d+\.\d+\.\d+)", answer, re.IGNORECASE)

@@ -12,7 +12,7 @@ from ._files import Lock
 from ._nginx_binary import NONE, Nginx, Verdict
 from ._nginx_journal import Journal, Step, instance_id, merge, settle, undo
 from ._nginx_plan import Layout, Plan, SiteError, Wanted, WantedFile, diff_of, make_plan
-from ._nginx_server import Master, Reload, ReloadError, find_master
+from ._nginx_server import Master, Reload, ReloadError, error_logs, find_master
 from ._nginx_tree import (
     activate,
     read_current,
@@ -87,15 +87,16 @@ def _carry_out(request: Request, journal: Journal, owed_steps: list[Step], plan:
     set_permissions(request.layout, plan.permissions)
     reload = Reload(False, False, "nginx reads nothing that changed")
     if plan.swaps or owed:
-        reload = _switch(request, journal, merge(owed_steps, plan.swaps), plan)
+        reload = _switch(request, journal, merge(owed_steps, plan.swaps), plan, verdict)
     remove(plan.removals)
     return _report(request, plan, verdict, reload, owed)
 
 
-def _switch(request: Request, journal: Journal, steps: list[Step], plan: Plan) -> Reload:
+def _switch(request: Request, journal: Journal, steps: list[Step], plan: Plan, verdict: Verdict) -> Reload:
     """Make the change visible and prove that nginx runs it, or put everything back and raise."""
     nginx = request.nginx
-    master = find_master(nginx.config, nginx.build, request.service)
+    logs = error_logs(verdict.config, nginx.build)
+    master = find_master(nginx.config, nginx.build, request.service, logs)
     journal.write(steps)
     try:
         swap(plan.swaps)
@@ -134,6 +135,7 @@ def _report(request: Request, plan: Plan, verdict: Verdict, reload: Reload, owed
     """Return the module's result, with the same keys in every mode."""
     return {
         "changed": plan.changed or owed,
+        "in_place": not plan.changed and not owed,
         "sites": plan.sites,
         "files": plan.files,
         "validation": {

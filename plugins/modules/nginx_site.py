@@ -354,6 +354,11 @@ reload:
       type: list
       elements: int
       sample: [951, 952]
+in_place:
+  description: Whether everything already was as wanted. Unlike C(changed), C(changed_when) leaves it alone.
+  returned: success
+  type: bool
+  sample: true
 pending:
   description: Whether an earlier run had left a change whose reload was still owed.
   returned: success
@@ -479,7 +484,8 @@ def main() -> None:
     try:
         result = manage(request_of(module.params, module.check_mode, module._diff))
     except (SiteError, ReloadError, CommandError, OSError) as exc:
-        module.fail_json(msg=f"Cannot manage nginx's sites: {exc}")
+        remedy = "; the play needs 'become: true'" if isinstance(exc, PermissionError) and os.geteuid() != 0 else ""
+        module.fail_json(msg=f"Cannot manage nginx's sites: {exc}{remedy}")
     for warning in result.pop("warnings"):
         module.warn(warning)
     module.exit_json(**result)

@@ -29,6 +29,11 @@ options:
       - Package lists that are older than an hour are updated before.
     type: bool
     default: false
+  services:
+    description: Units of systemd that shall run now and at boot.
+    type: list
+    elements: str
+    default: []
   nginx:
     description: The nginx program whose version is wanted, as a path or a name in E(PATH).
     type: str
@@ -81,6 +86,14 @@ missing_packages:
   type: list
   elements: str
   sample: [nginx]
+idle_services:
+  description: >-
+    Those of O(services) that do not run, or not at boot, so that M(ansible.builtin.systemd_service) need not be asked about
+    the others.
+  returned: success
+  type: list
+  elements: str
+  sample: [nginx.service]
 nginx_version:
   description: Version of O(nginx); empty when it is not installed.
   returned: success
@@ -95,10 +108,17 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _systemd
 from ..module_utils._command import CommandError, run
-from ..module_utils._host import HostError, check_host, missing_packages, parse_nginx_version, parse_os_release
+from ..module_utils._host import (
+    HostError,
+    check_host,
+    idle_services,
+    missing_packages,
+    parse_nginx_version,
+    parse_os_release,
+)
 
 
-def inspect(packages: list[str], nginx: str) -> dict[str, t.Any]:
+def inspect(packages: list[str], services: list[str], nginx: str) -> dict[str, t.Any]:
     """Check the host and return the facts that RETURN describes; raise HostError when it cannot be managed."""
     with open("/etc/os-release", encoding="utf-8") as stream:
         distribution = parse_os_release(stream.read())
@@ -107,6 +127,7 @@ def inspect(packages: list[str], nginx: str) -> dict[str, t.Any]:
         "distribution": distribution.identifier,
         "distribution_version": distribution.version,
         "missing_packages": missing_packages(packages, dpkg_states(packages)),
+        "idle_services": idle_services(_systemd.show(services, ["ActiveState", "UnitFileState"])),
         "nginx_version": nginx_version(nginx),
     }
 
@@ -133,12 +154,13 @@ def main() -> None:
         argument_spec={
             "packages": {"type": "list", "elements": "str", "default": []},
             "install": {"type": "bool", "default": False},
+            "services": {"type": "list", "elements": "str", "default": []},
             "nginx": {"type": "str", "default": "nginx"},
         },
         supports_check_mode=True,
     )
     try:
-        facts = inspect(module.params["packages"], module.params["nginx"])
+        facts = inspect(module.params["packages"], module.params["services"], module.params["nginx"])
     except (HostError, CommandError, OSError) as exc:
         module.fail_json(msg=f"flaskops.stack cannot manage this host: {exc}")
     # The action plugin installs them, or would.

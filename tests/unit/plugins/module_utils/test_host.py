@@ -7,6 +7,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._host import (
     HostError,
     check_host,
+    idle_services,
     missing_packages,
     parse_nginx_version,
     parse_os_release,
@@ -50,6 +51,12 @@ def test_os_release_is_read_with_its_quotes() -> None:
 def test_a_package_that_was_removed_but_not_purged_is_missing() -> None:
     answer = "nginx\tinstalled\ngit\tconfig-files\n"
     assert missing_packages(["git", "nginx", "uv"], answer) == ["git", "uv"]
+
+
+def test_a_service_is_idle_when_it_does_not_run_or_not_at_boot() -> None:
+    up = {"ActiveState": "active", "UnitFileState": "enabled"}
+    states = {"a": up, "b": {**up, "ActiveState": "failed"}, "c": {**up, "UnitFileState": "disabled"}, "d": {}}
+    assert idle_services(states) == ["b", "c", "d"]
 
 
 @pytest.mark.parametrize(
