@@ -24,7 +24,7 @@ positional: packages, root
 options:
   _input:
     description: >-
-      Applications as role P(flaskops.stack.flask#role) takes them in O(flaskops.stack.flask#role:flask_apps).
+      Applications as role P(flaskops.stack.flask#role) takes them in O(flaskops.stack.flask#role:main:flask_apps).
     type: list
     elements: dict
     required: true
