@@ -9,8 +9,8 @@ import re
 
 # What systemd says whenever a service starts or ends; what it says when it could not start one is kept.
 _NOISE = re.compile(
-    r"(?:Starting|Started|Stopping|Stopped) (?:\S+@\S+ - )?gunicorn of |\S+@\S+: (?:Killing process|Consumed|Deactivated|Scheduled restart"
-    r"|Failed with result)"
+    r"(?:Starting|Started|Stopping|Stopped) (?:\S+@\S+ - )?gunicorn of "
+    r"|\S+@\S+: (?:Killing process|Consumed|Deactivated|Scheduled restart|Failed with result)"
 )
 _TROUBLE = re.compile(
     r"\[(?:ERROR|CRITICAL)\]|^Traceback |^\s*\w*(?:Error|Exception)\b|^Error: |: Failed |: No such file"
