@@ -36,12 +36,12 @@ test: venv ## everything that has to pass: lint, types, unit, sanity, molecule
 	@python tools/summary.py $(CHECKS)
 
 lint: venv ## ansible-lint, yamllint, ruff, shellcheck, the changelog's fragments
-	ansible-lint
-	yamllint --strict .
 	ruff check --quiet
 	ruff format --check --quiet
+	yamllint --strict .
 	shellcheck .ci/run
 	antsibull-changelog lint
+	ansible-lint
 
 types: venv ## mypy --strict
 	mypy
