@@ -11,11 +11,12 @@ import time
 import traceback
 
 import nginx_hostile
+import nginx_layouts
 import nginx_scenarios
 from nginx_host import Host
 from nginx_story import STORIES, reset
 
-CHAPTERS = (nginx_scenarios, nginx_hostile)
+CHAPTERS = (nginx_scenarios, nginx_layouts, nginx_hostile)
 
 
 def tell(host: Host, only: str) -> list[str]:

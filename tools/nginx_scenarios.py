@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from nginx_host import Host, arguments
-from nginx_story import AVAILABLE, ENABLED, names, ok, refused, site, story, tree, unchanged_by
+from nginx_story import AVAILABLE, ENABLED, hold_port, names, ok, refused, site, story, tree, unchanged_by
 
 
 @story
@@ -138,11 +138,7 @@ def an_edited_version_is_mended(host: Host) -> None:
 def a_swallowed_reload_is_undone(host: Host) -> None:
     """A port that another process holds: the links go back and nginx runs the old configuration."""
     ok(host.module(name="shop", content=site("shop")))
-    host.write(
-        "/opt/holder.py",
-        "import socket, time\ns = socket.socket()\ns.bind(('0.0.0.0', 8099))\ns.listen()\ntime.sleep(60)\n",
-    )
-    host.sh("python3 /opt/holder.py >/dev/null 2>&1 & echo $! > /opt/holder; sleep 0.3")
+    hold_port(host)
     wanted = [{"name": "shop", "content": site("shop", "two")}, {"name": "b", "content": site("b", listen="8099")}]
     before = host.sh(f"ls -l {ENABLED} | awk '{{print $9,$11}}'")
     message = refused(host.module(sites=wanted), r"bind\(\) to 0.0.0.0:8099 failed", "previous configuration")

@@ -78,3 +78,10 @@ def reset(host: Host) -> None:
         "rm -rf /var/log/nginx/new* /var/lib/nginx/cache /var/lib/nginx/fresh; truncate -s 0 /var/log/nginx/error.log"
     )
     host.server("restart")
+
+
+def hold_port(host: Host) -> None:
+    """Let another process listen on port 8099 for a while; its process id is in a file."""
+    lines = ["import socket, time", "s = socket.socket()", "s.bind(('0.0.0.0', 8099))", "s.listen()", "time.sleep(60)"]
+    host.write("/opt/holder.py", "\n".join(lines))
+    host.sh("python3 /opt/holder.py >/dev/null 2>&1 & echo $! > /opt/holder; sleep 0.3")

@@ -57,7 +57,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         search = [path for root in roots for path in (os.path.join(root, "templates"), root)]
         templar = self._templar.copy_with_new_env(
             searchpath=search,
-            available_variables={**variables, "template_path": template, "template_fullpath": source},
+            available_variables={
+                "ansible_managed": "Ansible managed",
+                **variables,
+                "template_host": os.uname().nodename,
+                "template_path": template,
+                "template_fullpath": source,
+            },
         )
         rendered = templar.template(text, escape_backslashes=False, overrides={"trim_blocks": True})
         return "" if rendered is None else str(rendered)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 import signal
 import time
 import typing as t
@@ -15,18 +14,16 @@ import typing as t
 from ._command import CommandError
 from ._files import read_file
 from ._nginx_build import Build
-from ._nginx_conf import parse
-from ._systemd import is_running, journal_tail, show
+from ._nginx_conf import Configuration, parse
+from ._nginx_log import Log, standard_error
+from ._systemd import is_running, show
 
 _POLL = 0.005
 # A worker of the new configuration that ends at once (a limit, a missing user) is seen to do so within this time.
 _SETTLE = 0.05
-# The journal is asked by a process of its own, a log file is only read.
-_ASK = 0.5
 _MASTER = "nginx: master process"
 _WORKER = "nginx: worker process"
 _LEAVING = "is shutting down"
-_NUMBER = re.compile(r"\[(?:emerg|alert|crit)\] (\d+)#")
 
 
 class ReloadError(RuntimeError):
@@ -64,9 +61,21 @@ def _title(pid: int) -> str:
 
 def _children(pid: int) -> list[int]:
     try:
-        return [int(word) for word in (read_file(f"/proc/{pid}/task/{pid}/children") or b"").split()]
-    except OSError:
+        children = read_file(f"/proc/{pid}/task/{pid}/children")
+    except ProcessLookupError:
         return []
+    if children is not None:
+        return [int(word) for word in children.split()]
+    # A kernel without this list (CONFIG_PROC_CHILDREN): ask every process for its parent.
+    return [int(path[len("/proc/") :]) for path in glob.glob("/proc/[0-9]*") if _parent(path) == pid]
+
+
+def _parent(path: str) -> int:
+    """Return the parent of a process; the second field of its state may hold blanks and brackets."""
+    try:
+        return int((read_file(f"{path}/stat") or b"").rpartition(b")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
 
 
 def _namespace(pid: int | str) -> str:
@@ -87,46 +96,15 @@ def pid_file(config: str, build: Build) -> str:
 class Master:
     """The master process of a running nginx."""
 
-    def __init__(self, pid: int, service: str) -> None:
-        """Name the process, and the unit in whose journal it may write."""
+    def __init__(self, pid: int, log: Log) -> None:
+        """Name the process and its log."""
         self.pid = pid
-        self._service = service
-        self._started = time.time()
-        self._asked = 0.0
-        self._log = self._open_log()
-        self._end = self._log.seek(0, os.SEEK_END) if self._log else 0
+        self._log = log
 
     def workers(self, leaving: bool = False) -> set[int]:
         """Return the workers that take new connections, or those that only finish old ones."""
         titles = {pid: _title(pid) for pid in _children(self.pid)}
         return {pid for pid, title in titles.items() if title.startswith(_WORKER) and (_LEAVING in title) == leaving}
-
-    def _open_log(self) -> t.BinaryIO | None:
-        """Open the error log of the master, which is its standard error."""
-        try:
-            path = os.readlink(f"/proc/{self.pid}/fd/2")
-            return open(path, "rb") if os.path.isfile(path) else None
-        except OSError:
-            return None
-
-    def _logged(self) -> list[str]:
-        """Return what the master, and others, have logged since this object was made."""
-        if self._log is not None:
-            self._log.seek(self._end)
-            return self._log.read().decode("utf-8", "replace").splitlines()
-        if not is_running():
-            return []
-        try:
-            return journal_tail(self._service, 200, f"@{self._started:.0f}").splitlines()
-        except CommandError:
-            return []
-
-    def complaints(self) -> list[str]:
-        """Return what the master has logged as an error since this object was made."""
-        lines = self._logged()
-        mine = str(self.pid)
-        found = [(match.group(1), line) for line in lines for match in [_NUMBER.search(line)] if match]
-        return [line[line.index("[") :] for pid, line in found if pid == mine]
 
     def reload(self, timeout: float) -> Reload:
         """Send HUP and wait until workers of the new configuration have replaced the old ones.
@@ -134,53 +112,75 @@ class Master:
         nginx starts new workers only after it has read the configuration, opened its logs and bound its sockets, and
         only then tells the old ones to end; until both were seen nothing is proved.
         """
-        old = self.workers()
-        os.kill(self.pid, signal.SIGHUP)
+        old = self._present_workers()
         deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
+        reason = self._hang_up()
+        while not reason:
             time.sleep(_POLL)
-            now = self.workers()
-            if now - old and not now & old:
-                time.sleep(_SETTLE)
-                new = self.workers() - old
-                if new:
-                    return Reload(True, True, "", tuple(sorted(old)), tuple(sorted(new)))
-            failure = self._failure()
-            if failure:
-                return Reload(True, False, failure, tuple(sorted(old)), (), "\n".join(self.complaints()))
-        reason = f"no new workers within {timeout:g} s"
-        if not _title(self.pid).startswith(_MASTER):
-            reason = "the master process ended"
-        return Reload(True, False, reason, tuple(sorted(old)), (), "\n".join(self.complaints()))
+            new = self._successors(old)
+            if new:
+                return Reload(True, True, "", tuple(sorted(old)), tuple(sorted(new)))
+            reason = self._failure()
+            if time.monotonic() > deadline and not reason:
+                reason = f"no new workers within {timeout:g} s"
+        return Reload(True, False, reason, tuple(sorted(old)), (), "\n".join(self._log.complaints(now=True)))
+
+    def _hang_up(self) -> str:
+        """Send HUP; return why that is not possible."""
+        try:
+            os.kill(self.pid, signal.SIGHUP)
+        except ProcessLookupError:
+            return "the master process ended"
+        return ""
+
+    def _present_workers(self) -> set[int]:
+        """Return the workers; a master that was just started is given the time to make them."""
+        deadline = time.monotonic() + 1
+        while not self.workers() and time.monotonic() < deadline:
+            time.sleep(_POLL)
+        return self.workers()
+
+    def _successors(self, old: set[int]) -> set[int]:
+        """Return the workers that have replaced the old ones and stay; none while that is not so."""
+        now = self.workers()
+        if not now or now & old:
+            return set()
+        time.sleep(_SETTLE)
+        # A worker that ended at once, or one more generation (somebody else reloads, too), is no proof yet.
+        return now if self.workers() == now else set()
 
     def _failure(self) -> str:
         """Return why nginx has given up loading; '' while it has not."""
-        if self._log is None and time.monotonic() - self._asked < _ASK:
-            return ""
-        self._asked = time.monotonic()
-        for line in self.complaints():
+        for line in self._log.complaints():
             # nginx tries to bind five times within 2.5 s before it gives up.
             if line.startswith("[emerg]") and "bind() to" not in line:
                 return "nginx could not load the new configuration"
-        if not _title(self.pid):
-            return "the master process ended"
-        return ""
+        return "" if _title(self.pid) else "the master process ended"
 
     def still_runs(self, workers: t.Iterable[int]) -> bool:
         """Tell whether the given workers are all there and none is about to leave."""
         return set(workers) <= self.workers()
 
 
-def find_master(config: str, build: Build, service: str) -> Master | None:
+def find_master(config: str, build: Build, service: str, logs: t.Sequence[str] = ()) -> Master | None:
     """Return the master process of the nginx that runs a configuration, None when it does not run.
 
     A pid file may be stale or another instance's, so that the process must say itself which configuration it runs.
+    C(logs) are further error logs that it may write when it reloads.
     """
     mine = _namespace("self")
     for pid in _candidates(config, build, service):
         if pid and _is_master(pid, config, build.config) and _namespace(pid) == mine:
-            return Master(pid, service)
+            return Master(pid, Log(pid, [standard_error(pid), *logs], service))
     return None
+
+
+def error_logs(config: Configuration | None, build: Build) -> list[str]:
+    """Return the error logs of the main level; a reload that fails late is logged in those of the new configuration."""
+    if config is None:
+        return []
+    found = [item.directive.args[0] for item in config.top() if item.directive.name == "error_log"]
+    return [os.path.join(build.prefix, path) for path in found if path != "stderr" and ":" not in path]
 
 
 def _candidates(config: str, build: Build, service: str) -> t.Iterator[int]:

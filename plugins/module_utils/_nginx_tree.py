@@ -161,14 +161,19 @@ def _sync_filesystem(directory: str) -> None:
 def set_permissions(layout: Layout, paths: t.Iterable[str]) -> None:
     """Give versions the wanted owner and mode."""
     for path in paths:
-        os.chown(path, layout.uid, layout.gid)
-        os.chmod(path, layout.mode)
+        # Not by name: in a directory that others may write to, it could be a link by now.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            os.fchown(descriptor, layout.uid, layout.gid)
+            os.fchmod(descriptor, layout.mode)
+        finally:
+            os.close(descriptor)
 
 
 def activate(paths: t.Iterable[str]) -> None:
     """Record that versions are in use from now on: their modification time orders the history."""
     for path in paths:
-        os.utime(path)
+        os.utime(path, follow_symlinks=False)
 
 
 def put_node(path: str, node: Node) -> None:

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Sites
+      flaskops.stack.nginx_site:
+        {{ARGUMENTS}}
+      check_mode: true
+      diff: true
+"""
+MODULE_ARGUMENTS = {
+    "binary": "/nonexistent/nginx",
+    "config": "{tmp}/nginx.conf",
+    "directory_enabled": "{tmp}/enabled",
+    "directory_available": "{tmp}/available",
+}
+
+
+def played(tmp_path: Path, **arguments: object) -> tuple[int, str]:
+    places = {key: value.format(tmp=tmp_path) for key, value in MODULE_ARGUMENTS.items()}
+    text = json.dumps({**places, **arguments})
+    (tmp_path / "play.yml").write_text(
+        PLAY.replace("{{ARGUMENTS}}", text).replace("nginx_site:\n        {", "nginx_site: {")
+    )
+    repository = Path(__file__).parents[4]
+    settings = {
+        "ANSIBLE_COLLECTIONS_PATH": str(repository / ".ansible/collections"),
+        "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local"]
+    command += [
+        "-e",
+        f"ansible_python_interpreter={sys.executable}",
+        "-e",
+        "domain=a.example.com",
+        str(tmp_path / "play.yml"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **settings}, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(name="templates")
+def make_templates(tmp_path: Path) -> Path:
+    directory = tmp_path / "templates"
+    directory.mkdir()
+    (directory / "part.j2").write_text("# part of {{ domain }}\n\n")
+    text = ["# {{ ansible_managed }} {{ template_path }}", "{% include 'part.j2' %}", "{% if true %}"]
+    (directory / "site.j2").write_text("\n".join([*text, "server_name {{ domain }};", "{% endif %}", ""]))
+    return tmp_path
+
+
+def test_templates_of_sites_and_files_are_rendered_on_the_controller(templates: Path) -> None:
+    files = [{"path": f"{templates}/extra.conf", "template": "part.j2"}]
+    code, said = played(templates, sites=[{"name": "a", "template": "site.j2"}], files=files)
+    assert code == 0, said
+    wanted = ["+# Ansible managed site.j2", "+# part of a.example.com", "+server_name a.example.com;"]
+    assert [line for line in said.splitlines() if line.startswith("+") and line[1:2] != "+" and line != "+"] == [
+        *wanted,
+        wanted[1],
+    ]
+
+
+def test_a_single_site_may_have_a_template(templates: Path) -> None:
+    code, said = played(templates, name="a", template="site.j2")
+    assert code == 0, said
+    assert "+server_name a.example.com;" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"template": "none.j2"}, "template 'none.j2' cannot be read"),
+        ({"template": "site.j2", "content": "x"}, "template 'site.j2' excludes content and src"),
+    ],
+)
+def test_what_cannot_be_rendered_is_refused(templates: Path, arguments: dict[str, str], words: str) -> None:
+    code, said = played(templates, name="a", **arguments)
+    assert code != 0
+    assert words in said

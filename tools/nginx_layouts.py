@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What nginx_site must do where nginx is not laid out as Debian does it."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from nginx_host import Host
+from nginx_story import ENABLED, hold_port, names, ok, refused, site, story, tree, unchanged_by
+
+_SECOND = """
+pid /run/second.pid;
+error_log /var/log/nginx/second-error.log;
+events {}
+http {
+  access_log /var/log/nginx/second.log;
+  include conf.d/*.conf;
+}
+"""
+
+
+@story
+def a_second_nginx_with_links_in_conf_d(host: Host) -> None:
+    """Its own configuration, pid file, directories and suffix; the first nginx is left alone."""
+    host.sh("rm -rf /srv/second; mkdir -p /srv/second/conf.d")
+    host.write("/srv/second/nginx.conf", _SECOND)
+    host.write("/srv/second/conf.d/hand.conf", site("hand", "hand", listen="8082"))
+    first = host.sh("cat /run/nginx.pid; pgrep -P $(cat /run/nginx.pid)")
+    second: dict[str, t.Any] = {
+        "config": "/srv/second/nginx.conf",
+        "directory_available": "/srv/second/sites",
+        "directory_enabled": "/srv/second/conf.d",
+        "suffix": ".conf",
+        "service": "second",
+    }
+    try:
+        stopped = ok(host.module(name="shop", content=site("shop", listen="8082"), **second), changed=True)
+        assert stopped["reload"]["reason"] == "nginx is not running"
+        host.sh("nginx -c /srv/second/nginx.conf")
+        ok(host.module(name="shop", content=site("shop", listen="8082"), **second), changed=False)
+        done = ok(host.module(name="shop", content=site("shop", "two", listen="8082"), **second), changed=True)
+        assert done["reload"]["proved"], done
+        assert host.get("shop.example.com", port=8082) == "200 two"
+        assert host.sh("ls /srv/second/conf.d").split() == ["hand.conf", "shop.conf"]
+        refused(host.module(name="hand", content="#", **second), "regular file")
+        host.sh("rm /run/second.pid")
+        lost = ok(host.module(name="shop", content=site("shop", "three", listen="8082"), **second), changed=True)
+        assert lost["reload"]["proved"], "a lost pid file"
+        refused(host.module(name="bad", content="bad;", **second), r"/srv/second/conf.d/bad.conf:1")
+        assert first == host.sh("cat /run/nginx.pid; pgrep -P $(cat /run/nginx.pid)")
+    finally:
+        host.sh(
+            "kill $(pgrep -f 'master process nginx -c /srv/second') 2>/dev/null; rm -rf /srv/second /run/second.pid",
+            False,
+        )
+
+
+@story
+def directories_behind_links(host: Host) -> None:
+    """A directory of sites that is itself a link is used where it is."""
+    host.sh(f"mkdir -p /srv/links && mv {ENABLED} /srv/links/enabled && ln -s /srv/links/enabled {ENABLED}")
+    try:
+        sites = [{"name": name, "content": site(name)} for name in ("a", "b")]
+        ok(host.module(check=True, sites=sites), changed=True)
+        ok(host.module(sites=sites), changed=True)
+        assert host.get("b.example.com") == "200 one" and "a" in names(host)
+        assert host.sh(f"readlink {ENABLED}") == "/srv/links/enabled"
+        refused(host.module(name="c", content="nonsense;"), "sites-enabled/c:1")
+    finally:
+        host.sh(f"rm -rf {ENABLED} /srv/links")
+
+
+@story
+def a_subdirectory_does_not_matter(host: Host) -> None:
+    """Where the links cannot change by one exchange they change one after the other."""
+    host.sh(f"mkdir {ENABLED}/.sub; echo x > {ENABLED}/.sub/file")
+    sites = [{"name": name, "content": site(name)} for name in ("a", "b")]
+    ok(host.module(sites=sites), changed=True)
+    ok(host.module(sites=[], purge=True), changed=True)
+    assert names(host) == {".sub", "default"} and host.sh(f"cat {ENABLED}/.sub/file") == "x"
+
+
+@story
+def other_peoples_entries_survive_an_exchange(host: Host) -> None:
+    """Regular files keep their inode, owner and mode, and links their target, when many links change."""
+    host.sh(
+        f"cd {ENABLED}; echo '# x' > file; chown www-data file; chmod 640 file; ln -s ../snippets/snakeoil.conf .rel"
+    )
+    show = f"cd {ENABLED}; stat -c '%i %U %a %n' file; readlink .rel default; stat -c '%U %a' ."
+    before = host.sh(show)
+    ok(host.module(sites=[{"name": name, "content": site(name)} for name in ("a", "b", "c")]), changed=True)
+    assert before == host.sh(show)
+
+
+@story
+def what_nginx_reads_is_what_we_read(host: Host) -> None:
+    """Our reading of includes gives the files of C(nginx -T)."""
+    host.sh(
+        "mkdir -p /etc/nginx/extra/a /etc/nginx/extra/b; cd /etc/nginx/extra; echo '# 1' > a/x.conf; echo '# 2' > b/y.conf"
+    )
+    more = (
+        "include extra/*/[xy].conf; include /etc/nginx/extra/a/?.conf; include proxy_params; include extra/none*.conf;"
+    )
+    ok(host.module(name="shop", content="types { text/x x; }\n" + site("shop", more=more)), changed=True)
+    script = (
+        "import json; from ansible_collections.flaskops.stack.plugins.module_utils._nginx_future import Future; "
+        "print(json.dumps(list(Future({}).load('/etc/nginx/nginx.conf').files)))"
+    )
+    ours = json.loads(host.run("python3", "-c", script).out)
+    theirs = host.sh("nginx -T 2>/dev/null | sed -n 's/^# configuration file \\(.*\\):$/\\1/p'").splitlines()
+    assert sorted(ours) == sorted(set(theirs)), f"{ours} {theirs}"
+
+
+@story
+def dynamic_modules_are_loaded(host: Host) -> None:
+    """A relative load_module is found in both ways to validate."""
+    host.sh("dpkg -s libnginx-mod-http-echo || apt-get install -y -qq libnginx-mod-http-echo")
+    ok(host.module(name="shop", content=site("shop").replace("return 200", "echo")), changed=True)
+    assert host.get("shop.example.com") == "200 one"
+    unchanged_by(
+        host, lambda: host.module(name="b", content=site("b").replace("return 200", "ecko")), "sites-enabled/b:5"
+    )
+    host.sh("rm -f /etc/nginx/modules-enabled/*echo*")
+    refused(host.module(name="b", content=site("b")), "already broken", 'directive "echo"')
+    host.sh("apt-get purge -y -qq libnginx-mod-http-echo >/dev/null 2>&1", False)
+
+
+@story
+def relative_certificates_are_found(host: Host) -> None:
+    """Certificates beside nginx.conf and in a directory below are found in both ways to validate."""
+    host.sh(
+        "mkdir -p /etc/nginx/extra; cd /etc/nginx/extra; openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=t "
+        "-addext subjectAltName=DNS:t.example.com -keyout t.key -out t.crt 2>/dev/null; ln -s ../extra/t.key other.key"
+    )
+    tls = "ssl_certificate extra/t.crt; ssl_certificate_key extra/other.key;"
+    ok(host.module(name="t", content=site("t", listen="443 ssl", more=tls)), changed=True)
+    missing = tls.replace("t.crt", "none.crt")
+    message = refused(
+        host.module(name="t", content=site("t", listen="443 ssl", more=missing)), "/etc/nginx/extra/none.crt"
+    )
+    assert "/tmp/" not in message
+
+
+@story
+def a_late_failure_is_found_in_a_new_error_log(host: Host) -> None:
+    """A port that is taken is logged where the new configuration says, and is found there."""
+    hold_port(host)
+    conf = (
+        host.sh("cat /etc/nginx/nginx.conf").replace("/var/log/nginx/error.log", "/var/log/nginx/new-error.log") + "\n"
+    )
+    wanted: dict[str, t.Any] = {"name": "b", "content": site("b", listen="8099")}
+    files = [{"path": "/etc/nginx/nginx.conf", "content": conf}]
+    refused(host.module(files=files, **wanted), r"bind\(\) to 0.0.0.0:8099 failed", "previous configuration")
+    assert "new-error" not in host.sh("cat /etc/nginx/nginx.conf")
+    host.sh("kill $(cat /opt/holder)")
+    ok(host.module(files=files, **wanted), changed=True)
+
+
+@story
+def a_master_that_has_just_started_is_waited_for(host: Host) -> None:
+    """No worker of the first generation is taken for proof of a reload."""
+    for text in ("one", "two", "three"):
+        host.server("restart")
+        done = ok(host.module(name="shop", content=site("shop", text)), changed=True)
+        assert done["reload"]["old_workers"] and host.get("shop.example.com") == f"200 {text}"
+
+
+@story
+def a_pid_file_of_somebody_else_is_not_believed(host: Host) -> None:
+    """A stale pid file that names another process leads to no signal for it."""
+    host.server("stop")
+    host.sh("sleep 30 >/dev/null 2>&1 & echo $! > /run/nginx.pid")
+    before = tree(host)
+    done = ok(host.module(name="shop", content=site("shop")), changed=True)
+    assert done["reload"]["reason"] == "nginx is not running" and before != tree(host)
+    assert host.sh("kill $(cat /run/nginx.pid) && echo alive") == "alive"
+    host.sh("rm -f /run/nginx.pid")
