@@ -98,9 +98,7 @@ def other_peoples_entries_survive_an_exchange(host: Host) -> None:
 @story
 def what_nginx_reads_is_what_we_read(host: Host) -> None:
     """Our reading of includes gives the files of C(nginx -T)."""
-    host.sh(
-        "mkdir -p /etc/nginx/extra/a /etc/nginx/extra/b; cd /etc/nginx/extra; echo '# 1' > a/x.conf; echo '# 2' > b/y.conf"
-    )
+    host.sh("cd /etc/nginx; mkdir -p extra/a extra/b; echo '# 1' > extra/a/x.conf; echo '# 2' > extra/b/y.conf")
     more = (
         "include extra/*/[xy].conf; include /etc/nginx/extra/a/?.conf; include proxy_params; include extra/none*.conf;"
     )

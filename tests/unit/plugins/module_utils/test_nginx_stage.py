@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx_build import Build
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx_future import Future
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx_stage import Stage
+
+CONF = """user %USER%;
+pid %ROOT%/run/nginx.pid;
+error_log log/error.log;
+events {}
+http {
+  access_log %ROOT%/log/a.log;
+  access_log off;
+  access_log /nowhere/x.log;
+  proxy_cache_path %ROOT%/cache/fresh keys_zone=x:1m;
+  include %ROOT%/etc/sites/*;
+  include mime.types;
+}
+"""
+
+
+@pytest.fixture(name="root")
+def make_root(tmp_path: Path) -> Path:
+    for name in ("etc/sites", "etc/certs", "run", "log", "cache", "stage", "temp/body"):
+        (tmp_path / name).mkdir(parents=True)
+    conf = CONF.replace("%ROOT%", str(tmp_path)).replace("%USER%", getpass.getuser())
+    (tmp_path / "etc/nginx.conf").write_text(conf)
+    (tmp_path / "etc/mime.types").write_text("types {}")
+    (tmp_path / "etc/sites/old").write_text("#old")
+    (tmp_path / "etc/sites/link").symlink_to("../mime.types")
+    (tmp_path / "etc/certs/c.pem").write_text("pem")
+    return tmp_path
+
+
+def staged(root: Path, changes: dict[str, bytes | None]) -> Stage:
+    temporary = (("client_body_temp_path", f"{root}/temp/body"), ("proxy_temp_path", f"{root}/temp/proxy"))
+    build = Build(
+        "1.26.0", (), str(root), f"{root}/etc/nginx.conf", f"{root}/run/n.pid", f"{root}/log/e.log", "x", temporary
+    )
+    future = Future({f"{root}/{name}": content for name, content in changes.items()})
+    return Stage(f"{root}/stage", future.load(f"{root}/etc/nginx.conf"), future, build)
+
+
+def test_changed_directories_are_copied_and_logs_are_hidden(root: Path) -> None:
+    stage = staged(root, {"etc/sites/old": None, "etc/sites/new": b"#new"})
+    stage.prepare_mounts()
+    mounts = {target: Path(source) for source, target in stage.mounts}
+    assert set(mounts) == {f"{root}/etc/sites", f"{root}/etc/nginx.conf", f"{root}/log"}
+    sites = mounts[f"{root}/etc/sites"]
+    assert sorted(entry.name for entry in sites.iterdir()) == ["link", "new"]
+    assert (sites / "link").is_symlink()
+    assert list(mounts[f"{root}/log"].iterdir()) == []
+
+
+def test_the_main_file_is_tested_with_private_places_for_what_would_be_made(root: Path) -> None:
+    stage = staged(root, {"etc/sites/new": b"#new"})
+    stage.prepare_mounts()
+    tested = Path(next(source for source, target in stage.mounts if target.endswith("nginx.conf"))).read_text()
+    original = (root / "etc/nginx.conf").read_text()
+    assert tested.count("\n") == original.count("\n")
+    assert "/run/nginx.pid" not in tested
+    assert "cache/fresh" not in tested
+    assert "proxy_temp_path" in tested
+    assert "client_body_temp_path" not in tested
+    for kept in ("access_log off;", "access_log /nowhere/x.log;", f"{root}/log/a.log"):
+        assert kept in tested
+    assert stage.pid_arguments() == []
+    made = tested.split('pid "')[1].split('"')[0]
+    assert stage.real_names(f"open() {made} failed") == f"open() {root}/run/nginx.pid failed"
+
+
+def test_a_new_file_in_a_new_directory_brings_its_nearest_directory(root: Path) -> None:
+    stage = staged(root, {"etc/new/deep/x.conf": b"#x", "etc/other.conf": b"#o"})
+    stage.prepare_mounts()
+    copy = Path(next(source for source, target in stage.mounts if target == f"{root}/etc"))
+    assert (copy / "new/deep/x.conf").read_bytes() == b"#x"
+    assert (copy / "other.conf").read_bytes() == b"#o"
+    assert (f"{root}/etc/sites", str(copy / "sites")) in stage.mounts
+
+
+def test_a_shadow_has_everything_that_nginx_reads_and_nothing_of_what_it_writes(root: Path) -> None:
+    stage = staged(
+        root,
+        {"etc/sites/old": None, "etc/sites/new": b"include mime.types; access_log %s/log/b.log;" % str(root).encode()},
+    )
+    main = Path(stage.prepare_shadow())
+    etc = main.parent
+    tested = main.read_text()
+    assert str(etc) == f"{root}/stage/shadow{root}/etc"
+    assert f'include "{etc}/sites/*";' in tested
+    assert "include mime.types;" in tested
+    assert f"{root}/log/" not in tested.replace(f"{root}/stage", "")
+    assert sorted(entry.name for entry in (etc / "sites").iterdir()) == ["link", "new"]
+    assert f"{root}/log/b.log" not in (etc / "sites/new").read_text()
+    assert (etc / "certs/c.pem").read_text() == "pem"
+    assert stage.real_names(f"in {etc}/sites/new:1") == f"in {root}/etc/sites/new:1"
+
+
+def test_a_log_beside_the_configuration_does_not_hide_it(root: Path) -> None:
+    (root / "etc/sites/old").write_text(f"error_log {root}/etc/odd.log;")
+    stage = staged(root, {"etc/sites/new": b"#new"})
+    stage.prepare_mounts()
+    assert f"{root}/etc" not in [target for _source, target in stage.mounts]
+    copy = Path(next(source for source, target in stage.mounts if target == f"{root}/etc/sites"))
+    assert f"{root}/etc/odd.log" not in (copy / "old").read_text()
