@@ -217,9 +217,13 @@ def _check(plan: Plan, has_dependencies: bool) -> None:
     app, path = plan.app, plan.path
     timeout = t.cast("t.Mapping[str, t.Any]", app.settings)["health"]["timeout"]
     account = pwd.getpwnam(app.user)
-    env = {"HOME": account.pw_dir, "USER": app.user, "LOGNAME": app.user, **app.environment, **app.secrets}
-    words = ["-c", PROGRAM, str(timeout), "--check-config", "-c", f"{path}/gunicorn.conf.py"]
-    result = run([f"{path}/venv/bin/python", *words], timeout + 10, env, f"{path}/app", app.user, inherit=False)
+    env = {"HOME": account.pw_dir, "USER": app.user, "LOGNAME": app.user, "VIRTUAL_ENV": f"{path}/venv"}
+    env.update({"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **app.environment, **app.secrets})
+    # As its unit has it. Not in the environment of this call, which looks for programs with root's rights.
+    search = f"PATH={app.environment.get('PATH', path + '/venv/bin:/usr/local/bin:/usr/bin:/bin')}"
+    words = [f"{path}/venv/bin/python", "-c", PROGRAM, str(timeout), "--check-config", "-c", f"{path}/gunicorn.conf.py"]
+    env.pop("PATH", None)
+    result = run(["env", search, *words], timeout + 10, env, f"{path}/app", app.user, inherit=False)
     if result.rc != 0:
         said = app.mask(result.err.strip() or result.out).replace(path, "<release>")
         hint = "" if has_dependencies else "the source names no requirements, so nothing was installed for it; "

@@ -9,7 +9,8 @@ import re
 
 # gunicorn's own check loads the application, but not the worker class; and it waits for ever.
 PROGRAM = """
-import faulthandler, sys
+import faulthandler, os, sys
+os.umask(0o027)
 faulthandler.dump_traceback_later(float(sys.argv.pop(1)), exit=True)
 from gunicorn.app.wsgiapp import WSGIApplication
 app = WSGIApplication(prog="gunicorn")
