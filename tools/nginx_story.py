@@ -71,7 +71,7 @@ def reset(host: Host) -> None:
     """Bring nginx back to what its package installs, and wait until it runs so."""
     host.sh(
         "rm -rf /var/lib/flaskops /tmp/flaskops-*; cd /etc/nginx; "
-        "rm -rf sites-enabled sites-available/*@* extra conf.d/*; "
+        "rm -rf sites-enabled sites-available/*@* extra conf.d/* modules-enabled/*; "
         "mkdir sites-enabled; ln -s /etc/nginx/sites-available/default sites-enabled/default; "
         "test -e /opt/nginx.orig || cp -a /etc/nginx /opt/nginx.orig; "
         "cp /opt/nginx.orig/nginx.conf .; cp /opt/nginx.orig/sites-available/default sites-available/; "
