@@ -26,7 +26,7 @@ from ._release_app import App, build_key, identify
 from ._release_check import PROGRAM, explain_check, shorten_traceback
 from ._release_share import Owner, link_instance, link_shared, make_shared
 from ._release_source import Revision, describe, fetch, text_reader
-from ._user import ensure_user
+from ._user import check_user, ensure_user, remove_user
 from ._venv_build import Builder, BuildError, Interpreter, ensure_uv
 from ._venv_commands import Request
 from ._venv_link import link_tree, move_paths, own_tree, remove_tree
@@ -80,6 +80,8 @@ def find_twin(plan: Plan) -> Manifest | None:
 def build(plan: Plan) -> None:
     """Build the release; the caller holds the application's lock. After a failure nothing of it is left."""
     remove_unfinished(plan.layout)
+    is_first = not os.path.lexists(plan.layout.base)
+    has_user = check_user(plan.app.user, plan.app.group)
     try:
         owner = _prepare(plan)
         os.mkdir(plan.path, 0o755)
@@ -87,9 +89,19 @@ def build(plan: Plan) -> None:
     except BaseException as exc:
         full = _explain_full_disk(exc, [plan.path, plan.layout.cache])
         remove_tree(plan.path)
+        if is_first:
+            _remove_traces(plan, has_user)
         if full:
             raise BuildError(full) from exc
         raise
+
+
+def _remove_traces(plan: Plan, has_user: bool) -> None:
+    """Remove what the first build of an application has made around its release."""
+    remove_tree(plan.layout.base)
+    remove_tree(plan.layout.cache)
+    if not has_user:
+        remove_user(plan.app.user)
 
 
 def remove_unfinished(layout: Layout) -> None:
