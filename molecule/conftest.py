@@ -56,7 +56,7 @@ def visit(host: Host) -> Visit:
         result = host.run("python3 -c %s %s", program, json.dumps(request))
         assert result.rc == 0, result.stderr
         answer = json.loads(result.stdout)
-        return Reply(**{**answer, "headers": [(key, value) for key, value in answer.get("headers", [])]})
+        return Reply(**{**answer, "headers": [tuple(header) for header in answer.get("headers", [])]})
 
     return send
 

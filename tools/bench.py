@@ -43,7 +43,7 @@ class Repetitions:
     def measure(self, *subjects: Subject) -> list[Measurement]:
         """Run the subjects in turn, so that a change of the machine's load meets all of them alike."""
         deadline = time.monotonic() + self.seconds
-        times: list[list[float]] = [[] for _ in subjects]
+        times: list[list[float]] = [[] for _subject in subjects]
         for number in range(self.count):
             if number >= LEAST_REPETITIONS and time.monotonic() > deadline:
                 break

@@ -23,7 +23,7 @@ from ..plugin_utils._flask_source import Found, look, pack
 Args = t.Dict[str, t.Any]
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """Ask the host what it lacks, send that, and let it build."""
 
     def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:

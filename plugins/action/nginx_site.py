@@ -20,7 +20,7 @@ except ImportError:  # ansible-core before 2.19 trusts every string
         return value
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """Put the rendered text of each C(template) into C(content), then run the module."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:

@@ -52,7 +52,8 @@ def run(
     if user is not None:
         command = ["runuser", "-u", user, "--", *command]
     try:
-        process = subprocess.Popen(
+        # Not AnsibleModule.run_command: pure utilities have no module.
+        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
             command,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -55,9 +55,7 @@ def _security_context(path: str) -> bytes | None:
         return None
 
 
-def write_file(
-    path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: int = -1, sync: bool = True
-) -> None:
+def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: int = -1, sync: bool = True) -> None:
     """Replace C(path) by C(data) in one rename; readers see the old or the new content, never a part.
 
     The mode and owner are set before the rename, so a secret is never readable by others for an instant; a replaced
@@ -136,7 +134,9 @@ class Lock:
                 )
             time.sleep(0.05)
         os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"process {os.getpid()} since {time.strftime('%FT%TZ', time.gmtime())}\n".encode(), 0)
+        os.pwrite(
+            self._descriptor, f"process {os.getpid()} since {time.strftime('%FT%TZ', time.gmtime())}\n".encode(), 0
+        )
         return self
 
     def _try(self) -> bool:

@@ -38,9 +38,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def get(
-    address: str, path: str, host: str, timeout: float = 5, headers: t.Mapping[str, str] | None = None
-) -> Answer:
+def get(address: str, path: str, host: str, timeout: float = 5, headers: t.Mapping[str, str] | None = None) -> Answer:
     """GET C(path) from C(address), V(unix:/path) or V(host:port), as nginx would ask for C(host).
 
     Raise ProbeError, with the reason, when nothing listens, it times out or the answer is not HTTP.
@@ -55,7 +53,9 @@ def get(
         body = response.read(_MAX_BODY)
         return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
     except (OSError, http.client.HTTPException) as exc:
-        reason = f"no answer within {timeout:g} s" if isinstance(exc, socket.timeout) else (str(exc) or type(exc).__name__)
+        reason = (
+            f"no answer within {timeout:g} s" if isinstance(exc, socket.timeout) else (str(exc) or type(exc).__name__)
+        )
         raise ProbeError(f"{address}: {reason}") from exc
     finally:
         connection.close()

@@ -12,13 +12,16 @@ from pathlib import Path
 
 def prepare(database: Path) -> None:
     """Make the counter where there is none."""
-    with closing(sqlite3.connect(database)) as connection, connection:
+    with closing(sqlite3.connect(database)) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS visits (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER)")
         connection.execute("INSERT OR IGNORE INTO visits VALUES (1, 0)")
+        connection.commit()
 
 
 def count(database: Path) -> int:
     """Add a visit and return how many there were."""
-    with closing(sqlite3.connect(database)) as connection, connection:
+    with closing(sqlite3.connect(database)) as connection:
         connection.execute("UPDATE visits SET count = count + 1")
-        return int(connection.execute("SELECT count FROM visits").fetchone()[0])
+        (visits,) = connection.execute("SELECT count FROM visits").fetchone()
+        connection.commit()
+    return int(visits)

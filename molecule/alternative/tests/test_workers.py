@@ -53,7 +53,7 @@ def test_every_instance_gets_requests(worker: t.Callable[[str], t.Any], sh: Shel
     units = (f"shop@{release_of('shop')}.service", f"shop@{release_of('shop')}.1.service")
     masters = {int(sh(f"systemctl show --property MainPID --value {unit}")) for unit in units}
     assert len(masters) == 2
-    assert {worker("shop")["master"] for _ in range(12)} == masters
+    assert {worker("shop")["master"] for _time in range(12)} == masters
 
 
 def test_the_limits_are_those_of_the_unit(sh: Shell, release_of: ReleaseOf) -> None:
@@ -76,7 +76,7 @@ def test_the_unit_starts_after_what_it_was_told_to(sh: Shell, release_of: Releas
 
 def test_systemd_waits_longer_than_gunicorn(sh: Shell, release_of: ReleaseOf) -> None:
     shown = sh(f"systemctl show --property TimeoutStopUSec --value shop@{release_of('shop')}.service")
-    minutes, _, rest = shown.rpartition("min")
+    minutes, _unit, rest = shown.rpartition("min")
     assert int(minutes or 0) * 60 + int(rest.strip().removesuffix("s") or 0) >= 20
 
 

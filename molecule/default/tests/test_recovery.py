@@ -29,7 +29,7 @@ def test_a_killed_worker_is_replaced(app: str, unit: str, sh: Shell, visit: Visi
     victim = min(workers)
     sh(f"kill -9 {victim}")
     eventually(lambda: len(set(sh(f"pgrep --parent {master}").split()) - {victim}) >= len(workers), 10)
-    assert [visit(f"{app}.test", APPS[app]).status for _ in range(5)] == [200] * 5
+    assert [visit(f"{app}.test", APPS[app]).status for _time in range(5)] == [200] * 5
     assert sh(f"systemctl show --property MainPID --value {unit}") == master
 
 
@@ -37,7 +37,7 @@ def test_a_killed_master_is_started_again(app: str, unit: str, sh: Shell, visit:
     master = sh(f"systemctl show --property MainPID --value {unit}")
     sh(f"kill -9 {master}")
     eventually(lambda: visit(f"{app}.test", APPS[app]).status == 200, 15)
-    assert [visit(f"{app}.test", APPS[app]).status for _ in range(5)] == [200] * 5
+    assert [visit(f"{app}.test", APPS[app]).status for _time in range(5)] == [200] * 5
     assert sh(f"systemctl show --property MainPID --value {unit}") not in (master, "0")
     assert sh(f"systemctl is-active {unit}") == "active"
 

@@ -21,7 +21,7 @@ def test_hello_answers_with_its_page(visit: Visit) -> None:
 
 
 def test_the_page_counts_its_visits(visit: Visit) -> None:
-    counts = [int(visit(HELLO).text.split("asked for ")[1].split()[0]) for _ in range(2)]
+    counts = [int(visit(HELLO).text.split("asked for ")[1].split()[0]) for _time in range(2)]
     assert counts[1] == counts[0] + 1
 
 

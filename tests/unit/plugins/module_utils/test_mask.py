@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.flaskops.stack.plugins.module_utils._mask import mask, mask_urls
 
 

@@ -16,7 +16,9 @@ def test_a_plain_name_is_taken(name: str) -> None:
     assert check_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "Shop", "2shop", "shop-", "-shop", "sh op", "../shop", "shop.conf", "shöp", "a\n", "a" * 32])
+@pytest.mark.parametrize(
+    "name", ["", "Shop", "2shop", "shop-", "-shop", "sh op", "../shop", "shop.conf", "shöp", "a\n", "a" * 32]
+)
 def test_a_name_that_is_no_user_unit_or_path_is_refused(name: str) -> None:
     with pytest.raises(UnsafeNameError, match="lower-case letters"):
         check_name(name)

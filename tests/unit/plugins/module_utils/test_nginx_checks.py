@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_certificate import Certificate
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_checks import (
+    Server,
     check_certificates,
     find_problems,
     find_servers,
@@ -14,7 +15,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx_checks impor
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_conf import load
 
 
-def servers(*texts: str, http: str = "") -> list[object]:
+def servers(*texts: str, http: str = "") -> list[Server]:
     files = {f"/s/{number}": text.encode() for number, text in enumerate(texts)}
     tree = {"/main": f"http {{ {http} include /s/*; }}".encode(), **files}
     return find_servers(load("/main", tree.get, lambda _pattern: sorted(files)))

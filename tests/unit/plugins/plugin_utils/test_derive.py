@@ -19,7 +19,7 @@ def test_a_service_runs_the_release_that_was_built() -> None:
 
 
 def test_a_service_without_a_release_names_the_role_that_builds_it() -> None:
-    with pytest.raises(DeriveError, match="no release of shop: run role flaskops.stack.flask"):
+    with pytest.raises(DeriveError, match=r"no release of shop: run role flaskops\.stack\.flask"):
         derive_services([SHOP], [])
 
 
@@ -74,7 +74,7 @@ def test_a_visitor_cannot_say_what_is_in_a_host_header_of_its_own() -> None:
 
 def test_one_domain_belongs_to_one_application() -> None:
     blog = {**SHOP, "name": "blog", "domains": ["blog.example.com"], "nginx": {"redirects": ["SHOP.example.com"]}}
-    with pytest.raises(DeriveError, match="domain 'shop.example.com' is claimed by 'shop' and 'blog'"):
+    with pytest.raises(DeriveError, match=r"domain 'shop\.example\.com' is claimed by 'shop' and 'blog'"):
         derive_sites([SHOP, blog], "/srv")
 
 
