@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.flaskops.stack.plugins.module_utils._release import (
     Layout,
     Manifest,
@@ -77,7 +76,9 @@ def test_what_is_no_manifest_is_refused(text: str, message: str) -> None:
 
 
 def test_equal_input_has_the_equal_id_in_any_order() -> None:
-    assert release_id("a" * 40, {"x": 1, "y": {"b": 1, "a": 2}}) == release_id("a" * 40, {"y": {"a": 2, "b": 1}, "x": 1})
+    assert release_id("a" * 40, {"x": 1, "y": {"b": 1, "a": 2}}) == release_id(
+        "a" * 40, {"y": {"a": 2, "b": 1}, "x": 1}
+    )
 
 
 @pytest.mark.parametrize("revision", ["a" * 40, "0123456789abcdef" * 4, "httpbin==0.10.2", ""])
@@ -109,12 +110,21 @@ def test_prune_keeps_the_newest_and_the_protected(keep: int, protected: tuple[st
 
 def test_releases_are_listed_oldest_first_and_unfinished_ones_not_at_all(tmp_path: Path) -> None:
     layout = Layout(str(tmp_path), "shop")
-    for identity, built in (("1111111-11111111", "2026-03"), ("2222222-22222222", "2026-01"), ("3333333-33333333", "2026-02")):
+    for identity, built in (
+        ("1111111-11111111", "2026-03"),
+        ("2222222-22222222", "2026-01"),
+        ("3333333-33333333", "2026-02"),
+    ):
         os.makedirs(layout.release(identity))
         write_manifest(layout.release(identity), replace(MANIFEST, id=identity, built_at=built))
     os.makedirs(layout.release("4444444-44444444"))
     assert [m.id[0] for m in list_releases(layout)] == ["2", "3", "1"]
     assert [m.id[0] for m in list_releases(layout, {"2222222-22222222": "2026-04"})] == ["3", "1", "2"]
+
+
+def test_a_file_where_an_application_could_be_has_no_releases(tmp_path: Path) -> None:
+    (tmp_path / "readme").touch()
+    assert list_releases(Layout(str(tmp_path), "readme")) == []
 
 
 def test_current_is_the_name_that_the_link_points_to(tmp_path: Path) -> None:
