@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import typing as t
+from contextlib import contextmanager
+from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.urls import SSLValidationError, open_url
@@ -19,7 +21,7 @@ from ._source_spec import SourceError, split_credentials
 def download(source: str, checksum: str, path: str, ca_bundle: str = "", timeout: float = 60) -> None:
     """Write what C(source) delivers to C(path); raise SourceError unless its SHA-256 is C(checksum)."""
     location = split_credentials(source)
-    try:
+    with _explained(location.url):
         answer = open_url(
             location.url,
             timeout=timeout,
@@ -30,25 +32,26 @@ def download(source: str, checksum: str, path: str, ca_bundle: str = "", timeout
             http_agent="flaskops.stack",
         )
         found = _save(answer, path)
-    except HTTPError as exc:
-        raise SourceError(
-            f"{location.url} answers {exc.code} {exc.reason}: correct 'source' or the credentials in it"
-        ) from exc
-    except SSLValidationError as exc:
-        raise SourceError(f"the certificate of {location.url} is not trusted on this host: set 'ca_bundle'") from exc
-    except (URLError, OSError) as exc:
-        if getattr(exc, "errno", None) is not None and not isinstance(exc, (URLError, ConnectionError, TimeoutError)):
-            raise
-        reason = mask_urls(str(getattr(exc, "reason", exc)))
-        raise SourceError(
-            f"{location.url} cannot be reached from this host: {reason}: check address, proxy, firewall"
-        ) from exc
     if found != checksum:
         os.unlink(path)
         raise SourceError(
             f"{location.url} has the checksum sha256:{found}, not sha256:{checksum}: it has changed, or is not what "
             "you mean; correct 'checksum' after you have made sure which"
         )
+
+
+@contextmanager
+def _explained(url: str) -> t.Iterator[None]:
+    """Say of a failed download what to do about it; what fails on this host's disk is no matter of the download."""
+    try:
+        yield
+    except HTTPError as exc:
+        raise SourceError(f"{url} answers {exc.code} {exc.reason}: correct 'source' or the credentials in it") from exc
+    except SSLValidationError as exc:
+        raise SourceError(f"the certificate of {url} is not trusted on this host: set 'ca_bundle'") from exc
+    except (URLError, ConnectionError, TimeoutError, HTTPException) as exc:
+        reason = mask_urls(str(getattr(exc, "reason", exc)))
+        raise SourceError(f"{url} cannot be reached from this host: {reason}: check address, proxy, firewall") from exc
 
 
 def _save(answer: t.IO[bytes], path: str) -> str:
