@@ -339,6 +339,7 @@ ansible_facts:
       elements: dict
 """
 
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -413,6 +414,8 @@ def wanted_apps(params: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
 
 def main() -> None:
     """Run the module."""
+    # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
+    os.umask(0o022)
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     params = module.params
     options = Options(

@@ -366,6 +366,7 @@ services:
       sample: 1.2
 """
 
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -465,6 +466,8 @@ def _lines(release: str, units: t.Iterable[str]) -> list[str]:
 
 def main() -> None:
     """Read the parameters, run the services, say what happened."""
+    # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
+    os.umask(0o022)
     module = AnsibleModule(
         argument_spec={
             "services": {"type": "list", "elements": "dict", "required": True, "options": service_spec()},

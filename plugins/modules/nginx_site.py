@@ -475,6 +475,8 @@ def request_of(params: t.Mapping[str, t.Any], check: bool, diff: bool) -> Reques
 
 def main() -> None:
     """Run the module."""
+    # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
+    os.umask(0o022)
     module = AnsibleModule(
         SPEC,
         mutually_exclusive=[("name", "sites"), *_SOURCES],
