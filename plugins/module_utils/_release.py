@@ -163,7 +163,7 @@ def list_releases(layout: Layout, activated: t.Mapping[str, str] | None = None) 
     """Return the complete releases, the one built (or activated, by id, in C(activated)) last at the end."""
     try:
         names = [name for name in os.listdir(layout.releases) if is_release_id(name)]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     found = [manifest for manifest in (read_manifest(layout.release(name)) for name in names) if manifest]
     times = activated or {}
