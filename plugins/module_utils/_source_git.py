@@ -195,6 +195,8 @@ def _fetch(call: Call, url: str, mirror: str, commit: str, reference: str) -> No
 
 def _fetch_into(call: Call, url: str, mirror: str, commit: str, reference: str) -> None:
     os.makedirs(os.path.dirname(mirror), exist_ok=True)
+    # The history of a private repository is nobody's on this host but root's.
+    os.makedirs(mirror, mode=0o700, exist_ok=True)
     call(["init", "--quiet", "--bare", "--", mirror], _ASK)
     fetch = [f"--git-dir={mirror}", "fetch", "--quiet", "--force", "--no-write-fetch-head", "--", url]
     special = [f"+{reference}:refs/flaskops/wanted"] if reference.startswith("refs/") else []
