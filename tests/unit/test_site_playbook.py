@@ -1,0 +1,22 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main playbook, run for a part only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+PLAY = yaml.safe_load((Path(__file__).parents[2] / "playbooks" / "site.yml").read_text())[0]
+TAGS = {role["role"].rpartition(".")[2]: set(role["tags"]) for role in PLAY["roles"]}
+
+
+def test_whoever_asks_for_services_gets_the_releases_that_they_run() -> None:
+    assert {*TAGS["gunicorn"], "gunicorn_service"} <= TAGS["flask"]
+
+
+def test_the_services_are_known_to_be_none_as_long_as_nothing_was_built() -> None:
+    # The check of a role's arguments looks at them for any tag.
+    assert "if ansible_facts.flask_releases is defined else []" in PLAY["vars"]["gunicorn_services_derived"]
