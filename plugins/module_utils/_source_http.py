@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import typing as t
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -49,7 +50,7 @@ def _explained(url: str) -> t.Iterator[None]:
         raise SourceError(f"{url} answers {exc.code} {exc.reason}: correct 'source' or the credentials in it") from exc
     except SSLValidationError as exc:
         raise SourceError(f"the certificate of {url} is not trusted on this host: set 'ca_bundle'") from exc
-    except (URLError, ConnectionError, TimeoutError, HTTPException) as exc:
+    except (URLError, ConnectionError, socket.timeout, HTTPException) as exc:
         reason = mask_urls(str(getattr(exc, "reason", exc)))
         raise SourceError(f"{url} cannot be reached from this host: {reason}: check address, proxy, firewall") from exc
 
