@@ -31,7 +31,7 @@ def tree(host: Host) -> str:
     """Return a picture of everything that nginx's directory holds, and of what a test might leave elsewhere."""
     return host.sh(
         "cd /etc/nginx; find . \\( -type f -exec sha256sum {} + \\) -o \\( -type l -printf '%p -> %l\\n' \\) "
-        "-o -printf '%p %y\\n' | sort; find /var/lib/flaskops /run/lock/flaskops | sort; ls /tmp | grep flaskops || :; "
+        "-o -printf '%p %y\\n' | sort; find /var/lib/flaskops /run/flaskops/_locks | sort; ls /tmp | grep flaskops || :; "
         "ls -lA /var/log/nginx /var/lib/nginx /run | grep -v ^total | awk '{print $1,$3,$4,$NF}'"
     )
 
@@ -82,6 +82,7 @@ def reset(host: Host) -> None:
 
 def hold_port(host: Host) -> None:
     """Let another process listen on port 8099 for a while; its process id is in a file."""
-    lines = ["import socket, time", "s = socket.socket()", "s.bind(('0.0.0.0', 8099))", "s.listen()", "time.sleep(60)"]
-    host.write("/opt/holder.py", "\n".join(lines))
-    host.sh("python3 /opt/holder.py >/dev/null 2>&1 & echo $! > /opt/holder; sleep 0.3")
+    lines = ["import socket, time", "s = socket.socket()", "s.bind(('0.0.0.0', 8099))", "s.listen()"]
+    host.write("/opt/holder.py", "\n".join([*lines, "open('/opt/held', 'w')", "time.sleep(60)"]))
+    host.sh("rm -f /opt/held; python3 /opt/holder.py >/dev/null 2>&1 & echo $! > /opt/holder")
+    host.sh("i=0; while [ ! -e /opt/held ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done; [ -e /opt/held ]")

@@ -25,7 +25,7 @@ from ._nginx_tree import (
 )
 from ._nginx_verdict import Policy, validate
 
-LOCKS = "/run/lock/flaskops"
+LOCKS = "/run/flaskops/_locks"
 _UNCHANGED = Verdict(True, NONE, 0.0, "", (), "nothing changes")
 
 

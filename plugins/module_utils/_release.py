@@ -64,7 +64,8 @@ class Layout:
     @property
     def lock(self) -> str:
         """Return the file whose lock the one writer of this application holds."""
-        return os.path.join("/run/lock/flaskops", self.name + ".lock")
+        # Not in /run/lock: there any user could have the directory first, and hold or remove the file.
+        return os.path.join("/run/flaskops/_locks", self.name + ".lock")
 
     def release(self, release: str) -> str:
         """Return the directory of one release."""

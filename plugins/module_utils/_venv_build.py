@@ -23,7 +23,7 @@ from ._venv_link import remove_tree
 from ._venv_plan import Dependencies, DependencyError
 
 UV_ROOT = "/usr/local/lib/flaskops/uv"
-_UV_LOCK = "/run/lock/flaskops/_uv.lock"
+_UV_LOCK = "/run/flaskops/_locks/_uv.lock"
 
 # Where distributions keep the certificates that the host trusts; uv and pip bring their own otherwise.
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")

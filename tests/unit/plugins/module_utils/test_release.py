@@ -43,7 +43,7 @@ def test_paths_are_those_of_the_documented_layout() -> None:
     assert layout.shared == "/srv/shop/shared"
     assert layout.release("a") == "/srv/shop/releases/a"
     assert layout.socket("a", 1) == "/srv/shop/releases/a/run/1.sock"
-    assert layout.lock == "/run/lock/flaskops/shop.lock"
+    assert layout.lock == "/run/flaskops/_locks/shop.lock"
 
 
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
