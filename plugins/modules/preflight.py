@@ -11,10 +11,10 @@ module: preflight
 short_description: Check that a host can be managed by flaskops.stack
 version_added: 1.0.0
 description:
-  - Fails, before anything has changed, when the task runs without root's rights, when the distribution is not supported,
-    or when systemd is not the init of the host.
-  - Says which packages are missing, and installs them with O(install=true). Where nothing is missing, the package manager
-    is not asked, which takes several times as long.
+  - Fails, before anything has changed, when the task runs without root's rights, when the distribution is not
+    supported, or when systemd is not the init of the host.
+  - Says which packages are missing, and installs them with O(install=true). Where nothing is missing, the package
+    manager is not asked, which takes several times as long.
 author:
   - flaskops maintainers (@flaskops)
 options:
@@ -88,8 +88,8 @@ missing_packages:
   sample: [nginx]
 idle_services:
   description: >-
-    Those of O(services) that do not run, or not at boot, so that M(ansible.builtin.systemd_service) need not be asked about
-    the others.
+    Those of O(services) that do not run, or not at boot, so that M(ansible.builtin.systemd_service) need not be asked
+    about the others.
   returned: success
   type: list
   elements: str
