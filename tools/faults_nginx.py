@@ -130,7 +130,9 @@ def main() -> int:
     parser.add_argument("--swaps", type=int, default=200)
     parser.add_argument("--keep", action="store_true", help="leave the new hosts for a look at them")
     arguments = parser.parse_args()
-    named = [Host(name, method or "namespace") for name, _, method in (text.partition(":") for text in arguments.hosts)]
+    named = [
+        Host(name, method or "namespace") for name, _at, method in (text.partition(":") for text in arguments.hosts)
+    ]
     used = named or started_hosts()
     count = Count()
     for host in used:

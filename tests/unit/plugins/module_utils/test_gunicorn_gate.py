@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import typing as t
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
