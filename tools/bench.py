@@ -56,7 +56,7 @@ class Repetitions:
         ]
 
 
-def describe(host: BenchHost, repetitions: int) -> dict[str, str]:
+def describe(host: BenchHost, options: argparse.Namespace, load: float) -> dict[str, str]:
     """Return what the results were measured on."""
     release = host.execute('. /etc/os-release; echo "$PRETTY_NAME"')
     versions = host.execute("nginx -v 2>&1 | cut -d / -f 2; python3 --version | cut -d ' ' -f 2").split()
@@ -66,7 +66,8 @@ def describe(host: BenchHost, repetitions: int) -> dict[str, str]:
         "Host": f"{release} in a container ({host.image}), nginx {versions[0]}, Python {versions[1]}",
         "Controller": f"{core}, Python {platform.python_version()}, {os.cpu_count()} processors shared with the host",
         "Connection": "SSH over loopback with ControlPersist and pipelining",
-        "Repetitions": f"up to {repetitions}, the subjects in turn; medians count",
+        "Load before": f"{load:.1f} (what else runs on the machine makes all times longer, and ratios less sure)",
+        "Repetitions": f"up to {options.repetitions}, the subjects in turn; medians count",
     }
 
 
@@ -112,12 +113,12 @@ def main() -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     engine.ensure()
     images.ensure([options.host], os.environ.get("FLASKOPS_HOSTS", ""))
-    results = []
+    results, load = [], os.getloadavg()[0]
     with BenchHost(f"{images.NAME}:{options.host}", options.output) as host:
         for name in options.names or BENCHMARKS:
             print(f"{name}:", flush=True)
             results.append(BENCHMARKS[name](host, Repetitions(options.repetitions, options.seconds)))
-        about = describe(host, options.repetitions)
+        about = describe(host, options, load)
     write(options.output, results, about)
     print(to_markdown(results, about))
     missed = [budget.name for result in results for budget in result.budgets if not budget.is_met]

@@ -25,8 +25,10 @@ class Play:
     """What a run of ansible-playbook did."""
 
     seconds: float
-    tasks: int
-    changed: int
+    # Headlines, also of tasks that were skipped.
+    tasks: list[str]
+    # The headlines of those that changed something.
+    changed: list[str]
 
 
 class BenchHost:
@@ -133,9 +135,15 @@ class BenchHost:
         started = time.monotonic()
         output = run(command, env=env, cwd=ROOT, timeout=_PATIENCE)
         seconds = time.monotonic() - started
-        return Play(seconds, len(re.findall(r"^TASK \[", output, re.MULTILINE)), changed_in(output))
+        return Play(seconds, *read_tasks(output))
 
 
-def changed_in(output: str) -> int:
-    """Return the number of changes that the recap of a run reports."""
-    return sum(int(count) for count in re.findall(r"^bench\s.*changed=(\d+)", output, re.MULTILINE))
+def read_tasks(output: str) -> tuple[list[str], list[str]]:
+    """Return all tasks in the output of a run, and those that changed something."""
+    tasks, changed = [], []
+    for line in output.splitlines():
+        if headline := re.match(r"TASK \[(.*)\]", line):
+            tasks.append(headline.group(1))
+        elif line.startswith("changed: "):
+            changed.append(tasks[-1])
+    return tasks, changed
