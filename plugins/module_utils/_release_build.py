@@ -23,7 +23,7 @@ from ._gunicorn_settings import render_environment, render_gunicorn_conf, render
 from ._mask import mask_urls
 from ._release import Layout, Manifest, digest, is_release_id, list_releases, read_manifest, write_manifest
 from ._release_app import App, build_key, identify
-from ._release_check import PROGRAM, explain_check, shorten_traceback
+from ._release_check import PROGRAM, explain_check, shorten_traceback, split_environment
 from ._release_share import Owner, link_instance, link_shared, make_shared
 from ._release_source import Revision, describe, fetch, text_reader
 from ._user import check_user, ensure_user, remove_user
@@ -230,12 +230,12 @@ def _check(plan: Plan, has_dependencies: bool) -> None:
     timeout = t.cast("t.Mapping[str, t.Any]", app.settings)["health"]["timeout"]
     account = pwd.getpwnam(app.user)
     env = {"HOME": account.pw_dir, "USER": app.user, "LOGNAME": app.user, "VIRTUAL_ENV": f"{path}/venv"}
-    env.update({"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **app.environment, **app.secrets})
-    # As its unit has it. Not in the environment of this call, which looks for programs with root's rights.
-    search = f"PATH={app.environment.get('PATH', path + '/venv/bin:/usr/local/bin:/usr/bin:/bin')}"
+    env.update({"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **app.environment})
+    # What is secret must not be in argv.
+    env.update(split_environment(app.secrets)[1])
+    first, rest = split_environment({"PATH": f"{path}/venv/bin:/usr/local/bin:/usr/bin:/bin", **env})
     words = [f"{path}/venv/bin/python", "-c", PROGRAM, str(timeout), "--check-config", "-c", f"{path}/gunicorn.conf.py"]
-    env.pop("PATH", None)
-    result = run(["env", search, *words], timeout + 10, env, f"{path}/app", app.user, inherit=False)
+    result = run(["env", *first, *words], timeout + 10, rest, f"{path}/app", app.user, inherit=False)
     if result.rc != 0:
         said = app.mask(result.err.strip() or result.out).replace(path, "<release>")
         hint = "" if has_dependencies else "the source names no requirements, so nothing was installed for it; "

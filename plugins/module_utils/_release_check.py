@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import typing as t
 
 # gunicorn's own check loads the application, but not the worker class; and it waits for ever.
 PROGRAM = """
@@ -26,6 +27,16 @@ _ENTRY = "flaskops_wsgi.py"
 
 # faulthandler's order is the other way round than a traceback's.
 _DUMP = "(most recent call first)"
+
+
+# By these glibc finds what it loads into any program, and a caller finds programs.
+_LOADER = re.compile(r"LD_.*|PATH|GCONV_PATH|LOCPATH|GLIBC_TUNABLES")
+
+
+def split_environment(env: t.Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Return words for env(1), which runs with the application's rights, and what may be seen before, with root's."""
+    early = [f"{name}={value}" for name, value in sorted(env.items()) if _LOADER.fullmatch(name)]
+    return early, {name: value for name, value in env.items() if not _LOADER.fullmatch(name)}
 
 
 def shorten_traceback(text: str, lines: int = 20) -> str:

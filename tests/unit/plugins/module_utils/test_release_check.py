@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._release_check import explain_check, shorten_traceback
+from ansible_collections.flaskops.stack.plugins.module_utils._release_check import (
+    explain_check,
+    shorten_traceback,
+    split_environment,
+)
 
 TRACEBACK = """
 Error while loading the application:
@@ -55,3 +59,10 @@ def test_other_texts_are_shown_as_they_are(text: str, shown: str) -> None:
 
 def test_long_texts_are_cut_at_their_beginning() -> None:
     assert shorten_traceback("\n".join(map(str, range(99))), lines=2) == "97\n98"
+
+
+def test_nothing_that_loads_code_is_seen_before_roots_rights_are_dropped() -> None:
+    wanted = {"PATH": "/a", "LD_PRELOAD": "/srv/x.so", "GLIBC_TUNABLES": "x", "KEY": "secret", "OLD_PATH": "b"}
+    words, rest = split_environment(wanted)
+    assert words == ["GLIBC_TUNABLES=x", "LD_PRELOAD=/srv/x.so", "PATH=/a"]
+    assert rest == {"KEY": "secret", "OLD_PATH": "b"}
