@@ -31,7 +31,8 @@ def tree(host: Host) -> str:
     """Return a picture of everything that nginx's directory holds, and of what a test might leave elsewhere."""
     return host.sh(
         "cd /etc/nginx; find . \\( -type f -exec sha256sum {} + \\) -o \\( -type l -printf '%p -> %l\\n' \\) "
-        "-o -printf '%p %y\\n' | sort; find /var/lib/flaskops /run/flaskops/_locks | sort; ls /tmp | grep flaskops || :; "
+        "-o -printf '%p %y\\n' | sort; find /var/lib/flaskops /run/flaskops/_locks | sort; "
+        "ls /tmp | grep flaskops || :; "
         "ls -lA /var/log/nginx /var/lib/nginx /run | grep -v ^total | awk '{print $1,$3,$4,$NF}'"
     )
 
