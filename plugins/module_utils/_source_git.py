@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
@@ -71,7 +72,7 @@ class Repository:
 
 
 def list_refs(repository: Repository, scratch: str) -> dict[str, str]:
-    """Return the commit by reference; C(scratch) is a private directory that does not exist yet."""
+    """Return the commit by reference; C(scratch) is where a private directory can be made, by its first part."""
     with _session(repository, scratch) as call:
         return parse_refs(call(["ls-remote", "--", repository.location.url], _ASK).out)
 
@@ -94,15 +95,27 @@ Call = t.Callable[[t.Sequence[str], float], Result]
 
 @contextmanager
 def _session(repository: Repository, scratch: str) -> t.Iterator[Call]:
-    """Keep key and known hosts in files that only root reads, as long as git needs them."""
-    shutil.rmtree(scratch, ignore_errors=True)
+    """Keep key and known hosts in files that only root reads, as long as git needs them.
+
+    Another run may ask the same repository at the same time, so the directory is this process's own.
+    """
+    _sweep(scratch)
     os.makedirs(os.path.dirname(scratch), mode=0o755, exist_ok=True)
-    os.mkdir(scratch, 0o700)
+    own = f"{scratch}.{os.getpid()}"
+    os.mkdir(own, 0o700)
     try:
-        environment = _environment(repository, scratch)
+        environment = _environment(repository, own)
         yield lambda arguments, timeout: _git(repository, environment, arguments, timeout)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _sweep(scratch: str) -> None:
+    """Remove the keys that a run which was killed has left; a process id that is in use again is another process."""
+    for path in glob.glob(f"{glob.escape(scratch)}.*"):
+        pid = path.rpartition(".")[2]
+        if pid == str(os.getpid()) or not os.path.exists(f"/proc/{pid}"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _environment(repository: Repository, scratch: str) -> dict[str, str]:

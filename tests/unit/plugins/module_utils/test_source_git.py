@@ -9,7 +9,9 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._source_git import Repository, archive_commit, list_refs
+from ansible_collections.flaskops.stack.plugins.module_utils._source_spec import SourceError
 
 
 def git(directory: Path, *words: str) -> None:
@@ -30,3 +32,17 @@ def test_the_history_that_is_kept_is_closed_to_others(tmp_path: Path) -> None:
     assert mirror.stat().st_mode & 0o777 == 0o700
     with tarfile.open(tar) as found:
         assert found.getnames() == ["app.py"]
+
+
+def test_two_runs_do_not_take_each_other_the_key(tmp_path: Path) -> None:
+    scratch = tmp_path / "run" / "shop"
+    other = tmp_path / "run" / "shop.1"
+    killed = tmp_path / "run" / "shop.4194305"
+    for directory in (other, killed):
+        directory.mkdir(parents=True)
+        (directory / "key").write_text("secret")
+    (tmp_path / "origin").mkdir()
+    with pytest.raises(SourceError):
+        list_refs(Repository(str(tmp_path / "origin")), str(scratch))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["shop.1"]
+    assert (other / "key").exists()
