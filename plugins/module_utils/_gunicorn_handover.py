@@ -157,6 +157,9 @@ class Handover:
     def _start_one(self, change: Change) -> None:
         change.started_at = time.time()
         sockets = [name for name in change.plan.start if name.endswith(".socket")]
+        # systemd takes them for started, and starts no socket under a service that runs.
+        if change.plan.stop:
+            systemctl("stop", change.plan.stop)
         # A port that is taken has to be known before the switch; until then it leads to the old release.
         systemctl("start", [*sockets, *change.plan.forward_start])
         # READY is not health, so there is nothing to wait for.

@@ -138,13 +138,23 @@ def _observe_one(
         parsed = [(name, parse_unit_name(name)) for name in candidates]
         return [name for name, unit in parsed if unit is not None and unit.app == layout.name]
 
+    def lost(name: str) -> bool:
+        unit = parse_unit_name(name)
+        if unit is None or not unit.release:
+            return False
+        return not os.path.exists(layout.socket(unit.release, unit.instance))
+
     texts = {name: directory.read(name) for name in ours(names["files"])}
+    # A socket that is starting has no path yet.
+    active = frozenset(name for name in ours(states) if states[name].get("ActiveState") == "active")
+    gone = frozenset(filter(lost, active))
     return Observed(
         current=current_id(layout),
         files={name: text for name, text in texts.items() if text is not None},
         alive=frozenset(name for name in ours(states) if states[name].get("ActiveState") in _ALIVE),
-        up=frozenset(name for name in ours(states) if states[name].get("ActiveState") == "active"),
+        up=active - gone,
         enabled=frozenset(ours(names["enabled"])),
+        lost=gone,
     )
 
 

@@ -22,6 +22,8 @@ class Observed:
     up: frozenset[str] = frozenset()
     # Units that start at boot.
     enabled: frozenset[str] = frozenset()
+    # Units that run, but whose socket's path is gone, as when somebody has removed the release below them. Not in up.
+    lost: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class Wanted:
 class Plan:
     """What has to be done, in this order; all empty when nothing has."""
 
-    # 1. Unit files to write, and units to start and to probe.
+    # 1. Unit files to write, units to stop because nobody can reach them, and units to start and to probe.
     write: t.Mapping[str, str]
+    stop: tuple[str, ...]
     start: tuple[str, ...]
     # 2. Units that start at boot from now on; then the link.
     enable: tuple[str, ...]
@@ -77,6 +80,7 @@ def plan_handover(observed: Observed, wanted: Wanted) -> Plan:
     at_boot = [*wanted.units, *listeners]
     return Plan(
         write={**missing, **({} if is_current else stale)},
+        stop=tuple(name for name in wanted.units if name in observed.lost),
         start=tuple(name for name in wanted.units if name not in observed.up),
         enable=tuple(name for name in at_boot if name not in observed.enabled),
         switch=bool(wanted.release) and not is_current,

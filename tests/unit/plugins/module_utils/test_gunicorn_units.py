@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils import _gunicorn_host
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_plan import (
     Observed,
     Plan,
@@ -173,6 +175,33 @@ def test_a_current_release_that_does_not_run_is_started_and_gated() -> None:
     assert (plan.start, plan.switch, plan.gated) == (("n.socket", "n.service"), False, True)
 
 
+def test_units_whose_socket_somebody_removed_are_stopped_started_and_gated() -> None:
+    files = {**NEW.units, **NEW.forwards}
+    lost = frozenset(NEW.units)
+    seen = Observed(ID, files, frozenset(files), frozenset(NEW.forwards), frozenset(files), lost)
+    plan = plan_handover(seen, NEW)
+    assert (plan.stop, plan.start, plan.gated) == (tuple(NEW.units), tuple(NEW.units), True)
+    assert not plan_handover(seen, Wanted()).stop
+
+
+def test_a_unit_that_runs_without_the_path_of_its_socket_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    here, gone, starting = (f"shop@{ID}{end}" for end in (".service", ".1.service", ".2.socket"))
+    path = Path(layout.socket(ID, 0))
+    path.parent.mkdir(parents=True)
+    path.touch()
+    states = {here: "active", gone: "active", starting: "activating", "shop@tcp-127.0.0.1:8000.socket": "active"}
+    monkeypatch.setattr(
+        _gunicorn_host,
+        "show_matching",
+        lambda *_arguments: {name: {"ActiveState": state} for name, state in states.items()},
+    )
+    seen = _gunicorn_host.observe(_gunicorn_host.UnitDirectory(str(tmp_path / "units")), [layout])["shop"]
+    assert (seen.lost, starting in seen.alive, here in seen.up, gone in seen.up) == ({gone}, True, True, False)
+
+
 @given(
     st.sampled_from([None, ID, OLD]),
     st.dictionaries(st.sampled_from(NAMES), st.sampled_from("1234x")),
@@ -217,5 +246,5 @@ def carry_out(seen: Observed, wanted: Wanted, plan: Plan) -> Observed:
 
 
 def test_the_plan_says_when_there_is_nothing_to_do() -> None:
-    nothing: t.Any = ({}, (), (), False, {}, (), (), ())
+    nothing: t.Any = ({}, (), (), (), False, {}, (), (), ())
     assert Plan(*nothing).empty
