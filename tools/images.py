@@ -124,6 +124,11 @@ def ensure(ages: list[str], choice: str) -> dict[str, str]:
     raise ToolError("no image of a test host can be made.\n" + "\n".join(reasons))
 
 
+def title(image: str) -> str:
+    """Return the distribution of an image, as its label has it."""
+    return docker("image", "inspect", "--format", f'{{{{ index .Config.Labels "{LABEL}" }}}}', image).strip()
+
+
 def main() -> int:
     """See to an engine and to the images, and print which distributions they are."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -133,7 +138,7 @@ def main() -> int:
         raise ToolError(f"{unknown[0]!r} must be one of {', '.join(AGES)}")
     engine.ensure()
     found = ensure(ages, os.environ.get("FLASKOPS_HOSTS", ""))
-    print("test hosts:", ", ".join(f"{NAME}:{age} = {title}" for age, title in found.items()))
+    print("images:", ", ".join(f"{NAME}:{age} is {title}" for age, title in found.items()))
     return 0
 
 
