@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
+import images
 from common import CACHE, ROOT, ToolError, call
 
+IMAGE = re.compile(rf"^\s*image: *({images.NAME}:\w+)", re.MULTILINE)
 SETTINGS = {
     # Molecule finds scenarios at the top level, but asks for another place on every run unless told that this is meant.
     "MOLECULE_GLOB": "molecule/*/molecule.yml",
@@ -20,7 +23,8 @@ SETTINGS = {
 
 def test(name: str) -> None:
     """Run one scenario."""
-    if not (ROOT / "molecule" / name / "molecule.yml").is_file():
+    description = ROOT / "molecule" / name / "molecule.yml"
+    if not description.is_file():
         known = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
         raise ToolError(f"scenario {name!r} must be one of {', '.join(known)}")
     state = CACHE / "molecule" / name
@@ -29,6 +33,8 @@ def test(name: str) -> None:
         raise ToolError(
             f"scenario {name} failed; look around with: molecule converge -s {name}; molecule login -s {name}"
         )
+    used = dict.fromkeys(IMAGE.findall(description.read_text(encoding="utf-8")))
+    print(f"scenario {name} ran on {', '.join(images.title(image) for image in used)}")
 
 
 def main() -> int:

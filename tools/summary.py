@@ -15,7 +15,7 @@ from common import ROOT, call
 
 # The closing line of pytest, with or without its frame.
 PYTEST = re.compile(r"^=*\s*(?:(?P<failed>\d+) failed)?(?:, )?(?:(?P<passed>\d+) passed)?.* in [\d.]+s")
-HOSTS = re.compile(r"^test hosts: (?P<hosts>.+)$")
+HOSTS = re.compile(r"^scenario \S+ ran (?P<hosts>on .+)$")
 
 
 @dataclass
