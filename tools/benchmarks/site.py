@@ -31,7 +31,13 @@ git reset --quiet --hard origin/main
 systemctl restart hand.service
 """
 
+# A release is done when the new code answers; gunicorn is ready for systemd before its workers have imported anything.
+_ANSWERED = """
+until curl --silent --fail --unix-socket /run/hand.sock --output /dev/null http://localhost/healthz; do sleep 0.05; done
+"""
+
 _PREPARE_SCRIPT = f"""
+apt-get -qq install --no-install-recommends curl >/dev/null
 mkdir -p /opt/hand
 git clone --quiet /var/lib/bench/hello.git /opt/hand/app
 python3 -m venv /opt/hand/venv
@@ -47,7 +53,7 @@ systemctl daemon-reload
 systemctl start hand.service
 """
 
-_PREPARE_ROOT = """
+_PREPARE_ORIGIN = """
 git config --global user.name bench
 git config --global user.email bench@bench.test
 git config --global --add safe.directory '*'
@@ -113,7 +119,7 @@ def code_release(host: BenchHost, plan: Plan) -> Result:
     """Measure a new commit without a change of dependencies: ours against a script over SSH."""
     host.execute("mkdir -p /var/lib/bench/work")
     host.copy(HELLO, "/var/lib/bench/work")
-    host.execute(_PREPARE_ROOT)
+    host.execute(_PREPARE_ORIGIN)
     host.execute(_PREPARE_SCRIPT)
     app = {**hello(0), "name": "release", "source": "/var/lib/bench/hello.git", "domains": ["release.test"]}
     release = host.write("release.json", {"flask_apps": [app]})
@@ -128,10 +134,10 @@ def code_release(host: BenchHost, plan: Plan) -> Result:
 
     def run_script() -> float:
         host.execute(_COMMIT)
-        return host.ssh(SCRIPT)
+        return host.ssh(SCRIPT + _ANSWERED)
 
     script, site, daily = plan.measure(
-        Subject("script", "git fetch, pip install and restart in one script over SSH", run_script),
+        Subject("script", "git fetch, pip install and restart in a script over SSH, until it answers", run_script),
         Subject("site.yml", "site.yml: build, start beside the old release, probe, switch, drain", deploy),
         Subject("site.yml, tag deploy", "the same without the role nginx", lambda: deploy("--tags", "deploy")),
     )
