@@ -110,11 +110,11 @@ def parse_options() -> argparse.Namespace:
 def main() -> int:
     """Measure, write and judge."""
     options = parse_options()
-    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "work").mkdir(parents=True, exist_ok=True)
     engine.ensure()
     images.ensure([options.host], os.environ.get("FLASKOPS_HOSTS", ""))
     results, load = [], os.getloadavg()[0]
-    with BenchHost(f"{images.NAME}:{options.host}", options.output) as host:
+    with BenchHost(f"{images.NAME}:{options.host}", options.output / "work") as host:
         for name in options.names or BENCHMARKS:
             print(f"{name}:", flush=True)
             results.append(BENCHMARKS[name](host, Repetitions(options.repetitions, options.seconds)))
