@@ -200,7 +200,7 @@ class Handover:
         run(["systemctl", "daemon-reload"])
 
     def _discard(self, units: t.Sequence[str]) -> None:
-        """Stop and remove units without waiting for what they do; a release that was refused never had a visitor."""
+        """Stop and remove units without waiting for what they do; a release that is refused has no visitor."""
         run(["systemctl", "stop", "--no-block", "--", *units])
         lingering = wait_until_stopped(units, _STOP_REFUSED)
         if lingering:
@@ -264,7 +264,16 @@ class Handover:
             return
         self._directory.enable(name for name in change.plan.retire if name in change.observed.enabled)
         replace_link(f"releases/{previous}", change.service.layout.current)
+        self._let_finish(change)
         self._refuse(change, f"{reason} soon after it had got traffic; {previous} serves again")
+
+    @staticmethod
+    def _let_finish(change: Change) -> None:
+        """Wait for the visitors whom a release has got before it turned out to be ill: some of it may be well."""
+        probes = change.gate.probes if change.gate else []
+        drain = Drain.start([probe.socket for probe in probes], change.drain_timeout)
+        while not drain.over(read_table(), time.monotonic()):
+            time.sleep(_LOOK_INTERVAL)
 
     def _stop(self, changes: t.Sequence[Change]) -> None:
         retired = [name for change in changes for name in change.plan.retire]

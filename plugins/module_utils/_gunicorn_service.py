@@ -12,7 +12,7 @@ import time
 import typing as t
 from dataclasses import dataclass, replace
 
-from ._command import run
+from ._command import CommandError, run
 from ._files import Lock, read_file
 from ._gunicorn_existing import Existing, check_existing, make_release
 from ._gunicorn_handover import Change, Handover, Service
@@ -208,10 +208,14 @@ def _prepare(request: Request) -> None:
 
 def _explain(change: Change, reason: str) -> str:
     """Return why a release was refused and what its log says, without its secrets."""
-    run(["journalctl", "--sync"])
     failed = [probe.service for probe in change.gate.probes if not probe.passed] if change.gate else []
     services = [*failed, *(name for name in change.service.wanted.units if name.endswith(".service"))]
-    log = journal_tail(services[0], _LOG_READ, f"@{int(change.started_at)}") if services else ""
+    try:
+        run(["journalctl", "--sync"])
+        log = journal_tail(services[0], _LOG_READ, f"@{int(change.started_at)}") if services else ""
+    except CommandError as exc:
+        # A journal that hangs must not keep what is left to be undone from being undone.
+        log = f"(it cannot be read: {exc})"
     text = excerpt(log, _LOG_LINES)
     return mask(reason + (f"\nIts log says:\n{text}" if text else ""), _secrets(change), shortest=3)
 

@@ -152,7 +152,10 @@ def check_defaults(servers: t.Sequence[Server]) -> list[Problem]:
         for item in dict.fromkeys(item.socket for item in server.listens if item.default):
             first = seen.setdefault(item, server)
             if first is not server:
-                text = f"{item} has two default servers"
+                # The pair of which one is role nginx's own is the most common: any host with a default of its own.
+                ours = any("/flaskops-default" in path for path in (first.file, server.file))
+                remedy = ": set nginx_catch_all: false to keep the other, or take default_server out of it"
+                text = f"{item} has two default servers{remedy if ours else ''}"
                 problems.append(_problem(KINDS[1], item, (first, server), text))
     return problems
 

@@ -176,6 +176,25 @@ def test_one_that_ends_after_the_switch_is_switched_back_from(host: Host) -> Non
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
 
 
+def test_visitors_of_a_release_that_is_switched_back_from_are_let_finish(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = host.change(host.install_old(), health={"watch": 1})
+    host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
+    visitor = f"0: 00000003 00000000 00000000 0001 03 1 {host.layout.socket(NEW, 0)}\n"
+    tables = [visitor, visitor, visitor]
+
+    def table() -> str:
+        now = tables.pop() if tables else ""
+        host.log.append("busy" if now else "quiet")
+        return now if host.serving() == "old" else ""
+
+    monkeypatch.setattr(_gunicorn_handover, "read_table", table)
+    host.run(change)
+    assert host.log.index("quiet") < host.log.index("stop")
+    assert host.serving() == "old"
+
+
 def test_one_service_that_fails_does_not_keep_the_others(host: Host, tmp_path: Path) -> None:
     good, bad = host.change(host.install_old()), host.change(Observed())
     layout = Layout(str(tmp_path / "srv"), "wiki")
