@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 from nginx_host import Host
 from nginx_story import ENABLED, hold_port, names, ok, refused, site, story, tree, unchanged_by
@@ -115,7 +116,9 @@ def what_nginx_reads_is_what_we_read(host: Host) -> None:
 @story
 def dynamic_modules_are_loaded(host: Host) -> None:
     """A relative load_module is found in both ways to validate."""
-    host.sh("apt-get install -y -qq libnginx-mod-http-echo >/dev/null 2>&1")
+    host.sh("ls /usr/lib/nginx/modules/*echo* || apt-get install -y -qq libnginx-mod-http-echo >/dev/null 2>&1")
+    host.sh("rm -f /etc/nginx/modules-enabled/*")
+    host.write("/etc/nginx/modules-enabled/50-echo.conf", "load_module modules/ngx_http_echo_module.so;\n")
     ok(host.module(name="shop", content=site("shop").replace("return 200", "echo")), changed=True)
     assert host.get("shop.example.com") == "200 one"
     unchanged_by(
@@ -123,7 +126,6 @@ def dynamic_modules_are_loaded(host: Host) -> None:
     )
     host.sh("rm -f /etc/nginx/modules-enabled/*echo*")
     refused(host.module(name="b", content=site("b")), "already broken", 'directive "echo"')
-    host.sh("apt-get purge -y -qq libnginx-mod-http-echo >/dev/null 2>&1; rm -f /etc/nginx/modules-enabled/*", False)
 
 
 @story
@@ -176,3 +178,36 @@ def a_pid_file_of_somebody_else_is_not_believed(host: Host) -> None:
     assert done["reload"]["reason"] == "nginx is not running" and before != tree(host)
     assert host.sh("kill $(cat /run/nginx.pid) && echo alive") == "alive"
     host.sh("rm -f /run/nginx.pid")
+
+
+@story
+def directories_that_are_not_there_are_made(host: Host) -> None:
+    """A first run on a host that has neither directory, and includes the one that is to be."""
+    host.write("/etc/nginx/conf.d/own.conf", "include /etc/nginx/extra/enabled/*;\n")
+    places: dict[str, t.Any] = {
+        "directory_available": "/etc/nginx/extra/kept",
+        "directory_enabled": "/etc/nginx/extra/enabled",
+    }
+    before = tree(host)
+    ok(host.module(check=True, sites=[{"name": "shop", "content": site("shop")}], **places), changed=True)
+    assert tree(host) == before
+    ok(host.module(sites=[{"name": "shop", "content": site("shop")}], **places), changed=True)
+    assert host.get("shop.example.com") == "200 one"
+
+
+@story
+def two_runs_at_once_come_one_after_the_other(host: Host) -> None:
+    """Neither loses what the other has done; one that would have to wait too long says for which process."""
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(host.module, name=f"s{number}", content=site(f"s{number}")) for number in range(4)]
+        for run in runs:
+            ok(run.result(), changed=True)
+    assert names(host) == {"default", "s0", "s1", "s2", "s3"}
+    assert all(host.get(f"s{number}.example.com") == "200 one" for number in range(4))
+    holder = (
+        "import fcntl, glob, time; f = open(glob.glob('/run/flaskops/_locks/nginx-*')[0], 'r+'); fcntl.flock(f, 2); "
+    )
+    host.write("/opt/holder.py", f"{holder}f.truncate(); f.write('process 4711'); f.flush(); time.sleep(30)")
+    host.sh("python3 /opt/holder.py >/dev/null 2>&1 & echo $! > /opt/holder; sleep 1")
+    unchanged_by(host, lambda: host.module(name="late", content="#", lock_timeout=1), "held by process 4711")
+    host.sh("kill $(cat /opt/holder)")

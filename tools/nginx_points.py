@@ -175,7 +175,7 @@ def main() -> int:
     (ENABLED / "default").unlink(missing_ok=True)
     _rc, result = run(old)
     if result.get("failed"):
-        print(result)
+        print(json.dumps({"points": 0, "broken": [f"the first state: {result.get('msg')}"]}))
         return 1
     count, broken = strike(old, new, arguments.blow, arguments.every, arguments.first)
     print(json.dumps({"points": count, "broken": broken}))
