@@ -71,7 +71,7 @@ def unchanged_by(host: Host, call: t.Callable[[], dict[str, t.Any]], *words: str
 def reset(host: Host) -> None:
     """Bring nginx back to what its package installs, and wait until it runs so."""
     host.sh(
-        "rm -rf /var/lib/flaskops /tmp/flaskops-*; cd /etc/nginx; "
+        "rm -rf /var/lib/flaskops /run/flaskops /tmp/flaskops-*; cd /etc/nginx; "
         "rm -rf sites-enabled sites-available/*@* extra conf.d/* modules-enabled/*; "
         "mkdir sites-enabled; ln -s /etc/nginx/sites-available/default sites-enabled/default; "
         "test -e /opt/nginx.orig || cp -a /etc/nginx /opt/nginx.orig; "
@@ -83,7 +83,7 @@ def reset(host: Host) -> None:
 
 def hold_port(host: Host) -> None:
     """Let another process listen on port 8099 for a while; its process id is in a file."""
-    lines = ["import socket, time", "s = socket.socket()", "s.bind(('0.0.0.0', 8099))", "s.listen()"]
-    host.write("/opt/holder.py", "\n".join([*lines, "open('/opt/held', 'w')", "time.sleep(60)"]))
+    lines = ["import socket, time", "s = socket.create_server(('0.0.0.0', 8099))", "open('/opt/held', 'w')"]
+    host.write("/opt/holder.py", "\n".join([*lines, "time.sleep(60)"]))
     host.sh("rm -f /opt/held; python3 /opt/holder.py >/dev/null 2>&1 & echo $! > /opt/holder")
     host.sh("i=0; while [ ! -e /opt/held ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done; [ -e /opt/held ]")

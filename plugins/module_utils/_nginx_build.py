@@ -61,7 +61,10 @@ def parse_build(text: str) -> Build:
         prefix,
         place("conf-path", "conf/nginx.conf"),
         place("pid-path", "logs/nginx.pid"),
-        place("error-log-path", "logs/error.log"),
+        # Debian 13 has "stderr" here, which is no path.
+        given["error-log-path"]
+        if given.get("error-log-path") == "stderr"
+        else place("error-log-path", "logs/error.log"),
         given.get("user", "nobody"),
         temporary,
     )

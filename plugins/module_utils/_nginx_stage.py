@@ -86,8 +86,9 @@ class Stage:
         self._build = build
         self._count = 0
         self._names: dict[str, str] = {}
+        self._hiding: dict[str, bool] = {}
         self._owner = self._worker_uid()
-        self._logs = log_paths(config, build.prefix) | {build.error_log}
+        self._logs = log_paths(config, build.prefix) | ({build.error_log} - {"stderr"})
 
     def _new(self, kind: str) -> str:
         self._count += 1
@@ -182,8 +183,20 @@ class Stage:
 
     def _hides(self, directory: str) -> bool:
         """Tell whether a scratch directory in a place would hide more than logs."""
-        return directory in _NEVER_HIDE or any(
-            path.startswith(directory + "/") for path in (*self._config.files, self._build.config)
+        if directory not in self._hiding:
+            below = directory + "/"
+            needed = (*self._config.files, self._build.config, self._build.prefix + "/")
+            more = any(path.startswith(below) for path in needed) or self._is_used(below)
+            self._hiding[directory] = directory in _NEVER_HIDE or more
+        return self._hiding[directory]
+
+    def _is_used(self, below: str) -> bool:
+        """Tell whether the configuration names something else than a log below a directory."""
+        return any(
+            item.name not in _LOGS and any(argument.startswith(below) for argument in item.args)
+            for file, text in self._config.texts.items()
+            if below in text
+            for item in descend(self._config.files[file])
         )
 
     def pid_arguments(self) -> list[str]:

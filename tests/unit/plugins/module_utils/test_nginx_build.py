@@ -19,6 +19,7 @@ def test_compiled_in_places_are_read() -> None:
     assert dict(build.temporary)["proxy_temp_path"] == "/var/lib/nginx/proxy"
     assert dict(build.temporary)["client_body_temp_path"] == "/usr/share/nginx/client_body_temp"
     assert "scgi_temp_path" not in dict(build.temporary)
+    assert build.error_log == "stderr"
     assert build.at_least(1, 26) and not build.at_least(1, 27)
 
 

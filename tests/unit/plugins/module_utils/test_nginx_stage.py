@@ -103,6 +103,17 @@ def test_a_shadow_has_everything_that_nginx_reads_and_nothing_of_what_it_writes(
     assert stage.real_names(f"in {etc}/sites/new:1") == f"in {root}/etc/sites/new:1"
 
 
+@pytest.mark.parametrize("other", ["ssl_certificate %ROOT%/log/c.pem;", "error_log e.log;"])
+def test_a_directory_that_holds_more_than_logs_is_not_hidden(root: Path, other: str) -> None:
+    stage = staged(root, {"etc/sites/new": other.replace("%ROOT%", str(root)).encode()})
+    stage.prepare_mounts()
+    hidden = f"{root}/log" in [target for _source, target in stage.mounts]
+    assert hidden is ("log/c.pem" not in other)
+    assert str(root) not in [target for _source, target in stage.mounts]
+    tested = Path(next(source for source, target in stage.mounts if target.endswith("nginx.conf"))).read_text()
+    assert (f"{root}/log/a.log" in tested) is hidden
+
+
 def test_a_log_beside_the_configuration_does_not_hide_it(root: Path) -> None:
     (root / "etc/sites/old").write_text(f"error_log {root}/etc/odd.log;")
     stage = staged(root, {"etc/sites/new": b"#new"})
