@@ -46,7 +46,7 @@ def the_test_touches_nothing_of_the_live_server(host: Host) -> None:
     assert tree(host) == before
     assert inode == host.sh("stat -c '%i %Y %s' /var/log/nginx/*.log /run/nginx.pid")
     refused(host.module(name="shop", content=content + "nonsense;"), "nonsense")
-    assert tree(host).replace("/run/flaskops/_locks", "").count("new.log") == 0
+    assert "new.log" not in tree(host)
     assert inode == host.sh("stat -c '%i %Y %s' /var/log/nginx/*.log /run/nginx.pid")
     ok(host.module(name="shop", content=content), changed=True)
     host.sh("rm -rf /etc/nginx/odd.log")

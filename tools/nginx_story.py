@@ -31,9 +31,9 @@ def tree(host: Host) -> str:
     """Return a picture of everything that nginx's directory holds, and of what a test might leave elsewhere."""
     return host.sh(
         "cd /etc/nginx; find . \\( -type f -exec sha256sum {} + \\) -o \\( -type l -printf '%p -> %l\\n' \\) "
-        "-o -printf '%p %y\\n' | sort; find /var/lib/flaskops /run/flaskops/_locks | sort; "
+        "-o -printf '%p %y\\n' | sort; find /var/lib/flaskops | sort; "
         "ls /tmp | grep flaskops || :; "
-        "ls -lA /var/log/nginx /var/lib/nginx /run | grep -v ^total | awk '{print $1,$3,$4,$NF}'"
+        "ls -lA /var/log/nginx /var/lib/nginx /run | grep -v '^total\\| flaskops' | awk '{print $1,$3,$4,$NF}'"
     )
 
 
