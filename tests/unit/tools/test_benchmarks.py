@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from benchmarks.host import read_tasks
+from benchmarks.model import Budget, Measurement, Result, ratio
+from benchmarks.report import to_markdown, to_svg
+
+OUTPUT = """
+PLAY [A play] ******************************
+
+TASK [role : validate | Check] *************
+ok: [bench]
+
+TASK [role : install | Install nginx] ******
+skipping: [bench]
+
+TASK [role : service | Hand over] **********
+changed: [bench]
+
+PLAY RECAP *********************************
+bench   : ok=2    changed=1    unreachable=0
+"""
+
+BASE = Measurement("ping", "a & b", (1.0, 2.0, 9.0))
+
+
+def test_skipped_tasks_are_tasks_too() -> None:
+    tasks, changed = read_tasks(OUTPUT)
+    assert tasks == ["role : validate | Check", "role : install | Install nginx", "role : service | Hand over"]
+    assert changed == ["role : service | Hand over"]
+
+
+@pytest.mark.parametrize(("seconds", "met"), [((4.0, 4.0, 90.0), True), ((4.1,), False)])
+def test_medians_are_held_against_budgets(seconds: tuple[float, ...], met: bool) -> None:
+    budget = ratio("x / ping", Measurement("x", "x", seconds), BASE, 2.0)
+    assert budget.is_met is met
+
+
+def test_the_table_names_what_was_missed() -> None:
+    slow = Measurement("slow", "slow", (5.0,))
+    text = to_markdown([Result("One", (BASE, slow), (ratio("r", slow, BASE, 2.0), Budget("n", 12, 12)))], {"Host": "h"})
+    assert "| r | 2.5 | 2 | **missed** |" in text
+    assert "| n | 12 | 12 | met |" in text
+    assert "| **ping**: a & b | 2.00 s | 1.00, 2.00, 9.00 |" in text
+
+
+def test_the_picture_is_well_formed_and_holds_a_bar_per_subject() -> None:
+    slow = Measurement("a < b", "slow", (5.0, 6.0))
+    picture = ET.fromstring(to_svg([Result("One", (BASE, slow), (ratio("r", slow, BASE, 2.0),))]))
+    bars = [item for item in picture.iter("{http://www.w3.org/2000/svg}rect") if item.get("x")]
+    assert len(bars) == 2
+    assert len(list(picture.iter("{http://www.w3.org/2000/svg}circle"))) == 5
