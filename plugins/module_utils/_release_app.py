@@ -9,18 +9,21 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ._gunicorn_settings import (
-    SettingsError,
-    check_app_path,
-    normalise_settings,
-    render_environment,
-    render_gunicorn_conf,
-    render_wsgi,
-    worker_requirements,
-)
+from ._gunicorn_settings import SettingsError, render_gunicorn_conf, render_wsgi, worker_requirements
 from ._mask import mask, mask_urls
 from ._names import UnsafeNameError, check_name, check_socket_path
 from ._release import Layout, digest, release_id
+from ._release_values import (
+    absolute,
+    check_variables,
+    choice,
+    interpreter,
+    settings_of,
+    shared_paths,
+    variables,
+    whole,
+    wsgi_path,
+)
 from ._source_spec import (
     PATH,
     TYPES,
@@ -39,7 +42,6 @@ INSTALLERS = ("uv", "pip")
 _SAMPLE_ID = "0000000-00000000"
 
 _REQUIRED = ("source", "app")
-_INTERPRETER = re.compile(r"(?:python)?(\d+(?:\.\d+)?)|python3?|/[\w./+-]+")
 
 
 class AppError(ValueError):
@@ -125,45 +127,59 @@ def _check_required(item: t.Mapping[str, t.Any]) -> None:
 
 
 def _parse(item: t.Mapping[str, t.Any]) -> App:
-    name, source_type, version = item["name"], item.get("source_type") or "auto", str(item.get("version") or "")
+    fields = {"name": item["name"], **_source_fields(item), **_build_fields(item), **_process_fields(item)}
+    return App(**fields)
+
+
+def _source_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    source_type, version = item.get("source_type") or "auto", str(item.get("version") or "")
     source, checksum = _source(item, source_type, version)
     kind = detect_type(source, version, checksum, source_type)
-    environment, secrets = _variables(item, "environment"), _variables(item, "secrets")
-    _check_variables(environment, secrets)
-    return App(
-        name=name,
-        user=check_name(item.get("user") or name),
-        group=check_name(item.get("group") or item.get("user") or name),
-        source=_pinned(source, version) if kind == "pypi" else source,
-        source_type=kind,
-        version=check_version(version) if kind in ("git", "path") else version,
-        subdirectory=check_subdirectory(item.get("subdirectory") or ""),
-        checksum=checksum,
-        deploy_key=item.get("deploy_key") or "",
-        known_hosts=item.get("known_hosts") or "",
-        app=_wsgi_path(item),
-        python=_interpreter(item.get("python") or "python3"),
-        installer=_choice("installer", item.get("installer") or "uv", INSTALLERS),
-        requirements=None if item.get("requirements") is None else tuple(item["requirements"]),
-        packages=check_packages(item.get("packages") or ()),
-        index_url=item.get("index_url") or "",
-        ca_bundle=_absolute("ca_bundle", item),
-        wheel_dir=_absolute("wheel_dir", item),
-        gunicorn_requirement=check_packages([item.get("gunicorn_requirement") or "gunicorn"])[0],
-        build_timeout=_whole("build_timeout", item, 1800),
-        environment=environment,
-        secrets=secrets,
-        shared=_shared(item.get("shared")),
-        trusted_hops=_whole("trusted_hops", item, 1, least=0),
-        host_header=item.get("host_header") or "",
-        keep=_whole("keep", item, 5),
-        settings=_settings(item),
-    )
+    return {
+        "source": _pinned(source, version) if kind == "pypi" else source,
+        "source_type": kind,
+        "version": check_version(version) if kind in ("git", "path") else version,
+        "subdirectory": check_subdirectory(item.get("subdirectory") or ""),
+        "checksum": checksum,
+        "deploy_key": item.get("deploy_key") or "",
+        "known_hosts": item.get("known_hosts") or "",
+    }
+
+
+def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {
+        "python": interpreter(item.get("python") or "python3"),
+        "installer": choice("installer", item.get("installer") or "uv", INSTALLERS),
+        "requirements": None if item.get("requirements") is None else tuple(item["requirements"]),
+        "packages": check_packages(item.get("packages") or ()),
+        "index_url": item.get("index_url") or "",
+        "ca_bundle": absolute("ca_bundle", item),
+        "wheel_dir": absolute("wheel_dir", item),
+        "gunicorn_requirement": check_packages([item.get("gunicorn_requirement") or "gunicorn"])[0],
+        "build_timeout": whole("build_timeout", item, 1800),
+        "keep": whole("keep", item, 5),
+    }
+
+
+def _process_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    environment, secrets = variables(item, "environment"), variables(item, "secrets")
+    check_variables(environment, secrets)
+    return {
+        "user": check_name(item.get("user") or item["name"]),
+        "group": check_name(item.get("group") or item.get("user") or item["name"]),
+        "app": wsgi_path(item),
+        "environment": environment,
+        "secrets": secrets,
+        "shared": shared_paths(item.get("shared")),
+        "trusted_hops": whole("trusted_hops", item, 1, least=0),
+        "host_header": item.get("host_header") or "",
+        "settings": settings_of(item),
+    }
 
 
 def _source(item: t.Mapping[str, t.Any], source_type: str, version: str) -> tuple[str, str]:
     source, checksum = str(item["source"]).strip(), str(item.get("checksum") or "")
-    _choice("source_type", source_type, TYPES)
+    choice("source_type", source_type, TYPES)
     if checksum:
         check_checksum(checksum)
     if detect_type(source, version, checksum, source_type) == "archive" and is_remote(source) and not checksum:
@@ -178,87 +194,6 @@ def _pinned(requirement: str, version: str) -> str:
     if version and re.search(r"[=<>!~@;]", requirement):
         raise SourceError(f"source '{requirement}' and version '{version}' both name a version: keep one of them")
     return f"{requirement}=={version}" if version else requirement
-
-
-def _choice(key: str, value: str, choices: t.Sequence[str]) -> str:
-    if value not in choices:
-        raise SourceError(f"{key} '{value}' must be one of {', '.join(choices)}")
-    return value
-
-
-def _absolute(key: str, item: t.Mapping[str, t.Any]) -> str:
-    path = item.get(key) or ""
-    if path and not path.startswith("/"):
-        raise SourceError(f"{key} '{path}' must be an absolute path on the host")
-    return path
-
-
-def _whole(key: str, item: t.Mapping[str, t.Any], default: int, least: int = 1) -> int:
-    value = default if item.get(key) is None else int(item[key])
-    if value < least:
-        raise SourceError(f"{key} '{value}' must be {least} or more")
-    return value
-
-
-def _interpreter(python: str) -> str:
-    found = _INTERPRETER.fullmatch(python)
-    if not found:
-        raise DependencyError(
-            f"python '{python}' must be a version (3.12), a program (python3.12) or its absolute path"
-        )
-    return f"python{found.group(1)}" if found.group(1) else python
-
-
-def _wsgi_path(item: t.Mapping[str, t.Any]) -> str:
-    check_app_path(item["app"])
-    render_wsgi(item["app"], 1, item.get("host_header") or "")
-    return str(item["app"])
-
-
-def _settings(item: t.Mapping[str, t.Any]) -> dict[str, object]:
-    settings = normalise_settings(item.get("gunicorn") or {})
-    health = t.cast("dict[str, object]", settings["health"])
-    domains = item.get("domains") or []
-    # Applications that refuse unknown host names would answer the gate with 400 otherwise.
-    return {**settings, "health": {**health, "host": health["host"] or (domains[0] if domains else "")}}
-
-
-def _variables(item: t.Mapping[str, t.Any], key: str) -> dict[str, str]:
-    values = item.get(key) or {}
-    return {str(name): _variable(f"{key}.{name}", value) for name, value in values.items()}
-
-
-def _variable(name: str, value: object) -> str:
-    """Return the text of a value; the error has not the value in it, which may be a secret."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    raise SourceError(
-        f"{name} is {type(value).__name__}: an environment variable is a text; use to_json for a structure"
-    )
-
-
-def _check_variables(environment: t.Mapping[str, str], secrets: t.Mapping[str, str]) -> None:
-    both = sorted(set(environment) & set(secrets))
-    if both:
-        raise SourceError(f"'{both[0]}' is in environment and in secrets: keep one of them")
-    render_environment({**environment, **secrets})
-
-
-def _shared(paths: t.Sequence[str] | None) -> tuple[str, ...]:
-    result = []
-    for path in ("instance",) if paths is None else paths:
-        parts = path.strip("/").split("/")
-        if path.startswith("/") or any(part in ("", ".", "..") for part in parts):
-            raise SourceError(
-                f"shared '{path}' must be a plain path inside the application, such as 'uploads' or 'var/data'"
-            )
-        result.append("/".join(parts))
-    for path in result:
-        if any(other != path and path.startswith(other + "/") for other in result):
-            raise SourceError(f"shared '{path}' is below another shared directory: list the outer one only")
-    return tuple(sorted(set(result)))
 
 
 def build_key(app: App, kind: str, revision: str, python: str) -> str:
