@@ -19,6 +19,7 @@ from ..module_utils._mask import mask_urls
 from ..module_utils._release_seal import hidden_part, hide, to_plain
 from ..module_utils._source_spec import SourceError
 from ..plugin_utils._flask_source import Found, look, pack
+from ..plugin_utils._operator import operator
 
 Args = t.Dict[str, t.Any]
 
@@ -70,7 +71,7 @@ class ActionModule(ActionBase):
             }
             for name, here in found.items()
         }
-        shown = {**hide(args), "sent": sent}
+        shown = {"by": operator(), **hide(args), "sent": sent}
         if isinstance(apps, list):
             shown["apps"] = [hide(app) if isinstance(app, dict) else app for app in apps]
             hidden = [hidden_part(app) if isinstance(app, dict) else {} for app in apps]

@@ -12,6 +12,8 @@ import tempfile
 import time
 from types import TracebackType
 
+from ._holder import read_holder, this_run
+
 
 class LockedError(OSError):
     """Another run holds the lock."""
@@ -112,10 +114,12 @@ def remove_file(path: str, sync: bool = True) -> bool:
 class Lock:
     """An exclusive lock on a file, held by the open file and therefore freed by any kind of death."""
 
-    def __init__(self, path: str, timeout: float) -> None:
-        """Name the lock file and how many seconds to wait for another holder."""
+    def __init__(self, path: str, timeout: float, what: str = "", by: str = "") -> None:
+        """Name the lock file, how many seconds to wait for another holder, and what others are told of this one."""
         self._path = path
         self._timeout = timeout
+        self._what = what
+        self._by = by
         self._descriptor = -1
 
     def __enter__(self) -> Lock:
@@ -126,17 +130,14 @@ class Lock:
         deadline = time.monotonic() + self._timeout
         while not self._try():
             if time.monotonic() > deadline:
-                holder = os.pread(self._descriptor, 200, 0).decode("utf-8", "replace").strip() or "another process"
+                holder = read_holder(self._descriptor)
                 os.close(self._descriptor)
                 raise LockedError(
-                    f"{self._path} is held by {holder} for more than {self._timeout:g} s: "
-                    "wait for that run to end, or look for a hung one with that process id"
+                    f"{self._path} is held by another run ({holder}), and was not freed within {self._timeout:g} s: "
+                    "wait for that run to end; if it hangs, end its process, which frees the lock"
                 )
             time.sleep(0.05)
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(
-            self._descriptor, f"process {os.getpid()} since {time.strftime('%FT%TZ', time.gmtime())}\n".encode(), 0
-        )
+        self._write(this_run(self._what, self._by).to_text())
         return self
 
     def _try(self) -> bool:
@@ -146,8 +147,13 @@ class Lock:
             return False
         return True
 
+    def _write(self, text: str) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, text.encode(), 0)
+
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Free the lock."""
+        self._write("")
         os.close(self._descriptor)

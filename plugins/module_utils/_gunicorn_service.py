@@ -146,11 +146,12 @@ def _check_host(manifest: Manifest) -> None:
 class Services:
     """The services of one task on this host."""
 
-    def __init__(self, requests: t.Sequence[Request], directory: str, lock_timeout: float) -> None:
-        """Take what is wanted, and systemd's directory."""
+    def __init__(self, requests: t.Sequence[Request], directory: str, lock_timeout: float, by: str = "") -> None:
+        """Take what is wanted, systemd's directory, how long to wait for others, and who asks for it."""
         self._requests = requests
         self._directory = UnitDirectory(directory)
         self._lock_timeout = lock_timeout
+        self._by = by
 
     def plan(self) -> list[Change]:
         """Return what would be done; nothing is written."""
@@ -165,7 +166,7 @@ class Services:
         with contextlib.ExitStack() as stack:
             # Always in the same order, so that two tasks never wait for each other.
             for request in sorted(self._requests, key=lambda request: request.name):
-                stack.enter_context(Lock(request.layout.lock, self._lock_timeout))
+                stack.enter_context(self._lock(request))
             changes = self.plan()
             for request in self._requests:
                 _prepare(request)
@@ -173,6 +174,10 @@ class Services:
             for change, request in zip(changes, self._requests):
                 _finish(change, request)
             return changes
+
+    def _lock(self, request: Request) -> Lock:
+        what = f"hand-over to release {request.release}" if request.present else "removal"
+        return Lock(request.layout.lock, self._lock_timeout, f"{what} of {request.name}", self._by)
 
 
 def _service(request: Request) -> Service:

@@ -53,7 +53,7 @@ def manage(request: Request) -> dict[str, t.Any]:
         plan = _plan(request)
         verdict = _validated(request, plan, journal.exists)
         return _report(request, plan, verdict, Reload(False, False, "check mode"), journal.exists)
-    with Lock(f"{LOCKS}/nginx-{instance_id(request.nginx.config)}.lock", request.lock_timeout):
+    with Lock(f"{LOCKS}/nginx-{instance_id(request.nginx.config)}.lock", request.lock_timeout, "sites of nginx"):
         owed = journal.exists
         steps = settle(journal.read())
         plan = _plan(request)

@@ -56,6 +56,8 @@ class Options:
     uv_requirement: str
     activate: bool
     check_mode: bool
+    # Who asked for it, for others who want the lock.
+    by: str = ""
 
 
 def open_seal(
@@ -110,7 +112,7 @@ def _make_plan(app: App, sent: Item | None, interpreter: Interpreter, options: O
 
 def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
     started = time.monotonic()
-    lock = nullcontext() if options.check_mode else Lock(plan.layout.lock, options.lock_timeout)
+    lock = nullcontext() if options.check_mode else _lock(plan.layout, options, f"build of release {plan.id}")
     try:
         with lock:
             built = not is_built(plan)
@@ -129,6 +131,10 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
         "revision": plan.revision.revision,
         "seconds": round(time.monotonic() - started, 3),
     }
+
+
+def _lock(layout: Layout, options: Options, what: str) -> Lock:
+    return Lock(layout.lock, options.lock_timeout, f"{what} of {layout.name}", options.by)
 
 
 def _activate(plan: Plan, check_mode: bool) -> bool:
@@ -174,7 +180,7 @@ def _remove(layout: Layout, options: Options, purge_data: bool) -> bool:
     found = [path for path in paths if os.path.lexists(path)]
     if not found or options.check_mode:
         return bool(found)
-    with Lock(layout.lock, options.lock_timeout):
+    with _lock(layout, options, "removal"):
         user = _user_of(layout)
         remove_file(layout.current)
         for path in found[1:] if found[0] == layout.current else found:

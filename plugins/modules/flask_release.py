@@ -231,6 +231,10 @@ options:
     description: Seconds to wait for another run that works on the same application.
     type: float
     default: 60
+  by:
+    description: Set by the action plugin; who asks for it, for those who find the application locked.
+    type: str
+    default: ""
   sealed:
     description: Set by the action plugin; what must not be shown.
     type: str
@@ -400,6 +404,7 @@ SPEC: dict[str, t.Any] = {
     "build_timeout": {"type": "int", "default": 1800},
     "keep": {"type": "int", "default": 5},
     "lock_timeout": {"type": "float", "default": 60},
+    "by": {"type": "str", "default": ""},
     "sealed": {"type": "str", "no_log": True},
     "sent": {"type": "dict", "default": {}},
 }
@@ -424,6 +429,7 @@ def main() -> None:
         uv_requirement=params["uv_requirement"],
         activate=params["activate"],
         check_mode=module.check_mode,
+        by=params["by"],
     )
     try:
         apps = wanted_apps(params)

@@ -253,6 +253,10 @@ options:
     description: Seconds to wait for another run that works on the same application.
     type: int
     default: 60
+  by:
+    description: Set by the action plugin; who asks for it, for those who find the application locked.
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: Checks all input and reports what would be done, without starting anything.
@@ -474,13 +478,14 @@ def main() -> None:
             "root": {"type": "path", "default": "/srv"},
             "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
             "lock_timeout": {"type": "int", "default": 60},
+            "by": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     params = module.params
     try:
         requests = read_requests(params["services"], params["root"], module.check_mode)
-        services = Services(requests, params["unit_directory"], params["lock_timeout"])
+        services = Services(requests, params["unit_directory"], params["lock_timeout"], params["by"])
         changes = services.plan() if module.check_mode else services.apply()
     except _ERRORS as exc:
         module.fail_json(msg=f"Cannot run the services: {exc}", services=[])
