@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 
 from ._command import CommandError, run
 from ._files import Lock, read_file
+from ._gunicorn_change import Change, Service
 from ._gunicorn_existing import Existing, check_existing, make_release
-from ._gunicorn_handover import Change, Handover, Service
+from ._gunicorn_handover import Handover
 from ._gunicorn_host import UnitDirectory, observe
 from ._gunicorn_plan import Wanted
 from ._gunicorn_prune import prune_releases, remove_release

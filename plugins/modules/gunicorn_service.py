@@ -376,7 +376,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._command import CommandError
-from ..module_utils._gunicorn_handover import Change
+from ..module_utils._gunicorn_change import Change
 from ..module_utils._gunicorn_host import ForeignUnitError
 from ..module_utils._gunicorn_service import Services, read_requests
 from ..module_utils._gunicorn_settings import DEFAULTS, HEALTH_DEFAULTS, SettingsError

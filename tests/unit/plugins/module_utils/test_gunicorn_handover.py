@@ -16,12 +16,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils import (
     _gunicorn_handover,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_change import Change, Service
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate import GateError
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_handover import (
-    Change,
-    Handover,
-    Service,
-)
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_handover import Handover
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_host import (
     ForeignUnitError,
     UnitDirectory,

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of one service on its way through a hand-over. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from ._gunicorn_drain import Drain
+from ._gunicorn_gate import Gate
+from ._gunicorn_plan import Observed, Plan, Wanted, plan_handover
+from ._gunicorn_units import parse_unit_name, stop_seconds
+from ._release import Layout, Manifest, ReleaseError, read_manifest
+
+# For a release whose manifest is gone: more than any of ours asks for by default.
+_STOP_UNKNOWN = 90.0
+_STOP_MARGIN = 5.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """One application as it shall run; without a manifest it shall not."""
+
+    layout: Layout
+    manifest: Manifest | None
+    wanted: Wanted
+
+    @property
+    def name(self) -> str:
+        """Return the application's name."""
+        return self.layout.name
+
+
+@dataclass
+class Change:
+    """One service on its way through the hand-over."""
+
+    service: Service
+    observed: Observed
+    plan: Plan
+    began: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.time)
+    gate: Gate | None = None
+    drain: Drain | None = None
+    error: str = ""
+    # Units that did not end in time; the next run takes them up.
+    lingering: list[str] = field(default_factory=list)
+    # Releases that were removed because there were more than enough.
+    pruned: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @classmethod
+    def between(cls, service: Service, observed: Observed) -> Change:
+        """Return the way from what is observed to what is wanted."""
+        return cls(service, observed, plan_handover(observed, service.wanted))
+
+    @property
+    def health(self) -> t.Mapping[str, t.Any]:
+        """Return the settings of the health gate."""
+        return t.cast("t.Mapping[str, t.Any]", self._settings["health"])
+
+    @property
+    def _settings(self) -> t.Mapping[str, t.Any]:
+        manifest = self.service.manifest
+        return t.cast("t.Mapping[str, t.Any]", manifest.settings) if manifest else {}
+
+    @property
+    def drain_timeout(self) -> float:
+        """Return how long the old release may finish what it has."""
+        return float(self._settings.get("drain_timeout", 30))
+
+    @property
+    def going(self) -> bool:
+        """Tell whether there still is something to do."""
+        return not self.error and not self.plan.empty
+
+    def retired_sockets(self) -> list[str]:
+        """Return the paths of the sockets of all releases that have to go and can still answer."""
+        units = {name: parse_unit_name(name) for name in self.plan.retire if name in self.observed.alive}
+        return [
+            self.service.layout.socket(unit.release, unit.instance)
+            for unit in units.values()
+            if unit and unit.release and unit.kind == "service"
+        ]
+
+    def stop_timeout(self) -> float:
+        """Return how long the units that have to go may take to end."""
+        releases = {unit.release for unit in map(parse_unit_name, self.plan.retire) if unit and unit.release}
+        return max((self._stop_timeout(release) for release in releases), default=0.0) + _STOP_MARGIN
+
+    def _stop_timeout(self, release: str) -> float:
+        try:
+            manifest = read_manifest(self.service.layout.release(release))
+        except ReleaseError:
+            manifest = None
+        return float(stop_seconds(manifest.settings)) if manifest else _STOP_UNKNOWN
