@@ -46,8 +46,10 @@ class Change:
     gate: Gate | None = None
     drain: Drain | None = None
     error: str = ""
-    # Units that did not end in time; the next run takes them up.
+    switched: bool = False
+    # Units that did not end; the next run takes them up, and the note says why.
     lingering: list[str] = field(default_factory=list)
+    note: str = ""
     # Releases that were removed because there were more than enough.
     pruned: list[str] = field(default_factory=list)
     seconds: float = 0.0

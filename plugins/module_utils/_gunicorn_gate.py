@@ -10,6 +10,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
+from ._command import CommandError
 from ._probe import Answer, ProbeError, get
 from ._systemd import show
 
@@ -131,18 +132,25 @@ class Gate:
         """Start to ask all instances; C(states) are those of the services just started."""
         self.deadline = time.monotonic() + self.health.timeout
         for probe in self.probes:
-            probe.restarts = states.get(probe.service, {}).get("NRestarts", "0")
+            probe.restarts = states.get(probe.service, {}).get("NRestarts", "")
             threading.Thread(target=run_probe, args=(probe, self.health, self.deadline), daemon=True).start()
 
-    def verdict(self, states: t.Mapping[str, t.Mapping[str, str]]) -> bool:
-        """Tell whether all instances are healthy; raise GateError as soon as one cannot become so."""
+    def verdict(self, states: t.Mapping[str, t.Mapping[str, str]], silence: str = "") -> bool:
+        """Tell whether all instances are healthy; raise GateError as soon as one cannot become so.
+
+        C(silence) is why systemd did not tell the states: nobody is healthy until it has.
+        """
         for probe in self.probes:
-            reason = judge_state(probe.service, states.get(probe.service, {}), probe.restarts)
+            state = states.get(probe.service, {})
+            probe.restarts = probe.restarts or state.get("NRestarts", "")
+            reason = judge_state(probe.service, state, probe.restarts)
             if reason:
                 raise GateError(reason)
-        if all(probe.passed for probe in self.probes):
+        if all(probe.passed for probe in self.probes) and not silence:
             return True
         if time.monotonic() > self.deadline:
+            if silence:
+                raise GateError(silence)
             late = next(probe for probe in self.probes if not probe.passed)
             reason = late.problem or f"{self.health.path} was not answered"
             raise GateError(f"instance {late.instance}: {reason} (waited {self.health.timeout:g} s: health.timeout)")
@@ -158,22 +166,31 @@ def pass_gates(gates: t.Mapping[str, Gate]) -> dict[str, GateError]:
     """Wait for the verdict on all releases at once; return the errors of those that were refused."""
     failed: dict[str, GateError] = {}
     services = {probe.service for gate in gates.values() for probe in gate.probes}
-    first = show(sorted(services), STATE)
+    first, _silence = _ask_systemd(services)
     for gate in gates.values():
         gate.open(first)
     waiting = dict(gates)
     while waiting:
         _wait_for_probes(waiting.values())
-        states = show(sorted(services), STATE)
+        states, silence = _ask_systemd(services)
         for name, gate in list(waiting.items()):
             try:
-                if not gate.verdict(states):
+                if not gate.verdict(states, silence):
                     continue
             except GateError as exc:
                 failed[name] = exc
             gate.close()
             del waiting[name]
     return failed
+
+
+def _ask_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:
+    """Return the states, and why there are none: systemd may be busy for a moment."""
+    try:
+        return show(sorted(services), STATE), ""
+    except CommandError as exc:
+        time.sleep(_WATCH_INTERVAL)
+        return {}, f"systemd could not be asked: {exc}"
 
 
 def _wait_for_probes(gates: t.Iterable[Gate]) -> None:

@@ -39,10 +39,33 @@ class Handover:
 
     def run(self, changes: t.Sequence[Change]) -> None:
         """Take all services through all steps; what went wrong with one is in its C(error)."""
-        for step in (self._start, self._gate, self._switch, self._drain, self._stop):
-            step([change for change in changes if change.going])
+        for before in (self._start, self._gate, self._switch):
+            self._take(before, changes, self._refuse)
+        for after in (self._drain, self._stop):
+            self._take(after, changes, self._leave)
         for change in changes:
             change.seconds = round(time.monotonic() - change.began, 3)
+
+    @staticmethod
+    def _take(
+        step: t.Callable[[t.Sequence[Change]], None],
+        changes: t.Sequence[Change],
+        fail: t.Callable[[Change, str], None],
+    ) -> None:
+        """Take a step; what goes wrong with systemd or the disk as a whole concerns all that are left."""
+        going = [change for change in changes if change.going]
+        try:
+            step(going)
+        except (CommandError, OSError) as exc:
+            for change in going:
+                if not change.error:
+                    fail(change, str(exc))
+
+    @staticmethod
+    def _leave(change: Change, reason: str) -> None:
+        """Leave what is retired to the next run, which finds it: the wanted release serves already."""
+        change.lingering = list(change.plan.retire)
+        change.note = f"what has to go is left to the next run: {reason}"
 
     def _start(self, changes: t.Sequence[Change]) -> None:
         for change in changes:
@@ -109,11 +132,19 @@ class Handover:
         change.error = self._explain(change, reason)
         if not change.plan.switch:
             return
+        try:
+            self._undo(change)
+        except (CommandError, OSError) as exc:
+            change.error += f"\nNot all of it could be undone, and the rest is left to the next run: {exc}"
+
+    def _undo(self, change: Change) -> None:
         forwards = change.plan.forward_write
         added = [name for name in forwards if name not in change.observed.files]
         self._discard([*change.service.wanted.units, *added])
         self._directory.write({name: change.observed.files[name] for name in forwards if name not in added})
         run(["systemctl", "daemon-reload"])
+        if change.switched and change.plan.forward_restart:
+            run(["systemctl", "restart", "--", *change.plan.forward_restart])
 
     def _discard(self, units: t.Sequence[str]) -> None:
         """Stop and remove units without waiting for what they do; a release that is refused has no visitor."""
@@ -134,9 +165,23 @@ class Handover:
         self._directory.enable(change.plan.enable)
         if change.plan.switch:
             replace_link(f"releases/{release}", layout.current)
+            change.switched = True
         if not release and change.observed.current:
             remove_file(layout.current)
-        systemctl("restart", change.plan.forward_restart)
+        try:
+            systemctl("restart", change.plan.forward_restart)
+        except CommandError:
+            self._point_back(change)
+            raise
+
+    @staticmethod
+    def _point_back(change: Change) -> None:
+        """Let the link lead where it did before."""
+        previous, current = change.observed.current, change.service.layout.current
+        if change.switched and previous:
+            replace_link(f"releases/{previous}", current)
+        elif change.switched:
+            remove_file(current)
 
     def _drain(self, changes: t.Sequence[Change]) -> None:
         waiting = list(changes)
@@ -163,7 +208,11 @@ class Handover:
         """Go back to a release that still runs when the one that has just got its traffic ends."""
         gates = {change.service.name: change.gate for change in changes if change.gate and change.retired_sockets()}
         services = [probe.service for gate in gates.values() for probe in gate.probes]
-        states = show(services, STATE)
+        try:
+            states = show(services, STATE)
+        except CommandError:
+            # It has been healthy, and a systemd that is busy for a moment says nothing against it.
+            return
         for change in changes:
             gate = gates.get(change.service.name)
             reasons = (
@@ -176,10 +225,10 @@ class Handover:
 
     def _switch_back(self, change: Change, reason: str) -> None:
         previous = change.observed.current
-        if not previous or not change.plan.switch:
+        if not previous or not change.switched:
             return
         self._directory.enable(name for name in change.plan.retire if name in change.observed.enabled)
-        replace_link(f"releases/{previous}", change.service.layout.current)
+        self._point_back(change)
         self._let_finish(change)
         self._refuse(change, f"{reason} soon after it had got traffic; {previous} serves again")
 
@@ -192,13 +241,16 @@ class Handover:
             time.sleep(_LOOK_INTERVAL)
 
     def _stop(self, changes: t.Sequence[Change]) -> None:
-        retired = [name for change in changes for name in change.plan.retire]
+        ready = [change for change in changes if change.plan.retire and not change.lingering]
+        retired = [name for change in ready for name in change.plan.retire]
         if not retired:
             return
         systemctl("stop", retired, ["--no-block"])
-        lingering = wait_until_stopped(retired, max(change.stop_timeout() for change in changes))
-        for change in changes:
+        lingering = wait_until_stopped(retired, max(change.stop_timeout() for change in ready))
+        for change in ready:
             change.lingering = [name for name in change.plan.retire if name in lingering]
+            if change.lingering:
+                change.note = f"the next run takes up what has not ended in time: {', '.join(change.lingering)}"
             self._directory.remove(name for name in change.plan.retire if name not in lingering)
         daemon_reload()
         # A process that had to be killed leaves a failed unit behind, which would be listed for ever.

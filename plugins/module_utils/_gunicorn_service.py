@@ -173,7 +173,11 @@ class Services:
                 _prepare(request)
             Handover(self._directory, _explain).run(changes)
             for change, request in zip(changes, self._requests):
-                _finish(change, request)
+                try:
+                    _finish(change, request)
+                except OSError as exc:
+                    # The services are as they shall be: a history that cannot be written must not hide that.
+                    change.note = f"the history, or what is removed with it, is not up to date: {exc}"
             return changes
 
     def _lock(self, request: Request) -> Lock:

@@ -54,7 +54,9 @@ def get(address: str, path: str, host: str, timeout: float = 5, headers: t.Mappi
         return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
     except (OSError, http.client.HTTPException) as exc:
         reason = (
-            f"no answer within {timeout:g} s" if isinstance(exc, socket.timeout) else (str(exc) or type(exc).__name__)
+            f"no answer within {round(timeout, 1):g} s"
+            if isinstance(exc, socket.timeout)
+            else (str(exc) or type(exc).__name__)
         )
         raise ProbeError(f"{address}: {reason}") from exc
     finally:

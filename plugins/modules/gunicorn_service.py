@@ -489,6 +489,14 @@ def main() -> None:
         changes = services.plan() if module.check_mode else services.apply()
     except _ERRORS as exc:
         module.fail_json(msg=f"Cannot run the services: {exc}", services=[])
+    answer_with(module, changes)
+
+
+def answer_with(module: AnsibleModule, changes: t.Sequence[Change]) -> None:
+    """End the module with what became of each service."""
+    for change in changes:
+        if change.note:
+            module.warn(f"{change.service.name}: {change.note}")
     answer = {"changed": any(not change.plan.empty for change in changes), "diff": differences(changes)}
     failed = [f"{change.service.name}: {change.error}" for change in changes if change.error]
     if failed:

@@ -13,6 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils import _gunicorn_gate
+from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_drain import (
     Drain,
     count_connections,
@@ -24,10 +26,12 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate impo
     Health,
     Probe,
     judge_state,
+    pass_gates,
     run_probe,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._log_excerpt import excerpt
+from ansible_collections.flaskops.stack.plugins.module_utils._probe import ProbeError, get
 
 HEALTH = Health("/", (), "localhost", 5, 1)
 RUNNING = {"ActiveState": "active", "SubState": "running", "Result": "success", "NRestarts": "0"}
@@ -103,6 +107,11 @@ def test_silence_ends_with_the_deadline(serve: t.Callable[..., str]) -> None:
     assert "no answer" in probe.problem
 
 
+def test_a_wait_is_told_in_round_numbers(serve: t.Callable[..., str]) -> None:
+    with pytest.raises(ProbeError, match=r"no answer within 0\.2 s$"):
+        get(f"unix:{serve(0)}", "/", "localhost", timeout=0.19969)
+
+
 def test_a_refused_answer_is_quoted(serve: t.Callable[..., str]) -> None:
     probe = ask(serve(500, 500, 500), Health("/up", (200, 204), "localhost", 1, 1), 0.3)
     assert probe.problem == "/up answered 500, wanted 200 or 204; it said: said"
@@ -176,6 +185,35 @@ def test_the_kernel_lists_connections_in_the_queue_and_accepted_ones(tmp_path: P
         assert count_connections(read_table(), [path]) == {path: 2}
         accepted.close()
         assert count_connections(read_table(), [path]) == {path: 1}
+
+
+def _stumbling(monkeypatch: pytest.MonkeyPatch, failures: float) -> None:
+    calls: list[object] = []
+
+    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
+        calls.append(units)
+        if len(calls) <= failures:
+            raise CommandError("systemctl show: connection timed out")
+        return {unit: {**RUNNING, "NRestarts": "2"} for unit in units}
+
+    monkeypatch.setattr(_gunicorn_gate, "show", show)
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2])
+def test_the_gate_outlives_a_systemd_that_does_not_answer_for_a_moment(
+    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    _stumbling(monkeypatch, failures)
+    assert pass_gates({"shop": Gate(HEALTH, [Probe(0, serve(200), "shop.service")])}) == {}
+
+
+def test_a_systemd_that_never_answers_refuses_the_release(
+    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stumbling(monkeypatch, float("inf"))
+    gate = Gate(Health("/", (), "localhost", 1, 1), [Probe(0, serve(200), "shop.service")])
+    refused = pass_gates({"shop": gate})
+    assert "systemd could not be asked: systemctl show: connection timed out" in str(refused["shop"])
 
 
 BUSY, QUIET = TABLE, ""

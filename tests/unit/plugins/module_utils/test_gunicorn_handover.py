@@ -28,7 +28,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_plan impo
     Wanted,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import normalise_settings
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_units import release_units
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_units import address_units, release_units
 from ansible_collections.flaskops.stack.plugins.module_utils._release import (
     Layout,
     Manifest,
@@ -162,6 +162,90 @@ def test_a_unit_that_systemd_does_not_start_is_refused_before_the_gate(
     host.run(change)
     assert (change.error, host.serving()) == ("start failed", "old")
     assert not [line for line in host.log if line.startswith("gate")]
+
+
+def _fails_at(host: Host, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    """Let systemd refuse one verb."""
+
+    def systemctl(given: str, units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
+        host.systemctl(given, units, options)
+        if given == verb and units:
+            raise CommandError(f"{verb}: connection timed out")
+
+    monkeypatch.setattr(_gunicorn_handover, "systemctl", systemctl)
+
+
+def test_when_units_cannot_be_loaded_nothing_is_left(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise CommandError("daemon-reload: connection timed out")
+
+    change = host.change(host.install_old())
+    monkeypatch.setattr(_gunicorn_handover, "daemon_reload", fail)
+    host.run(change)
+    assert (change.error, host.serving()) == ("daemon-reload: connection timed out", "old")
+    assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
+
+
+def test_an_old_release_that_cannot_be_stopped_is_left_to_the_next_run(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = host.change(host.install_old())
+    _fails_at(host, monkeypatch, "stop")
+    host.run(change)
+    assert (change.error, host.serving(), host.at_boot()) == ("", "new", "new")
+    assert change.lingering == [f"shop@{OLD}.service", f"shop@{OLD}.socket"]
+    assert "connection timed out" in change.note
+    assert "next run" in change.note
+
+
+def test_a_forwarder_that_does_not_start_again_undoes_the_switch(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = host.install_old()
+    forwards = address_units(host.layout, host.manifest(NEW, bind=["127.0.0.1:8000"]))
+    old = {name: text + "# old\n" for name, text in forwards.items()}
+    host.directory.write(old)
+    known = frozenset(forwards)
+    observed = replace(
+        before, files={**before.files, **old}, alive=before.alive | known, up=before.up | known, enabled=before.enabled
+    )
+    manifest = host.manifest(NEW, bind=["127.0.0.1:8000"])
+    wanted = Wanted(NEW, release_units(host.layout, manifest), forwards)
+    change = Change.between(Service(host.layout, manifest, wanted), observed)
+    _fails_at(host, monkeypatch, "restart")
+    host.run(change)
+    assert "restart: connection timed out" in change.error
+    assert (host.serving(), host.at_boot()) == ("old", "old")
+    assert all((host.path / name).read_text() == text for name, text in old.items())
+
+
+@pytest.mark.parametrize("hiccups", [1, 3])
+def test_a_systemd_that_does_not_answer_for_a_moment_is_asked_again(
+    host: Host, monkeypatch: pytest.MonkeyPatch, hiccups: int
+) -> None:
+    left = [CommandError("show: connection timed out")] * hiccups
+
+    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
+        if left:
+            raise left.pop()
+        return dict.fromkeys(units, host.state)
+
+    change = host.change(host.install_old())
+    monkeypatch.setattr(_gunicorn_handover, "show", show)
+    host.run(change)
+    assert (change.error, host.serving()) == ("", "new")
+
+
+def test_what_cannot_be_undone_is_said(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_words: object) -> None:
+        raise CommandError("stop: connection timed out")
+
+    change = host.change(host.install_old())
+    host.problem = {"shop": GateError("/ answered 500")}
+    monkeypatch.setattr(_gunicorn_handover, "run", fail)
+    host.run(change)
+    assert change.error.startswith("/ answered 500")
+    assert "stop: connection timed out" in change.error
+    assert "next run" in change.error
+    assert (host.serving(), host.at_boot()) == ("old", "old")
 
 
 def test_one_that_ends_after_the_switch_is_switched_back_from(host: Host) -> None:
