@@ -8,11 +8,16 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import tempfile
 import time
+from contextlib import suppress
 from types import TracebackType
 
 from ._holder import read_holder, this_run
+
+# Begins the name that a file or link has until it is renamed.
+TEMPORARY = ".flaskops-"
 
 
 class LockedError(OSError):
@@ -65,7 +70,7 @@ def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: in
     """
     directory = os.path.dirname(path)
     context = _security_context(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=".flaskops-", dir=directory)
+    descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=directory)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
@@ -87,7 +92,7 @@ def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: in
 def replace_link(target: str, path: str, sync: bool = True) -> None:
     """Point the symbolic link C(path) to C(target) in one rename(2); without C(sync) the caller makes it durable."""
     directory = os.path.dirname(path)
-    temporary = os.path.join(directory, f".flaskops-{os.path.basename(path)}-{os.getpid()}")
+    temporary = os.path.join(directory, f"{TEMPORARY}{os.path.basename(path)}-{os.getpid()}")
     # Only a run that was killed leaves this name; its process is gone.
     remove_file(temporary, sync=False)
     os.symlink(target, temporary)
@@ -109,6 +114,23 @@ def remove_file(path: str, sync: bool = True) -> bool:
     if sync:
         sync_directory(os.path.dirname(path))
     return True
+
+
+def sweep(directory: str, older_than: float = 0) -> None:
+    """Remove what a run that was killed has left in a directory under a temporary name of ours.
+
+    Without an age the caller holds a lock that keeps others from having such a file there now.
+    """
+    try:
+        names = [name for name in os.listdir(directory) if name.startswith(TEMPORARY)]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        path = os.path.join(directory, name)
+        with suppress(FileNotFoundError):
+            status = os.lstat(path)
+            if not stat.S_ISDIR(status.st_mode) and status.st_mtime <= time.time() - older_than:
+                os.unlink(path)
 
 
 class Lock:

@@ -11,7 +11,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ._files import replace_link, write_file
+from ._files import replace_link, sweep, write_file
 from ._gunicorn_settings import (
     SettingsError,
     check_app_path,
@@ -157,6 +157,7 @@ def make_release(layout: Layout, existing: Existing) -> Manifest:
     if found is not None:
         return found
     check_existing(existing)
+    sweep(path)
     ensure_user(existing.user, existing.group, layout.base)
     user, group = find_user(existing.user), find_group(existing.group)
     if user is None or group is None:

@@ -90,7 +90,6 @@ class Handover:
             self._refuse(change, str(exc))
 
     def _write(self, change: Change) -> None:
-        self._directory.sweep(change.service.layout.base)
         self._directory.write({**change.plan.write, **change.plan.forward_write})
 
     def _start_one(self, change: Change) -> None:

@@ -10,7 +10,7 @@ import time
 import typing as t
 
 from ._command import CommandError, run
-from ._files import read_file, remove_file, replace_link, write_file
+from ._files import read_file, remove_file, replace_link, sweep, write_file
 from ._gunicorn_plan import Observed
 from ._gunicorn_units import MARK, parse_unit_name
 from ._release import Layout, current_id
@@ -92,14 +92,10 @@ class UnitDirectory:
             self.disable([name])
             remove_file(os.path.join(self._path, name))
 
-    def sweep(self, *others: str) -> None:
-        """Remove what a run that was killed left under a temporary name, here and in the other directories."""
-        wants = [os.path.join(self._path, directory) for directory in _WANTS.values()]
-        for directory in (self._path, *wants, *others):
-            for name in _list(directory):
-                path = os.path.join(directory, name)
-                if name.startswith(".flaskops-") and os.lstat(path).st_mtime < time.time() - _STALE_SECONDS:
-                    remove_file(path)
+    def sweep(self) -> None:
+        """Remove what a run that was killed left under a temporary name; others may be at work here."""
+        for directory in ("", *_WANTS.values()):
+            sweep(os.path.join(self._path, directory), _STALE_SECONDS)
 
     def _link(self, name: str) -> str:
         return os.path.join(self._path, _WANTS[name.rpartition(".")[2]], name)

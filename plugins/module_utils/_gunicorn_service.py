@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ._command import CommandError, run
-from ._files import Lock, read_file
+from ._files import Lock, read_file, sweep
 from ._gunicorn_change import Change, Service
 from ._gunicorn_existing import Existing, check_existing, make_release
 from ._gunicorn_handover import Handover
@@ -169,7 +169,9 @@ class Services:
             for request in sorted(self._requests, key=lambda request: request.name):
                 stack.enter_context(self._lock(request))
             changes = self.plan()
+            self._directory.sweep()
             for request in self._requests:
+                sweep(request.layout.base)
                 _prepare(request)
             Handover(self._directory, _explain).run(changes)
             for change, request in zip(changes, self._requests):

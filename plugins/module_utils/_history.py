@@ -9,7 +9,7 @@ import json
 import os
 import typing as t
 
-from ._files import read_file, write_file
+from ._files import read_file, sweep, write_file
 
 # Years of several deploys a week, and a file that is rewritten in no time.
 _KEPT = 500
@@ -54,6 +54,7 @@ def record(name: str, entry: t.Mapping[str, object]) -> None:
     """Append an activation."""
     path = history_path(name)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    sweep(os.path.dirname(path))
     entries = [*read_history(name), entry][-_KEPT:]
     write_file(path, "".join(json.dumps(line, sort_keys=True) + "\n" for line in entries).encode())
 
@@ -63,5 +64,6 @@ def forget(name: str) -> None:
     path = history_path(name)
     if os.path.exists(path):
         os.unlink(path)
+    sweep(os.path.dirname(path))
     if os.path.isdir(os.path.dirname(path)) and not os.listdir(os.path.dirname(path)):
         os.rmdir(os.path.dirname(path))

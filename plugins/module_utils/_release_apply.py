@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from ._command import CommandError
-from ._files import Lock, remove_file, replace_link
+from ._files import TEMPORARY, Lock, remove_file, replace_link, sweep
 from ._gunicorn_settings import SettingsError
 from ._names import UnsafeNameError, check_name
 from ._release import Layout, ReleaseError, current_id, list_releases, read_manifest
@@ -115,6 +115,8 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
     lock = nullcontext() if options.check_mode else _lock(plan.layout, options, f"build of release {plan.id}")
     try:
         with lock:
+            if not options.check_mode:
+                sweep(plan.layout.base)
             built = not is_built(plan)
             if built and not options.check_mode:
                 build(plan)
@@ -178,18 +180,25 @@ def absent(names: t.Sequence[str], options: Options, purge_data: bool) -> dict[s
 def _remove(layout: Layout, options: Options, purge_data: bool) -> bool:
     paths = [layout.current, layout.releases, layout.cache, *([layout.shared] if purge_data else [])]
     found = [path for path in paths if os.path.lexists(path)]
-    if not found or options.check_mode:
-        return bool(found)
+    if not (found or _is_empty(layout.base)) or options.check_mode:
+        return bool(found) or _is_empty(layout.base)
     with _lock(layout, options, "removal"):
         user = _user_of(layout)
         remove_file(layout.current)
-        for path in found[1:] if found[0] == layout.current else found:
-            remove_tree(path)
+        for path in found:
+            if path != layout.current:
+                remove_tree(path)
+        sweep(layout.base)
         if purge_data and not _is_used(user, layout):
             remove_user(user)
-        if not os.listdir(layout.base):
+        if _is_empty(layout.base):
             os.rmdir(layout.base)
     return True
+
+
+def _is_empty(directory: str) -> bool:
+    """Tell whether there is such a directory, with nothing in it but what a killed run has left."""
+    return os.path.isdir(directory) and all(name.startswith(TEMPORARY) for name in os.listdir(directory))
 
 
 def _user_of(layout: Layout) -> str:

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run that was killed leaves under temporary names is gone after the next run, also an unchanged one."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils import (
+    _gunicorn_service,
+    _history,
+    _release_apply,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._files import sweep
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_plan import Observed
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import Request, Services
+from ansible_collections.flaskops.stack.plugins.module_utils._release import Layout
+
+OPTIONS = {"lock_timeout": 1, "uv_requirement": "uv", "activate": False, "check_mode": False}
+
+
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """Return an application whose last run was killed between making a link and renaming it."""
+    monkeypatch.setattr(Layout, "lock", property(lambda self: str(tmp_path / "locks" / self.name)))
+    monkeypatch.setattr(Layout, "cache", property(lambda self: str(tmp_path / "cache" / self.name)))
+    monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path / "history"))
+    layout = Layout(str(tmp_path / "srv"), "shop")
+    os.makedirs(layout.base)
+    os.symlink("releases/3f2a91c-1b9e02d4", os.path.join(layout.base, ".flaskops-current-4711"))
+    return layout
+
+
+def test_only_temporary_names_are_swept_and_young_ones_if_asked(tmp_path: Path) -> None:
+    for name, age in ((".flaskops-old", 3600), (".flaskops-new", 0), (".other", 3600)):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (os.stat(tmp_path).st_mtime - age,) * 2)
+    (tmp_path / ".flaskops-directory").mkdir()
+    sweep(str(tmp_path), older_than=600)
+    assert sorted(os.listdir(tmp_path)) == [".flaskops-directory", ".flaskops-new", ".other"]
+    sweep(str(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == [".flaskops-directory", ".other"]
+    sweep(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("present", [True, False])
+def test_an_unchanged_run_of_the_services_clears_up(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, present: bool
+) -> None:
+    def observe(_directory: object, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
+        return {found.name: Observed() for found in layouts}
+
+    monkeypatch.setattr(_gunicorn_service, "observe", observe)
+    services = Services([Request(layout, present)], str(tmp_path / "system"), 1)
+    assert [change.plan.empty for change in services.plan()] == [True]
+    assert os.listdir(layout.base)
+    services.apply()
+    assert not (os.path.exists(layout.base) and os.listdir(layout.base))
+
+
+def test_an_application_that_is_absent_leaves_no_directory(layout: Layout) -> None:
+    os.makedirs(layout.releases)
+    options = _release_apply.Options(root=layout.root, **t.cast("dict[str, t.Any]", OPTIONS))
+    assert _release_apply.absent(["shop"], options, purge_data=False)["changed"] is True
+    assert not os.path.exists(layout.base)
+
+
+def test_an_absence_that_was_killed_is_finished(layout: Layout) -> None:
+    options = _release_apply.Options(root=layout.root, **t.cast("dict[str, t.Any]", OPTIONS))
+    assert _release_apply.absent(["shop"], options, purge_data=False)["removed"] == ["shop"]
+    assert not os.path.exists(layout.base)
+    assert _release_apply.absent(["shop"], options, purge_data=False)["changed"] is False
