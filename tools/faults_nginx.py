@@ -27,7 +27,7 @@ from nginx_story import STORIES, reset
 CHAPTERS = (nginx_scenarios, nginx_layouts, nginx_hostile)
 PACKAGES = "nginx strace openssl procps"
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EROFS")
-PLANS = ("one", "many")
+PLANS = ("one", "many", "files")
 TOOLS = Path(__file__).resolve().parent
 
 

@@ -51,6 +51,7 @@ def state(texts: dict[str, str], snippet: str) -> State:
 
 PLANS = {
     "one": (state({"a": "1", "b": "1"}, ""), state({"a": "2", "b": "1"}, "")),
+    "files": (state({"a": "1", "b": "1", "c": "1"}, "1"), state({"a": "2", "b": "2", "d": "2"}, "2")),
     "many": (state({"a": "1", "b": "1", "c": "1"}, ""), state({"a": "2", "b": "2", "d": "2"}, "")),
 }
 
@@ -87,7 +88,7 @@ def expected(wanted: State) -> dict[str, str]:
 
 def leftovers() -> list[str]:
     """Return what a run must not leave behind."""
-    found = [*Path("/etc/nginx").rglob(".flaskops*"), *Path("/tmp").glob("flaskops-*")]
+    found = [*Path("/etc/nginx").rglob(".flaskops*"), *Path("/run").glob("flaskops-*")]
     return [str(path) for path in [*found, *Path("/var/lib/flaskops/nginx_site").glob("*.json")]]
 
 

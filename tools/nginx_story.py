@@ -32,7 +32,7 @@ def tree(host: Host) -> str:
     return host.sh(
         "cd /etc/nginx; find . \\( -type f -exec sha256sum {} + \\) -o \\( -type l -printf '%p -> %l\\n' \\) "
         "-o -printf '%p %y\\n' | sort; find /var/lib/flaskops | sort; "
-        "ls /tmp | grep flaskops || :; "
+        "ls -d /run/flaskops-* 2>/dev/null || :; "
         "ls -lA /var/log/nginx /var/lib/nginx /run | grep -v '^total\\| flaskops' | awk '{print $1,$3,$4,$NF}'"
     )
 
@@ -71,7 +71,7 @@ def unchanged_by(host: Host, call: t.Callable[[], dict[str, t.Any]], *words: str
 def reset(host: Host) -> None:
     """Bring nginx back to what its package installs, and wait until it runs so."""
     host.sh(
-        "rm -rf /var/lib/flaskops /run/flaskops /tmp/flaskops-*; cd /etc/nginx; "
+        "rm -rf /var/lib/flaskops /run/flaskops /run/flaskops-*; cd /etc/nginx; "
         "rm -rf sites-enabled sites-available/*@* extra conf.d/* modules-enabled/*; "
         "mkdir sites-enabled; ln -s /etc/nginx/sites-available/default sites-enabled/default; "
         "test -e /opt/nginx.orig || cp -a /etc/nginx /opt/nginx.orig; "

@@ -18,12 +18,13 @@ from ._command import CommandError, Result, run
 from ._nginx_build import Build, parse_build
 from ._nginx_conf import Configuration, ConfigurationError
 from ._nginx_future import Future
-from ._nginx_plan import SiteError
+from ._nginx_model import SiteError
 from ._nginx_stage import Stage
 
 NAMESPACE, SHADOW, NONE = "namespace", "shadow", "none"
 _MARK = "flaskops: mounted"
 _PREFIX = "flaskops-nginx-"
+_MEMORY = "/run"
 # The pairs come as arguments: nothing in a path is ever read by the shell.
 _SCRIPT = (
     'n=$1; shift; while [ "$n" -gt 0 ]; do mount --rbind "$1" "$2" || exit 125; shift 2; n=$((n - 1)); done; '
@@ -106,9 +107,11 @@ class Nginx:
 @contextlib.contextmanager
 def _private_directory() -> t.Iterator[str]:
     """Give a directory that is removed afterwards, or by the next run where this one is killed."""
-    for path in glob.glob(os.path.join(tempfile.gettempdir(), _PREFIX + "*")):
+    # In memory, where there is such a place: what is staged is read once and removed.
+    parent = _MEMORY if os.access(_MEMORY, os.W_OK) else tempfile.gettempdir()
+    for path in glob.glob(os.path.join(parent, _PREFIX + "*")):
         _remove_unused(path)
-    directory = tempfile.mkdtemp(prefix=_PREFIX)
+    directory = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

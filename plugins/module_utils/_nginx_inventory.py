@@ -10,7 +10,7 @@ import typing as t
 
 from ._nginx_binary import Nginx
 from ._nginx_journal import Journal
-from ._nginx_plan import Layout, split_version
+from ._nginx_model import Layout, split_version
 from ._nginx_server import find_master
 from ._nginx_tree import list_directory, read_node
 

@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ._files import read_file, remove_file, write_file
-from ._nginx_plan import Node, SiteError, Swap, version_id
+from ._nginx_model import Node, SiteError, Swap, version_id
 from ._nginx_tree import list_directory, put_nodes, read_node
 
 STATE = "/var/lib/flaskops/nginx_site"

@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from ._files import read_file
-from ._nginx_plan import ABSENT, Layout, SiteError, Wanted, WantedFile
+from ._nginx_model import ABSENT, Layout, SiteError, Wanted, WantedFile
 
 # nginx reads a file in pieces, but nobody writes a site of this size on purpose.
 MAX_SIZE = 16 * 1024 * 1024

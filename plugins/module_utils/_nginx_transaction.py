@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from ._files import Lock
 from ._nginx_binary import NONE, Nginx, Verdict
 from ._nginx_journal import Journal, Step, instance_id, merge, settle, undo
-from ._nginx_plan import Layout, Plan, SiteError, Wanted, WantedFile, diff_of, make_plan
+from ._nginx_model import Layout, Plan, SiteError, Wanted, WantedFile, diff_of
+from ._nginx_plan import make_plan
 from ._nginx_server import Master, Reload, ReloadError, error_logs, find_master
 from ._nginx_tree import (
     activate,

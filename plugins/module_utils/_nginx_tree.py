@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from ._files import read_file, remove_file, replace_link, sync_directory, write_file
 from ._nginx_exchange import replace_links
-from ._nginx_plan import (
+from ._nginx_model import (
     UNMODIFIED,
     Current,
     Layout,

@@ -15,7 +15,7 @@ from ._nginx_certificate import Certificate, CertificateError, read_certificate
 from ._nginx_checks import Problem, Server, certificate_paths, check_certificates, find_problems, find_servers
 from ._nginx_conf import Configuration, ConfigurationError
 from ._nginx_future import Future
-from ._nginx_plan import Plan, SiteError
+from ._nginx_model import Plan, SiteError
 
 _PLACE = re.compile(r" in (\S+):(\d+)")
 _WRONG_KEY = re.compile(r'SSL_CTX_use_PrivateKey\("([^"]+)"\) failed.*key values mismatch')

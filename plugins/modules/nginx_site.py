@@ -382,7 +382,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._command import CommandError
 from ..module_utils._nginx_binary import Nginx
 from ..module_utils._nginx_checks import KINDS
-from ..module_utils._nginx_plan import Layout, SiteError
+from ..module_utils._nginx_model import Layout, SiteError
 from ..module_utils._nginx_request import wanted_files, wanted_sites
 from ..module_utils._nginx_server import ReloadError
 from ..module_utils._nginx_transaction import Request, manage

@@ -151,7 +151,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._command import CommandError
 from ..module_utils._nginx_binary import Nginx
 from ..module_utils._nginx_inventory import describe
-from ..module_utils._nginx_plan import Layout, SiteError
+from ..module_utils._nginx_model import Layout, SiteError
 
 SPEC = {
     "directory_available": {"type": "path", "default": "/etc/nginx/sites-available"},

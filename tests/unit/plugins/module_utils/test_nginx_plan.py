@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field, replace
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx_plan import (
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx_model import (
     ABSENT,
     DISABLED,
     REPLACE,
@@ -21,10 +21,10 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx_plan import 
     Wanted,
     WantedFile,
     diff_of,
-    make_plan,
     split_version,
     version_id,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx_plan import make_plan
 from hypothesis import given
 from hypothesis import strategies as st
 

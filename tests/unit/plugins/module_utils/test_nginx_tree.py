@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_exchange import replace_links
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_future import Future
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_journal import Journal, Step, merge, settle, undo
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx_plan import Layout, Node, SiteError, Swap, Wanted
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx_model import Layout, Node, SiteError, Swap, Wanted
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_tree import (
     put_nodes,
     read_current,
