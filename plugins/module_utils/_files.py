@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -149,29 +150,40 @@ class Lock:
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
         # O_NOFOLLOW: whoever names the file may have chosen a directory that others can write.
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            self._wait()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        self._write(this_run(self._what, self._by).to_text())
+        return self
+
+    def _wait(self) -> None:
         deadline = time.monotonic() + self._timeout
         while not self._try():
             if time.monotonic() > deadline:
-                holder = read_holder(self._descriptor)
-                os.close(self._descriptor)
                 raise LockedError(
-                    f"{self._path} is held by another run ({holder}), and was not freed within {self._timeout:g} s: "
-                    "wait for that run to end; if it hangs, end its process, which frees the lock"
+                    f"{self._path} is held by another run ({read_holder(self._descriptor)}), and was not freed within "
+                    f"{self._timeout:g} s: wait for that run to end; if it hangs, end its process, which frees the lock"
                 )
             time.sleep(0.05)
-        self._write(this_run(self._what, self._by).to_text())
-        return self
 
     def _try(self) -> bool:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as exc:
+            raise OSError(
+                exc.errno, f"cannot be locked ({exc.strerror}): use a file system with locks", self._path
+            ) from exc
         return True
 
     def _write(self, text: str) -> None:
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, text.encode(), 0)
+        # A courtesy to others: a full disk must not undo, or hide, what is done under the lock.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, text.encode(), 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import time
@@ -21,6 +23,37 @@ def test_whoever_finds_it_held_is_told_by_whom_since_when_and_for_what(tmp_path:
         LockedError, match=rf"shop\.lock is held .*alice@laptop.*process {os.getpid()}, since 20.*for: hand-over"
     ):
         Lock(path, 0).__enter__()
+
+
+def open_files() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("error", [errno.ENOLCK, errno.EIO])
+def test_a_file_that_cannot_be_locked_is_named_and_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def refuse(_descriptor: int, _operation: int) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    path = str(tmp_path / "shop.lock")
+    before = open_files()
+    with pytest.raises(OSError, match=r"cannot be locked \(.*\): use a file system with locks: '.*shop\.lock'"):
+        Lock(path, 0).__enter__()
+    assert open_files() == before
+
+
+def test_a_full_disk_does_not_keep_anybody_from_locking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int, _data: bytes, _offset: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    path = str(tmp_path / "shop.lock")
+    before = open_files()
+    with Lock(path, 0), pytest.raises(LockedError):
+        Lock(path, 0).__enter__()
+    assert open_files() == before
 
 
 def test_one_who_only_asks_learns_it_too_and_nothing_when_it_is_free(tmp_path: Path) -> None:
