@@ -18,10 +18,10 @@ import typing as t
 from ._nginx_build import TEMPORARY, Build
 from ._nginx_conf import Configuration, Directive, descend, quote, replace_words
 from ._nginx_future import Future
+from ._nginx_references import LOGS, log_path, log_paths
 
 _CACHES = ("proxy_cache_path", "fastcgi_cache_path", "uwsgi_cache_path", "scgi_cache_path")
 _PATHS = (*TEMPORARY.values(), *_CACHES)
-_LOGS = ("access_log", "error_log")
 # A scratch directory over one of these would hide what a test needs.
 _NEVER_HIDE = (
     "/",
@@ -37,30 +37,13 @@ _NEVER_HIDE = (
     "/root",
     "/home",
 )
+# A GeoIP database has 60 MiB, a configuration some KiB; a mount costs a millisecond.
+_LARGE = 1024 * 1024
 _WRITES = re.compile(r"\b(?:pid|http)[ \t\r\n{]|_(?:temp|cache)_path\b")
 
 
 def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
-
-def log_paths(config: Configuration, prefix: str) -> set[str]:
-    """Return the log files that a configuration opens."""
-    found = set()
-    for file in config.files:
-        if "_log" in config.texts[file]:
-            found |= {path for item in descend(config.files[file]) if (path := _log_path(item, prefix))}
-    return found
-
-
-def _log_path(directive: Directive, prefix: str) -> str:
-    """Return the file of a log directive; '' when it opens none or a device."""
-    if directive.name not in _LOGS or not directive.args:
-        return ""
-    value = directive.args[0]
-    if value in ("off", "stderr") or value.startswith(("syslog:", "memory:", "/dev/", "/proc/")) or "$" in value:
-        return ""
-    return os.path.normpath(os.path.join(prefix, value))
 
 
 def _existing(directory: str) -> str:
@@ -72,6 +55,11 @@ def _existing(directory: str) -> str:
 
 def _is_plain_file(path: str) -> bool:
     return os.path.isfile(path) and not os.path.islink(path)
+
+
+def _is_costly(entry: os.DirEntry[str]) -> bool:
+    """Tell whether a file is better mounted than copied: one of some size, or code (the stage may be noexec)."""
+    return entry.name.endswith(".so") or entry.stat().st_size > _LARGE
 
 
 class Stage:
@@ -141,7 +129,7 @@ class Stage:
             return ""  # nginx's own complaint is the right one
         if directive.name == "pid" or (directive.name in _PATHS and not self._settled(path)):
             return self._stand_in(path)
-        log = _log_path(directive, prefix)
+        log = log_path(directive, prefix)
         if log and (logs or self._hides(os.path.dirname(log))) and not os.path.isdir(log):
             return self._stand_in(log)
         return ""
@@ -153,7 +141,7 @@ class Stage:
         for item in descend(self._config.files[file]):
             if includes and item.name == "include" and len(item.args) == 1 and item.args[0].startswith("/"):
                 replacements.append((item.spans[0], quote(includes + item.args[0])))
-            elif item.name in ("pid", *_PATHS, *_LOGS):
+            elif item.name in ("pid", *_PATHS, *LOGS):
                 stand_in = self._harmless(item, logs)
                 if stand_in:
                     replacements.append((item.spans[0], quote(stand_in)))
@@ -193,7 +181,7 @@ class Stage:
     def _is_used(self, below: str) -> bool:
         """Tell whether the configuration names something else than a log below a directory."""
         return any(
-            item.name not in _LOGS and any(argument.startswith(below) for argument in item.args)
+            item.name not in LOGS and any(argument.startswith(below) for argument in item.args)
             for file, text in self._config.texts.items()
             if below in text
             for item in descend(self._config.files[file])
@@ -249,6 +237,8 @@ class Stage:
                 elif entry.is_dir():
                     os.mkdir(copy)
                     self.mounts.append((entry.path, copy))
+                elif entry.is_file() and _is_costly(entry):
+                    self.mounts.append((entry.path, self._write(copy, b"")))
                 elif entry.is_file():
                     shutil.copy(entry.path, copy)
         return staged

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import getpass
+import tempfile
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx_binary import staging_parent
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_build import Build
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_future import Future
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_stage import Stage
@@ -121,3 +123,23 @@ def test_a_log_beside_the_configuration_does_not_hide_it(root: Path) -> None:
     assert f"{root}/etc" not in [target for _source, target in stage.mounts]
     copy = Path(next(source for source, target in stage.mounts if target == f"{root}/etc/sites"))
     assert f"{root}/etc/odd.log" not in (copy / "old").read_text()
+
+
+def test_large_files_and_code_are_mounted_rather_than_copied(root: Path) -> None:
+    (root / "etc/sites/geo.mmdb").write_bytes(b"x" * (1024 * 1024 + 1))
+    (root / "etc/sites/module.so").write_bytes(b"ELF")
+    stage = staged(root, {"etc/sites/new": b"#new"})
+    stage.prepare_mounts()
+    mounts = {target: source for source, target in stage.mounts}
+    copy = mounts[f"{root}/etc/sites"]
+    for name in ("geo.mmdb", "module.so"):
+        assert mounts[f"{copy}/{name}"] == f"{root}/etc/sites/{name}"
+        assert (Path(copy) / name).read_bytes() == b""
+    assert (Path(copy) / "old").read_bytes() == b"#old"
+
+
+def test_a_stage_is_in_memory_only_where_there_is_room(tmp_path: Path) -> None:
+    memory = str(tmp_path)
+    assert staging_parent(1, memory) == memory
+    assert staging_parent(1 << 60, memory) == tempfile.gettempdir()
+    assert staging_parent(1, str(tmp_path / "none")) == tempfile.gettempdir()
