@@ -378,7 +378,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._command import CommandError
 from ..module_utils._gunicorn_change import Change
 from ..module_utils._gunicorn_host import ForeignUnitError
-from ..module_utils._gunicorn_service import Services, read_requests
+from ..module_utils._gunicorn_request import read_requests
+from ..module_utils._gunicorn_service import Services
 from ..module_utils._gunicorn_settings import DEFAULTS, HEALTH_DEFAULTS, SettingsError
 from ..module_utils._names import UnsafeNameError
 from ..module_utils._release import ReleaseError

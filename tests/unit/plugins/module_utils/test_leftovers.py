@@ -17,7 +17,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils import (
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._files import sweep
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_plan import Observed
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import Request, Services
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import Request
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import Services
 from ansible_collections.flaskops.stack.plugins.module_utils._release import Layout
 
 OPTIONS = {"lock_timeout": 1, "uv_requirement": "uv", "activate": False, "check_mode": False}

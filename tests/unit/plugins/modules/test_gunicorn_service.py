@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import (
-    read_requests,
-)
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import read_requests
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import (
     DEFAULTS,
     HEALTH_DEFAULTS,

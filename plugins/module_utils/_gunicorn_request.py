@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task asks of services, checked before anything changes. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass, replace
+
+from ._gunicorn_existing import Existing, check_existing
+from ._gunicorn_settings import SettingsError, normalise_settings
+from ._names import check_name, check_socket_path
+from ._release import Layout, Manifest, ReleaseError, is_release_id, read_manifest
+from ._user import find_group
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user wants of one service, checked."""
+
+    layout: Layout
+    present: bool
+    release: str = ""
+    manifest: Manifest | None = None
+    existing: Existing | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the application's name."""
+        return self.layout.name
+
+    @property
+    def keep(self) -> int:
+        """Return how many releases stay."""
+        return self.existing.keep if self.existing else self.manifest.keep if self.manifest else 1
+
+
+def read_requests(services: t.Sequence[t.Mapping[str, t.Any]], root: str, check: bool) -> list[Request]:
+    """Return the services of a task, each checked, and all against each other, before anything changes."""
+    if not os.path.isabs(root) or any(char.isspace() or char in "%\\\"'$" for char in root):
+        raise SettingsError(f"root '{root}' must be an absolute path without blanks, quotes, '%', '$' and backslashes")
+    requests = [_name_errors(service, os.path.normpath(root), check) for service in services]
+    _refuse_twice((request.name for request in requests), "services has the name", "each application is one service")
+    binds = [address for request in requests if request.manifest for address in _binds(request.manifest)]
+    _refuse_twice(binds, "two services bind", "give each an address of its own")
+    return requests
+
+
+def _refuse_twice(values: t.Iterable[str], what: str, remedy: str) -> None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise SettingsError(f"{what} '{value}' twice: {remedy}")
+        seen.add(value)
+
+
+def _binds(manifest: Manifest) -> list[str]:
+    return t.cast("list[str]", manifest.settings["bind"])
+
+
+def _name_errors(service: t.Mapping[str, t.Any], root: str, check: bool) -> Request:
+    try:
+        return _read_request(service, root, check)
+    except SettingsError as exc:
+        raise SettingsError(f"service '{service['name']}': {exc}") from exc
+
+
+def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Request:
+    release = service.get("release")
+    # A release says itself where it is.
+    layout = Layout(_root_of(release) if release else root, check_name(service["name"]))
+    if os.path.lexists(layout.current) and not os.path.islink(layout.current):
+        raise SettingsError(
+            f"{layout.current} is not a symbolic link: move it away, it has to lead to the current release"
+        )
+    if service.get("state") == "absent":
+        return Request(layout, present=False)
+    request = _read_release(layout, release, check) if release else _read_existing(layout, service, check)
+    if request.manifest and not check:
+        _check_host(request.manifest)
+    return request
+
+
+def _root_of(release: str) -> str:
+    """Return the root in /root/name/releases/id."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.normpath(release))))
+
+
+def _read_release(layout: Layout, path: str, check: bool) -> Request:
+    release = os.path.basename(os.path.normpath(path))
+    if not is_release_id(release) or os.path.normpath(path) != layout.release(release):
+        raise SettingsError(f"release '{path}' must be the absolute path <root>/{layout.name}/releases/<id>")
+    manifest = read_manifest(path)
+    if manifest is None and not check:
+        raise ReleaseError(f"release '{path}' is not there or was not built to its end: build it with role flask again")
+    if manifest is not None and (manifest.name, manifest.id) != (layout.name, release):
+        raise ReleaseError(
+            f"{path}/release.json is of {manifest.name} {manifest.id}: a release cannot be moved or copied"
+        )
+    return Request(layout, True, release, _checked(layout, manifest) if manifest else None)
+
+
+def _read_existing(layout: Layout, service: t.Mapping[str, t.Any], check: bool) -> Request:
+    existing = Existing.from_params(service)
+    if not check:
+        check_existing(existing)
+    return Request(layout, True, existing.id, _checked(layout, existing.manifest()), existing)
+
+
+def _checked(layout: Layout, manifest: Manifest) -> Manifest:
+    """Return a manifest whose settings are complete, also when an earlier version wrote it."""
+    checked = replace(manifest, settings=normalise_settings(manifest.settings))
+    for number in range(t.cast(int, checked.settings["instances"])):
+        check_socket_path(layout.socket(checked.id, number))
+    return checked
+
+
+def _check_host(manifest: Manifest) -> None:
+    group = t.cast(str, manifest.settings["socket_group"])
+    if find_group(group) is None:
+        raise SettingsError(f"socket_group '{group}' does not exist on this host: name the group that nginx runs as")
