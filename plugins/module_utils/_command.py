@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
+import sys
 import typing as t
 from dataclasses import dataclass
 
@@ -44,13 +46,11 @@ def run(
 ) -> Result:
     """Run C(argv) without a shell in the C locale; raise CommandError when it is missing or too slow.
 
-    C(env) is added to the environment (values in argv would be in the process list); C(user) drops root's rights with
-    runuser(1). Without C(inherit) the command sees C(env) and what systemd gives to any service. It leads a process
-    group of its own, which is killed as a whole at the timeout.
+    C(env) is added to the environment (values in argv would be in the process list); C(user) drops root's rights.
+    Without C(inherit) the command sees C(env) and what systemd gives to any service. It leads a process group of its
+    own, which is killed as a whole at the timeout.
     """
-    command = list(argv)
-    if user is not None:
-        command = ["runuser", "-u", user, "--", *command]
+    command, rights = _as_user(argv, user)
     try:
         # Not AnsibleModule.run_command: pure utilities have no module.
         process = subprocess.Popen(  # pylint: disable=ansible-bad-function
@@ -63,6 +63,7 @@ def run(
             text=True,
             errors="replace",
             start_new_session=True,
+            **rights,
         )
     except FileNotFoundError as exc:
         raise CommandError(f"'{command[0]}' was not found: {exc}") from exc
@@ -74,6 +75,25 @@ def run(
         said = Result(tuple(argv), -1, out, err).tail()
         raise CommandError(f"'{' '.join(argv)}' did not end within {timeout:g} s; it said last: {said}") from exc
     return Result(tuple(argv), process.returncode, out, err)
+
+
+def _as_user(argv: t.Sequence[str], user: str | None) -> tuple[list[str], dict[str, t.Any]]:
+    """Return the command, and what Popen needs to run it with the rights of C(user), without a session of PAM's.
+
+    A service of systemd's has none either, and opening one takes longer than most of the commands.
+    """
+    if user is None:
+        return list(argv), {}
+    if sys.version_info < (3, 9):
+        return ["runuser", "-u", user, "--", *argv], {}
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise CommandError(f"'{argv[0]}' cannot run as user '{user}', who does not exist on this host") from None
+    if account.pw_uid == os.geteuid():
+        return list(argv), {}
+    groups = os.getgrouplist(user, account.pw_gid)
+    return list(argv), {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
 
 
 def run_checked(

@@ -21,7 +21,9 @@ from ._venv_link import remove_tree
 # Asking for references takes seconds; the first fetch of a large history many minutes.
 _ASK, _FETCH = 60, 1800
 
-_SAFE = ["-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", "-c", "gc.auto=0"]
+# Tidying up takes longer than a fetch, and would go on behind its back.
+_QUICK = ["-c", "gc.auto=0", "-c", "maintenance.auto=false"]
+_SAFE = ["-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", *_QUICK]
 
 # The shell reads the values from the environment: argv is in the process list.
 _HELPER = '!f() { echo "username=$FLASKOPS_GIT_USERNAME"; echo "password=$FLASKOPS_GIT_PASSWORD"; }; f'
@@ -209,8 +211,9 @@ def _fetch(call: Call, url: str, mirror: str, commit: str, reference: str) -> No
 def _fetch_into(call: Call, url: str, mirror: str, commit: str, reference: str) -> None:
     os.makedirs(os.path.dirname(mirror), exist_ok=True)
     # The history of a private repository is nobody's on this host but root's.
-    os.makedirs(mirror, mode=0o700, exist_ok=True)
-    call(["init", "--quiet", "--bare", "--", mirror], _ASK)
+    if not os.path.isdir(mirror):
+        os.mkdir(mirror, 0o700)
+        call(["init", "--quiet", "--bare", "--", mirror], _ASK)
     fetch = [f"--git-dir={mirror}", "fetch", "--quiet", "--force", "--no-write-fetch-head", "--", url]
     special = [f"+{reference}:refs/flaskops/wanted"] if reference.startswith("refs/") else []
     call([*fetch, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", *special], _FETCH)

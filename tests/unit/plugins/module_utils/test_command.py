@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError, run
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+def test_a_command_says_what_it_wrote_and_how_it_ended() -> None:
+    result = run([sys.executable, "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"])
+    assert (result.rc, result.out, result.err) == (3, "out\n", "err\n")
+
+
+def test_a_command_that_is_missing_is_named() -> None:
+    with pytest.raises(CommandError, match="'no-such-program' was not found"):
+        run(["no-such-program"])
+
+
+def test_a_command_that_does_not_end_is_killed_with_what_it_started() -> None:
+    with pytest.raises(CommandError, match=r"did not end within 0\.5 s; it said last: begun"):
+        run(["sh", "-c", "echo begun; sleep 60 & wait"], timeout=0.5)
+
+
+def test_a_command_has_all_rights_of_its_user_and_no_others() -> None:
+    name = "nobody" if os.geteuid() == 0 else ME
+    account = pwd.getpwnam(name)
+    said = run(["sh", "-c", "grep -E '^(Uid|Gid|Groups):' /proc/self/status"], user=name).out.split("\n")
+    uid, gid = account.pw_uid, account.pw_gid
+    groups = sorted(os.getgrouplist(name, gid))
+    assert [line.split()[1:] for line in said[:2]] == [[str(uid)] * 4, [str(gid)] * 4]
+    assert sorted(map(int, said[2].split()[1:])) == groups
+
+
+def test_a_user_who_does_not_exist_is_named() -> None:
+    with pytest.raises(CommandError, match="user 'no-such-user', who does not exist"):
+        run(["true"], user="no-such-user")
