@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import typing as t
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 # What systemd gives to a service that asks for nothing (systemd.exec(5)).
@@ -109,3 +110,22 @@ def run_checked(
     if result.rc != 0:
         raise CommandError(f"'{' '.join(argv)}' failed with exit code {result.rc}: {result.tail()}")
     return result
+
+
+@contextmanager
+def flushing(path: str, timeout: float = 600) -> t.Iterator[None]:
+    """Bring what was written to the file system of C(path) to the disk while the block runs; it is there at its end."""
+    command = ["sync", "--file-system", path]
+    process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield
+        err = process.communicate(timeout=timeout)[1]
+    except subprocess.TimeoutExpired as exc:
+        raise CommandError(f"'{' '.join(command)}' did not end within {timeout:g} s: see the disk's state") from exc
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode != 0:
+        raise CommandError(f"'{' '.join(command)}' failed with exit code {process.returncode}: {err.strip()}")

@@ -17,7 +17,7 @@ import typing as t
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ._command import run
+from ._command import flushing, run
 from ._files import write_file
 from ._gunicorn_settings import render_environment, render_gunicorn_conf, render_wsgi
 from ._mask import mask_urls
@@ -157,7 +157,9 @@ def _fill(plan: Plan, owner: Owner) -> None:
     link_shared(plan.layout, plan.app.shared, app, owner)
     link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
     _write_settings(plan, owner)
-    _check(plan, bool(twin or names or plan.app.wanted_packages))
+    # The manifest says that all else is there, and must not survive a power cut which that does not.
+    with flushing(plan.path):
+        _check(plan, bool(twin or names or plan.app.wanted_packages))
     _complete(plan, key)
 
 
@@ -244,8 +246,6 @@ def _check(plan: Plan, has_dependencies: bool) -> None:
 
 def _complete(plan: Plan, key: str) -> None:
     app = plan.app
-    # The manifest says that all else is there, and must not survive a power cut which that does not.
-    run(["sync", "-f", plan.path], timeout=600)
     write_manifest(
         plan.path,
         Manifest(

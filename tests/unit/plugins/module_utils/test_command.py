@@ -7,9 +7,10 @@ from __future__ import annotations
 import os
 import pwd
 import sys
+from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError, run
+from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError, flushing, run
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
@@ -42,3 +43,10 @@ def test_a_command_has_all_rights_of_its_user_and_no_others() -> None:
 def test_a_user_who_does_not_exist_is_named() -> None:
     with pytest.raises(CommandError, match="user 'no-such-user', who does not exist"):
         run(["true"], user="no-such-user")
+
+
+def test_what_cannot_be_brought_to_the_disk_is_said(tmp_path: Path) -> None:
+    with flushing(str(tmp_path)):
+        pass
+    with pytest.raises(CommandError, match=r"sync --file-system .*missing.* failed"), flushing(f"{tmp_path}/missing"):
+        pass
