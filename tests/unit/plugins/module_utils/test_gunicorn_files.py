@@ -22,7 +22,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings 
 )
 
 RELEASE = "/srv/shop/releases/3f2a91c-1b9e02d4"
-Conf = dict[str, t.Any]
+Conf = t.Dict[str, t.Any]
 
 
 @pytest.fixture

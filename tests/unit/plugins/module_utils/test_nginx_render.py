@@ -522,7 +522,7 @@ def test_no_value_breaks_out_of_its_directive(value: str, path: str) -> None:
     certificates = ({"certificate": "/x", "key": "/x"}, {"certificate": path, "key": path})
     texts = [
         rendered({**SITE, **changes, "tls": tls, "locations": [{"path": place, "config": "deny all;"}]})
-        for changes, tls, place in zip((plain, hostile), certificates, ("/y", f"~ {path}y"), strict=True)
+        for changes, tls, place in zip((plain, hostile), certificates, ("/y", f"~ {path}y"))
     ]
     names = [[directive.name for directive in descend(parse(text))] for text in texts]
     assert names[0] == names[1]

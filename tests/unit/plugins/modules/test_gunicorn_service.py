@@ -21,7 +21,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release import Rel
 from ansible_collections.flaskops.stack.plugins.modules import gunicorn_service
 
 ROOT = Path(__file__).parents[4]
-Options = dict[str, t.Any]
+Options = t.Dict[str, t.Any]
 
 
 def documented() -> Options:
