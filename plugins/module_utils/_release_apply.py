@@ -18,6 +18,7 @@ from ._command import CommandError
 from ._files import TEMPORARY, Lock, remove_file, replace_link, sweep
 from ._gunicorn_settings import SettingsError
 from ._names import UnsafeNameError, check_name
+from ._orphans import OrphanError
 from ._release import Layout, ReleaseError, current_id, list_releases, read_manifest
 from ._release_app import App, AppError, parse_apps
 from ._release_build import Plan, build, is_built, needs_payload
@@ -36,6 +37,7 @@ FAILURES = (
     CommandError,
     DependencyError,
     OSError,
+    OrphanError,
     ReleaseError,
     SettingsError,
     ShareError,

@@ -14,23 +14,25 @@ import pwd
 import re
 import signal
 import typing as t
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from ._command import flushing, run
 from ._files import write_file
 from ._gunicorn_settings import render_environment, render_gunicorn_conf, render_wsgi
 from ._mask import mask_urls
+from ._orphans import Orphans
 from ._release import Layout, Manifest, digest, is_release_id, list_releases, read_manifest, write_manifest
 from ._release_app import App, build_key, identify
 from ._release_check import PROGRAM, explain_check, shorten_traceback, split_environment
 from ._release_share import Owner, link_instance, link_shared, make_shared
 from ._release_source import Revision, describe, fetch, text_reader
+from ._source_copy import build_copy
 from ._user import check_user, ensure_user, remove_user
 from ._venv_build import Builder, BuildError, Interpreter, ensure_uv
 from ._venv_commands import Request
 from ._venv_link import link_tree, move_paths, own_tree, remove_tree
-from ._venv_plan import Dependencies, plan_dependencies, scm_environment
+from ._venv_plan import Dependencies, needs_source, plan_dependencies, scm_environment
 
 _FULL = re.compile("No space left on device|Disk quota exceeded")
 
@@ -182,17 +184,19 @@ def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) 
     request = _request(plan)
     builder = Builder(request, plan.app.user, plan.app.build_timeout, plan.app.mask, _scm(plan, app))
     twin = next((found for found in reversed(list_releases(plan.layout)) if found.venv == key), None)
-    own_tree(app, owner.uid, owner.gid)
     if twin:
         _copy(plan, twin, "venv")
-        builder.compile([app])
     else:
         os.mkdir(venv, 0o755)
         os.chown(venv, owner.uid, owner.gid)
-        builder.build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
-        builder.compile([os.path.join(venv, "lib"), app])
-        own_tree(venv, 0, 0)
-    own_tree(app, 0, 0)
+        local = dependencies.local or needs_source(plan.app.wanted_packages)
+        # Nothing that a build has started may write on when its files are root's.
+        with build_copy(app, venv, owner.uid, owner.gid) if local else nullcontext(), Orphans():
+            builder.build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
+    own_tree(app, owner.uid, owner.gid)
+    builder.compile([app] if twin else [os.path.join(venv, "lib"), app])
+    for path in [app] if twin else [venv, app]:
+        own_tree(path, 0, 0)
 
 
 def _scm(plan: Plan, app: str) -> dict[str, str]:

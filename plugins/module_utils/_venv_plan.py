@@ -74,6 +74,11 @@ def plan_dependencies(listed: t.Sequence[str] | None, read: Reader, installer: s
     )
 
 
+def needs_source(packages: t.Sequence[str]) -> bool:
+    """Tell whether one of the requirements is to be built from the source tree."""
+    return any(_LOCAL.search(package) for package in packages)
+
+
 def _resolve(listed: t.Sequence[str] | None, read: Reader) -> list[tuple[str, tuple[str, ...]]]:
     if listed is None:
         return next(([(name, ())] for name in AUTO if read(name) is not None), [])
