@@ -18,6 +18,8 @@ from ._release import Layout, Manifest, ReleaseError, read_manifest
 # For a release whose manifest is gone: more than any of ours asks for by default.
 _STOP_UNKNOWN = 90.0
 _STOP_MARGIN = 5.0
+# DefaultTimeoutStopSec= of systemd-system.conf(5).
+_SYSTEMD_STOP = 90.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,28 @@ class Change:
     def going(self) -> bool:
         """Tell whether there still is something to do."""
         return not self.error and not self.plan.empty
+
+    @property
+    def unproved(self) -> list[str]:
+        """Return the units to write that differ from those of the current release, which systemd has accepted."""
+        old, new = self.observed.current or "", self.service.wanted.release
+        accepted = {text.replace(old, new) for name, text in self.observed.files.items() if old and old in name}
+        return [name for name, text in self.plan.write.items() if text not in accepted]
+
+    @property
+    def outdated(self) -> bool:
+        """Tell whether systemd may remember other texts than those of the units to start; it reads new ones itself."""
+        known = self.observed.loaded | set(self.observed.files)
+        return bool(self.plan.forward_write) or not known.isdisjoint([*self.plan.write, *self.plan.start])
+
+    @property
+    def ends_alone(self) -> bool:
+        """Tell whether the units that have to go can be left to systemd after they were told to end.
+
+        An application that is removed takes its files and its user with it. A unit whose file is gone has systemd's
+        own time-out as soon as it reads its files again.
+        """
+        return self.service.manifest is not None and self.stop_timeout() <= _SYSTEMD_STOP
 
     def retired_sockets(self) -> list[str]:
         """Return the paths of the sockets of all releases that have to go and can still answer."""

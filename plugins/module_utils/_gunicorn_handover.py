@@ -21,7 +21,7 @@ from ._gunicorn_drain import Drain, read_table
 from ._gunicorn_gate import STATE, Gate, Health, Probe, judge_state, pass_gates
 from ._gunicorn_host import UnitDirectory, wait_until_stopped
 from ._gunicorn_units import instance_name
-from ._systemd import daemon_reload, show, systemctl
+from ._systemd import daemon_reload, forget_behind, forget_units, show, systemctl
 
 _WATCH_INTERVAL = 0.25
 _LOOK_INTERVAL = 0.02
@@ -70,12 +70,13 @@ class Handover:
     def _start(self, changes: t.Sequence[Change]) -> None:
         for change in changes:
             self._try(change, self._write)
-        faults = self._directory.faults([name for change in changes for name in change.plan.write])
+        faults = self._directory.faults([name for change in changes for name in change.unproved])
         for change in changes:
             found = [line for name in change.plan.write for line in faults.get(name, [])]
             if found and not change.error:
                 self._refuse(change, "systemd does not understand: " + "; ".join(found))
-        if any(change.plan.write or change.plan.start or change.plan.forward_write for change in changes):
+        # Reading all files again takes systemd longer than the start of most applications.
+        if any(change.outdated for change in changes):
             daemon_reload()
         for change in changes:
             self._try(change, self._start_one)
@@ -99,9 +100,20 @@ class Handover:
         if change.plan.stop:
             systemctl("stop", change.plan.stop)
         # A port that is taken has to be known before the switch; until then it leads to the old release.
-        systemctl("start", [*sockets, *change.plan.forward_start])
+        self._listen([*sockets, *change.plan.forward_start])
         # READY is not health, so there is nothing to wait for.
         systemctl("start", [name for name in change.plan.start if name.endswith(".service")], ["--no-block"])
+
+    @staticmethod
+    def _listen(sockets: t.Sequence[str]) -> None:
+        try:
+            systemctl("start", sockets)
+        except CommandError as exc:
+            if "not found" not in str(exc):
+                raise
+            # It has looked into the directory within the same tick of the clock, and remembers that there was no file.
+            daemon_reload()
+            systemctl("start", sockets)
 
     def _gate(self, changes: t.Sequence[Change]) -> None:
         gates = {change.service.name: gate for change in changes if (gate := self._open_gate(change))}
@@ -245,12 +257,19 @@ class Handover:
         if not retired:
             return
         systemctl("stop", retired, ["--no-block"])
-        lingering = wait_until_stopped(retired, max(change.stop_timeout() for change in ready))
+        self._await_end([change for change in ready if not change.ends_alone])
         for change in ready:
+            self._directory.remove(name for name in change.plan.retire if name not in change.lingering)
+        forget = forget_units if any(not change.ends_alone for change in ready) else forget_behind
+        forget(retired)
+
+    @staticmethod
+    def _await_end(changes: t.Sequence[Change]) -> None:
+        if not changes:
+            return
+        seconds = max(change.stop_timeout() for change in changes)
+        lingering = wait_until_stopped([name for change in changes for name in change.plan.retire], seconds)
+        for change in changes:
             change.lingering = [name for name in change.plan.retire if name in lingering]
             if change.lingering:
                 change.note = f"the next run takes up what has not ended in time: {', '.join(change.lingering)}"
-            self._directory.remove(name for name in change.plan.retire if name not in lingering)
-        daemon_reload()
-        # A process that had to be killed leaves a failed unit behind, which would be listed for ever.
-        run(["systemctl", "reset-failed", "--", *retired])

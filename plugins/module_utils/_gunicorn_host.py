@@ -140,6 +140,11 @@ def _observe_one(
             return False
         return not os.path.exists(layout.socket(unit.release, unit.instance))
 
+    def runs(name: str) -> bool:
+        state = states[name].get("ActiveState")
+        # What has no file any more was told to end by an earlier run, and needs nothing else.
+        return state in _ALIVE and not (state == "deactivating" and name not in names["files"])
+
     texts = {name: directory.read(name) for name in ours(names["files"])}
     # A socket that is starting has no path yet.
     active = frozenset(name for name in ours(states) if states[name].get("ActiveState") == "active")
@@ -147,10 +152,11 @@ def _observe_one(
     return Observed(
         current=current_id(layout),
         files={name: text for name, text in texts.items() if text is not None},
-        alive=frozenset(name for name in ours(states) if states[name].get("ActiveState") in _ALIVE),
+        alive=frozenset(filter(runs, ours(states))),
         up=active - gone,
         enabled=frozenset(ours(names["enabled"])),
         lost=gone,
+        loaded=frozenset(ours(states)),
     )
 
 

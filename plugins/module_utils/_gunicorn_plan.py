@@ -24,6 +24,8 @@ class Observed:
     enabled: frozenset[str] = frozenset()
     # Units that run, but whose socket's path is gone, as when somebody has removed the release below them. Not in up.
     lost: frozenset[str] = frozenset()
+    # Units that systemd remembers, running or not: what their files said when it read them.
+    loaded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

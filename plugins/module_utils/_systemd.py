@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import typing as t
 
 from ._command import run, run_checked
@@ -36,6 +37,42 @@ def systemctl(verb: str, units: t.Sequence[str], options: t.Sequence[str] = (), 
 def daemon_reload() -> None:
     """Make systemd read the unit files again."""
     run_checked(["systemctl", "daemon-reload"])
+
+
+def forget_units(units: t.Sequence[str]) -> None:
+    """Make systemd forget units that have ended and whose files are gone.
+
+    A process that had to be killed leaves a failed unit behind, and what other units still want a stub.
+    """
+    daemon_reload()
+    run(["systemctl", "reset-failed", "--", *units])
+
+
+# Looks once a second until they have ended: 90 seconds are DefaultTimeoutStopSec= of systemd-system.conf(5).
+_FORGET = """
+left=90
+while [ "$left" -gt 0 ] && systemctl show --property ActiveState -- "$@" | grep -q =deactivating; do
+  sleep 1
+  left=$((left - 1))
+done
+systemctl daemon-reload
+systemctl reset-failed -- "$@"
+"""
+
+
+def forget_behind(units: t.Sequence[str]) -> None:
+    """Do what C(forget_units) does as soon as the units have ended; nobody waits for that.
+
+    Nothing depends on it: a host on which it is killed lists a unit too many until systemd next reads its files.
+    """
+    subprocess.Popen(  # pylint: disable=ansible-bad-function
+        ["sh", "-c", _FORGET, "forget", *units],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    )
 
 
 def journal_tail(unit: str, lines: int = 30, since: str = "") -> str:

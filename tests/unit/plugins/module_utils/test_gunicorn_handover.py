@@ -32,6 +32,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_units imp
 from ansible_collections.flaskops.stack.plugins.module_utils._release import (
     Layout,
     Manifest,
+    write_manifest,
 )
 
 NEW, OLD = "3f2a91c-1b9e02d4", "90b1c7e-77aa01f2"
@@ -50,6 +51,10 @@ class Host:
         os.makedirs(self.path)
         patch.setattr(_gunicorn_handover, "systemctl", self.systemctl)
         patch.setattr(_gunicorn_handover, "daemon_reload", lambda: self.log.append("reload"))
+        # A test's directory has a longer name than systemd takes for a socket.
+        patch.setattr(self.directory, "faults", lambda _names: {})
+        patch.setattr(_gunicorn_handover, "forget_units", lambda _units: self.log.append("forget"))
+        patch.setattr(_gunicorn_handover, "forget_behind", lambda _units: self.log.append("forget behind"))
         patch.setattr(_gunicorn_handover, "run", lambda argv: self.log.append(argv[1]))
         patch.setattr(_gunicorn_handover, "wait_until_stopped", lambda _names, _seconds: [])
         patch.setattr(_gunicorn_handover, "pass_gates", self.pass_gates)
@@ -78,7 +83,9 @@ class Host:
         health = {"health": {"timeout": 1}}
         return Manifest("shop", release, "u", "g", source, "", "a:b", normalise_settings({**health, **settings}))
 
-    def install_old(self) -> Observed:
+    def install_old(self, **settings: object) -> Observed:
+        os.makedirs(self.layout.release(OLD))
+        write_manifest(self.layout.release(OLD), self.manifest(OLD, **settings))
         units = release_units(self.layout, self.manifest(OLD))
         self.directory.write(units)
         self.directory.enable(units)
@@ -107,13 +114,11 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 def test_at_every_step_a_reboot_would_serve(host: Host) -> None:
     host.run(host.change(host.install_old()))
     assert host.log == [
-        "reload",
         "start socket old old",
         "start service old old",
         "gate old old",
         "stop service+socket new new",
-        "reload",
-        "reset-failed",
+        "forget behind",
     ]
     assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
 
@@ -179,11 +184,51 @@ def test_when_units_cannot_be_loaded_nothing_is_left(host: Host, monkeypatch: py
     def fail() -> None:
         raise CommandError("daemon-reload: connection timed out")
 
-    change = host.change(host.install_old())
+    before = host.install_old()
+    change = host.change(replace(before, loaded=frozenset(release_units(host.layout, host.manifest(NEW)))))
     monkeypatch.setattr(_gunicorn_handover, "daemon_reload", fail)
     host.run(change)
     assert (change.error, host.serving()) == ("daemon-reload: connection timed out", "old")
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
+
+
+def test_what_systemd_remembers_otherwise_it_reads_again(host: Host) -> None:
+    before = host.install_old()
+    host.run(host.change(replace(before, loaded=frozenset([f"shop@{NEW}.service"]))))
+    assert host.log[0] == "reload"
+
+
+def test_a_file_that_systemd_has_overlooked_makes_it_read_all(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def systemctl(verb: str, units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
+        host.systemctl(verb, units, options)
+        if verb == "start" and "reload" not in host.log:
+            raise CommandError(f"Failed to start {units[0]}: Unit {units[0]} not found.")
+
+    monkeypatch.setattr(_gunicorn_handover, "systemctl", systemctl)
+    change = host.change(host.install_old())
+    host.run(change)
+    assert (change.error, host.serving()) == ("", "new")
+    assert host.log[:3] == ["start socket old old", "reload", "start socket old old"]
+
+
+def test_units_like_those_of_the_current_release_need_no_proof(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    proved: list[str] = []
+
+    def faults(names: t.Sequence[str]) -> dict[str, list[str]]:
+        proved.extend(names)
+        return {}
+
+    monkeypatch.setattr(host.directory, "faults", faults)
+    before = host.install_old()
+    host.run(host.change(before))
+    assert proved == []
+    host.run(host.change(before, memory_max="1G"))
+    assert proved == [f"shop@{NEW}.service"]
+
+
+def test_one_that_may_take_long_to_end_is_waited_for(host: Host) -> None:
+    host.run(host.change(host.install_old(graceful_timeout=200)))
+    assert host.log[-1] == "forget"
 
 
 def test_an_old_release_that_cannot_be_stopped_is_left_to_the_next_run(
@@ -304,7 +349,7 @@ def test_a_run_that_died_after_the_switch_is_finished(host: Host) -> None:
     names = frozenset([*units, *host.change(before).service.wanted.units])
     files = {name: host.directory.read(name) or "" for name in names}
     host.run(host.change(Observed(NEW, files, names, names, names)))
-    assert host.log == ["stop service+socket new new", "reload", "reset-failed"]
+    assert host.log == ["stop service+socket new new", "forget behind"]
     assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
 
 
