@@ -40,6 +40,7 @@ def test_a_command_has_all_rights_of_its_user_and_no_others() -> None:
     assert sorted(map(int, said[2].split()[1:])) == groups
 
 
+@pytest.mark.skipif(sys.version_info < (3, 9), reason="runuser says it there")
 def test_a_user_who_does_not_exist_is_named() -> None:
     with pytest.raises(CommandError, match="user 'no-such-user', who does not exist"):
         run(["true"], user="no-such-user")

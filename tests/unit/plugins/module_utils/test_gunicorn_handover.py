@@ -49,6 +49,8 @@ class Host:
         self.problem: dict[str, GateError] = {}
         os.makedirs(self.layout.base)
         os.makedirs(self.path)
+        # A real systemd, where there is one, would find the sockets' paths too long in a deep temporary directory.
+        patch.setattr(UnitDirectory, "faults", lambda _self, _names: {})
         patch.setattr(_gunicorn_handover, "systemctl", self.systemctl)
         patch.setattr(_gunicorn_handover, "daemon_reload", lambda: self.log.append("reload"))
         # A test's directory has a longer name than systemd takes for a socket.

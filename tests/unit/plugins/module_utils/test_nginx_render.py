@@ -478,7 +478,7 @@ def test_a_host_header_is_believed_when_it_names_the_site(host_and_header: str, 
     )
     assert found.block is not None
     pattern = found.block[1].name
-    assert bool(re.search(pattern.removeprefix("~*"), host_and_header, re.IGNORECASE)) is believed
+    assert bool(re.search(re.sub(r"^~\*", "", pattern), host_and_header, re.IGNORECASE)) is believed
 
 
 @pytest.mark.parametrize(
@@ -502,7 +502,7 @@ def test_only_a_fingerprint_makes_a_file_last_forever(uri: str, forever: bool) -
         d for d in parse(SNIPPET.read_text(encoding="utf-8")) if d.name == "map" and d.args[1] == "$flaskops_named"
     )
     assert found.block is not None
-    patterns = [line.name.removeprefix("~") for line in found.block if line.args == ("1",)]
+    patterns = [re.sub("^~", "", line.name) for line in found.block if line.args == ("1",)]
     assert any(re.search(pattern, uri) for pattern in patterns) is forever
 
 

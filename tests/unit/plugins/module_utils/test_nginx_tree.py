@@ -20,7 +20,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx_tree import 
 
 
 def links(directory: Path) -> dict[str, str]:
-    return {entry.name: str(entry.readlink()) for entry in directory.iterdir() if entry.is_symlink()}
+    return {entry.name: os.readlink(entry) for entry in directory.iterdir() if entry.is_symlink()}
 
 
 @pytest.fixture(name="enabled")
