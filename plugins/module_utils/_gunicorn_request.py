@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ._gunicorn_existing import Existing, check_existing
+from ._gunicorn_sandbox import needed_paths
 from ._gunicorn_settings import SettingsError, normalise_settings
 from ._names import check_name, check_socket_path
 from ._release import Layout, Manifest, ReleaseError, is_release_id, read_manifest
@@ -80,6 +81,7 @@ def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Req
     request = _read_release(layout, release, check) if release else _read_existing(layout, service, check)
     if request.manifest and not check:
         _check_host(request.manifest)
+        check_paths(request.manifest.settings)
     return request
 
 
@@ -121,3 +123,13 @@ def _check_host(manifest: Manifest) -> None:
     group = t.cast(str, manifest.settings["socket_group"])
     if find_group(group) is None:
         raise SettingsError(f"socket_group '{group}' does not exist on this host: name the group that nginx runs as")
+
+
+def check_paths(settings: t.Mapping[str, t.Any], below: str = "/dev/null") -> None:
+    """Raise SettingsError for a path that the sandbox needs and this host has not; those C(below) may be made yet."""
+    for key, path in needed_paths(settings["sandbox"], settings["sandbox_paths"]):
+        if not os.path.exists(path) and not f"{path}/".startswith(f"{below}/"):
+            raise SettingsError(
+                f"{key} '{path}' does not exist on this host, and the service could not start: make it before "
+                "(writable by the application's user where it is to write), correct it, or leave it out"
+            )

@@ -110,6 +110,24 @@ def sandbox_lines(sandbox: bool | t.Mapping[str, object], writable: t.Sequence[s
     return [*lines, *(f"ReadWritePaths={path}" for path in writable)]
 
 
+# Directives whose paths systemd has to find when it starts the service, unless a '-' stands before one.
+_WITH_PATHS = ("ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths", "BindPaths", "BindReadOnlyPaths")
+
+
+def needed_paths(sandbox: bool | t.Mapping[str, object], writable: t.Sequence[str]) -> list[tuple[str, str]]:
+    """Return the paths without which the service does not start, each behind the name of its setting."""
+    if sandbox is False:
+        return []
+    found = [("sandbox_paths", path) for path in writable]
+    given = sandbox if isinstance(sandbox, t.Mapping) else {}
+    for name in _WITH_PATHS:
+        words = [word for value in _values(given.get(name, "")) for word in value.split()]
+        # A bind mount has its source before the colon.
+        paths = [word.lstrip("+").split(":")[0] for word in words if not word.startswith(("-", "+-"))]
+        found += [(f"sandbox.{name}", path) for path in paths if path.startswith("/") and "%" not in path]
+    return found
+
+
 def _values(value: object) -> tuple[str, ...]:
     if isinstance(value, bool):
         return ("yes" if value else "no",)

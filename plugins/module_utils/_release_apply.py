@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from ._command import CommandError
 from ._files import TEMPORARY, Lock, remove_file, replace_link, sweep
+from ._gunicorn_request import check_paths
 from ._gunicorn_settings import SettingsError
 from ._names import UnsafeNameError, check_name
 from ._orphans import OrphanError
@@ -95,6 +96,8 @@ def _make_plans(apps: t.Sequence[App], sent: Item, options: Options) -> list[Pla
     for app in apps:
         try:
             check_user(app.user, app.group)
+            if not options.check_mode:
+                check_paths(app.settings, below=Layout(options.root, app.name).base)
             if app.python not in interpreters:
                 interpreters[app.python] = find_interpreter(app.python)
             plans.append(_make_plan(app, sent.get(app.name), interpreters[app.python], options))

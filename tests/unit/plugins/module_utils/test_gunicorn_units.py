@@ -16,7 +16,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_plan impo
     Wanted,
     plan_handover,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_sandbox import sandbox_lines
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_sandbox import needed_paths, sandbox_lines
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_units import (
     MARK,
@@ -104,6 +104,22 @@ def test_single_walls_of_the_sandbox_can_be_opened() -> None:
         "ReadWritePaths=-/srv/shop/shared",
         "ReadWritePaths=/var/lib/x",
     ]
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "writable", "needed"),
+    [
+        (True, ["/a"], [("sandbox_paths", "/a")]),
+        (False, ["/a"], []),
+        ({"ReadOnlyPaths": "/a -/b +/c"}, [], [("sandbox.ReadOnlyPaths", "/a"), ("sandbox.ReadOnlyPaths", "/c")]),
+        ({"BindPaths": ["/a:/b", "-/c:/d"]}, [], [("sandbox.BindPaths", "/a")]),
+        ({"ProtectHome": False}, [], []),
+    ],
+)
+def test_paths_without_which_a_service_does_not_start_are_known(
+    sandbox: bool | dict[str, object], writable: list[str], needed: list[tuple[str, str]]
+) -> None:
+    assert needed_paths(sandbox, writable) == needed
 
 
 def test_the_sandbox_can_be_left_out_as_a_whole() -> None:

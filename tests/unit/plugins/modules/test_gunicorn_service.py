@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import read_requests
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import check_paths, read_requests
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import (
     DEFAULTS,
     HEALTH_DEFAULTS,
@@ -108,6 +108,15 @@ def test_without_check_mode_code_and_release_have_to_be_there() -> None:
     with pytest.raises(ReleaseError, match="build it with role flask again"):
         read_requests([{"name": "a", "release": missing}], "/srv", check=False)
     assert read_requests([{"name": "a", "release": missing}], "/srv", check=True)[0].release == "3f2a91c-1b9e02d4"
+
+
+def test_a_path_of_the_sandbox_has_to_be_there(tmp_path: Path) -> None:
+    settings = {"sandbox": True, "sandbox_paths": [str(tmp_path / "none")]}
+    with pytest.raises(SettingsError, match=r"sandbox_paths '.*/none' does not exist on this host"):
+        check_paths(settings)
+    check_paths(settings, below=str(tmp_path))
+    (tmp_path / "none").mkdir()
+    check_paths(settings)
 
 
 @pytest.mark.parametrize("root", ["srv", "/srv %i", "/srv/a b"])
