@@ -5,6 +5,7 @@
 
 They are built from Ubuntu's images where a container registry is reached, else by mmdebstrap from Debian's packages.
 FLASKOPS_HOSTS=ubuntu or FLASKOPS_HOSTS=debian asks for one of them; images that exist already are used again.
+Other releases of Debian are made by their names: bullseye, bookworm, trixie, forky, sid.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import hashlib
 import os
 import tempfile
+import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +62,20 @@ RECIPES = {
         "older": Recipe("debian", "Debian 12", "bookworm"),
     },
 }
+
+# By name, for what is to be tried on more than two distributions.
+RELEASES = {
+    "bullseye": Recipe("debian", "Debian 11", "bullseye"),
+    "bookworm": RECIPES["debian"]["older"],
+    "trixie": RECIPES["debian"]["newer"],
+    "forky": Recipe("debian", "Debian 14", "forky"),
+    "sid": Recipe("debian", "Debian unstable", "sid"),
+}
+
+
+def names() -> list[str]:
+    """Return the names of all images that can be made."""
+    return [*AGES, *RELEASES]
 
 
 def exists(image: str) -> bool:
@@ -124,6 +140,20 @@ def ensure(ages: list[str], choice: str) -> dict[str, str]:
     raise ToolError("no image of a test host can be made.\n" + "\n".join(reasons))
 
 
+def provide(wanted: t.Sequence[str], choice: str) -> None:
+    """Return when the images with these names exist."""
+    if ages := [name for name in AGES if name in wanted]:
+        ensure(ages, choice)
+    for recipe in [RELEASES[name] for name in wanted if name in RELEASES]:
+        if not exists(recipe.tag):
+            BUILDERS[recipe.family](recipe)
+
+
+def image_of(name: str) -> str:
+    """Return the image that has one of the names."""
+    return RELEASES[name].tag if name in RELEASES else f"{NAME}:{name}"
+
+
 def title(image: str) -> str:
     """Return the distribution of an image, as its label has it."""
     return docker("image", "inspect", "--format", f'{{{{ index .Config.Labels "{LABEL}" }}}}', image).strip()
@@ -132,13 +162,13 @@ def title(image: str) -> str:
 def main() -> int:
     """See to an engine and to the images, and print which distributions they are."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("ages", nargs="*", metavar="AGE", help="newer, older; both by default")
-    ages = parser.parse_args().ages or list(AGES)
-    if unknown := sorted(set(ages) - set(AGES)):
-        raise ToolError(f"{unknown[0]!r} must be one of {', '.join(AGES)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(names())}; newer and older by default")
+    wanted = parser.parse_args().names or list(AGES)
+    if unknown := sorted(set(wanted) - set(names())):
+        raise ToolError(f"{unknown[0]!r} must be one of {', '.join(names())}")
     engine.ensure()
-    found = ensure(ages, os.environ.get("FLASKOPS_HOSTS", ""))
-    print("images:", ", ".join(f"{NAME}:{age} is {title}" for age, title in found.items()))
+    provide(wanted, os.environ.get("FLASKOPS_HOSTS", ""))
+    print("images:", ", ".join(f"{image_of(name)} is {title(image_of(name))}" for name in wanted))
     return 0
 
 
