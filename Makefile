@@ -21,7 +21,7 @@ unexport ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH ANSIBLE_ROLES_PATH ANSIBLE_INVE
 upper = $(shell printf '%s' $(1) | tr a-z A-Z)
 given = $(if $(findstring command,$(origin $(call upper,$(1)))),--$(1) '$(subst ','\'',$($(call upper,$(1))))')
 
-.PHONY: help venv demo demo-down test lint types unit sanity docs-check molecule bench readmes changelog pins clean
+.PHONY: help venv demo demo-down test lint types unit sanity docs-check molecule bench faults readmes changelog pins clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ molecule: venv ## a scenario on test hosts: SCENARIO=default
 bench: venv ## how long it takes, in ratios to something simpler
 	@python tools/images.py
 	python tools/bench.py
+
+faults: venv ## try to break what promises to survive: PART=nginx DISTRIBUTIONS="newer older bullseye forky"
+	@python tools/faults.py $(foreach option,part distributions,$(call given,$(option)))
 
 readmes: venv ## write the variables of the roles into their READMEs, from the specifications
 	@python tools/role_readme.py

@@ -1,34 +1,36 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Try to break nginx_site on test hosts, and count: stories, kill points, fault points, swaps under load."""
+"""Try to break nginx_site: stories and hostile input, a blow at each of its system calls, swaps under load."""
 
 from __future__ import annotations
 
-import argparse
+import collections
 import json
-import os
 import time
 import traceback
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import engine
-import hosts
-import images
+import faults_hosts
 import nginx_hostile
 import nginx_layouts
+import nginx_malice
 import nginx_scenarios
-from common import call, docker
+from faults_model import Options, Outcome
 from nginx_host import PAYLOAD, Host
 from nginx_story import STORIES, reset
 
-CHAPTERS = (nginx_scenarios, nginx_layouts, nginx_hostile)
+CHAPTERS = (nginx_scenarios, nginx_layouts, nginx_hostile, nginx_malice)
 PACKAGES = "nginx strace openssl procps"
+KILL = "signal=KILL"
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EROFS")
-PLANS = ("one", "many", "files")
+# One link; links and a file. A host without CAP_SYS_ADMIN, where each run makes more calls, takes the second only.
+PLANS = {"namespace": ("one", "files"), "shadow": ("files",)}
 TOOLS = Path(__file__).resolve().parent
+# Swaps with what avoids a cut connection, for each swap without.
+CALM = 0.25
 
 
 @dataclass
@@ -41,114 +43,142 @@ class Count:
     swaps: int = 0
     broken: list[str] = field(default_factory=list)
 
+    def add(self, other: Count) -> None:
+        """Take over the numbers of another host."""
+        self.stories += other.stories
+        self.kills += other.kills
+        self.faults += other.faults
+        self.swaps += other.swaps
+        self.broken += other.broken
+
     def __str__(self) -> str:
-        """Return the last line of the report."""
+        """Return the line that counts."""
         return (
-            f"nginx_site: {self.stories} stories, {self.kills} kill points, {self.faults} fault points, "
-            f"{self.swaps} swaps under load, {len(self.broken)} broken"
+            f"nginx_site: {self.kills} kill points, {self.faults} fault points, {self.swaps} swaps under load, "
+            f"{len(self.broken)} broken"
         )
 
 
-def prepare(host: Host) -> None:
-    """Install nginx and the module in a host."""
-    install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
-    host.sh(f"dpkg -s {PACKAGES} >/dev/null 2>&1 || {{ apt-get update -qq && {install} >/dev/null; }}")
-    host.install()
-    print(f"{host.name}: {host.sh('. /etc/os-release; echo $PRETTY_NAME; nginx -v 2>&1')}", flush=True)
+class Bench:
+    """One host with nginx, and what was tried on it."""
 
+    def __init__(self, title: str, host: Host) -> None:
+        self.count = Count()
+        self._title, self._host = title, host
 
-def tell(host: Host, only: str, count: Count) -> None:
-    """Run the stories."""
-    for one in [told for chapter in CHAPTERS for told in vars(chapter).values() if told in STORIES]:
-        if only not in one.__name__:
-            continue
-        started = time.monotonic()
-        count.stories += 1
-        try:
-            reset(host)
-            one(host)
+    def say(self, text: str) -> None:
+        """Print a line with the host's name."""
+        print(f"{self._title}: {text}", flush=True)
+
+    def prepare(self) -> None:
+        """Install nginx and the module."""
+        install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
+        self._host.sh(f"dpkg -s {PACKAGES} >/dev/null 2>&1 || {{ apt-get update -qq && {install} >/dev/null; }}")
+        self._host.install()
+        self._host.write(f"{PAYLOAD}/strike.py", (TOOLS / "strike.py").read_text())
+        found = self._host.sh('. /etc/os-release; nginx -v 2>&1; python3 --version; echo "on $PRETTY_NAME"')
+        self.say(f"{' '.join(found.split())}, {self._host.method}")
+
+    def tell(self, only: str) -> None:
+        """Run the stories."""
+        for one in [told for chapter in CHAPTERS for told in vars(chapter).values() if told in STORIES]:
+            if only not in one.__name__:
+                continue
+            started = time.monotonic()
+            self.count.stories += 1
             verdict = "ok"
-        except AssertionError:
-            count.broken.append(f"{host.name}: {one.__name__}")
-            verdict = f"BROKEN\n{traceback.format_exc()}"
-        print(f"{host.name}: {one.__name__} ({time.monotonic() - started:.1f} s): {verdict}", flush=True)
+            try:
+                reset(self._host)
+                one(self._host)
+            except AssertionError:
+                self.count.broken.append(f"{self._title}: {one.__name__}")
+                verdict = f"BROKEN\n{traceback.format_exc()}"
+            self.say(f"{one.__name__} ({time.monotonic() - started:.1f} s): {verdict}")
+
+    def _inside(self, tool: str, *arguments: str) -> dict[str, t.Any]:
+        """Run one of the tools that work inside a host, and return the object that it prints last."""
+        reset(self._host)
+        self._host.sh("rm -f /etc/nginx/sites-enabled/default; nginx -s reload")
+        self._host.write(f"{PAYLOAD}/{tool}", (TOOLS / tool).read_text())
+        said = self._host.run("python3", f"{PAYLOAD}/{tool}", *arguments, check=False, timeout=3600)
+        try:
+            found: dict[str, t.Any] = json.loads(said.out.strip().splitlines()[-1])
+        except (ValueError, IndexError):
+            self.count.broken.append(f"{self._title}: {tool} {' '.join(arguments)} died: {said.err[-2000:]}")
+            return {}
+        return found
+
+    def strike(self, errors: t.Sequence[str], every: int) -> None:
+        """Kill the module, and let it fail with the given errors, at each of its system calls."""
+        blows = [KILL, *(f"error={name}" for name in errors)]
+        for plan in PLANS[self._host.method]:
+            started = time.monotonic()
+            found = self._inside("nginx_points.py", plan, *blows, "--every", str(every))
+            struck: dict[str, int] = found.get("struck", {})
+            broken = [f"{self._title}: {text}" for text in found.get("broken", ())]
+            self.count.broken += broken
+            self.count.kills += struck.get(KILL, 0)
+            self.count.faults += sum(number for blow, number in struck.items() if blow != KILL)
+            told = ", ".join(f"{number} x {blow.partition('=')[2]}" for blow, number in struck.items())
+            self.say(
+                f"plan {plan} ({time.monotonic() - started:.0f} s): {told}; {found.get('unreached')} points were not "
+                f"met again; {len(broken)} broken"
+            )
+
+    def load(self, swaps: int) -> None:
+        """Swap a site under traffic, with what avoids cut connections and without."""
+        for number, options in ((swaps, []), (round(swaps * CALM), ["--calm"])):
+            found = self._inside("nginx_load.py", str(number), *options)
+            if found:
+                self.count.swaps += found["swaps"]
+                self.count.broken += [f"{self._title}: {text}" for text in (*found["wrong"], *found["lost"])]
+                self.say(explain(found))
 
 
-def inside(host: Host, tool: str, *arguments: str) -> dict[str, t.Any]:
-    """Run one of the tools that work inside a host, and return the object that it prints last."""
-    reset(host)
-    host.sh("rm -f /etc/nginx/sites-enabled/default; nginx -s reload")
-    host.write(f"{PAYLOAD}/{tool}", (TOOLS / tool).read_text())
-    said = host.run("python3", f"{PAYLOAD}/{tool}", *arguments, check=False, timeout=7200)
-    print(f"{host.name}: {tool} {' '.join(arguments)}: {said.out.strip()}{said.err.strip()}", flush=True)
-    found: dict[str, t.Any] = json.loads(said.out.strip().splitlines()[-1])
-    return found
-
-
-def strike(host: Host, count: Count, every: int) -> None:
-    """Kill the module, and let it fail, at each of its system calls."""
-    for plan in PLANS:
-        killed = inside(host, "nginx_points.py", plan, "signal=KILL")
-        count.kills += killed["points"]
-        count.broken += killed["broken"]
-        for error in ERRORS:
-            failed = inside(host, "nginx_points.py", plan, f"error={error}", "--every", str(every))
-            count.faults += failed["points"]
-            count.broken += failed["broken"]
-
-
-def load(host: Host, count: Count, swaps: int) -> None:
-    """Swap a site under traffic."""
-    result = inside(host, "nginx_load.py", str(swaps))
-    count.swaps += result["swaps"]
-    count.broken += result["wrong"] + result["lost"]
-
-
-def started_hosts() -> list[Host]:
-    """Return new hosts: two distributions with systemd, and a container in which mounts are refused."""
-    engine.ensure()
-    images.ensure(list(images.AGES), os.environ.get("FLASKOPS_HOSTS", ""))
-    found = []
-    for age in images.AGES:
-        name = hosts.container(f"faults-{age}")
-        hosts.start(name, f"{images.NAME}:{age}", [])
-        found.append(Host(name))
-    name = hosts.container("faults-unprivileged")
-    hosts.remove(name)
-    docker("run", "--detach", "--init", "--name", name, f"{images.NAME}:older", "sleep", "infinity")
-    if bundle := hosts.private_bundle():
-        docker("cp", "--follow-link", bundle, f"{name}:{hosts.BUNDLE}")
-    return [*found, Host(name, "shadow")]
-
-
-def main() -> int:
-    """Run everything, on new hosts or on those named on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("hosts", nargs="*", help="containers that run, NAME or NAME:shadow where mounts are refused")
-    parser.add_argument("--only", default="", help="only stories with this in their names, and no points")
-    parser.add_argument("--every", type=int, default=1, help="let each n-th call fail only")
-    parser.add_argument("--swaps", type=int, default=200)
-    parser.add_argument("--keep", action="store_true", help="leave the new hosts for a look at them")
-    arguments = parser.parse_args()
-    named = [
-        Host(name, method or "namespace") for name, _at, method in (text.partition(":") for text in arguments.hosts)
+def explain(found: dict[str, t.Any]) -> str:
+    """Return what visitors noticed of swaps, and why."""
+    new, kept = (collections.Counter(found["requests"][kind]) for kind in ("new", "kept"))
+    before, after = found["before"], found["after"]
+    own = sum(number for what, number in new.items() if what != "answered")
+    lost = sum(
+        number for what, number in kept.items() if what not in ("answered", "closed while idle", "cut on the way")
+    )
+    text = [
+        f"nginx {found['version']}, {found['swaps']} swaps in {found['seconds']:.0f} s",
+        f" with '{found['site']}'" if found["site"] else "",
+        f": of {new.total()} requests on connections of their own {own} failed; of {kept['answered']} on kept ones ",
+        f"{kept['cut on the way']} were cut and asked again, {kept['closed while idle']} found a connection closed ",
+        f"while idle, {lost} were lost",
+        f"; workers {before['workers']} -> {after['workers']}, memory {before['kib']} -> {after['kib']} KiB",
     ]
-    used = named or started_hosts()
-    count = Count()
-    for host in used:
-        prepare(host)
-        tell(host, arguments.only, count)
-    if not arguments.only:
-        strike(used[0], count, arguments.every)
-        for host in used:
-            load(host, count, arguments.swaps // len(used))
-    if not named and not arguments.keep:
-        for host in used:
-            hosts.remove(host.name)
-    print("\n".join(count.broken))
-    print(count)
-    return 1 if count.broken else 0
+    if not found["site"]:
+        text.append(
+            ". A reload closes kept connections that are idle, and a request may be on its way on one. "
+            "What avoids that: from nginx 1.27.4 on keepalive_min_timeout, before that 'keepalive_timeout 0'"
+        )
+    return "".join(text)
 
 
-if __name__ == "__main__":
-    call(main)
+def share(errors: t.Sequence[str], number: int, hosts: int) -> list[str]:
+    """Return the errors for one of several hosts: all of them meet each error at least once together."""
+    return [name for place, name in enumerate(errors) if place % hosts == number % len(errors)]
+
+
+def try_to_break(options: Options) -> Outcome:
+    """Try all of it, on hosts with and without CAP_SYS_ADMIN."""
+    machines = faults_hosts.machines(options.distributions)
+
+    def work(machine: faults_hosts.Machine, name: str, number: int) -> Count:
+        bench = Bench(machine.title, Host(name, "namespace" if machine.privileged else "shadow"))
+        bench.prepare()
+        bench.tell(options.only)
+        if not options.only:
+            bench.strike(share(ERRORS, number, len(machines)), options.every)
+            bench.load(options.swaps)
+        return bench.count
+
+    total = Count()
+    for count in faults_hosts.on_each(machines, "nginx", work, options.jobs, options.keep):
+        total.add(count)
+    print(f"nginx_site: {total.stories} stories on {len(machines)} hosts", flush=True)
+    return Outcome(str(total), tuple(total.broken))

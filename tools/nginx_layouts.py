@@ -207,7 +207,8 @@ def two_runs_at_once_come_one_after_the_other(host: Host) -> None:
     holder = (
         "import fcntl, glob, time; f = open(glob.glob('/run/flaskops/_locks/nginx-*')[0], 'r+'); fcntl.flock(f, 2); "
     )
-    host.write("/opt/holder.py", f"{holder}f.truncate(); f.write('process 4711'); f.flush(); time.sleep(30)")
+    said = json.dumps({"pid": 4711, "who": "root", "since": "now", "what": ""})
+    host.write("/opt/holder.py", f"{holder}f.truncate(); f.write({said!r}); f.flush(); time.sleep(30)")
     host.sh("python3 /opt/holder.py >/dev/null 2>&1 & echo $! > /opt/holder; sleep 1")
-    unchanged_by(host, lambda: host.module(name="late", content="#", lock_timeout=1), "held by process 4711")
+    unchanged_by(host, lambda: host.module(name="late", content="#", lock_timeout=1), "is held by .*4711")
     host.sh("kill $(cat /opt/holder)")

@@ -4,8 +4,9 @@
 """Swap a site back and forth under constant traffic and count what visitors lose. Runs inside the test host, as root.
 
 A visitor with a connection of its own for each request must lose nothing. One that keeps its connection may find it
-closed by a reload, idle or, before nginx 1.27.4, with its request already on the way; it then does what every browser
-and proxy does, and asks again on a new connection. How often each of that happens is the result.
+closed by a reload while it was idle, which costs nothing but a new connection; or cut with its request on the way,
+which a browser or a proxy answers by asking again. How often each of that happens is the result. With --calm the site
+has what avoids the cut: keepalive_min_timeout from nginx 1.27.4 on, before that no kept connections.
 """
 
 from __future__ import annotations
@@ -14,136 +15,178 @@ import argparse
 import collections
 import http.client
 import json
+import multiprocessing
+import re
+import select
 import subprocess
 import sys
-import threading
 import time
 import typing as t
 from pathlib import Path
 
-EMPTY: collections.Counter[str] = collections.Counter()
-MODULE = [sys.executable, "-m", "ansible_collections.flaskops.stack.plugins.modules.nginx_site"]
+import strike
+
+MODULE = "ansible_collections.flaskops.stack.plugins.modules.nginx_site"
+VISITORS = ("new", "new", "kept", "kept")
+PID_FILE = Path("/run/nginx.pid")
+PATIENCE = 15
+# Of nginx's memory: what a reload frees does not all go back to the system at once.
+GROWTH = 1.5
 
 
-def site(text: str) -> str:
+def version() -> tuple[int, ...]:
+    """Return nginx's version."""
+    said = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr
+    return tuple(int(part) for part in re.findall(r"/(\d+)\.(\d+)\.(\d+)", said)[0])
+
+
+def site(text: str, more: str) -> str:
     """Return the site with one of its two texts."""
-    return f'server {{ listen 80; server_name load.example.com; location / {{ return 200 "{text}"; }} }}\n'
+    head = f"listen 80; server_name load.example.com; {more}"
+    return f'server {{ {head} location / {{ return 200 "{text}"; }} }}\n'
 
 
-def swap(text: str) -> str:
+def swap(module: strike.Warm, text: str, more: str) -> str:
     """Run the module; return what is wrong with its result."""
-    params = {"name": "load", "content": site(text), "keep": 2}
-    stdin = json.dumps({"ANSIBLE_MODULE_ARGS": params})
-    done = subprocess.run(MODULE, input=stdin, capture_output=True, text=True, check=False)
-    try:
-        result = json.loads(done.stdout.strip().splitlines()[-1])
-    except (ValueError, IndexError):
-        return done.stderr[-500:]
-    return "" if result.get("reload", {}).get("proved") else str(result.get("msg", "not proved"))
+    ended = module.run({"name": "load", "content": site(text, more), "keep": 2})
+    proved = ended.result.get("reload", {}).get("proved")
+    return ended.failure or ("" if proved else "not proved")
 
 
-class Visitor(threading.Thread):
-    """Asks again and again until told to stop."""
+class Visitor:
+    """Asks again and again, on one connection or on a new one for each request."""
 
     def __init__(self, keep: bool) -> None:
         """Say whether the connection is kept."""
-        super().__init__(daemon=True)
         self.counts: collections.Counter[str] = collections.Counter()
-        self.stop = False
         self._keep = keep
-        self._connection = self._connect()
+        self._connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=5)
 
-    @staticmethod
-    def _connect() -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", 80, timeout=5)
-
-    def run(self) -> None:
-        """Ask."""
-        while not self.stop:
-            self.counts[self._ask()] += 1
-            time.sleep(0.002)
-
-    def _ask(self) -> str:
+    def ask(self) -> None:
+        """Ask once, and once more after a cut."""
         used = self._connection.sock is not None
-        try:
-            return self._once()
-        except (OSError, http.client.HTTPException):
-            self._connection.close()
-            if not used:
-                return "lost"
-        try:
-            self._once()
-        except (OSError, http.client.HTTPException):
-            self._connection.close()
-            return "lost"
-        return "asked again"
+        if used and self._closed_by_nginx():
+            self.counts["closed while idle"] += 1
+            used = False
+        if self._once():
+            return
+        if not used:
+            self.counts["lost"] += 1
+            return
+        self.counts["cut on the way"] += 1
+        if not self._once():
+            self.counts["lost"] += 1
 
-    def _once(self) -> str:
+    def _closed_by_nginx(self) -> bool:
+        """Tell whether a kept connection was closed while nobody used it: then something, the end, can be read."""
+        if not select.select([self._connection.sock], [], [], 0)[0]:
+            return False
+        self._connection.close()
+        return True
+
+    def _once(self) -> bool:
         header = {} if self._keep else {"Connection": "close"}
-        self._connection.request("GET", "/", headers={"Host": "load.example.com", **header})
-        answer = self._connection.getresponse()
-        body = answer.read()
-        if not self._keep:
+        try:
+            self._connection.request("GET", "/", headers={"Host": "load.example.com", **header})
+            answer = self._connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException):
             self._connection.close()
-        return "answered" if answer.status == 200 and body in (b"one", b"two") else f"wrong {answer.status}"
+            return False
+        right = answer.status == 200 and body in (b"one", b"two")
+        self.counts["answered" if right else f"answered wrong, {answer.status}"] += 1
+        return True
 
 
-def workers() -> list[str]:
-    """Return the titles of nginx's workers."""
-    master = Path("/run/nginx.pid").read_text().strip()
-    done = subprocess.run(["ps", "-o", "args=", "--ppid", master], capture_output=True, text=True, check=False)
-    return [line for line in done.stdout.splitlines() if "worker process" in line]
+def visit(kind: str, stop: t.Any, counts: t.Any) -> None:
+    """Ask until told to stop, in a process of its own."""
+    visitor = Visitor(kind == "kept")
+    while not stop.is_set():
+        visitor.ask()
+        time.sleep(0.002)
+    counts.put((kind, dict(visitor.counts)))
 
 
-def memory() -> int:
-    """Return the resident kibibytes of nginx's master."""
-    status = Path(f"/proc/{Path('/run/nginx.pid').read_text().strip()}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0])
+def children() -> list[str]:
+    """Return ids and titles of nginx's workers, those that are about to leave among them."""
+    ask = ["ps", "-o", "pid=,args=", "--ppid", PID_FILE.read_text().strip()]
+    done = subprocess.run(ask, capture_output=True, text=True, check=False)
+    return [line.strip() for line in done.stdout.splitlines() if "worker process" in line]
+
+
+def state() -> dict[str, int]:
+    """Return how many workers nginx has, and the KiB that it and they hold beside what is mapped from files."""
+    workers = children()
+    pids = [PID_FILE.read_text().strip(), *(line.split()[0] for line in workers)]
+    held = [Path(f"/proc/{pid}/status").read_text() for pid in pids]
+    return {"workers": len(workers), "kib": sum(int(re.findall(r"\nRssAnon:\s+(\d+)", text)[0]) for text in held)}
+
+
+def settled(before: dict[str, int]) -> dict[str, int]:
+    """Return the state after the last worker of an old generation has gone, or after some patience."""
+    deadline = time.monotonic() + PATIENCE
+    while len(children()) != before["workers"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return state()
+
+
+def under_load(module: strike.Warm, swaps: int, more: str) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """Swap while visitors ask; return what became of their requests, and what went wrong with swaps."""
+    stop, queue = multiprocessing.Event(), multiprocessing.Queue()  # type: ignore[var-annotated]
+    visitors = [multiprocessing.Process(target=visit, args=(kind, stop, queue), daemon=True) for kind in VISITORS]
+    for visitor in visitors:
+        visitor.start()
+    wrong = [swap(module, "two" if number % 2 else "one", more) for number in range(swaps)]
+    stop.set()
+    requests: dict[str, collections.Counter[str]] = {kind: collections.Counter() for kind in VISITORS}
+    for _visitor in visitors:
+        kind, counts = queue.get(timeout=PATIENCE)
+        requests[kind].update(counts)
+    return {kind: dict(counts) for kind, counts in requests.items()}, [text for text in wrong if text]
 
 
 def main() -> int:
     """Swap, and print the counts as JSON in the last line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("swaps", type=int)
+    parser.add_argument("--calm", action="store_true", help="with what avoids that a reload cuts connections")
     arguments = parser.parse_args()
-    wrong = [swap("one"), swap("two")]
-    before, held = len(workers()), memory()
-    visitors = {name: [Visitor(keep=name == "kept") for _number in range(2)] for name in ("new", "kept")}
-    for visitor in [one for group in visitors.values() for one in group]:
-        visitor.start()
-    started = time.monotonic()
-    wrong += [swap("two" if number % 2 else "one") for number in range(arguments.swaps)]
-    seconds = time.monotonic() - started
-    for visitor in [one for group in visitors.values() for one in group]:
-        visitor.stop = True
-        visitor.join()
+    avoids = "keepalive_min_timeout 5s;" if version() >= (1, 27, 4) else "keepalive_timeout 0;"
+    more = avoids if arguments.calm else ""
+    module = strike.Warm(MODULE)
+    first = [swap(module, text, more) for text in ("one", "two")]
     time.sleep(1)
-    result = {
+    before, started = settled({"workers": len(children())}), time.monotonic()
+    requests, wrong = under_load(module, arguments.swaps, more)
+    result: dict[str, t.Any] = {
+        "version": ".".join(map(str, version())),
+        "site": more,
         "swaps": arguments.swaps,
-        "seconds": round(seconds, 1),
-        "requests": {name: dict(sum((one.counts for one in group), EMPTY)) for name, group in visitors.items()},
-        "workers": {"before": before, "after": len(workers()), "kib_before": held, "kib_after": memory()},
-        "wrong": [text for text in wrong if text],
+        "seconds": round(time.monotonic() - started, 1),
+        "requests": requests,
+        "before": before,
+        "after": settled(before),
+        "wrong": [text for text in first if text] + wrong,
     }
-    lost = losses(result)
-    print(json.dumps({**result, "lost": lost}))
-    return 1 if lost or result["wrong"] else 0
+    result["lost"] = losses(result, arguments.calm)
+    print(json.dumps(result))
+    return 1 if result["lost"] or result["wrong"] else 0
 
 
-def losses(result: dict[str, t.Any]) -> list[str]:
-    """Return what visitors lost, and what did not become as it was."""
-    good = ("answered", "asked again")
+def losses(result: dict[str, t.Any], calm: bool) -> list[str]:
+    """Return what visitors lost although they need not, and what did not become as it was."""
+    good = ["answered", "closed while idle", *([] if calm else ["cut on the way"])]
     found = [
-        f"{count} requests on {name} connections: {what}"
-        for name, counts in result["requests"].items()
+        f"{count} requests on {kind} connections: {what}"
+        for kind, counts in result["requests"].items()
         for what, count in counts.items()
-        if what not in good
+        if what not in good or (kind == "new" and what != "answered")
     ]
-    state = result["workers"]
-    if state["after"] != state["before"]:
-        found.append(f"{state['after']} workers after {state['before']}")
-    if state["kib_after"] > 2 * state["kib_before"]:
-        found.append(f"nginx's master grew from {state['kib_before']} to {state['kib_after']} KiB")
+    before, after = result["before"], result["after"]
+    if after["workers"] != before["workers"]:
+        found.append(f"{after['workers']} workers after {before['workers']}")
+    if after["kib"] > GROWTH * before["kib"]:
+        found.append(f"nginx grew from {before['kib']} to {after['kib']} KiB")
     return found
 
 

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+import faults
+import faults_nginx
+import images
+from common import ToolError
+from strike import Point, points_in
+
+TRACE = """
+openat(AT_FDCWD, "/usr/lib/python3.11/glob.py", O_RDONLY|O_CLOEXEC) = 3
+openat(AT_FDCWD, "/etc/nginx/nginx.conf", O_RDONLY|O_CLOEXEC) = 3
+--- SIGCHLD {si_signo=SIGCHLD} ---
+rename("/a", "/b")                      = 0
+openat(AT_FDCWD, "/proc/1/cmdline", O_RDONLY|O_CLOEXEC) = 3
+openat(AT_FDCWD, "/proc/1/cmdline", O_RDONLY|O_CLOEXEC) = 3
+openat(AT_FDCWD, "/x.py", O_WRONLY|O_CREAT|O_CLOEXEC, 0666) = 3
+rename("/b", "/c")                      = 0
+openat(AT_FDCWD, "/proc/1/cmdline", O_RDONLY|O_CLOEXEC) = 3
+"""
+
+
+def test_points_are_counted_by_name_without_pythons_own_files_and_without_waiting() -> None:
+    assert [(point.call, point.number) for point in points_in(TRACE)] == [
+        ("openat", 2),
+        ("rename", 1),
+        ("openat", 3),
+        ("openat", 5),
+        ("rename", 2),
+        ("openat", 6),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "blow", "possible"),
+    [
+        ('AT_FDCWD, "/a", O_RDONLY) = 3', "error=ENOSPC", False),
+        ('AT_FDCWD, "/a", O_RDONLY) = 3', "error=EIO", True),
+        ('AT_FDCWD, "/a", O_RDONLY) = 3', "signal=KILL", True),
+        ('AT_FDCWD, "/a", O_RDWR|O_CREAT) = 3', "error=ENOSPC", True),
+    ],
+)
+def test_a_read_does_not_meet_a_full_disk(text: str, blow: str, possible: bool) -> None:
+    assert Point("openat", 1, text).fails_with(blow) is possible
+
+
+@pytest.mark.parametrize("hosts", [2, 4, 6, 8, 10])
+def test_every_error_is_met_on_some_host(hosts: int) -> None:
+    met = [name for number in range(hosts) for name in faults_nginx.share(faults_nginx.ERRORS, number, hosts)]
+    assert set(met) == set(faults_nginx.ERRORS)
+
+
+def test_the_last_line_counts() -> None:
+    total = faults_nginx.Count(1, 2, 3, 4, [])
+    total.add(faults_nginx.Count(1, 20, 30, 40, ["x"]))
+    assert str(total) == "nginx_site: 22 kill points, 33 fault points, 44 swaps under load, 1 broken"
+
+
+def test_what_visitors_noticed_is_explained() -> None:
+    requests = {"new": {"answered": 900}, "kept": {"answered": 800, "cut on the way": 2, "closed while idle": 7}}
+    state = {"workers": 2, "kib": 4000}
+    found = {"version": "1.26.3", "site": "", "swaps": 200, "seconds": 40.2, "requests": requests}
+    text = faults_nginx.explain({**found, "before": state, "after": state})
+    assert "of 900 requests on connections of their own 0 failed" in text
+    assert "2 were cut and asked again, 7 found a connection closed while idle, 0 were lost" in text
+    assert "keepalive_min_timeout" in text and "workers 2 -> 2, memory 4000 -> 4000 KiB" in text
+
+
+@pytest.mark.parametrize("words", [["--part", "apache"], ["--distributions", "newer hurd"]])
+def test_what_is_not_known_is_refused(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["faults.py", *words])
+    with pytest.raises(ToolError, match=r"apache|hurd"):
+        faults.parse()
+
+
+def test_an_image_has_one_tag_whatever_it_is_called() -> None:
+    assert images.image_of("trixie") == images.RECIPES["debian"]["newer"].tag
+    assert images.image_of("older") == "flaskops-host:older"

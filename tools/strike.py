@@ -1,0 +1,218 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Strike a module at each of its system calls: kill it there, or let the call fail. Runs inside a test host, as root.
+
+It knows nothing of what the module does. A Subject says how to change from one state into another, and what is wrong
+after a blow. strace finds the calls that the change makes, and strikes at one of them in each of many runs.
+Python 3.9 is enough for it, because it is copied into hosts with nothing newer.
+"""
+
+from __future__ import annotations
+
+import collections
+import ctypes
+import importlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import traceback
+import typing as t
+from pathlib import Path
+
+# File, link, rename, sync and process calls. What only looks is in READS.
+CHANGES = (
+    "creat,write,pwrite64,rename,renameat,renameat2,symlink,symlinkat,link,linkat,unlink,unlinkat,mkdir,mkdirat,"
+    "rmdir,fsync,fdatasync,syncfs,sync,truncate,ftruncate,fchown,chown,lchown,fchownat,fchmod,chmod,fchmodat,utime,"
+    "utimes,utimensat,setxattr,fsetxattr,lsetxattr,flock,kill,tgkill,clone,clone3,fork,vfork"
+)
+READS = "openat,open"
+_LINE = re.compile(r"^(\w+)\((.*)$")
+# The interpreter reads its own library where and when it likes; that is no step of the module.
+_PYTHON = re.compile(r'"[^"]*(?:\.py|\.pyc|\.so[.\d]*|/__pycache__|/(?:python3[^"/]*|lib-dynload|ld\.so\.cache))"')
+_TRACE = Path("/var/tmp/strike-trace")
+_PATIENCE = 30
+_PR_SET_PTRACER = 0x59616D61
+# What these errors mean cannot happen to a call that only reads.
+_OF_WRITING = ("error=ENOSPC", "error=EROFS")
+
+
+class Point(t.NamedTuple):
+    """One system call of a run: its name, its number among those of this name, and its arguments."""
+
+    call: str
+    number: int
+    text: str
+
+    @property
+    def reads(self) -> bool:
+        """Tell whether the call only opens something for reading."""
+        return self.call in READS.split(",") and not re.search(r"O_CREAT|O_WRONLY|O_RDWR", self.text)
+
+    def fails_with(self, blow: str) -> bool:
+        """Tell whether a blow is one that the call can meet."""
+        return not (self.reads and blow in _OF_WRITING)
+
+
+class Ended(t.NamedTuple):
+    """How a run of a module ended: its exit code, negative for a signal, and its result."""
+
+    rc: int
+    result: dict[str, t.Any]
+
+    @property
+    def failure(self) -> str:
+        """Return what the module says has failed; '' when nothing has."""
+        return str(self.result.get("msg")) if self.result.get("failed") else ""
+
+
+class Subject(t.Protocol):
+    """A change that can be struck at."""
+
+    def ready(self, told: str) -> str:
+        """Bring about the state before the change; return what is wrong with that, '' when nothing is."""
+
+    def change(self, strace: t.Sequence[str] = ()) -> Ended:
+        """Make the change, under strace with these options where there are any."""
+
+    def judge(self, told: str) -> str:
+        """Return what is wrong after a blow, and let the next run complete the change; '' when nothing is wrong."""
+
+    def mend(self) -> None:
+        """Bring everything back by force after something was wrong."""
+
+
+class Warm:
+    """A module of Ansible that is loaded once and run often, each time in a process of its own."""
+
+    def __init__(self, name: str) -> None:
+        """Load it."""
+        self._module = importlib.import_module(name)
+
+    def run(self, params: t.Mapping[str, t.Any], strace: t.Sequence[str] = ()) -> Ended:
+        """Run it with parameters, under strace with these options where there are any."""
+        words = json.dumps({"ANSIBLE_MODULE_ARGS": params}).encode()
+        streams = [os.memfd_create(name) for name in ("in", "out", "err")]
+        os.pwrite(streams[0], words, 0)
+        pid = os.fork()
+        if pid == 0:
+            self._be_the_module(streams, bool(strace))
+        tracer = _attach(pid, strace) if strace else None
+        _pid, status = os.waitpid(pid, 0)
+        if tracer is not None:
+            tracer.wait(_PATIENCE)
+        _in, out, err = (os.pread(stream, 1 << 24, 0).decode("utf-8", "replace") for stream in streams)
+        for stream in streams:
+            os.close(stream)
+        rc = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        return Ended(rc, _result(out, f"exit code {rc}: {err[-3000:]}"))
+
+    def _be_the_module(self, streams: t.Sequence[int], traced: bool) -> t.NoReturn:
+        code = 0
+        try:
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+            # With an argument the module would take its parameters from that.
+            sys.argv = sys.argv[:1]
+            if traced:
+                # Where the kernel lets a process be traced by its ancestors only (Yama), it may give leave.
+                ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
+                os.kill(os.getpid(), signal.SIGSTOP)
+            self._module.main()
+        except SystemExit as exc:
+            code = exc.code if isinstance(exc.code, int) else 1
+        except BaseException:  # a process that was forked must not go on as its parent
+            traceback.print_exc()
+            code = 1
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+
+def _result(out: str, otherwise: str) -> dict[str, t.Any]:
+    try:
+        found: dict[str, t.Any] = json.loads(out.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        return {"failed": True, "msg": f"no result, {otherwise}"}
+    return found
+
+
+def _attach(pid: int, options: t.Sequence[str]) -> subprocess.Popen[bytes]:
+    """Let strace take over a process that has stopped itself, and let it go on; no call of it is missed."""
+    os.waitpid(pid, os.WUNTRACED)
+    tracer = subprocess.Popen(["strace", "-qq", *options, "-p", str(pid)])
+    deadline = time.monotonic() + _PATIENCE
+    while "\nTracerPid:\t0\n" in Path(f"/proc/{pid}/status").read_text():
+        if tracer.poll() is not None or time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            raise SystemExit("strace could not attach: is CAP_SYS_PTRACE missing?")
+        time.sleep(0.001)
+    os.kill(pid, signal.SIGCONT)
+    return tracer
+
+
+def points_in(trace: str) -> list[Point]:
+    """Return the calls in what strace has written.
+
+    Those by which Python reads its own library are left out. Of calls that read the same again, with no change between,
+    as a run does that waits for something, the first one counts.
+    """
+    counts: collections.Counter[str] = collections.Counter()
+    read: set[str] = set()
+    found = []
+    for match in filter(None, map(_LINE.match, trace.splitlines())):
+        call, text = match.groups()
+        counts[call] += 1
+        point = Point(call, counts[call], text[:150])
+        if not point.reads:
+            read.clear()
+        elif _PYTHON.search(text) or text in read:
+            continue
+        read.add(text)
+        found.append(point)
+    return found
+
+
+def points(subject: Subject) -> list[Point]:
+    """Return the calls that one run of the change makes."""
+    subject.change(["-o", str(_TRACE), "-e", f"trace={READS},{CHANGES}"])
+    return points_in(_TRACE.read_text())
+
+
+def strike(subject: Subject, blows: t.Sequence[str], every: int = 1) -> dict[str, t.Any]:
+    """Deal each kind of blow at each (or each n-th) point; return how many blows there were and what broke.
+
+    A blow is "signal=KILL" or "error=ENOSPC", as strace's option inject takes it.
+    """
+    wrong = subject.ready("the first state")
+    if wrong:
+        return {"struck": {}, "unreached": 0, "broken": [wrong]}
+    found = points(subject)
+    broken: list[str] = [wrong] if (wrong := subject.ready("after the trace")) else []
+    struck: collections.Counter[str] = collections.Counter()
+    unreached = 0
+    for blow in blows:
+        for point in [point for point in found if point.fails_with(blow)][::every]:
+            told, reached = _deal(subject, blow, point)
+            struck[blow] += reached
+            unreached += not reached
+            wrong = subject.judge(told) or subject.ready(told)
+            if wrong:
+                broken.append(wrong)
+                print("BROKEN", wrong, flush=True)
+                subject.mend()
+    return {"struck": dict(struck), "unreached": unreached, "broken": broken}
+
+
+def _deal(subject: Subject, blow: str, point: Point) -> tuple[str, bool]:
+    """Run the change with one blow; return what there is to tell, and whether the call was reached."""
+    inject = f"inject={point.call}:{blow}:when={point.number}"
+    ended = subject.change(["-o", str(_TRACE), "-e", f"trace={point.call}", "-e", inject])
+    reached = ended.rc == -signal.SIGKILL if blow == "signal=KILL" else "(INJECTED)" in _TRACE.read_text()
+    said = str(ended.result.get("msg", ""))[:300]
+    return f"{blow} at {point.call} {point.number} ({point.text}), rc {ended.rc}: {said}", reached
