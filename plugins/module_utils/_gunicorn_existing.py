@@ -21,6 +21,8 @@ from ._gunicorn_settings import (
     render_wsgi,
 )
 from ._release import Layout, Manifest, digest, read_manifest, release_id, write_manifest
+from ._release_owner import hand_over
+from ._release_share import Owner
 from ._user import ensure_user, find_group, find_user
 
 # Keys of a service that are not settings of gunicorn.
@@ -168,15 +170,21 @@ def make_release(layout: Layout, existing: Existing) -> Manifest:
     if not os.path.isdir(layout.shared):
         os.mkdir(layout.shared, 0o750)
         os.chown(layout.shared, user.pw_uid, group.gr_gid)
+    hand_over(layout, Owner(existing.user, user.pw_uid, group.gr_gid))
+    _fill(path, existing, group.gr_gid)
+    manifest = existing.manifest()
+    write_manifest(path, manifest)
+    return manifest
+
+
+def _fill(path: str, existing: Existing, gid: int) -> None:
+    """Write all of a release but its manifest."""
     replace_link(existing.directory, os.path.join(path, "app"))
     replace_link(existing.virtualenv, os.path.join(path, "venv"))
     environment = render_environment(existing.environment).encode()
-    write_file(os.path.join(path, "env"), environment, 0o640, 0, group.gr_gid)
+    write_file(os.path.join(path, "env"), environment, 0o640, 0, gid)
     conf = render_gunicorn_conf(existing.settings, path)
     write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode())
     wsgi = render_wsgi(existing.app, existing.trusted_hops, existing.host_header)
     write_file(os.path.join(path, "wsgi.py"), wsgi.encode())
     replace_link("wsgi.py", os.path.join(path, "flaskops_wsgi.py"))
-    manifest = existing.manifest()
-    write_manifest(path, manifest)
-    return manifest

@@ -14,6 +14,7 @@ from ._gunicorn_sandbox import needed_paths
 from ._gunicorn_settings import SettingsError, normalise_settings
 from ._names import check_name, check_socket_path
 from ._release import Layout, Manifest, ReleaseError, is_release_id, read_manifest
+from ._release_owner import check_owner
 from ._user import find_group
 
 
@@ -82,6 +83,7 @@ def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Req
     if request.manifest and not check:
         _check_host(request.manifest)
         check_paths(request.manifest.settings)
+        check_owner(layout, request.manifest.user, bool(request.manifest.shared))
     return request
 
 

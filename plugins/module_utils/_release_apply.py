@@ -23,6 +23,7 @@ from ._orphans import OrphanError
 from ._release import Layout, ReleaseError, current_id, list_releases, read_manifest
 from ._release_app import App, AppError, parse_apps
 from ._release_build import Plan, build, is_built, needs_payload
+from ._release_owner import check_owner
 from ._release_seal import reveal
 from ._release_share import ShareError
 from ._release_source import Sent, find_revision
@@ -96,6 +97,7 @@ def _make_plans(apps: t.Sequence[App], sent: Item, options: Options) -> list[Pla
     for app in apps:
         try:
             check_user(app.user, app.group)
+            check_owner(Layout(options.root, app.name), app.user, bool(app.shared))
             if not options.check_mode:
                 check_paths(app.settings, below=Layout(options.root, app.name).base)
             if app.python not in interpreters:

@@ -25,6 +25,7 @@ from ._orphans import Orphans
 from ._release import Layout, Manifest, digest, is_release_id, list_releases, read_manifest, write_manifest
 from ._release_app import App, build_key, identify
 from ._release_check import PROGRAM, explain_check, shorten_traceback, split_environment
+from ._release_owner import hand_over
 from ._release_share import Owner, link_instance, link_shared, make_shared
 from ._release_source import Revision, describe, fetch, text_reader
 from ._source_copy import build_copy
@@ -134,10 +135,13 @@ def _prepare(plan: Plan) -> Owner:
         os.makedirs(path, mode=0o755, exist_ok=True)
     for name in ("home", "tmp", "uv", "pip"):
         path = os.path.join(layout.cache, name)
+        if os.path.isdir(path) and os.stat(path).st_uid != owner.uid:
+            remove_tree(path)
         if not os.path.isdir(path):
             os.mkdir(path, 0o700)
         # Only root can put a link here, so this follows none.
         os.chown(path, owner.uid, owner.gid)
+    hand_over(layout, owner)
     make_shared(layout, app.shared, owner)
     return owner
 

@@ -85,7 +85,10 @@ options:
         description: The WSGI application, V(module:object) or V(module:factory()). Required with O(state=present).
         type: str
       user:
-        description: System user that builds and runs the application; made when missing. Default is O(apps[].name).
+        description:
+          - System user that builds and runs the application; made when missing. Default is O(apps[].name).
+          - While the application runs, its data belongs to this user, and another one is refused. When the application
+            was removed (its data stays), the data is handed over to the new user with the next build.
         type: str
       group:
         description: Its group; made when missing. Default is O(apps[].user).
