@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -12,34 +13,48 @@ import time
 from ._gunicorn_change import Change
 from ._gunicorn_prune import prune_releases, remove_release
 from ._gunicorn_request import Request
-from ._history import forget, read_history, record
-from ._release import Layout, list_releases
+from ._history import forget, read_history, record, settle
+from ._holder import caller
+from ._release import Layout, current_id, list_releases
 from ._user import remove_user
 
 
-def finish(change: Change, request: Request) -> None:
+def begin(change: Change, request: Request, by: str) -> None:
+    """Record that an activation has begun, in case that this run is killed, and what became of one that was."""
+    # A disk that is full must not keep anybody from going back.
+    with contextlib.suppress(OSError):
+        settle(request.name, change.observed.current or "", _entry(change, request, by) if change.plan.switch else None)
+
+
+def finish(change: Change, request: Request, by: str) -> None:
     """Record the activation, prune what is surplus, remove what belongs to an application that is gone."""
     if change.plan.switch:
-        record(request.name, _entry(change))
+        record(request.name, _result(change, _entry(change, request, by)))
     if not request.present:
         if not (change.error or change.lingering):
             _remove_existing(request.layout)
             forget(request.name)
     elif not change.plan.empty:
-        kept = {change.service.wanted.release, change.observed.current or ""}
+        kept = {change.service.wanted.release, change.observed.current or "", current_id(request.layout) or ""}
         change.pruned = prune_releases(request.layout, request.keep, kept, read_history(request.name))
 
 
-def _entry(change: Change) -> dict[str, object]:
-    entry: dict[str, object] = {
+def _entry(change: Change, request: Request, by: str) -> dict[str, object]:
+    source = change.service.manifest.source if change.service.manifest else {}
+    return {
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "what": "rollback" if request.rollback else "deploy",
         "release": change.service.wanted.release,
         "from": change.observed.current or "",
-        "by": os.environ.get("SUDO_USER") or "root",
-        "result": "failed" if change.error else "activated",
-        "seconds": change.seconds,
+        "version": source.get("version", ""),
+        "revision": source.get("revision", ""),
+        "by": caller(by, os.environ),
     }
-    return {**entry, "reason": change.error.splitlines()[0]} if change.error else entry
+
+
+def _result(change: Change, entry: dict[str, object]) -> dict[str, object]:
+    result = {**entry, "result": "failed" if change.error else "activated", "seconds": change.seconds}
+    return {**result, "reason": change.error.splitlines()[0]} if change.error else result
 
 
 def _remove_existing(layout: Layout) -> None:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import typing as t
 
 from ._files import remove_file
-from ._history import activation_times, failed_releases
-from ._release import MANIFEST, Layout, is_release_id, list_releases, plan_prune
+from ._history import activation_times
+from ._release import MANIFEST, Layout, current_id, is_release_id, list_releases, plan_prune
+from ._rollback import previous_healthy, verdicts
 
 
 def remove_release(path: str) -> None:
@@ -25,13 +27,14 @@ def prune_releases(
 ) -> list[str]:
     """Remove all but the newest C(keep) releases, those C(kept) and those with a process; return what was removed.
 
-    Releases that were refused go first: one that failed is no place to go back to. What a killed run has begun to
-    build goes too: the caller holds the application's lock, so nobody builds now.
+    The one that a rollback would go to stays. Those that are no place to go back to go first. What a killed run has
+    begun to build goes too: the caller holds the application's lock, so nobody builds now.
     """
     releases = [manifest.id for manifest in list_releases(layout, activation_times(history))]
-    failed = failed_releases(history)
+    bad = verdicts(history)
+    stay = {*kept, previous_healthy(history, releases, current_id(layout) or "")}
     surplus = unfinished_releases(layout) + plan_prune(
-        sorted(releases, key=lambda release: release not in failed), keep, kept
+        sorted(releases, key=lambda release: release not in bad), keep, stay
     )
     used = releases_in_use(layout) if surplus else set()
     removed = [release for release in surplus if release not in used]
@@ -53,18 +56,29 @@ def unfinished_releases(layout: Layout) -> list[str]:
 def releases_in_use(layout: Layout) -> set[str]:
     """Return the releases that a process runs from: a service, or somebody's shell."""
     found: set[str] = set()
+    # The service of a release, or of what runs beside it.
+    unit = re.compile(rf"/{layout.name}(?:-[a-z0-9-]+)?@([0-9a-f-]{{16}})(?:\.[0-9]+)?\.service")
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        for text in _places(f"/proc/{pid}"):
-            if text.startswith(layout.releases + "/"):
-                found.add(text[len(layout.releases) + 1 :].split("/", 1)[0])
-    return found
+        found.update(unit.findall(_text(f"/proc/{pid}/cgroup")))
+        for place in _places(f"/proc/{pid}"):
+            if place.startswith(layout.releases + "/"):
+                found.add(place[len(layout.releases) + 1 :].split("/", 1)[0])
+    return {release for release in found if os.path.isdir(layout.release(release))}
 
 
-def _places(process: str) -> t.Iterator[str]:
+def _places(process: str) -> list[str]:
+    """Return where a process works, and the words it was started with."""
+    words = _text(f"{process}/cmdline").split("\0")
     try:
-        yield os.readlink(f"{process}/cwd")
-        with open(f"{process}/cmdline", "rb") as stream:
-            yield stream.read(4096).split(b"\0", 1)[0].decode("utf-8", "replace")
+        return [*words, os.readlink(f"{process}/cwd")]
     except OSError:
-        # It has ended, or is a thread of the kernel.
-        return
+        return words
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(4096).decode("utf-8", "replace")
+    except OSError:
+        # The process has ended.
+        return ""

@@ -27,6 +27,9 @@ class Request:
     release: str = ""
     manifest: Manifest | None = None
     existing: Existing | None = None
+    # Back to an earlier release, empty for the one before: decided when nobody else can change it any more.
+    rollback: bool = False
+    asked: str = ""
 
     @property
     def name(self) -> str:
@@ -70,16 +73,18 @@ def _name_errors(service: t.Mapping[str, t.Any], root: str, check: bool) -> Requ
 
 
 def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Request:
-    release = service.get("release")
+    release, state = service.get("release"), service.get("state")
     # A release says itself where it is.
-    layout = Layout(_root_of(release) if release else root, check_name(service["name"]))
+    layout = Layout(_root_of(release) if release and state != "rolled_back" else root, check_name(service["name"]))
     if os.path.lexists(layout.current) and not os.path.islink(layout.current):
         raise SettingsError(
             f"{layout.current} is not a symbolic link: move it away, it has to lead to the current release"
         )
-    if service.get("state") == "absent":
+    if state == "absent":
         return Request(layout, present=False)
-    request = _read_release(layout, release, check) if release else _read_existing(layout, service, check)
+    if state == "rolled_back":
+        return Request(layout, True, rollback=True, asked=os.path.basename(release or ""))
+    request = read_release(layout, release, check) if release else _read_existing(layout, service, check)
     if request.manifest and not check:
         _check_host(request.manifest)
         check_paths(request.manifest.settings)
@@ -92,7 +97,8 @@ def _root_of(release: str) -> str:
     return os.path.dirname(os.path.dirname(os.path.dirname(os.path.normpath(release))))
 
 
-def _read_release(layout: Layout, path: str, check: bool) -> Request:
+def read_release(layout: Layout, path: str, check: bool) -> Request:
+    """Return the wish for a release that was built; raise an error when it cannot be run."""
     release = os.path.basename(os.path.normpath(path))
     if not is_release_id(release) or os.path.normpath(path) != layout.release(release):
         raise SettingsError(f"release '{path}' must be the absolute path <root>/{layout.name}/releases/<id>")

@@ -13,11 +13,12 @@ from ._command import CommandError, run
 from ._files import Lock, read_file, sweep
 from ._gunicorn_change import Change, Service
 from ._gunicorn_existing import make_release
-from ._gunicorn_finish import finish
+from ._gunicorn_finish import begin, finish
 from ._gunicorn_handover import Handover
 from ._gunicorn_host import UnitDirectory, observe
 from ._gunicorn_plan import Wanted
 from ._gunicorn_request import Request
+from ._gunicorn_rollback import with_target
 from ._gunicorn_settings import SettingsError, parse_environment
 from ._gunicorn_units import address_units, release_units
 from ._log_excerpt import excerpt
@@ -42,8 +43,9 @@ class Services:
         self._lock_timeout = lock_timeout
         self._by = by
 
-    def plan(self) -> list[Change]:
+    def plan(self, check: bool = True) -> list[Change]:
         """Return what would be done; nothing is written."""
+        self._requests = [with_target(request, check) for request in self._requests]
         observed = observe(self._directory, [request.layout for request in self._requests])
         changes = [Change.between(_service(request), observed[request.name]) for request in self._requests]
         for change in changes:
@@ -56,15 +58,17 @@ class Services:
             # Always in the same order, so that two tasks never wait for each other.
             for request in sorted(self._requests, key=lambda request: request.name):
                 stack.enter_context(self._lock(request))
-            changes = self.plan()
+            changes = self.plan(check=False)
             self._directory.sweep()
             for request in self._requests:
                 sweep(request.layout.base)
                 _prepare(request)
+            for change, request in zip(changes, self._requests):
+                begin(change, request, self._by)
             Handover(self._directory, _explain).run(changes)
             for change, request in zip(changes, self._requests):
                 try:
-                    finish(change, request)
+                    finish(change, request, self._by)
                 except OSError as exc:
                     # The services are as they shall be: a history that cannot be written must not hide that.
                     change.note = f"the history, or what is removed with it, is not up to date: {exc}"
@@ -72,6 +76,7 @@ class Services:
 
     def _lock(self, request: Request) -> Lock:
         what = f"hand-over to release {request.release}" if request.present else "removal"
+        what = "rollback" if request.rollback else what
         return Lock(request.layout.lock, self._lock_timeout, f"{what} of {request.name}", self._by)
 
 

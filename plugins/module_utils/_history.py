@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was activated when: one line of JSON each. Private to flaskops.stack."""
+"""What was activated when: one line of JSON each. Private to flaskops.stack.
+
+A line is written before the hand-over (result C(begun)) and completed after it (C(activated) or C(failed)). What a run
+that was killed has begun is judged by the next one, by where C(current) leads then: C(activated) or C(interrupted).
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,13 @@ import json
 import os
 import typing as t
 
-from ._files import read_file, sweep, write_file
+from ._files import read_file, write_file
 
 # Years of several deploys a week, and a file that is rewritten in no time.
 _KEPT = 500
 DIRECTORY = "/var/lib/flaskops"
+
+Entry = t.Mapping[str, t.Any]
 
 
 def history_path(name: str) -> str:
@@ -39,24 +45,51 @@ def read_history(name: str) -> list[dict[str, t.Any]]:
     return parse_history((read_file(history_path(name)) or b"").decode("utf-8", "replace"))
 
 
-def activation_times(entries: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, str]:
+def activation_times(entries: t.Iterable[Entry]) -> dict[str, str]:
     """Return when each release was activated last, by its id."""
     return {str(entry["release"]): str(entry["when"]) for entry in entries if entry.get("result") == "activated"}
 
 
-def failed_releases(entries: t.Iterable[t.Mapping[str, t.Any]]) -> set[str]:
-    """Return the ids of the releases whose last activation was refused."""
-    last = {str(entry["release"]): entry.get("result") for entry in entries if "release" in entry}
-    return {release for release, result in last.items() if result == "failed"}
+def settled(entries: t.Sequence[Entry], current: str) -> list[Entry]:
+    """Return the activations with a result for what was begun and never completed, by where the link leads."""
+    begun = [entry.get("result") == "begun" for entry in entries]
+    return [
+        {**entry, "result": "activated" if number == len(entries) - 1 and _leads(entry, current) else "interrupted"}
+        if begun[number]
+        else entry
+        for number, entry in enumerate(entries)
+    ]
 
 
-def record(name: str, entry: t.Mapping[str, object]) -> None:
-    """Append an activation."""
+def _leads(entry: Entry, current: str) -> bool:
+    return bool(current) and entry.get("release") == current
+
+
+def completed(entries: t.Sequence[Entry], entry: Entry) -> list[Entry]:
+    """Return the activations with the result of the one that was begun last, or with one more when none was."""
+    last = entries[-1] if entries else {}
+    if last.get("result") == "begun" and last.get("release") == entry.get("release"):
+        return [*entries[:-1], {**entry, "when": last["when"]}]
+    return [*entries, entry]
+
+
+def settle(name: str, current: str, entry: Entry | None = None) -> None:
+    """Judge what an earlier run has begun, and begin another activation if C(entry) is one."""
+    entries = read_history(name)
+    wanted = settled(entries, current) + ([{**entry, "result": "begun"}] if entry else [])
+    if wanted != entries:
+        _write(name, wanted)
+
+
+def record(name: str, entry: Entry) -> None:
+    """Append an activation, or complete the one that was begun."""
+    _write(name, completed(read_history(name), entry))
+
+
+def _write(name: str, entries: t.Sequence[Entry]) -> None:
     path = history_path(name)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    sweep(os.path.dirname(path))
-    entries = [*read_history(name), entry][-_KEPT:]
-    write_file(path, "".join(json.dumps(line, sort_keys=True) + "\n" for line in entries).encode())
+    write_file(path, "".join(json.dumps(line, sort_keys=True) + "\n" for line in entries[-_KEPT:]).encode())
 
 
 def forget(name: str) -> None:
@@ -64,6 +97,5 @@ def forget(name: str) -> None:
     path = history_path(name)
     if os.path.exists(path):
         os.unlink(path)
-    sweep(os.path.dirname(path))
     if os.path.isdir(os.path.dirname(path)) and not os.listdir(os.path.dirname(path)):
         os.rmdir(os.path.dirname(path))

@@ -11,13 +11,15 @@ import os
 import pwd
 import time
 import typing as t
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from ._command import CommandError
 from ._files import TEMPORARY, Lock, remove_file, replace_link, sweep
 from ._gunicorn_request import check_paths
 from ._gunicorn_settings import SettingsError
+from ._history import record
+from ._holder import caller
 from ._names import UnsafeNameError, check_name
 from ._orphans import OrphanError
 from ._release import Layout, ReleaseError, current_id, list_releases, read_manifest
@@ -126,7 +128,7 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
                 sweep(plan.layout.base)
             built = not is_built(plan)
             if built and not options.check_mode:
-                build(plan)
+                _build(plan, options)
             activated = options.activate and _activate(plan, options.check_mode)
     except FAILURES as exc:
         raise AppError(f"app '{plan.app.name}', release {plan.id}: {plan.app.mask(str(exc))}") from exc
@@ -140,6 +142,25 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
         "revision": plan.revision.revision,
         "seconds": round(time.monotonic() - started, 3),
     }
+
+
+def _build(plan: Plan, options: Options) -> None:
+    """Build a release; a failure stands in the history, like that of an activation."""
+    try:
+        build(plan)
+    except FAILURES as exc:
+        entry = {
+            "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "what": "build",
+            "release": plan.id,
+            "revision": plan.revision.revision,
+            "by": caller(options.by, os.environ),
+            "result": "failed",
+            "reason": plan.app.mask(str(exc)).splitlines()[0],
+        }
+        with suppress(OSError):
+            record(plan.app.name, entry)
+        raise
 
 
 def _lock(layout: Layout, options: Options, what: str) -> Lock:

@@ -15,11 +15,12 @@ from ._venv_link import tree_size
 
 def list_applications(root: str, names: t.Sequence[str] | None, size: bool) -> list[dict[str, t.Any]]:
     """Return what each application has; without C(names), of all that have releases below C(root)."""
-    layouts = [Layout(root, check_name(name)) for name in names] if names is not None else _find(root)
+    layouts = [Layout(root, check_name(name)) for name in names] if names is not None else find_applications(root)
     return [_describe(layout, size) for layout in layouts]
 
 
-def _find(root: str) -> list[Layout]:
+def find_applications(root: str) -> list[Layout]:
+    """Return the applications that have releases below a directory."""
     try:
         found = [Layout(root, name) for name in sorted(os.listdir(root)) if _is_name(name)]
     except FileNotFoundError:

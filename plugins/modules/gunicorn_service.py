@@ -36,9 +36,14 @@ options:
         type: str
         required: true
       state:
-        description: V(absent) stops the application and removes its units and the link C(current).
+        description:
+          - V(absent) stops the application and removes its units and the link C(current).
+          - V(rolled_back) goes back to the release whose id, or the beginning of it, is O(services[].release), or to
+            the one that was deployed before the current one and was healthy. It has to pass the same gate as a new one.
+          - A release that failed, or that was rolled back from, is refused until it has been deployed again and was
+            healthy then.
         type: str
-        choices: [present, absent]
+        choices: [present, absent, rolled_back]
         default: present
       release:
         description:
@@ -306,6 +311,12 @@ EXAMPLES = r"""
           MemoryDenyWriteExecute: false
         sandbox_paths: [/var/lib/numbers]
 
+- name: Go back to the release before
+  flaskops.stack.gunicorn_service:
+    services:
+      - name: shop
+        state: rolled_back
+
 - name: Stop an application and remove its units
   flaskops.stack.gunicorn_service:
     services:
@@ -328,6 +339,10 @@ services:
       description: Id of the release that was wanted; empty when it was to be absent.
       type: str
       sample: 3f2a91c-1b9e02d4
+    version:
+      description: What the release's source says of its version, such as a tag; empty when it says nothing.
+      type: str
+      sample: v2.3.1
     previous:
       description: Id of the release that was current before; empty when there was none.
       type: str
@@ -411,7 +426,7 @@ def service_spec() -> dict[str, t.Any]:
     settings = {key: option(key, default) for key, default in DEFAULTS.items() if key != "health"}
     return {
         "name": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
         "release": {"type": "path"},
         "app": {"type": "str"},
         "directory": {"type": "path"},
@@ -435,6 +450,7 @@ def describe(change: Change) -> dict[str, t.Any]:
     return {
         "name": change.service.name,
         "release": change.service.wanted.release,
+        "version": (change.service.manifest.source if change.service.manifest else {}).get("version", ""),
         "previous": change.observed.current or "",
         "changed": not change.plan.empty,
         "error": change.error,

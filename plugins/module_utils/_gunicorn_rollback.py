@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turn the wish to go back into the wish for one release of this host. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from ._gunicorn_request import Request, read_release
+from ._history import activation_times, read_history, settled
+from ._release import Layout, ReleaseError, current_id, list_releases
+from ._release_list import find_applications
+from ._rollback import choose_target
+
+
+def with_target(request: Request, check: bool) -> Request:
+    """Return a request that names its release; the caller holds the application's lock, but for a look."""
+    if not request.rollback or request.release:
+        return request
+    layout = request.layout
+    if not os.path.isdir(layout.releases):
+        others = ", ".join(found.name for found in find_applications(layout.root)) or "none"
+        raise ReleaseError(
+            f"there is no application '{layout.name}' below {layout.root} on this host; there are: {others}"
+        )
+    current = current_id(layout) or ""
+    entries = settled(read_history(layout.name), current)
+    releases = list_releases(layout, activation_times(entries))
+    usable = {manifest.id for manifest in releases if can_run(layout, manifest.id)}
+    target = choose_target(layout.name, releases, usable, entries, current, request.asked)
+    return replace(read_release(layout, layout.release(target), check), rollback=True)
+
+
+def can_run(layout: Layout, release: str) -> bool:
+    """Tell whether code and interpreter of a release are there; both may lie outside of it."""
+    return all(os.path.exists(os.path.join(layout.release(release), part)) for part in ("app", "venv/bin/python"))

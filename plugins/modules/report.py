@@ -1,0 +1,65 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say something on the controller's screen."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: report
+short_description: Show text on the screen, and write data to a file of the controller
+version_added: 1.1.0
+description:
+  - Shows a text as it is, where M(ansible.builtin.debug) would show it as JSON or YAML.
+  - Writes data as JSON to a file of the controller, by one rename.
+  - Nothing is done on the host.
+author:
+  - flaskops maintainers (@flaskops)
+options:
+  text:
+    description: What to show.
+    type: str
+    required: true
+  data:
+    description: What to write.
+    type: raw
+  path:
+    description: File on the controller to write it to; without it, none is written. Relative to the working directory.
+    type: path
+attributes:
+  check_mode:
+    description: Shows the text, writes nothing.
+    support: full
+  diff_mode:
+    description: Does not show what changes in the file.
+    support: none
+  action:
+    description: Runs on the controller alone.
+    support: full
+seealso:
+  - module: ansible.builtin.debug
+  - module: flaskops.stack.flask_status
+"""
+
+EXAMPLES = r"""
+- name: Say where the application is
+  flaskops.stack.report:
+    text: |-
+      The shop is at
+        https://shop.example.com/
+
+- name: Keep what was found in a file, too
+  flaskops.stack.report:
+    text: "{{ found.apps | length }} applications"
+    data: "{{ found.apps }}"
+    path: apps.json
+"""
+
+RETURN = r"""
+path:
+  description: The file on the controller; empty without one.
+  returned: success
+  type: str
+  sample: /home/anna/apps.json
+"""

@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a rollback goes, and what history says of it."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils import _history
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_prune import prune_releases
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import read_requests
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_rollback import with_target
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._history import completed, settled
+from ansible_collections.flaskops.stack.plugins.module_utils._release import (
+    Layout,
+    Manifest,
+    ReleaseError,
+    write_manifest,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._rollback import choose_target, previous_healthy
+
+V1, V2, V3, V4 = (f"{number * 7}-0000000{number}" for number in "1234")
+ALL = (V1, V2, V3, V4)
+
+
+def manifest(release: str) -> Manifest:
+    source = {"type": "git", "location": "", "version": f"v{release[0]}", "revision": ""}
+    built = f"2026-01-0{release[0]}"
+    return Manifest("shop", release, "u", "g", source, "3", "a:b", normalise_settings({}), built_at=built)
+
+
+def story(*steps: str) -> tuple[list[dict[str, t.Any]], str]:
+    """Return history and current release after steps: C(1), C(2!) failed, C(<1) back to 1, C(2?) killed."""
+    entries: list[dict[str, t.Any]] = []
+    current = ""
+    for number, step in enumerate(steps):
+        release = ALL[int(step.strip("<!?")) - 1]
+        result = "failed" if "!" in step else "interrupted" if "?" in step else "activated"
+        what = "rollback" if "<" in step else "deploy"
+        entry = {"when": f"2026-01-{number + 10}", "what": what, "release": release, "from": current, "result": result}
+        entries.append({**entry, "reason": "no answer"} if result == "failed" else entry)
+        current = release if result == "activated" else current
+    return entries, current
+
+
+@pytest.mark.parametrize(
+    ("steps", "target"),
+    [
+        ("1 2", V1),
+        ("1 2 3", V2),
+        ("1 2 3 <2", V1),
+        ("1 2 3 <2 4", V2),
+        ("1 2 3!", V1),
+        ("1 2! 3", V1),
+        ("1 2! 2 3", V2),
+        ("1 2 2! 3", V1),
+        ("1 2 3 <2! <1", ""),
+        ("1 2 3 <2!", V1),
+        ("1 2 <1 2 3", V2),
+        ("1 2 <1 3", V1),
+        ("1 2 1", V2),
+        ("1 2 3 <1", ""),
+        ("1 2? 3", V1),
+        ("1", ""),
+        ("1!", ""),
+        ("", ""),
+    ],
+)
+def test_the_release_before_that_was_never_found_bad_is_the_target(steps: str, target: str) -> None:
+    entries, current = story(*steps.split())
+    assert previous_healthy(entries, ALL, current) == target
+
+
+def test_one_that_cannot_run_any_more_is_passed_over() -> None:
+    entries, current = story("1", "2", "3")
+    assert previous_healthy(entries, {V1, V3}, current) == V1
+
+
+def test_a_current_release_that_history_does_not_know_is_newer_than_all() -> None:
+    entries, _current = story("1", "2")
+    assert previous_healthy(entries, ALL, V3) == V2
+
+
+def choose(steps: str, asked: str = "", usable: t.Collection[str] = ALL) -> str:
+    entries, current = story(*steps.split())
+    return choose_target("shop", [manifest(release) for release in ALL[:3]], usable, entries, current, asked)
+
+
+@pytest.mark.parametrize("asked", [V1, V1[:4]])
+def test_a_release_can_be_named_by_the_beginning_of_its_id(asked: str) -> None:
+    assert choose("1 2 3", asked) == V1
+
+
+def test_one_that_was_never_activated_can_be_named() -> None:
+    assert choose("1 2", V3) == V3
+
+
+@pytest.mark.parametrize(
+    ("steps", "asked", "words"),
+    [
+        ("1", "", ["shop has no release to go back to", f"{V2}  never activated, version v2", f"{V1}  current since"]),
+        ("1 2!", "", ["failed 2026-01-11: no answer"]),
+        ("1 2", "abc", ["'abc' is no release of shop", V1, V2, V3]),
+        ("1 2 3!", V3, [f"release {V3} of shop is no place to go back to: failed 2026-01-12: no answer", "site.yml"]),
+        ("1 2 <1", V2, ["rolled back from 2026-01-12"]),
+    ],
+)
+def test_a_wish_that_cannot_be_met_says_what_there_is(steps: str, asked: str, words: list[str]) -> None:
+    with pytest.raises(ReleaseError) as error:
+        choose(steps, asked)
+    assert [word for word in words if word not in str(error.value)] == []
+
+
+def test_a_named_release_whose_python_is_gone_is_refused() -> None:
+    with pytest.raises(ReleaseError, match="its code or its Python is gone"):
+        choose("1 2 3", V1, {V2, V3})
+
+
+def test_the_beginning_of_several_ids_names_none() -> None:
+    with pytest.raises(ReleaseError, match="beginning of 2 releases"):
+        choose_target("shop", [manifest(V1), manifest("1111112-00000000")], ALL, [], "", "11111")
+
+
+def test_what_a_killed_run_has_begun_is_judged_by_the_link() -> None:
+    begun = {"release": V2, "from": V1, "when": "2026", "result": "begun"}
+    assert settled([begun], V2)[0]["result"] == "activated"
+    assert settled([begun], V1)[0]["result"] == "interrupted"
+    assert [entry["result"] for entry in settled([begun, begun], V2)] == ["interrupted", "activated"]
+
+
+def test_a_result_completes_the_line_that_was_begun() -> None:
+    begun = {"release": V2, "when": "1", "result": "begun"}
+    assert completed([begun], {"release": V2, "when": "2", "result": "failed"}) == [
+        {"release": V2, "when": "1", "result": "failed"}
+    ]
+    assert len(completed([begun], {"release": V3, "result": "failed"})) == 2
+
+
+def test_an_unchanged_application_writes_no_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path))
+    _history.settle("shop", V1)
+    assert os.listdir(tmp_path) == []
+    _history.settle("shop", V1, {"release": V2, "when": "1"})
+    _history.settle("shop", V2)
+    assert _history.read_history("shop") == [{"release": V2, "result": "activated", "when": "1"}]
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """Return an application with four complete releases."""
+    monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path / "history"))
+    layout = Layout(str(tmp_path / "s"), "shop")
+    for release in ALL:
+        os.makedirs(f"{layout.release(release)}/app")
+        os.makedirs(f"{layout.release(release)}/venv/bin")
+        Path(layout.release(release), "venv/bin/python").touch()
+        write_manifest(layout.release(release), manifest(release))
+    return layout
+
+
+def write(layout: Layout, steps: str) -> list[dict[str, t.Any]]:
+    """Bring the host to where the steps lead."""
+    entries, current = story(*steps.split())
+    for entry in entries:
+        _history.record("shop", entry)
+    os.symlink(f"releases/{current}", layout.current)
+    return entries
+
+
+def back(layout: Layout, release: str | None = None) -> str:
+    """Return the release that a task of module gunicorn_service would go back to."""
+    services = [{"name": layout.name, "state": "rolled_back", "release": release}]
+    return with_target(read_requests(services, layout.root, True)[0], True).release
+
+
+def test_a_rollback_asks_for_a_release(host: Layout) -> None:
+    write(host, "1 2 3")
+    assert back(host) == V2
+    assert back(host, V1) == back(host, host.release(V1)) == V1
+    os.unlink(f"{host.release(V2)}/venv/bin/python")
+    assert back(host) == V1
+
+
+def test_an_application_that_is_not_there_is_named_with_those_that_are(host: Layout) -> None:
+    with pytest.raises(ReleaseError, match=r"no application 'shoppe' below .*; there are: shop$"):
+        back(Layout(host.root, "shoppe"))
+
+
+def test_the_last_healthy_release_is_never_pruned(host: Layout) -> None:
+    history = write(host, "1 2 <1 3! 4")
+    assert prune_releases(host, 1, {V4, V3}, history) == [V2]
+    assert sorted(os.listdir(host.releases)) == [V1, V3, V4]
