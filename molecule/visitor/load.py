@@ -30,6 +30,8 @@ class Visitor(threading.Thread):
         super().__init__(daemon=True)
         self.options, self.stop, self.keep_alive = options, stop, keep_alive
         self.seconds: list[float] = []
+        # When each began, and how long it took; negative when it failed.
+        self.series: list[tuple[float, float]] = []
         self.failures: collections.Counter[str] = collections.Counter()
         self.answers: collections.Counter[str] = collections.Counter()
         self.connection: http.client.HTTPConnection | None = None
@@ -51,10 +53,12 @@ class Visitor(threading.Thread):
         except (OSError, http.client.HTTPException, ValueError) as exc:
             self.failures[f"{type(exc).__name__}: {exc}"] += 1
             self.close()
+            sign = -1
         else:
             self.answers[answer] += 1
-        finally:
-            self.seconds.append(time.monotonic() - started)
+            sign = 1
+        self.seconds.append(time.monotonic() - started)
+        self.series.append((time.time() - self.seconds[-1], sign * self.seconds[-1]))
 
     def ask(self, number: int) -> str:
         """Return the value of the field in the reply; raise ValueError for what a visitor would call broken."""
@@ -115,6 +119,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=12)
     parser.add_argument("--pause", type=float, default=0.05, help="seconds between two visits of a connection")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--series", default="", help="file for the beginning and duration of every request, as JSON")
     parser.add_argument("--until", default="", help="stop when this file exists")
     return parser.parse_args()
 
@@ -132,6 +137,9 @@ def main() -> None:
     stop.set()
     for visitor in visitors:
         visitor.join(TIMEOUT + 1)
+    if options.series:
+        series = sorted(entry for visitor in visitors for entry in visitor.series)
+        Path(options.series).write_text(json.dumps(series), encoding="utf-8")
     print(json.dumps(summarise(visitors, time.monotonic() - started)))
 
 

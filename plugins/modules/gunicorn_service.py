@@ -130,11 +130,13 @@ options:
           - Requests after which a worker is replaced; V(0) for never.
           - Not done for O(services[].worker_class=gthread) before gunicorn 24, which loses requests by it.
         type: int
-        default: 1000
+        default: 10000
       max_requests_jitter:
-        description: At most so many requests more, by chance, so that workers are not replaced all at once.
+        description:
+          - At most so many requests more, by chance. With little of it, all workers of a busy application are replaced
+            at once, and nobody answers until the new ones have imported it.
         type: int
-        default: 100
+        default: 5000
       preload:
         description: Whether the application is imported once, before the workers are made.
         type: bool

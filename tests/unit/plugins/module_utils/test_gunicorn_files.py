@@ -71,7 +71,7 @@ def test_a_setting_is_written_only_where_gunicorn_has_it(read_conf: t.Callable[.
 
 @pytest.mark.parametrize(
     ("version", "worker_class", "max_requests"),
-    [("20.1.0", "gthread", 0), ("23.0.0", "gthread", 0), ("24.1.1", "gthread", 1000), ("23.0.0", "sync", 1000)],
+    [("20.1.0", "gthread", 0), ("23.0.0", "gthread", 0), ("24.1.1", "gthread", 10000), ("23.0.0", "sync", 10000)],
 )
 def test_workers_that_cannot_be_replaced_without_loss_are_not(
     read_conf: t.Callable[..., Conf], version: str, worker_class: str, max_requests: int
