@@ -13,6 +13,7 @@ from ._gunicorn_drain import Drain
 from ._gunicorn_gate import Gate
 from ._gunicorn_plan import Observed, Plan, Wanted, plan_handover
 from ._gunicorn_units import parse_unit_name, stop_seconds
+from ._hook_run import Ran
 from ._release import Layout, Manifest, ReleaseError, read_manifest
 
 # For a release whose manifest is gone: more than any of ours asks for by default.
@@ -48,6 +49,10 @@ class Change:
     gate: Gate | None = None
     drain: Drain | None = None
     error: str = ""
+    # What went wrong after the switch, so that the release serves nevertheless.
+    late: str = ""
+    # Hooks that have run.
+    ran: list[Ran] = field(default_factory=list)
     switched: bool = False
     # Units that did not end; the next run takes them up, and the note says why.
     lingering: list[str] = field(default_factory=list)

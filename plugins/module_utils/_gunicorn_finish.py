@@ -15,6 +15,7 @@ from ._gunicorn_prune import prune_releases, remove_release
 from ._gunicorn_request import Request
 from ._history import forget, read_history, record, settle
 from ._holder import caller
+from ._migration import forget_migration
 from ._release import Layout, current_id, list_releases
 from ._user import remove_user
 
@@ -33,6 +34,7 @@ def finish(change: Change, request: Request, by: str) -> None:
     if not request.present:
         if not (change.error or change.lingering):
             _remove_existing(request.layout)
+            forget_migration(request.name)
             forget(request.name)
     elif not change.plan.empty:
         kept = {change.service.wanted.release, change.observed.current or "", current_id(request.layout) or ""}
@@ -54,7 +56,8 @@ def _entry(change: Change, request: Request, by: str) -> dict[str, object]:
 
 def _result(change: Change, entry: dict[str, object]) -> dict[str, object]:
     result = {**entry, "result": "failed" if change.error else "activated", "seconds": change.seconds}
-    return {**result, "reason": change.error.splitlines()[0]} if change.error else result
+    reason = change.error or change.late
+    return {**result, "reason": reason.splitlines()[0]} if reason else result
 
 
 def _remove_existing(layout: Layout) -> None:

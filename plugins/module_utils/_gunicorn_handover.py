@@ -19,8 +19,10 @@ from ._files import remove_file, replace_link
 from ._gunicorn_change import Change
 from ._gunicorn_drain import Drain, read_table
 from ._gunicorn_gate import STATE, Gate, Health, Probe, judge_state, pass_gates
+from ._gunicorn_hooks import HookSteps
 from ._gunicorn_host import UnitDirectory, wait_until_stopped
 from ._gunicorn_units import instance_name
+from ._hook_run import Ran
 from ._systemd import daemon_reload, forget_behind, forget_units, show, systemctl
 
 _WATCH_INTERVAL = 0.25
@@ -32,17 +34,24 @@ _STOP_REFUSED = 5.0
 class Handover:
     """The transaction of all services of one task."""
 
-    def __init__(self, directory: UnitDirectory, explain: t.Callable[[Change, str], str]) -> None:
-        """Name the unit directory, and what adds to a reason what the release's log says."""
+    def __init__(
+        self,
+        directory: UnitDirectory,
+        explain: t.Callable[[Change, str], str],
+        run_hooks: t.Callable[[Change, str], list[Ran]],
+    ) -> None:
+        """Name the unit directory, what adds to a reason what the release's log says, and what runs its hooks."""
         self._directory = directory
         self._explain = explain
+        self._hooks = HookSteps(run_hooks, self._give_up)
 
     def run(self, changes: t.Sequence[Change]) -> None:
         """Take all services through all steps; what went wrong with one is in its C(error)."""
-        for before in (self._start, self._gate, self._switch):
+        for before in (self._hooks.migrate, self._start, self._gate, self._hooks.before, self._switch):
             self._take(before, changes, self._refuse)
         for after in (self._drain, self._stop):
             self._take(after, changes, self._leave)
+        self._hooks.after([change for change in changes if change.going])
         for change in changes:
             change.seconds = round(time.monotonic() - change.began, 3)
 
@@ -140,7 +149,10 @@ class Handover:
 
     def _refuse(self, change: Change, reason: str) -> None:
         """Undo what was done for a release that is not the current one; its log's end is in the error."""
-        change.error = self._explain(change, reason)
+        self._give_up(change, self._explain(change, reason))
+
+    def _give_up(self, change: Change, error: str) -> None:
+        change.error = error
         if not change.plan.switch:
             return
         try:

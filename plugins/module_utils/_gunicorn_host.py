@@ -22,6 +22,8 @@ _WANTS = {"socket": "sockets.target.wants", "service": "multi-user.target.wants"
 _ALIVE = {"active", "activating", "deactivating", "reloading"}
 # What a killed run left under a temporary name; a running one needs a moment for a file.
 _STALE_SECONDS = 600
+# Below these a process sees nothing when ProtectHome=yes.
+_HOMES = ("/home/", "/root/", "/run/user/")
 _OURS = MARK.split(":")[0]
 
 
@@ -158,6 +160,12 @@ def _observe_one(
         lost=gone,
         loaded=frozenset(ours(states)),
     )
+
+
+def uses_home(code: str, virtualenv: str) -> bool:
+    """Tell whether code or interpreter lie where ProtectHome=yes hides everything."""
+    paths = map(os.path.realpath, (code, virtualenv, os.path.join(virtualenv, "bin", "python")))
+    return any(path.startswith(_HOMES) for path in paths)
 
 
 def wait_until_stopped(names: t.Collection[str], seconds: float) -> list[str]:

@@ -6,31 +6,31 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import typing as t
 
 from ._command import CommandError, run
-from ._files import Lock, read_file, sweep
+from ._files import Lock, sweep
 from ._gunicorn_change import Change, Service
 from ._gunicorn_existing import make_release
 from ._gunicorn_finish import begin, finish
 from ._gunicorn_handover import Handover
-from ._gunicorn_host import UnitDirectory, observe
+from ._gunicorn_host import UnitDirectory, observe, uses_home
+from ._gunicorn_migrate import describe_ran, is_due_in_fleet, key_of, migrate, note_migration
 from ._gunicorn_plan import Wanted
 from ._gunicorn_request import Request
 from ._gunicorn_rollback import with_target
-from ._gunicorn_settings import SettingsError, parse_environment
+from ._gunicorn_settings import SettingsError
 from ._gunicorn_units import address_units, release_units
+from ._hook_run import Ran, run_hooks
+from ._hooks import MIGRATE, HookError
 from ._log_excerpt import excerpt
-from ._mask import mask
+from ._release_secrets import mask_secrets
 from ._systemd import journal_tail
 from ._user import find_user
 
 _LOG_LINES = 30
 # Many workers may say the same before the master ends.
 _LOG_READ = 1000
-# Below these a process sees nothing when ProtectHome=yes.
-_HOMES = ("/home/", "/root/", "/run/user/")
 
 
 class Services:
@@ -52,8 +52,29 @@ class Services:
             self._directory.check([*change.plan.write, *change.plan.forward_write])
         return changes
 
-    def apply(self) -> list[Change]:
-        """Do it; what went wrong with a service is in its change."""
+    def due(self) -> list[dict[str, str]]:
+        """Return the services whose migrations one host has to run before any of them starts the release."""
+        found = [(request.layout, request.manifest) for request in self._requests]
+        return [
+            {"name": layout.name, "key": key_of(manifest)}
+            for layout, manifest in found
+            if manifest and is_due_in_fleet(layout, manifest)
+        ]
+
+    def migrate(self, names: t.Collection[str]) -> dict[str, t.Any]:
+        """Run the migrations of these services, and nothing else; one that fails does not keep the others."""
+        errors, ran = {}, {}
+        for request in self._requests:
+            if request.name in names and request.manifest:
+                try:
+                    with self._lock(request):
+                        ran[request.name] = describe_ran(migrate(request.layout, request.manifest))
+                except (HookError, OSError, CommandError) as exc:
+                    errors[request.name] = str(exc)
+        return {"changed": True, "services": [], "migrated": ran, "unmigrated": errors}
+
+    def apply(self, migrated: t.Collection[str] = ()) -> list[Change]:
+        """Do it; what went wrong with a service is in its change. C(migrated) are those that another host migrated."""
         with contextlib.ExitStack() as stack:
             # Always in the same order, so that two tasks never wait for each other.
             for request in sorted(self._requests, key=lambda request: request.name):
@@ -63,9 +84,11 @@ class Services:
             for request in self._requests:
                 sweep(request.layout.base)
                 _prepare(request)
+                if request.name in migrated:
+                    note_migration(request.layout, request.manifest)
             for change, request in zip(changes, self._requests):
                 begin(change, request, self._by)
-            Handover(self._directory, _explain).run(changes)
+            Handover(self._directory, _explain, self._run_hooks).run(changes)
             for change, request in zip(changes, self._requests):
                 try:
                     finish(change, request, self._by)
@@ -73,6 +96,16 @@ class Services:
                     # The services are as they shall be: a history that cannot be written must not hide that.
                     change.note = f"the history, or what is removed with it, is not up to date: {exc}"
             return changes
+
+    def _run_hooks(self, change: Change, stage: str) -> list[Ran]:
+        layout, manifest = change.service.layout, change.service.manifest
+        going_back = any(request.rollback for request in self._requests if request.name == layout.name)
+        # A release that is gone back to knows nothing of what came after it.
+        if manifest is None or (stage == MIGRATE and going_back):
+            return []
+        if stage == MIGRATE:
+            return migrate(layout, manifest)
+        return run_hooks(stage, layout, manifest, change.observed.current or "")
 
     def _lock(self, request: Request) -> Lock:
         what = f"hand-over to release {request.release}" if request.present else "removal"
@@ -83,22 +116,18 @@ class Services:
 def _service(request: Request) -> Service:
     if request.manifest is None:
         return Service(request.layout, None, Wanted(request.release))
-    home_is_used = any(_real(request, part).startswith(_HOMES) for part in ("app", "venv", "venv/bin/python"))
-    units = release_units(request.layout, request.manifest, home_is_used)
+    release = request.layout.release(request.release)
+    places = (request.existing.directory, request.existing.virtualenv) if request.existing else None
+    home_is_used = uses_home(*(places or (f"{release}/app", f"{release}/venv")))
     return Service(
         request.layout,
         request.manifest,
-        Wanted(request.release, units, address_units(request.layout, request.manifest)),
+        Wanted(
+            request.release,
+            release_units(request.layout, request.manifest, home_is_used),
+            address_units(request.layout, request.manifest),
+        ),
     )
-
-
-def _real(request: Request, part: str) -> str:
-    """Return where a part of the release really lies, also when the release is not made yet."""
-    first, _slash, rest = part.partition("/")
-    if request.existing:
-        base = request.existing.directory if first == "app" else request.existing.virtualenv
-        return os.path.realpath(os.path.join(base, rest))
-    return os.path.realpath(os.path.join(request.layout.release(request.release), part))
 
 
 def _prepare(request: Request) -> None:
@@ -122,14 +151,5 @@ def _explain(change: Change, reason: str) -> str:
         # A journal that hangs must not keep what is left to be undone from being undone.
         log = f"(it cannot be read: {exc})"
     text = excerpt(log, _LOG_LINES)
-    return mask(reason + (f"\nIts log says:\n{text}" if text else ""), _secrets(change), shortest=3)
-
-
-def _secrets(change: Change) -> list[str]:
-    """Return the values of a release's secrets; of all its variables when it does not say which are secret."""
     release = change.service.layout.release(change.service.wanted.release)
-    data = read_file(os.path.join(release, "env")) or b""
-    values = parse_environment(data.decode("utf-8", "replace"))
-    manifest = change.service.manifest
-    names = t.cast("list[str]", manifest.extra.get("secret_names", list(values)) if manifest else list(values))
-    return [values[name] for name in names if name in values]
+    return mask_secrets(reason + (f"\nIts log says:\n{text}" if text else ""), release, change.service.manifest)

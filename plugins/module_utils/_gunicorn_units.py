@@ -134,27 +134,36 @@ def _service(layout: Layout, manifest: Manifest, number: int, home_is_used: bool
             "Service": [
                 "Type=notify",
                 "NotifyAccess=main",
-                f"User={manifest.user}",
-                f"Group={manifest.group}",
-                f"WorkingDirectory={release}/app",
+                *process_lines(layout, manifest, home_is_used),
                 f"ExecStart={release}/venv/bin/python -m gunicorn --config {release}/gunicorn.conf.py",
-                f"Environment=PATH={release}/venv/bin:/usr/local/bin:/usr/bin:/bin VIRTUAL_ENV={release}/venv",
-                "Environment=PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1",
-                f"EnvironmentFile={release}/env",
                 f"SyslogIdentifier={manifest.name}",
                 "Restart=always",
                 "RestartSec=1",
                 "KillMode=mixed",
                 f"TimeoutStartSec={max(_START_LEAST, settings['health']['timeout'] + 30)}",
                 f"TimeoutStopSec={stop_seconds(settings)}",
-                "UMask=0027",
-                f"LimitNOFILE={settings['open_files']}",
                 *_limits(settings),
-                *sandbox_lines(settings["sandbox"], [f"-{layout.shared}", *settings["sandbox_paths"]], home_is_used),
             ],
             "Install": ["WantedBy=multi-user.target"],
         }
     )
+
+
+def process_lines(layout: Layout, manifest: Manifest, home_is_used: bool = False) -> list[str]:
+    """Return the directives that any process of a release has: its user, environment and sandbox."""
+    release = layout.release(manifest.id)
+    settings = t.cast("t.Mapping[str, t.Any]", manifest.settings)
+    return [
+        f"User={manifest.user}",
+        f"Group={manifest.group}",
+        f"WorkingDirectory={release}/app",
+        f"Environment=PATH={release}/venv/bin:/usr/local/bin:/usr/bin:/bin VIRTUAL_ENV={release}/venv",
+        "Environment=PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1",
+        f"EnvironmentFile={release}/env",
+        "UMask=0027",
+        f"LimitNOFILE={settings['open_files']}",
+        *sandbox_lines(settings["sandbox"], [f"-{layout.shared}", *settings["sandbox_paths"]], home_is_used),
+    ]
 
 
 def _limits(settings: t.Mapping[str, t.Any]) -> list[str]:

@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ._gunicorn_settings import SettingsError, render_gunicorn_conf, render_wsgi, worker_requirements
+from ._hooks import HookError, Hooks, parse_hooks
 from ._mask import mask, mask_urls
 from ._names import UnsafeNameError, check_name, check_socket_path
 from ._release import Layout, digest, release_id
@@ -79,6 +80,7 @@ class App:
     host_header: str
     keep: int
     settings: t.Mapping[str, object]
+    hooks: Hooks = field(default_factory=Hooks)
 
     @property
     def runtime_requirements(self) -> tuple[str, ...]:
@@ -103,7 +105,7 @@ def parse_app(item: t.Mapping[str, t.Any], root: str) -> App:
         check_socket_path(Layout(root, name).socket(_SAMPLE_ID, 0))
         _check_required(item)
         return _parse(item)
-    except (SettingsError, SourceError, DependencyError, UnsafeNameError) as exc:
+    except (SettingsError, SourceError, DependencyError, HookError, UnsafeNameError) as exc:
         secrets = [str(value) for value in (item.get("secrets") or {}).values()]
         raise AppError(f"app '{name}': {mask(str(exc), secrets, shortest=3)}") from None
 
@@ -174,6 +176,7 @@ def _process_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "trusted_hops": whole("trusted_hops", item, 1, least=0),
         "host_header": item.get("host_header") or "",
         "settings": settings_of(item),
+        "hooks": parse_hooks(item.get("hooks") or {}),
     }
 
 
@@ -213,7 +216,14 @@ def _build_inputs(app: App, kind: str, revision: str, python: str) -> dict[str, 
         "runtime": app.runtime_requirements,
         "shared": app.shared,
         "module": app.app.split(":", 1)[0],
+        # What they make is part of the code.
+        **({"hooks": app.hooks.build} if app.hooks.build else {}),
     }
+
+
+def migration_key(app: App, revision: str) -> str:
+    """Return what is equal on hosts with one database: they may have different Pythons, and so different releases."""
+    return digest([app.name, revision, app.subdirectory, app.environment, app.secrets, app.hooks.migrate])[:16]
 
 
 def identify(app: App, kind: str, revision: str, python: str) -> str:
@@ -229,6 +239,7 @@ def identify(app: App, kind: str, revision: str, python: str) -> str:
             "settings": app.settings,
             "wsgi": render_wsgi(app.app, app.trusted_hops, app.host_header),
             "conf": render_gunicorn_conf(app.settings, "/release"),
+            **({} if app.hooks.empty else {"hooks": app.hooks.to_json()}),
         },
     )
 

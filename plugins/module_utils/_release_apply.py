@@ -20,6 +20,7 @@ from ._gunicorn_request import check_paths
 from ._gunicorn_settings import SettingsError
 from ._history import record
 from ._holder import caller
+from ._hooks import HookError
 from ._names import UnsafeNameError, check_name
 from ._orphans import OrphanError
 from ._release import Layout, ReleaseError, current_id, list_releases, read_manifest
@@ -40,6 +41,7 @@ FAILURES = (
     BuildError,
     CommandError,
     DependencyError,
+    HookError,
     OSError,
     OrphanError,
     ReleaseError,

@@ -7,25 +7,23 @@ from __future__ import annotations
 
 import datetime
 import errno
-import glob
 import grp
 import os
 import pwd
 import re
-import signal
 import typing as t
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
-from ._command import flushing, run
+from ._command import flushing
 from ._files import write_file
 from ._gunicorn_settings import render_environment, render_gunicorn_conf, render_wsgi
 from ._mask import mask_urls
 from ._orphans import Orphans
 from ._release import Layout, Manifest, digest, is_release_id, list_releases, read_manifest, write_manifest
-from ._release_app import App, build_key, identify
-from ._release_check import PROGRAM, explain_check, shorten_traceback, split_environment
+from ._release_app import App, build_key, identify, migration_key
 from ._release_owner import hand_over
+from ._release_run import check_load, kill_inside, run_build_hooks
 from ._release_share import Owner, link_instance, link_shared, make_shared
 from ._release_source import Revision, describe, fetch, text_reader
 from ._source_copy import build_copy
@@ -76,7 +74,9 @@ def needs_payload(plan: Plan) -> bool:
 
 
 def find_twin(plan: Plan) -> Manifest | None:
-    """Return the newest release with the same code and virtualenv."""
+    """Return the newest release with the same code and virtualenv; what hooks make of the code, they make each time."""
+    if plan.app.hooks.build:
+        return None
     return next((found for found in reversed(list_releases(plan.layout)) if found.build == plan.key), None)
 
 
@@ -115,16 +115,8 @@ def remove_unfinished(layout: Layout) -> None:
         return
     for name in names:
         if is_release_id(name) and read_manifest(layout.release(name)) is None:
-            _kill_inside(layout.release(name))
+            kill_inside(layout.release(name))
             remove_tree(layout.release(name))
-
-
-def _kill_inside(path: str) -> None:
-    """Kill what works in an unfinished release: an installer that outlived its build would write into the next one."""
-    for process in glob.glob("/proc/[0-9]*/cwd"):
-        with suppress(OSError):
-            if os.readlink(process).startswith(path + "/"):
-                os.kill(int(process.split("/")[2]), signal.SIGKILL)
 
 
 def _prepare(plan: Plan) -> Owner:
@@ -163,9 +155,10 @@ def _fill(plan: Plan, owner: Owner) -> None:
     link_shared(plan.layout, plan.app.shared, app, owner)
     link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
     _write_settings(plan, owner)
+    run_build_hooks(plan.app, plan.path, plan.layout.cache, owner, lambda paths: _builder(plan).compile(paths))
     # The manifest says that all else is there, and must not survive a power cut which that does not.
     with flushing(plan.path):
-        _check(plan, bool(twin or names or plan.app.wanted_packages))
+        check_load(plan.app, plan.path, bool(twin or names or plan.app.wanted_packages))
     _complete(plan, key)
 
 
@@ -185,8 +178,7 @@ def _copy(plan: Plan, twin: Manifest, name: str) -> None:
 
 def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) -> None:
     app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
-    request = _request(plan)
-    builder = Builder(request, plan.app.user, plan.app.build_timeout, plan.app.mask, _scm(plan, app))
+    builder = _builder(plan)
     twin = next((found for found in reversed(list_releases(plan.layout)) if found.venv == key), None)
     if twin:
         _copy(plan, twin, "venv")
@@ -201,6 +193,12 @@ def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) 
     builder.compile([app] if twin else [os.path.join(venv, "lib"), app])
     for path in [app] if twin else [venv, app]:
         own_tree(path, 0, 0)
+
+
+def _builder(plan: Plan) -> Builder:
+    app = plan.app
+    scm = _scm(plan, os.path.join(plan.path, "app"))
+    return Builder(_request(plan), app.user, app.build_timeout, app.mask, scm)
 
 
 def _scm(plan: Plan, app: str) -> dict[str, str]:
@@ -234,24 +232,6 @@ def _write_settings(plan: Plan, owner: Owner) -> None:
     os.mkdir(os.path.join(path, "run"), 0o755)
 
 
-def _check(plan: Plan, has_dependencies: bool) -> None:
-    """Load the application as its service will: same user, directory, environment, interpreter and worker class."""
-    app, path = plan.app, plan.path
-    timeout = t.cast("t.Mapping[str, t.Any]", app.settings)["health"]["timeout"]
-    account = pwd.getpwnam(app.user)
-    env = {"HOME": account.pw_dir, "USER": app.user, "LOGNAME": app.user, "VIRTUAL_ENV": f"{path}/venv"}
-    env.update({"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **app.environment})
-    # What is secret must not be in argv.
-    env.update(split_environment(app.secrets)[1])
-    first, rest = split_environment({"PATH": f"{path}/venv/bin:/usr/local/bin:/usr/bin:/bin", **env})
-    words = [f"{path}/venv/bin/python", "-c", PROGRAM, str(timeout), "--check-config", "-c", f"{path}/gunicorn.conf.py"]
-    result = run(["env", *first, *words], timeout + 10, rest, f"{path}/app", app.user, inherit=False)
-    if result.rc != 0:
-        said = app.mask(result.err.strip() or result.out).replace(path, "<release>")
-        hint = "" if has_dependencies else "the source names no requirements, so nothing was installed for it; "
-        raise BuildError(f"{hint}{explain_check(said, app.app, timeout)}:\n{shorten_traceback(said)}")
-
-
 def _complete(plan: Plan, key: str) -> None:
     app = plan.app
     write_manifest(
@@ -270,10 +250,18 @@ def _complete(plan: Plan, key: str) -> None:
             built_at=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             build=plan.key,
             venv=key,
-            # Their values are masked in what is shown of the application's log.
-            extra={"secret_names": sorted(app.secrets)},
+            extra=_extra(plan),
         ),
     )
+
+
+def _extra(plan: Plan) -> dict[str, object]:
+    app = plan.app
+    # Their values are masked in what is shown of the application's log.
+    extra: dict[str, object] = {"secret_names": sorted(app.secrets)}
+    if not app.hooks.empty:
+        extra.update(hooks=app.hooks.to_json(), migration=migration_key(app, plan.revision.revision))
+    return extra
 
 
 def _explain_full_disk(exc: BaseException, paths: t.Sequence[str]) -> str:

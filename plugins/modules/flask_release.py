@@ -166,6 +166,54 @@ options:
         description: Settings of the application server; see role P(flaskops.stack.gunicorn#role).
         type: dict
         default: {}
+      hooks:
+        description:
+          - Commands that belong to the release, each one text, split into words as a shell would do it, or a list of
+            words. No shell is involved. They run in the release's C(app) directory as O(apps[].user), with the
+            application's environment, the programs of the virtualenv first in C(PATH), and C(FLASK_APP),
+            C(FLASKOPS_RELEASE) and C(FLASKOPS_PREVIOUS) set.
+          - That the program of each exists is seen before the release is complete.
+        type: dict
+        default: {}
+        suboptions:
+          build:
+            description:
+              - Run while the release is built, may write into C(app), for example to make assets. When one fails there
+                is no release. A change of the environment runs them again.
+            type: list
+            elements: raw
+            default: []
+          migrate:
+            description:
+              - Change the database. Run by M(flaskops.stack.gunicorn_service) once per run of Ansible and release, on
+                the first host that is about to start it, while all others wait; when it fails no host starts it.
+              - A host that knows that its release was migrated does not repeat that, one that is new does. So it has
+                to be repeatable, as the migrations of Alembic are, and the release that still serves has to get along
+                with its result.
+            type: list
+            elements: raw
+            default: []
+          migrate_each_host:
+            description: Whether each host has a database of its own, and has to migrate it.
+            type: bool
+            default: false
+          before_switch:
+            description: >-
+              Run when the release has proved its health and gets no traffic yet. When one fails it is refused.
+            type: list
+            elements: raw
+            default: []
+          after_switch:
+            description:
+              - Run when it serves and the old release has ended. When one fails the task fails, too, but the release
+                goes on serving.
+            type: list
+            elements: raw
+            default: []
+          timeout:
+            description: Seconds that one command may take.
+            type: int
+            default: 900
       nginx:
         description: Settings of the site. Nothing here depends on them.
         type: dict
@@ -351,6 +399,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._hooks import STAGES, TIMEOUT
 from ..module_utils._release_apply import FAILURES, Options, absent, open_seal, present
 
 # What an application that does not say has from the task.
@@ -388,6 +437,15 @@ APP_SPEC: dict[str, t.Any] = {
     "keep": {"type": "int"},
     "domains": {"type": "list", "elements": "str", "default": []},
     "gunicorn": {"type": "dict", "default": {}},
+    "hooks": {
+        "type": "dict",
+        "default": {},
+        "options": {
+            **{stage: {"type": "list", "elements": "raw", "default": []} for stage in STAGES},
+            "migrate_each_host": {"type": "bool", "default": False},
+            "timeout": {"type": "int", "default": TIMEOUT},
+        },
+    },
     "nginx": {"type": "dict", "default": {}},
 }
 

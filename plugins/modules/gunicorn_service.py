@@ -260,6 +260,20 @@ options:
     description: Seconds to wait for another run that works on the same application.
     type: int
     default: 60
+  fleet:
+    description: Set by the action plugin; whether it sees to it that one host migrates for all.
+    type: bool
+    default: false
+  migrate:
+    description: Set by the action plugin; services whose migrations are to be run, and nothing else.
+    type: list
+    elements: str
+    default: []
+  migrated:
+    description: Set by the action plugin; services whose migrations have been run by a host of the fleet.
+    type: list
+    elements: str
+    default: []
   by:
     description: Set by the action plugin; who asks for it, for those who find the application locked.
     type: str
@@ -374,6 +388,29 @@ services:
         seconds:
           description: Time from the start of the service to the proof.
           type: float
+    hooks:
+      description: The hooks of the release that have run and succeeded.
+      type: list
+      elements: dict
+      contains:
+        hook:
+          description: When it ran.
+          type: str
+          sample: before_switch
+        command:
+          description: What ran.
+          type: str
+          sample: flask warm-up
+        seconds:
+          description: How long it took.
+          type: float
+        output:
+          description: The last lines of its output, without secrets.
+          type: list
+          elements: str
+    warning:
+      description: What went wrong after the switch, while the release serves nevertheless; the task fails.
+      type: str
     drained:
       description: Whether all connections to the old release had ended before it was stopped.
       type: bool
@@ -395,14 +432,16 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._command import CommandError
 from ..module_utils._gunicorn_change import Change
 from ..module_utils._gunicorn_host import ForeignUnitError
+from ..module_utils._gunicorn_migrate import describe_ran
 from ..module_utils._gunicorn_request import read_requests
 from ..module_utils._gunicorn_service import Services
 from ..module_utils._gunicorn_settings import DEFAULTS, HEALTH_DEFAULTS, SettingsError
+from ..module_utils._hooks import HookError
 from ..module_utils._names import UnsafeNameError
 from ..module_utils._release import ReleaseError
 from ..module_utils._user import UserError
 
-_ERRORS = (CommandError, ForeignUnitError, OSError, ReleaseError, SettingsError, UnsafeNameError, UserError)
+_ERRORS = (CommandError, ForeignUnitError, HookError, OSError, ReleaseError, SettingsError, UnsafeNameError, UserError)
 _CHOICES = {
     "worker_class": ["sync", "gthread", "gevent", "tornado"],
     "log_level": ["debug", "info", "warning", "error", "critical"],
@@ -458,6 +497,8 @@ def describe(change: Change) -> dict[str, t.Any]:
         "error": change.error,
         "units": [*change.service.wanted.units, *change.service.wanted.forwards],
         "probes": [{"instance": probe.instance, "status": probe.status, "seconds": probe.seconds} for probe in probes],
+        "hooks": describe_ran(change.ran),
+        "warning": change.late,
         "drained": change.drain is None or change.drain.left == 0,
         "pruned": change.pruned,
         "seconds": change.seconds,
@@ -487,28 +528,30 @@ def _lines(release: str, units: t.Iterable[str]) -> list[str]:
     return ([f"current -> releases/{release}"] if release else []) + sorted(units)
 
 
-def main() -> None:
-    """Read the parameters, run the services, say what happened."""
-    # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
-    os.umask(0o022)
-    module = AnsibleModule(
-        argument_spec={
-            "services": {"type": "list", "elements": "dict", "required": True, "options": service_spec()},
-            "root": {"type": "path", "default": "/srv"},
-            "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
-            "lock_timeout": {"type": "int", "default": 60},
-            "by": {"type": "str", "default": ""},
-        },
-        supports_check_mode=True,
-    )
+SPEC: dict[str, t.Any] = {
+    "services": {"type": "list", "elements": "dict", "required": True, "options": service_spec()},
+    "root": {"type": "path", "default": "/srv"},
+    "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
+    "lock_timeout": {"type": "int", "default": 60},
+    "by": {"type": "str", "default": ""},
+    "fleet": {"type": "bool", "default": False},
+    "migrate": {"type": "list", "elements": "str", "default": []},
+    "migrated": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def run(module: AnsibleModule) -> None:
+    """Run the services, or only their migrations, and end the module."""
     params = module.params
-    try:
-        requests = read_requests(params["services"], params["root"], module.check_mode)
-        services = Services(requests, params["unit_directory"], params["lock_timeout"], params["by"])
-        changes = services.plan() if module.check_mode else services.apply()
-    except _ERRORS as exc:
-        module.fail_json(msg=f"Cannot run the services: {exc}", services=[])
-    answer_with(module, changes)
+    requests = read_requests(params["services"], params["root"], module.check_mode)
+    services = Services(requests, params["unit_directory"], params["lock_timeout"], params["by"])
+    if params["migrate"]:
+        module.exit_json(**services.migrate(params["migrate"]))
+    due = services.due() if params["fleet"] and not module.check_mode else []
+    due = [service for service in due if service["name"] not in params["migrated"]]
+    if due:
+        module.exit_json(changed=False, services=[], migrations=due)
+    answer_with(module, services.plan() if module.check_mode else services.apply(params["migrated"]))
 
 
 def answer_with(module: AnsibleModule, changes: t.Sequence[Change]) -> None:
@@ -517,10 +560,22 @@ def answer_with(module: AnsibleModule, changes: t.Sequence[Change]) -> None:
         if change.note:
             module.warn(f"{change.service.name}: {change.note}")
     answer = {"changed": any(not change.plan.empty for change in changes), "diff": differences(changes)}
-    failed = [f"{change.service.name}: {change.error}" for change in changes if change.error]
+    troubles = [(change.service.name, change.error or change.late) for change in changes]
+    failed = [f"{name}: {trouble}" for name, trouble in troubles if trouble]
     if failed:
         module.fail_json(msg="\n".join(failed), services=[describe(change) for change in changes], **answer)
     module.exit_json(services=[describe(change) for change in changes], **answer)
+
+
+def main() -> None:
+    """Read the parameters, run the services, say what happened."""
+    # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
+    os.umask(0o022)
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    try:
+        run(module)
+    except _ERRORS as exc:
+        module.fail_json(msg=f"Cannot run the services: {exc}", services=[])
 
 
 if __name__ == "__main__":

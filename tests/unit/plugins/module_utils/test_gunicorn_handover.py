@@ -29,6 +29,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_plan impo
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_units import address_units, release_units
+from ansible_collections.flaskops.stack.plugins.module_utils._hook_run import Ran
+from ansible_collections.flaskops.stack.plugins.module_utils._hooks import HookError
 from ansible_collections.flaskops.stack.plugins.module_utils._release import (
     Layout,
     Manifest,
@@ -61,6 +63,8 @@ class Host:
         patch.setattr(_gunicorn_handover, "wait_until_stopped", lambda _names, _seconds: [])
         patch.setattr(_gunicorn_handover, "pass_gates", self.pass_gates)
         patch.setattr(_gunicorn_handover, "show", lambda units, _properties: dict.fromkeys(units, self.state))
+        self.hooks: list[str] = []
+        self.failing: set[str] = set()
         self.state: dict[str, str] = {"ActiveState": "active", "SubState": "running"}
 
     def systemctl(self, verb: str, units: t.Sequence[str], _options: t.Sequence[str] = ()) -> None:
@@ -102,15 +106,22 @@ class Host:
         )
 
     def run(self, *changes: Change) -> None:
-        Handover(self.directory, lambda _change, reason: reason).run(changes)
+        Handover(self.directory, lambda _change, reason: reason, self.run_hooks).run(changes)
+
+    def run_hooks(self, _change: Change, stage: str) -> list[Ran]:
+        if stage in self.failing:
+            raise HookError(f"hook {stage} failed")
+        self.hooks.append(f"{stage} {self.serving()}")
+        return []
 
     def files(self) -> set[str]:
         return {name.split("@")[1] for name in self.directory.names()["files"]}
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    return Host(tmp_path, monkeypatch)
+def host(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Host:
+    # Not tmp_path, which is long: systemd refuses a socket's path of more than 107 bytes.
+    return Host(tmp_path_factory.mktemp("h"), monkeypatch)
 
 
 def test_at_every_step_a_reboot_would_serve(host: Host) -> None:
@@ -323,9 +334,9 @@ def test_visitors_of_a_release_that_is_switched_back_from_are_let_finish(
     assert host.serving() == "old"
 
 
-def test_one_service_that_fails_does_not_keep_the_others(host: Host, tmp_path: Path) -> None:
+def test_one_service_that_fails_does_not_keep_the_others(host: Host) -> None:
     good, bad = host.change(host.install_old()), host.change(Observed())
-    layout = Layout(str(tmp_path / "srv"), "wiki")
+    layout = Layout(host.layout.root, "wiki")
     os.makedirs(layout.base)
     manifest = replace(host.manifest(NEW), name="wiki")
     bad = Change.between(Service(layout, manifest, Wanted(NEW, release_units(layout, manifest))), Observed())
@@ -370,3 +381,45 @@ def test_what_a_killed_run_left_is_swept_when_it_is_old(host: Host) -> None:
         os.utime(host.path / name, (stat.st_atime - age, stat.st_mtime - age))
     host.directory.sweep()
     assert sorted(os.listdir(host.path)) == [".flaskops-new", "other"]
+
+
+def test_hooks_run_before_the_start_before_the_switch_and_after_the_stop(host: Host) -> None:
+    host.run(host.change(host.install_old()))
+    assert host.hooks == ["migrate old", "before_switch old", "after_switch new"]
+
+
+@pytest.mark.parametrize("stage", ["migrate", "before_switch"])
+def test_a_hook_that_fails_before_the_switch_costs_nothing(host: Host, stage: str) -> None:
+    change = host.change(host.install_old())
+    host.failing = {stage}
+    host.run(change)
+    assert change.error.splitlines() == [
+        f"hook {stage} failed",
+        f"Release {NEW} was taken away before it had any traffic; {OLD} serves on.",
+    ]
+    assert (host.serving(), host.at_boot()) == ("old", "old")
+    assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
+
+
+def test_nothing_is_started_when_the_migration_fails(host: Host) -> None:
+    host.failing = {"migrate"}
+    host.run(host.change(host.install_old()))
+    assert not [line for line in host.log if line.startswith(("start", "gate"))]
+
+
+def test_a_hook_that_fails_after_the_switch_leaves_the_new_release_and_is_told(host: Host) -> None:
+    change = host.change(host.install_old())
+    host.failing = {"after_switch"}
+    host.run(change)
+    assert (change.error, host.serving(), host.at_boot()) == ("", "new", "new")
+    assert change.late == f"release {NEW} serves, but this did not go well: hook after_switch failed"
+    assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
+
+
+def test_no_hook_runs_when_the_release_serves_already(host: Host) -> None:
+    manifest = host.manifest(OLD)
+    change = Change.between(
+        Service(host.layout, manifest, Wanted(OLD, release_units(host.layout, manifest))), host.install_old()
+    )
+    host.run(change)
+    assert host.hooks == []

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts of one run: one migrates, the others wait, and nobody starts what was not migrated."""
+
+from __future__ import annotations
+
+import os
+import threading
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible import constants
+from ansible_collections.flaskops.stack.plugins.action.gunicorn_service import ActionModule
+from ansible_collections.flaskops.stack.plugins.plugin_utils._turn import Turn
+
+Args = dict[str, t.Any]
+
+
+class Fleet:
+    """Hosts as their modules would answer, and what they did, in order."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.error = ""
+        self.recorded: set[str] = set()
+        self.lost = False
+
+    def answer(self, host: str, args: Args) -> Args:
+        if args.get("migrate"):
+            self.log.append(f"{host} migrates")
+            if self.lost:
+                raise ConnectionError("unreachable")
+            done = {} if self.error else {"shop": [{"hook": "migrate"}]}
+            return {"changed": True, "migrated": done, "unmigrated": {"shop": self.error} if self.error else {}}
+        names = [service["name"] for service in args["services"]]
+        if "shop" in names and host not in self.recorded and "shop" not in args.get("migrated", []):
+            return {"changed": False, "services": [], "migrations": [{"name": "shop", "key": self.key(host)}]}
+        self.log.append(f"{host} starts {'+'.join(names)}")
+        return {"changed": True, "services": [{"name": name, "hooks": []} for name in names]}
+
+    def key(self, host: str) -> str:
+        return host.split("-", maxsplit=1)[0]
+
+    def run(self, host: str) -> Args:
+        plugin = Plugin(self, host)
+        args = {"services": [{"name": "shop"}, {"name": "wiki"}]}
+        answer = self.answer(host, {**args, "fleet": True})
+        due = {one["name"]: one["key"] for one in answer.get("migrations", [])}
+        return plugin._migrate_first(args, due, {"inventory_hostname": host}) if due else answer
+
+
+class Plugin(ActionModule):
+    """The plugin for one host, whose module answers at once."""
+
+    def __init__(self, fleet: Fleet, host: str) -> None:
+        self._fleet, self._host = fleet, host
+
+    def _call(self, args: Args, task_vars: Args | None) -> Args:
+        assert task_vars
+        return self._fleet.answer(self._host, args)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    return Fleet()
+
+
+def test_the_first_host_migrates_and_all_start(fleet: Fleet) -> None:
+    results = [fleet.run(f"db1-{number}") for number in range(4)]
+    assert fleet.log == ["db1-0 migrates", *(f"db1-{number} starts shop+wiki" for number in range(4))]
+    assert not any(result.get("failed") for result in results)
+    assert results[0]["services"][0]["hooks"] == [{"hook": "migrate"}]
+
+
+def test_when_it_fails_no_host_starts_it_in_any_batch_but_the_rest_goes_on(fleet: Fleet) -> None:
+    fleet.error = "hook migrate 'flask db upgrade' failed. It said:\nno such table"
+    first, second, third = (fleet.run(f"db1-{number}") for number in range(3))
+    assert fleet.log == ["db1-0 migrates", *(f"db1-{number} starts wiki" for number in range(3))]
+    assert first["failed"]
+    assert first["msg"].endswith("no such table")
+    for other in (second, third):
+        assert other["failed"]
+        assert other["msg"] == (
+            "shop: not started here, because its migration failed on db1-0, whose output has the cause: "
+            "hook migrate 'flask db upgrade' failed"
+        )
+
+
+def test_hosts_with_another_database_migrate_that(fleet: Fleet) -> None:
+    for host in ("db1-0", "db2-0", "db1-1", "db2-1"):
+        fleet.run(host)
+    assert [line for line in fleet.log if "migrates" in line] == ["db1-0 migrates", "db2-0 migrates"]
+
+
+def test_a_host_that_was_lost_while_it_migrated_may_be_at_it_still(fleet: Fleet) -> None:
+    fleet.lost = True
+    with pytest.raises(ConnectionError):
+        fleet.run("db1-0")
+    assert "could not be reached" in fleet.run("db1-1")["msg"]
+    assert fleet.log == ["db1-0 migrates", "db1-1 starts wiki"]
+
+
+def test_a_host_that_knows_that_it_was_migrated_asks_nobody(fleet: Fleet) -> None:
+    fleet.recorded = {"db1-0"}
+    fleet.run("db1-0")
+    assert fleet.log == ["db1-0 starts shop+wiki"]
+
+
+def test_the_others_wait_for_the_one_who_is_at_it(tmp_path: Path) -> None:
+    seen: list[str] = []
+    with Turn(str(tmp_path), "migrate shop") as turn:
+
+        def other() -> None:
+            with Turn(str(tmp_path), "migrate shop") as later:
+                seen.extend(later.outcomes)
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(0.1)
+        assert not seen
+        turn.finish("key", {"host": "one", "error": ""})
+    thread.join(5)
+    assert seen == ["key"]
+
+
+def test_the_death_of_the_one_who_is_at_it_lets_the_next_one(tmp_path: Path) -> None:
+    child = os.fork()
+    if not child:
+        Turn(str(tmp_path), "migrate shop").__enter__()
+        os._exit(1)
+    os.waitpid(child, 0)
+    with Turn(str(tmp_path), "migrate shop") as turn:
+        assert turn.outcomes == {}
