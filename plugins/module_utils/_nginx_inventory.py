@@ -10,6 +10,7 @@ import typing as t
 
 from ._nginx_binary import Nginx
 from ._nginx_journal import Journal
+from ._nginx_loaded import find_unloaded
 from ._nginx_model import Layout, split_version
 from ._nginx_server import find_master
 from ._nginx_tree import list_directory, read_node
@@ -64,6 +65,7 @@ def describe(layout: Layout, nginx: Nginx, service: str) -> dict[str, t.Any]:
     return {
         "sites": list_sites(layout),
         "pending": [step.path for step in Journal(nginx.config, layout.keep).read()],
+        "unloaded": find_unloaded(nginx, layout, service, (), (), remember=False),
         "nginx": {
             "installed": build is not None,
             "version": build.version if build else "",

@@ -17,6 +17,7 @@ from ._nginx_conf import Configuration, ConfigurationError
 from ._nginx_future import Future
 from ._nginx_model import Plan, SiteError
 
+_BROKEN = "The configuration on this host was already broken"
 _PLACE = re.compile(r" in (\S+):(\d+)")
 _WRONG_KEY = re.compile(r'SSL_CTX_use_PrivateKey\("([^"]+)"\) failed.*key values mismatch')
 
@@ -30,15 +31,18 @@ class Policy:
     origins: t.Mapping[str, str] = field(default_factory=dict)
 
 
-def validate(nginx: Nginx, plan: Plan, policy: Policy) -> Verdict:
-    """Test the future configuration as a whole; raise SiteError, with the reason, when it must not be put in place."""
+def validate(nginx: Nginx, plan: Plan, policy: Policy, unloaded: t.Sequence[str] = ()) -> Verdict:
+    """Test the future configuration as a whole; raise SiteError, with the reason, when it must not be put in place.
+
+    C(unloaded) are files that stay as they are on disk, but are new to nginx.
+    """
     future = Future(plan.future())
     verdict = nginx.test(future)
     config = verdict.config
     servers = find_servers(config) if config else []
     if not verdict.ok:
-        raise SiteError(_refusal(nginx, verdict, future, policy, servers))
-    problems = [*find_problems(servers), *_certificates(config, servers, future)] if config else []
+        raise SiteError(_refusal(nginx, verdict, future, policy, servers, unloaded))
+    problems = [*find_problems(servers), *_certificates(config, servers, future, set(unloaded))] if config else []
     serious, bearable = _sort(nginx, problems, policy)
     serious += _unread(plan, config, future)
     warnings = [*_other_warnings(verdict), *(problem.message for problem in bearable)]
@@ -65,9 +69,14 @@ def _unread(plan: Plan, config: Configuration | None, future: Future) -> list[st
     ]
 
 
-def _certificates(config: Configuration, servers: t.Sequence[Server], future: Future) -> list[Problem]:
-    """Check the certificates that changed files use."""
-    changed = {server.file for server in servers if future.changed(server.file)}
+def _certificates(
+    config: Configuration, servers: t.Sequence[Server], future: Future, unloaded: set[str]
+) -> list[Problem]:
+    """Check the certificates that changed files use, and those that changed themselves."""
+    renewed = {
+        server.file for server in servers for pair in server.certificates if unloaded & set(map(config.absolute, pair))
+    }
+    changed = renewed | {server.file for server in servers if future.changed(server.file)}
     known: dict[str, Certificate] = {}
     for path in certificate_paths(servers, changed):
         data = None if "$" in path else future.read(config.absolute(path))
@@ -112,15 +121,25 @@ def _present_problems(nginx: Nginx) -> set[tuple[str, str, tuple[str, ...]]]:
     return {problem.key for problem in problems}
 
 
-def _refusal(nginx: Nginx, verdict: Verdict, future: Future, policy: Policy, servers: t.Sequence[Server]) -> str:
+def _refusal(
+    nginx: Nginx,
+    verdict: Verdict,
+    future: Future,
+    policy: Policy,
+    servers: t.Sequence[Server],
+    unloaded: t.Sequence[str],
+) -> str:
     """Say what nginx has said, where, and whether the host's configuration was broken before."""
     parts = ["nginx refused the new configuration and nothing was changed:", verdict.output]
     parts += _excerpts(verdict.output, future, policy)
     parts += [f"{problem.message}" for problem in find_problems(servers)]
     parts += _wrong_keys(verdict, servers)
-    present = nginx.test(Future({})) if future.changes else verdict
-    if not present.ok:
-        parts.insert(0, f"The configuration on this host was already broken before this change: {present.output}\n")
+    if not future.changes:
+        parts[0] = f"{_BROKEN}, and nothing was changed; nginx goes on with what it has loaded before:"
+    elif not (present := nginx.test(Future({}))).ok:
+        parts.insert(0, f"{_BROKEN} before this change: {present.output}\n")
+    if unloaded:
+        parts.append(f"These files have changed since nginx has loaded its configuration: {', '.join(unloaded)}")
     return "\n".join(parts)
 
 

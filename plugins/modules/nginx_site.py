@@ -24,7 +24,8 @@ description:
     load the new configuration (a port is taken, a certificate cannot be read, a limit), the previous links and files
     come back and the task fails with nginx's own words.
   - A run that was killed between the swap and the reload is completed by the next one, although nothing on disk
-    differs any more.
+    differs any more. In the same way a certificate that was renewed under its old name, or an included file that was
+    changed, is loaded by the next run unless somebody has reloaded nginx in the meantime.
   - Only links whose target has the form above are the module's own; everything else is left alone unless O(foreign)
     says otherwise.
 requirements:
@@ -360,10 +361,20 @@ in_place:
   type: bool
   sample: true
 pending:
-  description: Whether an earlier run had left a change whose reload was still owed.
+  description:
+    - Whether a reload was still owed, because an earlier run had died or because of files in RV(unloaded).
   returned: success
   type: bool
   sample: false
+unloaded:
+  description:
+    - Files that our sites make nginx load (their own, included ones, certificates, keys), or that are in O(files), and
+      that somebody has changed since nginx loaded them. They are loaded now.
+    - Empty when nginx is told to load for another reason.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/letsencrypt/live/shop/fullchain.pem]
 diff:
   description: What changes for nginx, one entry for each path; empty outside of diff mode.
   returned: success

@@ -105,6 +105,14 @@ pending:
   type: list
   elements: str
   sample: []
+unloaded:
+  description:
+    - Files that our sites make nginx load (their own, included ones, certificates, keys) and that have changed since
+      it did, in the order in which nginx reads them; the next run of M(flaskops.stack.nginx_site) sees to it.
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/letsencrypt/live/shop/fullchain.pem]
 nginx:
   description: The binary.
   returned: always
