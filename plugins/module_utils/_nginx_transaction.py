@@ -9,8 +9,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ._files import Lock
+from ._files import sweep as sweep_files
 from ._nginx_binary import NONE, Nginx, Verdict
-from ._nginx_journal import Journal, Step, instance_id, merge, settle, undo
+from ._nginx_journal import STATE, Journal, Step, instance_id, merge, settle, undo
 from ._nginx_loaded import Memory, find_unloaded, generation, take
 from ._nginx_model import ENABLED, Layout, Plan, SiteError, Wanted, WantedFile, diff_of
 from ._nginx_plan import make_plan
@@ -108,6 +109,8 @@ def _validated(request: Request, plan: Plan, debt: Debt) -> Verdict:
 def _carry_out(request: Request, journal: Journal, plan: Plan, debt: Debt) -> dict[str, t.Any]:
     """Do what the plan says; what nginx reads is changed only after it was validated and recorded."""
     sweep(touched_directories(request.layout, plan))
+    # Another nginx of this host, with a lock of its own, may be writing there now.
+    sweep_files(STATE, older_than=3600)
     verdict = _validated(request, plan, debt)
     write_stores(request.layout, plan.stores)
     set_permissions(request.layout, plan.permissions)
