@@ -58,9 +58,9 @@ docs-check: venv ## antsibull-docs: the documentation of modules, roles and filt
 molecule: venv ## a scenario on test hosts: SCENARIO=default
 	python tools/scenario.py $(SCENARIO)
 
-bench: venv ## how long it takes, in ratios to something simpler
+bench: venv ## how long it takes, in ratios to something simpler: PART=site or nginx
 	@python tools/images.py
-	python tools/bench.py
+	python tools/bench.py $(PART)
 
 faults: venv ## try to break what promises to survive: PART=nginx DISTRIBUTIONS="newer older bullseye forky"
 	@python tools/faults.py $(foreach option,part distributions,$(call given,$(option)))

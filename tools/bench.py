@@ -19,15 +19,16 @@ from pathlib import Path
 
 import engine
 import images
-from benchmarks import site
+from benchmarks import nginx, site
 from benchmarks.host import BenchHost
 from benchmarks.model import Benchmark, Measurement, Result, Subject
 from benchmarks.report import to_markdown, to_svg
 from common import ROOT, call, run
 
-BENCHMARKS: dict[str, Benchmark] = {
-    "second_run": site.second_run,
-    "code_release": site.code_release,
+# Each part has a host of its own.
+PARTS: dict[str, dict[str, Benchmark]] = {
+    "site": {"second_run": site.second_run, "code_release": site.code_release},
+    "nginx": {"nginx_task": nginx.task, "nginx_many": nginx.many, "nginx_four_tasks": nginx.four_tasks},
 }
 
 # A median of fewer is not worth its name; they are taken even when the time is up.
@@ -40,11 +41,11 @@ class Repetitions:
     def __init__(self, count: int, seconds: float) -> None:
         self.count, self.seconds = count, seconds
 
-    def measure(self, *subjects: Subject) -> list[Measurement]:
+    def measure(self, *subjects: Subject, most: int = 0) -> list[Measurement]:
         """Run the subjects in turn, so that a change of the machine's load meets all of them alike."""
         deadline = time.monotonic() + self.seconds
         times: list[list[float]] = [[] for _subject in subjects]
-        for number in range(self.count):
+        for number in range(min(self.count, most or self.count)):
             if number >= LEAST_REPETITIONS and time.monotonic() > deadline:
                 break
             for subject, seconds in zip(subjects, times, strict=True):
@@ -92,8 +93,9 @@ def write(directory: Path, results: t.Sequence[Result], about: dict[str, str]) -
 
 def parse_options() -> argparse.Namespace:
     """Return the command line's options."""
+    known = "; ".join(f"{part} ({', '.join(benchmarks)})" for part, benchmarks in PARTS.items())
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all of them by default")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"parts or benchmarks: {known}; all by default")
     parser.add_argument("--host", choices=images.AGES, default=images.AGES[0], help="its distribution (%(default)s)")
     parser.add_argument("--repetitions", type=int, default=5, help="of each subject (%(default)s)")
     parser.add_argument(
@@ -101,10 +103,19 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench", help="directory (%(default)s)")
     options = parser.parse_args()
-    unknown = set(options.names) - set(BENCHMARKS)
+    unknown = set(options.names) - set(PARTS).union(*PARTS.values())
     if unknown:
-        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {known}")
     return options
+
+
+def chosen(names: t.Collection[str]) -> dict[str, dict[str, Benchmark]]:
+    """Return the benchmarks that are named, by parts; all of them when none is."""
+    parts = {
+        part: {name: one for name, one in benchmarks.items() if not names or {part, name} & set(names)}
+        for part, benchmarks in PARTS.items()
+    }
+    return {part: benchmarks for part, benchmarks in parts.items() if benchmarks}
 
 
 def main() -> int:
@@ -114,11 +125,12 @@ def main() -> int:
     engine.ensure()
     images.ensure([options.host], os.environ.get("FLASKOPS_HOSTS", ""))
     results, load = [], os.getloadavg()[0]
-    with BenchHost(f"{images.NAME}:{options.host}", options.output / "work") as host:
-        for name in options.names or BENCHMARKS:
-            print(f"{name}:", flush=True)
-            results.append(BENCHMARKS[name](host, Repetitions(options.repetitions, options.seconds)))
-        about = describe(host, options, load)
+    for benchmarks in chosen(options.names).values():
+        with BenchHost(f"{images.NAME}:{options.host}", options.output / "work") as host:
+            for name, benchmark in benchmarks.items():
+                print(f"{name}:", flush=True)
+                results.append(benchmark(host, Repetitions(options.repetitions, options.seconds)))
+            about = describe(host, options, load)
     write(options.output, results, about)
     print(to_markdown(results, about))
     missed = [budget.name for result in results for budget in result.budgets if not budget.is_met]

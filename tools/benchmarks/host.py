@@ -11,7 +11,7 @@ import re
 import socket
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import hosts
@@ -29,6 +29,8 @@ class Play:
     tasks: list[str]
     # The headlines of those that changed something.
     changed: list[str]
+    # Name and seconds of each task that succeeded, from its start to its result.
+    timed: list[tuple[str, float]] = field(default_factory=list)
 
 
 class BenchHost:
@@ -123,8 +125,13 @@ class BenchHost:
 
     def play(self, playbook: Path, variables: Path | None = None, *extra: str) -> Play:
         """Run a playbook over SSH with pipelining and return what it did."""
+        timed = self.work / "seconds.jsonl"
+        timed.unlink(missing_ok=True)
         env = {
             **os.environ,
+            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "flaskops_seconds",
+            "FLASKOPS_SECONDS": str(timed),
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_SSH_ARGS": " ".join(self._ssh_options),
             "ANSIBLE_PIPELINING": "true",
@@ -135,7 +142,13 @@ class BenchHost:
         started = time.monotonic()
         output = run(command, env=env, cwd=ROOT, timeout=_PATIENCE)
         seconds = time.monotonic() - started
-        return Play(seconds, *read_tasks(output))
+        return Play(seconds, *read_tasks(output), read_seconds(timed))
+
+
+def read_seconds(path: Path) -> list[tuple[str, float]]:
+    """Return what the callback plugin has written."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [(name, seconds) for name, seconds in map(json.loads, lines)]
 
 
 def read_tasks(output: str) -> tuple[list[str], list[str]]:

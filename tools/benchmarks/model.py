@@ -84,8 +84,8 @@ class Result:
 class Plan(t.Protocol):
     """How often to measure, and when to stop."""
 
-    def measure(self, *subjects: Subject) -> list[Measurement]:
-        """Run the subjects in turn, again and again, and return their times."""
+    def measure(self, *subjects: Subject, most: int = 0) -> list[Measurement]:
+        """Run the subjects in turn, again and again, though not more than C(most) times, and return their times."""
 
 
 Benchmark = t.Callable[[t.Any, Plan], Result]

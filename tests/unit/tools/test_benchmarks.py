@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
-from benchmarks.host import read_tasks
+import bench
+from benchmarks.host import read_seconds, read_tasks
 from benchmarks.model import Budget, Measurement, Result, ratio
 from benchmarks.report import to_markdown, to_svg
 
@@ -56,3 +58,24 @@ def test_the_picture_is_well_formed_and_holds_a_bar_per_subject() -> None:
     bars = [item for item in picture.iter("{http://www.w3.org/2000/svg}rect") if item.get("x")]
     assert len(bars) == 2
     assert len(list(picture.iter("{http://www.w3.org/2000/svg}circle"))) == 5
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        ([], {"site", "nginx"}),
+        (["nginx"], {"nginx"}),
+        (["nginx_many", "second_run"], {"site", "nginx"}),
+    ],
+)
+def test_benchmarks_are_chosen_by_part_or_by_name(names: list[str], wanted: set[str]) -> None:
+    parts = bench.chosen(names)
+    assert set(parts) >= wanted
+    assert not names or "nginx_many" not in names or list(parts["nginx"]) == ["nginx_many"]
+
+
+def test_seconds_of_tasks_are_read_as_the_callback_has_written_them(tmp_path: Path) -> None:
+    path = tmp_path / "seconds.jsonl"
+    assert read_seconds(path) == []
+    path.write_text('["empty", 0.25]\n["change", 0.5]\n', encoding="utf-8")
+    assert read_seconds(path) == [("empty", 0.25), ("change", 0.5)]
