@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import typing as t
 
 from ._command import CommandError, run
-from ._files import Lock, sweep
+from ._files import Lock, read_link, replace_link, sweep
 from ._gunicorn_change import Change, Service
 from ._gunicorn_existing import make_release
 from ._gunicorn_finish import begin, finish
@@ -20,7 +21,7 @@ from ._gunicorn_plan import Wanted
 from ._gunicorn_request import Request
 from ._gunicorn_rollback import with_target
 from ._gunicorn_settings import SettingsError
-from ._gunicorn_units import address_units, release_units
+from ._gunicorn_units import address_links, address_units, release_units
 from ._hook_run import Ran, run_hooks
 from ._hooks import MIGRATE, HookError
 from ._log_excerpt import excerpt
@@ -138,6 +139,10 @@ def _prepare(request: Request) -> None:
         raise SettingsError(
             f"user '{manifest.user}' of {request.name} does not exist on this host: run role flask again"
         )
+    for name, target in address_links(manifest).items() if manifest else ():
+        path = os.path.join(request.layout.release(request.release), "run", name)
+        if read_link(path) != target:
+            replace_link(target, path)
 
 
 def _explain(change: Change, reason: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing as t
 from dataclasses import dataclass
@@ -79,13 +80,28 @@ def address_units(layout: Layout, manifest: Manifest) -> dict[str, str]:
     as nginx does.
     """
     settings = t.cast("t.Mapping[str, t.Any]", manifest.settings)
-    names = [(number, address, address_name(manifest.name, address)) for number, address in enumerate(settings["bind"])]
-    sockets = {f"{name}.socket": _address_socket(layout, address) for _number, address, name in names}
-    services = {
-        f"{name}.service": _address_service(layout, manifest, address, number % settings["instances"])
-        for number, address, name in names
-    }
+    names = {address_name(manifest.name, address): address for address in settings["bind"]}
+    sockets = {f"{name}.socket": _address_socket(layout, address) for name, address in names.items()}
+    services = {f"{name}.service": _address_service(layout, manifest, address) for name, address in names.items()}
     return {**sockets, **services}
+
+
+def address_links(manifest: Manifest) -> dict[str, str]:
+    """Return the links in a release's C(run/), by name: which of its instances an address leads to.
+
+    That is the release's own business, and a forwarder which had it in its unit would have to be started again, and
+    cut its clients, whenever it changes.
+    """
+    settings = t.cast("t.Mapping[str, t.Any]", manifest.settings)
+    return {
+        _address_link(address): f"{number % settings['instances']}.sock"
+        for number, address in enumerate(settings["bind"])
+    }
+
+
+def _address_link(address: str) -> str:
+    # Short, because a socket's path is.
+    return f"tcp-{hashlib.sha256(address.encode()).hexdigest()[:8]}.sock"
 
 
 def _name(manifest: Manifest, number: int, kind: str) -> str:
@@ -194,7 +210,7 @@ def _address_socket(layout: Layout, address: str) -> str:
     )
 
 
-def _address_service(layout: Layout, manifest: Manifest, address: str, number: int) -> str:
+def _address_service(layout: Layout, manifest: Manifest, address: str) -> str:
     socket = f"{address_name(manifest.name, address)}.socket"
     program = "/lib/systemd/systemd-socket-proxyd --connections-max=2048"
     return _text(
@@ -210,7 +226,7 @@ def _address_service(layout: Layout, manifest: Manifest, address: str, number: i
                 "Type=exec",
                 f"User={manifest.user}",
                 f"Group={manifest.group}",
-                f"ExecStart={program} {layout.current}/run/{number}.sock",
+                f"ExecStart={program} {layout.current}/run/{_address_link(address)}",
                 "Restart=always",
                 "RestartSec=1",
                 "LimitNOFILE=8192",

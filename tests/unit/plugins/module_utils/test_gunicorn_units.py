@@ -21,6 +21,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings 
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_units import (
     MARK,
     UnitName,
+    address_links,
     address_units,
     parse_unit_name,
     release_units,
@@ -136,16 +137,25 @@ def test_the_shared_memory_of_the_next_release_is_not_removed_with_the_old_one()
 
 
 def test_an_address_is_forwarded_to_the_current_release_and_belongs_to_none() -> None:
-    units = address_units(LAYOUT, manifest(bind=["127.0.0.1:8000", "[::1]:8001", "127.0.0.1:8002"], instances=2))
+    release = manifest(bind=["127.0.0.1:8000", "[::1]:8001", "127.0.0.1:8002"], instances=2)
+    units = address_units(LAYOUT, release)
     assert list(units)[:3] == [
         "shop@tcp-127.0.0.1:8000.socket",
         "shop@tcp-::1:8001.socket",
         "shop@tcp-127.0.0.1:8002.socket",
     ]
     assert "ListenStream=[::1]:8001" in units["shop@tcp-::1:8001.socket"]
-    targets = [units[name].split("/srv/shop/current/run/")[1][0] for name in list(units)[3:]]
-    assert targets == ["0", "1", "0"]
+    links = [units[name].split("/srv/shop/current/run/")[1].split("\n")[0] for name in list(units)[3:]]
+    assert [address_links(release)[link] for link in links] == ["0.sock", "1.sock", "0.sock"]
     assert ID not in "".join(units.values())
+
+
+def test_a_forwarder_stays_as_it_is_when_addresses_and_instances_change() -> None:
+    before = address_units(LAYOUT, manifest(bind=["127.0.0.1:8000", "127.0.0.1:8001"], instances=2))
+    after = address_units(LAYOUT, manifest(bind=["127.0.0.1:8001", "127.0.0.1:8002"], instances=3))
+    assert {name: after[name] for name in before if "8001" in name} == {
+        name: text for name, text in before.items() if "8001" in name
+    }
 
 
 @pytest.mark.parametrize(
