@@ -106,6 +106,8 @@ if worker_class == "gthread" and int(_VERSION.split(".")[0]) < 24 and max_reques
 
 # A heartbeat must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if _os.access("/dev/shm", _os.W_OK) else None
+# What fits into one of nginx's buffers of 8 KiB: a longer line gets its 414 there, a shorter one an answer.
+limit_request_line = 8190
 # Forwarded headers are believed in one place, ProxyFix in wsgi.py, and there by the number of trusted hops.
 secure_scheme_headers = {{}}
 errorlog = "-"

@@ -13,6 +13,7 @@ from ._files import sweep as sweep_files
 from ._nginx_binary import NONE, Nginx, Verdict
 from ._nginx_journal import STATE, Journal, Step, instance_id, merge, settle, undo
 from ._nginx_loaded import Memory, find_unloaded, generation, take
+from ._nginx_logs import make_logs
 from ._nginx_model import ENABLED, Layout, Plan, SiteError, Wanted, WantedFile, diff_of
 from ._nginx_plan import make_plan
 from ._nginx_server import Master, Reload, ReloadError, error_logs, find_master
@@ -126,6 +127,7 @@ def _switch(request: Request, journal: Journal, steps: list[Step], plan: Plan, v
     nginx, memory = request.nginx, Memory(request.nginx.config)
     logs = error_logs(verdict.config, nginx.build)
     master = find_master(nginx.config, nginx.build, request.service, logs)
+    make_logs(verdict.config, nginx.build.prefix)
     journal.write(steps)
     try:
         swap(plan.swaps)

@@ -19,7 +19,7 @@ SCHEMA = 1
 MANIFEST = "release.json"
 
 # Part of each release id: raise it when equal input has to make a new release all the same.
-FORMAT = 1
+FORMAT = 2
 
 _ID = re.compile(r"[0-9a-f]{7}-[0-9a-f]{8}")
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")

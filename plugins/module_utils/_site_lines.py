@@ -23,7 +23,14 @@ UPSTREAM_KEEPALIVE: Version = (1, 29, 7)
 
 _LOGS = "/var/log/nginx"
 # Headers that a visitor could otherwise send to an application that believes its proxy.
-_FORGEABLE = ("Forwarded", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Protocol", "X-Forwarded-Ssl")
+_FORGEABLE = (
+    "Forwarded",
+    "X-Forwarded-Port",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Protocol",
+    "X-Forwarded-Server",
+    "X-Forwarded-Ssl",
+)
 # Sent with each answer unless the application sends its own; the variables are empty then.
 _SECURITY = {
     "X-Content-Type-Options": "$flaskops_nosniff",

@@ -81,6 +81,10 @@ def test_workers_that_cannot_be_replaced_without_loss_are_not(
     assert ("on_starting" in conf) == (max_requests == 0)
 
 
+def test_a_request_line_that_fits_into_nginxs_buffer_is_accepted(read_conf: t.Callable[..., Conf]) -> None:
+    assert read_conf({})["limit_request_line"] == 8192 - len("\r\n")
+
+
 def test_extra_settings_arrive_and_win(read_conf: t.Callable[..., Conf]) -> None:
     extra = {"limit_request_line": 100, "access_log_format": "%(r)s", "raw_env": ["A=1"]}
     conf = read_conf({"extra": extra}, known=extra)

@@ -116,6 +116,7 @@ def test_the_application_gets_every_header_once_and_none_that_is_forged() -> Non
         "X-Forwarded-Port": "",
         "X-Forwarded-Prefix": "",
         "X-Forwarded-Protocol": "",
+        "X-Forwarded-Server": "",
         "X-Forwarded-Ssl": "",
     }
 
