@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter that writes sites as nginx configuration."""
+"""Filters that write sites as nginx configuration, or say why that cannot be."""
 
 from __future__ import annotations
 
@@ -26,9 +26,20 @@ def nginx_site_configs(
         raise AnsibleFilterError(str(exc)) from exc
 
 
+def nginx_site_problems(
+    sites: t.Sequence[Item], version: str = "", defaults: Item | None = None, catch_all: object = True
+) -> list[str]:
+    """Return why items of nginx_sites are impossible; nothing when they are not."""
+    try:
+        site_configs(sites, defaults or {}, version, boolean(catch_all))
+    except SiteError as exc:
+        return [str(exc)]
+    return []
+
+
 class FilterModule:
     """The filters of this file by their names."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return them."""
-        return {"nginx_site_configs": nginx_site_configs}
+        return {"nginx_site_configs": nginx_site_configs, "nginx_site_problems": nginx_site_problems}

@@ -34,6 +34,14 @@ options:
     type: list
     elements: str
     default: []
+  refuse:
+    description:
+      - What the caller has found wrong with what it was asked for, for example with
+        P(flaskops.stack.nginx_site_problems#filter). The module fails with exactly these words and does nothing.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.1.0
   nginx:
     description: The nginx program whose version is wanted, as a path or a name in E(PATH).
     type: str
@@ -62,6 +70,10 @@ EXAMPLES = r"""
   flaskops.stack.preflight:
     packages: [nginx, logrotate]
     install: true
+
+- name: Refuse impossible sites before anything changes
+  flaskops.stack.preflight:
+    refuse: "{{ nginx_sites | flaskops.stack.nginx_site_problems }}"
 
 - name: See which version of nginx a host has
   flaskops.stack.preflight:
@@ -155,10 +167,13 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": []},
             "install": {"type": "bool", "default": False},
             "services": {"type": "list", "elements": "str", "default": []},
+            "refuse": {"type": "list", "elements": "str", "default": []},
             "nginx": {"type": "str", "default": "nginx"},
         },
         supports_check_mode=True,
     )
+    if module.params["refuse"]:
+        module.fail_json(msg="\n".join(module.params["refuse"]))
     try:
         facts = inspect(module.params["packages"], module.params["services"], module.params["nginx"])
     except (HostError, CommandError, OSError) as exc:
