@@ -49,6 +49,9 @@ class Change:
     gate: Gate | None = None
     drain: Drain | None = None
     error: str = ""
+    # Whether there is no memory for two releases at once, and the units that were stopped for that.
+    alone: bool = False
+    room: list[str] = field(default_factory=list)
     # What went wrong after the switch, so that the release serves nevertheless.
     late: str = ""
     # Hooks that have run.

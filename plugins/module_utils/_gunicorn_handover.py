@@ -21,6 +21,7 @@ from ._gunicorn_drain import Drain, read_table
 from ._gunicorn_gate import STATE, Gate, Health, Probe, judge_state, pass_gates
 from ._gunicorn_hooks import HookSteps
 from ._gunicorn_host import UnitDirectory, wait_until_stopped
+from ._gunicorn_room import REFUSE, Room
 from ._gunicorn_units import instance_name
 from ._hook_run import Ran
 from ._systemd import daemon_reload, forget_behind, forget_units, show, systemctl
@@ -39,15 +40,18 @@ class Handover:
         directory: UnitDirectory,
         explain: t.Callable[[Change, str], str],
         run_hooks: t.Callable[[Change, str], list[Ran]],
+        overlap: str = REFUSE,
     ) -> None:
-        """Name the unit directory, what adds to a reason what the release's log says, and what runs its hooks."""
+        """Name the unit directory, what adds a log's end to a reason, what runs hooks, and when two may run at once."""
         self._directory = directory
         self._explain = explain
         self._hooks = HookSteps(run_hooks, self._give_up)
+        self._room = Room(overlap, self._give_up)
 
     def run(self, changes: t.Sequence[Change]) -> None:
         """Take all services through all steps; what went wrong with one is in its C(error)."""
-        for before in (self._hooks.migrate, self._start, self._gate, self._hooks.before, self._switch):
+        start = (self._room.check, self._hooks.migrate, self._room.make, self._start)
+        for before in (*start, self._gate, self._hooks.before, self._switch):
             self._take(before, changes, self._refuse)
         for after in (self._drain, self._stop):
             self._take(after, changes, self._leave)
@@ -157,6 +161,7 @@ class Handover:
             return
         try:
             self._undo(change)
+            self._room.give_back(change)
         except (CommandError, OSError) as exc:
             change.error += f"\nNot all of it could be undone, and the rest is left to the next run: {exc}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import typing as t
+from dataclasses import dataclass
 
 from ._command import CommandError, run
 from ._files import Lock, read_link, replace_link, sweep
@@ -20,6 +21,7 @@ from ._gunicorn_migrate import describe_ran, is_due_in_fleet, key_of, migrate, n
 from ._gunicorn_plan import Wanted
 from ._gunicorn_request import Request
 from ._gunicorn_rollback import with_target
+from ._gunicorn_room import REFUSE, Room
 from ._gunicorn_settings import SettingsError
 from ._gunicorn_units import address_links, address_units, release_units
 from ._hook_run import Ran, run_hooks
@@ -34,15 +36,28 @@ _LOG_LINES = 30
 _LOG_READ = 1000
 
 
+@dataclass(frozen=True)
+class Options:
+    """What holds for all services of a task."""
+
+    # systemd's directory.
+    directory: str
+    # How long to wait for others.
+    lock_timeout: float = 60
+    # Who asks for it.
+    by: str = ""
+    # What to do when there is too little memory for two releases.
+    overlap: str = REFUSE
+
+
 class Services:
     """The services of one task on this host."""
 
-    def __init__(self, requests: t.Sequence[Request], directory: str, lock_timeout: float, by: str = "") -> None:
-        """Take what is wanted, systemd's directory, how long to wait for others, and who asks for it."""
+    def __init__(self, requests: t.Sequence[Request], options: Options) -> None:
+        """Take what is wanted and how."""
         self._requests = requests
-        self._directory = UnitDirectory(directory)
-        self._lock_timeout = lock_timeout
-        self._by = by
+        self._options = options
+        self._directory = UnitDirectory(options.directory)
 
     def plan(self, check: bool = True) -> list[Change]:
         """Return what would be done; nothing is written."""
@@ -64,9 +79,14 @@ class Services:
 
     def migrate(self, names: t.Collection[str]) -> dict[str, t.Any]:
         """Run the migrations of these services, and nothing else; one that fails does not keep the others."""
-        errors, ran = {}, {}
+        errors: dict[str, str] = {}
+        ran = {}
+        # A database is not changed for a release that could not be started then.
+        Room(self._options.overlap, lambda change, error: errors.update({change.service.name: error})).check(
+            self.plan()
+        )
         for request in self._requests:
-            if request.name in names and request.manifest:
+            if request.name in names and request.name not in errors and request.manifest:
                 try:
                     with self._lock(request):
                         ran[request.name] = describe_ran(migrate(request.layout, request.manifest))
@@ -88,11 +108,11 @@ class Services:
                 if request.name in migrated:
                     note_migration(request.layout, request.manifest)
             for change, request in zip(changes, self._requests):
-                begin(change, request, self._by)
-            Handover(self._directory, _explain, self._run_hooks).run(changes)
+                begin(change, request, self._options.by)
+            Handover(self._directory, _explain, self._run_hooks, self._options.overlap).run(changes)
             for change, request in zip(changes, self._requests):
                 try:
-                    finish(change, request, self._by)
+                    finish(change, request, self._options.by)
                 except OSError as exc:
                     # The services are as they shall be: a history that cannot be written must not hide that.
                     change.note = f"the history, or what is removed with it, is not up to date: {exc}"
@@ -111,7 +131,7 @@ class Services:
     def _lock(self, request: Request) -> Lock:
         what = f"hand-over to release {request.release}" if request.present else "removal"
         what = "rollback" if request.rollback else what
-        return Lock(request.layout.lock, self._lock_timeout, f"{what} of {request.name}", self._by)
+        return Lock(request.layout.lock, self._options.lock_timeout, f"{what} of {request.name}", self._options.by)
 
 
 def _service(request: Request) -> Service:

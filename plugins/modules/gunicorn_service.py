@@ -260,6 +260,17 @@ options:
     description: Seconds to wait for another run that works on the same application.
     type: int
     default: 60
+  overlap:
+    description:
+      - What to do when the host has too little memory to run the new release beside the one that serves. The new one is
+        expected to need what each instance of the old one uses.
+      - V(refuse) refuses it before anything is stopped or migrated; V(fallback) stops the old release first; V(never)
+        does that also where there is memory enough; V(always) does not look at the memory.
+      - Where the old release is stopped first, visitors get 502 until the new one has started; if that is refused, the
+        old one is started again.
+    type: str
+    choices: [refuse, fallback, always, never]
+    default: refuse
   fleet:
     description: Set by the action plugin; whether it sees to it that one host migrates for all.
     type: bool
@@ -434,7 +445,8 @@ from ..module_utils._gunicorn_change import Change
 from ..module_utils._gunicorn_host import ForeignUnitError
 from ..module_utils._gunicorn_migrate import describe_ran
 from ..module_utils._gunicorn_request import read_requests
-from ..module_utils._gunicorn_service import Services
+from ..module_utils._gunicorn_room import OVERLAPS, REFUSE
+from ..module_utils._gunicorn_service import Options, Services
 from ..module_utils._gunicorn_settings import DEFAULTS, HEALTH_DEFAULTS, SettingsError
 from ..module_utils._hooks import HookError
 from ..module_utils._names import UnsafeNameError
@@ -533,6 +545,7 @@ SPEC: dict[str, t.Any] = {
     "root": {"type": "path", "default": "/srv"},
     "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
     "lock_timeout": {"type": "int", "default": 60},
+    "overlap": {"type": "str", "choices": list(OVERLAPS), "default": REFUSE},
     "by": {"type": "str", "default": ""},
     "fleet": {"type": "bool", "default": False},
     "migrate": {"type": "list", "elements": "str", "default": []},
@@ -544,7 +557,8 @@ def run(module: AnsibleModule) -> None:
     """Run the services, or only their migrations, and end the module."""
     params = module.params
     requests = read_requests(params["services"], params["root"], module.check_mode)
-    services = Services(requests, params["unit_directory"], params["lock_timeout"], params["by"])
+    options = Options(params["unit_directory"], params["lock_timeout"], params["by"], params["overlap"])
+    services = Services(requests, options)
     if params["migrate"]:
         module.exit_json(**services.migrate(params["migrate"]))
     due = services.due() if params["fleet"] and not module.check_mode else []

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import (
     _files,
     _gunicorn_handover,
+    _gunicorn_room,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_change import Change, Service
@@ -62,8 +63,13 @@ class Host:
         patch.setattr(_gunicorn_handover, "run", lambda argv: self.log.append(argv[1]))
         patch.setattr(_gunicorn_handover, "wait_until_stopped", lambda _names, _seconds: [])
         patch.setattr(_gunicorn_handover, "pass_gates", self.pass_gates)
+        patch.setattr(_gunicorn_room, "systemctl", self.systemctl)
+        patch.setattr(_gunicorn_room, "run", lambda argv: self.log.append(f"room {argv[1]}"))
+        patch.setattr(_gunicorn_room, "wait_until_stopped", lambda _names, _seconds: [])
+        patch.setattr(_gunicorn_room, "show", lambda units, _names: {unit: {"ControlGroup": "/old"} for unit in units})
         patch.setattr(_gunicorn_handover, "show", lambda units, _properties: dict.fromkeys(units, self.state))
         self.hooks: list[str] = []
+        self.overlap = "refuse"
         self.failing: set[str] = set()
         self.state: dict[str, str] = {"ActiveState": "active", "SubState": "running"}
 
@@ -106,7 +112,7 @@ class Host:
         )
 
     def run(self, *changes: Change) -> None:
-        Handover(self.directory, lambda _change, reason: reason, self.run_hooks).run(changes)
+        Handover(self.directory, lambda _change, reason: reason, self.run_hooks, self.overlap).run(changes)
 
     def run_hooks(self, _change: Change, stage: str) -> list[Ran]:
         if stage in self.failing:
@@ -423,3 +429,66 @@ def test_no_hook_runs_when_the_release_serves_already(host: Host) -> None:
     )
     host.run(change)
     assert host.hooks == []
+
+
+@pytest.fixture
+def scarce(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """Let 100 MiB be available where the old release uses 150."""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "memory.current").write_text(f"{200 * 2**20}\n")
+    (tmp_path / "old" / "memory.stat").write_text(f"anon 1\nactive_file {30 * 2**20}\ninactive_file {20 * 2**20}\n")
+    monkeypatch.setattr(_gunicorn_room, "_CGROUPS", str(tmp_path))
+    real = _files.read_file
+    meminfo = f"MemTotal: 9999999 kB\nMemAvailable:  {100 * 1024} kB\n".encode()
+    monkeypatch.setattr(_gunicorn_room, "read_file", lambda path: meminfo if path == "/proc/meminfo" else real(path))
+    return host
+
+
+def test_a_release_that_does_not_fit_beside_the_old_one_is_refused_before_anything_is_started(scarce: Host) -> None:
+    change = scarce.change(scarce.install_old())
+    scarce.run(change)
+    assert "uses 150 MiB of memory, and 100 MiB are available" in change.error
+    assert "gunicorn_overlap: fallback" in change.error
+    assert (scarce.serving(), scarce.hooks) == ("old", [])
+    assert not [line for line in scarce.log if line.startswith(("start", "gate"))]
+
+
+def test_nobody_looks_at_the_memory_when_told_so(scarce: Host) -> None:
+    scarce.overlap = "always"
+    change = scarce.change(scarce.install_old())
+    scarce.run(change)
+    assert (change.error, scarce.serving()) == ("", "new")
+
+
+@pytest.mark.parametrize("overlap", ["fallback", "never"])
+def test_the_old_release_stops_first_where_there_is_no_room(scarce: Host, overlap: str) -> None:
+    scarce.overlap = overlap
+    change = scarce.change(scarce.install_old())
+    scarce.run(change)
+    assert (change.error, scarce.serving()) == ("", "new")
+    first = [line for line in scarce.log if line.startswith(("stop", "start"))]
+    assert first[:2] == ["stop socket old old", "stop service old old"]
+    assert scarce.files() == {f"{NEW}.service", f"{NEW}.socket"}
+
+
+def test_the_old_release_is_started_again_when_the_new_one_is_refused(scarce: Host) -> None:
+    scarce.overlap = "fallback"
+    scarce.problem = {"shop": GateError("/ answered 500")}
+    change = scarce.change(scarce.install_old())
+    scarce.run(change)
+    assert change.error.splitlines() == [
+        "/ answered 500",
+        f"{OLD} had been stopped to make room, and was started again.",
+    ]
+    assert (scarce.serving(), scarce.log[-1]) == ("old", "room start")
+
+
+def test_the_first_release_needs_no_room_beside_another(scarce: Host) -> None:
+    change = scarce.change(Observed())
+    scarce.run(change)
+    assert (change.error, scarce.serving()) == ("", "new")
+
+
+def test_without_a_count_of_systemd_the_memory_of_the_processes_is_summed_up() -> None:
+    rollup = "Rss: 9000 kB\nPss: 900 kB\nPss_Anon:  100 kB\nPss_File: 500 kB\nPss_Shmem:   20 kB\n"
+    assert _gunicorn_room.parse_own(rollup) == 120 * 1024

@@ -18,7 +18,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils import (
 from ansible_collections.flaskops.stack.plugins.module_utils._files import sweep
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_plan import Observed
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import Request
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import Services
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import Options, Services
 from ansible_collections.flaskops.stack.plugins.module_utils._release import Layout
 
 OPTIONS = {"lock_timeout": 1, "uv_requirement": "uv", "activate": False, "check_mode": False}
@@ -56,7 +56,7 @@ def test_an_unchanged_run_of_the_services_clears_up(
         return {found.name: Observed() for found in layouts}
 
     monkeypatch.setattr(_gunicorn_service, "observe", observe)
-    services = Services([Request(layout, present)], str(tmp_path / "system"), 1)
+    services = Services([Request(layout, present)], Options(str(tmp_path / "system"), 1))
     assert [change.plan.empty for change in services.plan()] == [True]
     assert os.listdir(layout.base)
     services.apply()
