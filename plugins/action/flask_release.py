@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils._mask import mask_urls
 from ..module_utils._release_seal import hidden_part, hide, to_plain
+from ..module_utils._release_serve import join
 from ..module_utils._source_spec import SourceError
 from ..plugin_utils._flask_source import Found, look, pack
 from ..plugin_utils._operator import operator
@@ -36,9 +37,27 @@ class ActionModule(ActionBase):
         wanted = answer.get("wanted") or []
         if wanted and not answer.get("failed"):
             answer = self._send(args, found, wanted, task_vars)
+        if answer.get("unserved") and not answer.get("failed"):
+            answer = self._serve(args, answer, task_vars)
         result.update(answer)
         result.pop("wanted", None)
         return result
+
+    def _serve(self, args: Args, built: Args, task_vars: Args | None) -> Args:
+        """Hand over with the plugin that sees to it that one host migrates for all."""
+        task = self._task.copy()
+        given = {key: args[key] for key in ("root", "lock_timeout") if key in args}
+        task.args = {**given, "services": built.pop("unserved")}
+        plugin = self._shared_loader_obj.action_loader.get(
+            "flaskops.stack.gunicorn_service",
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        return join(built, plugin.run(task_vars=task_vars))
 
     def _look(self, args: Args) -> dict[str, Found]:
         """Return by application which sources are on the controller; what is malformed is the module's to refuse."""

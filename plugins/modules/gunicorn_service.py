@@ -443,7 +443,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._command import CommandError
 from ..module_utils._gunicorn_change import Change
 from ..module_utils._gunicorn_host import ForeignUnitError
-from ..module_utils._gunicorn_migrate import describe_ran
+from ..module_utils._gunicorn_report import report
 from ..module_utils._gunicorn_request import read_requests
 from ..module_utils._gunicorn_room import OVERLAPS, REFUSE
 from ..module_utils._gunicorn_service import Options, Services
@@ -497,49 +497,6 @@ def service_spec() -> dict[str, t.Any]:
     }
 
 
-def describe(change: Change) -> dict[str, t.Any]:
-    """Return what the module says about one service."""
-    probes = change.gate.probes if change.gate else []
-    return {
-        "name": change.service.name,
-        "release": change.service.wanted.release,
-        "version": (change.service.manifest.source if change.service.manifest else {}).get("version", ""),
-        "previous": change.observed.current or "",
-        "changed": not change.plan.empty,
-        "error": change.error,
-        "units": [*change.service.wanted.units, *change.service.wanted.forwards],
-        "probes": [{"instance": probe.instance, "status": probe.status, "seconds": probe.seconds} for probe in probes],
-        "hooks": describe_ran(change.ran),
-        "warning": change.late,
-        "drained": change.drain is None or change.drain.left == 0,
-        "pruned": change.pruned,
-        "seconds": change.seconds,
-    }
-
-
-def differences(changes: t.Sequence[Change]) -> list[dict[str, str]]:
-    """Return the diff of each service that is changed."""
-    return [
-        {
-            "before_header": change.service.layout.current,
-            "after_header": change.service.layout.current,
-            "before": "".join(f"{line}\n" for line in _lines(change.observed.current or "", change.observed.files)),
-            "after": "".join(
-                f"{line}\n"
-                for line in _lines(
-                    change.service.wanted.release, [*change.service.wanted.units, *change.service.wanted.forwards]
-                )
-            ),
-        }
-        for change in changes
-        if not change.plan.empty
-    ]
-
-
-def _lines(release: str, units: t.Iterable[str]) -> list[str]:
-    return ([f"current -> releases/{release}"] if release else []) + sorted(units)
-
-
 SPEC: dict[str, t.Any] = {
     "services": {"type": "list", "elements": "dict", "required": True, "options": service_spec()},
     "root": {"type": "path", "default": "/srv"},
@@ -570,15 +527,12 @@ def run(module: AnsibleModule) -> None:
 
 def answer_with(module: AnsibleModule, changes: t.Sequence[Change]) -> None:
     """End the module with what became of each service."""
-    for change in changes:
-        if change.note:
-            module.warn(f"{change.service.name}: {change.note}")
-    answer = {"changed": any(not change.plan.empty for change in changes), "diff": differences(changes)}
-    troubles = [(change.service.name, change.error or change.late) for change in changes]
-    failed = [f"{name}: {trouble}" for name, trouble in troubles if trouble]
-    if failed:
-        module.fail_json(msg="\n".join(failed), services=[describe(change) for change in changes], **answer)
-    module.exit_json(services=[describe(change) for change in changes], **answer)
+    answer = report(changes)
+    for warning in answer.pop("warnings"):
+        module.warn(warning)
+    if answer.get("failed"):
+        module.fail_json(**answer)
+    module.exit_json(**answer)
 
 
 def main() -> None:

@@ -79,6 +79,8 @@ class Result:
     title: str
     measurements: tuple[Measurement, ...]
     budgets: tuple[Budget, ...]
+    # What else is worth saying, in sentences.
+    notes: tuple[str, ...] = ()
 
 
 class Plan(t.Protocol):

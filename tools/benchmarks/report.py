@@ -22,6 +22,7 @@ def to_markdown(results: t.Sequence[Result], about: t.Mapping[str, str]) -> str:
         lines += [_measurement_row(measurement) for measurement in result.measurements]
         lines += ["", "| budget | measured | at most | |", "| --- | ---: | ---: | --- |"]
         lines += [_budget_row(budget) for budget in result.budgets]
+        lines += ["", *result.notes] if result.notes else []
     return "\n".join(lines) + "\n"
 
 
