@@ -112,6 +112,14 @@ def run_checked(
     return result
 
 
+def start_behind(argv: t.Sequence[str]) -> None:
+    """Start a command that nobody waits for and that outlives this run; nothing may depend on it."""
+    nothing = subprocess.DEVNULL
+    subprocess.call(  # pylint: disable=ansible-bad-function
+        ["setsid", "--fork", *argv], stdin=nothing, stdout=nothing, stderr=nothing, cwd="/"
+    )
+
+
 @contextmanager
 def flushing(path: str, timeout: float = 600) -> t.Iterator[None]:
     """Bring what was written to the file system of C(path) to the disk while the block runs; it is there at its end."""

@@ -11,13 +11,14 @@ import shutil
 import time
 
 from ._gunicorn_change import Change
-from ._gunicorn_prune import prune_releases, remove_release
+from ._gunicorn_prune import prune_releases
 from ._gunicorn_request import Request
 from ._history import forget, read_history, record, settle
 from ._holder import caller
 from ._migration import forget_migration
 from ._release import Layout, current_id, list_releases
 from ._user import remove_user
+from ._venv_link import remove_tree
 
 
 def begin(change: Change, request: Request, by: str) -> None:
@@ -64,7 +65,7 @@ def _remove_existing(layout: Layout) -> None:
     """Remove the releases that C(make_release) made, and what is empty then; shared files stay."""
     manifests = [manifest for manifest in list_releases(layout) if manifest.source.get("type") == "existing"]
     for manifest in manifests:
-        remove_release(layout.release(manifest.id))
+        remove_tree(layout.release(manifest.id))
     for directory in (layout.releases, layout.shared, layout.base):
         if manifests and os.path.isdir(directory) and not os.listdir(directory):
             shutil.rmtree(directory)

@@ -7,19 +7,28 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import typing as t
 
-from ._files import remove_file
+from ._command import start_behind
 from ._history import activation_times
 from ._release import MANIFEST, Layout, current_id, is_release_id, list_releases, plan_prune
 from ._rollback import previous_healthy, verdicts
 
+# Begins the name of a release that is being removed.
+_REMOVED = ".removed-"
 
-def remove_release(path: str) -> None:
-    """Remove a release directory; what a kill leaves of it is an unfinished one, which nobody activates."""
-    remove_file(os.path.join(path, MANIFEST))
-    shutil.rmtree(path)
+
+def remove_releases(layout: Layout, releases: t.Sequence[str]) -> None:
+    """Take releases away by one rename each; their files go behind the back of the run, as those a killed one left.
+
+    A virtualenv has thousands of files, and nobody waits for their end.
+    """
+    for release in releases:
+        os.rename(layout.release(release), os.path.join(layout.releases, f"{_REMOVED}{release}-{os.getpid()}"))
+    names = os.listdir(layout.releases) if os.path.isdir(layout.releases) else []
+    gone = [os.path.join(layout.releases, name) for name in names if name.startswith(_REMOVED)]
+    if gone:
+        start_behind(["nice", "rm", "-rf", "--", *gone])
 
 
 def prune_releases(
@@ -38,8 +47,7 @@ def prune_releases(
     )
     used = releases_in_use(layout) if surplus else set()
     removed = [release for release in surplus if release not in used]
-    for release in removed:
-        remove_release(layout.release(release))
+    remove_releases(layout, removed)
     return removed
 
 

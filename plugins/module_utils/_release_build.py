@@ -225,9 +225,11 @@ def _request(plan: Plan) -> Request:
 def _write_settings(plan: Plan, owner: Owner) -> None:
     app, path = plan.app, plan.path
     environment = render_environment({**app.environment, **app.secrets})
-    write_file(os.path.join(path, "env"), environment.encode(), 0o640, 0, owner.gid)
-    write_file(os.path.join(path, "gunicorn.conf.py"), render_gunicorn_conf(app.settings, path).encode())
-    write_file(os.path.join(path, "wsgi.py"), render_wsgi(app.app, app.trusted_hops, app.host_header).encode())
+    conf, wsgi = render_gunicorn_conf(app.settings, path), render_wsgi(app.app, app.trusted_hops, app.host_header)
+    # The whole release is brought to the disk before it is complete.
+    write_file(os.path.join(path, "env"), environment.encode(), 0o640, 0, owner.gid, sync=False)
+    write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode(), sync=False)
+    write_file(os.path.join(path, "wsgi.py"), wsgi.encode(), sync=False)
     os.symlink("wsgi.py", os.path.join(path, "flaskops_wsgi.py"))
     os.mkdir(os.path.join(path, "run"), 0o755)
 

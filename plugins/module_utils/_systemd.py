@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import typing as t
 
-from ._command import run, run_checked
+from ._command import run, run_checked, start_behind
 
 
 def is_running() -> bool:
@@ -65,14 +64,7 @@ def forget_behind(units: t.Sequence[str]) -> None:
 
     Nothing depends on it: a host on which it is killed lists a unit too many until systemd next reads its files.
     """
-    subprocess.Popen(  # pylint: disable=ansible-bad-function
-        ["sh", "-c", _FORGET, "forget", *units],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        start_new_session=True,
-    )
+    start_behind(["sh", "-c", _FORGET, "forget", *units])
 
 
 def journal_tail(unit: str, lines: int = 30, since: str = "") -> str:

@@ -60,7 +60,9 @@ def move_paths(venv: str, old: str, new: str) -> None:
         with open(path, "rb") as stream:
             data = stream.read()
         if old.encode() in data:
-            write_file(path, data.replace(old.encode(), new.encode()), stat.S_IMODE(os.stat(path).st_mode))
+            mode = stat.S_IMODE(os.stat(path).st_mode)
+            # The whole release is brought to the disk before it is complete.
+            write_file(path, data.replace(old.encode(), new.encode()), mode, sync=False)
 
 
 def _is_script(path: str) -> bool:
@@ -96,9 +98,10 @@ def _own(name: str, directory: int, uid: int, gid: int) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a tree if there is one."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(path)
+    """Remove a tree if there is one, also while somebody else removes parts of it."""
+    while os.path.lexists(path):
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
 
 
 def tree_size(top: str) -> int:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import time
 import typing as t
 from pathlib import Path
 
@@ -170,7 +171,23 @@ def test_what_a_killed_run_has_begun_goes(tmp_path: Path) -> None:
     os.makedirs(layout.release("0000002-00000000/run"))
     os.makedirs(layout.release("lost+found"))
     assert prune_releases(layout, 5, {complete}, []) == ["0000002-00000000"]
-    assert sorted(os.listdir(layout.releases)) == [complete, "lost+found"]
+    wait_for(lambda: sorted(os.listdir(layout.releases)) == [complete, "lost+found"])
+
+
+def test_what_a_run_that_was_killed_has_not_removed_goes(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    complete = release(layout, 1)
+    os.makedirs(os.path.join(layout.releases, ".removed-0000002-00000000-17/venv"))
+    assert prune_releases(layout, 5, {complete}, []) == []
+    wait_for(lambda: os.listdir(layout.releases) == [complete])
+
+
+def wait_for(true: t.Callable[[], bool]) -> None:
+    """Wait for what is done behind a run."""
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_process_in_a_release_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release import (
     Layout,
     Manifest,
     ReleaseError,
+    list_releases,
     write_manifest,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._rollback import choose_target, previous_healthy
@@ -194,4 +195,4 @@ def test_an_application_that_is_not_there_is_named_with_those_that_are(host: Lay
 def test_the_last_healthy_release_is_never_pruned(host: Layout) -> None:
     history = write(host, "1 2 <1 3! 4")
     assert prune_releases(host, 1, {V4, V3}, history) == [V2]
-    assert sorted(os.listdir(host.releases)) == [V1, V3, V4]
+    assert sorted(manifest.id for manifest in list_releases(host)) == [V1, V3, V4]
