@@ -46,7 +46,7 @@ class ActionModule(ActionBase):
     def _serve(self, args: Args, built: Args, task_vars: Args | None) -> Args:
         """Hand over with the plugin that sees to it that one host migrates for all."""
         task = self._task.copy()
-        given = {key: args[key] for key in ("root", "lock_timeout") if key in args}
+        given = {key: args[key] for key in ("root", "lock_timeout", "overlap") if key in args}
         task.args = {**given, "services": built.pop("unserved")}
         plugin = self._shared_loader_obj.action_loader.get(
             "flaskops.stack.gunicorn_service",

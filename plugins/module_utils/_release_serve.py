@@ -9,18 +9,16 @@ import typing as t
 
 from ._gunicorn_report import report
 from ._gunicorn_request import read_requests
-from ._gunicorn_service import Services
-
-UNITS = "/etc/systemd/system"
+from ._gunicorn_service import Options, Services
 
 
-def serve(built: dict[str, t.Any], root: str, lock_timeout: float, by: str, check: bool) -> dict[str, t.Any]:
+def serve(built: dict[str, t.Any], root: str, options: Options, check: bool) -> dict[str, t.Any]:
     """Hand over to the releases that were built, and return the result of both.
 
     Where one host has to migrate for all, the action plugin sees to it: C(unserved) are the services left to it.
     """
     wanted = [{"name": release["name"], "release": release["path"]} for release in built["releases"]]
-    services = Services(read_requests(wanted, root, check), UNITS, lock_timeout, by)
+    services = Services(read_requests(wanted, root, check), options)
     if not check and services.due():
         return {**built, "unserved": wanted}
     return join(built, report(services.plan() if check else services.apply()))

@@ -235,6 +235,13 @@ options:
       - Half the time of a deploy without new dependencies is the start of tasks; this saves one.
     type: bool
     default: false
+  overlap:
+    description:
+      - With O(serve), what to do when the host has too little memory to run the new release beside the one that serves,
+        as O(flaskops.stack.gunicorn_service#module:overlap) says.
+    type: str
+    choices: [refuse, fallback, always, never]
+    default: refuse
   activate:
     description: Points C(current) to the release at once, for use without M(flaskops.stack.gunicorn_service).
     type: bool
@@ -414,6 +421,8 @@ from ..module_utils._gunicorn_host import ForeignUnitError
 from ..module_utils._hooks import STAGES, TIMEOUT
 from ..module_utils._release_apply import FAILURES, Options, absent, open_seal, present
 
+UNITS = "/etc/systemd/system"
+
 # What an application that does not say has from the task.
 INHERITED = (
     "python", "installer", "index_url", "ca_bundle", "wheel_dir", "gunicorn_requirement", "build_timeout", "keep",
@@ -467,6 +476,7 @@ SPEC: dict[str, t.Any] = {
     "purge_data": {"type": "bool", "default": False},
     "activate": {"type": "bool", "default": False},
     "serve": {"type": "bool", "default": False},
+    "overlap": {"type": "str", "choices": ["refuse", "fallback", "always", "never"], "default": "refuse"},
     "root": {"type": "path", "default": "/srv"},
     "python": {"type": "str", "default": "python3"},
     "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
@@ -513,9 +523,11 @@ def main() -> None:
             result = present(apps, params["sent"], options)
         if params["serve"] and result["releases"]:
             # A run that only builds need not read this.
+            from ..module_utils._gunicorn_service import Options as HandoverOptions
             from ..module_utils._release_serve import serve
 
-            result = serve(result, options.root, options.lock_timeout, options.by, options.check_mode)
+            hand_over = HandoverOptions(UNITS, options.lock_timeout, options.by, params["overlap"])
+            result = serve(result, options.root, hand_over, options.check_mode)
     except (*FAILURES, ForeignUnitError) as exc:
         module.fail_json(msg=str(exc))
     end_with(module, result)

@@ -8,8 +8,10 @@ import typing as t
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import _release_serve
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import Options
 from ansible_collections.flaskops.stack.plugins.module_utils._release_serve import join, serve
 
+OPTIONS = Options("/etc/systemd/system")
 RELEASE = "/srv/shop/releases/3f2a91c-1b9e02d4"
 BUILT: dict[str, t.Any] = {
     "changed": True,
@@ -45,23 +47,23 @@ def host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_was_built_serves_in_the_same_task() -> None:
-    result = serve(BUILT, "/srv", 60, "me", check=False)
+    result = serve(BUILT, "/srv", OPTIONS, check=False)
     assert (result["changed"], result["services"], len(result["diff"])) == (True, ["applied"], 2)
     assert result["releases"] == BUILT["releases"]
 
 
 def test_check_mode_only_plans() -> None:
-    assert serve(BUILT, "/srv", 60, "me", check=True)["services"] == ["planned"]
+    assert serve(BUILT, "/srv", OPTIONS, check=True)["services"] == ["planned"]
 
 
 def test_what_one_host_has_to_migrate_for_all_is_left_to_the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Services, "pending", [{"name": "shop", "key": "1"}])
-    assert serve(BUILT, "/srv", 60, "me", check=False) == {
+    assert serve(BUILT, "/srv", OPTIONS, check=False) == {
         **BUILT,
         "unserved": [{"name": "shop", "release": RELEASE}],
     }
     # Nothing migrates in check mode.
-    assert serve(BUILT, "/srv", 60, "me", check=True)["services"] == ["planned"]
+    assert serve(BUILT, "/srv", OPTIONS, check=True)["services"] == ["planned"]
 
 
 def test_a_hand_over_that_fails_fails_the_task_with_all_that_was_done() -> None:
