@@ -19,6 +19,7 @@ from ..module_utils._mask import mask_urls
 from ..module_utils._release_seal import hidden_part, hide, to_plain
 from ..module_utils._release_serve import join
 from ..module_utils._source_spec import SourceError
+from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._flask_source import Found, look, pack
 from ..plugin_utils._operator import operator
 
@@ -32,7 +33,7 @@ class ActionModule(ActionBase):
         """Return the module's result."""
         result: Args = super().run(tmp, task_vars)
         args = to_plain(self._task.args)
-        found = self._look(args) if args.get("state", "present") == "present" else {}
+        found = self._look(args, task_vars or {}) if args.get("state", "present") == "present" else {}
         answer = self._call(args, found, {}, task_vars)
         wanted = answer.get("wanted") or []
         if wanted and not answer.get("failed"):
@@ -59,7 +60,7 @@ class ActionModule(ActionBase):
         )
         return join(built, plugin.run(task_vars=task_vars))
 
-    def _look(self, args: Args) -> dict[str, Found]:
+    def _look(self, args: Args, variables: Args) -> dict[str, Found]:
         """Return by application which sources are on the controller; what is malformed is the module's to refuse."""
         apps = args.get("apps")
         found: dict[str, Found] = {}
@@ -67,16 +68,12 @@ class ActionModule(ActionBase):
             if not isinstance(app, dict) or not app.get("source"):
                 continue
             try:
-                here = look(app, self._path)
+                here = look(app, lambda path: controller_path(self, path, variables))
             except SourceError as exc:
                 raise AnsibleActionFail(f"app '{app.get('name')}': {mask_urls(str(exc))}") from None
             if here is not None:
                 found[str(app.get("name"))] = here
         return found
-
-    def _path(self, path: str) -> str:
-        """Return an absolute path; a relative one begins at the playbook, as everywhere in Ansible."""
-        return os.path.realpath(str(self._loader.path_dwim(path)))
 
     def _call(self, args: Args, found: dict[str, Found], payloads: dict[str, str], task_vars: Args | None) -> Args:
         apps = args.get("apps")

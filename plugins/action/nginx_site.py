@@ -11,6 +11,8 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils._controller_path import controller_path
+
 try:
     from ansible.template import trust_as_template
 except ImportError:  # ansible-core before 2.19 trusts every string
@@ -46,10 +48,21 @@ class ActionModule(ActionBase):
             changed["content"] = self._render(str(template), variables)
         return changed
 
+    def _find(self, template: str, variables: dict[str, t.Any]) -> str:
+        """Return the path of a template, where Ansible looks for one or else beside the inventory."""
+        try:
+            return str(self._find_needle("templates", template))
+        except AnsibleError:
+            for place in (os.path.join("templates", template), template):
+                path = controller_path(self, place, variables)
+                if os.path.isfile(path):
+                    return path
+            raise
+
     def _render(self, template: str, variables: dict[str, t.Any]) -> str:
         """Return a template's text, found and rendered as ansible.builtin.template does it."""
         try:
-            source = self._find_needle("templates", template)
+            source = self._find(template, variables)
             text = trust_as_template(self._loader.get_text_file_contents(source))
         except AnsibleError as exc:
             raise AnsibleActionFail(f"template '{template}' cannot be read: {exc}") from exc

@@ -77,7 +77,8 @@ def find_revision(app: App, sent: Sent | None, layout: Layout, ca_bundle: str, c
             return Revision("git", location, app.version, app.version or "HEAD")
         return _find_commit(app, layout, location, ca_bundle)
     raise SourceError(
-        f"source '{location}' was not found on the controller: correct the path (relative paths begin at the playbook)"
+        f"source '{location}' was not found on the controller: correct the path (relative paths begin at the "
+        "playbook, or else at the inventory)"
     )
 
 

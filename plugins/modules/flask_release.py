@@ -48,7 +48,7 @@ options:
           - An archive (tar, also packed, or zip) on the controller, or to download with O(apps[].checksum). The one
             directory at its top that archives usually have is taken away.
           - A requirement for the package index, as V(httpbin==0.10.2).
-          - Relative paths begin at the playbook and contain a C(/), as V(./shop).
+          - Relative paths begin at the playbook, or else at the inventory, and contain a C(/), as V(./shop).
           - Required with O(state=present).
         type: str
       source_type:

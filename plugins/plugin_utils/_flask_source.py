@@ -123,7 +123,8 @@ def list_directory(top: str) -> list[Entry]:
     """Return the files of a directory: what git would add when it is a work tree, else all but caches and the like."""
     if not os.path.isdir(top):
         raise SourceError(
-            f"source '{top}' is no directory on the controller: correct the path (relative ones begin at the playbook)"
+            f"source '{top}' is no directory on the controller: correct the path (relative ones begin at the playbook, "
+            "or else at the inventory)"
         )
     try:
         names = _known_to_git(top)

@@ -1,0 +1,23 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a path on the controller begins. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.action import ActionBase
+
+
+def controller_path(action: ActionBase, path: str, variables: t.Mapping[str, t.Any]) -> str:
+    """Return an absolute path; a relative one begins at the playbook, as everywhere, or else at the inventory.
+
+    The playbooks of this collection lie where the collection is installed, and nobody keeps applications there.
+    """
+    found = os.path.realpath(str(action._loader.path_dwim(path)))
+    inventory = str(variables.get("inventory_dir") or "")
+    beside = os.path.realpath(os.path.join(inventory, os.path.expanduser(path))) if inventory else found
+    return beside if os.path.exists(beside) and not os.path.exists(found) else found
