@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_model import (
     ABSENT,
     DISABLED,
+    REFUSE,
     REPLACE,
     UNMODIFIED,
     Current,
@@ -277,3 +278,132 @@ def test_any_sequence_of_wanted_sets_leads_to_exactly_the_last_one(sequence: lis
         assert all(count <= LAYOUT.keep for count in kept.values())
         if purge:
             assert set(kept) <= {site.name for site in sites}
+
+
+NAMES = ["a", "b", "c", "linked", "file", "packaged"]
+# What somebody else has made: under names that nobody asks for, and under names that are asked for.
+FOREIGN = {
+    "/e/theirs.conf": Node("link", "/nowhere"),
+    "/e/readme": Node("file", "", b"mine"),
+    "/a/readme": Node("file"),
+    "/e/linked.conf": Node("link", "/elsewhere"),
+    "/e/file.conf": Node("file", "", b"by hand"),
+    "/e/packaged.conf": Node("link", "/packaged", pristine=True),
+}
+
+
+@st.composite
+def wanted_sets(draw: st.DrawFn) -> list[Wanted]:
+    names = draw(st.permutations(NAMES))
+    sites = []
+    for _number in range(draw(st.integers(0, 3))):
+        former = names.pop() if draw(st.integers(0, 3)) == 0 else ""
+        content = draw(st.sampled_from([b"1", b"2", b"3", b"4", None]))
+        state = draw(st.sampled_from(["enabled", "enabled", "enabled", DISABLED, ABSENT]))
+        sites.append(
+            Wanted(names.pop(), state, content, "", draw(st.sampled_from([REFUSE, UNMODIFIED, REPLACE])), former)
+        )
+    return sites
+
+
+def entry(tree: Tree, name: str) -> Node:
+    return tree.nodes.get(f"/e/{name}.conf", Node())
+
+
+def may_be_taken(tree: Tree, site: Wanted, name: str) -> bool:
+    """Tell whether a place is free, ours, or given to us."""
+    node = entry(tree, name)
+    ours = LAYOUT.version_of(name, node.target) is not None
+    return node.kind == "absent" or ours or site.foreign == REPLACE or (site.foreign == UNMODIFIED and node.pristine)
+
+
+def has_content(tree: Tree, site: Wanted) -> bool:
+    kept = tree.current().versions
+    return site.content is not None or bool(kept.get(site.name) or kept.get(site.rename_from))
+
+
+def is_refused(tree: Tree, site: Wanted) -> bool:
+    """Tell, in other words than the planner, whether a wish must be an error."""
+    if not may_be_taken(tree, site, site.name):
+        return site.foreign == REFUSE
+    if site.state == "enabled" and not has_content(tree, site):
+        return True
+    former = site.rename_from
+    return bool(former) and not may_be_taken(tree, site, former) and site.foreign == REFUSE
+
+
+def expected_entries(tree: Tree, sites: list[Wanted], purge: bool) -> dict[str, bytes | str | None]:
+    """Return, for each name, the content that is to be served or the target of a foreign link."""
+    found: dict[str, bytes | str | None] = {}
+    for path_, node in tree.nodes.items():
+        directory, base = os.path.split(path_)
+        if directory == "/e":
+            ours = LAYOUT.version_of(base[:-5], node.target)
+            found[base[:-5]] = tree.nodes[node.target].content if ours else node.target or node.content
+            if ours and purge and base[:-5] not in {name for site in sites for name in (site.name, site.rename_from)}:
+                del found[base[:-5]]
+    before = dict(found)
+    for site in sites:
+        if not may_be_taken(tree, site, site.name):
+            continue
+        found.pop(site.name, None)
+        if site.rename_from and may_be_taken(tree, site, site.rename_from):
+            found.pop(site.rename_from, None)
+        if site.state == "enabled":
+            found[site.name] = site.content if site.content is not None else kept_content(tree, site, before)
+    return found
+
+
+def kept_content(tree: Tree, site: Wanted, before: dict[str, bytes | str | None]) -> bytes | str | None:
+    """Return what a site without content is to have: what is linked, else what was linked last."""
+    versions = tree.current().versions
+    source = site.name if versions.get(site.name) else site.rename_from
+    linked = LAYOUT.version_of(source, entry(tree, source).target)
+    return before[source] if linked else versions[source][0].content
+
+
+def entries(tree: Tree) -> dict[str, bytes | str | None]:
+    return expected_entries(tree, [], False)
+
+
+@given(st.lists(st.tuples(wanted_sets(), st.booleans(), st.sampled_from([*NAMES, *[""] * 12])), max_size=8))
+def test_renames_and_foreign_entries_among_any_sequence_are_as_asked_for(
+    sequence: list[tuple[list[Wanted], bool, str]],
+) -> None:
+    tree = Tree(nodes=dict(FOREIGN))
+    for sites, purge, taken_by_somebody in sequence:
+        if taken_by_somebody:
+            tree.nodes[f"/e/{taken_by_somebody}.conf"] = Node("link", "/somebody")
+        if any(is_refused(tree, site) for site in sites):
+            with pytest.raises(SiteError):
+                make_plan(LAYOUT, tree.current(), sites, purge=purge)
+            continue
+        expected = expected_entries(tree, sites, purge)
+        plan = tree.want(*sites, purge=purge)
+        assert entries(tree) == expected
+        assert not tree.want(*sites, purge=purge).changed
+        # Only what was asked for by name, and only our own otherwise, is touched.
+        asked = {f"/e/{name}.conf" for site in sites for name in (site.name, site.rename_from)}
+        for swap in plan.swaps:
+            base = os.path.basename(swap.path)[:-5]
+            assert (
+                swap.path in asked or os.path.dirname(swap.path) == "/a" or LAYOUT.version_of(base, swap.before.target)
+            )
+        for untouched in ("/e/theirs.conf", "/e/readme", "/a/readme"):
+            assert tree.nodes[untouched] == FOREIGN[untouched]
+
+
+@given(st.lists(st.sampled_from([b"1", b"2", b"3", b"4"]), min_size=1, max_size=6))
+def test_the_previous_version_is_the_one_before_and_the_one_before_that_is_back_again(contents: list[bytes]) -> None:
+    tree = Tree()
+    for content in contents:
+        tree.want(Wanted("s", content=content))
+    different = [content for number, content in enumerate(contents) if not number or contents[number - 1] != content]
+    if len(different) < 2:
+        with pytest.raises(SiteError, match="has no version 'previous'"):
+            tree.want(Wanted("s", version="previous"))
+        return
+    tree.want(Wanted("s", version="previous"))
+    assert tree.served() == {"s": different[-2]}
+    tree.want(Wanted("s", version="previous"))
+    assert tree.served() == {"s": different[-1]}
