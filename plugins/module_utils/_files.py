@@ -21,6 +21,9 @@ from ._holder import read_holder, this_run
 TEMPORARY = ".flaskops-"
 
 
+_CONTEXT = "security.selinux"
+
+
 class LockedError(OSError):
     """Another run holds the lock."""
 
@@ -55,12 +58,26 @@ def read_link(path: str) -> str | None:
         raise
 
 
-def _security_context(path: str) -> bytes | None:
+def _security_context(path: str | int) -> bytes | None:
     """Return the SELinux context of a file, or None where there is none."""
     try:
-        return os.getxattr(path, "security.selinux", follow_symlinks=False)
+        return (
+            os.getxattr(path, _CONTEXT) if isinstance(path, int) else os.getxattr(path, _CONTEXT, follow_symlinks=False)
+        )
     except OSError:
         return None
+
+
+def keep_security_context(source: str, path: str | int) -> None:
+    """Give a file, or an open one, the SELinux context of what stands at C(source), where there is one."""
+    context = _security_context(source)
+    # Containers may show contexts that they cannot set; there, all files of a directory have the same one.
+    if context is None or context == _security_context(path):
+        return
+    if isinstance(path, int):
+        os.setxattr(path, _CONTEXT, context)
+    else:
+        os.setxattr(path, _CONTEXT, context, follow_symlinks=False)
 
 
 def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: int = -1, sync: bool = True) -> None:
@@ -70,15 +87,13 @@ def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: in
     file's SELinux context is kept. Without C(sync) the caller makes many changes durable at once.
     """
     directory = os.path.dirname(path)
-    context = _security_context(path)
     descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=directory)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             os.fchown(stream.fileno(), uid, gid)
             os.fchmod(stream.fileno(), mode)
-            if context is not None:
-                os.setxattr(stream.fileno(), "security.selinux", context)
+            keep_security_context(path, stream.fileno())
             stream.flush()
             if sync:
                 os.fsync(stream.fileno())
@@ -98,6 +113,7 @@ def replace_link(target: str, path: str, sync: bool = True) -> None:
     remove_file(temporary, sync=False)
     os.symlink(target, temporary)
     try:
+        keep_security_context(path, temporary)
         os.rename(temporary, path)
     except BaseException:
         os.unlink(temporary)

@@ -52,9 +52,10 @@ class Verdict(t.NamedTuple):
 class Nginx:
     """An nginx binary and its main configuration file."""
 
-    def __init__(self, binary: str, config: str) -> None:
-        """Name them; the binary is asked when it is first needed."""
+    def __init__(self, binary: str, config: str, prefix: str = "") -> None:
+        """Name them, and the directory of relative paths; the binary is asked when it is first needed."""
         self.binary = binary
+        self.prefix = prefix
         self.config = config
         self._build: Build | None = None
 
@@ -68,7 +69,7 @@ class Nginx:
         """Return what the binary was built with."""
         if self._build is None:
             result = run([self.binary, "-V"])
-            self._build = parse_build(result.err + result.out)
+            self._build = parse_build(result.err + result.out, self.prefix)
         return self._build
 
     def test(self, future: Future) -> Verdict:
@@ -84,7 +85,7 @@ class Nginx:
 
     def _test(self, stage: Stage) -> Verdict:
         stage.prepare_mounts()
-        command = [self.binary, "-t", *stage.pid_arguments(), "-c"]
+        command = [self.binary, *(["-p", self.prefix] if self.prefix else []), "-t", *stage.pid_arguments(), "-c"]
         reason = "unshare was not found"
         if shutil.which("unshare"):
             pairs = [word for pair in stage.mounts for word in pair]

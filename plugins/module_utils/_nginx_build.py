@@ -23,7 +23,7 @@ TEMPORARY = {
 
 
 class Build(t.NamedTuple):
-    """Version and compiled-in places of an nginx."""
+    """Version and places of an nginx; C(compiled) are prefix and configuration file as it was built."""
 
     version: str
     options: tuple[str, ...]
@@ -33,19 +33,25 @@ class Build(t.NamedTuple):
     error_log: str
     user: str
     temporary: tuple[tuple[str, str], ...]
+    compiled: tuple[str, str] = ("", "")
 
     def at_least(self, *wanted: int) -> bool:
         """Tell whether the version is the wanted one or newer."""
         return tuple(int(part) for part in self.version.split(".")) >= wanted
 
 
-def parse_build(text: str) -> Build:
-    """Return what C(nginx -V) has said; an option that was not given has the value that nginx's configure takes."""
+def parse_build(text: str, prefix: str = "") -> Build:
+    """Return what C(nginx -V) has said; an option that was not given has the value that nginx's configure takes.
+
+    Relative places are below C(prefix), as for nginx's option C(-p).
+    """
     version = _VERSION.search(text)
     arguments = _ARGUMENTS.search(text)
     options = tuple(shlex.split(arguments.group(1))) if arguments else ()
     given = dict(option.lstrip("-").split("=", 1) for option in options if "=" in option)
-    prefix = given.get("prefix", "/usr/local/nginx")
+    compiled = given.get("prefix", "/usr/local/nginx").rstrip("/")
+    conf_path = given.get("conf-path", "conf/nginx.conf")
+    prefix = prefix or compiled
 
     def place(option: str, default: str) -> str:
         return os.path.join(prefix, given.get(option, default))
@@ -59,7 +65,7 @@ def parse_build(text: str) -> Build:
         version.group(1) if version else "0",
         options,
         prefix,
-        place("conf-path", "conf/nginx.conf"),
+        os.path.join(prefix, conf_path),
         place("pid-path", "logs/nginx.pid"),
         # Debian 13 has "stderr" here, which is no path.
         given["error-log-path"]
@@ -67,4 +73,5 @@ def parse_build(text: str) -> Build:
         else place("error-log-path", "logs/error.log"),
         given.get("user", "nobody"),
         temporary,
+        (compiled, conf_path),
     )

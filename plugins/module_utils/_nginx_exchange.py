@@ -14,7 +14,7 @@ import os
 import shutil
 import typing as t
 
-from ._files import sync_directory
+from ._files import keep_security_context, sync_directory
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 # Link targets by name; None stands for no link.
@@ -46,12 +46,15 @@ def _make_second(directory: str, second: str, links: Links) -> dict[str, int]:
     """Make the directory to be, and return what was taken over from the present one."""
     info = os.stat(directory)
     os.mkdir(second, 0o700)
+    # At once: what is made in it takes its SELinux context from it.
+    keep_security_context(directory, second)
     taken = {name: inode for name, inode in _inodes(directory).items() if name not in links}
     for name in taken:
         os.link(os.path.join(directory, name), os.path.join(second, name), follow_symlinks=False)
     for name, target in links.items():
         if target is not None:
             os.symlink(target, os.path.join(second, name))
+            keep_security_context(os.path.join(directory, name), os.path.join(second, name))
     os.chown(second, info.st_uid, info.st_gid)
     shutil.copystat(directory, second)
     sync_directory(second)

@@ -170,7 +170,7 @@ def find_master(config: str, build: Build, service: str, logs: t.Sequence[str] =
     """
     mine = _namespace("self")
     for pid in _candidates(config, build, service):
-        if pid and _is_master(pid, config, build.config) and _namespace(pid) == mine:
+        if pid and _is_master(pid, config, build) and _namespace(pid) == mine:
             return Master(pid, Log(pid, [standard_error(pid), *logs], service))
     return None
 
@@ -207,10 +207,23 @@ def _pid_from_systemd(service: str) -> int:
         return 0
 
 
-def _is_master(pid: int, config: str, default_config: str) -> bool:
+def _is_master(pid: int, config: str, build: Build) -> bool:
     title = _title(pid)
     if not title.startswith(_MASTER):
         return False
+    try:
+        directory = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        directory = "/"
+    return os.path.realpath(configuration_of(title, directory, build)) == os.path.realpath(config)
+
+
+def configuration_of(title: str, directory: str, build: Build) -> str:
+    """Return the configuration file that a master with this command line, begun in this directory, has read."""
+    options = {"-c": "", "-p": ""}
     words = title.split()
-    named = words[words.index("-c") + 1] if "-c" in words[:-1] else default_config
-    return os.path.realpath(named) == os.path.realpath(config)
+    for word, following in zip(words, [*words[1:], ""]):
+        if word[:2] in options:
+            options[word[:2]] = word[2:] or following
+    prefix, config = build.compiled
+    return os.path.join(directory, options["-p"] or prefix, options["-c"] or config)

@@ -181,6 +181,12 @@ options:
     description: nginx's main configuration file. It also tells one nginx on a host from another.
     type: path
     default: /etc/nginx/nginx.conf
+  prefix:
+    description:
+      - Directory from which nginx takes relative paths, when it is started with the option C(-p), as OpenResty's
+        documentation does it. By default the compiled-in one.
+    type: path
+    version_added: 1.1.0
   service:
     description:
       - systemd unit of nginx, used to find its process and log when pid file and error log do not help.
@@ -441,6 +447,7 @@ SPEC: dict[str, t.Any] = {
     "suffix": {"type": "str", "default": ""},
     "binary": {"type": "str", "default": "nginx"},
     "config": {"type": "path", "default": "/etc/nginx/nginx.conf"},
+    "prefix": {"type": "path"},
     "service": {"type": "str", "default": "nginx"},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
@@ -471,7 +478,7 @@ def request_of(params: t.Mapping[str, t.Any], check: bool, diff: bool) -> Reques
     policy = Policy(frozenset(params["tolerate"]), params["strict"], origins)
     return Request(
         layout,
-        Nginx(params["binary"], os.path.normpath(params["config"])),
+        Nginx(params["binary"], os.path.normpath(params["config"]), params["prefix"] or ""),
         sites,
         wanted_files(params),
         params["purge"],

@@ -46,6 +46,10 @@ options:
     description: nginx's main configuration file.
     type: path
     default: /etc/nginx/nginx.conf
+  prefix:
+    description: Directory from which nginx takes relative paths, when it is started with the option C(-p).
+    type: path
+    version_added: 1.1.0
   service:
     description: systemd unit of nginx.
     type: str
@@ -167,6 +171,7 @@ SPEC = {
     "suffix": {"type": "str", "default": ""},
     "binary": {"type": "str", "default": "nginx"},
     "config": {"type": "path", "default": "/etc/nginx/nginx.conf"},
+    "prefix": {"type": "path"},
     "service": {"type": "str", "default": "nginx"},
 }
 
@@ -178,7 +183,8 @@ def main() -> None:
     available, enabled = (os.path.normpath(params[f"directory_{which}"]) for which in ("available", "enabled"))
     try:
         layout = Layout(available, enabled, params["suffix"])
-        result = describe(layout, Nginx(params["binary"], os.path.normpath(params["config"])), params["service"])
+        nginx = Nginx(params["binary"], os.path.normpath(params["config"]), params["prefix"] or "")
+        result = describe(layout, nginx, params["service"])
     except (SiteError, CommandError, OSError) as exc:
         module.fail_json(msg=f"Cannot read nginx's sites: {exc}")
     module.exit_json(changed=False, **result)

@@ -26,7 +26,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx_model import
     version_id,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_plan import make_plan
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 LAYOUT = Layout("/a", "/e", ".conf", keep=3)
@@ -366,6 +366,7 @@ def entries(tree: Tree) -> dict[str, bytes | str | None]:
     return expected_entries(tree, [], False)
 
 
+@settings(max_examples=400, deadline=None)
 @given(st.lists(st.tuples(wanted_sets(), st.booleans(), st.sampled_from([*NAMES, *[""] * 12])), max_size=8))
 def test_renames_and_foreign_entries_among_any_sequence_are_as_asked_for(
     sequence: list[tuple[list[Wanted], bool, str]],
