@@ -85,6 +85,11 @@ class Change:
         return float(self._settings.get("drain_timeout", 30))
 
     @property
+    def asset_grace(self) -> int:
+        """Return for how long files of the old release stay reachable."""
+        return int(self._settings.get("asset_grace", 0))
+
+    @property
     def going(self) -> bool:
         """Tell whether there still is something to do."""
         return not self.error and not self.plan.empty

@@ -16,6 +16,7 @@ import typing as t
 
 from ._command import CommandError, run
 from ._files import remove_file, replace_link
+from ._gunicorn_assets import forget_assets, keep_assets
 from ._gunicorn_change import Change
 from ._gunicorn_drain import Drain, read_table
 from ._gunicorn_gate import STATE, Gate, Health, Probe, judge_state, pass_gates
@@ -192,10 +193,12 @@ class Handover:
         layout, release = change.service.layout, change.service.wanted.release
         self._directory.enable(change.plan.enable)
         if change.plan.switch:
+            keep_assets(layout, change.observed.current or "", change.asset_grace)
             replace_link(f"releases/{release}", layout.current)
             change.switched = True
         if not release and change.observed.current:
             remove_file(layout.current)
+            forget_assets(layout)
         try:
             systemctl("restart", change.plan.forward_restart)
         except CommandError:

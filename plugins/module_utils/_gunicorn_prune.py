@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ._command import start_behind
+from ._gunicorn_assets import kept_assets
 from ._history import activation_times
 from ._release import MANIFEST, Layout, current_id, is_release_id, list_releases, plan_prune
 from ._rollback import previous_healthy, verdicts
@@ -41,7 +42,7 @@ def prune_releases(
     """
     releases = [manifest.id for manifest in list_releases(layout, activation_times(history))]
     bad = verdicts(history)
-    stay = {*kept, previous_healthy(history, releases, current_id(layout) or "")}
+    stay = {*kept, kept_assets(layout), previous_healthy(history, releases, current_id(layout) or "")}
     surplus = unfinished_releases(layout) + plan_prune(
         sorted(releases, key=lambda release: release not in bad), keep, stay
     )
@@ -65,7 +66,7 @@ def releases_in_use(layout: Layout) -> set[str]:
     """Return the releases that a process runs from: a service, or somebody's shell."""
     found: set[str] = set()
     # The service of a release, or of what runs beside it.
-    unit = re.compile(rf"/{layout.name}(?:-[a-z0-9-]+)?@([0-9a-f-]{{16}})(?:\.[0-9]+)?\.service")
+    unit = re.compile(rf"/{layout.name}[^/@]*@([0-9a-f-]{{16}})[^/]*\.service")
     for pid in filter(str.isdigit, os.listdir("/proc")):
         found.update(unit.findall(_text(f"/proc/{pid}/cgroup")))
         for place in _places(f"/proc/{pid}"):

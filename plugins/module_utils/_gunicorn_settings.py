@@ -75,6 +75,7 @@ DEFAULTS: dict[str, object] = {
     "access_log": False,
     "health": HEALTH_DEFAULTS,
     "drain_timeout": 30,
+    "asset_grace": 3600,
 }
 
 # A size of systemd.resource-control(5): bytes, with K, M, G or T; a percentage; or no limit.
@@ -281,4 +282,5 @@ _CHECKS: dict[str, t.Callable[[str, object], object]] = {
     "access_log": as_bool,
     "health": _health,
     "drain_timeout": _natural,
+    "asset_grace": _natural,
 }

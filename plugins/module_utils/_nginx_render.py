@@ -12,6 +12,7 @@ import re
 import typing as t
 from dataclasses import replace
 
+from ._site_closed import closed_locations, fallback, gate_lines, previous_location
 from ._site_lines import (
     PATIENCE,
     REJECT_HANDSHAKE,
@@ -183,9 +184,12 @@ def _main_server(site: Site, version: Version) -> Lines:
     common = ["server_tokens off;", "absolute_redirect off;", *log_lines(site.name, site.access_log)]
     common += [*certificate_lines(site), *real_ip_lines(site), f"client_max_body_size {site.body_size};", *PATIENCE]
     common += [*gzip_lines(site), *(proxy_lines(site) if _may_proxy(site) else []), *_headers(site)]
-    lines += [*_without(common, overridden(own)), *(["", *_raw(site.config)] if site.config else [])]
-    for static in site.static:
-        lines += ["", *_static_location(site, static, own)]
+    # The gate stands before the user's own lines, which may answer, too.
+    lines += [*_without(common, overridden(own)), *gate_lines(site.maintenance)]
+    lines += ["", *_raw(site.config)] if site.config else []
+    lines += closed_locations(site.maintenance, _added_headers(site, own))
+    for number, static in enumerate(site.static):
+        lines += _static_locations(site, static, number, own)
     for number, location in enumerate(site.locations):
         lines += ["", *_location(site, location, number, own)]
     return block("server", lines + _root_location(site, own))
@@ -213,8 +217,8 @@ def _inherited_headers(site: Site, own: t.Sequence[Statement]) -> Lines:
     return _without(_headers(site), overridden(own)) + header_lines(own)
 
 
-def _static_location(site: Site, static: Static, own: t.Sequence[Statement]) -> Lines:
-    lines = [line for line in _inherited_headers(site, own) if line.startswith("add_header ")]
+def _static_locations(site: Site, static: Static, number: int, own: t.Sequence[Statement]) -> Lines:
+    lines = _added_headers(site, own)
     caching = f"public, max-age={static.expires}, immutable"
     if static.immutable:
         lines += [f'add_header Cache-Control "{caching}";']
@@ -222,10 +226,15 @@ def _static_location(site: Site, static: Static, own: t.Sequence[Statement]) -> 
         lines += [f'set $flaskops_kept "{caching}";', "add_header Cache-Control $flaskops_cache;"]
     lines += ["gzip_static on;"] if site.gzip else []
     hidden = r"~ /\.(?!well-known/)" if static.url == "/" else r"~ /\."
-    lines += ["", *block(f"location {hidden}", ["return 404;"])]
+    own_lines = [*lines, *fallback(static, number), "", *block(f"location {hidden}", ["return 404;"])]
     # "^~" keeps regular expressions of other locations away; below "/" they must still be tried.
     opening = f"location {'' if static.url == '/' else '^~ '}{quote(static.url)}"
-    return block(opening, [f"alias {quote(static.path)};", *lines])
+    found = ["", *block(opening, [f"alias {quote(static.path)};", *own_lines])]
+    return found + previous_location(static, number, hidden, lines)
+
+
+def _added_headers(site: Site, own: t.Sequence[Statement]) -> Lines:
+    return [line for line in _inherited_headers(site, own) if line.startswith("add_header ")]
 
 
 def _location(site: Site, location: Location, number: int, above: t.Sequence[Statement]) -> Lines:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ._site_values import SiteError
 
@@ -21,12 +21,13 @@ class Server:
 
 @dataclass(frozen=True)
 class Static:
-    """A directory that nginx serves itself; both paths end with a slash."""
+    """A directory that nginx serves itself; all paths end with a slash, but for a previous directory that is none."""
 
     url: str
     path: str
     immutable: bool = False
     expires: int = 31536000
+    previous: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,21 @@ class Tls:
     certificate: str
     key: str
     redirect: bool = True
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """What is answered while a file is there, whose name is empty when there is no such thing."""
+
+    flag: str = ""
+    page: str = ""
+    retry_after: int = 300
+    open: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a page that nobody would see, and a flag without a page."""
+        if bool(self.flag) != bool(self.page):
+            raise SiteError("maintenance: flag and page belong together: name both files, or none")
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,7 @@ class Site:
     https_port: int = 443
     http2: bool = True
     locations: tuple[Location, ...] = ()
+    maintenance: Maintenance = field(default_factory=Maintenance)
     config: str = ""
     content: str = ""
     template: str = ""

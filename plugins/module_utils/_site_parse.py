@@ -9,7 +9,7 @@ import re
 import typing as t
 from dataclasses import fields
 
-from ._site_model import Location, Server, Site, Static, Tls
+from ._site_model import Location, Maintenance, Server, Site, Static, Tls
 from ._site_raw import read_statements
 from ._site_values import (
     Reader,
@@ -87,6 +87,7 @@ def _parse(name: str, given: Reader) -> Site:
         https_port=given.number("https_port", Site.https_port, 1, 65535),
         http2=given.flag("http2", Site.http2),
         locations=tuple(_parse_location(entry) for entry in given.items("locations")),
+        maintenance=_parse_maintenance(given.raw("maintenance")),
         config=_checked_config(given, "config"),
         content=given.text("content"),
         template=given.text("template"),
@@ -122,8 +123,24 @@ def _parse_static(entry: object) -> Static:
     return Static(
         url=check_path(given.text("url"), "static: url").rstrip("/") + "/",
         path=check_path(given.text("path"), "static: path").rstrip("/") + "/",
+        previous=_parse_directory(given.text("previous"), "static: previous"),
         immutable=given.flag("immutable", Static.immutable),
         expires=given.number("expires", Static.expires),
+    )
+
+
+def _parse_directory(path: str, what: str) -> str:
+    return check_path(path, what).rstrip("/") + "/" if path else ""
+
+
+def _parse_maintenance(value: object) -> Maintenance:
+    given = _reader({} if value is None else value, [field.name for field in fields(Maintenance)], "maintenance: ")
+    flag, page = given.text("flag"), given.text("page")
+    return Maintenance(
+        flag=check_path(flag, "maintenance: flag") if flag else "",
+        page=check_path(page, "maintenance: page") if page else "",
+        retry_after=given.number("retry_after", Maintenance.retry_after),
+        open=tuple(check_path(path, "maintenance: open") for path in given.texts("open")),
     )
 
 

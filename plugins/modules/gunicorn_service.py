@@ -248,6 +248,12 @@ options:
         description: Seconds that open connections to the old release have to end by themselves before it is stopped.
         type: int
         default: 30
+      asset_grace:
+        description: >-
+          Seconds for which static files of the previous release that the new one does not have stay reachable after a
+          hand-over, so that open pages go on working; V(0) for not at all. A restart of the host ends it early.
+        type: int
+        default: 3600
   root:
     description: Directory with a directory for each application.
     type: path

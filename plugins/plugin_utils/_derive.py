@@ -14,6 +14,9 @@ App = t.Mapping[str, t.Any]
 # gunicorn kills a worker after this many seconds; nginx must not give up before (see role gunicorn's defaults).
 _GUNICORN_TIMEOUT = 30
 _NGINX_READ_TIMEOUT = 60
+# How long files of the previous release are served (role gunicorn's default), and the directory with a link to it.
+_ASSET_GRACE = 3600
+PREVIOUS = "/run/flaskops/previous"
 
 
 class DeriveError(ValueError):
@@ -72,19 +75,32 @@ def _derive_site(app: App, root: str) -> dict[str, t.Any]:
         "behind_proxy": hops > 1,
     }
     given = {key: value for key, value in nginx.items() if value is not None}
+    given["maintenance"] = {**_maintenance(posixpath.join(root, app["name"]), gunicorn), **given.get("maintenance", {})}
     if "read_timeout" in given and int(given["read_timeout"]) < timeout:
         raise DeriveError(
             f"app '{app['name']}': nginx.read_timeout {given['read_timeout']} s is less than gunicorn.timeout "
             f"{timeout} s: visitors would get 504 for requests that still run; raise the first or lower the second"
         )
     if "static" in given:
-        given["static"] = [_locate(entry, f"{current}/app") for entry in given["static"]]
+        grace = int(gunicorn.get("asset_grace", _ASSET_GRACE))
+        previous = f"{PREVIOUS}/{app['name']}/app" if grace else ""
+        given["static"] = [_locate(entry, f"{current}/app", previous) for entry in given["static"]]
     if app.get("host_header") and hops <= 1:
         # No proxy in front says it: without this, a visitor could.
         given["proxy_headers"] = {app["host_header"]: "$flaskops_host", **given.get("proxy_headers", {})}
     return {**derived, **given}
 
 
-def _locate(entry: t.Mapping[str, t.Any], code: str) -> dict[str, t.Any]:
-    """Make the path of a static location absolute: it is relative to the application's code."""
-    return {**entry, "path": posixpath.join(code, entry["path"])}
+def _locate(entry: t.Mapping[str, t.Any], code: str, previous: str) -> dict[str, t.Any]:
+    """Make the path of a static location absolute: it is relative to the application's code, now and before."""
+    path = entry["path"]
+    before = {"previous": posixpath.join(previous, path)} if previous and not path.startswith("/") else {}
+    return {**before, **entry, "path": posixpath.join(code, path)}
+
+
+def _maintenance(base: str, gunicorn: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return where the flag and the page of an application are, and that its health can be asked for all the same."""
+    path = str((gunicorn.get("health") or {}).get("path") or "/").partition("?")[0]
+    directory = f"{base}/maintenance"
+    # A health path that is the front page would leave that open to everybody.
+    return {"flag": f"{directory}/on", "page": f"{directory}/page.html", "open": [path] if path != "/" else []}

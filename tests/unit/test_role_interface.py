@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.flaskops.stack.plugins.module_utils._site_model import Location, Site, Static, Tls
+from ansible_collections.flaskops.stack.plugins.module_utils._site_model import Location, Maintenance, Site, Static, Tls
 from ansible_collections.flaskops.stack.plugins.module_utils._site_parse import DEFAULT_KEYS, SITE_KEYS, parse_site
 
 from role_readme import readme
@@ -139,6 +139,7 @@ def test_the_defaults_of_sites_are_settings_of_sites() -> None:
 def test_the_renderer_knows_the_settings_of_sites() -> None:
     assert set(options("nginx", "nginx_sites")) == set(SITE_KEYS)
     assert set(options("nginx", "nginx_sites", "static")) == set(Static.__dataclass_fields__)
+    assert set(options("nginx", "nginx_sites", "maintenance")) == set(Maintenance.__dataclass_fields__)
     assert set(options("nginx", "nginx_sites", "tls")) == set(Tls.__dataclass_fields__)
     assert set(options("nginx", "nginx_sites", "locations")) == set(Location.__dataclass_fields__) - {"modifier"}
 

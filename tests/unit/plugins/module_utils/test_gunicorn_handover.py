@@ -71,6 +71,7 @@ class Host:
         self.hooks: list[str] = []
         self.overlap = "refuse"
         self.failing: set[str] = set()
+        patch.setattr(_gunicorn_handover, "keep_assets", lambda *_args: self.log.append(f"keep {self.serving()}"))
         self.state: dict[str, str] = {"ActiveState": "active", "SubState": "running"}
 
     def systemctl(self, verb: str, units: t.Sequence[str], _options: t.Sequence[str] = ()) -> None:
@@ -136,6 +137,7 @@ def test_at_every_step_a_reboot_would_serve(host: Host) -> None:
         "start socket old old",
         "start service old old",
         "gate old old",
+        "keep old",
         "stop service+socket new new",
         "forget behind",
     ]

@@ -22,7 +22,11 @@ EVERYTHING: dict[str, t.Any] = {
     "redirects": ["www.shop.test"],
     "upstream": ["unix:/a.sock", {"server": "10.0.0.1:80", "weight": 2}],
     "balance": "least_conn",
-    "static": [{"url": "/static/", "path": "/srv/static"}, {"url": "/media", "path": "/srv/media", "immutable": True}],
+    "maintenance": {"flag": "/srv/on", "page": "/srv/page.html", "open": ["/health"]},
+    "static": [
+        {"url": "/static/", "path": "/srv/static", "previous": "/run/p"},
+        {"url": "/media", "path": "/srv/media", "immutable": True},
+    ],
     "trusted_proxies": ["10.0.0.0/8"],
     "proxy_headers": {"X-Mine": "$host"},
     "security_headers": {"Content-Security-Policy": "default-src 'self'"},
@@ -32,6 +36,12 @@ EVERYTHING: dict[str, t.Any] = {
     "locations": [{"path": "~ [.]x$", "config": "deny all;"}, {"path": "/other/", "upstream": ["10.0.0.2"]}],
     "config": "client_body_buffer_size 1m;",
 }
+
+PATHS = [
+    "/", "/health.json", "/healthxjson", "/health.json/x", "/a/health.json",
+    "/.well-known/acme-challenge/x", "/.well-known/x",
+    "/flaskops-maintenance", "/flaskops-maintenance.html", "/flaskops-maintenance/x",
+]  # fmt: skip
 
 
 def rendered(site: dict[str, t.Any], version: str = NEW) -> str:
@@ -231,6 +241,46 @@ def test_static_files_have_matching_slashes_and_no_dot_files() -> None:
     assert ["location", "~", r"/\."] in found
     assert ["add_header", "Cache-Control", "$flaskops_cache"] in found
     assert ["gzip_static", "on"] in found
+
+
+def test_files_of_the_previous_release_are_found_and_its_dot_files_are_not() -> None:
+    static = [{"url": "/a.b/", "path": "/srv/a"}, {"url": "/s", "path": "/srv/s", "previous": "/run/p/s"}]
+    found = locations(main({**SITE, "static": static, "tls": TLS, "hsts": 9}))
+    assert [line for line in found["^~ /a.b/"] if line[0] == "error_page"] == []
+    assert ["error_page", "404", "=", "@flaskops_previous_1"] in found["^~ /s/"]
+    previous = found["@flaskops_previous_1"]
+    assert previous[:3] == [
+        ["if", "($uri", "~", r"/\.)"],
+        ["root", "/run/p/s/"],
+        ["rewrite", "^/s/(.*)$", "/$1", "break"],
+    ]
+    headers = [line for line in found["^~ /s/"] if line[0] in ("add_header", "set", "gzip_static")]
+    assert headers and [line for line in headers if line not in previous] == []
+
+
+def test_maintenance_comes_before_what_the_user_wrote_and_leaves_open_what_must_be() -> None:
+    maintenance = {"flag": "/srv/m/on", "page": "/srv/m/page.html", "retry_after": 60, "open": ["/health.json"]}
+    site = main({**SITE, "maintenance": maintenance, "config": "return 204;", "hsts": 9, "tls": TLS})
+    lines = words(site)
+    names = [" ".join(line) for line in lines]
+    assert names.index("return 204") > names.index("if ($flaskops_closed)")
+    assert ["if", "(-f", "/srv/m/on", ")"] in lines
+    pattern = next(line[3] for line in lines if line[:3] == ["if", "($uri", "~"])
+    passes = [path for path in PATHS if re.search(pattern, path)]
+    assert passes == [
+        "/health.json",
+        "/.well-known/acme-challenge/x",
+        "/flaskops-maintenance",
+        "/flaskops-maintenance.html",
+    ]
+    page = locations(site)["= /flaskops-maintenance.html"]
+    assert ["add_header", "Retry-After", "60", "always"] in page
+    assert ["add_header", "Strict-Transport-Security", "max-age=9", "always"] in page
+    assert ["internal"] in page and ["alias", "/srv/m/page.html"] in page
+
+
+def test_a_site_without_a_flag_has_nothing_of_maintenance() -> None:
+    assert "flaskops_closed" not in rendered(SITE)
 
 
 def test_static_files_have_the_security_headers_and_cache_for_ever_when_told() -> None:
@@ -443,6 +493,7 @@ def test_the_output_uses_no_variable_that_nobody_defines(site: dict[str, t.Any],
         each.get("content", "") for each in site_configs([site], {}, version, catch_all=True)
     )
     defined = {d.args[1] for d in descend(parse(text)) if d.name in ("map", "geo")}
+    defined |= {d.args[0] for d in descend(parse(text)) if d.name == "set"}
     assert set(re.findall(r"\$flaskops_\w+", text)) <= defined
 
 

@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils import _gunicorn_assets
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import DEFAULTS
+from ansible_collections.flaskops.stack.plugins.plugin_utils import _derive
 from ansible_collections.flaskops.stack.plugins.plugin_utils._derive import (
+    PREVIOUS,
     DeriveError,
     derive_services,
     derive_sites,
@@ -31,6 +35,7 @@ def test_a_site_leads_to_the_sockets_of_the_current_release() -> None:
         "upstream": ["unix:/srv/shop/current/run/0.sock", "unix:/srv/shop/current/run/1.sock"],
         "read_timeout": 60,
         "behind_proxy": False,
+        "maintenance": {"flag": "/srv/shop/maintenance/on", "page": "/srv/shop/maintenance/page.html", "open": []},
     }
 
 
@@ -57,8 +62,30 @@ def test_nginx_waits_at_least_as_long_as_gunicorn() -> None:
     [("shop/static", "/srv/shop/current/app/shop/static"), ("/var/www/shop", "/var/www/shop")],
 )
 def test_static_paths_are_relative_to_the_code_of_the_release(path: str, expected: str) -> None:
-    [site] = derive_sites([{**SHOP, "nginx": {"static": [{"url": "/static/", "path": path}]}}], "/srv")
+    nginx, gunicorn = {"static": [{"url": "/static/", "path": path}]}, {"asset_grace": 0}
+    [site] = derive_sites([{**SHOP, "nginx": nginx, "gunicorn": gunicorn}], "/srv")
     assert site["static"] == [{"url": "/static/", "path": expected}]
+
+
+@pytest.mark.parametrize(
+    ("path", "previous"), [("shop/static", "/run/flaskops/previous/shop/app/shop/static"), ("/var/www/shop", None)]
+)
+def test_files_of_the_code_are_looked_for_in_the_previous_release_too(path: str, previous: str | None) -> None:
+    [site] = derive_sites([{**SHOP, "nginx": {"static": [{"url": "/static/", "path": path}]}}], "/srv")
+    assert site["static"][0].get("previous") == previous
+
+
+def test_the_place_of_previous_files_and_their_time_are_those_of_the_service() -> None:
+    assert (_gunicorn_assets.DIRECTORY, DEFAULTS["asset_grace"]) == (PREVIOUS, _derive._ASSET_GRACE)
+
+
+@pytest.mark.parametrize(("path", "reachable"), [("/health?deep=1", ["/health"]), ("/", []), ("/?a=b", [])])
+def test_the_health_can_be_asked_for_during_maintenance_unless_it_is_the_front_page(
+    path: str, reachable: list[str]
+) -> None:
+    nginx = {"maintenance": {"retry_after": 9}}
+    [site] = derive_sites([{**SHOP, "gunicorn": {"health": {"path": path}}, "nginx": nginx}], "/srv")
+    assert (site["maintenance"]["open"], site["maintenance"]["retry_after"]) == (reachable, 9)
 
 
 def test_more_than_one_hop_means_another_proxy_in_front() -> None:
