@@ -19,7 +19,7 @@ from pathlib import Path
 
 import engine
 import images
-from benchmarks import latency, nginx, site
+from benchmarks import latency, nginx, release, site
 from benchmarks.host import BenchHost
 from benchmarks.model import Benchmark, Measurement, Result, Subject
 from benchmarks.report import to_markdown, to_svg
@@ -27,7 +27,7 @@ from common import ROOT, call, run
 
 # Each part has a host of its own.
 PARTS: dict[str, dict[str, Benchmark]] = {
-    "site": {"second_run": site.second_run, "code_release": site.code_release},
+    "site": {"second_run": site.second_run, "release_small": release.small, "release_large": release.large},
     "latency": {"latency": latency.latency},
     "nginx": {"nginx_task": nginx.task, "nginx_many": nginx.many, "nginx_four_tasks": nginx.four_tasks},
 }
