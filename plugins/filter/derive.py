@@ -9,13 +9,18 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from ..module_utils._release_seal import to_plain
 from ..plugin_utils._derive import App, DeriveError, derive_services, derive_sites
 
 
-def gunicorn_services(apps: t.Sequence[App], releases: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+def gunicorn_services(
+    apps: t.Sequence[App],
+    releases: t.Sequence[t.Mapping[str, t.Any]],
+    site_defaults: t.Mapping[str, object] | None = None,
+) -> list[dict[str, t.Any]]:
     """Return the services that run the given releases."""
     try:
-        return derive_services(apps, releases)
+        return derive_services(to_plain(apps), releases, to_plain(site_defaults or {}))
     except DeriveError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

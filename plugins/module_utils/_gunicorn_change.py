@@ -9,6 +9,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
+from ._chain import Chain
 from ._gunicorn_drain import Drain
 from ._gunicorn_gate import Gate
 from ._gunicorn_plan import Observed, Plan, Wanted, plan_handover
@@ -30,6 +31,8 @@ class Service:
     layout: Layout
     manifest: Manifest | None
     wanted: Wanted
+    # How visitors reach it, where that is known.
+    chain: Chain | None = None
 
     @property
     def name(self) -> str:
@@ -54,6 +57,8 @@ class Change:
     room: list[str] = field(default_factory=list)
     # What went wrong after the switch, so that the release serves nevertheless.
     late: str = ""
+    # Whether it was seen that the release believes of visitors what it should.
+    believed: bool = False
     # Hooks that have run.
     ran: list[Ran] = field(default_factory=list)
     switched: bool = False

@@ -11,6 +11,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
+from ._chain_probe import write_token
 from ._files import replace_link, sweep, write_file
 from ._gunicorn_settings import (
     SettingsError,
@@ -41,6 +42,7 @@ _OWN = {
     "trusted_hops",
     "host_header",
     "keep",
+    "site",
 }
 
 
@@ -187,4 +189,5 @@ def _fill(path: str, existing: Existing, gid: int) -> None:
     write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode())
     wsgi = render_wsgi(existing.app, existing.trusted_hops, existing.host_header)
     write_file(os.path.join(path, "wsgi.py"), wsgi.encode())
+    write_token(path, existing.trusted_hops, gid)
     replace_link("wsgi.py", os.path.join(path, "flaskops_wsgi.py"))

@@ -23,6 +23,7 @@ from ._gunicorn_gate import STATE, Gate, Health, Probe, judge_state, pass_gates
 from ._gunicorn_hooks import HookSteps
 from ._gunicorn_host import UnitDirectory, wait_until_stopped
 from ._gunicorn_room import REFUSE, Room
+from ._gunicorn_sites import SiteProbes
 from ._gunicorn_units import instance_name
 from ._hook_run import Ran
 from ._systemd import daemon_reload, forget_behind, forget_units, show, systemctl
@@ -47,12 +48,13 @@ class Handover:
         self._directory = directory
         self._explain = explain
         self._hooks = HookSteps(run_hooks, self._give_up)
+        self._sites = SiteProbes(self._go_back)
         self._room = Room(overlap, self._give_up)
 
     def run(self, changes: t.Sequence[Change]) -> None:
         """Take all services through all steps; what went wrong with one is in its C(error)."""
         start = (self._room.check, self._hooks.migrate, self._room.make, self._start)
-        for before in (*start, self._gate, self._hooks.before, self._switch):
+        for before in (*start, self._gate, self._hooks.before, self._switch, self._sites.check):
             self._take(before, changes, self._refuse)
         for after in (self._drain, self._stop):
             self._take(after, changes, self._leave)
@@ -258,10 +260,14 @@ class Handover:
         previous = change.observed.current
         if not previous or not change.switched:
             return
+        self._go_back(change, self._explain(change, f"{reason} soon after it had got traffic; {previous} serves again"))
+
+    def _go_back(self, change: Change, error: str) -> None:
+        """Let the release serve again that served before, and still runs."""
         self._directory.enable(name for name in change.plan.retire if name in change.observed.enabled)
         self._point_back(change)
         self._let_finish(change)
-        self._refuse(change, f"{reason} soon after it had got traffic; {previous} serves again")
+        self._give_up(change, error)
 
     @staticmethod
     def _let_finish(change: Change) -> None:

@@ -38,6 +38,7 @@ def describe(change: Change) -> dict[str, t.Any]:
         "probes": [{"instance": probe.instance, "status": probe.status, "seconds": probe.seconds} for probe in probes],
         "hooks": describe_ran(change.ran),
         "warning": change.late,
+        "believed": change.believed,
         "drained": change.drain is None or change.drain.left == 0,
         "pruned": change.pruned,
         "seconds": change.seconds,

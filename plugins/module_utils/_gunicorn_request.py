@@ -9,6 +9,7 @@ import os
 import typing as t
 from dataclasses import dataclass, replace
 
+from ._chain import Chain
 from ._gunicorn_existing import Existing, check_existing
 from ._gunicorn_sandbox import needed_paths
 from ._gunicorn_settings import SettingsError, normalise_settings
@@ -29,6 +30,8 @@ class Request:
     existing: Existing | None = None
     # Back to an earlier release, empty for the one before: decided when nobody else can change it any more.
     rollback: bool = False
+    # How visitors reach it, where that is known.
+    chain: Chain | None = None
     asked: str = ""
 
     @property
@@ -72,6 +75,11 @@ def _name_errors(service: t.Mapping[str, t.Any], root: str, check: bool) -> Requ
         raise SettingsError(f"service '{service['name']}': {exc}") from exc
 
 
+def _chain_of(service: t.Mapping[str, t.Any]) -> Chain | None:
+    site = service.get("site")
+    return Chain(**{key: value for key, value in site.items() if value is not None}) if site else None
+
+
 def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Request:
     release, state = service.get("release"), service.get("state")
     # A release says itself where it is.
@@ -85,6 +93,7 @@ def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Req
     if state == "rolled_back":
         return Request(layout, True, rollback=True, asked=os.path.basename(release or ""))
     request = read_release(layout, release, check) if release else _read_existing(layout, service, check)
+    request = replace(request, chain=_chain_of(service))
     if request.manifest and not check:
         _check_host(request.manifest)
         check_paths(request.manifest.settings)

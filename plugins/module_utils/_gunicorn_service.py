@@ -148,6 +148,7 @@ def _service(request: Request) -> Service:
             release_units(request.layout, request.manifest, home_is_used),
             address_units(request.layout, request.manifest),
         ),
+        request.chain,
     )
 
 

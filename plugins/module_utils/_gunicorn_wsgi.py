@@ -21,8 +21,11 @@ _HEAD = '''\
 # Written by flaskops.stack for this release and never edited: change the settings and deploy a new release.
 """The WSGI application that gunicorn serves, behind exactly the trusted proxies."""
 
+import hmac
 import importlib
 import inspect
+import json
+import os
 
 _APP = {app!r}
 
@@ -73,6 +76,34 @@ class _HostFrom:
             if colon and port.isdigit():
                 environ["SERVER_NAME"], environ["SERVER_PORT"] = name, port
         return self._app(environ, start_response)
+
+
+'''
+
+_PROBE = '''\
+class _Probe:
+    """Tell whoever has this release's token what the application would be told; nobody else notices anything."""
+
+    def __init__(self, app):
+        self._app = app
+        path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "probe.json")
+        try:
+            with open(path, encoding="utf-8") as stream:
+                self._token = json.load(stream)["token"].encode()
+        except (OSError, ValueError, KeyError):
+            self._token = b""
+
+    def __call__(self, environ, start_response):
+        if "HTTP_X_FLASKOPS_PROBE" not in environ or not self._token:
+            return self._app(environ, start_response)
+        if not hmac.compare_digest(environ["HTTP_X_FLASKOPS_PROBE"].encode("utf-8", "replace"), self._token):
+            return self._app(environ, start_response)
+        host, scheme = environ.get("HTTP_HOST", ""), environ.get("wsgi.url_scheme", "")
+        seen = {"address": environ.get("REMOTE_ADDR", ""), "scheme": scheme, "host": host}
+        body = json.dumps({"believed": seen}).encode()
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Cache-Control": "no-store"}
+        start_response("200 OK", list(headers.items()))
+        return [body]
 
 
 '''
@@ -153,7 +184,7 @@ def render_wsgi(app: str, trusted_hops: int, host_header: str) -> str:
             f"host_header '{host_header}' comes from a proxy, but trusted_hops is 0: set it to 1 or more"
         )
     text = _HEAD.format(app=app, module=target.module, attribute=target.attribute, load=_load_text(target))
-    text += _host_class(host_header) + "application = _load()\n"
+    text += _host_class(host_header) + _PROBE + "application = _Probe(_load())\n"
     if host_header:
         text += "application = _HostFrom(application)\n"
     return text + (_PROXY_FIX.format(hops=trusted_hops) if trusted_hops else "")

@@ -12,6 +12,7 @@ import re
 import typing as t
 from dataclasses import replace
 
+from ._chain import chain_of
 from ._site_closed import closed_locations, fallback, gate_lines, previous_location
 from ._site_lines import (
     PATIENCE,
@@ -50,7 +51,7 @@ def site_configs(
     defaults: t.Mapping[str, object],
     version: str,
     catch_all: bool,
-) -> list[dict[str, str]]:
+) -> list[dict[str, t.Any]]:
     """Return what module nginx_site is to do for items of C(nginx_sites); raise SiteError when they are impossible."""
     sites = parse_sites(items, defaults)
     numbers = parse_version(version)
@@ -63,15 +64,16 @@ def parse_version(text: str) -> Version:
     return tuple(int(part) for part in re.findall(r"\d+", text)) or NEWEST
 
 
-def _wanted(site: Site, version: Version) -> dict[str, str]:
+def _wanted(site: Site, version: Version) -> dict[str, t.Any]:
     wanted = {"name": site.name, "state": site.state, "foreign": site.foreign, "rename_from": site.rename_from}
     if site.state != "absent":
         wanted["template"] = site.template
         wanted["content"] = "" if site.template else site.content or render_site(site, version)
-    return {key: value for key, value in wanted.items() if value}
+    chain = chain_of(site)
+    return {**{key: value for key, value in wanted.items() if value}, **({"chain": chain.to_json()} if chain else {})}
 
 
-def _catch_alls(sites: t.Sequence[Site], defaults: t.Mapping[str, object], version: Version) -> list[dict[str, str]]:
+def _catch_alls(sites: t.Sequence[Site], defaults: t.Mapping[str, object], version: Version) -> list[dict[str, t.Any]]:
     """Return a site for each port in use, so that two uses of the role on a host do not contend for one."""
     enabled = [site for site in sites if site.state == "enabled"]
     usual = parse_sites([{"name": "usual", "state": "absent"}], defaults)[0]

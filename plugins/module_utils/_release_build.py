@@ -15,6 +15,7 @@ import typing as t
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
+from ._chain_probe import write_token
 from ._command import flushing
 from ._files import write_file
 from ._gunicorn_settings import render_environment, render_gunicorn_conf, render_wsgi
@@ -230,6 +231,7 @@ def _write_settings(plan: Plan, owner: Owner) -> None:
     write_file(os.path.join(path, "env"), environment.encode(), 0o640, 0, owner.gid, sync=False)
     write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode(), sync=False)
     write_file(os.path.join(path, "wsgi.py"), wsgi.encode(), sync=False)
+    write_token(path, app.trusted_hops, owner.gid)
     os.symlink("wsgi.py", os.path.join(path, "flaskops_wsgi.py"))
     os.mkdir(os.path.join(path, "run"), 0o755)
 

@@ -98,6 +98,37 @@ options:
         description: How many releases stay on the host; the current one, the one before it and those in use always do.
         type: int
         default: 5
+      site:
+        description:
+          - How visitors reach the application through nginx on this host; P(flaskops.stack.gunicorn_services#filter)
+            derives it. When it is given the release is asked through nginx after the switch, with forged
+            C(X-Forwarded) headers, and if it believes them the old release serves again.
+        type: dict
+        suboptions:
+          current:
+            description: The link C(current) of the application.
+            type: path
+            required: true
+          host:
+            description: A host name of the site.
+            type: str
+            required: true
+          port:
+            description: Port at which nginx listens for it.
+            type: int
+            default: 80
+          tls:
+            description: Whether it speaks TLS there.
+            type: bool
+            default: false
+          behind_proxy:
+            description: Whether another proxy stands before nginx.
+            type: bool
+            default: false
+          chosen_proxies:
+            description: Whether nginx believes only some of these proxies.
+            type: bool
+            default: false
       worker_class:
         description: How a worker handles requests. C(gevent) and C(tornado) have to be in the virtualenv.
         type: str
@@ -277,6 +308,10 @@ options:
     type: str
     choices: [refuse, fallback, always, never]
     default: refuse
+  probe_sites:
+    description: Whether O(services[].site) is used. Not while nginx is about to be changed together with the release.
+    type: bool
+    default: true
   fleet:
     description: Set by the action plugin; whether it sees to it that one host migrates for all.
     type: bool
@@ -425,6 +460,9 @@ services:
           description: The last lines of its output, without secrets.
           type: list
           elements: str
+    believed:
+      description: Whether it was seen through nginx that the application believes what it should of its visitors.
+      type: bool
     warning:
       description: What went wrong after the switch, while the release serves nevertheless; the task fails.
       type: str
@@ -479,6 +517,16 @@ def option(key: str, default: object) -> dict[str, t.Any]:
     return spec
 
 
+SITE_SPEC: dict[str, t.Any] = {
+    "current": {"type": "path", "required": True},
+    "host": {"type": "str", "required": True},
+    "port": {"type": "int", "default": 80},
+    "tls": {"type": "bool", "default": False},
+    "behind_proxy": {"type": "bool", "default": False},
+    "chosen_proxies": {"type": "bool", "default": False},
+}
+
+
 def service_spec() -> dict[str, t.Any]:
     """Return the argument spec of one service."""
     health = {key: option(key, default) for key, default in HEALTH_DEFAULTS.items()}
@@ -498,6 +546,7 @@ def service_spec() -> dict[str, t.Any]:
         "trusted_hops": {"type": "int", "default": 1},
         "host_header": {"type": "str", "default": ""},
         "keep": {"type": "int", "default": 5},
+        "site": {"type": "dict", "options": SITE_SPEC},
         **settings,
         "health": {"type": "dict", "options": health},
     }
@@ -509,6 +558,7 @@ SPEC: dict[str, t.Any] = {
     "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
     "lock_timeout": {"type": "int", "default": 60},
     "overlap": {"type": "str", "choices": list(OVERLAPS), "default": REFUSE},
+    "probe_sites": {"type": "bool", "default": True},
     "by": {"type": "str", "default": ""},
     "fleet": {"type": "bool", "default": False},
     "migrate": {"type": "list", "elements": "str", "default": []},
@@ -519,7 +569,8 @@ SPEC: dict[str, t.Any] = {
 def run(module: AnsibleModule) -> None:
     """Run the services, or only their migrations, and end the module."""
     params = module.params
-    requests = read_requests(params["services"], params["root"], module.check_mode)
+    asked = [{**service, "site": service["site"] if params["probe_sites"] else None} for service in params["services"]]
+    requests = read_requests(asked, params["root"], module.check_mode)
     options = Options(params["unit_directory"], params["lock_timeout"], params["by"], params["overlap"])
     services = Services(requests, options)
     if params["migrate"]:

@@ -117,6 +117,13 @@ options:
       rename_from:
         description: See O(rename_from).
         type: str
+      chain:
+        description:
+          - How visitors reach an application of role P(flaskops.stack.gunicorn#role) by this site, in the form of
+            O(flaskops.stack.gunicorn_service#module:services[].site).
+          - With it, when something has changed, the application is asked through nginx, with forged C(X-Forwarded)
+            headers, and the task fails if it believes them. The site stays published then.
+        type: dict
   files:
     description:
       - Further files of nginx's tree, such as C(nginx.conf) or snippets, that take part in the same transaction.
@@ -396,6 +403,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._chain_probe import probe_sites
 from ..module_utils._command import CommandError
 from ..module_utils._nginx_binary import Nginx
 from ..module_utils._nginx_checks import KINDS
@@ -435,7 +443,7 @@ SPEC: dict[str, t.Any] = {
     "sites": {
         "type": "list",
         "elements": "dict",
-        "options": {**_SITE, "name": {"type": "str", "required": True}},
+        "options": {**_SITE, "name": {"type": "str", "required": True}, "chain": {"type": "dict"}},
         "mutually_exclusive": _SOURCES,
     },
     "files": {"type": "list", "elements": "dict", "options": _FILE, "mutually_exclusive": _SOURCES[:2]},
@@ -506,8 +514,12 @@ def main() -> None:
     except (SiteError, ReloadError, CommandError, OSError) as exc:
         remedy = "; the play needs 'become: true'" if isinstance(exc, PermissionError) and os.geteuid() != 0 else ""
         module.fail_json(msg=f"Cannot manage nginx's sites: {exc}{remedy}")
-    for warning in result.pop("warnings"):
+    probed = result["changed"] and not module.check_mode
+    wrong, unknown = probe_sites(module.params["sites"] or [] if probed else [])
+    for warning in [*result.pop("warnings"), *unknown]:
         module.warn(warning)
+    if wrong:
+        module.fail_json(msg="\n".join(wrong), **result)
     module.exit_json(**result)
 
 

@@ -9,6 +9,10 @@ import posixpath
 import typing as t
 from collections import Counter
 
+from ..module_utils._chain import chain_of
+from ..module_utils._site_parse import parse_site
+from ..module_utils._site_values import SiteError
+
 App = t.Mapping[str, t.Any]
 
 # gunicorn kills a worker after this many seconds; nginx must not give up before (see role gunicorn's defaults).
@@ -47,13 +51,31 @@ def _refuse_repeated(values: t.Iterable[str], what: str, remedy: str) -> None:
             raise DeriveError(f"flask_apps has the {what} '{value}' {count} times: {remedy}")
 
 
-def derive_services(apps: t.Sequence[App], releases: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
-    """Return the C(gunicorn_services) that run the given releases of the applications."""
+def derive_services(
+    apps: t.Sequence[App], releases: t.Sequence[t.Mapping[str, t.Any]], defaults: t.Mapping[str, object] | None = None
+) -> list[dict[str, t.Any]]:
+    """Return the C(gunicorn_services) that run the given releases; C(defaults) are those of the sites."""
     paths = {release["name"]: release["path"] for release in releases}
     unbuilt = [app["name"] for app in apps if app["name"] not in paths]
     if unbuilt:
         raise DeriveError(f"no release of {', '.join(unbuilt)}: run role flaskops.stack.flask on this host first")
-    return [{"name": app["name"], "release": paths[app["name"]]} for app in apps]
+    return [
+        {"name": app["name"], "release": paths[app["name"]], **_derive_chain(app, paths[app["name"]], defaults or {})}
+        for app in apps
+    ]
+
+
+def _derive_chain(app: App, release: str, defaults: t.Mapping[str, object]) -> dict[str, t.Any]:
+    """Return how visitors reach a release, as far as that can be known."""
+    if not app.get("domains"):
+        return {}
+    root = posixpath.dirname(posixpath.dirname(posixpath.dirname(release)))
+    try:
+        chain = chain_of(parse_site(_derive_site(app, root), defaults))
+    except SiteError:
+        # To say so is the business of those who publish it.
+        return {}
+    return {"site": chain.to_json()} if chain else {}
 
 
 def derive_sites(apps: t.Sequence[App], root: str) -> list[dict[str, t.Any]]:

@@ -24,7 +24,7 @@ Options = dict[str, dict[str, t.Any]]
 OF_ONE_SITE = {"name", "domains", "upstream"}
 OF_ONE_SERVICE = {
     "name", "state", "release", "app", "directory", "virtualenv", "user", "group", "environment", "secrets", "version",
-    "trusted_hops", "host_header", "keep",
+    "trusted_hops", "host_header", "keep", "site",
 }  # fmt: skip
 
 

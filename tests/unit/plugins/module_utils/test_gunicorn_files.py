@@ -134,7 +134,7 @@ def test_the_number_of_workers_follows_the_cpus(
 
 
 def load(app: str, hops: int = 0, header: str = "") -> t.Any:
-    names: Conf = {}
+    names: Conf = {"__file__": "/none/wsgi.py"}
     exec(render_wsgi(app, hops, header), names)
     return names["application"]
 

@@ -46,7 +46,7 @@ PATHS = [
 
 def rendered(site: dict[str, t.Any], version: str = NEW) -> str:
     """Return the text of the one site that is not a catch-all."""
-    return site_configs([site], {}, version, catch_all=False)[0]["content"]
+    return str(site_configs([site], {}, version, catch_all=False)[0]["content"])
 
 
 def servers(text: str) -> list[Directive]:

@@ -19,7 +19,28 @@ SHOP = {"name": "shop", "app": "shop:app", "source": "shop", "domains": ["shop.e
 
 def test_a_service_runs_the_release_that_was_built() -> None:
     releases = [{"name": "other", "path": "/srv/other/releases/b"}, {"name": "shop", "path": "/srv/shop/releases/a"}]
-    assert derive_services([SHOP], releases) == [{"name": "shop", "release": "/srv/shop/releases/a"}]
+    [service] = derive_services([SHOP], releases)
+    assert (service["name"], service["release"]) == ("shop", "/srv/shop/releases/a")
+
+
+def test_a_service_knows_how_visitors_reach_it() -> None:
+    releases = [{"name": "shop", "path": "/opt/apps/shop/releases/a"}]
+    tls = {"certificate": "/c", "key": "/k"}
+    [service] = derive_services([{**SHOP, "trusted_hops": 2, "nginx": {"tls": tls}}], releases, {"https_port": 8443})
+    assert service["site"] == {
+        "current": "/opt/apps/shop/current",
+        "host": "shop.example.com",
+        "port": 8443,
+        "tls": True,
+        "behind_proxy": True,
+        "chosen_proxies": False,
+    }
+
+
+@pytest.mark.parametrize("changes", [{"domains": []}, {"domains": ["*.example.com"]}, {"nginx": {"body_size": "x"}}])
+def test_where_that_cannot_be_known_it_is_left_out(changes: dict[str, object]) -> None:
+    releases = [{"name": "shop", "path": "/srv/shop/releases/a"}]
+    assert "site" not in derive_services([{**SHOP, **changes}], releases)[0]
 
 
 def test_a_service_without_a_release_names_the_role_that_builds_it() -> None:

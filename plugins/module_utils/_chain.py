@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an application has to believe of a request that came through nginx. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import asdict, dataclass
+
+from ._site_model import Site
+
+# From the networks that are for documentation (RFC 5737), and a name that cannot exist (RFC 6761).
+_FORGED_ADDRESS, _VISITOR, _PROXY = "192.0.2.66", "198.51.100.7", "203.0.113.9"
+_FORGED_HOST = "forged.invalid"
+# Where the probe comes from, as nginx sees it.
+_OWN_ADDRESS = "127.0.0.1"
+# An upstream of ours; what it leads to is the release that serves.
+_UPSTREAM = re.compile(r"unix:(/.+/current)/run/\d+\.sock")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The way to an application through nginx on this host."""
+
+    # The link to the release that serves.
+    current: str
+    host: str
+    port: int = 80
+    tls: bool = False
+    # Whether another proxy stands before nginx, and whether nginx believes only some of these.
+    behind_proxy: bool = False
+    chosen_proxies: bool = False
+
+    @property
+    def authority(self) -> str:
+        """Return the host as a browser sends it."""
+        return self.host if self.port == (443 if self.tls else 80) else f"{self.host}:{self.port}"
+
+    def to_json(self) -> dict[str, t.Any]:
+        """Return it in JSON's types."""
+        return asdict(self)
+
+
+def chain_of(site: Site) -> Chain | None:
+    """Return the way to the application that a site publishes; None when there is none of ours, or no name for it."""
+    found = next(filter(None, (_UPSTREAM.fullmatch(server.address) for server in site.upstream)), None)
+    host = site.domains[0] if site.domains else ""
+    if found is None or not re.fullmatch(r"[A-Za-z0-9.-]+", host) or site.state != "enabled":
+        return None
+    port = site.https_port if site.tls else site.http_port
+    return Chain(found.group(1), host, port, bool(site.tls), site.from_proxy, bool(site.trusted_proxies))
+
+
+def forged_headers(chain: Chain, hops: int) -> dict[str, str]:
+    """Return what a visitor, or behind a proxy that proxy for a visitor who forges, sends to nginx."""
+    if hops > 1:
+        proxies = [_PROXY] * (hops - 2)
+        return {
+            "X-Forwarded-For": ", ".join([_FORGED_ADDRESS, _VISITOR, *proxies]),
+            "X-Forwarded-Proto": "https",
+            "X-Forwarded-Host": chain.authority,
+        }
+    return {
+        "X-Forwarded-For": _FORGED_ADDRESS,
+        "X-Forwarded-Proto": "http" if chain.tls else "https",
+        "X-Forwarded-Host": _FORGED_HOST,
+        "Forwarded": f"for={_FORGED_ADDRESS};host={_FORGED_HOST}",
+    }
+
+
+def expected(chain: Chain, hops: int) -> dict[str, str]:
+    """Return what the application has to believe."""
+    if hops > 1:
+        return {"address": _VISITOR, "scheme": "https", "host": chain.authority}
+    return {"address": _OWN_ADDRESS, "scheme": "https" if chain.tls else "http", "host": chain.authority}
+
+
+_NAMES = {"address": "the visitor's address (REMOTE_ADDR)", "scheme": "the scheme", "host": "the host"}
+
+
+def judge(chain: Chain, hops: int, believed: t.Mapping[str, str]) -> str:
+    """Return what is wrong with what the application believed, nothing when it is right."""
+    wanted = expected(chain, hops)
+    if not hops:
+        # The application reads these headers itself, and is free in what it makes of them.
+        return ""
+    if chain.chosen_proxies and hops > 1:
+        # The probe comes from no proxy that nginx believes, so only what is forged can be told from what is right.
+        wrong = ["address"] if believed.get("address") == _FORGED_ADDRESS else []
+    else:
+        wrong = [key for key, value in wanted.items() if believed.get(key) != value]
+    if not wrong:
+        return ""
+    seen = "; ".join(f"{_NAMES[key]} was '{believed.get(key, '')}' and should be '{wanted[key]}'" for key in wrong)
+    return f"through nginx, with forged X-Forwarded headers, the application believed: {seen}. {_remedy(chain, hops)}"
+
+
+def _remedy(chain: Chain, hops: int) -> str:
+    if hops > 1 and not chain.behind_proxy:
+        return (
+            f"trusted_hops is {hops}, but the site of nginx is not told of the proxy before it: leave "
+            "nginx.behind_proxy as it is derived, or set trusted_hops: 1 where visitors reach nginx directly"
+        )
+    if hops == 1 and chain.behind_proxy:
+        return (
+            "nginx is told that another proxy stands before it, but trusted_hops is 1, which is nginx alone: set "
+            "trusted_hops to the number of proxies, nginx included"
+        )
+    return (
+        f"trusted_hops is {hops}: nginx has to set X-Forwarded-For, -Proto and -Host itself, as the generated site "
+        "does; see a template, content, config or proxy_headers of this site"
+    )
