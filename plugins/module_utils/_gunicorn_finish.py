@@ -66,6 +66,8 @@ def _remove_existing(layout: Layout) -> None:
     manifests = [manifest for manifest in list_releases(layout) if manifest.source.get("type") == "existing"]
     for manifest in manifests:
         remove_tree(layout.release(manifest.id))
+    if manifests and os.path.isdir(layout.maintenance):
+        shutil.rmtree(layout.maintenance)
     for directory in (layout.releases, layout.shared, layout.base):
         if manifests and os.path.isdir(directory) and not os.listdir(directory):
             shutil.rmtree(directory)

@@ -57,6 +57,11 @@ class Layout:
         return os.path.join(self.base, "shared")
 
     @property
+    def maintenance(self) -> str:
+        """Return the directory with the page for visitors while the application is closed, and the flag for nginx."""
+        return os.path.join(self.base, "maintenance")
+
+    @property
     def cache(self) -> str:
         """Return the directory that makes the next build quick and may be removed at any time."""
         return os.path.join("/var/cache/flaskops", self.name)

@@ -208,7 +208,13 @@ def absent(names: t.Sequence[str], options: Options, purge_data: bool) -> dict[s
 
 
 def _remove(layout: Layout, options: Options, purge_data: bool) -> bool:
-    paths = [layout.current, layout.releases, layout.cache, *([layout.shared] if purge_data else [])]
+    paths = [
+        layout.current,
+        layout.releases,
+        layout.maintenance,
+        layout.cache,
+        *([layout.shared] if purge_data else []),
+    ]
     found = [path for path in paths if os.path.lexists(path)]
     if not (found or _is_empty(layout.base)) or options.check_mode:
         return bool(found) or _is_empty(layout.base)

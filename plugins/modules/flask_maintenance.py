@@ -1,0 +1,134 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Close a Flask application to visitors, and open it again."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: flask_maintenance
+short_description: Close a Flask application to visitors, and open it again
+version_added: 1.1.0
+description:
+  - While an application is closed, nginx answers each request with a page, status 503 and C(Retry-After). It looks for
+    a file with each request, so nothing is reloaded, and nothing is lost.
+  - The renewal of certificates (C(/.well-known/acme-challenge/)) and the health path go on, unless the latter is C(/).
+  - The application itself goes on running; it can be deployed, rolled back and probed meanwhile. A restart of the host
+    changes nothing.
+author:
+  - flaskops maintainers (@flaskops)
+options:
+  name:
+    description: Name of the application.
+    type: str
+    required: true
+  closed:
+    description: Whether visitors get the page.
+    type: bool
+    required: true
+  page:
+    description:
+      - The page, as HTML. It cannot refer to static files of the application, which are closed as well.
+      - Without it the last one is used again, or a plain one when there was none.
+    type: str
+  pause:
+    description:
+      - Whether the application's workers and timers are stopped as well; each ends what it has begun. They are started
+        again when the application is opened.
+      - A deploy meanwhile starts those of the new release.
+    type: bool
+    default: false
+  root:
+    description: Directory in which each application has one of its own.
+    type: path
+    default: /srv
+  directory_enabled:
+    description: Where nginx has the application's site, which must look for the file.
+    type: path
+    default: /etc/nginx/sites-enabled
+attributes:
+  check_mode:
+    description: Checks everything, changes nothing.
+    support: full
+  diff_mode:
+    description: Shows no difference.
+    support: none
+seealso:
+  - module: flaskops.stack.nginx_site
+  - module: flaskops.stack.gunicorn_service
+"""
+
+EXAMPLES = r"""
+- name: Close the shop
+  flaskops.stack.flask_maintenance:
+    name: shop
+    closed: true
+
+- name: Close it with a page of its own, and let nothing change the database
+  flaskops.stack.flask_maintenance:
+    name: shop
+    closed: true
+    page: "{{ lookup('ansible.builtin.file', 'maintenance.html') }}"
+    pause: true
+
+- name: Open it again
+  flaskops.stack.flask_maintenance:
+    name: shop
+    closed: false
+"""
+
+RETURN = r"""
+closed:
+  description: Whether visitors get the page now.
+  returned: success
+  type: bool
+page:
+  description: The file with the page.
+  returned: success
+  type: str
+  sample: /srv/shop/maintenance/page.html
+units:
+  description: Workers and timers that were stopped, or started again.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._command import CommandError
+from ..module_utils._maintenance import MaintenanceError, Wish, maintain
+from ..module_utils._names import UnsafeNameError
+from ..module_utils._release import Layout
+
+
+def main() -> None:
+    """Run the module."""
+    # nginx has to be able to see the flag and to read the page.
+    os.umask(0o022)
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "closed": {"type": "bool", "required": True},
+            "page": {"type": "str"},
+            "pause": {"type": "bool", "default": False},
+            "root": {"type": "path", "default": "/srv"},
+            "directory_enabled": {"type": "path", "default": "/etc/nginx/sites-enabled"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    site = os.path.join(params["directory_enabled"], params["name"])
+    wish = Wish(Layout(params["root"], params["name"]), params["closed"], params["page"], params["pause"], site)
+    try:
+        result = maintain(wish, module.check_mode)
+    except (CommandError, MaintenanceError, OSError, UnsafeNameError) as exc:
+        module.fail_json(msg=f"Cannot {'close' if params['closed'] else 'open'} the application: {exc}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
