@@ -19,9 +19,9 @@ from ._nginx_build import Build, parse_build
 from ._nginx_conf import Configuration, ConfigurationError
 from ._nginx_future import Future
 from ._nginx_model import SiteError
+from ._nginx_outcome import NAMESPACE, NONE, SHADOW, Verdict
 from ._nginx_stage import Stage
 
-NAMESPACE, SHADOW, NONE = "namespace", "shadow", "none"
 _MARK = "flaskops: mounted"
 _PREFIX = "flaskops-nginx-"
 # In memory: a test of 1,000 sites takes 0.1 s there and 0.3 to 0.8 s on a disk. On a small host there is little of it.
@@ -35,18 +35,6 @@ _SCRIPT = (
 # Names of upstream servers are resolved by the test, one after the other.
 _TIMEOUT = 120
 _NOISE = ("syntax is ok", "test is successful", "test failed")
-
-
-class Verdict(t.NamedTuple):
-    """What nginx said of a configuration: C(method) tells how it was asked, C(reason) why not in the better way."""
-
-    ok: bool
-    method: str
-    seconds: float
-    output: str
-    warnings: tuple[str, ...] = ()
-    reason: str = ""
-    config: Configuration | None = None
 
 
 class Nginx:

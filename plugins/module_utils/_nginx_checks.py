@@ -10,14 +10,7 @@ import typing as t
 
 from ._nginx_certificate import Certificate, covers
 from ._nginx_conf import Configuration, Placed
-
-KINDS = (
-    "duplicate_server_name",
-    "duplicate_default_server",
-    "mixed_tls",
-    "certificate_expired",
-    "certificate_names",
-)
+from ._nginx_outcome import KINDS
 
 # A name that a certificate can cover; regular expressions, "_" and single labels are not.
 _HOST_NAME = re.compile(r"(?:\*\.|\.)?(?:[a-z0-9-]+\.)+[a-z0-9-]+")

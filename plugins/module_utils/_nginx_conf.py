@@ -17,6 +17,8 @@ _TOKEN = re.compile(
       | (?=[^"'\#]) ((?:[^ \t\r\n;{\\$]+|\\[\s\S]|\$\{|\$)+) )""",
     re.VERBOSE,
 )
+# The group of _TOKEN that holds a mark.
+_MARK = 1
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {'"': '"', "'": "'", "\\": "\\", "t": "\t", "r": "\r", "n": "\n"}
 _LUA = re.compile(
@@ -47,12 +49,6 @@ class Placed(t.NamedTuple):
     file: str
 
 
-class _Word(t.NamedTuple):
-    text: str
-    start: int
-    end: int
-
-
 def _unescape(match: re.Match[str]) -> str:
     return _ESCAPED.get(match.group(1), match.group(0))
 
@@ -77,29 +73,27 @@ def parse(text: str) -> list[Directive]:
     """Return the directives of a text; what follows the first syntax error is left out (nginx reports the error)."""
     top: list[Directive] = []
     stack = [top]
-    words: list[_Word] = []
-    position = 0
+    words: list[str] = []
+    spans: list[tuple[int, int]] = []
     match = _TOKEN.match(text)
     while match is not None:
-        position = match.end()
-        mark = match.group(1)
+        group, position = match.lastindex or 3, match.end()
+        mark = match.group(_MARK)
         if mark is None:
-            group = match.lastindex or 3
-            words.append(_Word(_value(match.group(group)), match.start(group), position))
+            words.append(_value(match.group(group)))
+            spans.append(match.span(group))
         elif bool(words) == (mark == "}") or (mark == "}" and len(stack) == 1):
             return top  # the mark is unexpected here
         elif mark == "}":
             stack.pop()
         else:
             block: list[Directive] | None = [] if mark == "{" else None
-            first, rest = words[0], words[1:]
-            spans = tuple((word.start, word.end) for word in rest)
-            stack[-1].append(Directive(first.text, tuple(word.text for word in rest), first.start, spans, block))
-            words = []
-            if block is not None and first.text.endswith("_by_lua_block"):
+            stack[-1].append(Directive(words[0], tuple(words[1:]), spans[0][0], tuple(spans[1:]), block))
+            if block is not None and words[0].endswith("_by_lua_block"):
                 position = _lua_end(text, position)
             elif block is not None:
                 stack.append(block)
+            words, spans = [], []
         match = _TOKEN.match(text, position)
     return top
 

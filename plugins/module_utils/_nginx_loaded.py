@@ -10,56 +10,23 @@ that were recorded and still live prove that nobody has, and otherwise the chang
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import stat
 import time
 import typing as t
-from dataclasses import dataclass, field, replace
-from glob import glob
 
-from ._files import read_file, write_file
+from ._files import read_file
 from ._nginx_binary import Nginx
 from ._nginx_conf import Configuration, ConfigurationError
 from ._nginx_future import Future
-from ._nginx_journal import STATE, instance_id
+from ._nginx_memory import Memory, Record, Worker, file_state, names_of
 from ._nginx_model import Layout
 from ._nginx_references import loaded_with
 from ._nginx_server import find_master
 from ._nginx_tree import read_node
 
-_SCHEMA = 1
 # Linux follows as many symbolic links in one path (path_resolution(7)).
 _MOST_LINKS = 40
-State = t.List[t.Union[str, int]]
-# Process id and start time in clock ticks: together they name one process.
-Worker = t.Tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Record:
-    """What nginx had loaded: state of files by path, names by pattern, files that were asked for, and its workers."""
-
-    files: t.Mapping[str, State] = field(default_factory=dict)
-    patterns: t.Mapping[str, State] = field(default_factory=dict)
-    asked: t.Sequence[str] = ()
-    workers: t.Sequence[Worker] = ()
-
-    def differing(self) -> list[str]:
-        """Return the paths and patterns that are no longer as recorded."""
-        files = [path for path, state in self.files.items() if file_state(path) != state]
-        return files + [pattern for pattern, names in self.patterns.items() if _names(pattern) != names]
-
-
-def file_state(path: str) -> State:
-    """Return what tells one content of a path from another without reading it; an empty list when nothing is there."""
-    try:
-        info = os.stat(path)
-        target = os.readlink(path) if os.path.islink(path) else ""
-    except OSError:
-        return []
-    return [target, info.st_mtime_ns, info.st_size, info.st_ino]
 
 
 def take(config: Configuration | None, layout: Layout, asked: t.Iterable[str], former: Record) -> Record:
@@ -68,11 +35,7 @@ def take(config: Configuration | None, layout: Layout, asked: t.Iterable[str], f
     files, patterns = loaded_with(config, [path for path in paths if _is_ours(layout, path)]) if config else ((), ())
     wanted = [path for path in dict.fromkeys((*asked, *former.asked)) if os.path.lexists(path)]
     found = {path: file_state(path) for path in dict.fromkeys((*files, *wanted))}
-    return Record(found, {pattern: _names(pattern) for pattern in patterns}, wanted)
-
-
-def _names(pattern: str) -> State:
-    return [*sorted(glob(pattern))]
+    return Record(found, {pattern: names_of(pattern) for pattern in patterns}, wanted)
 
 
 def _is_ours(layout: Layout, path: str) -> bool:
@@ -82,38 +45,6 @@ def _is_ours(layout: Layout, path: str) -> bool:
         return False
     name = base[: len(base) - len(layout.suffix)]
     return layout.version_of(name, read_node(path, content=False).target) is not None
-
-
-class Memory:
-    """The record of one nginx; it is an aid, so that trouble with it is never an error."""
-
-    def __init__(self, config: str, state: str = STATE) -> None:
-        """Name the nginx; nothing is read or written."""
-        self.path = os.path.join(state, instance_id(config) + ".loaded")
-
-    def read(self) -> Record:
-        """Return the record; an empty one when there is none that can be read."""
-        try:
-            data = json.loads(read_file(self.path) or b"{}")
-            workers = [(int(pid), int(start)) for pid, start in data["workers"]]
-            return Record(dict(data["files"]), dict(data["patterns"]), list(data["asked"]), workers)
-        except (OSError, ValueError, KeyError, TypeError):
-            return Record()
-
-    def write(self, record: Record, workers: t.Sequence[Worker]) -> None:
-        """Remember what these workers, or, when there are none, those to come, have loaded."""
-        document = {"schema": _SCHEMA, "workers": workers, "asked": record.asked}
-        document.update(files=record.files, patterns=record.patterns)
-        with contextlib.suppress(OSError):
-            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-            write_file(self.path, json.dumps(document).encode("ascii"), 0o600, sync=False)
-
-    def put_back(self, paths: t.Iterable[str]) -> None:
-        """Take note that paths have their recorded content again, in a file that was written anew."""
-        record = self.read()
-        again = {path: file_state(path) for path in paths if path in record.files}
-        if again:
-            self.write(replace(record, files={**record.files, **again}), record.workers)
 
 
 def start_of(pid: int) -> int:

@@ -7,13 +7,50 @@ from __future__ import annotations
 
 import os
 import typing as t
+from dataclasses import dataclass, field
 
 from ._files import read_file
+from ._nginx_journal import Step
 from ._nginx_model import ABSENT, Layout, SiteError, Wanted, WantedFile
+from ._nginx_outcome import Policy
 
 # nginx reads a file in pieces, but nobody writes a site of this size on purpose.
 MAX_SIZE = 16 * 1024 * 1024
 _SITE = ("name", "state", "content", "src", "template", "version", "foreign", "rename_from")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that one call of the module asks for."""
+
+    layout: Layout
+    binary: str
+    config: str
+    # What nginx is started with as -p; '' for the one it was built with.
+    prefix: str = ""
+    sites: t.Sequence[Wanted] = ()
+    files: t.Sequence[WantedFile] = ()
+    purge: bool = False
+    service: str = "nginx"
+    policy: Policy = field(default_factory=Policy)
+    lock_timeout: float = 60
+    reload_timeout: float = 30
+    check: bool = False
+    diff: bool = False
+
+
+@dataclass(frozen=True)
+class Debt:
+    """What an earlier run, or somebody who renewed a certificate, has left for nginx to load."""
+
+    journaled: bool
+    unloaded: t.Sequence[str] = ()
+    steps: t.Sequence[Step] = ()
+
+    @property
+    def owed(self) -> bool:
+        """Tell whether nginx may run something else than what is on disk."""
+        return self.journaled or bool(self.unloaded)
 
 
 def content_of(item: t.Mapping[str, t.Any], what: str) -> bytes | None:

@@ -16,6 +16,7 @@ from ._files import read_file
 from ._nginx_build import Build
 from ._nginx_conf import Configuration, parse
 from ._nginx_log import Log, standard_error
+from ._nginx_outcome import Reload
 from ._systemd import is_running, show
 
 _POLL = 0.005
@@ -24,31 +25,6 @@ _SETTLE = 0.05
 _MASTER = "nginx: master process"
 _WORKER = "nginx: worker process"
 _LEAVING = "is shutting down"
-
-
-class ReloadError(RuntimeError):
-    """A reload that did not take."""
-
-
-class Reload(t.NamedTuple):
-    """What became of a reload."""
-
-    performed: bool
-    proved: bool
-    reason: str = ""
-    old_workers: tuple[int, ...] = ()
-    new_workers: tuple[int, ...] = ()
-    output: str = ""
-
-    def result(self) -> dict[str, t.Any]:
-        """Return what the module reports."""
-        return {
-            "performed": self.performed,
-            "proved": self.proved,
-            "reason": self.reason,
-            "old_workers": list(self.old_workers),
-            "new_workers": list(self.new_workers),
-        }
 
 
 def _title(pid: int) -> str:

@@ -71,8 +71,9 @@ def _regular(path: str) -> bytes | None:
 def read_current(layout: Layout, sites: t.Sequence[Wanted], files: t.Sequence[WantedFile], purge: bool) -> Current:
     """Read as much of the tree as the plan needs."""
     versions: dict[str, list[str]] = {}
+    names = {name for site in sites for name in (site.name, site.rename_from)}
     for base in list_directory(layout.available):
-        kept = split_version(base)
+        kept = split_version(base) if purge or base.rpartition("@")[0] in names else None
         if kept is not None:
             versions.setdefault(kept[0], []).append(kept[1])
     nodes = {}

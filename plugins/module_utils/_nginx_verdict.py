@@ -8,27 +8,18 @@ from __future__ import annotations
 import re
 import time
 import typing as t
-from dataclasses import dataclass, field
 
-from ._nginx_binary import Nginx, Verdict
+from ._nginx_binary import Nginx
 from ._nginx_certificate import Certificate, CertificateError, read_certificate
 from ._nginx_checks import Problem, Server, certificate_paths, check_certificates, find_problems, find_servers
 from ._nginx_conf import Configuration, ConfigurationError
 from ._nginx_future import Future
 from ._nginx_model import Plan, SiteError
+from ._nginx_outcome import Policy, Verdict
 
 _BROKEN = "The configuration on this host was already broken"
 _PLACE = re.compile(r" in (\S+):(\d+)")
 _WRONG_KEY = re.compile(r'SSL_CTX_use_PrivateKey\("([^"]+)"\) failed.*key values mismatch')
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What is let pass: kinds of problems that are only warned of; and names of templates by path."""
-
-    tolerate: frozenset[str] = frozenset()
-    strict: bool = False
-    origins: t.Mapping[str, str] = field(default_factory=dict)
 
 
 def validate(nginx: Nginx, plan: Plan, policy: Policy, unloaded: t.Sequence[str] = ()) -> Verdict:

@@ -405,13 +405,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._chain_probe import probe_sites
 from ..module_utils._command import CommandError
-from ..module_utils._nginx_binary import Nginx
-from ..module_utils._nginx_checks import KINDS
 from ..module_utils._nginx_model import Layout, SiteError
-from ..module_utils._nginx_request import wanted_files, wanted_sites
-from ..module_utils._nginx_server import ReloadError
-from ..module_utils._nginx_transaction import Request, manage
-from ..module_utils._nginx_verdict import Policy
+from ..module_utils._nginx_outcome import KINDS, Policy, ReloadError
+from ..module_utils._nginx_request import Request, wanted_files, wanted_sites
+from ..module_utils._nginx_transaction import manage
 
 _SITE: dict[str, t.Any] = {
     "name": {"type": "str"},
@@ -486,7 +483,9 @@ def request_of(params: t.Mapping[str, t.Any], check: bool, diff: bool) -> Reques
     policy = Policy(frozenset(params["tolerate"]), params["strict"], origins)
     return Request(
         layout,
-        Nginx(params["binary"], os.path.normpath(params["config"]), params["prefix"] or ""),
+        params["binary"],
+        os.path.normpath(params["config"]),
+        params["prefix"] or "",
         sites,
         wanted_files(params),
         params["purge"],

@@ -11,15 +11,13 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_future import Future
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_loaded import (
-    Memory,
-    Record,
     changed_at,
-    file_state,
     generation,
     started_at,
     take,
     unloaded,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx_memory import Memory, Record, file_state
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_model import Layout
 
 MAIN = """
@@ -165,3 +163,13 @@ def test_a_file_that_was_put_back_is_as_it_was_loaded(tmp_path: Path) -> None:
     memory.put_back([str(path), "/unknown"])
     assert memory.read().files == {str(path): file_state(str(path)), "/other": ["", 4, 5, 6]}
     assert memory.read().workers == [(7, 8)]
+
+
+def test_an_unchanged_run_asks_no_further_only_while_all_is_as_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "site"
+    path.write_text("one")
+    record = Record({str(path): file_state(str(path))})
+    assert record.is_current([str(path)])
+    assert not record.is_current([str(path), "/never/recorded"])
+    path.write_text("two, longer")
+    assert not record.is_current([str(path)])

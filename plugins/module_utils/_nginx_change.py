@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Validate, store, record, swap, reload, prove, or go back: what a run does that changes something. Private."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ._files import sweep as sweep_files
+from ._nginx_binary import Nginx
+from ._nginx_journal import STATE, Journal, Step, merge, undo
+from ._nginx_loaded import generation, take
+from ._nginx_logs import make_logs
+from ._nginx_memory import Memory
+from ._nginx_model import Plan, SiteError
+from ._nginx_outcome import NONE, NOTHING, Reload, ReloadError, Verdict
+from ._nginx_request import Debt, Request
+from ._nginx_server import Master, error_logs, find_master
+from ._nginx_tree import activate, remove, set_permissions, swap, sweep, touched_directories, write_stores
+from ._nginx_verdict import validate
+
+
+def nginx_of(request: Request) -> Nginx:
+    """Return the nginx whose sites are asked for."""
+    return Nginx(request.binary, request.config, request.prefix)
+
+
+def validated(request: Request, nginx: Nginx, plan: Plan, debt: Debt) -> Verdict:
+    """Return nginx's and our own verdict on the future configuration; raise SiteError when it must not be."""
+    if not plan.swaps and not debt.owed:
+        return NOTHING
+    if nginx.present:
+        return validate(nginx, plan, request.policy, debt.unloaded)
+    missing = f"nginx is not installed ('{request.binary}' was not found)"
+    if not request.check:
+        raise SiteError(f"{missing}: install it first, or name it in 'binary'")
+    return Verdict(True, NONE, 0.0, "", (f"{missing}: the configuration was not validated",), missing)
+
+
+def carry_out(request: Request, journal: Journal, plan: Plan, debt: Debt) -> tuple[Verdict, Reload]:
+    """Do what the plan says; what nginx reads is changed only after it was validated and recorded."""
+    sweep(touched_directories(request.layout, plan))
+    # Another nginx of this host, with a lock of its own, may be writing there now.
+    sweep_files(STATE, older_than=3600)
+    nginx = nginx_of(request)
+    verdict = validated(request, nginx, plan, debt)
+    write_stores(request.layout, plan.stores)
+    set_permissions(request.layout, plan.permissions)
+    reload = Reload(False, False, "nginx reads nothing that changed")
+    if plan.swaps or debt.owed:
+        reload = _switch(request, nginx, journal, merge(debt.steps, plan.swaps), plan, verdict)
+    remove(plan.removals)
+    return verdict, reload
+
+
+def _switch(
+    request: Request, nginx: Nginx, journal: Journal, steps: list[Step], plan: Plan, verdict: Verdict
+) -> Reload:
+    """Make the change visible and prove that nginx runs it, or put everything back and raise."""
+    memory = Memory(request.config)
+    logs = error_logs(verdict.config, nginx.build)
+    master = find_master(request.config, nginx.build, request.service, logs)
+    make_logs(verdict.config, nginx.build.prefix)
+    journal.write(steps)
+    try:
+        swap(plan.swaps)
+        activate(plan.activated)
+    except OSError:
+        _put_back(memory, steps)
+        journal.close()
+        raise
+    # What is replaced from here on, nginx may have loaded or not: it will be seen to differ from this.
+    record = take(verdict.config, request.layout, [item.path for item in request.files], memory.read())
+    reload = master.reload(request.reload_timeout) if master else Reload(False, False, "nginx is not running")
+    if master and not reload.proved:
+        _go_back(request, journal, steps, master, reload)
+    memory.write(record, generation(reload.new_workers))
+    journal.close()
+    return reload
+
+
+def _put_back(memory: Memory, steps: list[Step]) -> None:
+    undo(steps)
+    memory.put_back([step.path for step in steps])
+
+
+def _go_back(request: Request, journal: Journal, steps: list[Step], master: Master, failed: Reload) -> t.NoReturn:
+    """Put the previous links and files back, make sure that nginx runs them, and raise ReloadError."""
+    said = f"; nginx said: {failed.output}" if failed.output else ""
+    if not steps:
+        raise ReloadError(f"{failed.reason}{said}\nnginx goes on with what it has; the next run tries again.")
+    _put_back(Memory(request.config), steps)
+    message = f"{failed.reason}{said}\nThe previous links and files are back in place"
+    # nginx goes on with the old workers when it could not load; when in doubt it is told again.
+    certain = bool(failed.output) and master.still_runs(failed.old_workers)
+    if certain or master.reload(request.reload_timeout).proved:
+        journal.close()
+        raise ReloadError(f"{message}, and nginx runs the previous configuration.")
+    raise ReloadError(
+        f"{message}, but nginx could not be made to load them: the next run tries again; look at its error log "
+        f"and at 'systemctl status {request.service}'."
+    )
