@@ -12,6 +12,8 @@ from testinfra.host import Host
 from visitor.protocols import ReleaseOf, Shell, Visit
 
 CA = "/etc/ssl/own/ca.crt"
+# What the scenario itself has put there: git over ssh, and a package index.
+SERVERS = ("127.0.0.1:2022", "127.0.0.1:8443")
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def test_what_the_application_writes_is_in_the_shared_directory(host: Host, visi
 
 def test_nothing_listens_but_nginx_and_the_address_that_was_asked_for(sh: Shell) -> None:
     listening = {line.split()[3] for line in sh("ss -ltnH").splitlines()}
-    assert listening == {"0.0.0.0:80", "[::]:80", "0.0.0.0:443", "[::]:443", "127.0.0.1:8001"}
+    assert listening == {"0.0.0.0:80", "[::]:80", "0.0.0.0:443", "[::]:443", "127.0.0.1:8001", *SERVERS}
     assert "gunicorn" not in sh("ss -ltnpH")
 
 
