@@ -32,7 +32,8 @@ class ActionModule(ActionBase):
         return result
 
     def _call(self, args: Args, task_vars: Args | None) -> Args:
-        return t.cast(Args, self._execute_module(module_args=args, task_vars=task_vars))
+        # By its name: the task may be one that builds, and hands over by this plugin.
+        return t.cast(Args, self._execute_module("flaskops.stack.gunicorn_service", args, task_vars=task_vars))
 
     def _migrate_first(self, args: Args, due: dict[str, str], task_vars: Args | None) -> Args:
         """Migrate, unless another host has done it, and run those services that are migrated."""

@@ -12,12 +12,20 @@ from ._gunicorn_request import read_requests
 from ._gunicorn_service import Options, Services
 
 
-def serve(built: dict[str, t.Any], root: str, options: Options, check: bool) -> dict[str, t.Any]:
+def serve(
+    built: dict[str, t.Any], root: str, options: Options, check: bool, sites: t.Mapping[str, t.Any] | None = None
+) -> dict[str, t.Any]:
     """Hand over to the releases that were built, and return the result of both.
 
-    Where one host has to migrate for all, the action plugin sees to it: C(unserved) are the services left to it.
+    C(sites) says by name how visitors reach an application. Where one host has to migrate for all, the action plugin
+    sees to it: C(unserved) are the services left to it.
     """
-    wanted = [{"name": release["name"], "release": release["path"]} for release in built["releases"]]
+    wanted = [
+        {"name": name, "release": path, **({"site": site} if site else {})}
+        for name, path, site in (
+            (release["name"], release["path"], (sites or {}).get(release["name"])) for release in built["releases"]
+        )
+    ]
     services = Services(read_requests(wanted, root, check), options)
     if not check and services.due():
         return {**built, "unserved": wanted}

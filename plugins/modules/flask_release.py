@@ -242,6 +242,21 @@ options:
     type: str
     choices: [refuse, fallback, always, never]
     default: refuse
+  site_defaults:
+    description: >-
+      With O(serve), defaults of the sites that publish the applications, as
+      O(flaskops.stack.nginx#role:main:nginx_site_defaults). What a site leaves open decides how a new release is asked
+      through nginx, as O(flaskops.stack.gunicorn_service#module:services[].site) says.
+    type: dict
+    default: {}
+  probe_sites:
+    description: With O(serve), whether new releases are asked through nginx.
+    type: bool
+    default: true
+  sites:
+    description: Set by the action plugin; how visitors reach the applications, by name.
+    type: dict
+    default: {}
   activate:
     description: Points C(current) to the release at once, for use without M(flaskops.stack.gunicorn_service).
     type: bool
@@ -491,6 +506,9 @@ SPEC: dict[str, t.Any] = {
     "by": {"type": "str", "default": ""},
     "sealed": {"type": "str", "no_log": True},
     "sent": {"type": "dict", "default": {}},
+    "site_defaults": {"type": "dict", "default": {}},
+    "probe_sites": {"type": "bool", "default": True},
+    "sites": {"type": "dict", "default": {}},
 }
 
 
@@ -527,7 +545,7 @@ def main() -> None:
             from ..module_utils._release_serve import serve
 
             hand_over = HandoverOptions(UNITS, options.lock_timeout, options.by, params["overlap"])
-            result = serve(result, options.root, hand_over, options.check_mode)
+            result = serve(result, options.root, hand_over, options.check_mode, params["sites"])
     except (*FAILURES, ForeignUnitError) as exc:
         module.fail_json(msg=str(exc))
     end_with(module, result)

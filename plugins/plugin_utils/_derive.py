@@ -60,19 +60,22 @@ def derive_services(
     if unbuilt:
         raise DeriveError(f"no release of {', '.join(unbuilt)}: run role flaskops.stack.flask on this host first")
     return [
-        {"name": app["name"], "release": paths[app["name"]], **_derive_chain(app, paths[app["name"]], defaults or {})}
+        {"name": app["name"], "release": paths[app["name"]], **derive_chain(app, _root(paths[app["name"]]), defaults)}
         for app in apps
     ]
 
 
-def _derive_chain(app: App, release: str, defaults: t.Mapping[str, object]) -> dict[str, t.Any]:
-    """Return how visitors reach a release, as far as that can be known."""
+def _root(release: str) -> str:
+    return posixpath.dirname(posixpath.dirname(posixpath.dirname(release)))
+
+
+def derive_chain(app: App, root: str, defaults: t.Mapping[str, object] | None = None) -> dict[str, t.Any]:
+    """Return how visitors reach an application, as far as that can be known, as the key C(site) of a service."""
     if not app.get("domains"):
         return {}
-    root = posixpath.dirname(posixpath.dirname(posixpath.dirname(release)))
     try:
-        chain = chain_of(parse_site(_derive_site(app, root), defaults))
-    except SiteError:
+        chain = chain_of(parse_site(_derive_site(app, root), defaults or {}))
+    except (SiteError, DeriveError, KeyError, TypeError, ValueError):
         # To say so is the business of those who publish it.
         return {}
     return {"site": chain.to_json()} if chain else {}
