@@ -15,6 +15,7 @@ from dataclasses import replace
 from ._chain import chain_of
 from ._site_closed import closed_locations, fallback, gate_lines, previous_location
 from ._site_lines import (
+    KEEPALIVE_MIN,
     PATIENCE,
     REJECT_HANDSHAKE,
     TLS,
@@ -185,6 +186,8 @@ def _main_server(site: Site, version: Version) -> Lines:
     lines += [f"server_name {' '.join(site.domains)};", ""]
     common = ["server_tokens off;", "absolute_redirect off;", *log_lines(site.name, site.access_log)]
     common += [*certificate_lines(site), *real_ip_lines(site), f"client_max_body_size {site.body_size};", *PATIENCE]
+    # A reload would cut requests that come on idle connections at this moment.
+    common += ["keepalive_min_timeout 5s;"] if version >= KEEPALIVE_MIN else []
     common += [*gzip_lines(site), *(proxy_lines(site) if _may_proxy(site) else []), *_headers(site)]
     # The gate stands before the user's own lines, which may answer, too.
     lines += [*_without(common, overridden(own)), *gate_lines(site.maintenance)]

@@ -16,10 +16,12 @@ from ._site_values import quote
 Version = t.Tuple[int, ...]
 Lines = t.List[str]
 
-# The first versions with: "http2 on", ssl_reject_handshake, connections to upstreams kept open by default.
+# The first versions with: "http2 on", ssl_reject_handshake, connections to upstreams kept open by default,
+# keepalive_min_timeout.
 HTTP2_DIRECTIVE: Version = (1, 25, 1)
 REJECT_HANDSHAKE: Version = (1, 19, 4)
 UPSTREAM_KEEPALIVE: Version = (1, 29, 7)
+KEEPALIVE_MIN: Version = (1, 27, 4)
 
 _LOGS = "/var/log/nginx"
 # Headers that a visitor could otherwise send to an application that believes its proxy.

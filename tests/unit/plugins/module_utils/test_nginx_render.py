@@ -583,3 +583,13 @@ def test_no_value_breaks_out_of_its_directive(value: str, path: str) -> None:
     assert arguments["add_header", "X-B"] == ("X-B", value, "always")
     assert ("alias", path.rstrip("/") + "/") in arguments
     assert ("ssl_certificate", path) in arguments
+
+
+@pytest.mark.parametrize(("version", "there"), [("1.27.3", False), ("1.27.4", True), (NEW, True)])
+def test_a_reload_leaves_connections_alone_that_were_just_used(version: str, there: bool) -> None:
+    assert (["keepalive_min_timeout", "5s"] in words(main(SITE, version))) is there
+
+
+def test_the_users_own_time_for_idle_connections_is_taken() -> None:
+    lines = words(main({**SITE, "config": "keepalive_min_timeout 1s;"}))
+    assert [line for line in lines if line[0] == "keepalive_min_timeout"] == [["keepalive_min_timeout", "1s"]]
