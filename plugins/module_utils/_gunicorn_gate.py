@@ -75,7 +75,7 @@ class Probe:
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-def run_probe(probe: Probe, health: Health, deadline: float) -> None:
+def run_probe(probe: Probe, health: Health, deadline: float, once: bool = False) -> None:
     """Ask one instance until it has answered well as often in a row as it must, or the deadline has passed."""
     started = time.monotonic()
     good = 0
@@ -84,6 +84,8 @@ def run_probe(probe: Probe, health: Health, deadline: float) -> None:
         good = good + 1 if answer is not None and health.accepts(answer.status) else 0
         probe.problem = "" if good else probe.problem if answer is None else _refusal(answer, health)
         probe.status = probe.status if answer is None else answer.status
+        if once:
+            break
         if good < health.successes:
             probe.stop.wait(_PROBE_INTERVAL)
     probe.seconds = round(time.monotonic() - started, 3)

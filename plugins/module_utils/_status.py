@@ -1,0 +1,215 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say how the applications of a host are, at this moment. Only reads. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shutil
+import threading
+import time
+import typing as t
+from dataclasses import asdict, replace
+
+from ._gunicorn_assets import kept_assets
+from ._gunicorn_gate import Health, Probe, run_probe
+from ._gunicorn_rollback import can_run
+from ._gunicorn_settings import SettingsError, normalise_settings
+from ._gunicorn_units import instance_name
+from ._history import Entry, activation_times, read_history
+from ._holder import holder_of
+from ._names import check_name
+from ._release import Layout, Manifest, current_id, list_releases
+from ._release_list import find_applications
+from ._rollback import describe_state, previous_healthy, verdicts
+from ._systemd import show, show_matching
+
+_PROPERTIES = (
+    "ActiveState",
+    "MemoryCurrent",
+    "ControlGroup",
+    "TasksCurrent",
+    "NRestarts",
+    "ActiveEnterTimestampMonotonic",
+)
+_VERSION = re.compile(r"/gunicorn-([0-9][^/]*)\.dist-info$")
+_PSS = re.compile(r"^Pss: +([0-9]+) kB$", re.MULTILINE)
+_BESIDE = re.compile(r"\.(?:worker|timer)-")
+
+Row = t.Dict[str, t.Any]
+
+
+def application_states(root: str, names: t.Sequence[str] | None, timeout: float) -> list[Row]:
+    """Return how each application is; without C(names), all that have releases below C(root)."""
+    layouts = [Layout(root, check_name(name)) for name in names] if names is not None else find_applications(root)
+    rows = [_state(layout) for layout in layouts]
+    threads = [
+        threading.Thread(target=run_probe, args=(probe, row["_health"], time.monotonic() + timeout, True))
+        for row in rows
+        for probe in row["_probes"]
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [_finished(row) for row in rows]
+
+
+def _state(layout: Layout) -> Row:
+    current, history = current_id(layout) or "", read_history(layout.name)
+    releases = list_releases(layout, activation_times(history))
+    manifest = next((found for found in releases if found.id == current), None)
+    holder = holder_of(layout.lock)
+    return {
+        "name": layout.name,
+        "current": current,
+        **_versions(layout, manifest),
+        **_process(layout, manifest),
+        "beside": _beside(layout.name),
+        "activated": next((dict(line) for line in reversed(history) if _is_activation(line, current)), None),
+        "failed": _last_failure(history),
+        "unfinished": _unfinished(history),
+        "lock": asdict(holder) if holder else None,
+        "maintenance": os.path.exists(os.path.join(layout.maintenance, "on")),
+        "assets_of": kept_assets(layout),
+        "releases": _releases(layout, releases, history, current),
+        "disk": disk_usage(layout.base),
+        "disk_free": shutil.disk_usage(layout.base).free if os.path.isdir(layout.base) else 0,
+    }
+
+
+def _is_activation(entry: Entry, current: str) -> bool:
+    return entry.get("release") == current and entry.get("result") == "activated"
+
+
+def _last_failure(history: t.Sequence[Entry]) -> Row | None:
+    """Return what failed last, unless something has been activated since."""
+    last = next((line for line in reversed(history) if line.get("result") in ("failed", "activated")), None)
+    return dict(last) if last and last["result"] == "failed" else None
+
+
+def _unfinished(history: t.Sequence[Entry]) -> Row | None:
+    """Return the hand-over that was begun and has not ended: it goes on, or was killed."""
+    return dict(history[-1]) if history and history[-1].get("result") == "begun" else None
+
+
+def _versions(layout: Layout, manifest: Manifest | None) -> Row:
+    if manifest is None:
+        return {"version": "", "revision": "", "python": "", "gunicorn": ""}
+    pattern = os.path.join(layout.release(manifest.id), "venv/lib/python3*/site-packages/gunicorn-*.dist-info")
+    found = [match.group(1) for path in glob.glob(pattern) if (match := _VERSION.search(path))]
+    source = manifest.source
+    return {
+        "version": source.get("version", ""),
+        "revision": source.get("revision", ""),
+        "python": manifest.python,
+        "gunicorn": found[0] if found else "",
+    }
+
+
+def _process(layout: Layout, manifest: Manifest | None) -> Row:
+    """Return what systemd says of the instances, and the probes that ask them."""
+    nothing: Row = {"instances": 0, "running": 0, "memory": 0, "tasks": 0, "restarts": 0, "uptime": 0}
+    if manifest is None:
+        return {**nothing, "_health": None, "_probes": []}
+    try:
+        settings = normalise_settings(manifest.settings)
+    except SettingsError:
+        settings = dict(manifest.settings)
+    numbers = range(t.cast(int, settings.get("instances", 1)))
+    services = [f"{instance_name(layout.name, manifest.id, number)}.service" for number in numbers]
+    states = list(show(services, _PROPERTIES).values())
+    active = [state for state in states if state.get("ActiveState") == "active"]
+    since = [_number(state, "ActiveEnterTimestampMonotonic") for state in active]
+    return {
+        "instances": len(services),
+        "running": len(active),
+        "memory": sum(map(_memory, active)),
+        "tasks": sum(_number(state, "TasksCurrent") for state in active),
+        "restarts": sum(_number(state, "NRestarts") for state in states),
+        "uptime": int(time.monotonic() - max(since) / 1e6) if since else 0,
+        "_health": replace(Health.from_settings(settings), successes=1),
+        "_probes": [
+            Probe(number, layout.socket(manifest.id, number), service) for number, service in zip(numbers, services)
+        ],
+    }
+
+
+def _memory(state: t.Mapping[str, str]) -> int:
+    """Return the memory of a service; where its cgroup does not count, that of its processes, what they share once."""
+    known = _number(state, "MemoryCurrent")
+    processes = _read(f"/sys/fs/cgroup{state.get('ControlGroup', '')}/cgroup.procs").split() if not known else []
+    shares = (_PSS.search(_read(f"/proc/{pid}/smaps_rollup")) for pid in processes)
+    return known or sum(int(found.group(1)) * 1024 for found in shares if found)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        # The process has ended, or the kernel does not have this.
+        return ""
+
+
+def _number(state: t.Mapping[str, str], name: str) -> int:
+    """Return a number; systemd says "[not set]" or the greatest one when it does not know."""
+    text = state.get(name, "")
+    return int(text) if text.isdigit() and int(text) < 2**63 else 0
+
+
+def _beside(name: str) -> list[Row]:
+    """Return the workers and timers in systemd's memory."""
+    states = show_matching([f"{name}@*.service", f"{name}@*.timer"], ["ActiveState"])
+    return [
+        {"unit": unit, "state": states[unit].get("ActiveState", "")} for unit in sorted(states) if _BESIDE.search(unit)
+    ]
+
+
+def _releases(layout: Layout, releases: t.Sequence[Manifest], history: t.Sequence[Entry], current: str) -> list[Row]:
+    usable = {manifest.id for manifest in releases if can_run(layout, manifest.id)}
+    times, bad = activation_times(history), verdicts(history)
+    target = previous_healthy(history, usable, current)
+    return [
+        {
+            "id": manifest.id,
+            "version": manifest.source.get("version", ""),
+            "revision": manifest.source.get("revision", ""),
+            "built": manifest.built_at,
+            "activated": times.get(manifest.id, ""),
+            "state": describe_state(manifest.id, usable, times, bad, current),
+            "rollback": manifest.id == target,
+        }
+        for manifest in reversed(releases)
+    ]
+
+
+def disk_usage(top: str) -> int:
+    """Return the bytes on disk of a tree, each file once, also when it has several names."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for _path, directories, files, descriptor in os.fwalk(top, follow_symlinks=False):
+        for name in [*directories, *files]:
+            try:
+                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if (found.st_dev, found.st_ino) not in seen:
+                seen.add((found.st_dev, found.st_ino))
+                total += found.st_blocks * 512
+    return total
+
+
+def _finished(row: Row) -> Row:
+    """Return the row with what the probes have found in the place of these."""
+    probes: list[Probe] = row["_probes"]
+    answers = [
+        {"instance": probe.instance, "status": probe.status, "seconds": probe.seconds, "problem": probe.problem}
+        for probe in probes
+    ]
+    shown = {key: value for key, value in row.items() if not key.startswith("_")}
+    healthy = bool(probes) and all(probe.passed for probe in probes)
+    return {**shown, "healthy": healthy, "answers": answers}

@@ -1,0 +1,175 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say how the Flask applications of a host are."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: flask_status
+short_description: Say how the Flask applications of a host are
+version_added: 1.1.0
+description:
+  - Says of each application which release serves and since when, whether it is healthy at this moment, its versions,
+    memory and disk, which releases there are and what became of them, who holds its lock, and what failed last.
+  - Each instance is asked once, over its own socket, as the health gate asks it.
+author:
+  - flaskops maintainers (@flaskops)
+options:
+  names:
+    description: Applications to look at; without it, all that are found below O(root).
+    type: list
+    elements: str
+  root:
+    description: Directory in which each application has one of its own.
+    type: path
+    default: /srv
+  timeout:
+    description: Seconds that an instance has to answer.
+    type: int
+    default: 5
+attributes:
+  check_mode:
+    description: Only reads.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+seealso:
+  - module: flaskops.stack.flask_release_info
+  - module: flaskops.stack.report
+"""
+
+EXAMPLES = r"""
+- name: Look at all applications
+  flaskops.stack.flask_status:
+  register: found
+
+- name: Go on only when the shop is healthy
+  flaskops.stack.flask_status:
+    names: [shop]
+  register: shop
+  failed_when: not shop.apps[0].healthy
+"""
+
+RETURN = r"""
+apps:
+  description: The applications, by name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the application.
+      type: str
+      sample: shop
+    current:
+      description: Id of the release that serves; empty when there is none.
+      type: str
+      sample: 3f2a91c-1b9e02d4
+    healthy:
+      description: Whether every instance gave a good answer just now.
+      type: bool
+    answers:
+      description: >-
+        The answer of each instance, with its HTTP status (V(0) for none), seconds, and what was wrong with it.
+      type: list
+      elements: dict
+    version:
+      description: What the source of the release says of its version, such as a tag.
+      type: str
+    revision:
+      description: Commit, or hash of the code.
+      type: str
+    python:
+      description: Version of Python.
+      type: str
+    gunicorn:
+      description: Version of gunicorn.
+      type: str
+    instances:
+      description: How many gunicorns the release has.
+      type: int
+    running:
+      description: How many of them run.
+      type: int
+    memory:
+      description: Memory that they use, in bytes.
+      type: int
+    tasks:
+      description: Their processes and threads.
+      type: int
+    restarts:
+      description: How often systemd had to start one of them again.
+      type: int
+    uptime:
+      description: Seconds since the last of them was started.
+      type: int
+    beside:
+      description: Workers and timers, by unit, with their state.
+      type: list
+      elements: dict
+    activated:
+      description: The line of the history by which the release came to serve; V(null) when there is none.
+      type: dict
+    failed:
+      description: >-
+        The line of the history of the last deploy, build or rollback, when that failed; V(null) when it did not.
+      type: dict
+    unfinished:
+      description: >-
+        The hand-over that was begun and has not ended; it goes on when the lock is held, and was killed when not.
+      type: dict
+    lock:
+      description: >-
+        Who holds the application's lock, with C(pid), C(who), C(since) and C(what); V(null) when nobody does.
+      type: dict
+    maintenance:
+      description: Whether visitors get the page for maintenance.
+      type: bool
+    assets_of:
+      description: Id of the release whose static files are reachable beside those of the current one; empty for none.
+      type: str
+    releases:
+      description: >-
+        The complete releases, newest first, with C(id), C(version), C(revision), C(built), C(activated), C(state) in
+        words, and whether a C(rollback) without a name goes there.
+      type: list
+      elements: dict
+    disk:
+      description: Bytes that the application's directory takes on disk, with releases and data.
+      type: int
+    disk_free:
+      description: Bytes that are free there.
+      type: int
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._command import CommandError
+from ..module_utils._names import UnsafeNameError
+from ..module_utils._release import ReleaseError
+from ..module_utils._status import application_states
+
+
+def main() -> None:
+    """Run the module."""
+    spec: dict[str, t.Any] = {
+        "names": {"type": "list", "elements": "str"},
+        "root": {"type": "path", "default": "/srv"},
+        "timeout": {"type": "int", "default": 5},
+    }
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    params = module.params
+    try:
+        apps = application_states(params["root"], params["names"], params["timeout"])
+    except (CommandError, ReleaseError, UnsafeNameError, OSError) as exc:
+        module.fail_json(msg=f"Cannot look at the applications: {exc}")
+    module.exit_json(changed=False, apps=apps)
+
+
+if __name__ == "__main__":
+    main()

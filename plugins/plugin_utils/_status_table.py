@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state of a fleet as text. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import typing as t
+
+Item = t.Mapping[str, t.Any]
+
+_COLUMNS = ("HOST", "APP", "RELEASE", "VERSION", "HEALTH", "UP", "MEMORY", "DISK", "PYTHON", "GUNICORN")
+_RELEASES = ("HOST", "APP", "RELEASE", "VERSION", "BUILT", "STATE")
+_LONGEST = 100
+
+
+def by_host(results: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    """Return, by host, the applications that module flask_status has found there, or why it has found none."""
+    found = {}
+    for host, result in results.items():
+        known = isinstance(result, dict) and "apps" in result
+        reason = result.get("msg", "") if isinstance(result, dict) else ""
+        found[host] = {"apps": result["apps"] if known else [], "error": "" if known else str(reason) or "not reached"}
+    return found
+
+
+def render_status(hosts: t.Mapping[str, Item]) -> str:
+    """Return tables of applications and of releases, and below the first one what is unusual."""
+    apps = [(host, app) for host, found in hosts.items() for app in found["apps"]]
+    notes = [f"{host}: {_short(found['error'])}" for host, found in hosts.items() if found["error"]]
+    notes += [f"{host}: no application" for host, found in hosts.items() if not found["apps"] and not found["error"]]
+    notes += [f"{host} {app['name']}: {note}" for host, app in apps for note in _notes(app)]
+    parts = []
+    if apps:
+        parts.append(_table(_COLUMNS, [_row(host, app) for host, app in apps]))
+    if notes:
+        parts.append("\n".join(notes))
+    rows = [_release_row(host, app, release) for host, app in apps for release in app["releases"]]
+    if rows:
+        parts.append(_table(_RELEASES, rows))
+    return "\n\n".join(parts)
+
+
+def _table(titles: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> str:
+    widths = [max(len(row[number]) for row in [titles, *rows]) for number in range(len(titles))]
+    return "\n".join(
+        "  ".join(word.ljust(width) for word, width in zip(row, widths)).rstrip() for row in [titles, *rows]
+    )
+
+
+def _row(host: str, app: Item) -> tuple[str, ...]:
+    up = duration(app["uptime"]) if app["running"] else "-"
+    return (
+        host,
+        app["name"],
+        app["current"] or "-",
+        _version(app),
+        _health(app),
+        up,
+        size(app["memory"]),
+        size(app["disk"]),
+        app["python"] or "-",
+        app["gunicorn"] or "-",
+    )
+
+
+def _version(item: Item) -> str:
+    """Return tag and commit, as far as there are any."""
+    revision = str(item["revision"] or "")[:7]
+    return str(item["version"] or revision or "-")
+
+
+def _health(app: Item) -> str:
+    answers = app["answers"]
+    if app["healthy"]:
+        slowest = max(answer["seconds"] for answer in answers)
+        return f"{answers[0]['status']}, {slowest * 1000:.0f} ms"
+    if not answers:
+        return "nothing runs"
+    failed = next((answer for answer in answers if answer["problem"]), answers[0])
+    return f"FAILS, {failed['status'] or 'no answer'}"
+
+
+def _notes(app: Item) -> list[str]:
+    """Return what is not as it should be, or as usual."""
+    found = [
+        f"instance {answer['instance']}: {_short(answer['problem'])}" for answer in app["answers"] if answer["problem"]
+    ]
+    if app["running"] < app["instances"]:
+        found.append(f"{app['running']} of {app['instances']} instances run")
+    if app["restarts"]:
+        found.append(f"systemd had to start it again, {app['restarts']} times")
+    idle = [unit["unit"] for unit in app["beside"] if unit["state"] == "failed"]
+    found += [f"failed beside it: {', '.join(idle)}"] if idle else []
+    found += ["closed for maintenance"] if app["maintenance"] else []
+    return found + _deploys(app)
+
+
+def _deploys(app: Item) -> list[str]:
+    """Return what goes on, was killed or has failed."""
+    lock, begun, failed = app["lock"], app["unfinished"], app["failed"]
+    if lock:
+        who = f"{lock['who'] or 'somebody'}, process {lock['pid']}, since {lock['since']}"
+        return [f"locked by {who}, for: {lock['what']}"]
+    if begun:
+        when = f"begun {begun['when']} by {begun['by']}"
+        return [f"{begun.get('what', 'deploy')} of {begun['release']}, {when}, was killed: run it again"]
+    if failed:
+        when = f"{failed['when']} by {failed.get('by', '?')}, release {failed['release']}"
+        return [f"last {failed.get('what', 'deploy')} failed, {when}: {_short(failed.get('reason', ''))}"]
+    return []
+
+
+def _release_row(host: str, app: Item, release: Item) -> tuple[str, ...]:
+    state = release["state"] + (", rollback goes here" if release["rollback"] else "")
+    return (
+        host,
+        app["name"],
+        release["id"],
+        _version(release),
+        str(release["built"])[:16].replace("T", " "),
+        _short(state),
+    )
+
+
+def _short(text: object) -> str:
+    """Return the first line, or its beginning."""
+    line = (str(text).splitlines() or [""])[0]
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+def duration(seconds: int) -> str:
+    """Return a time in its two greatest units."""
+    days, rest = divmod(int(seconds), 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, rest = divmod(rest, 60)
+    if days:
+        return f"{days}d {hours}h"
+    return f"{hours}h {minutes}m" if hours else f"{minutes}m {rest}s" if minutes else f"{rest}s"
+
+
+def size(number: int) -> str:
+    """Return bytes in a unit that fits; a dash for none."""
+    if not number:
+        return "-"
+    value = number / 2**20
+    return f"{value / 1024:.1f} GB" if value >= 1000 else f"{value:.0f} MB" if value >= 1 else "1 MB"
