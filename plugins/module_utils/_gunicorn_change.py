@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from ._chain import Chain
 from ._gunicorn_drain import Drain
-from ._gunicorn_gate import Gate
+from ._gunicorn_gate import Gate, Health, Probe
 from ._gunicorn_plan import Observed, Plan, Wanted, plan_handover
-from ._gunicorn_units import parse_unit_name, stop_seconds
+from ._gunicorn_units import instance_name, parse_unit_name, stop_seconds
 from ._hook_run import Ran
 from ._release import Layout, Manifest, ReleaseError, read_manifest
 
@@ -141,3 +141,19 @@ class Change:
         except ReleaseError:
             manifest = None
         return float(stop_seconds(manifest.settings)) if manifest else _STOP_UNKNOWN
+
+    def new_gate(self) -> Gate | None:
+        """Return the gate that the release has to pass, or None when there is nothing to prove."""
+        manifest = self.service.manifest
+        if manifest is None or not self.plan.gated:
+            return None
+        numbers = range(t.cast(int, manifest.settings["instances"]))
+        probes = [
+            Probe(
+                number,
+                self.service.layout.socket(manifest.id, number),
+                f"{instance_name(manifest.name, manifest.id, number)}.service",
+            )
+            for number in numbers
+        ]
+        return Gate(Health.from_settings(manifest.settings), probes)

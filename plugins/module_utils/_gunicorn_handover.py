@@ -15,16 +15,16 @@ import time
 import typing as t
 
 from ._command import CommandError, run
+from ._disk_space import explain_full_disk
 from ._files import remove_file, replace_link
 from ._gunicorn_assets import forget_assets, keep_assets
 from ._gunicorn_change import Change
 from ._gunicorn_drain import Drain, read_table
-from ._gunicorn_gate import STATE, Gate, Health, Probe, judge_state, pass_gates
+from ._gunicorn_gate import STATE, judge_state, pass_gates
 from ._gunicorn_hooks import HookSteps
 from ._gunicorn_host import UnitDirectory, wait_until_stopped
 from ._gunicorn_room import REFUSE, Room
 from ._gunicorn_sites import SiteProbes
-from ._gunicorn_units import instance_name
 from ._hook_run import Ran
 from ._systemd import daemon_reload, forget_behind, forget_units, show, systemctl
 
@@ -62,8 +62,8 @@ class Handover:
         for change in changes:
             change.seconds = round(time.monotonic() - change.began, 3)
 
-    @staticmethod
     def _take(
+        self,
         step: t.Callable[[t.Sequence[Change]], None],
         changes: t.Sequence[Change],
         fail: t.Callable[[Change, str], None],
@@ -75,7 +75,7 @@ class Handover:
         except (CommandError, OSError) as exc:
             for change in going:
                 if not change.error:
-                    fail(change, str(exc))
+                    fail(change, self._reason(change, exc))
 
     @staticmethod
     def _leave(change: Change, reason: str) -> None:
@@ -104,7 +104,10 @@ class Handover:
         try:
             step(change)
         except (CommandError, OSError) as exc:
-            self._refuse(change, str(exc))
+            self._refuse(change, self._reason(change, exc))
+
+    def _reason(self, change: Change, exc: Exception) -> str:
+        return explain_full_disk(exc, [self._directory.path, change.service.layout.base]) or str(exc)
 
     def _write(self, change: Change) -> None:
         self._directory.write({**change.plan.write, **change.plan.forward_write})
@@ -132,27 +135,12 @@ class Handover:
             systemctl("start", sockets)
 
     def _gate(self, changes: t.Sequence[Change]) -> None:
-        gates = {change.service.name: gate for change in changes if (gate := self._open_gate(change))}
+        gates = {change.service.name: gate for change in changes if (gate := change.new_gate())}
         refused = pass_gates(gates) if gates else {}
         for change in changes:
             change.gate = gates.get(change.service.name)
             if change.service.name in refused:
                 self._refuse(change, str(refused[change.service.name]))
-
-    def _open_gate(self, change: Change) -> Gate | None:
-        manifest = change.service.manifest
-        if manifest is None or not change.plan.gated:
-            return None
-        numbers = range(t.cast(int, manifest.settings["instances"]))
-        probes = [
-            Probe(
-                number,
-                change.service.layout.socket(manifest.id, number),
-                f"{instance_name(manifest.name, manifest.id, number)}.service",
-            )
-            for number in numbers
-        ]
-        return Gate(Health.from_settings(manifest.settings), probes)
 
     def _refuse(self, change: Change, reason: str) -> None:
         """Undo what was done for a release that is not the current one; its log's end is in the error."""

@@ -38,6 +38,11 @@ class UnitDirectory:
         """Name the directory; nothing is read yet."""
         self._path = path
 
+    @property
+    def path(self) -> str:
+        """Return the directory."""
+        return self._path
+
     def names(self) -> dict[str, set[str]]:
         """Return the names that have the form of ours: those of files, and those that start at boot."""
         wants = [os.path.join(self._path, directory) for directory in _WANTS.values()]

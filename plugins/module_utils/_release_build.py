@@ -6,20 +6,17 @@
 from __future__ import annotations
 
 import datetime
-import errno
 import grp
 import os
 import pwd
-import re
-import typing as t
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from ._chain_probe import write_token
 from ._command import flushing
+from ._disk_space import explain_full_disk
 from ._files import write_file
 from ._gunicorn_settings import render_environment, render_gunicorn_conf, render_wsgi
-from ._mask import mask_urls
 from ._orphans import Orphans
 from ._release import Layout, Manifest, digest, is_release_id, list_releases, read_manifest, write_manifest
 from ._release_app import App, build_key, identify, migration_key
@@ -33,8 +30,6 @@ from ._venv_build import Builder, BuildError, Interpreter, ensure_uv
 from ._venv_commands import Request
 from ._venv_link import link_tree, move_paths, own_tree, remove_tree
 from ._venv_plan import Dependencies, needs_source, plan_dependencies, scm_environment
-
-_FULL = re.compile("No space left on device|Disk quota exceeded")
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,7 @@ def build(plan: Plan) -> None:
         os.mkdir(plan.path, 0o755)
         _fill(plan, owner)
     except BaseException as exc:
-        full = _explain_full_disk(exc, [plan.path, plan.layout.cache])
+        full = explain_full_disk(exc, [plan.path, plan.layout.cache])
         remove_tree(plan.path)
         if is_first:
             _remove_traces(plan, has_user)
@@ -266,24 +261,3 @@ def _extra(plan: Plan) -> dict[str, object]:
     if not app.hooks.empty:
         extra.update(hooks=app.hooks.to_json(), migration=migration_key(app, plan.revision.revision))
     return extra
-
-
-def _explain_full_disk(exc: BaseException, paths: t.Sequence[str]) -> str:
-    full = isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT)
-    if not full and not _FULL.search(str(exc)):
-        return ""
-    said = next((line.strip() for line in str(exc).splitlines() if _FULL.search(line)), "")
-    mount, free = min((_free_space(path) for path in paths), key=lambda found: found[1])
-    return (
-        f"the disk is full: the file system at {mount} has {free // 2**20} MiB free, and the release needs more. "
-        f"Remove what is not needed there, lower 'keep', or enlarge it. It was said: {mask_urls(said)[-300:]}"
-    )
-
-
-def _free_space(path: str) -> tuple[str, int]:
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    status = os.statvfs(path)
-    while not os.path.ismount(path):
-        path = os.path.dirname(path)
-    return path, status.f_bavail * status.f_frsize

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import typing as t
 from dataclasses import replace
@@ -298,6 +299,17 @@ def test_a_systemd_that_does_not_answer_for_a_moment_is_asked_again(
     monkeypatch.setattr(_gunicorn_handover, "show", show)
     host.run(change)
     assert (change.error, host.serving()) == ("", "new")
+
+
+def test_a_full_disk_is_named_and_leaves_the_old_release(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_words: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    change = host.change(host.install_old())
+    monkeypatch.setattr(UnitDirectory, "write", full)
+    host.run(change)
+    assert change.error.startswith("the disk is full: the file system at /")
+    assert (host.serving(), host.at_boot()) == ("old", "old")
 
 
 def test_what_cannot_be_undone_is_said(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
