@@ -26,7 +26,7 @@ AGES = ("newer", "older")
 LABEL = "io.github.flaskops.distribution"
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "ca-certificates", "iproute2", "procps")
 PULL_SECONDS = 300
-# What is not released says for how long it is valid, a week; a mirror that lags would be refused, for a test host as well.
+# What is not released yet says that it is valid for a week; a mirror that lags would be refused.
 MOVING = ("forky", "sid")
 LAGGING = 'Acquire::Check-Valid-Until "false"'
 
