@@ -147,10 +147,12 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
 
 
 def _build(plan: Plan, options: Options) -> None:
-    """Build a release; a failure stands in the history, like that of an activation."""
+    """Build a release; a failure stands in the history, like that of an activation, unless it was the first of all."""
     try:
         build(plan)
     except FAILURES as exc:
+        if not os.path.lexists(plan.layout.base):
+            raise
         entry = {
             "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "what": "build",
