@@ -11,16 +11,19 @@ import typing as t
 
 from ._command import CommandError, run
 from ._files import read_file, remove_file, replace_link, sweep, write_file
-from ._gunicorn_plan import Observed
+from ._gunicorn_plan import Observed, is_process
 from ._gunicorn_units import MARK, parse_unit_name
+from ._process_units import pause_flag
 from ._release import Layout, current_id
 from ._systemd import show_matching
 
 # [Install] WantedBy= of our units, as the links that systemctl(1) enable would make: these are made by one rename each,
 # are durable, and need no reload of systemd.
-_WANTS = {"socket": "sockets.target.wants", "service": "multi-user.target.wants"}
+_WANTS = {"socket": "sockets.target.wants", "service": "multi-user.target.wants", "timer": "timers.target.wants"}
 _ALIVE = {"active", "activating", "deactivating", "reloading"}
 # What a killed run left under a temporary name; a running one needs a moment for a file.
+# A unit with its file there is as it was until it ends, and is gone after a reboot.
+_ASIDE = "/run/systemd/system"
 _STALE_SECONDS = 600
 # Below these a process sees nothing when ProtectHome=yes.
 _HOMES = ("/home/", "/root/", "/run/user/")
@@ -34,9 +37,10 @@ class ForeignUnitError(ValueError):
 class UnitDirectory:
     """The unit files of ours in one directory of systemd's."""
 
-    def __init__(self, path: str) -> None:
-        """Name the directory; nothing is read yet."""
+    def __init__(self, path: str, aside: str = _ASIDE) -> None:
+        """Name the directory, and the one for units that only finish what they do; nothing is read yet."""
         self._path = path
+        self._aside = aside
 
     @property
     def path(self) -> str:
@@ -49,6 +53,7 @@ class UnitDirectory:
         return {
             "files": {name for name in _list(self._path) if parse_unit_name(name)},
             "enabled": {name for directory in wants for name in _list(directory) if parse_unit_name(name)},
+            "aside": {name for name in _list(self._aside) if parse_unit_name(name)},
         }
 
     def read(self, name: str) -> str | None:
@@ -99,6 +104,20 @@ class UnitDirectory:
             self.disable([name])
             remove_file(os.path.join(self._path, name))
 
+    def set_aside(self, names: t.Iterable[str]) -> None:
+        """Keep the files of units that finish what they do, but not beyond a reboot."""
+        for name in names:
+            text = self.read(name)
+            if text is not None:
+                os.makedirs(self._aside, mode=0o755, exist_ok=True)
+                write_file(os.path.join(self._aside, name), text.encode(), 0o644)
+            self.remove([name])
+
+    def clear_aside(self, names: t.Iterable[str]) -> None:
+        """Remove the files of units that have finished."""
+        for name in names:
+            remove_file(os.path.join(self._aside, name))
+
     def sweep(self) -> None:
         """Remove what a run that was killed left under a temporary name; others may be at work here."""
         for directory in ("", *_WANTS.values()):
@@ -121,7 +140,7 @@ def _list(path: str) -> list[str]:
 
 def patterns(names: t.Iterable[str]) -> list[str]:
     """Return what matches all units of the applications."""
-    return [f"{name}@*.{kind}" for name in names for kind in ("socket", "service")]
+    return [f"{name}@*.{kind}" for name in names for kind in _WANTS]
 
 
 def observe(directory: UnitDirectory, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
@@ -143,14 +162,18 @@ def _observe_one(
 
     def lost(name: str) -> bool:
         unit = parse_unit_name(name)
-        if unit is None or not unit.release:
+        if unit is None or not unit.release or unit.role:
             return False
         return not os.path.exists(layout.socket(unit.release, unit.instance))
 
     def runs(name: str) -> bool:
-        state = states[name].get("ActiveState")
-        # What has no file any more was told to end by an earlier run, and needs nothing else.
-        return state in _ALIVE and not (state == "deactivating" and name not in names["files"])
+        return states[name].get("ActiveState") in _ALIVE and not leaves(name)
+
+    def leaves(name: str) -> bool:
+        state, unit = states[name].get("ActiveState"), parse_unit_name(name)
+        # What has no file any more was told to end by an earlier run, or to finish, and needs nothing else.
+        ends = state == "deactivating" or (state in _ALIVE and unit is not None and unit.is_job)
+        return ends and name not in names["files"]
 
     texts = {name: directory.read(name) for name in ours(names["files"])}
     # A socket that is starting has no path yet.
@@ -164,6 +187,9 @@ def _observe_one(
         enabled=frozenset(ours(names["enabled"])),
         lost=gone,
         loaded=frozenset(ours(states)),
+        leaving=frozenset(name for name in ours(states) if is_process(name) and leaves(name)),
+        aside=frozenset(ours(names["aside"])),
+        paused=os.path.exists(pause_flag(layout.name)),
     )
 
 

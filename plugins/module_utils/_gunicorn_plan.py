@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ._gunicorn_units import parse_unit_name
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -26,6 +28,12 @@ class Observed:
     lost: frozenset[str] = frozenset()
     # Units that systemd remembers, running or not: what their files said when it read them.
     loaded: frozenset[str] = frozenset()
+    # Workers and jobs that an earlier run has told to end, or let finish; they need nothing else. Not in alive.
+    leaving: frozenset[str] = frozenset()
+    # Their files, and those of such that have ended since.
+    aside: frozenset[str] = frozenset()
+    # Whether workers and timers do not start for now, because somebody wants it so.
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,8 @@ class Wanted:
     units: t.Mapping[str, str] = field(default_factory=dict)
     # Those which forward TCP connections; they belong to no release.
     forwards: t.Mapping[str, str] = field(default_factory=dict)
+    # Those of workers and timers, which start after the switch.
+    processes: t.Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,9 @@ class Plan:
     forward_restart: tuple[str, ...]
     # 4. Units of other releases: drained, stopped, removed.
     retire: tuple[str, ...]
+    # 5. Workers and timers: those of other releases, which finish what they do, and those to start in their place.
+    relieve: tuple[str, ...] = ()
+    employ: tuple[str, ...] = ()
 
     @property
     def gated(self) -> bool:
@@ -65,7 +78,8 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Tell whether nothing has to be done."""
-        rest = (self.write, self.enable, self.forward_write, self.forward_start, self.forward_restart, self.retire)
+        forwards = (self.forward_write, self.forward_start, self.forward_restart)
+        rest = (self.write, self.enable, *forwards, self.retire, self.relieve, self.employ)
         return not self.gated and not any(rest)
 
 
@@ -75,11 +89,16 @@ def plan_handover(observed: Observed, wanted: Wanted) -> Plan:
     The units of the current release are never rewritten: a unit belongs to its release.
     """
     is_current = bool(wanted.release) and observed.current == wanted.release
-    missing = {name: text for name, text in wanted.units.items() if name not in observed.files}
-    stale = {name: text for name, text in wanted.units.items() if observed.files.get(name, text) != text}
+    own = {**wanted.units, **wanted.processes}
+    missing = {name: text for name, text in own.items() if name not in observed.files}
+    stale = {name: text for name, text in own.items() if observed.files.get(name, text) != text}
     forward = {name: text for name, text in wanted.forwards.items() if observed.files.get(name) != text}
     listeners = [name for name in wanted.forwards if name.endswith(".socket")]
-    at_boot = [*wanted.units, *listeners]
+    # What leaves is left alone, unless the files that it works with go as well.
+    known = _known(observed) | (frozenset() if wanted.release else observed.leaving)
+    others = sorted(name for name in known if name not in own and name not in wanted.forwards)
+    work = [name for name in wanted.processes if not _is_job(name)]
+    at_boot = [*wanted.units, *listeners, *work]
     return Plan(
         write={**missing, **({} if is_current else stale)},
         stop=tuple(name for name in wanted.units if name in observed.lost),
@@ -89,10 +108,21 @@ def plan_handover(observed: Observed, wanted: Wanted) -> Plan:
         forward_write=forward,
         forward_start=tuple(name for name in listeners if name not in observed.up),
         forward_restart=tuple(name for name in forward if name in observed.alive),
-        retire=tuple(
-            sorted(name for name in _known(observed) if name not in wanted.units and name not in wanted.forwards)
-        ),
+        retire=tuple(name for name in others if not is_process(name)),
+        relieve=tuple(name for name in others if is_process(name)),
+        employ=() if observed.paused else tuple(name for name in work if name not in observed.up),
     )
+
+
+def is_process(name: str) -> bool:
+    """Tell whether a unit is a worker's or a timer's."""
+    unit = parse_unit_name(name)
+    return unit is not None and bool(unit.role)
+
+
+def _is_job(name: str) -> bool:
+    unit = parse_unit_name(name)
+    return unit is not None and unit.is_job
 
 
 def _known(observed: Observed) -> set[str]:

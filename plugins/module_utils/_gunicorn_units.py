@@ -17,8 +17,9 @@ from ._release import Layout, Manifest
 MARK = "# Written by flaskops.stack: a unit belongs to its release; change the settings and deploy a new one."
 
 _UNIT = re.compile(
-    r"(?P<app>[a-z][a-z0-9-]*)@(?:(?P<release>[0-9a-f]{7}-[0-9a-f]{8})(?:\.(?P<instance>[0-9]+))?|tcp-(?P<address>[0-9a-f.:]+))"
-    r"\.(?P<kind>socket|service)"
+    r"(?P<app>[a-z][a-z0-9-]*)@(?:(?P<release>[0-9a-f]{7}-[0-9a-f]{8})"
+    r"(?:\.(?P<role>worker|timer)-(?P<process>[a-z][a-z0-9-]*))?(?:\.(?P<instance>[0-9]+))?|tcp-(?P<address>[0-9a-f.:]+))"
+    r"\.(?P<kind>socket|service|timer)"
 )
 
 # gunicorn kills its own workers after graceful_timeout; systemd waits a little longer for the master.
@@ -36,6 +37,14 @@ class UnitName:
     instance: int
     address: str
     kind: str
+    # "worker" or "timer", and its name; both are empty for what serves visitors.
+    role: str = ""
+    process: str = ""
+
+    @property
+    def is_job(self) -> bool:
+        """Tell whether it is what a timer starts."""
+        return self.role == "timer" and self.kind == "service"
 
 
 def parse_unit_name(file: str) -> UnitName | None:
@@ -44,7 +53,8 @@ def parse_unit_name(file: str) -> UnitName | None:
     if not found:
         return None
     release, instance = found["release"] or "", int(found["instance"] or 0)
-    return UnitName(found["app"], release, instance, found["address"] or "", found["kind"])
+    role, process = found["role"] or "", found["process"] or ""
+    return UnitName(found["app"], release, instance, found["address"] or "", found["kind"], role, process)
 
 
 def instance_name(app: str, release: str, instance: int) -> str:
@@ -108,13 +118,14 @@ def _name(manifest: Manifest, number: int, kind: str) -> str:
     return f"{instance_name(manifest.name, manifest.id, number)}.{kind}"
 
 
-def _text(sections: t.Mapping[str, t.Sequence[str]]) -> str:
+def unit_text(sections: t.Mapping[str, t.Sequence[str]]) -> str:
+    """Return the text of a unit file from its sections."""
     parts = [f"[{name}]\n" + "".join(f"{line}\n" for line in lines) for name, lines in sections.items()]
     return MARK + "\n" + "\n".join(parts)
 
 
 def _socket(layout: Layout, manifest: Manifest, number: int) -> str:
-    return _text(
+    return unit_text(
         {
             "Unit": [f"Description=Socket of {manifest.name}, release {manifest.id}, instance {number}"],
             "Socket": [
@@ -138,7 +149,7 @@ def _service(layout: Layout, manifest: Manifest, number: int, home_is_used: bool
     settings = t.cast("t.Mapping[str, t.Any]", manifest.settings)
     socket = f"{instance_name(manifest.name, manifest.id, number)}.socket"
     after = ["network.target", *settings["after"]]
-    return _text(
+    return unit_text(
         {
             "Unit": [
                 f"Description=gunicorn of {manifest.name}, release {manifest.id}, instance {number}",
@@ -195,7 +206,7 @@ def _limits(settings: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def _address_socket(layout: Layout, address: str) -> str:
-    return _text(
+    return unit_text(
         {
             "Unit": [f"Description={address} of {layout.name}"],
             "Socket": [
@@ -213,7 +224,7 @@ def _address_socket(layout: Layout, address: str) -> str:
 def _address_service(layout: Layout, manifest: Manifest, address: str) -> str:
     socket = f"{address_name(manifest.name, address)}.socket"
     program = "/lib/systemd/systemd-socket-proxyd --connections-max=2048"
-    return _text(
+    return unit_text(
         {
             "Unit": [
                 f"Description=Forward {address} to {manifest.name}",
