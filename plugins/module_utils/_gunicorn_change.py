@@ -62,6 +62,10 @@ class Change:
     # Hooks that have run.
     ran: list[Ran] = field(default_factory=list)
     switched: bool = False
+    # The worker that a release was refused for.
+    culprit: str = ""
+    # Workers and jobs of other releases that finish what they do, and then end by themselves.
+    finishing: list[str] = field(default_factory=list)
     # Units that did not end; the next run takes them up, and the note says why.
     lingering: list[str] = field(default_factory=list)
     note: str = ""
@@ -110,7 +114,9 @@ class Change:
     def outdated(self) -> bool:
         """Tell whether systemd may remember other texts than those of the units to start; it reads new ones itself."""
         known = self.observed.loaded | set(self.observed.files)
-        return bool(self.plan.forward_write) or not known.isdisjoint([*self.plan.write, *self.plan.start])
+        return bool(self.plan.forward_write) or not known.isdisjoint(
+            [*self.plan.write, *self.plan.start, *self.plan.employ]
+        )
 
     @property
     def ends_alone(self) -> bool:

@@ -17,6 +17,7 @@ _LISTENING = 0x10000
 _FLAGS, _STATE, _PATH = 3, 5, 7
 _OPEN_STATES = {"02", "03"}
 
+LOOK_INTERVAL = 0.02
 # Longer than the way of a connection from the lookup of the path, in nginx, into the queue of the socket found.
 _SETTLE = 0.1
 
@@ -37,6 +38,13 @@ def _connection_path(line: str) -> str | None:
 def read_table() -> str:
     """Return the unix sockets of this host."""
     return (read_file("/proc/net/unix") or b"").decode("utf-8", "surrogateescape")
+
+
+def let_finish(paths: t.Iterable[str], timeout: float) -> None:
+    """Wait until the sockets have no connection any more, or the time is over."""
+    drain = Drain.start(paths, timeout)
+    while not drain.over(read_table(), time.monotonic()):
+        time.sleep(LOOK_INTERVAL)
 
 
 @dataclass

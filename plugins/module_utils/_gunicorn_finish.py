@@ -13,6 +13,7 @@ import time
 from ._gunicorn_change import Change
 from ._gunicorn_prune import prune_releases
 from ._gunicorn_request import Request
+from ._gunicorn_units import parse_unit_name
 from ._history import forget, read_history, record, settle
 from ._holder import caller
 from ._migration import forget_migration
@@ -39,6 +40,7 @@ def finish(change: Change, request: Request, by: str) -> None:
             forget(request.name)
     elif not change.plan.empty:
         kept = {change.service.wanted.release, change.observed.current or "", current_id(request.layout) or ""}
+        kept |= {unit.release for unit in map(parse_unit_name, change.finishing) if unit}
         change.pruned = prune_releases(request.layout, request.keep, kept, read_history(request.name))
 
 

@@ -18,8 +18,9 @@ from ._command import CommandError, run
 from ._disk_space import explain_full_disk
 from ._files import remove_file, replace_link
 from ._gunicorn_assets import forget_assets, keep_assets
+from ._gunicorn_background import Background
 from ._gunicorn_change import Change
-from ._gunicorn_drain import Drain, read_table
+from ._gunicorn_drain import LOOK_INTERVAL, Drain, let_finish, read_table
 from ._gunicorn_gate import STATE, judge_state, pass_gates
 from ._gunicorn_hooks import HookSteps
 from ._gunicorn_host import UnitDirectory, wait_until_stopped
@@ -29,7 +30,6 @@ from ._hook_run import Ran
 from ._systemd import daemon_reload, forget_behind, forget_units, show, systemctl
 
 _WATCH_INTERVAL = 0.25
-_LOOK_INTERVAL = 0.02
 # For a release that never had a visitor.
 _STOP_REFUSED = 5.0
 
@@ -47,6 +47,7 @@ class Handover:
         """Name the unit directory, what adds a log's end to a reason, what runs hooks, and when two may run at once."""
         self._directory = directory
         self._explain = explain
+        self._background = Background(directory)
         self._hooks = HookSteps(run_hooks, self._give_up)
         self._sites = SiteProbes(self._go_back)
         self._room = Room(overlap, self._give_up)
@@ -56,7 +57,7 @@ class Handover:
         start = (self._room.check, self._hooks.migrate, self._room.make, self._start)
         for before in (*start, self._gate, self._hooks.before, self._switch, self._sites.check):
             self._take(before, changes, self._refuse)
-        for after in (self._drain, self._stop):
+        for after in (self._work, self._drain, self._stop):
             self._take(after, changes, self._leave)
         self._hooks.after([change for change in changes if change.going])
         for change in changes:
@@ -161,6 +162,7 @@ class Handover:
         added = [name for name in forwards if name not in change.observed.files]
         self._discard([*change.service.wanted.units, *added])
         self._directory.write({name: change.observed.files[name] for name in forwards if name not in added})
+        self._background.discard(change)
         run(["systemctl", "daemon-reload"])
         if change.switched and change.plan.forward_restart:
             run(["systemctl", "restart", "--", *change.plan.forward_restart])
@@ -204,11 +206,27 @@ class Handover:
         elif change.switched:
             remove_file(current)
 
+    def _work(self, changes: t.Sequence[Change]) -> None:
+        for change in changes:
+            try:
+                self._background.change_over(change)
+            except (CommandError, OSError) as exc:
+                self._dismiss(change, str(exc))
+
+    def _dismiss(self, change: Change, reason: str) -> None:
+        """Go back from a release whose workers do not work; where there is no other one, leave it as it is."""
+        if change.switched and change.observed.current and change.retired_sockets():
+            self._switch_back(change, reason)
+        else:
+            serves = f"the web of release {change.service.wanted.release} serves nevertheless"
+            change.late = self._explain(change, f"{reason}; {serves}")
+
     def _drain(self, changes: t.Sequence[Change]) -> None:
         waiting = list(changes)
         for change in changes:
-            self._directory.disable(change.plan.retire)
-            least = float(change.health["watch"]) if change.plan.switch and change.retired_sockets() else 0.0
+            self._directory.disable([*change.plan.retire, *change.plan.relieve])
+            watch = float(change.health["watch"]) if change.plan.switch and change.retired_sockets() else 0.0
+            least = max(watch, self._background.least(change))
             change.drain = Drain.start(change.retired_sockets(), change.drain_timeout, least)
         watched = 0.0
         while waiting:
@@ -218,7 +236,7 @@ class Handover:
                 self._watch(waiting)
             waiting = [change for change in waiting if not (change.error or self._drained(change, table, now))]
             if waiting:
-                time.sleep(_LOOK_INTERVAL)
+                time.sleep(LOOK_INTERVAL)
         self._watch([change for change in changes if not change.error])
 
     @staticmethod
@@ -242,40 +260,37 @@ class Handover:
                 else []
             )
             if any(reasons):
-                self._switch_back(change, next(filter(None, reasons)))
+                self._switch_back(change, f"{next(filter(None, reasons))} soon after it had got traffic")
+            elif reason := self._background.judge(change):
+                self._dismiss(change, reason)
 
     def _switch_back(self, change: Change, reason: str) -> None:
         previous = change.observed.current
         if not previous or not change.switched:
             return
-        self._go_back(change, self._explain(change, f"{reason} soon after it had got traffic; {previous} serves again"))
+        self._go_back(change, self._explain(change, f"{reason}; {previous} serves again"))
 
     def _go_back(self, change: Change, error: str) -> None:
         """Let the release serve again that served before, and still runs."""
         self._directory.enable(name for name in change.plan.retire if name in change.observed.enabled)
         self._point_back(change)
-        self._let_finish(change)
+        self._background.change_back(change)
+        # Some of a release that turned out to be ill may be well.
+        let_finish([probe.socket for probe in change.gate.probes] if change.gate else [], change.drain_timeout)
         self._give_up(change, error)
-
-    @staticmethod
-    def _let_finish(change: Change) -> None:
-        """Wait for the visitors whom a release has got before it turned out to be ill: some of it may be well."""
-        probes = change.gate.probes if change.gate else []
-        drain = Drain.start([probe.socket for probe in probes], change.drain_timeout)
-        while not drain.over(read_table(), time.monotonic()):
-            time.sleep(_LOOK_INTERVAL)
 
     def _stop(self, changes: t.Sequence[Change]) -> None:
         ready = [change for change in changes if change.plan.retire and not change.lingering]
         retired = [name for change in ready for name in change.plan.retire]
-        if not retired:
-            return
         systemctl("stop", retired, ["--no-block"])
+        ended = [name for change in changes for name in self._background.finish(change)]
+        if not retired and not ended:
+            return
         self._await_end([change for change in ready if not change.ends_alone])
         for change in ready:
             self._directory.remove(name for name in change.plan.retire if name not in change.lingering)
         forget = forget_units if any(not change.ends_alone for change in ready) else forget_behind
-        forget(retired)
+        forget([*retired, *ended])
 
     @staticmethod
     def _await_end(changes: t.Sequence[Change]) -> None:

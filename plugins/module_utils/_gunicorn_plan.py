@@ -48,6 +48,11 @@ class Wanted:
     # Those of workers and timers, which start after the switch.
     processes: t.Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def everything(self) -> dict[str, str]:
+        """Return all unit files, by name."""
+        return {**self.units, **self.forwards, **self.processes}
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -34,7 +34,8 @@ def describe(change: Change) -> dict[str, t.Any]:
         "previous": change.observed.current or "",
         "changed": not change.plan.empty,
         "error": change.error,
-        "units": [*change.service.wanted.units, *change.service.wanted.forwards],
+        "units": list(change.service.wanted.everything),
+        "finishing": change.finishing,
         "probes": [{"instance": probe.instance, "status": probe.status, "seconds": probe.seconds} for probe in probes],
         "hooks": describe_ran(change.ran),
         "warning": change.late,
@@ -55,7 +56,7 @@ def differences(changes: t.Sequence[Change]) -> list[dict[str, str]]:
             "after": "".join(
                 f"{line}\n"
                 for line in _lines(
-                    change.service.wanted.release, [*change.service.wanted.units, *change.service.wanted.forwards]
+                    change.service.wanted.release, change.service.wanted.everything
                 )
             ),
         }

@@ -113,7 +113,9 @@ def running_services(change: Change) -> list[str]:
     """Return the units of the release that serves, one for each of its instances."""
     parsed = [(name, parse_unit_name(name)) for name in sorted(change.observed.alive)]
     return [
-        name for name, unit in parsed if unit and unit.kind == "service" and unit.release == change.observed.current
+        name
+        for name, unit in parsed
+        if unit and unit.kind == "service" and not unit.role and unit.release == change.observed.current
     ]
 
 

@@ -169,7 +169,11 @@ def _prepare(request: Request) -> None:
 def _explain(change: Change, reason: str) -> str:
     """Return why a release was refused and what its log says, without its secrets."""
     failed = [probe.service for probe in change.gate.probes if not probe.passed] if change.gate else []
-    services = [*failed, *(name for name in change.service.wanted.units if name.endswith(".service"))]
+    services = [
+        *filter(None, [change.culprit]),
+        *failed,
+        *(name for name in change.service.wanted.units if name.endswith(".service")),
+    ]
     try:
         run(["journalctl", "--sync"])
         log = journal_tail(services[0], _LOG_READ, f"@{int(change.started_at)}") if services else ""

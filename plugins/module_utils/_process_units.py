@@ -55,9 +55,7 @@ def process_units(layout: Layout, manifest: Manifest, home_is_used: bool = False
     return units
 
 
-def _worker(
-    layout: Layout, manifest: Manifest, worker: t.Mapping[str, t.Any], number: int, home_is_used: bool
-) -> str:
+def _worker(layout: Layout, manifest: Manifest, worker: t.Mapping[str, t.Any], number: int, home_is_used: bool) -> str:
     limits = {"memory_max": "MemoryMax", "cpu_quota": "CPUQuota"}
     return unit_text(
         {

@@ -13,6 +13,7 @@ from ._gunicorn_settings import SettingsError, render_gunicorn_conf, render_wsgi
 from ._hooks import HookError, Hooks, parse_hooks
 from ._mask import mask, mask_urls
 from ._names import UnsafeNameError, check_name, check_socket_path
+from ._process_values import Process, normalise_timers, normalise_workers
 from ._release import Layout, digest, release_id
 from ._release_values import (
     absolute,
@@ -81,6 +82,14 @@ class App:
     keep: int
     settings: t.Mapping[str, object]
     hooks: Hooks = field(default_factory=Hooks)
+    workers: t.Sequence[Process] = ()
+    timers: t.Sequence[Process] = ()
+
+    @property
+    def processes(self) -> dict[str, object]:
+        """Return what runs beside the web, by its key; nothing depends on lists that are empty."""
+        lists = {"workers": list(self.workers), "timers": list(self.timers)}
+        return {key: processes for key, processes in lists.items() if processes}
 
     @property
     def runtime_requirements(self) -> tuple[str, ...]:
@@ -177,6 +186,8 @@ def _process_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "host_header": item.get("host_header") or "",
         "settings": settings_of(item),
         "hooks": parse_hooks(item.get("hooks") or {}),
+        "workers": normalise_workers(item.get("workers")),
+        "timers": normalise_timers(item.get("timers")),
     }
 
 
@@ -240,6 +251,7 @@ def identify(app: App, kind: str, revision: str, python: str) -> str:
             "wsgi": render_wsgi(app.app, app.trusted_hops, app.host_header),
             "conf": render_gunicorn_conf(app.settings, "/release"),
             **({} if app.hooks.empty else {"hooks": app.hooks.to_json()}),
+            **app.processes,
         },
     )
 

@@ -23,6 +23,7 @@ from ._holder import caller
 from ._hooks import HookError
 from ._names import UnsafeNameError, check_name
 from ._orphans import OrphanError
+from ._process_check import check_schedules
 from ._release import Layout, ReleaseError, current_id, list_releases, read_manifest
 from ._release_app import App, AppError, parse_apps
 from ._release_build import Plan, build, is_built, needs_payload
@@ -101,6 +102,7 @@ def _make_plans(apps: t.Sequence[App], sent: Item, options: Options) -> list[Pla
     for app in apps:
         try:
             check_user(app.user, app.group)
+            check_schedules(app.timers)
             check_owner(Layout(options.root, app.name), app.user, bool(app.shared))
             if not options.check_mode:
                 check_paths(app.settings, below=Layout(options.root, app.name).base)

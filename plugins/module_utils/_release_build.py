@@ -18,6 +18,7 @@ from ._disk_space import explain_full_disk
 from ._files import write_file
 from ._gunicorn_settings import render_environment, render_gunicorn_conf, render_wsgi
 from ._orphans import Orphans
+from ._process_check import check_programs
 from ._release import Layout, Manifest, digest, is_release_id, list_releases, read_manifest, write_manifest
 from ._release_app import App, build_key, identify, migration_key
 from ._release_owner import hand_over
@@ -152,6 +153,7 @@ def _fill(plan: Plan, owner: Owner) -> None:
     link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
     _write_settings(plan, owner)
     run_build_hooks(plan.app, plan.path, plan.layout.cache, owner, lambda paths: _builder(plan).compile(paths))
+    check_programs(plan.app.workers, plan.app.timers, plan.path)
     # The manifest says that all else is there, and must not survive a power cut which that does not.
     with flushing(plan.path):
         check_load(plan.app, plan.path, bool(twin or names or plan.app.wanted_packages))
@@ -257,7 +259,7 @@ def _complete(plan: Plan, key: str) -> None:
 def _extra(plan: Plan) -> dict[str, object]:
     app = plan.app
     # Their values are masked in what is shown of the application's log.
-    extra: dict[str, object] = {"secret_names": sorted(app.secrets)}
+    extra: dict[str, object] = {"secret_names": sorted(app.secrets), **app.processes}
     if not app.hooks.empty:
         extra.update(hooks=app.hooks.to_json(), migration=migration_key(app, plan.revision.revision))
     return extra

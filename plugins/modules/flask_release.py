@@ -214,6 +214,77 @@ options:
             description: Seconds that one command may take.
             type: int
             default: 900
+      workers:
+        description:
+          - Processes that work beside the web, such as those of Celery or RQ. They belong to the release - they
+            have its code, environment, user and sandbox, start after the switch to it, and the old ones get
+            SIGTERM, take nothing new and finish what they have begun. One that ends is started again.
+          - When one of them does not stay up, the release is switched back from.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: Name, part of the unit's name C(<app>@<release>.worker-<name>.<n>.service).
+            type: str
+            required: true
+          command:
+            description: >-
+              What runs, a text that is split into words as a shell would do it, or a list of words. No shell is
+              involved. The programs of the virtualenv come first. It is in a unit file that everybody can read, so
+              no secret belongs here.
+            type: raw
+            required: true
+          count:
+            description: How many of it run.
+            type: int
+            default: 1
+          stop_timeout:
+            description: Seconds it has to finish what it has begun after it was told to end; it is killed then.
+            type: int
+            default: 60
+          memory_max:
+            description: Memory, such as V(512M), at which one is killed; empty for no limit.
+            type: str
+            default: ""
+          cpu_quota:
+            description: CPU time of one, V(150%) for one and a half CPUs; empty for no limit.
+            type: str
+            default: ""
+      timers:
+        description:
+          - Commands that systemd starts at certain times, from the current release only. A job that runs when the
+            release changes is finished by the old one, and the new one's waits for that.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: Name, part of the units' names C(<app>@<release>.timer-<name>.timer) and C(.service).
+            type: str
+            required: true
+          command:
+            description: What runs, as for a worker.
+            type: raw
+            required: true
+          schedule:
+            description: >-
+              When, as a calendar event of systemd.time(7), such as V(daily), V(Mon..Fri 06:30) or V(*:0/15), in the
+              host's time zone. C(systemd-analyze calendar) explains one.
+            type: str
+            required: true
+          persistent:
+            description: Whether a run that was missed, because the host was off or the release changed, is made up for.
+            type: bool
+            default: true
+          random_delay:
+            description: At most so many seconds later, by chance, so that not all hosts begin at once.
+            type: int
+            default: 0
+          timeout:
+            description: Seconds that a run may take; it is ended then.
+            type: int
+            default: 3600
       nginx:
         description: Settings of the site. Nothing here depends on them.
         type: dict
@@ -434,6 +505,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._gunicorn_host import ForeignUnitError
 from ..module_utils._hooks import STAGES, TIMEOUT
+from ..module_utils._process_values import TIMER_DEFAULTS, WORKER_DEFAULTS
 from ..module_utils._release_apply import FAILURES, Options, absent, open_seal, present
 
 UNITS = "/etc/systemd/system"
@@ -442,6 +514,19 @@ UNITS = "/etc/systemd/system"
 INHERITED = (
     "python", "installer", "index_url", "ca_bundle", "wheel_dir", "gunicorn_requirement", "build_timeout", "keep",
 )  # fmt: skip
+
+_TYPES = {bool: "bool", int: "int", str: "str"}
+
+
+def process_spec(defaults: t.Mapping[str, object], *required: str) -> dict[str, t.Any]:
+    """Return the argument spec of a worker or a timer."""
+    return {
+        "name": {"type": "str", "required": True},
+        "command": {"type": "raw", "required": True},
+        **{key: {"type": "str", "required": True} for key in required},
+        **{key: {"type": _TYPES[type(default)], "default": default} for key, default in defaults.items()},
+    }
+
 
 APP_SPEC: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -482,6 +567,8 @@ APP_SPEC: dict[str, t.Any] = {
             "timeout": {"type": "int", "default": TIMEOUT},
         },
     },
+    "workers": {"type": "list", "elements": "dict", "default": [], "options": process_spec(WORKER_DEFAULTS)},
+    "timers": {"type": "list", "elements": "dict", "default": [], "options": process_spec(TIMER_DEFAULTS, "schedule")},
     "nginx": {"type": "dict", "default": {}},
 }
 

@@ -425,7 +425,14 @@ services:
       description: Units of the release, and those that listen on TCP addresses.
       type: list
       elements: str
-      sample: [shop@3f2a91c-1b9e02d4.socket, shop@3f2a91c-1b9e02d4.service]
+      sample: [shop@3f2a91c-1b9e02d4.socket, shop@3f2a91c-1b9e02d4.service, shop@3f2a91c-1b9e02d4.worker-mail.0.service]
+    finishing:
+      description:
+        - Workers and jobs of other releases that finish what they have begun. They take nothing new, end by themselves,
+          and need no further run.
+      type: list
+      elements: str
+      sample: [shop@90b1c7e-77aa01f2.worker-mail.0.service]
     probes:
       description: The answer of each instance at the health gate; empty when there was none.
       type: list

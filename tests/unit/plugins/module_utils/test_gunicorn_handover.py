@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import (
     _files,
+    _gunicorn_drain,
     _gunicorn_handover,
     _gunicorn_room,
 )
@@ -348,7 +349,8 @@ def test_visitors_of_a_release_that_is_switched_back_from_are_let_finish(
         host.log.append("busy" if now else "quiet")
         return now if host.serving() == "old" else ""
 
-    monkeypatch.setattr(_gunicorn_handover, "read_table", table)
+    for module in (_gunicorn_handover, _gunicorn_drain):
+        monkeypatch.setattr(module, "read_table", table)
     host.run(change)
     assert host.log.index("quiet") < host.log.index("stop")
     assert host.serving() == "old"
