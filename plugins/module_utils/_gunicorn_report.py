@@ -35,7 +35,7 @@ def describe(change: Change) -> dict[str, t.Any]:
         "changed": not change.plan.empty,
         "error": change.error,
         "units": list(change.service.wanted.everything),
-        "finishing": change.finishing,
+        "finishing": change.finishing or sorted(change.observed.leaving),
         "probes": [{"instance": probe.instance, "status": probe.status, "seconds": probe.seconds} for probe in probes],
         "hooks": describe_ran(change.ran),
         "warning": change.late,
@@ -54,10 +54,7 @@ def differences(changes: t.Sequence[Change]) -> list[dict[str, str]]:
             "after_header": change.service.layout.current,
             "before": "".join(f"{line}\n" for line in _lines(change.observed.current or "", change.observed.files)),
             "after": "".join(
-                f"{line}\n"
-                for line in _lines(
-                    change.service.wanted.release, change.service.wanted.everything
-                )
+                f"{line}\n" for line in _lines(change.service.wanted.release, change.service.wanted.everything)
             ),
         }
         for change in changes

@@ -27,6 +27,7 @@ from ._gunicorn_units import address_links, address_units, release_units
 from ._hook_run import Ran, run_hooks
 from ._hooks import MIGRATE, HookError
 from ._log_excerpt import excerpt
+from ._process_units import process_units
 from ._release_secrets import mask_secrets
 from ._systemd import journal_tail
 from ._user import find_user
@@ -147,6 +148,7 @@ def _service(request: Request) -> Service:
             request.release,
             release_units(request.layout, request.manifest, home_is_used),
             address_units(request.layout, request.manifest),
+            process_units(request.layout, request.manifest, home_is_used),
         ),
         request.chain,
     )

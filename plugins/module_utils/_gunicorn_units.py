@@ -22,6 +22,8 @@ _UNIT = re.compile(
     r"\.(?P<kind>socket|service|timer)"
 )
 
+_KINDS = {"": ("socket", "service"), "worker": ("service",), "timer": ("timer", "service")}
+
 # gunicorn kills its own workers after graceful_timeout; systemd waits a little longer for the master.
 _STOP_MARGIN = 10
 # READY comes after the import when the application is preloaded.
@@ -54,6 +56,8 @@ def parse_unit_name(file: str) -> UnitName | None:
         return None
     release, instance = found["release"] or "", int(found["instance"] or 0)
     role, process = found["role"] or "", found["process"] or ""
+    if found["kind"] not in _KINDS[role]:
+        return None
     return UnitName(found["app"], release, instance, found["address"] or "", found["kind"], role, process)
 
 

@@ -15,7 +15,7 @@ TIMEOUT = 900
 _KEYS = (*STAGES, "timeout", "migrate_each_host")
 
 # Words that only a shell understands; a program would get them as arguments.
-_SHELL = {"&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1"}
+SHELL = {"&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1"}
 _PLACES = ("/usr/local/bin", "/usr/bin", "/bin")
 
 Command = t.Tuple[str, ...]
@@ -90,7 +90,7 @@ def _words(stage: str, command: object) -> Command:
     """Return the words of a command: a text is split as a shell would do it, and no shell ever sees it."""
     if isinstance(command, str):
         words = _split(stage, command)
-        shell = next((word for word in words if word in _SHELL), "")
+        shell = next((word for word in words if word in SHELL), "")
         if shell:
             raise HookError(
                 f"hooks.{stage} '{command}' needs a shell for '{shell}', and there is none: list several commands, or "

@@ -9,7 +9,7 @@ import re
 
 # What systemd says whenever a service starts or ends; what it says when it could not start one is kept.
 _NOISE = re.compile(
-    r"(?:Starting|Started|Stopping|Stopped) (?:\S+@\S+ - )?gunicorn of "
+    r"(?:Starting|Started|Stopping|Stopped) (?:\S+@\S+ - )?(?:gunicorn|Worker \S+ \d+|Job \S+) of "
     r"|\S+@\S+: (?:Killing process|Consumed|Deactivated|Scheduled restart|Failed with result)"
 )
 _TROUBLE = re.compile(

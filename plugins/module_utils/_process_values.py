@@ -10,6 +10,7 @@ import shlex
 import typing as t
 
 from ._gunicorn_values import SettingsError, as_bool, as_int, as_line, as_mapping, refuse_unknown
+from ._hooks import SHELL
 
 WORKER_DEFAULTS: dict[str, object] = {"count": 1, "stop_timeout": 60, "memory_max": "", "cpu_quota": ""}
 TIMER_DEFAULTS: dict[str, object] = {"persistent": True, "random_delay": 0, "timeout": 3600}
@@ -100,16 +101,26 @@ def _matching(key: str, value: object, pattern: t.Pattern[str], wanted: str) -> 
     return text
 
 
+def _split(where: str, text: str) -> list[str]:
+    try:
+        words = shlex.split(text)
+    except ValueError as exc:
+        raise SettingsError(f"{where} command '{text}' cannot be split into words: {exc}") from None
+    shell = next((word for word in words if word in SHELL), "")
+    if shell:
+        raise SettingsError(
+            f"{where} command '{text}' needs a shell for '{shell}', and there is none: write it as ['sh', '-c', '...']"
+        )
+    return words
+
+
 def command_words(where: str, command: object) -> list[str]:
     """Return the words of a command: a text is split as a shell would, but nothing in it is expanded."""
     if isinstance(command, (list, tuple)):
         words = [as_line(f"{where} command", word) for word in command]
     else:
         text = as_line(f"{where} command", command)
-        try:
-            words = shlex.split(text)
-        except ValueError as exc:
-            raise SettingsError(f"{where} command '{text}' cannot be split into words: {exc}") from None
+        words = _split(where, text)
     if not words or not words[0]:
         raise SettingsError(f"{where} command '{command}' names no program")
     return words
