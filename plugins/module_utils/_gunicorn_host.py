@@ -189,7 +189,7 @@ def _observe_one(
         loaded=frozenset(ours(states)),
         leaving=frozenset(name for name in ours(states) if is_process(name) and leaves(name)),
         aside=frozenset(ours(names["aside"])),
-        paused=os.path.exists(pause_flag(layout.name)),
+        paused=os.path.exists(pause_flag(layout)),
     )
 
 

@@ -10,10 +10,15 @@ import typing as t
 from dataclasses import dataclass
 
 from ._files import read_file, remove_file, write_file
+from ._gunicorn_host import UnitDirectory
+from ._gunicorn_plan import is_process
 from ._names import check_name
 from ._release import Layout, current_id
 from ._release_list import find_applications
 from ._systemd import show_matching, systemctl
+
+# Where role gunicorn writes units, unless told otherwise.
+UNITS = "/etc/systemd/system"
 
 PAGE = """\
 <!DOCTYPE html>
@@ -108,15 +113,19 @@ def _new_page(wish: Wish) -> str | None:
 
 
 def _units(wish: Wish) -> list[str]:
-    """Return the workers and timers that have to be stopped, or started again."""
+    """Return the workers and timers that have to be stopped, or started again.
+
+    While the file is there none starts, neither at boot nor by a deploy.
+    """
     if wish.closed and wish.pause:
         states = show_matching(unit_patterns(wish.layout.name, "*"), ["ActiveState"])
         return sorted(name for name, unit in states.items() if unit.get("ActiveState") in ("active", "activating"))
     if not wish.closed and os.path.exists(wish.paused):
         current = current_id(wish.layout) or ""
-        wanted = (read_file(wish.paused) or b"").decode().split()
-        # After a deploy meanwhile, those of the new release run already, or are to run.
-        return [name for name in wanted if f"@{current}" in name]
+        stopped = (read_file(wish.paused) or b"").decode().split()
+        # A deploy meanwhile has put others in their place, which start at boot.
+        wanted = {*stopped, *filter(is_process, UnitDirectory(UNITS).names()["enabled"])}
+        return sorted(name for name in wanted if name.startswith(f"{wish.layout.name}@{current}."))
     return []
 
 
@@ -139,13 +148,13 @@ def _apply(wish: Wish, page: str | None, units: t.Sequence[str], moved: bool) ->
         _stop(wish, units)
         return
     # A job that a timer had started begins again when its time comes.
-    systemctl("start", [name for name in units if ".timer-" not in name or name.endswith(".timer")])
     remove_file(wish.paused)
+    systemctl("start", [name for name in units if ".timer-" not in name or name.endswith(".timer")])
     remove_file(wish.flag)
 
 
 def _stop(wish: Wish, units: t.Sequence[str]) -> None:
-    if not units:
+    if not wish.pause or (not units and os.path.exists(wish.paused)):
         return
     before = (read_file(wish.paused) or b"").decode().split()
     write_file(wish.paused, "".join(f"{name}\n" for name in sorted({*before, *units})).encode())

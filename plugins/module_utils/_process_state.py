@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from ._files import remove_file, write_file
-from ._process_units import pause_flag, timer_lock, timers_of
+from ._process_units import timer_lock, timers_of
 from ._release import Layout, Manifest, ReleaseError, read_manifest
 from ._user import find_group
 
@@ -69,5 +69,5 @@ def clear_stamps(units: t.Iterable[str]) -> None:
 
 def clear_state(app: str) -> None:
     """Remove what belongs to the timers of an application that is gone."""
-    for path in [*glob.glob(timer_lock(app, "*")), pause_flag(app)]:
+    for path in glob.glob(timer_lock(app, "*")):
         remove_file(path)

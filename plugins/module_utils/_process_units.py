@@ -31,9 +31,9 @@ def timers_of(manifest: Manifest) -> list[dict[str, t.Any]]:
     return normalise_timers(manifest.extra.get("timers"))
 
 
-def pause_flag(app: str) -> str:
+def pause_flag(layout: Layout) -> str:
     """Return the file that keeps workers and timers of an application from starting while it exists."""
-    return os.path.join(DIRECTORY, app, "paused")
+    return os.path.join(layout.maintenance, "paused")
 
 
 def timer_lock(app: str, timer: str) -> str:
@@ -51,7 +51,7 @@ def process_units(layout: Layout, manifest: Manifest, home_is_used: bool = False
     for timer in timers_of(manifest):
         name = f"{manifest.name}@{manifest.id}.timer-{timer['name']}"
         units[f"{name}.service"] = _job(layout, manifest, timer, home_is_used)
-        units[f"{name}.timer"] = _timer(manifest, timer, f"{name}.service")
+        units[f"{name}.timer"] = _timer(layout, manifest, timer, f"{name}.service")
     return units
 
 
@@ -59,7 +59,7 @@ def _worker(layout: Layout, manifest: Manifest, worker: t.Mapping[str, t.Any], n
     limits = {"memory_max": "MemoryMax", "cpu_quota": "CPUQuota"}
     return unit_text(
         {
-            "Unit": [*_head(manifest, f"Worker {worker['name']} {number}"), "StartLimitIntervalSec=0"],
+            "Unit": [*_head(layout, manifest, f"Worker {worker['name']} {number}"), "StartLimitIntervalSec=0"],
             "Service": [
                 "Type=exec",
                 *_condition(layout, manifest),
@@ -85,7 +85,7 @@ def _job(layout: Layout, manifest: Manifest, timer: t.Mapping[str, t.Any], home_
     lock = f"/usr/bin/flock --no-fork {timer_lock(manifest.name, timer['name'])}"
     return unit_text(
         {
-            "Unit": _head(manifest, f"Job {timer['name']}"),
+            "Unit": _head(layout, manifest, f"Job {timer['name']}"),
             "Service": [
                 "Type=oneshot",
                 *_condition(layout, manifest),
@@ -100,12 +100,12 @@ def _job(layout: Layout, manifest: Manifest, timer: t.Mapping[str, t.Any], home_
     )
 
 
-def _timer(manifest: Manifest, timer: t.Mapping[str, t.Any], job: str) -> str:
+def _timer(layout: Layout, manifest: Manifest, timer: t.Mapping[str, t.Any], job: str) -> str:
     return unit_text(
         {
             "Unit": [
                 f"Description=Timer {timer['name']} of {manifest.name}, release {manifest.id}",
-                f"ConditionPathExists=!{pause_flag(manifest.name)}",
+                f"ConditionPathExists=!{pause_flag(layout)}",
             ],
             "Timer": [
                 f"OnCalendar={timer['schedule']}",
@@ -119,13 +119,13 @@ def _timer(manifest: Manifest, timer: t.Mapping[str, t.Any], job: str) -> str:
     )
 
 
-def _head(manifest: Manifest, what: str) -> list[str]:
+def _head(layout: Layout, manifest: Manifest, what: str) -> list[str]:
     after = t.cast("list[str]", manifest.settings["after"])
     return [
         f"Description={what} of {manifest.name}, release {manifest.id}",
         f"After={' '.join(['network.target', *after])}",
         *(f"Wants={unit}" for unit in after),
-        f"ConditionPathExists=!{pause_flag(manifest.name)}",
+        f"ConditionPathExists=!{pause_flag(layout)}",
     ]
 
 

@@ -129,7 +129,7 @@ def test_only_the_current_release_works_also_after_a_reboot_and_nobody_while_pau
     for name in (WORKER, JOB):
         text = units()[f"shop@{NEW}.{name}"]
         assert f"ExecCondition=/usr/bin/test /srv/shop/current -ef /srv/shop/releases/{NEW}" in text
-        assert "ConditionPathExists=!/var/lib/flaskops/shop/paused" in text
+        assert "ConditionPathExists=!/srv/shop/maintenance/paused" in text
 
 
 def test_jobs_of_two_releases_do_not_run_at_once() -> None:
