@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ._command import CommandError
 from ._gunicorn_change import Change
 from ._gunicorn_gate import judge_state
 from ._gunicorn_host import UnitDirectory, wait_until_stopped
@@ -76,7 +77,11 @@ class Background:
 
     def judge(self, change: Change) -> str:
         """Return why a new worker does not work, and note which; an empty text when all do, or one is known."""
-        states = {} if change.late else show(self._watched(change), _STATE)
+        try:
+            states = {} if change.late else show(self._watched(change), _STATE)
+        except CommandError:
+            # As for the web: a systemd that is busy for a moment says nothing against them.
+            return ""
         for name, state in states.items():
             # Somebody wants it to pause.
             if state.get("ConditionResult") == "no" and state.get("ActiveState") == "inactive":

@@ -234,14 +234,10 @@ class Handover:
             if now - watched >= _WATCH_INTERVAL:
                 watched = now
                 self._watch(waiting)
-            waiting = [change for change in waiting if not (change.error or self._drained(change, table, now))]
+            waiting = [c for c in waiting if not c.error and c.drain and not c.drain.over(table, now)]
             if waiting:
                 time.sleep(LOOK_INTERVAL)
         self._watch([change for change in changes if not change.error])
-
-    @staticmethod
-    def _drained(change: Change, table: str, now: float) -> bool:
-        return change.drain is None or change.drain.over(table, now)
 
     def _watch(self, changes: t.Sequence[Change]) -> None:
         """Go back to a release that still runs when the one that has just got its traffic ends."""
@@ -254,11 +250,8 @@ class Handover:
             return
         for change in changes:
             gate = gates.get(change.service.name)
-            reasons = (
-                [judge_state(probe.service, states[probe.service], probe.restarts) for probe in gate.probes]
-                if gate
-                else []
-            )
+            probes = gate.probes if gate else []
+            reasons = [judge_state(probe.service, states[probe.service], probe.restarts) for probe in probes]
             if any(reasons):
                 self._switch_back(change, f"{next(filter(None, reasons))} soon after it had got traffic")
             elif reason := self._background.judge(change):
@@ -283,12 +276,12 @@ class Handover:
         ready = [change for change in changes if change.plan.retire and not change.lingering]
         retired = [name for change in ready for name in change.plan.retire]
         systemctl("stop", retired, ["--no-block"])
-        ended = [name for change in changes for name in self._background.finish(change)]
-        if not retired and not ended:
-            return
         self._await_end([change for change in ready if not change.ends_alone])
         for change in ready:
             self._directory.remove(name for name in change.plan.retire if name not in change.lingering)
+        ended = [name for change in changes for name in self._background.finish(change)]
+        if not retired and not ended:
+            return
         forget = forget_units if any(not change.ends_alone for change in ready) else forget_behind
         forget([*retired, *ended])
 
