@@ -105,6 +105,14 @@ def _ask(probe: Probe, health: Health, timeout: float) -> Answer | None:
 
 
 def _refusal(answer: Answer, health: Health) -> str:
+    location = answer.headers.get("location", "") if 300 <= answer.status < 400 else ""
+    if location:
+        # What follows the question mark is for the application alone.
+        place = location.partition("?")[0]
+        return (
+            f"{health.path} answered {answer.status} and leads to {place}, wanted {health.expected()}: let health.path "
+            f"name what needs no login, or accept it with health.status: [{answer.status}]"
+        )
     text = " ".join(answer.body.decode("utf-8", "replace").split())[:_EXCERPT]
     return f"{health.path} answered {answer.status}, wanted {health.expected()}" + (
         f"; it said: {text}" if text else ""

@@ -29,6 +29,10 @@ _ENTRY = "flaskops_wsgi.py"
 _DUMP = "(most recent call first)"
 
 
+# What os.environ raises, and that it was that.
+_MISSING = re.compile(r"^KeyError: '([A-Za-z_][A-Za-z0-9_]*)'$", re.MULTILINE)
+_ENVIRON = re.compile(r"<frozen os>|/os\.py\"|environ")
+
 # By these glibc finds what it loads into any program, and a caller finds programs.
 _LOADER = re.compile(r"LD_.*|PATH|GCONV_PATH|LOCPATH|GLIBC_TUNABLES")
 
@@ -62,4 +66,10 @@ def explain_check(said: str, app: str, timeout: int) -> str:
     """Return in one sentence what the check found; C(said) is what it printed."""
     if "Timeout (" in said and _DUMP in said:
         return f"'{app}' is not loaded within health.timeout, {timeout} s; it was here when the time was over"
+    missing = _MISSING.findall(said)
+    if missing and _ENVIRON.search(said):
+        return (
+            f"'{app}' needs the environment variable {missing[-1]}, which is not set: add it to environment, or to "
+            "secrets if nobody may see it; the end of what Python says"
+        )
     return f"'{app}' cannot be loaded; the end of what Python says"

@@ -31,7 +31,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate impo
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._log_excerpt import excerpt
-from ansible_collections.flaskops.stack.plugins.module_utils._probe import ProbeError, get
+from ansible_collections.flaskops.stack.plugins.module_utils._probe import Answer, ProbeError, get
 
 HEALTH = Health("/", (), "localhost", 5, 1)
 RUNNING = {"ActiveState": "active", "SubState": "running", "Result": "success", "NRestarts": "0"}
@@ -99,6 +99,15 @@ def test_an_instance_proves_its_health_by_good_answers_in_a_row(
     health = Health("/", accepted, "localhost", 1, successes)
     probe = ask(serve(*statuses), health, 3 if passed else 0.6)
     assert (probe.passed, probe.status) == (passed, last)
+
+
+def test_a_redirect_says_where_it_leads_and_what_to_do() -> None:
+    answered = Answer(302, {"location": "/login?next=%2F&token=secret"}, b"")
+    said = _gunicorn_gate._refusal(answered, Health("/", (200,), "localhost", 5, 1))
+    assert said == (
+        "/ answered 302 and leads to /login, wanted 200: let health.path name what needs no login, "
+        "or accept it with health.status: [302]"
+    )
 
 
 def test_silence_ends_with_the_deadline(serve: t.Callable[..., str]) -> None:

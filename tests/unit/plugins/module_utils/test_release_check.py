@@ -66,3 +66,23 @@ def test_nothing_that_loads_code_is_seen_before_roots_rights_are_dropped() -> No
     words, rest = split_environment(wanted)
     assert words == ["GLIBC_TUNABLES=x", "LD_PRELOAD=/srv/x.so", "PATH=/a"]
     assert rest == {"KEY": "secret", "OLD_PATH": "b"}
+
+
+MISSING = """Traceback (most recent call last):
+  File "/srv/shop/releases/x/flaskops_wsgi.py", line 9, in _load
+    module = importlib.import_module('shop')
+  File "/srv/shop/releases/x/app/shop.py", line 7, in create_app
+    token = os.environ["TOKEN"]
+  File "<frozen os>", line 685, in __getitem__
+KeyError: 'TOKEN'
+"""
+
+
+def test_a_variable_that_is_not_set_is_named_with_the_way_out() -> None:
+    said = explain_check(MISSING, "shop:create_app()", 2)
+    assert "needs the environment variable TOKEN, which is not set: add it to environment, or to secrets" in said
+
+
+def test_another_missing_key_is_no_variable() -> None:
+    said = MISSING.replace('os.environ["TOKEN"]', 'settings["TOKEN"]').replace("<frozen os>", "settings.py")
+    assert "environment variable" not in explain_check(said, "shop:create_app()", 2)
