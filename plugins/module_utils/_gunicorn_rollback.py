@@ -9,7 +9,7 @@ import os
 from dataclasses import replace
 
 from ._gunicorn_request import Request, read_release
-from ._history import activation_times, read_history, settled
+from ._history import activation_times, cut_short, read_history, settled
 from ._release import Layout, ReleaseError, current_id, list_releases
 from ._release_list import find_applications
 from ._rollback import choose_target
@@ -26,10 +26,12 @@ def with_target(request: Request, check: bool) -> Request:
             f"there is no application '{layout.name}' below {layout.root} on this host; there are: {others}"
         )
     current = current_id(layout) or ""
-    entries = settled(read_history(layout.name), current)
+    history = read_history(layout.name)
+    entries = settled(history, current)
     releases = list_releases(layout, activation_times(entries))
     usable = {manifest.id for manifest in releases if can_run(layout, manifest.id)}
-    target = choose_target(layout.name, releases, usable, entries, current, request.asked)
+    asked = request.asked or (current if cut_short(history, current) else "")
+    target = choose_target(layout.name, releases, usable, entries, current, asked)
     return replace(read_release(layout, layout.release(target), check), rollback=True)
 
 

@@ -61,6 +61,12 @@ def settled(entries: t.Sequence[Entry], current: str) -> list[Entry]:
     ]
 
 
+def cut_short(entries: t.Sequence[Entry], current: str) -> bool:
+    """Tell whether a rollback was killed after its switch: to ask for it again must not go back twice."""
+    last = entries[-1] if entries else {}
+    return last.get("result") == "begun" and last.get("what") == "rollback" and _leads(last, current)
+
+
 def _leads(entry: Entry, current: str) -> bool:
     return bool(current) and entry.get("release") == current
 

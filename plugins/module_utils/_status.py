@@ -19,7 +19,7 @@ from ._gunicorn_gate import Health, Probe, run_probe
 from ._gunicorn_rollback import can_run
 from ._gunicorn_settings import SettingsError, normalise_settings
 from ._gunicorn_units import instance_name
-from ._history import Entry, activation_times, read_history
+from ._history import Entry, activation_times, read_history, settled
 from ._holder import holder_of
 from ._names import check_name
 from ._release import Layout, Manifest, current_id, list_releases
@@ -62,7 +62,9 @@ def _state(layout: Layout) -> Row:
     current, history = current_id(layout) or "", read_history(layout.name)
     releases = list_releases(layout, activation_times(history))
     manifest = next((found for found in releases if found.id == current), None)
-    holder = holder_of(layout.lock)
+    holder, begun = holder_of(layout.lock), _unfinished(history)
+    # What goes on has no result yet; what was killed has that which the link tells.
+    history = history if holder else [dict(entry) for entry in settled(history, current)]
     return {
         "name": layout.name,
         "current": current,
@@ -71,7 +73,7 @@ def _state(layout: Layout) -> Row:
         "beside": _beside(layout.name),
         "activated": next((dict(line) for line in reversed(history) if _is_activation(line, current)), None),
         "failed": _last_failure(history),
-        "unfinished": _unfinished(history),
+        "unfinished": begun,
         "lock": asdict(holder) if holder else None,
         "maintenance": os.path.exists(os.path.join(layout.maintenance, "on")),
         "assets_of": kept_assets(layout),

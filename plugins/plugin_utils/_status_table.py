@@ -104,7 +104,10 @@ def _deploys(app: Item) -> list[str]:
         return [f"locked by {who}, for: {lock['what']}"]
     if begun:
         when = f"begun {begun['when']} by {begun['by']}"
-        return [f"{begun.get('what', 'deploy')} of {begun['release']}, {when}, was killed: run it again"]
+        where = (
+            "after its switch: the next run clears up" if begun["release"] == app["current"] else "before its switch"
+        )
+        return [f"{begun.get('what', 'deploy')} of {begun['release']}, {when}, was killed {where}"]
     if failed:
         when = f"{failed['when']} by {failed.get('by', '?')}, release {failed['release']}"
         return [f"last {failed.get('what', 'deploy')} failed, {when}: {_short(failed.get('reason', ''))}"]

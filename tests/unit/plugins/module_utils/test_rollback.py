@@ -187,6 +187,17 @@ def test_a_rollback_asks_for_a_release(host: Layout) -> None:
     assert back(host) == V1
 
 
+def test_a_rollback_that_was_killed_after_its_switch_is_completed_and_not_done_twice(host: Layout) -> None:
+    write(host, "1 2 3")
+    _history.settle("shop", V3, {"release": V2, "from": V3, "what": "rollback", "when": "2027"})
+    assert back(host) == V2
+    os.unlink(host.current)
+    os.symlink(f"releases/{V2}", host.current)
+    assert back(host) == V2
+    _history.settle("shop", V2)
+    assert back(host) == V1
+
+
 def test_an_application_that_is_not_there_is_named_with_those_that_are(host: Layout) -> None:
     with pytest.raises(ReleaseError, match=r"no application 'shoppe' below .*; there are: shop$"):
         back(Layout(host.root, "shoppe"))

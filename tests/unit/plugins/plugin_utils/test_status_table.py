@@ -61,7 +61,11 @@ LINE = {"when": "2026-01-02T03:04:05Z", "by": "anna@laptop", "release": "aaaaaaa
             },
             "web1 shop: locked by anna@laptop, process 7, since 03:04, for: rollback of shop\n",
         ),
-        ({"unfinished": LINE}, "deploy of aaaaaaa-00000000, begun 2026-01-02T03:04:05Z by anna@laptop, was killed"),
+        (
+            {"unfinished": LINE},
+            "deploy of aaaaaaa-00000000, begun 2026-01-02T03:04:05Z by anna@laptop, was killed before",
+        ),
+        ({"unfinished": LINE, "current": LINE["release"]}, "was killed after its switch: the next run clears up"),
         (
             {"failed": {**LINE, "reason": "no answer\nmore"}},
             "last deploy failed, 2026-01-02T03:04:05Z by anna@laptop, release aaaaaaa-00000000: no answer\n",
