@@ -113,7 +113,8 @@ def staging_parent(needed: int, memory: str = _MEMORY) -> str:
 @contextlib.contextmanager
 def _private_directory(needed: int) -> t.Iterator[str]:
     """Give a directory that is removed afterwards, or by the next run where this one is killed."""
-    for place in {_MEMORY, tempfile.gettempdir()}:
+    # Looking twice into one place does no harm.
+    for place in (_MEMORY, tempfile.gettempdir()):
         for path in glob.glob(os.path.join(place, _PREFIX + "*")):
             _remove_unused(path)
     parent = staging_parent(needed)

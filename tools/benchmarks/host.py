@@ -148,7 +148,7 @@ class BenchHost:
 def read_seconds(path: Path) -> list[tuple[str, float]]:
     """Return what the callback plugin has written."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [(name, seconds) for name, seconds in map(json.loads, lines)]
+    return [tuple(json.loads(line)) for line in lines]
 
 
 def read_tasks(output: str) -> tuple[list[str], list[str]]:
