@@ -58,9 +58,14 @@ def kind(option: Option) -> str:
 def prose(description: str | list[str]) -> str:
     """Return a description as Markdown."""
     text = " ".join(" ".join([description] if isinstance(description, str) else description).split())
-    text = re.sub(r"\b[OVCME]\(([^)]*)\)", r"`\1`", text)
+    text = re.sub(r"\b[OVCME]\(((?:\\.|[^)])*)\)", _literal, text)
     text = re.sub(r"\bP\(([^)#]*)(?:#[^)]*)?\)", r"`\1`", text)
     return text.replace("|", "\\|")
+
+
+def _literal(markup: re.Match[str]) -> str:
+    """Return what is in the parentheses of Ansible's markup, where a backslash keeps one from ending it."""
+    return "`" + re.sub(r"\\(.)", r"\1", markup[1]) + "`"
 
 
 def main() -> None:

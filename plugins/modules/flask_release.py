@@ -82,7 +82,7 @@ options:
         type: str
         default: ""
       app:
-        description: The WSGI application, V(module:object) or V(module:factory()). Required with O(state=present).
+        description: The WSGI application, V(module:object) or V(module:factory(\)). Required with O(state=present).
         type: str
       user:
         description:

@@ -53,8 +53,8 @@ options:
         type: path
       app:
         description:
-          - The WSGI application in code that exists already, as C(module:app), C(module:factory()) or
-            C(module:factory('argument', key=1)). Required without O(services[].release), and so are
+          - The WSGI application in code that exists already, as V(module:app), V(module:factory(\)) or
+            V(module:factory("argument", key=1\)). Required without O(services[].release), and so are
             O(services[].directory) and O(services[].virtualenv).
         type: str
       directory:
