@@ -22,7 +22,7 @@ from ._process_units import workers_of
 from ._release import Layout
 from ._systemd import show, systemctl
 
-_STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "ConditionResult")
+_STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "ConditionResult", "Job")
 # A worker that cannot work ends when it has imported the application; the web needed as long for that.
 _SETTLE = 1.5
 _SETTLE_MOST = 10.0

@@ -19,7 +19,7 @@ _WATCH_INTERVAL = 0.25
 # Between two answers that both have to be good.
 _PROBE_INTERVAL = 0.25
 # What systemd is asked about a service.
-STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus")
+STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "Job")
 # Of a refused answer's body, the part that is shown.
 _EXCERPT = 300
 
@@ -121,6 +121,9 @@ def _refusal(answer: Answer, health: Health) -> str:
 
 def judge_state(service: str, state: t.Mapping[str, str], restarts: str) -> str:
     """Return why a service can be given up, or an empty text; C(restarts) is its count when it was started."""
+    # It is to start as soon as units that it comes after have started, or its own former process has ended.
+    if state.get("ActiveState") in ("inactive", "failed") and state.get("Job", "0") not in ("", "0"):
+        return ""
     if state.get("ActiveState") == "failed" or state.get("SubState") in ("auto-restart", "auto-restart-queued"):
         return f"{service} ended ({state.get('Result')}, exit status {state.get('ExecMainStatus')})"
     if restarts and state.get("NRestarts", restarts) != restarts:

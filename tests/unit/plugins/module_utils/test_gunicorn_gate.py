@@ -141,6 +141,10 @@ def test_the_settings_say_what_is_healthy() -> None:
         ({**RUNNING, "ActiveState": "failed", "Result": "signal"}, "ended \\(signal"),
         ({"ActiveState": "inactive", "LoadState": "loaded", "NRestarts": "0"}, "does not run"),
         ({"ActiveState": "inactive", "LoadState": "not-found", "NRestarts": "0"}, "does not run"),
+        ({"ActiveState": "inactive", "NRestarts": "0", "Job": ""}, "does not run"),
+        ({"ActiveState": "inactive", "NRestarts": "0", "Job": "0"}, "does not run"),
+        ({"ActiveState": "inactive", "NRestarts": "0", "Job": "668"}, ""),
+        ({"ActiveState": "failed", "Result": "signal", "NRestarts": "0", "Job": "668"}, ""),
     ],
 )
 def test_a_service_that_ends_is_given_up_at_once(state: dict[str, str], says: str) -> None:
