@@ -173,6 +173,10 @@ def _observe_one(
         state, unit = states[name].get("ActiveState"), parse_unit_name(name)
         # What has no file any more was told to end by an earlier run, or to finish, and needs nothing else.
         ends = state == "deactivating" or (state in _ALIVE and unit is not None and unit.is_job)
+        # systemd stops a socket after the service that comes after it.
+        if unit is not None and unit.kind == "socket":
+            service = states.get(f"{name.rpartition('.')[0]}.service", {})
+            ends = ends or service.get("ActiveState") == "deactivating"
         return ends and name not in names["files"]
 
     texts = {name: directory.read(name) for name in ours(names["files"])}
