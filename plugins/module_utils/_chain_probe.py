@@ -9,6 +9,7 @@ application would have been told.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -91,15 +92,13 @@ def _verdict(chain: Chain, hops: int, status: int, body: bytes) -> Verdict:
 
 
 def _ask(chain: Chain, path: str, headers: t.Mapping[str, str]) -> tuple[int, bytes]:
-    connection = _connect(chain)
     try:
-        connection.request("GET", path, headers={"Host": chain.authority, "Connection": "close", **headers})
-        response = connection.getresponse()
-        return response.status, response.read(4096)
+        with contextlib.closing(_connect(chain)) as connection:
+            connection.request("GET", path, headers={"Host": chain.authority, "Connection": "close", **headers})
+            response = connection.getresponse()
+            return response.status, response.read(4096)
     except (OSError, http.client.HTTPException) as exc:
         return 0, (str(exc) or type(exc).__name__).encode()
-    finally:
-        connection.close()
 
 
 class _NamedConnection(http.client.HTTPSConnection):

@@ -23,7 +23,7 @@ from ._gunicorn_change import Change
 from ._gunicorn_drain import LOOK_INTERVAL, Drain, let_finish, read_table
 from ._gunicorn_gate import STATE, judge_state, pass_gates
 from ._gunicorn_hooks import HookSteps
-from ._gunicorn_host import UnitDirectory, wait_until_stopped
+from ._gunicorn_host import UnitDirectory, lead_back, wait_until_stopped
 from ._gunicorn_room import REFUSE, Room
 from ._gunicorn_sites import SiteProbes
 from ._hook_run import Ran
@@ -158,6 +158,8 @@ class Handover:
             change.error += f"\nNot all of it could be undone, and the rest is left to the next run: {exc}"
 
     def _undo(self, change: Change) -> None:
+        # Whatever has failed, and even if it was the link's own way to the disk: nobody is led to what ends now.
+        self._point_back(change)
         forwards = change.plan.forward_write
         added = [name for name in forwards if name not in change.observed.files]
         self._discard([*change.service.wanted.units, *added])
@@ -200,11 +202,8 @@ class Handover:
     @staticmethod
     def _point_back(change: Change) -> None:
         """Let the link lead where it did before."""
-        previous, current = change.observed.current, change.service.layout.current
-        if change.switched and previous:
-            replace_link(f"releases/{previous}", current)
-        elif change.switched:
-            remove_file(current)
+        if change.plan.switch:
+            lead_back(change.service.layout, change.service.wanted.release, change.observed.current or "")
 
     def _work(self, changes: t.Sequence[Change]) -> None:
         for change in changes:

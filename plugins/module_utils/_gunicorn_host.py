@@ -197,6 +197,16 @@ def _observe_one(
     )
 
 
+def lead_back(layout: Layout, release: str, previous: str) -> None:
+    """Let C(current) lead where it did before, if it leads to C(release) now."""
+    if current_id(layout) != release:
+        return
+    if previous:
+        replace_link(f"releases/{previous}", layout.current)
+    else:
+        remove_file(layout.current)
+
+
 def uses_home(code: str, virtualenv: str) -> bool:
     """Tell whether code or interpreter lie where ProtectHome=yes hides everything."""
     paths = map(os.path.realpath, (code, virtualenv, os.path.join(virtualenv, "bin", "python")))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import stat
 import sys
 import types
@@ -173,6 +174,16 @@ def test_an_answer_of_somebody_else_is_no_verdict(host: Host) -> None:
     host.release(1)
     host.status = 401
     assert "something else than the application answers, with status 401" in probe_chain(host.chain()).unknown
+
+
+def test_a_python_that_cannot_do_tls_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ssl.SSLError("no usable configuration of OpenSSL")
+
+    monkeypatch.setattr(ssl, "create_default_context", fail)
+    write_token(str(tmp_path), 1, -1)
+    verdict = probe_chain(Chain(str(tmp_path), "shop.test", 443, tls=True))
+    assert (verdict.wrong, "no usable configuration" in verdict.unknown) == ("", True)
 
 
 def test_only_who_has_the_token_learns_anything(host: Host) -> None:

@@ -17,7 +17,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils import (
     _gunicorn_drain,
     _gunicorn_handover,
     _gunicorn_room,
+    _gunicorn_sites,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._chain import Chain
 from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_change import Change, Service
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate import GateError
@@ -283,6 +285,30 @@ def test_a_forwarder_that_does_not_start_again_undoes_the_switch(host: Host, mon
     assert "restart: connection timed out" in change.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
     assert all((host.path / name).read_text() == text for name, text in old.items())
+
+
+@pytest.mark.parametrize("fails", ["the directory's way to the disk", "the look through nginx"])
+@pytest.mark.parametrize("first", [True, False])
+def test_whatever_fails_after_the_switch_the_link_leads_to_no_release_that_is_taken_away(
+    host: Host, monkeypatch: pytest.MonkeyPatch, fails: str, first: bool
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def replace_link(target: str, path: str) -> None:
+        _files.replace_link(target, path)
+        if target.endswith(NEW):
+            fail()
+
+    change = host.change(Observed() if first else host.install_old())
+    if "disk" in fails:
+        monkeypatch.setattr(_gunicorn_handover, "replace_link", replace_link)
+    else:
+        change.service = replace(change.service, chain=Chain(host.layout.current, "shop.example.com"))
+        monkeypatch.setattr(_gunicorn_sites, "probe_chain", fail)
+    host.run(change)
+    assert "Input/output error" in change.error
+    assert (host.serving(), host.at_boot()) == (("none", "") if first else ("old", "old"))
 
 
 @pytest.mark.parametrize("hiccups", [1, 3])
