@@ -44,6 +44,12 @@ def finish(change: Change, request: Request, by: str) -> None:
         change.pruned = prune_releases(request.layout, request.keep, kept, read_history(request.name))
 
 
+def record_refusal(change: Change, request: Request, by: str) -> None:
+    """Record that a release was refused before the hand-over began, so that nobody goes back to it."""
+    with contextlib.suppress(OSError):
+        record(request.name, _result(change, _entry(change, request, by)))
+
+
 def _entry(change: Change, request: Request, by: str) -> dict[str, object]:
     source = change.service.manifest.source if change.service.manifest else {}
     return {

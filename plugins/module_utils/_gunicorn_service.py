@@ -14,7 +14,7 @@ from ._command import CommandError, run
 from ._files import Lock, read_link, replace_link, sweep
 from ._gunicorn_change import Change, Service
 from ._gunicorn_existing import make_release
-from ._gunicorn_finish import begin, finish
+from ._gunicorn_finish import begin, finish, record_refusal
 from ._gunicorn_handover import Handover
 from ._gunicorn_host import UnitDirectory, observe, uses_home
 from ._gunicorn_migrate import describe_ran, is_due_in_fleet, key_of, migrate, note_migration
@@ -80,19 +80,21 @@ class Services:
 
     def migrate(self, names: t.Collection[str]) -> dict[str, t.Any]:
         """Run the migrations of these services, and nothing else; one that fails does not keep the others."""
-        errors: dict[str, str] = {}
-        ran = {}
+        changes, ran = self.plan(), {}
         # A database is not changed for a release that could not be started then.
-        Room(self._options.overlap, lambda change, error: errors.update({change.service.name: error})).check(
-            self.plan()
-        )
-        for request in self._requests:
-            if request.name in names and request.name not in errors and request.manifest:
-                try:
-                    with self._lock(request):
-                        ran[request.name] = describe_ran(migrate(request.layout, request.manifest))
-                except (HookError, OSError, CommandError) as exc:
-                    errors[request.name] = str(exc)
+        Room(self._options.overlap, lambda change, error: setattr(change, "error", error)).check(changes)
+        for change, request in zip(changes, self._requests):
+            if request.name not in names or request.manifest is None:
+                continue
+            try:
+                with self._lock(request):
+                    done = [] if change.error else migrate(request.layout, request.manifest)
+                ran[request.name] = describe_ran(done)
+            except (HookError, OSError, CommandError) as exc:
+                change.error = str(exc)
+            if change.error:
+                record_refusal(change, request, self._options.by)
+        errors = {change.service.name: change.error for change in changes if change.error}
         return {"changed": True, "services": [], "migrated": ran, "unmigrated": errors}
 
     def apply(self, migrated: t.Collection[str] = ()) -> list[Change]:
