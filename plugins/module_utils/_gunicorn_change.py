@@ -49,6 +49,8 @@ class Change:
     plan: Plan
     began: float = field(default_factory=time.monotonic)
     started_at: float = field(default_factory=time.time)
+    # Whether systemd was told to start the release; before that, nothing that fails is a fault of it.
+    started: bool = False
     gate: Gate | None = None
     drain: Drain | None = None
     error: str = ""

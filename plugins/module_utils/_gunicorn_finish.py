@@ -32,7 +32,7 @@ def begin(change: Change, request: Request, by: str) -> None:
 def finish(change: Change, request: Request, by: str) -> None:
     """Record the activation, prune what is surplus, remove what belongs to an application that is gone."""
     if change.plan.switch:
-        record(request.name, _result(change, _entry(change, request, by)))
+        record(request.name, result_of(change, _entry(change, request, by)))
     if not request.present:
         if not (change.error or change.lingering):
             _remove_existing(request.layout)
@@ -47,7 +47,7 @@ def finish(change: Change, request: Request, by: str) -> None:
 def record_refusal(change: Change, request: Request, by: str) -> None:
     """Record that a release was refused before the hand-over began, so that nobody goes back to it."""
     with contextlib.suppress(OSError):
-        record(request.name, _result(change, _entry(change, request, by)))
+        record(request.name, result_of(change, _entry(change, request, by)))
 
 
 def _entry(change: Change, request: Request, by: str) -> dict[str, object]:
@@ -63,8 +63,11 @@ def _entry(change: Change, request: Request, by: str) -> dict[str, object]:
     }
 
 
-def _result(change: Change, entry: dict[str, object]) -> dict[str, object]:
+def result_of(change: Change, entry: dict[str, object]) -> dict[str, object]:
+    """Return the line of the history when it is known what became of an activation."""
     result = {**entry, "result": "failed" if change.error else "activated", "seconds": change.seconds}
+    if change.error:
+        result["started"] = change.started
     reason = change.error or change.late
     return {**result, "reason": reason.splitlines()[0]} if reason else result
 

@@ -114,7 +114,7 @@ class Handover:
         self._directory.write({**change.plan.write, **change.plan.forward_write})
 
     def _start_one(self, change: Change) -> None:
-        change.started_at = time.time()
+        change.started_at, change.started = time.time(), True
         sockets = [name for name in change.plan.start if name.endswith(".socket")]
         # systemd takes them for started, and starts no socket under a service that runs.
         if change.plan.stop:

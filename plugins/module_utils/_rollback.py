@@ -18,11 +18,14 @@ from ._release import Manifest, ReleaseError
 def verdicts(entries: t.Iterable[Entry]) -> dict[str, str]:
     """Return why releases are no place to go back to, by id."""
     found: dict[str, str] = {}
+    served: set[str] = set()
     for entry in entries:
         release, result, when = str(entry.get("release", "")), entry.get("result"), entry.get("when", "?")
-        if result == "failed":
+        # Too little memory says nothing against a release that has served, nor does a disk that was full.
+        if result == "failed" and (entry.get("started", True) or release not in served):
             found[release] = f"failed {when}: {entry.get('reason') or 'for a reason that was not recorded'}"
         elif result == "activated":
+            served.add(release)
             found.pop(release, None)
             if entry.get("what") == "rollback" and entry.get("from"):
                 found[str(entry["from"])] = f"rolled back from {when}"

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import (
     _files,
     _gunicorn_drain,
+    _gunicorn_finish,
     _gunicorn_handover,
     _gunicorn_room,
     _gunicorn_sites,
@@ -484,6 +485,15 @@ def scarce(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     meminfo = f"MemTotal: 9999999 kB\nMemAvailable:  {100 * 1024} kB\n".encode()
     monkeypatch.setattr(_gunicorn_room, "read_file", lambda path: meminfo if path == "/proc/meminfo" else real(path))
     return host
+
+
+def test_history_knows_whether_a_release_that_failed_was_started(scarce: Host) -> None:
+    refused, ill = scarce.change(scarce.install_old()), scarce.change(Observed())
+    scarce.run(refused)
+    scarce.overlap, scarce.problem = "always", {"shop": GateError("/ answered 500")}
+    scarce.run(ill)
+    results = [_gunicorn_finish.result_of(change, {}) for change in (refused, ill)]
+    assert [(line["result"], line["started"]) for line in results] == [("failed", False), ("failed", True)]
 
 
 def test_a_release_that_does_not_fit_beside_the_old_one_is_refused_before_anything_is_started(scarce: Host) -> None:

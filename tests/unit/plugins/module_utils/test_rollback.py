@@ -23,7 +23,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release import (
     list_releases,
     write_manifest,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._rollback import choose_target, previous_healthy
+from ansible_collections.flaskops.stack.plugins.module_utils._rollback import choose_target, previous_healthy, verdicts
 
 V1, V2, V3, V4 = (f"{number * 7}-0000000{number}" for number in "1234")
 ALL = (V1, V2, V3, V4)
@@ -75,6 +75,13 @@ def story(*steps: str) -> tuple[list[dict[str, t.Any]], str]:
 def test_the_release_before_that_was_never_found_bad_is_the_target(steps: str, target: str) -> None:
     entries, current = story(*steps.split())
     assert previous_healthy(entries, ALL, current) == target
+
+
+def test_one_that_was_refused_before_it_was_started_is_as_good_as_it_was() -> None:
+    entries, current = story("1", "2", "3", "<2!")
+    refused = {**entries.pop(), "reason": "too little memory", "started": False}
+    assert previous_healthy([*entries, refused], ALL, current) == V2
+    assert verdicts([*entries, {**refused, "release": V4}]) == {V4: "failed 2026-01-13: too little memory"}
 
 
 def test_one_that_cannot_run_any_more_is_passed_over() -> None:
