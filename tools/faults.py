@@ -32,7 +32,7 @@ def parse() -> tuple[list[str], Options]:
     parser.add_argument("--only", default="", help="only stories with this in their names, no points, no load")
     parser.add_argument("--every", type=int, default=1, help="strike at each n-th point only")
     parser.add_argument("--swaps", type=int, default=200, help="under load, on each host (%(default)s)")
-    parser.add_argument("--jobs", type=int, default=3, help="hosts at once (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=4, help="hosts at once (%(default)s)")
     parser.add_argument("--keep", action="store_true", help="leave the hosts for a look at them")
     given = parser.parse_args()
     parts, distributions = given.part.split(","), tuple(given.distributions.replace(",", " ").split())

@@ -23,7 +23,7 @@ class Options:
     # Leave the hosts for a look at them.
     keep: bool = False
     # How many hosts are worked on at once.
-    jobs: int = 3
+    jobs: int = 4
 
 
 @dataclass(frozen=True)
