@@ -192,6 +192,7 @@ def _observe_one(
         lost=gone,
         loaded=frozenset(ours(states)),
         leaving=frozenset(name for name in ours(states) if is_process(name) and leaves(name)),
+        ending=frozenset(name for name in ours(states) if not is_process(name) and leaves(name)),
         aside=frozenset(ours(names["aside"])),
         paused=os.path.exists(pause_flag(layout)),
     )

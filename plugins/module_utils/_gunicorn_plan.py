@@ -30,6 +30,8 @@ class Observed:
     loaded: frozenset[str] = frozenset()
     # Workers and jobs that an earlier run has told to end, or let finish; they need nothing else. Not in alive.
     leaving: frozenset[str] = frozenset()
+    # The same of units of the web: an earlier run has taken their files away and told them to end.
+    ending: frozenset[str] = frozenset()
     # Their files, and those of such that have ended since.
     aside: frozenset[str] = frozenset()
     # Whether workers and timers do not start for now, because somebody wants it so.
@@ -100,7 +102,7 @@ def plan_handover(observed: Observed, wanted: Wanted) -> Plan:
     forward = {name: text for name, text in wanted.forwards.items() if observed.files.get(name) != text}
     listeners = [name for name in wanted.forwards if name.endswith(".socket")]
     # What leaves is left alone, unless the files that it works with go as well.
-    known = _known(observed) | (frozenset() if wanted.release else observed.leaving)
+    known = _known(observed) | (frozenset() if wanted.release else observed.leaving | observed.ending)
     others = sorted(name for name in known if name not in own and name not in wanted.forwards)
     work = [name for name in wanted.processes if not _is_job(name)]
     at_boot = [*wanted.units, *listeners, *work]

@@ -396,6 +396,14 @@ def test_one_service_that_fails_does_not_keep_the_others(host: Host) -> None:
     assert not os.path.lexists(layout.current)
 
 
+def test_an_absent_service_waits_for_a_release_that_still_ends(host: Host) -> None:
+    before = replace(host.install_old(), ending=frozenset(["shop@0000001-00000000.service"]))
+    change = Change.between(Service(host.layout, None, Wanted()), before)
+    assert "shop@0000001-00000000.service" in change.plan.retire
+    # A deploy has nothing to do with it.
+    assert "shop@0000001-00000000.service" not in host.change(before).plan.retire
+
+
 def test_an_absent_service_leaves_no_link_and_no_unit(host: Host) -> None:
     change = Change.between(Service(host.layout, None, Wanted()), host.install_old())
     host.run(change)
