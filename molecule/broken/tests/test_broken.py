@@ -26,6 +26,8 @@ WORKING = {
     "source": str(ROOT / "examples" / "hello"),
     "app": "hello:create_app()",
     "domains": ["hello.test"],
+    # Each release that is refused stays; with fewer, a later one would take an earlier one's place.
+    "keep": 20,
 }
 
 # What files there are, what they hold and whose they are; which processes run. Uploads and sockets come and go.
