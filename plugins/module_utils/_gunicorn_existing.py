@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 import typing as t
 from dataclasses import dataclass
 
 from ._chain_probe import write_token
+from ._clock import utc_now
 from ._files import replace_link, sweep, write_file
 from ._gunicorn_settings import (
     SettingsError,
@@ -116,7 +116,7 @@ class Existing:
             app=self.app,
             settings=self.settings,
             keep=self.keep,
-            built_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            built_at=utc_now(),
             extra={"secret_names": list(self.secret_names)},
         )
 

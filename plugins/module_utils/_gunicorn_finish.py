@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import time
 
+from ._clock import utc_now
 from ._gunicorn_change import Change
 from ._gunicorn_prune import prune_releases
 from ._gunicorn_request import Request
@@ -53,7 +53,7 @@ def record_refusal(change: Change, request: Request, by: str) -> None:
 def _entry(change: Change, request: Request, by: str) -> dict[str, object]:
     source = change.service.manifest.source if change.service.manifest else {}
     return {
-        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "when": utc_now(),
         "what": "rollback" if request.rollback else "deploy",
         "release": change.service.wanted.release,
         "from": change.observed.current or "",

@@ -8,9 +8,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
 import typing as t
 from dataclasses import asdict, dataclass
+
+from ._clock import utc_now
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Holder:
 
 def this_run(what: str, by: str = "") -> Holder:
     """Return this process as a holder; C(by) is who asked for it on the controller, as far as that is known."""
-    return Holder(os.getpid(), caller(by, os.environ), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), what)
+    return Holder(os.getpid(), caller(by, os.environ), utc_now(), what)
 
 
 def caller(by: str, environ: t.Mapping[str, str]) -> str:

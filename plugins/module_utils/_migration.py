@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import time
 
+from ._clock import utc_now
 from ._files import read_file, remove_file, write_file
 from ._history import DIRECTORY
 
@@ -30,7 +30,7 @@ def record_migration(name: str, release: str, key: str, here: bool) -> None:
     """Note that the migrations of a release have run, here or on another host of the fleet."""
     path = migration_path(name)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    when = utc_now()
     entry = {"release": release, "key": key, "when": when, "here": here}
     write_file(path, (json.dumps(entry, sort_keys=True) + "\n").encode())
 

@@ -14,6 +14,7 @@ import typing as t
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
+from ._clock import utc_now
 from ._command import CommandError
 from ._files import TEMPORARY, Lock, remove_file, replace_link, sweep
 from ._gunicorn_request import check_paths
@@ -156,7 +157,7 @@ def _build(plan: Plan, options: Options) -> None:
         if not os.path.lexists(plan.layout.base):
             raise
         entry = {
-            "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "when": utc_now(),
             "what": "build",
             "release": plan.id,
             "revision": plan.revision.revision,
