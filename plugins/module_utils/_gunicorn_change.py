@@ -106,6 +106,11 @@ class Change:
         return not self.error and not self.plan.empty
 
     @property
+    def healthy(self) -> bool:
+        """Tell whether the release has passed its gate."""
+        return self.gate is not None and all(probe.passed for probe in self.gate.probes)
+
+    @property
     def unproved(self) -> list[str]:
         """Return the units to write that differ from those of the current release, which systemd has accepted."""
         old, new = self.observed.current or "", self.service.wanted.release
@@ -156,12 +161,10 @@ class Change:
         if manifest is None or not self.plan.gated:
             return None
         numbers = range(t.cast(int, manifest.settings["instances"]))
-        probes = [
-            Probe(
-                number,
-                self.service.layout.socket(manifest.id, number),
-                f"{instance_name(manifest.name, manifest.id, number)}.service",
-            )
-            for number in numbers
-        ]
-        return Gate(Health.from_settings(manifest.settings), probes)
+        return Gate(Health.from_settings(manifest.settings), [self._probe(manifest, number) for number in numbers])
+
+    def _probe(self, manifest: Manifest, number: int) -> Probe:
+        service = f"{instance_name(manifest.name, manifest.id, number)}.service"
+        # What systemd did not know before has never been restarted.
+        restarts = "" if service in self.observed.loaded else "0"
+        return Probe(number, self.service.layout.socket(manifest.id, number), service, restarts=restarts)

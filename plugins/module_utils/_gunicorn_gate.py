@@ -71,6 +71,7 @@ class Probe:
     # Why the last answer was not good; empty before the first.
     problem: str = ""
     passed: bool = False
+    # How often systemd had restarted the service when it was started; empty when that is not known yet.
     restarts: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -145,7 +146,7 @@ class Gate:
         """Start to ask all instances; C(states) are those of the services just started."""
         self.deadline = time.monotonic() + self.health.timeout
         for probe in self.probes:
-            probe.restarts = states.get(probe.service, {}).get("NRestarts", "")
+            probe.restarts = probe.restarts or states.get(probe.service, {}).get("NRestarts", "")
             threading.Thread(target=run_probe, args=(probe, self.health, self.deadline), daemon=True).start()
 
     def verdict(self, states: t.Mapping[str, t.Mapping[str, str]], silence: str = "") -> bool:
@@ -179,7 +180,9 @@ def pass_gates(gates: t.Mapping[str, Gate]) -> dict[str, GateError]:
     """Wait for the verdict on all releases at once; return the errors of those that were refused."""
     failed: dict[str, GateError] = {}
     services = {probe.service for gate in gates.values() for probe in gate.probes}
-    first, _silence = _ask_systemd(services)
+    # systemd counts the restarts of what was just started from zero; of what ran before it has to tell.
+    running = {probe.service for gate in gates.values() for probe in gate.probes if not probe.restarts}
+    first, _silence = _ask_systemd(running) if running else ({}, "")
     for gate in gates.values():
         gate.open(first)
     waiting = dict(gates)

@@ -227,7 +227,8 @@ class Handover:
             watch = float(change.health["watch"]) if change.plan.switch and change.retired_sockets() else 0.0
             least = max(watch, self._background.least(change))
             change.drain = Drain.start(change.retired_sockets(), change.drain_timeout, least)
-        watched = 0.0
+        # All have just passed their gates.
+        watched = time.monotonic()
         while waiting:
             table, now = read_table(), time.monotonic()
             if now - watched >= _WATCH_INTERVAL:

@@ -146,7 +146,7 @@ def patterns(names: t.Iterable[str]) -> list[str]:
 def observe(directory: UnitDirectory, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
     """Return what this host has of each application, by name: one look at the directory and one at systemd for all."""
     names = directory.names()
-    states = show_matching(patterns(layout.name for layout in layouts), ["ActiveState"])
+    states = show_matching(patterns(layout.name for layout in layouts), ["ActiveState", "ControlGroup"])
     return {layout.name: _observe_one(directory, layout, names, states) for layout in layouts}
 
 
@@ -191,6 +191,7 @@ def _observe_one(
         enabled=frozenset(ours(names["enabled"])),
         lost=gone,
         loaded=frozenset(ours(states)),
+        groups={name: group for name in ours(states) if (group := states[name].get("ControlGroup", ""))},
         leaving=frozenset(name for name in ours(states) if is_process(name) and leaves(name)),
         ending=frozenset(name for name in ours(states) if not is_process(name) and leaves(name)),
         aside=frozenset(ours(names["aside"])),

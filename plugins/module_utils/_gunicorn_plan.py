@@ -28,6 +28,8 @@ class Observed:
     lost: frozenset[str] = frozenset()
     # Units that systemd remembers, running or not: what their files said when it read them.
     loaded: frozenset[str] = frozenset()
+    # Their control groups, by name, of units that have one.
+    groups: t.Mapping[str, str] = field(default_factory=dict)
     # Workers and jobs that an earlier run has told to end, or let finish; they need nothing else. Not in alive.
     leaving: frozenset[str] = frozenset()
     # The same of units of the web: an earlier run has taken their files away and told them to end.

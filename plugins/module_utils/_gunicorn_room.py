@@ -16,7 +16,7 @@ from ._gunicorn_change import Change
 from ._gunicorn_host import wait_until_stopped
 from ._gunicorn_units import parse_unit_name, stop_seconds
 from ._release import ReleaseError, read_manifest
-from ._systemd import show, systemctl
+from ._systemd import systemctl
 
 REFUSE, FALLBACK, ALWAYS, NEVER = OVERLAPS = ("refuse", "fallback", "always", "never")
 
@@ -74,9 +74,8 @@ class Room:
         left = parse_available((read_file("/proc/meminfo") or b"").decode())
         if left is None:
             return
-        groups = show([name for change in candidates for name in running_services(change)], ["ControlGroup"])
         for change in candidates:
-            needed = _needed(change, {name: unit.get("ControlGroup", "") for name, unit in groups.items()})
+            needed = _needed(change)
             if needed <= left:
                 left -= needed
             elif self._overlap == FALLBACK:
@@ -127,10 +126,10 @@ def _stop_timeout(change: Change) -> float:
     return float(stop_seconds(manifest.settings)) if manifest else 90.0
 
 
-def _needed(change: Change, groups: t.Mapping[str, str]) -> int:
+def _needed(change: Change) -> int:
     """Return what the new release will need, if each of its instances is like those that run."""
     running, manifest = running_services(change), change.service.manifest
-    used = sum(_used(groups.get(name, "")) for name in running)
+    used = sum(_used(change.observed.groups.get(name, "")) for name in running)
     instances = t.cast(int, manifest.settings["instances"]) if manifest else 1
     return used * instances // len(running)
 

@@ -28,6 +28,7 @@ from ._hook_run import Ran, run_hooks
 from ._hooks import MIGRATE, HookError
 from ._log_excerpt import excerpt
 from ._process_units import process_units
+from ._release import forget_manifest
 from ._release_secrets import mask_secrets
 from ._systemd import journal_tail
 from ._user import find_user
@@ -54,9 +55,15 @@ class Options:
 class Services:
     """The services of one task on this host."""
 
-    def __init__(self, requests: t.Sequence[Request], options: Options) -> None:
-        """Take what is wanted and how."""
+    def __init__(
+        self,
+        requests: t.Sequence[Request],
+        options: Options,
+        unproved: t.Mapping[str, t.Callable[[], str]] | None = None,
+    ) -> None:
+        """Take what is wanted and how; C(unproved) by name what says why a new release cannot be loaded."""
         self._requests = requests
+        self._unproved = unproved or {}
         self._options = options
         self._directory = UnitDirectory(options.directory)
 
@@ -112,7 +119,7 @@ class Services:
                     note_migration(request.layout, request.manifest)
             for change, request in zip(changes, self._requests):
                 begin(change, request, self._options.by)
-            Handover(self._directory, _explain, self._run_hooks, self._options.overlap).run(changes)
+            Handover(self._directory, self._explain, self._run_hooks, self._options.overlap).run(changes)
             for change, request in zip(changes, self._requests):
                 try:
                     finish(change, request, self._options.by)
@@ -130,6 +137,14 @@ class Services:
         if stage == MIGRATE:
             return migrate(layout, manifest)
         return run_hooks(stage, layout, manifest, change.observed.current or "")
+
+    def _explain(self, change: Change, reason: str) -> str:
+        """Return why a release was refused; one that cannot even be loaded is none, and is built anew the next time."""
+        proof = self._unproved.get(change.service.name)
+        said = proof() if proof and change.started and not change.healthy else ""
+        if said:
+            forget_manifest(change.service.layout.release(change.service.wanted.release))
+        return said or _explain(change, reason)
 
     def _lock(self, request: Request) -> Lock:
         what = f"hand-over to release {request.release}" if request.present else "removal"

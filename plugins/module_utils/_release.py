@@ -12,7 +12,7 @@ import re
 import typing as t
 from dataclasses import asdict, dataclass, field
 
-from ._files import read_file, read_link, write_file
+from ._files import read_file, read_link, remove_file, write_file
 
 # Of release.json; a reader refuses what it does not know.
 SCHEMA = 1
@@ -142,6 +142,11 @@ def read_manifest(path: str) -> Manifest | None:
 def write_manifest(path: str, manifest: Manifest) -> None:
     """Complete the release directory C(path): the last write of a build."""
     write_file(os.path.join(path, MANIFEST), manifest.to_json().encode())
+
+
+def forget_manifest(path: str) -> None:
+    """Make the release C(path) an unfinished one, which is never started and is removed."""
+    remove_file(os.path.join(path, MANIFEST))
 
 
 def canonical(value: object) -> str:

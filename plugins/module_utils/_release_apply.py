@@ -29,6 +29,7 @@ from ._release import Layout, ReleaseError, current_id, list_releases, read_mani
 from ._release_app import App, AppError, parse_apps
 from ._release_build import Plan, build, is_built, needs_payload
 from ._release_owner import check_owner
+from ._release_run import Unproved
 from ._release_seal import reveal
 from ._release_share import ShareError
 from ._release_source import Sent, find_revision
@@ -78,8 +79,13 @@ def open_seal(
     return [reveal(app, part) for app, part in zip(apps, hidden["apps"])], reveal(params, hidden["defaults"])
 
 
-def present(items: t.Sequence[Item], sent: Item, options: Options) -> dict[str, t.Any]:
-    """Build the releases that are missing and return the module's result; change nothing unless all input is right."""
+def present(
+    items: t.Sequence[Item], sent: Item, options: Options, unproved: Unproved | None = None
+) -> dict[str, t.Any]:
+    """Build the releases that are missing and return the module's result; change nothing unless all input is right.
+
+    C(unproved) is for those that are started next, as C(build) has it.
+    """
     apps = parse_apps(items, options.root)
     plans = _make_plans(apps, sent, options)
     wanted = [] if options.check_mode else [plan.app.name for plan in plans if needs_payload(plan)]
@@ -88,7 +94,7 @@ def present(items: t.Sequence[Item], sent: Item, options: Options) -> dict[str, 
     rows, diffs = [], []
     for plan in plans:
         before = current_id(plan.layout)
-        rows.append(_apply(plan, options))
+        rows.append(_apply(plan, options, unproved))
         if before != plan.id:
             diffs.append(_diff(plan, before))
     changed = any(row["built"] or row["activated"] for row in rows)
@@ -124,7 +130,7 @@ def _make_plan(app: App, sent: Item | None, interpreter: Interpreter, options: O
     return Plan(app, layout, revision, interpreter, bundle, options.uv_requirement)
 
 
-def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
+def _apply(plan: Plan, options: Options, unproved: Unproved | None) -> dict[str, t.Any]:
     started = time.monotonic()
     lock = nullcontext() if options.check_mode else _lock(plan.layout, options, f"build of release {plan.id}")
     try:
@@ -133,7 +139,7 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
                 sweep(plan.layout.base)
             built = not is_built(plan)
             if built and not options.check_mode:
-                _build(plan, options)
+                _build(plan, options, unproved)
             activated = options.activate and _activate(plan, options.check_mode)
     except FAILURES as exc:
         raise AppError(f"app '{plan.app.name}', release {plan.id}: {plan.app.mask(str(exc))}") from exc
@@ -149,10 +155,10 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
     }
 
 
-def _build(plan: Plan, options: Options) -> None:
+def _build(plan: Plan, options: Options, unproved: Unproved | None) -> None:
     """Build a release; a failure stands in the history, like that of an activation, unless it was the first of all."""
     try:
-        build(plan)
+        build(plan, unproved)
     except FAILURES as exc:
         if not os.path.lexists(plan.layout.base):
             raise

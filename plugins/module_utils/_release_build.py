@@ -22,7 +22,7 @@ from ._process_check import check_programs
 from ._release import Layout, Manifest, digest, is_release_id, list_releases, read_manifest, write_manifest
 from ._release_app import App, build_key, identify, migration_key
 from ._release_owner import hand_over
-from ._release_run import check_load, kill_inside, run_build_hooks
+from ._release_run import Unproved, check_load, explain_load, kill_inside, run_build_hooks
 from ._release_share import Owner, link_instance, link_shared, make_shared
 from ._release_source import Revision, describe, fetch, text_reader
 from ._source_copy import build_copy
@@ -77,15 +77,19 @@ def find_twin(plan: Plan) -> Manifest | None:
     return next((found for found in reversed(list_releases(plan.layout)) if found.build == plan.key), None)
 
 
-def build(plan: Plan) -> None:
-    """Build the release; the caller holds the application's lock. After a failure nothing of it is left."""
+def build(plan: Plan, unproved: Unproved | None = None) -> None:
+    """Build the release; the caller holds the application's lock. After a failure nothing of it is left.
+
+    An application is loaded before its release is complete. Where C(unproved) is given, the release is started next,
+    which proves more: what tells why it cannot be loaded is left there instead.
+    """
     remove_unfinished(plan.layout)
     is_first = not os.path.lexists(plan.layout.base)
     has_user = check_user(plan.app.user, plan.app.group)
     try:
         owner = _prepare(plan)
         os.mkdir(plan.path, 0o755)
-        _fill(plan, owner)
+        _fill(plan, owner, unproved)
     except BaseException as exc:
         full = explain_full_disk(exc, [plan.path, plan.layout.cache])
         remove_tree(plan.path)
@@ -135,7 +139,7 @@ def _prepare(plan: Plan) -> Owner:
     return owner
 
 
-def _fill(plan: Plan, owner: Owner) -> None:
+def _fill(plan: Plan, owner: Owner, unproved: Unproved | None) -> None:
     app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
     twin = find_twin(plan)
     if twin:
@@ -156,8 +160,16 @@ def _fill(plan: Plan, owner: Owner) -> None:
     check_programs(plan.app.workers, plan.app.timers, plan.path)
     # The manifest says that all else is there, and must not survive a power cut which that does not.
     with flushing(plan.path):
-        check_load(plan.app, plan.path, bool(twin or names or plan.app.wanted_packages))
+        _prove(plan, bool(twin or names or plan.app.wanted_packages), unproved)
     _complete(plan, key)
+
+
+def _prove(plan: Plan, has_dependencies: bool, unproved: Unproved | None) -> None:
+    # No database is changed for what cannot be loaded.
+    if unproved is None or plan.app.hooks.migrate:
+        check_load(plan.app, plan.path, has_dependencies)
+    else:
+        unproved[plan.app.name] = lambda: explain_load(plan.app, plan.path, has_dependencies)
 
 
 def _venv_key(plan: Plan, dependencies: Dependencies) -> str:

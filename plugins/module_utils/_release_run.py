@@ -21,6 +21,9 @@ from ._release_share import Owner
 from ._venv_build import BuildError
 from ._venv_link import own_tree
 
+# By application, what says why its release cannot be loaded.
+Unproved = t.Dict[str, t.Callable[[], str]]
+
 
 def check_load(app: App, path: str, has_dependencies: bool) -> None:
     """Load the application as its service will: same user, directory, environment, interpreter and worker class."""
@@ -32,6 +35,15 @@ def check_load(app: App, path: str, has_dependencies: bool) -> None:
         said = app.mask(result.err.strip() or result.out).replace(path, "<release>")
         hint = "" if has_dependencies else "the source names no requirements, so nothing was installed for it; "
         raise BuildError(f"{hint}{explain_check(said, app.app, timeout)}:\n{shorten_traceback(said)}")
+
+
+def explain_load(app: App, path: str, has_dependencies: bool) -> str:
+    """Return why the application cannot be loaded, an empty text when it can."""
+    try:
+        check_load(app, path, has_dependencies)
+    except (BuildError, CommandError) as exc:
+        return str(exc)
+    return ""
 
 
 def _run_as_service(

@@ -10,14 +10,21 @@ import typing as t
 from ._gunicorn_report import report
 from ._gunicorn_request import read_requests
 from ._gunicorn_service import Options, Services
+from ._release_run import Unproved
 
 
 def serve(
-    built: dict[str, t.Any], root: str, options: Options, check: bool, sites: t.Mapping[str, t.Any] | None = None
+    built: dict[str, t.Any],
+    root: str,
+    options: Options,
+    check: bool,
+    sites: t.Mapping[str, t.Any] | None = None,
+    unproved: Unproved | None = None,
 ) -> dict[str, t.Any]:
     """Hand over to the releases that were built, and return the result of both.
 
-    C(sites) says by name how visitors reach an application. Where one host has to migrate for all, the action plugin
+    C(sites) says by name how visitors reach an application, and C(unproved) why what was built and not loaded yet
+    cannot be. Where one host has to migrate for all, the action plugin
     sees to it: C(unserved) are the services left to it.
     """
     wanted = [
@@ -26,7 +33,7 @@ def serve(
             (release["name"], release["path"], (sites or {}).get(release["name"])) for release in built["releases"]
         )
     ]
-    services = Services(read_requests(wanted, root, check), options)
+    services = Services(read_requests(wanted, root, check), options, unproved or {})
     if not check and services.due():
         return {**built, "unserved": wanted}
     return join(built, report(services.plan() if check else services.apply()))

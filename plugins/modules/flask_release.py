@@ -304,6 +304,8 @@ options:
     description:
       - Whether the releases are handed over to in the same task, as M(flaskops.stack.gunicorn_service) does.
       - Half the time of a deploy without new dependencies is the start of tasks; this saves one.
+      - The start of the release proves that the application can be loaded; why one cannot be is found out afterwards.
+        One that has O(apps[].hooks.migrate) is loaded before it migrates.
     type: bool
     default: false
   overlap:
@@ -507,6 +509,7 @@ from ..module_utils._gunicorn_host import ForeignUnitError
 from ..module_utils._hooks import STAGES, TIMEOUT
 from ..module_utils._process_values import TIMER_DEFAULTS, WORKER_DEFAULTS
 from ..module_utils._release_apply import FAILURES, Options, absent, open_seal, present
+from ..module_utils._release_run import Unproved
 
 UNITS = "/etc/systemd/system"
 
@@ -620,19 +623,20 @@ def main() -> None:
         check_mode=module.check_mode,
         by=params["by"],
     )
+    unproved: Unproved = {}
     try:
         apps = wanted_apps(params)
         if params["state"] == "absent":
             result = absent([app["name"] for app in apps], options, params["purge_data"])
         else:
-            result = present(apps, params["sent"], options)
+            result = present(apps, params["sent"], options, unproved if params["serve"] else None)
         if params["serve"] and result["releases"]:
             # A run that only builds need not read this.
             from ..module_utils._gunicorn_service import Options as HandoverOptions
             from ..module_utils._release_serve import serve
 
             hand_over = HandoverOptions(UNITS, options.lock_timeout, options.by, params["overlap"])
-            result = serve(result, options.root, hand_over, options.check_mode, params["sites"])
+            result = serve(result, options.root, hand_over, options.check_mode, params["sites"], unproved)
     except (*FAILURES, ForeignUnitError) as exc:
         module.fail_json(msg=str(exc))
     end_with(module, result)

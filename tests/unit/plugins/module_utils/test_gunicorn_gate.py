@@ -220,6 +220,23 @@ def test_the_gate_outlives_a_systemd_that_does_not_answer_for_a_moment(
     assert pass_gates({"shop": Gate(HEALTH, [Probe(0, serve(200), "shop.service")])}) == {}
 
 
+# Of what was just started systemd need not be asked first, and it counts from zero.
+@pytest.mark.parametrize(("restarts", "asked", "says"), [("0", 1, "was started again"), ("", 2, "")])
+def test_a_service_that_answers_at_its_second_start_is_not_healthy(
+    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch, restarts: str, asked: int, says: str
+) -> None:
+    times: list[object] = []
+
+    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
+        times.append(units)
+        return {unit: {**RUNNING, "NRestarts": "1"} for unit in units}
+
+    monkeypatch.setattr(_gunicorn_gate, "show", show)
+    refused = pass_gates({"shop": Gate(HEALTH, [Probe(0, serve(200), "shop.service", restarts=restarts)])})
+    assert says in str(refused.get("shop", ""))
+    assert (bool(refused), len(times)) == (bool(says), asked)
+
+
 def test_a_systemd_that_never_answers_refuses_the_release(
     serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

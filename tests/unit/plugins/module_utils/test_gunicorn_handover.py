@@ -71,7 +71,6 @@ class Host:
         patch.setattr(_gunicorn_room, "systemctl", self.systemctl)
         patch.setattr(_gunicorn_room, "run", lambda argv: self.log.append(f"room {argv[1]}"))
         patch.setattr(_gunicorn_room, "wait_until_stopped", lambda _names, _seconds: [])
-        patch.setattr(_gunicorn_room, "show", lambda units, _names: {unit: {"ControlGroup": "/old"} for unit in units})
         patch.setattr(_gunicorn_handover, "show", lambda units, _properties: dict.fromkeys(units, self.state))
         self.hooks: list[str] = []
         self.overlap = "refuse"
@@ -109,7 +108,7 @@ class Host:
         self.directory.enable(units)
         os.symlink(f"releases/{OLD}", self.layout.current)
         names = frozenset(units)
-        return Observed(OLD, units, names, names, names)
+        return Observed(OLD, units, names, names, names, groups=dict.fromkeys(names, "/old"))
 
     def change(self, observed: Observed, **settings: object) -> Change:
         manifest = self.manifest(NEW, **settings)

@@ -19,7 +19,7 @@ def build_that_fails(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[di
     """Return what is recorded of a build that fails."""
     recorded: list[dict[str, t.Any]] = []
 
-    def fail(_plan: object) -> None:
+    def fail(_plan: object, _unproved: object) -> None:
         raise BuildError("cannot install requirements.txt\nmore")
 
     monkeypatch.setattr(_release_apply, "build", fail)
@@ -30,7 +30,7 @@ def build_that_fails(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[di
     )  # fmt: skip
     options: t.Any = SimpleNamespace(by="me")
     with pytest.raises(BuildError):
-        _release_apply._build(plan, options)
+        _release_apply._build(plan, options, None)
     return recorded
 
 

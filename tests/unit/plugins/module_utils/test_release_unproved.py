@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A release that is started next is loaded by its start; why one could not be loaded is found out afterwards."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils import _gunicorn_service, _release_build, _release_run
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate import Gate, Health, Probe
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import Options, Services
+from ansible_collections.flaskops.stack.plugins.module_utils._release import MANIFEST, Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._release_run import Unproved
+from ansible_collections.flaskops.stack.plugins.module_utils._venv_build import BuildError
+
+RELEASE = "3f2a91c-1b9e02d4"
+SAYS = "'shop:app' cannot be loaded; the end of what Python says:\nNameError: name 'flsk' is not defined"
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the applications that were loaded; none of them can be."""
+    loaded: list[str] = []
+
+    def check_load(app: t.Any, _path: str, _has_dependencies: bool) -> None:
+        loaded.append(app.name)
+        raise BuildError(SAYS)
+
+    monkeypatch.setattr(_release_build, "check_load", check_load)
+    monkeypatch.setattr(_release_run, "check_load", check_load)
+    return loaded
+
+
+def plan(*migrate: str) -> t.Any:
+    return SimpleNamespace(app=SimpleNamespace(name="shop", hooks=SimpleNamespace(migrate=migrate)), path="/none")
+
+
+def test_a_release_that_is_only_built_is_loaded_before_it_is_complete(loads: list[str]) -> None:
+    with pytest.raises(BuildError, match="cannot be loaded"):
+        _release_build._prove(plan(), True, None)
+    assert loads == ["shop"]
+
+
+def test_a_release_that_is_started_next_is_loaded_when_somebody_asks_why(loads: list[str]) -> None:
+    unproved: Unproved = {}
+    _release_build._prove(plan(), True, unproved)
+    assert loads == []
+    assert (unproved["shop"](), loads) == (SAYS, ["shop"])
+
+
+def test_no_database_is_migrated_for_what_cannot_be_loaded(loads: list[str]) -> None:
+    with pytest.raises(BuildError, match="cannot be loaded"):
+        _release_build._prove(plan("flask db upgrade"), True, {})
+    assert loads == ["shop"]
+
+
+def change(layout: Layout, started: bool, passed: bool) -> t.Any:
+    gate = Gate(Health("/", (), "localhost", 1, 1), [Probe(0, "/none", "shop.service", passed=passed)])
+    wanted = SimpleNamespace(release=RELEASE)
+    service = SimpleNamespace(name="shop", layout=layout, wanted=wanted)
+    return SimpleNamespace(service=service, started=started, gate=gate, healthy=passed)
+
+
+@pytest.mark.parametrize(
+    ("started", "passed", "said", "explained", "complete"),
+    [
+        (True, False, SAYS, SAYS, False),
+        # It loads, and answers 500.
+        (True, False, "", "/ answered 500", True),
+        # Nothing that goes wrong before its start or after its gate says that it cannot be loaded.
+        (False, False, SAYS, "/ answered 500", True),
+        (True, True, SAYS, "/ answered 500", True),
+    ],
+)
+def test_a_release_that_cannot_be_loaded_says_so_and_is_built_anew_the_next_time(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    started: bool,
+    passed: bool,
+    said: str,
+    explained: str,
+    complete: bool,
+) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    os.makedirs(layout.release(RELEASE))
+    manifest = Path(layout.release(RELEASE)) / MANIFEST
+    manifest.write_text("{}")
+    monkeypatch.setattr(_gunicorn_service, "_explain", lambda _change, reason: reason)
+    services = Services([], Options("/none"), {"shop": lambda: said})
+    assert services._explain(change(layout, started, passed), "/ answered 500") == explained
+    assert manifest.exists() is complete
