@@ -11,6 +11,7 @@ import typing as t
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils._left_hook import decide
 from ..plugin_utils._operator import operator
 from ..plugin_utils._turn import Turn
 
@@ -24,7 +25,13 @@ class ActionModule(ActionBase):
         """Return the module's result."""
         result: Args = super().run(tmp, task_vars)
         args = {**self._task.args, "by": operator(), "fleet": True}
-        answer = self._call(args, task_vars)
+        asked = {} if self._task.check_mode else _asked_hooks(args)
+        answer: Args = {}
+        try:
+            answer = self._call(args, task_vars)
+        finally:
+            # Also when the host is lost: nobody takes a database back below those who may still work with it.
+            answer = self._leave(args, asked, answer, task_vars or {})
         due = answer.pop("migrations", [])
         if due and not answer.get("failed"):
             answer = self._migrate_first(args, {one["name"]: one["key"] for one in due}, task_vars)
@@ -34,6 +41,32 @@ class ActionModule(ActionBase):
     def _call(self, args: Args, task_vars: Args | None) -> Args:
         # By its name: the task may be one that builds, and hands over by this plugin.
         return t.cast(Args, self._execute_module("flaskops.stack.gunicorn_service", args, task_vars=task_vars))
+
+    def _leave(self, args: Args, asked: dict[str, str], answer: Args, task_vars: Args) -> Args:
+        """Run the hooks asked for of releases that were left, where this host is the last that has gone back."""
+        due = {one["name"]: one for one in answer.pop("left", [])}
+        for name, hook in asked.items():
+            error = self._leave_one(args, name, hook, due.get(name), answer, task_vars)
+            if error:
+                messages = [answer["msg"]] if answer.get("failed") else []
+                answer = {**answer, "failed": True, "msg": "\n".join([*messages, f"{name}: {error}"])}
+        return answer
+
+    def _leave_one(self, args: Args, name: str, hook: str, due: Args | None, answer: Args, task_vars: Args) -> str:
+        """Return why the hook of one release did not run; its output is in the answer."""
+        host = str(task_vars.get("inventory_hostname", ""))
+        with Turn(constants.DEFAULT_LOCAL_TMP, f"hook {name} {hook}") as turn:
+            turn.finish(host, {"error": not due, "key": due["key"] if due else ""})
+            hosts, each = task_vars.get("ansible_play_hosts_all", [host]), bool(due and due["each_host"])
+            decision = decide(hook, host, hosts, turn.outcomes, each)
+            if not decision.run or not due or not answer:
+                return decision.error
+            back = next(service for service in answer["services"] if service["name"] == name)
+            service = {"name": name, "state": "rolled_back", "release": back["release"], "hook": hook}
+            ran = self._call({**args, "services": [service], "left": {name: due["left"]}}, task_vars)
+        back["hooks"] = back.get("hooks", []) + ran.get("ran", {}).get(name, [])
+        answer["changed"] = True
+        return _joined(ran.get("unsuccessful", {}).get(name, ran.get("msg", "")), decision.error)
 
     def _migrate_first(self, args: Args, due: dict[str, str], task_vars: Args | None) -> Args:
         """Migrate, unless another host has done it, and run those services that are migrated."""
@@ -74,6 +107,18 @@ class ActionModule(ActionBase):
             outcomes = {name: turn.outcomes[due[name]] for name, turn in turns.items()}
         failed = {name: _explain(outcome, host) for name, outcome in outcomes.items() if outcome["error"]}
         return answer.get("migrated", {}), failed
+
+
+def _asked_hooks(args: Args) -> dict[str, str]:
+    """Return the hooks that rollbacks ask for, by service; what is malformed is the module's to refuse."""
+    services = args.get("services")
+    named = [service for service in services if isinstance(service, dict)] if isinstance(services, list) else []
+    asked = [service for service in named if service.get("hook") and service.get("state") == "rolled_back"]
+    return {str(service.get("name")): str(service["hook"]) for service in asked}
+
+
+def _joined(*errors: str) -> str:
+    return ". ".join(error for error in errors if error)
 
 
 def _error(answer: Args, name: str) -> str:

@@ -117,7 +117,7 @@ class Background:
         relieved = list(change.plan.relieve)
         present = bool(change.service.wanted.release)
         if not present and relieved:
-            wait_until_stopped(relieved, _longest(change.service.layout, relieved))
+            wait_until_stopped(relieved, longest_end(change.service.layout, relieved))
         gone = self._put_away(relieved, change)
         kept = change.observed.leaving - {*change.service.wanted.processes, *gone}
         ended = [name for name in change.observed.aside if name not in {*kept, *change.finishing}]
@@ -144,7 +144,7 @@ def _is_job(name: str) -> bool:
     return unit is not None and unit.is_job
 
 
-def _longest(layout: Layout, units: t.Sequence[str]) -> float:
+def longest_end(layout: Layout, units: t.Sequence[str]) -> float:
     """Return how long units take at most to end after they were told to."""
     releases = {unit.release for unit in map(parse_unit_name, units) if unit}
     manifests = [manifest_of(layout, release) for release in releases]

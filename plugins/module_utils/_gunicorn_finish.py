@@ -40,6 +40,8 @@ def finish(change: Change, request: Request, by: str) -> None:
             forget(request.name)
     elif not change.plan.empty:
         kept = {change.service.wanted.release, change.observed.current or "", current_id(request.layout) or ""}
+        # Its hook is still to run.
+        kept.add(request.left)
         kept |= {unit.release for unit in map(parse_unit_name, change.finishing) if unit}
         change.pruned = prune_releases(request.layout, request.keep, kept, read_history(request.name))
 

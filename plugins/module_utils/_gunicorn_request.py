@@ -33,6 +33,9 @@ class Request:
     # How visitors reach it, where that is known.
     chain: Chain | None = None
     asked: str = ""
+    # What is to be run of the release that a rollback leaves, and that release.
+    hook: str = ""
+    left: str = ""
 
     @property
     def name(self) -> str:
@@ -88,10 +91,13 @@ def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Req
         raise SettingsError(
             f"{layout.current} is not a symbolic link: move it away, it has to lead to the current release"
         )
+    hook = service.get("hook") or ""
+    if state == "rolled_back":
+        return Request(layout, True, rollback=True, asked=os.path.basename(release or ""), hook=hook)
+    if hook:
+        raise SettingsError(f"hook '{hook}' is for a rollback: set state: rolled_back, or leave it out")
     if state == "absent":
         return Request(layout, present=False)
-    if state == "rolled_back":
-        return Request(layout, True, rollback=True, asked=os.path.basename(release or ""))
     request = read_release(layout, release, check) if release else _read_existing(layout, service, check)
     request = replace(request, chain=_chain_of(service))
     if request.manifest and not check:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from ._gunicorn_left import check_hook, left_release
 from ._gunicorn_request import Request, read_release
 from ._history import activation_times, cut_short, read_history, settled
 from ._release import Layout, ReleaseError, current_id, list_releases
@@ -32,7 +33,11 @@ def with_target(request: Request, check: bool) -> Request:
     usable = {manifest.id for manifest in releases if can_run(layout, manifest.id)}
     asked = request.asked or (current if cut_short(history, current) else "")
     target = choose_target(layout.name, releases, usable, entries, current, asked)
-    return replace(read_release(layout, layout.release(target), check), rollback=True)
+    left = left_release(entries, current, target)
+    if request.hook:
+        check_hook(layout, left, request.hook)
+    wanted = read_release(layout, layout.release(target), check)
+    return replace(wanted, rollback=True, asked=request.asked, hook=request.hook, left=left)
 
 
 def can_run(layout: Layout, release: str) -> bool:

@@ -17,6 +17,7 @@ from ._gunicorn_existing import make_release
 from ._gunicorn_finish import begin, finish, record_refusal
 from ._gunicorn_handover import Handover
 from ._gunicorn_host import UnitDirectory, observe, uses_home
+from ._gunicorn_left import leave, run_left_hook
 from ._gunicorn_migrate import describe_ran, is_due_in_fleet, key_of, migrate, note_migration
 from ._gunicorn_plan import Wanted
 from ._gunicorn_request import Request
@@ -66,6 +67,8 @@ class Services:
         self._unproved = unproved or {}
         self._options = options
         self._directory = UnitDirectory(options.directory)
+        # Hooks that a rollback asks for, and that can be run now.
+        self.left: list[dict[str, t.Any]] = []
 
     def plan(self, check: bool = True) -> list[Change]:
         """Return what would be done; nothing is written."""
@@ -104,6 +107,18 @@ class Services:
         errors = {change.service.name: change.error for change in changes if change.error}
         return {"changed": True, "services": [], "migrated": ran, "unmigrated": errors}
 
+    def run_left(self, left: t.Mapping[str, str]) -> dict[str, t.Any]:
+        """Run the hooks asked for, of the releases that rollbacks have left, and nothing else."""
+        ran, failed = {}, {}
+        for request in self._requests:
+            try:
+                with self._lock(request):
+                    done = run_left_hook(request.layout, left[request.name], request.hook, self._options.by)
+                ran[request.name] = describe_ran(done)
+            except (HookError, OSError, CommandError) as exc:
+                failed[request.name] = str(exc)
+        return {"changed": True, "services": [], "ran": ran, "unsuccessful": failed}
+
     def apply(self, migrated: t.Collection[str] = ()) -> list[Change]:
         """Do it; what went wrong with a service is in its change. C(migrated) are those that another host migrated."""
         with contextlib.ExitStack() as stack:
@@ -126,6 +141,8 @@ class Services:
                 except OSError as exc:
                     # The services are as they shall be: a history that cannot be written must not hide that.
                     change.note = f"the history, or what is removed with it, is not up to date: {exc}"
+            asked = [(change, request) for change, request in zip(changes, self._requests) if request.hook]
+            self.left = [due for change, request in asked if (due := leave(change, request))]
             return changes
 
     def _run_hooks(self, change: Change, stage: str) -> list[Ran]:

@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 BUILD, MIGRATE, BEFORE, AFTER = STAGES = ("build", "migrate", "before_switch", "after_switch")
+# Those that are asked for by name when a release is rolled back from.
+ROLLBACK = "rollback"
 TIMEOUT = 900
-_KEYS = (*STAGES, "timeout", "migrate_each_host")
+_KEYS = (*STAGES, ROLLBACK, "timeout", "migrate_each_host")
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 # Words that only a shell understands; a program would get them as arguments.
 SHELL = {"&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1"}
@@ -33,6 +37,7 @@ class Hooks:
     migrate: tuple[Command, ...] = ()
     before_switch: tuple[Command, ...] = ()
     after_switch: tuple[Command, ...] = ()
+    rollback: t.Mapping[str, tuple[Command, ...]] = field(default_factory=dict)
     # Seconds that one command may take.
     timeout: int = TIMEOUT
     # Whether each host migrates a database of its own.
@@ -41,18 +46,26 @@ class Hooks:
     @property
     def empty(self) -> bool:
         """Tell whether there is no command."""
-        return not any(self.commands(stage) for stage in STAGES)
+        return not any(self.commands(stage) for stage in self.stages)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Return all stages, those of a rollback as C(rollback.<name>)."""
+        return (*STAGES, *map(rollback_stage, self.rollback))
 
     def commands(self, stage: str) -> tuple[Command, ...]:
         """Return the commands of a stage."""
-        return t.cast("tuple[Command, ...]", getattr(self, stage))
+        first, _dot, name = stage.partition(".")
+        return self.rollback[name] if first == ROLLBACK else t.cast("tuple[Command, ...]", getattr(self, stage))
 
     def to_json(self) -> dict[str, object]:
         """Return it in JSON's types; nothing when there is no command, so that nothing depends on it then."""
         if self.empty:
             return {}
         stages: dict[str, object] = {stage: [list(words) for words in self.commands(stage)] for stage in STAGES}
-        return {**stages, "timeout": self.timeout, "migrate_each_host": self.migrate_each_host}
+        named = {name: [list(words) for words in commands] for name, commands in self.rollback.items()}
+        more = {"timeout": self.timeout, "migrate_each_host": self.migrate_each_host}
+        return {**stages, **({ROLLBACK: named} if named else {}), **more}
 
 
 def parse_hooks(raw: object) -> Hooks:
@@ -65,9 +78,29 @@ def parse_hooks(raw: object) -> Hooks:
         raise HookError(f"hooks has no '{unknown[0]}': use {', '.join(_KEYS)}")
     return Hooks(
         **{stage: _commands(stage, given.get(stage, [])) for stage in STAGES},
+        rollback=_named(given.get(ROLLBACK, {})),
         timeout=_timeout(given.get("timeout", TIMEOUT)),
         migrate_each_host=bool(given.get("migrate_each_host", False)),
     )
+
+
+def rollback_stage(name: str) -> str:
+    """Return the stage of a hook that is asked for by its name."""
+    return f"{ROLLBACK}.{name}"
+
+
+def _named(value: object) -> dict[str, tuple[Command, ...]]:
+    if not isinstance(value, t.Mapping):
+        raise HookError(
+            f"hooks.{ROLLBACK} '{value}' must be a dictionary of names and their lists of commands, such as "
+            "{migrate_down: ['flask db downgrade']}"
+        )
+    for name in value:
+        if not _NAME.fullmatch(str(name)):
+            raise HookError(f"hooks.{ROLLBACK} '{name}' must be a name of lower-case letters, digits, '-' or '_'")
+        if not value[name]:
+            raise HookError(f"hooks.{ROLLBACK}.{name} has no command: list one, or leave it out")
+    return {str(name): _commands(rollback_stage(str(name)), value[name]) for name in sorted(value)}
 
 
 def _timeout(value: object) -> int:
@@ -145,7 +178,7 @@ def find_program(stage: str, words: Command, release: str) -> str:
 
 def check_programs(hooks: Hooks, release: str) -> None:
     """Raise HookError when the program of a hook that will run later does not exist."""
-    for stage in STAGES[1:]:
+    for stage in hooks.stages[1:]:
         for words in hooks.commands(stage):
             find_program(stage, words, release)
 

@@ -210,6 +210,18 @@ options:
             type: list
             elements: raw
             default: []
+          rollback:
+            description:
+              - >-
+                Lists of commands by name, such as C({migrate_down: [flask db downgrade 3f2a]}). None of them runs
+                unless a rollback from this release asks for it by its name
+                (O(flaskops.stack.gunicorn_service#module:services[].hook)).
+              - It runs in this release, which has the code for it, once the release before serves and this one has
+                ended, on the last host of the run that has gone back, or on each with
+                O(apps[].hooks.migrate_each_host). When it fails the release before goes on serving, and the task fails.
+              - The next deploy migrates again.
+            type: dict
+            default: {}
           timeout:
             description: Seconds that one command may take.
             type: int
@@ -566,6 +578,7 @@ APP_SPEC: dict[str, t.Any] = {
         "default": {},
         "options": {
             **{stage: {"type": "list", "elements": "raw", "default": []} for stage in STAGES},
+            "rollback": {"type": "dict", "default": {}},
             "migrate_each_host": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": TIMEOUT},
         },

@@ -51,6 +51,16 @@ options:
             environment and all settings, so that none of the options below is used.
           - In check mode it need not exist.
         type: path
+      hook:
+        description:
+          - With O(services[].state=rolled_back), the name of a hook of the release that is left, such as one that takes
+            the database back; see O(flaskops.stack.flask_release#module:apps[].hooks.rollback). A name that it does not
+            have is refused before anything changes.
+          - It runs when the release before serves and the one that is left has ended, on the last host of the play that
+            has gone back, and not at all when one of them has not. If it fails, or could not be run, it can be asked
+            for again together with O(services[].release), to which nothing has to be switched then.
+        type: str
+        default: ""
       app:
         description:
           - The WSGI application in code that exists already, as V(module:app), V(module:factory(\)) or
@@ -326,6 +336,10 @@ options:
     type: list
     elements: str
     default: []
+  left:
+    description: Set by the action plugin; releases whose hook is to be run, by service, and nothing else.
+    type: dict
+    default: {}
   by:
     description: Set by the action plugin; who asks for it, for those who find the application locked.
     type: str
@@ -384,6 +398,13 @@ EXAMPLES = r"""
     services:
       - name: shop
         state: rolled_back
+
+- name: Go back, and take the database back with the hook of the release that is left
+  flaskops.stack.gunicorn_service:
+    services:
+      - name: shop
+        state: rolled_back
+        hook: migrate_down
 
 - name: Stop an application and remove its units
   flaskops.stack.gunicorn_service:
@@ -448,7 +469,7 @@ services:
           description: Time from the start of the service to the proof.
           type: float
     hooks:
-      description: The hooks of the release that have run and succeeded.
+      description: The hooks that have run and succeeded.
       type: list
       elements: dict
       contains:
@@ -542,6 +563,7 @@ def service_spec() -> dict[str, t.Any]:
         "name": {"type": "str", "required": True},
         "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
         "release": {"type": "path"},
+        "hook": {"type": "str", "default": ""},
         "app": {"type": "str"},
         "directory": {"type": "path"},
         "virtualenv": {"type": "path"},
@@ -570,6 +592,7 @@ SPEC: dict[str, t.Any] = {
     "fleet": {"type": "bool", "default": False},
     "migrate": {"type": "list", "elements": "str", "default": []},
     "migrated": {"type": "list", "elements": "str", "default": []},
+    "left": {"type": "dict", "default": {}},
 }
 
 
@@ -582,16 +605,18 @@ def run(module: AnsibleModule) -> None:
     services = Services(requests, options)
     if params["migrate"]:
         module.exit_json(**services.migrate(params["migrate"]))
+    if params["left"]:
+        module.exit_json(**services.run_left(params["left"]))
     due = services.due() if params["fleet"] and not module.check_mode else []
     due = [service for service in due if service["name"] not in params["migrated"]]
     if due:
         module.exit_json(changed=False, services=[], migrations=due)
-    answer_with(module, services.plan() if module.check_mode else services.apply(params["migrated"]))
+    answer_with(module, services.plan() if module.check_mode else services.apply(params["migrated"]), services.left)
 
 
-def answer_with(module: AnsibleModule, changes: t.Sequence[Change]) -> None:
-    """End the module with what became of each service."""
-    answer = report(changes)
+def answer_with(module: AnsibleModule, changes: t.Sequence[Change], left: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    """End the module with what became of each service, and the hooks that are due."""
+    answer = {**report(changes), **({"left": left} if left else {})}
     for warning in answer.pop("warnings"):
         module.warn(warning)
     if answer.get("failed"):

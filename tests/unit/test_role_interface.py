@@ -23,8 +23,8 @@ Options = dict[str, dict[str, t.Any]]
 # What tells one service or site from another; the rest are settings, which an application takes for its own too.
 OF_ONE_SITE = {"name", "domains", "upstream"}
 OF_ONE_SERVICE = {
-    "name", "state", "release", "app", "directory", "virtualenv", "user", "group", "environment", "secrets", "version",
-    "trusted_hops", "host_header", "keep", "site",
+    "name", "state", "release", "hook", "app", "directory", "virtualenv", "user", "group", "environment", "secrets",
+    "version", "trusted_hops", "host_header", "keep", "site",
 }  # fmt: skip
 
 

@@ -125,3 +125,32 @@ def test_a_second_run_migrates_nothing(hosts: list[Host]) -> None:
     done = deploy({"migrate": ["canaille db upgrade"], "before_switch": ["canaille db current"]})
     assert done.returncode == 0, done.stdout + done.stderr
     assert read(hosts[0], count) == before
+
+
+def test_the_database_goes_back_when_both_hosts_have(hosts: list[Host]) -> None:
+    query = "cd / && runuser -u postgres -- psql -tA accounts -c 'select version_num from alembic_version'"
+    newest = read(hosts[0], query)
+    hooks = {"migrate": ["canaille db upgrade"], "rollback": {"migrate_down": ["canaille db downgrade"]}}
+    done = deploy(hooks)
+    assert done.returncode == 0, done.stdout + done.stderr
+    before = [read(host, "readlink /srv/accounts/current") for host in hosts]
+    words = [
+        "ansible-playbook",
+        "-i",
+        INVENTORY,
+        str(PLAYBOOK.with_name("rollback.yml")),
+        "--extra-vars",
+        "app=accounts batch=1",
+    ]
+    back = subprocess.run([*words, "-e", "hook=down"], capture_output=True, text=True, timeout=300, check=False)
+    assert "has no hook 'down' for a rollback: it has migrate_down" in back.stdout + back.stderr
+    assert [read(host, "readlink /srv/accounts/current") for host in hosts] == before
+    back = subprocess.run([*words, "-e", "hook=migrate_down"], capture_output=True, text=True, timeout=300, check=False)
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert back.stdout.count("Hook rollback.migrate_down has run") == 1
+    assert back.stdout.index("accounts on database-second") < back.stdout.index("Hook rollback.migrate_down has run")
+    assert read(hosts[0], query) != newest
+    # The next deploy goes forward again.
+    done = deploy(hooks)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert read(hosts[0], query) == newest

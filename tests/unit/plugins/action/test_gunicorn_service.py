@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible import constants
-from ansible_collections.flaskops.stack.plugins.action.gunicorn_service import ActionModule
+from ansible_collections.flaskops.stack.plugins.action.gunicorn_service import ActionModule, _asked_hooks
 from ansible_collections.flaskops.stack.plugins.plugin_utils._turn import Turn
 
 Args = dict[str, t.Any]
@@ -134,3 +134,96 @@ def test_the_death_of_the_one_who_is_at_it_lets_the_next_one(tmp_path: Path) -> 
     os.waitpid(child, 0)
     with Turn(str(tmp_path), "migrate shop") as turn:
         assert turn.outcomes == {}
+
+
+class GoingBack(Fleet):
+    """Hosts that have gone back, and the hook of what they have left."""
+
+    def __init__(self, hosts: int) -> None:
+        super().__init__()
+        self.hosts = [f"db1-{number}" for number in range(hosts)]
+        self.ill: set[str] = set()
+        self.each_host = False
+
+    def answer(self, host: str, args: Args) -> Args:
+        if args.get("left"):
+            assert args["services"] == [{"name": "shop", "state": "rolled_back", "release": "v1", "hook": "down"}]
+            self.log.append(f"{host} runs down of {args['left']['shop']}")
+            return {
+                "ran": {"shop": [{"hook": "rollback.down"}]},
+                "unsuccessful": {"shop": self.error} if self.error else {},
+            }
+        if self.lost:
+            raise ConnectionError("unreachable")
+        self.log.append(f"{host} goes back")
+        services = [{"name": "shop", "release": "v1", "hooks": []}]
+        if host in self.ill:
+            return {"changed": True, "services": services, "failed": True, "msg": "shop: no answer"}
+        due = {"name": "shop", "left": "v2", "key": self.key(host), "each_host": self.each_host}
+        return {"changed": True, "services": services, "left": [due]}
+
+    def run(self, host: str) -> Args:
+        plugin = Plugin(self, host)
+        args = {"services": [{"name": "shop", "state": "rolled_back", "hook": "down"}]}
+        answer: Args = {}
+        try:
+            answer = self.answer(host, args)
+        finally:
+            variables = {"inventory_hostname": host, "ansible_play_hosts_all": self.hosts}
+            answer = plugin._leave(args, _asked_hooks(args), answer, variables)
+        return answer
+
+
+@pytest.fixture
+def going_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GoingBack:
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    return GoingBack(3)
+
+
+def test_the_hook_of_a_rollback_runs_on_the_last_host_that_has_gone_back(going_back: GoingBack) -> None:
+    results = [going_back.run(host) for host in going_back.hosts]
+    assert going_back.log == [*(f"{host} goes back" for host in going_back.hosts), "db1-2 runs down of v2"]
+    assert [result["services"][0]["hooks"] for result in results] == [[], [], [{"hook": "rollback.down"}]]
+    assert not any(result.get("failed") or "left" in result for result in results)
+
+
+def test_no_hook_runs_below_a_host_that_has_not_gone_back(going_back: GoingBack) -> None:
+    going_back.ill = {"db1-1"}
+    results = [going_back.run(host) for host in going_back.hosts]
+    assert not [line for line in going_back.log if "runs" in line]
+    assert [result.get("failed", False) for result in results] == [False, True, True]
+    assert results[2]["msg"].startswith("shop: hook 'down' was not run on any host, because db1-1 did not go back")
+
+
+def test_no_hook_runs_when_a_host_is_lost(going_back: GoingBack) -> None:
+    going_back.lost = True
+    with pytest.raises(ConnectionError):
+        going_back.run("db1-0")
+    going_back.lost = False
+    assert [going_back.run(host).get("failed", False) for host in ("db1-1", "db1-2")] == [False, True]
+    assert not [line for line in going_back.log if "runs" in line]
+
+
+def test_a_refusal_on_all_hosts_speaks_for_itself(going_back: GoingBack) -> None:
+    going_back.ill = set(going_back.hosts)
+    assert {going_back.run(host)["msg"] for host in going_back.hosts} == {"shop: no answer"}
+
+
+def test_a_hook_that_fails_is_told_by_the_host_that_ran_it(going_back: GoingBack) -> None:
+    going_back.error = "release v1 serves, but hook rollback.down failed"
+    results = [going_back.run(host) for host in going_back.hosts]
+    assert [result.get("msg", "") for result in results] == ["", "", f"shop: {going_back.error}"]
+
+
+def test_hosts_with_databases_of_their_own_run_it_each(going_back: GoingBack) -> None:
+    going_back.each_host = True
+    for host in going_back.hosts:
+        going_back.run(host)
+    assert len([line for line in going_back.log if "runs" in line]) == 3
+
+
+def test_a_database_that_may_be_another_one_is_named(going_back: GoingBack) -> None:
+    going_back.hosts = ["db1-0", "db2-0"]
+    results = [going_back.run(host) for host in going_back.hosts]
+    assert going_back.log[-1] == "db2-0 runs down of v2"
+    assert "By their environment db1-0 may have another one" in results[1]["msg"]

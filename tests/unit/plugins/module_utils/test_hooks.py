@@ -55,6 +55,10 @@ def test_a_command_is_split_into_words_without_a_shell(command: object, words: t
         ({"build": [[]]}, "empty command"),
         ({"build": [3]}, "'3' must be a command"),
         ({"build": [["a", "b\0"]]}, "NUL"),
+        ({"rollback": ["flask db downgrade"]}, "hooks.rollback .* must be a dictionary of names"),
+        ({"rollback": {"migrate_down": "flask db downgrade"}}, "hooks.rollback.migrate_down must be a list"),
+        ({"rollback": {"migrate_down": []}}, "hooks.rollback.migrate_down has no command"),
+        ({"rollback": {"Down!": ["a"]}}, "hooks.rollback 'Down!' must be a name"),
         ({"timeout": 0}, "hooks.timeout '0'"),
         ({"timeout": "soon"}, "hooks.timeout 'soon'"),
     ],
@@ -68,6 +72,13 @@ def test_what_the_manifest_keeps_is_what_was_said() -> None:
     hooks = parse_hooks({"migrate": ["flask db upgrade"], "timeout": 5, "migrate_each_host": True})
     assert parse_hooks(hooks.to_json()) == hooks
     assert Hooks(timeout=5).to_json() == {}
+
+
+def test_hooks_of_a_rollback_have_names_and_nothing_depends_on_them_where_there_are_none() -> None:
+    hooks = parse_hooks({"rollback": {"migrate_down": ["flask db downgrade 3f2a"]}})
+    assert hooks.commands("rollback.migrate_down") == (("flask", "db", "downgrade", "3f2a"),)
+    assert parse_hooks(hooks.to_json()) == hooks
+    assert "rollback" not in parse_hooks({"build": ["make"]}).to_json()
 
 
 @pytest.fixture

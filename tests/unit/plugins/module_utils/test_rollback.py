@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils import _history
+from ansible_collections.flaskops.stack.plugins.module_utils import _gunicorn_left, _history, _migration
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_left import left_release, run_left_hook
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_prune import prune_releases
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import read_requests
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_rollback import with_target
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import SettingsError, normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._history import completed, settled
+from ansible_collections.flaskops.stack.plugins.module_utils._hooks import HookError
 from ansible_collections.flaskops.stack.plugins.module_utils._release import (
     Layout,
     Manifest,
@@ -203,6 +206,83 @@ def test_a_rollback_that_was_killed_after_its_switch_is_completed_and_not_done_t
     assert back(host) == V2
     _history.settle("shop", V2)
     assert back(host) == V1
+
+
+def down(layout: Layout, hook: str, release: str | None = None) -> str:
+    """Return the release whose hook a rollback would run."""
+    services = [{"name": layout.name, "state": "rolled_back", "release": release, "hook": hook}]
+    return with_target(read_requests(services, layout.root, True)[0], True).left
+
+
+def with_hooks(layout: Layout, release: str, **hooks: list[str]) -> None:
+    write_manifest(layout.release(release), replace(manifest(release), extra={"hooks": {"rollback": hooks}}))
+
+
+def test_a_hook_is_that_of_the_release_that_is_left(host: Layout) -> None:
+    write(host, "1 2 3")
+    with_hooks(host, V3, migrate_down=["true"], forget=["true"])
+    assert down(host, "migrate_down") == V3
+    with pytest.raises(
+        HookError, match=rf"{V3} of shop has no hook 'down' for a rollback: it has forget, migrate_down"
+    ):
+        down(host, "down")
+    with_hooks(host, V3)
+    with pytest.raises(HookError, match=r"no hook 'down' for a rollback: it has none \(hooks.rollback"):
+        down(host, "down")
+    with_hooks(host, V3, down=["no-such-program"])
+    with pytest.raises(
+        HookError, match=r"hook rollback.down 'no-such-program' cannot be run: .* in hooks.rollback.down"
+    ):
+        down(host, "down")
+
+
+def test_a_hook_can_be_asked_for_again_when_nothing_has_to_be_switched(host: Layout) -> None:
+    entries = write(host, "1 2 3 <2")
+    with_hooks(host, V3, migrate_down=["true"])
+    assert down(host, "migrate_down", V2) == V3
+    assert left_release(entries, V2, V1) == V2
+    assert left_release(entries[:-1], V3, V3) == ""
+    os.unlink(host.current)
+    os.symlink(f"releases/{V1}", host.current)
+    with pytest.raises(HookError, match="no release was left by a rollback"):
+        down(host, "migrate_down", V1)
+
+
+def test_a_hook_is_for_a_rollback_alone() -> None:
+    with pytest.raises(SettingsError, match="hook 'migrate_down' is for a rollback"):
+        read_requests([{"name": "shop", "state": "absent", "hook": "migrate_down"}], "/srv", True)
+
+
+def test_a_hook_is_recorded_and_the_next_deploy_migrates_again(host: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
+    write(host, "1 2 <1")
+    with_hooks(host, V2, migrate_down=["true"])
+    _migration.record_migration("shop", V2, "key", here=True)
+    monkeypatch.setattr(_gunicorn_left, "run_hooks", lambda *_args: [])
+    run_left_hook(host, V2, "migrate_down", "anna@laptop")
+    last = _history.read_history("shop")[-1]
+    assert (last["what"], last["release"], last["from"], last["result"]) == ("hook migrate_down", V2, V1, "done")
+    assert _migration.migrated_key("shop") == ""
+    assert verdicts(_history.read_history("shop"))[V2].startswith("rolled back from")
+
+
+def test_a_hook_that_fails_says_what_serves_and_is_no_verdict_on_the_release(
+    host: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> t.NoReturn:
+        raise HookError("hook rollback.migrate_down 'true' failed")
+
+    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
+    write(host, "1 2 <1")
+    with_hooks(host, V2, migrate_down=["true"])
+    monkeypatch.setattr(_gunicorn_left, "run_hooks", fail)
+    with pytest.raises(HookError, match=f"release {V1} serves, but hook rollback.migrate_down 'true' failed"):
+        run_left_hook(host, V2, "migrate_down", "")
+    assert _history.read_history("shop")[-1]["result"] == "unsuccessful"
+    os.unlink(host.current)
+    os.symlink(f"releases/{V2}", host.current)
+    with pytest.raises(HookError, match=f"release {V2} serves again"):
+        run_left_hook(host, V2, "migrate_down", "")
 
 
 def test_an_application_that_is_not_there_is_named_with_those_that_are(host: Layout) -> None:

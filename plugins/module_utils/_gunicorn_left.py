@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hook that a rollback asks for by name, of the release that it leaves. Private to flaskops.stack.
+
+A database that goes back needs the code of the release that took it forward, and nobody may work with that release any
+more. So it runs after the switch, when the release has ended, and in a fleet on the last host that has gone back.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ._clock import utc_now
+from ._gunicorn_background import longest_end
+from ._gunicorn_change import Change
+from ._gunicorn_host import wait_until_stopped
+from ._gunicorn_migrate import key_of
+from ._gunicorn_request import Request
+from ._gunicorn_units import parse_unit_name
+from ._history import Entry, record
+from ._holder import caller
+from ._hook_run import Ran, hooks_of, run_hooks
+from ._hooks import HookError, find_program, rollback_stage
+from ._migration import forget_migration
+from ._release import Layout, Manifest, current_id, read_manifest
+
+
+def left_release(entries: t.Sequence[Entry], current: str, target: str) -> str:
+    """Return the release that a rollback leaves, or has left when there is nothing to switch any more."""
+    if current != target:
+        return current
+    backs = [entry for entry in entries if entry.get("what") == "rollback" and entry.get("result") == "activated"]
+    return next((str(entry.get("from", "")) for entry in reversed(backs) if entry.get("release") == target), "")
+
+
+def check_hook(layout: Layout, left: str, hook: str) -> Manifest:
+    """Return the manifest of a release whose hook can be run; raise HookError, which names those that there are."""
+    manifest = read_manifest(layout.release(left)) if left else None
+    if manifest is None:
+        which = f"release {left}, which was left, is gone" if left else "no release was left by a rollback"
+        raise HookError(f"hook '{hook}' of {layout.name} cannot be run: {which}. Roll back without it")
+    hooks = hooks_of(manifest)
+    if hook not in hooks.rollback:
+        there = ", ".join(hooks.rollback)
+        has = f"it has {there}" if there else "it has none (hooks.rollback of the application lists them)"
+        raise HookError(f"release {left} of {layout.name} has no hook '{hook}' for a rollback: {has}")
+    for words in hooks.commands(rollback_stage(hook)):
+        find_program(rollback_stage(hook), words, layout.release(left))
+    return manifest
+
+
+def leave(change: Change, request: Request) -> dict[str, t.Any] | None:
+    """Return the hook that is due, once nothing of the release that was left runs here; None when it cannot be run."""
+    if change.error or change.late:
+        return None
+    # Whatever becomes of the hook, the next deploy has to look at the schema.
+    forget_migration(request.name)
+    working = _await_end(change, request.left)
+    if working:
+        change.late = (
+            f"release {change.service.wanted.release} serves, but hook '{request.hook}' was not run, because "
+            f"{', '.join(working)} still works with the release that was left. When it has ended, ask for the hook "
+            f"again, with the release by its name: -e release={change.service.wanted.release} -e hook={request.hook}"
+        )
+        return None
+    manifest = check_hook(request.layout, request.left, request.hook)
+    each = hooks_of(manifest).migrate_each_host
+    return {"name": request.name, "left": request.left, "key": key_of(manifest), "each_host": each}
+
+
+def _await_end(change: Change, left: str) -> list[str]:
+    """Wait for what still ends of the release that was left; return what does not."""
+    seen = change.observed
+    known = {*change.plan.retire, *change.plan.relieve, *change.finishing, *seen.leaving, *seen.ending}
+    parsed = {name: parse_unit_name(name) for name in known}
+    units = sorted(name for name, unit in parsed.items() if unit and unit.release == left and unit.kind == "service")
+    if not units:
+        return []
+    return wait_until_stopped(units, max(change.stop_timeout(), longest_end(change.service.layout, units)))
+
+
+def run_left_hook(layout: Layout, left: str, hook: str, by: str) -> list[Ran]:
+    """Run the hook of a release that was left, and record it; raise HookError. The caller holds the lock."""
+    manifest = check_hook(layout, left, hook)
+    current = current_id(layout) or ""
+    if current == left:
+        raise HookError(f"hook '{hook}' was not run: release {left} serves again")
+    entry: dict[str, object] = {"when": utc_now(), "what": f"hook {hook}", "release": left, "from": current}
+    entry["by"] = caller(by, os.environ)
+    # A run that has gone forward meanwhile may have noted it again.
+    forget_migration(layout.name)
+    try:
+        ran = run_hooks(rollback_stage(hook), layout, manifest, current)
+    except HookError as exc:
+        record(layout.name, {**entry, "result": "unsuccessful", "reason": str(exc).splitlines()[0]})
+        raise HookError(f"release {current} serves, but {exc}") from None
+    record(layout.name, {**entry, "result": "done", "seconds": round(sum(one.seconds for one in ran), 3)})
+    return ran

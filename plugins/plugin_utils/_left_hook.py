@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose turn it is to run the hook of a release that all hosts of a play have left. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+# What a host has said, by its name: C(error), and C(key) of the database that it works with.
+Outcomes = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a host does that has gone back."""
+
+    run: bool = False
+    # Why the hook does not run at all, or not for all.
+    error: str = ""
+
+
+def decide(hook: str, host: str, hosts: t.Collection[str], outcomes: Outcomes, each_host: bool) -> Decision:
+    """Return what C(host) has to do; as long as others have not gone back, nothing."""
+    if each_host:
+        return Decision(run=True)
+    if not set(hosts) <= set(outcomes):
+        return Decision()
+    failed = sorted(name for name, outcome in outcomes.items() if outcome["error"])
+    if len(failed) == len(hosts):
+        # Each has said why, and often it is the hook's name.
+        return Decision()
+    if failed:
+        return Decision(
+            error=f"hook '{hook}' was not run on any host, because {', '.join(failed)} did not go back, or not well. "
+            f"When all have, ask for it again with the release that serves: -e release=ID -e hook={hook}"
+        )
+    key = outcomes[host]["key"]
+    others = sorted(name for name, outcome in outcomes.items() if outcome["key"] != key)
+    if not others:
+        return Decision(run=True)
+    return Decision(
+        run=True,
+        error=f"hook '{hook}' was run for the database of {host} alone. By their environment {', '.join(others)} may "
+        "have another one: if so, ask for it there, with the release that serves: -e target=HOST -e release=ID "
+        f"-e hook={hook}",
+    )
