@@ -17,12 +17,13 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._mask import mask_urls
+from ..module_utils._release_join import join
 from ..module_utils._release_seal import hidden_part, hide, to_plain
-from ..module_utils._release_serve import join
 from ..module_utils._source_spec import SourceError
 from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._derive import derive_chain
 from ..plugin_utils._flask_source import Found, look, pack
+from ..plugin_utils._host_code import execute
 from ..plugin_utils._operator import operator
 
 Args = t.Dict[str, t.Any]
@@ -95,8 +96,7 @@ class ActionModule(ActionBase):
             hidden = [hidden_part(app) if isinstance(app, dict) else {} for app in apps]
             text = json.dumps({"apps": hidden, "defaults": hidden_part(args)})
             shown["sealed"] = base64.b64encode(text.encode()).decode()
-        answer: Args = self._execute_module(module_args=shown, task_vars=task_vars)
-        return answer
+        return execute(self, "flaskops.stack.flask_release", shown, task_vars)
 
     def _send(self, args: Args, found: dict[str, Found], wanted: list[str], task_vars: Args | None) -> Args:
         """Send the wanted sources and run the module again."""

@@ -10,6 +10,7 @@ import typing as t
 from ._gunicorn_report import report
 from ._gunicorn_request import read_requests
 from ._gunicorn_service import Options, Services
+from ._release_join import join
 from ._release_run import Unproved
 
 
@@ -37,13 +38,3 @@ def serve(
     if not check and services.due():
         return {**built, "unserved": wanted}
     return join(built, report(services.plan() if check else services.apply()))
-
-
-def join(built: t.Mapping[str, t.Any], served: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return one result of the build's and of the hand-over's."""
-    return {
-        **built,
-        **served,
-        "changed": bool(built["changed"] or served.get("changed")),
-        "diff": [*built["diff"], *served.get("diff", [])],
-    }

@@ -399,6 +399,14 @@ options:
     description: Set by the action plugin; who asks for it, for those who find the application locked.
     type: str
     default: ""
+  code:
+    description: Set by the action plugin; the version of the code that does the work, which stays on the host.
+    type: str
+    default: ""
+  code_archive:
+    description: Set by the action plugin; that code, when the host did not have it.
+    type: path
+    default: ""
   sealed:
     description: Set by the action plugin; what must not be shown.
     type: str
@@ -517,18 +525,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._gunicorn_host import ForeignUnitError
 from ..module_utils._hooks import STAGES, TIMEOUT
+from ..module_utils._host_code import HostCodeError, find_code, run
 from ..module_utils._process_values import TIMER_DEFAULTS, WORKER_DEFAULTS
-from ..module_utils._release_apply import FAILURES, Options, absent, open_seal, present
-from ..module_utils._release_run import Unproved
-
-UNITS = "/etc/systemd/system"
-
-# What an application that does not say has from the task.
-INHERITED = (
-    "python", "installer", "index_url", "ca_bundle", "wheel_dir", "gunicorn_requirement", "build_timeout", "keep",
-)  # fmt: skip
 
 _TYPES = {bool: "bool", int: "int", str: "str"}
 
@@ -607,6 +606,8 @@ SPEC: dict[str, t.Any] = {
     "keep": {"type": "int", "default": 5},
     "lock_timeout": {"type": "float", "default": 60},
     "by": {"type": "str", "default": ""},
+    "code": {"type": "str", "default": ""},
+    "code_archive": {"type": "path", "default": ""},
     "sealed": {"type": "str", "no_log": True},
     "sent": {"type": "dict", "default": {}},
     "site_defaults": {"type": "dict", "default": {}},
@@ -615,44 +616,19 @@ SPEC: dict[str, t.Any] = {
 }
 
 
-def wanted_apps(params: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """Return the applications with their secrets, and with the task's values where they have none."""
-    apps, defaults = open_seal(params["sealed"], params["apps"], params)
-    inherited = {key: defaults[key] for key in INHERITED}
-    return [{**inherited, **{key: value for key, value in app.items() if value is not None}} for app in apps]
-
-
 def main() -> None:
     """Run the module."""
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     params = module.params
-    options = Options(
-        root=params["root"],
-        lock_timeout=params["lock_timeout"],
-        uv_requirement=params["uv_requirement"],
-        activate=params["activate"],
-        check_mode=module.check_mode,
-        by=params["by"],
-    )
-    unproved: Unproved = {}
     try:
-        apps = wanted_apps(params)
-        if params["state"] == "absent":
-            result = absent([app["name"] for app in apps], options, params["purge_data"])
-        else:
-            result = present(apps, params["sent"], options, unproved if params["serve"] else None)
-        if params["serve"] and result["releases"]:
-            # A run that only builds need not read this.
-            from ..module_utils._gunicorn_service import Options as HandoverOptions
-            from ..module_utils._release_serve import serve
-
-            hand_over = HandoverOptions(UNITS, options.lock_timeout, options.by, params["overlap"])
-            result = serve(result, options.root, hand_over, options.check_mode, params["sites"], unproved)
-    except (*FAILURES, ForeignUnitError) as exc:
+        code = find_code(params["code"], params["code_archive"], keep=not module.check_mode)
+    except HostCodeError as exc:
         module.fail_json(msg=str(exc))
-    end_with(module, result)
+    if not code:
+        module.exit_json(changed=False, code_is_missing=True)
+    end_with(module, run(code, "_release_task", params, module.check_mode))
 
 
 def end_with(module: AnsibleModule, result: dict[str, t.Any]) -> None:

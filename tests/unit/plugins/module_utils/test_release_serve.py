@@ -9,7 +9,8 @@ import typing as t
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import _release_serve
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import Options
-from ansible_collections.flaskops.stack.plugins.module_utils._release_serve import join, serve
+from ansible_collections.flaskops.stack.plugins.module_utils._release_join import join
+from ansible_collections.flaskops.stack.plugins.module_utils._release_serve import serve
 
 OPTIONS = Options("/etc/systemd/system")
 RELEASE = "/srv/shop/releases/3f2a91c-1b9e02d4"

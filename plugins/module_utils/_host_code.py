@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep the code of a module on the host, and find it there. Private to flaskops.stack.
+
+Ansible puts a module and all that it imports together anew in each run, and the host compiles it anew: for the modules
+that deploy, 0.3 s of each task. So they consist of their interface alone. What they do is sent once for each version
+of the collection and stays on the host, as a package that is named by its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+import zipfile
+from contextlib import suppress
+
+ROOT = "/usr/local/lib/flaskops/code"
+PACKAGE = "flaskops_code"
+# Runs of other versions of the collection may be at work with theirs.
+_UNUSED_SECONDS = 7 * 24 * 3600
+
+
+class HostCodeError(ValueError):
+    """Code that is not what the controller meant."""
+
+
+def digest(files: t.Mapping[str, bytes]) -> str:
+    """Return the name of code, from the names and contents of its files."""
+    total = hashlib.sha256()
+    for name in sorted(files):
+        total.update(f"{name} {len(files[name])}\n".encode() + files[name])
+    return total.hexdigest()[:16]
+
+
+def find_code(name: str, archive: str = "", keep: bool = True) -> str:
+    """Return where to import the code C(name) from, or an empty text when the controller has to send it.
+
+    C(archive) is what it has sent; without C(keep) the host stays as it is.
+    """
+    path = os.path.join(ROOT, name)
+    if _is_kept(path):
+        # It is in use.
+        with suppress(OSError):
+            os.utime(path)
+        return path
+    if not archive:
+        return ""
+    if keep:
+        # A disk that is full must not keep anybody from deploying, or from going back.
+        with suppress(OSError, subprocess.SubprocessError):
+            return _install(name, archive, path)
+    return archive
+
+
+def run(path: str, task: str, params: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
+    """Run the task of that name in the code at C(path), and return the module's result."""
+    sys.path.insert(0, path)
+    module = importlib.import_module(f"{PACKAGE}.{task}")
+    return t.cast("dict[str, t.Any]", module.run(params, check))
+
+
+def _is_kept(path: str) -> bool:
+    """Tell whether the code is there, and nobody but this user can have changed it."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid() and not state.st_mode & 0o022
+
+
+def _install(name: str, archive: str, path: str) -> str:
+    os.makedirs(ROOT, mode=0o755, exist_ok=True)
+    temporary = tempfile.mkdtemp(prefix=".flaskops-", dir=ROOT)
+    try:
+        _unpack(name, archive, os.path.join(temporary, PACKAGE))
+        os.chmod(temporary, 0o755)
+        # What is there under its name has to be whole, also after a power cut.
+        subprocess.run(["sync", "--file-system", temporary], check=True, timeout=600)  # pylint: disable=ansible-bad-function
+        _put(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _prune()
+    return path
+
+
+def _unpack(name: str, archive: str, package: str) -> None:
+    try:
+        with zipfile.ZipFile(archive) as source:
+            files = {entry.rpartition("/")[2]: source.read(entry) for entry in source.namelist()}
+    except zipfile.BadZipFile as exc:
+        raise HostCodeError(f"{archive} did not arrive whole ({exc}): run it again") from exc
+    if digest(files) != name:
+        raise HostCodeError(f"{archive} is not the code {name} that was to be sent: run it again")
+    os.mkdir(package, 0o755)
+    for entry, content in files.items():
+        with open(os.path.join(package, entry), "xb") as stream:
+            stream.write(content)
+
+
+def _put(temporary: str, path: str) -> None:
+    try:
+        os.rename(temporary, path)
+    except OSError:
+        # Another run was faster.
+        if not _is_kept(path):
+            raise
+
+
+def _prune() -> None:
+    """Remove what no run has used for a week, and what killed ones have left."""
+    for name in os.listdir(ROOT):
+        other = os.path.join(ROOT, name)
+        with suppress(OSError):
+            if time.time() - os.stat(other).st_mtime > _UNUSED_SECONDS:
+                shutil.rmtree(other)

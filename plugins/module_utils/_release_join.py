@@ -1,0 +1,18 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make one result of a build and a hand-over. Pure; read by the action plugin, too. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+def join(built: t.Mapping[str, t.Any], served: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return one result of the build's and of the hand-over's."""
+    return {
+        **built,
+        **served,
+        "changed": bool(built["changed"] or served.get("changed")),
+        "diff": [*built["diff"], *served.get("diff", [])],
+    }

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What module flask_release does with its parameters. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ._gunicorn_host import ForeignUnitError
+from ._release_apply import FAILURES, Options, absent, open_seal, present
+from ._release_run import Unproved
+
+# Where systemd looks for what an administrator adds.
+_UNITS = "/etc/systemd/system"
+# What an application takes from the task when it does not say otherwise.
+_INHERITED = (
+    "python",
+    "installer",
+    "index_url",
+    "ca_bundle",
+    "wheel_dir",
+    "gunicorn_requirement",
+    "build_timeout",
+    "keep",
+)
+
+Params = t.Mapping[str, t.Any]
+
+
+def run(params: Params, check: bool) -> dict[str, t.Any]:
+    """Return the module's result; one that has failed says why."""
+    options = Options(
+        root=params["root"],
+        lock_timeout=params["lock_timeout"],
+        uv_requirement=params["uv_requirement"],
+        activate=params["activate"],
+        check_mode=check,
+        by=params["by"],
+    )
+    try:
+        apps = _wanted_apps(params)
+        if params["state"] == "absent":
+            return absent([app["name"] for app in apps], options, params["purge_data"])
+        return _present(apps, params, options)
+    except (*FAILURES, ForeignUnitError) as exc:
+        return {"failed": True, "msg": str(exc)}
+
+
+def _wanted_apps(params: Params) -> list[dict[str, t.Any]]:
+    """Return the applications with their secrets, and with the task's values where they have none."""
+    apps, defaults = open_seal(params["sealed"], params["apps"], params)
+    inherited = {key: defaults[key] for key in _INHERITED}
+    return [{**inherited, **{key: value for key, value in app.items() if value is not None}} for app in apps]
+
+
+def _present(apps: t.Sequence[Params], params: Params, options: Options) -> dict[str, t.Any]:
+    unproved: Unproved = {}
+    result = present(apps, params["sent"], options, unproved if params["serve"] else None)
+    if not params["serve"] or not result["releases"]:
+        return result
+    # A run that only builds need not read this.
+    from ._gunicorn_service import Options as HandoverOptions
+    from ._release_serve import serve
+
+    hand_over = HandoverOptions(_UNITS, options.lock_timeout, options.by, params["overlap"])
+    return serve(result, options.root, hand_over, options.check_mode, params["sites"], unproved)

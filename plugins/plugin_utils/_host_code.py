@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Send the code of a module to hosts that do not have it yet. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import typing as t
+import zipfile
+
+from ansible import constants
+from ansible.plugins.action import ActionBase
+
+from ..module_utils import _host_code
+from ..module_utils._host_code import PACKAGE, digest
+
+Args = t.Dict[str, t.Any]
+
+
+def execute(action: ActionBase, module: str, args: Args, task_vars: Args | None) -> Args:
+    """Run a module whose code stays on the host; where it is not there yet, send it and run the module again."""
+    files = read_code()
+    given = {**args, "code": digest(files)}
+    answer: Args = action._execute_module(module, given, task_vars=task_vars)
+    if not answer.pop("code_is_missing", False):
+        return answer
+    remote = action._make_tmp_path()
+    try:
+        archive = str(action._connection._shell.join_path(remote, "code.zip"))
+        _send(action, files, archive)
+        action._fixup_perms2((remote, archive))
+        return t.cast(Args, action._execute_module(module, {**given, "code_archive": archive}, task_vars=task_vars))
+    finally:
+        action._remove_tmp_path(remote)
+
+
+def read_code() -> dict[str, bytes]:
+    """Return the files that make the package on the host, by name."""
+    directory = os.path.dirname(_host_code.__file__)
+    names = sorted(name for name in os.listdir(directory) if name.startswith("_") and name.endswith(".py"))
+    files = {"__init__.py": b""}
+    for name in names:
+        with open(os.path.join(directory, name), "rb") as stream:
+            files[name] = stream.read()
+    return files
+
+
+def _send(action: ActionBase, files: t.Mapping[str, bytes], target: str) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix="flaskops-", dir=constants.DEFAULT_LOCAL_TMP)
+    os.close(descriptor)
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in files.items():
+                archive.writestr(f"{PACKAGE}/{name}", content)
+        action._transfer_file(temporary, target)
+    finally:
+        os.unlink(temporary)
