@@ -363,7 +363,7 @@ options:
   uv_requirement:
     description: Requirement by which C(uv) is installed, once per host, or the path of one that is there.
     type: str
-    default: uv
+    default: uv==0.13.8
   index_url:
     description:
       - Package index of applications that name none. Credentials in it are passed by the environment, never by
@@ -382,7 +382,7 @@ options:
   gunicorn_requirement:
     description: Requirement by which gunicorn is installed when the application did not bring it.
     type: str
-    default: gunicorn
+    default: gunicorn>=21.2,<28
   build_timeout:
     description: Seconds that one command of a build may take, for applications that do not say.
     type: int
@@ -597,11 +597,11 @@ SPEC: dict[str, t.Any] = {
     "root": {"type": "path", "default": "/srv"},
     "python": {"type": "str", "default": "python3"},
     "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
-    "uv_requirement": {"type": "str", "default": "uv"},
+    "uv_requirement": {"type": "str", "default": "uv==0.13.8"},
     "index_url": {"type": "str", "default": ""},
     "ca_bundle": {"type": "path", "default": ""},
     "wheel_dir": {"type": "path", "default": ""},
-    "gunicorn_requirement": {"type": "str", "default": "gunicorn"},
+    "gunicorn_requirement": {"type": "str", "default": "gunicorn>=21.2,<28"},
     "build_timeout": {"type": "int", "default": 1800},
     "keep": {"type": "int", "default": 5},
     "lock_timeout": {"type": "float", "default": 60},

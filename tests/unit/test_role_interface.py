@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ansible_collections.flaskops.stack.plugins.module_utils._site_model import Location, Maintenance, Site, Static, Tls
 from ansible_collections.flaskops.stack.plugins.module_utils._site_parse import DEFAULT_KEYS, SITE_KEYS, parse_site
+from ansible_collections.flaskops.stack.plugins.modules import flask_release
 
 from role_readme import readme
 
@@ -150,3 +151,16 @@ def test_the_renderers_defaults_are_those_that_the_specification_states() -> Non
     # The renderer has no word for "refuse": the module's own default is the same.
     assert parse_site({**stated, **least}, {}) == parse_site({**least, "foreign": "refuse"}, {})
     assert Site.foreign == ""
+
+
+def test_a_deploy_without_the_role_does_what_it_does_with_it() -> None:
+    """deploy.yml leaves the role's defaults to the module: other ones would make another release of equal input."""
+    task = load("flask", "tasks/build.yml")[0]
+    arguments = task["flaskops.stack.flask_release"]
+    taken = {name: re.search(r"(?<!_)flask_(\w+)", str(text)) for name, text in arguments.items()}
+    ours = {name: found.group(0) for name, found in taken.items() if found and found.group(1) == name}
+    defaults = load("flask", "defaults/main.yml")
+    module = {name: flask_release.SPEC[name].get("default") for name in ours if name != "apps"}
+    assert len(module) > 10
+    assert module == {name: defaults[variable] for name, variable in ours.items() if name != "apps"}
+    assert all("default(" in str(text) for text in [*arguments.values(), task["no_log"]])

@@ -1,0 +1,196 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The code of modules that stays on the host."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import typing as t
+import zipfile
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils import _host_code
+from ansible_collections.flaskops.stack.plugins.module_utils._host_code import (
+    PACKAGE,
+    HostCodeError,
+    digest,
+    find_code,
+    run,
+)
+from ansible_collections.flaskops.stack.plugins.plugin_utils._host_code import execute, read_code
+
+CODE = {
+    "__init__.py": b"",
+    "_task.py": b"from ._more import word\n\ndef run(params, check):\n    return {word: params, 'check': check}\n",
+    "_more.py": b"word = 'said'\n",
+}
+NAME = digest(CODE)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(_host_code, "ROOT", str(tmp_path / "lib" / "code"))
+    return tmp_path / "lib" / "code"
+
+
+def pack(path: Path, files: t.Mapping[str, bytes]) -> str:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(f"{PACKAGE}/{name}", content)
+    return str(path)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> str:
+    return pack(tmp_path / "code.zip", CODE)
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Import nothing that another test has imported under the same name."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in [name for name in sys.modules if name.startswith(PACKAGE)]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_the_name_tells_of_all_contents_and_of_nothing_else() -> None:
+    assert digest(dict(reversed(CODE.items()))) == NAME
+    assert digest({**CODE, "_more.py": b"word = 'else'\n"}) != NAME
+    assert digest({"a": b"b 1\nc"}) != digest({"a": b"", "b": b"c"})
+
+
+def test_it_is_asked_for_once(root: Path, archive: str) -> None:
+    assert find_code(NAME) == ""
+    path = find_code(NAME, archive)
+    assert path == str(root / NAME)
+    os.unlink(archive)
+    assert find_code(NAME) == path
+    assert os.listdir(root) == [NAME]
+    assert oct(os.stat(path).st_mode)[-3:] == "755"
+
+
+@pytest.mark.usefixtures("root", "fresh")
+def test_it_runs_from_where_it_stays(archive: str) -> None:
+    assert run(find_code(NAME, archive), "_task", {"a": 1}, True) == {"said": {"a": 1}, "check": True}
+
+
+@pytest.mark.usefixtures("fresh")
+def test_check_mode_leaves_the_host_as_it_is(root: Path, archive: str) -> None:
+    path = find_code(NAME, archive, keep=False)
+    assert run(path, "_task", {}, True)["check"] is True
+    assert not root.exists()
+
+
+def test_a_disk_on_which_it_cannot_stay_keeps_nobody_from_working(
+    root: Path, archive: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_words: object, **_more: object) -> t.NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_host_code, "_unpack", full)
+    assert find_code(NAME, archive) == archive
+    assert os.listdir(root) == []
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775])
+def test_what_others_could_have_written_is_not_run(root: Path, archive: str, mode: int) -> None:
+    path = find_code(NAME, archive)
+    os.chmod(path, mode)
+    assert find_code(NAME) == ""
+    # Nor is it replaced: somebody wanted it so, and may look at it.
+    assert find_code(NAME, archive) == archive
+    assert [name for name in os.listdir(root) if name != NAME] == []
+
+
+def test_other_code_than_that_which_was_meant_is_refused(root: Path, tmp_path: Path) -> None:
+    other = pack(tmp_path / "other.zip", {**CODE, "_more.py": b""})
+    with pytest.raises(HostCodeError, match=f"is not the code {NAME}"):
+        find_code(NAME, other)
+    Path(other).write_bytes(Path(other).read_bytes()[:-30])
+    with pytest.raises(HostCodeError, match="did not arrive whole"):
+        find_code(NAME, other)
+    assert os.listdir(root) == []
+
+
+def test_another_run_may_have_been_faster(root: Path, archive: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = _host_code._unpack
+
+    def slow(name: str, source: str, package: str) -> None:
+        real(name, source, package)
+        if not (root / NAME).exists():
+            shutil.copytree(os.path.dirname(package), root / NAME)
+            os.chmod(root / NAME, 0o755)
+
+    monkeypatch.setattr(_host_code, "_unpack", slow)
+    assert find_code(NAME, archive) == str(root / NAME)
+    assert os.listdir(root) == [NAME]
+
+
+def test_what_no_run_has_used_for_long_goes_when_something_comes(root: Path, archive: str, tmp_path: Path) -> None:
+    long_ago = time.time() - 8 * 24 * 3600
+    for name in ("unused", ".flaskops-killed", "used"):
+        (root / name).mkdir(parents=True)
+        os.utime(root / name, (long_ago, long_ago))
+    find_code("used")
+    find_code(NAME, archive)
+    assert sorted(os.listdir(root)) == sorted(["used", NAME])
+
+
+def test_all_that_the_modules_need_is_in_it(tmp_path: Path) -> None:
+    """It runs on hosts that have Python and nothing of Ansible's."""
+    code = pack(tmp_path / "code.zip", read_code())
+    for task in ("_release_task",):
+        program = f"import sys; sys.path.insert(0, {code!r}); import {PACKAGE}.{task} as task; task.run"
+        subprocess.run([sys.executable, "-I", "-c", program], check=True)
+
+
+class Action:
+    """An action plugin whose host lacks the code until it is sent."""
+
+    def __init__(self) -> None:
+        self.has: set[str] = set()
+        self.calls: list[dict[str, t.Any]] = []
+        self.removed: list[str] = []
+        self._connection = self
+        self._shell = self
+
+    def join_path(self, *parts: str) -> str:
+        return "/".join(parts)
+
+    def _execute_module(self, _name: str, args: dict[str, t.Any], task_vars: object) -> dict[str, t.Any]:
+        assert task_vars is None
+        self.calls.append(args)
+        if args["code"] in self.has or args.get("code_archive"):
+            self.has.add(args["code"])
+            return {"changed": True}
+        return {"changed": False, "code_is_missing": True}
+
+    def _make_tmp_path(self) -> str:
+        return "/remote"
+
+    def _transfer_file(self, local: str, remote: str) -> None:
+        with zipfile.ZipFile(local) as archive:
+            names = {name.rpartition("/")[2]: archive.read(name) for name in archive.namelist()}
+        assert (digest(names), remote) == (self.calls[0]["code"], "/remote/code.zip")
+
+    def _fixup_perms2(self, paths: t.Sequence[str]) -> None:
+        assert tuple(paths) == ("/remote", "/remote/code.zip")
+
+    def _remove_tmp_path(self, path: str) -> None:
+        self.removed.append(path)
+
+
+def test_a_host_gets_what_it_lacks_and_only_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ansible.constants.DEFAULT_LOCAL_TMP", str(tmp_path))
+    action: t.Any = Action()
+    assert execute(action, "m", {"a": 1}, None) == {"changed": True}
+    assert [bool(call.get("code_archive")) for call in action.calls] == [False, True]
+    assert (action.removed, os.listdir(tmp_path)) == (["/remote"], [])
+    assert execute(action, "m", {"a": 1}, None) == {"changed": True}
+    assert len(action.calls) == 3
