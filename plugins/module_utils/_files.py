@@ -19,6 +19,8 @@ from ._holder import read_holder, this_run
 
 # Begins the name that a file or link has until it is renamed.
 TEMPORARY = ".flaskops-"
+# A run that works where others do needs a moment for a file; what is older was left by one that was killed.
+STALE_SECONDS = 600
 
 
 _CONTEXT = "security.selinux"

@@ -14,7 +14,7 @@ import os
 import time
 
 from ._command import CommandError, run, run_checked
-from ._files import read_link, remove_file, replace_link
+from ._files import STALE_SECONDS, read_link, remove_file, replace_link, sweep
 from ._release import Layout
 
 DIRECTORY = "/run/flaskops/previous"
@@ -47,6 +47,11 @@ def forget_assets(layout: Layout) -> None:
     """Make the files of all but the current release unreachable."""
     if os.path.isdir(DIRECTORY):
         remove_file(link_path(layout), sync=False)
+
+
+def sweep_assets() -> None:
+    """Remove what a run that was killed left under a temporary name; others may be at work there."""
+    sweep(DIRECTORY, STALE_SECONDS)
 
 
 def _arm(unit: str, seconds: int, command: list[str]) -> None:

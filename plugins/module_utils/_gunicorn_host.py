@@ -10,7 +10,7 @@ import time
 import typing as t
 
 from ._command import CommandError, run
-from ._files import read_file, remove_file, replace_link, sweep, write_file
+from ._files import STALE_SECONDS, read_file, remove_file, replace_link, sweep, write_file
 from ._gunicorn_plan import Observed, is_process
 from ._gunicorn_units import MARK, parse_unit_name
 from ._process_units import pause_flag
@@ -21,10 +21,8 @@ from ._systemd import show_matching
 # are durable, and need no reload of systemd.
 _WANTS = {"socket": "sockets.target.wants", "service": "multi-user.target.wants", "timer": "timers.target.wants"}
 _ALIVE = {"active", "activating", "deactivating", "reloading"}
-# What a killed run left under a temporary name; a running one needs a moment for a file.
 # A unit with its file there is as it was until it ends, and is gone after a reboot.
 _ASIDE = "/run/systemd/system"
-_STALE_SECONDS = 600
 # Below these a process sees nothing when ProtectHome=yes.
 _HOMES = ("/home/", "/root/", "/run/user/")
 _OURS = MARK.split(":")[0]
@@ -121,7 +119,7 @@ class UnitDirectory:
     def sweep(self) -> None:
         """Remove what a run that was killed left under a temporary name; others may be at work here."""
         for directory in ("", *_WANTS.values()):
-            sweep(os.path.join(self._path, directory), _STALE_SECONDS)
+            sweep(os.path.join(self._path, directory), STALE_SECONDS)
 
     def _link(self, name: str) -> str:
         return os.path.join(self._path, _WANTS[name.rpartition(".")[2]], name)
@@ -146,7 +144,7 @@ def patterns(names: t.Iterable[str]) -> list[str]:
 def observe(directory: UnitDirectory, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
     """Return what this host has of each application, by name: one look at the directory and one at systemd for all."""
     names = directory.names()
-    states = show_matching(patterns(layout.name for layout in layouts), ["ActiveState", "ControlGroup"])
+    states = show_matching(patterns(layout.name for layout in layouts), ["ActiveState", "ControlGroup", "Job"])
     return {layout.name: _observe_one(directory, layout, names, states) for layout in layouts}
 
 
@@ -173,10 +171,8 @@ def _observe_one(
         state, unit = states[name].get("ActiveState"), parse_unit_name(name)
         # What has no file any more was told to end by an earlier run, or to finish, and needs nothing else.
         ends = state == "deactivating" or (state in _ALIVE and unit is not None and unit.is_job)
-        # systemd stops a socket after the service that comes after it.
-        if unit is not None and unit.kind == "socket":
-            service = states.get(f"{name.rpartition('.')[0]}.service", {})
-            ends = ends or service.get("ActiveState") == "deactivating"
+        # systemd stops a socket after the service that comes after it, and has a job for it until then.
+        ends = ends or (state in _ALIVE and states[name].get("Job", "0") not in ("", "0"))
         return ends and name not in names["files"]
 
     texts = {name: directory.read(name) for name in ours(names["files"])}

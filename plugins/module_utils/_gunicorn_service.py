@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ._command import CommandError, run
 from ._files import Lock, read_link, replace_link, sweep
+from ._gunicorn_assets import sweep_assets
 from ._gunicorn_change import Change, Service
 from ._gunicorn_existing import make_release
 from ._gunicorn_finish import begin, finish, record_refusal
@@ -25,6 +26,7 @@ from ._gunicorn_rollback import with_target
 from ._gunicorn_room import REFUSE, Room
 from ._gunicorn_settings import SettingsError
 from ._gunicorn_units import address_links, address_units, release_units
+from ._history import history_path
 from ._hook_run import Ran, run_hooks
 from ._hooks import MIGRATE, HookError
 from ._log_excerpt import excerpt
@@ -128,7 +130,7 @@ class Services:
             changes = self.plan(check=False)
             self._directory.sweep()
             for request in self._requests:
-                sweep(request.layout.base)
+                _sweep(request)
                 _prepare(request)
                 if request.name in migrated:
                     note_migration(request.layout, request.manifest)
@@ -186,6 +188,15 @@ def _service(request: Request) -> Service:
         ),
         request.chain,
     )
+
+
+def _sweep(request: Request) -> None:
+    """Remove what a run that was killed left under a temporary name."""
+    sweep(request.layout.base)
+    sweep(os.path.dirname(history_path(request.name)))
+    if request.release:
+        sweep(os.path.join(request.layout.release(request.release), "run"))
+    sweep_assets()
 
 
 def _prepare(request: Request) -> None:

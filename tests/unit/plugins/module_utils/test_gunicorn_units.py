@@ -232,17 +232,25 @@ def test_a_unit_that_runs_without_the_path_of_its_socket_is_lost(
 def test_what_was_told_to_end_and_has_no_file_needs_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A service that finishes what it has: its socket ends after it.
+    # A service that finishes what it has: its socket ends after it, and a moment later than it.
     ending, socket, other = f"shop@{OLD}.service", f"shop@{OLD}.socket", f"shop@{OLD}.1.socket"
     states = {ending: "deactivating", socket: "active", other: "active", f"shop@{OLD}.1.service": "active"}
+    jobs = {ending: "17", socket: "18"}
     monkeypatch.setattr(
         _gunicorn_host,
         "show_matching",
-        lambda *_arguments: {name: {"ActiveState": state} for name, state in states.items()},
+        lambda *_arguments: {
+            name: {"ActiveState": state, "Job": jobs.get(name, "")}
+            for name, state in states.items()
+            if state != "inactive"
+        },
     )
     directory = _gunicorn_host.UnitDirectory(str(tmp_path))
     layout = Layout("/srv", "shop")
     assert _gunicorn_host.observe(directory, [layout])["shop"].alive == {other, f"shop@{OLD}.1.service"}
+    states[ending] = "inactive"
+    assert _gunicorn_host.observe(directory, [layout])["shop"].alive == {other, f"shop@{OLD}.1.service"}
+    states[ending] = "deactivating"
     directory.write(dict.fromkeys(states, ""))
     assert _gunicorn_host.observe(directory, [layout])["shop"].alive == set(states)
 

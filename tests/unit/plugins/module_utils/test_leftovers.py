@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import (
+    _gunicorn_assets,
     _gunicorn_service,
     _history,
     _release_apply,
@@ -33,6 +34,8 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     layout = Layout(str(tmp_path / "srv"), "shop")
     os.makedirs(layout.base)
     os.symlink("releases/3f2a91c-1b9e02d4", os.path.join(layout.base, ".flaskops-current-4711"))
+    (tmp_path / "history" / "shop").mkdir(parents=True)
+    (tmp_path / "history" / "shop" / ".flaskops-abcdef").write_text("")
     return layout
 
 
@@ -61,6 +64,23 @@ def test_an_unchanged_run_of_the_services_clears_up(
     assert os.listdir(layout.base)
     services.apply()
     assert not (os.path.exists(layout.base) and os.listdir(layout.base))
+    # An application that is gone has no history either.
+    assert not list((tmp_path / "history").glob("*/.*"))
+
+
+def test_a_run_clears_up_in_the_release_that_it_wants(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, places = "3f2a91c-1b9e02d4", tmp_path / "previous"
+    run = Path(layout.release(release), "run")
+    for place in (run, places):
+        place.mkdir(parents=True)
+        (place / ".flaskops-one").symlink_to("0.sock")
+        os.utime(place / ".flaskops-one", (0, 0), follow_symlinks=False)
+    (places / ".flaskops-new").symlink_to("0.sock")
+    monkeypatch.setattr(_gunicorn_assets, "DIRECTORY", str(places))
+    _gunicorn_service._sweep(Request(layout, True, release))
+    assert (os.listdir(run), os.listdir(places)) == ([], [".flaskops-new"])
 
 
 def test_an_application_that_is_absent_leaves_no_directory(layout: Layout) -> None:
