@@ -13,6 +13,7 @@ import argparse
 import time
 import typing as t
 
+import faults_handover
 import faults_nginx
 import images
 from common import ToolError, call
@@ -21,6 +22,7 @@ from faults_model import Options, Outcome
 # By the names that PART= takes, in the order in which they run. Each ends with a line of its own.
 PARTS: dict[str, t.Callable[[Options], Outcome]] = {
     "nginx": faults_nginx.try_to_break,
+    "gunicorn": faults_handover.try_to_break,
 }
 
 
@@ -29,9 +31,10 @@ def parse() -> tuple[list[str], Options]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", default=",".join(PARTS), help="of %(default)s; several with commas")
     parser.add_argument("--distributions", default=" ".join(images.AGES), help=f"of {', '.join(images.names())}")
-    parser.add_argument("--only", default="", help="only stories with this in their names, no points, no load")
+    parser.add_argument("--only", default="", help="nginx: only stories with this in their names; gunicorn: only hosts")
     parser.add_argument("--every", type=int, default=1, help="strike at each n-th point only")
     parser.add_argument("--swaps", type=int, default=200, help="under load, on each host (%(default)s)")
+    parser.add_argument("--deploys", type=int, default=30, help="under load, one host each (%(default)s)")
     parser.add_argument("--jobs", type=int, default=4, help="hosts at once (%(default)s)")
     parser.add_argument("--keep", action="store_true", help="leave the hosts for a look at them")
     given = parser.parse_args()
@@ -39,7 +42,16 @@ def parse() -> tuple[list[str], Options]:
     for what, names, known in (("part", parts, [*PARTS]), ("distribution", distributions, images.names())):
         if unknown := sorted(set(names) - set(known)):
             raise ToolError(f"{what} {unknown[0]!r} must be one of {', '.join(known)}")
-    return parts, Options(distributions, given.every, given.swaps, given.only, given.keep, given.jobs)
+    asked = Options(
+        distributions,
+        every=given.every,
+        swaps=given.swaps,
+        deploys=given.deploys,
+        only=given.only,
+        keep=given.keep,
+        jobs=given.jobs,
+    )
+    return parts, asked
 
 
 def main() -> int:

@@ -25,11 +25,13 @@ class Machine:
 
     distribution: str
     privileged: bool = True
+    # What sets it apart from others like it.
+    label: str = ""
 
     @property
     def title(self) -> str:
         """Return its name in what is printed."""
-        return self.distribution + ("" if self.privileged else "-unprivileged")
+        return "-".join([self.distribution, *filter(None, ["" if self.privileged else "unprivileged", self.label])])
 
     def start(self, part: str) -> str:
         """Make it anew, and return its container's name."""

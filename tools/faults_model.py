@@ -16,8 +16,9 @@ class Options:
     distributions: tuple[str, ...]
     # Strike at each n-th point only.
     every: int = 1
-    # In a row, under load, on each host.
+    # In a row, under load, on each host that does it.
     swaps: int = 200
+    deploys: int = 30
     # Run only what has this in its name, and no points and no load.
     only: str = ""
     # Leave the hosts for a look at them.

@@ -75,7 +75,8 @@ class Bench:
         install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
         self._host.sh(f"dpkg -s {PACKAGES} >/dev/null 2>&1 || {{ apt-get update -qq && {install} >/dev/null; }}")
         self._host.install()
-        self._host.write(f"{PAYLOAD}/strike.py", (TOOLS / "strike.py").read_text())
+        for tool in ("strike.py", "visitors.py"):
+            self._host.write(f"{PAYLOAD}/{tool}", (TOOLS / tool).read_text())
         found = self._host.sh('. /etc/os-release; nginx -v 2>&1; python3 --version; echo "on $PRETTY_NAME"')
         self.say(f"{' '.join(found.split())}, {self._host.method}")
 

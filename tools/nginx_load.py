@@ -3,21 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Swap a site back and forth under constant traffic and count what visitors lose. Runs inside the test host, as root.
 
-A visitor with a connection of its own for each request must lose nothing. One that keeps its connection may find it
-closed by a reload while it was idle, which costs nothing but a new connection; or cut with its request on the way,
-which a browser or a proxy answers by asking again. How often each of that happens is the result. With --calm the site
-has what avoids the cut: keepalive_min_timeout from nginx 1.27.4 on, before that no kept connections.
+A reload closes kept connections, idle or with a request on the way; how often each of that happens is the result
+(visitors.py). With --calm the site has what avoids the cut: keepalive_min_timeout from nginx 1.27.4 on, before that no
+kept connections.
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
-import http.client
 import json
-import multiprocessing
 import re
-import select
 import subprocess
 import sys
 import time
@@ -25,9 +20,12 @@ import typing as t
 from pathlib import Path
 
 import strike
+import visitors
 
 MODULE = "ansible_collections.flaskops.stack.plugins.modules.nginx_site"
 VISITORS = ("new", "new", "kept", "kept")
+# Seconds between the requests of each.
+PAUSE = 0.002
 PID_FILE = Path("/run/nginx.pid")
 PATIENCE = 15
 # Of nginx's memory: what a reload frees does not all go back to the system at once.
@@ -51,60 +49,6 @@ def swap(module: strike.Warm, text: str, more: str) -> str:
     ended = module.run({"name": "load", "content": site(text, more), "keep": 2})
     proved = ended.result.get("reload", {}).get("proved")
     return ended.failure or ("" if proved else "not proved")
-
-
-class Visitor:
-    """Asks again and again, on one connection or on a new one for each request."""
-
-    def __init__(self, keep: bool) -> None:
-        """Say whether the connection is kept."""
-        self.counts: collections.Counter[str] = collections.Counter()
-        self._keep = keep
-        self._connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=5)
-
-    def ask(self) -> None:
-        """Ask once, and once more after a cut."""
-        used = self._connection.sock is not None
-        if used and self._closed_by_nginx():
-            self.counts["closed while idle"] += 1
-            used = False
-        if self._once():
-            return
-        if not used:
-            self.counts["lost"] += 1
-            return
-        self.counts["cut on the way"] += 1
-        if not self._once():
-            self.counts["lost"] += 1
-
-    def _closed_by_nginx(self) -> bool:
-        """Tell whether a kept connection was closed while nobody used it: then something, the end, can be read."""
-        if not select.select([self._connection.sock], [], [], 0)[0]:
-            return False
-        self._connection.close()
-        return True
-
-    def _once(self) -> bool:
-        header = {} if self._keep else {"Connection": "close"}
-        try:
-            self._connection.request("GET", "/", headers={"Host": "load.example.com", **header})
-            answer = self._connection.getresponse()
-            body = answer.read()
-        except (OSError, http.client.HTTPException):
-            self._connection.close()
-            return False
-        right = answer.status == 200 and body in (b"one", b"two")
-        self.counts["answered" if right else f"answered wrong, {answer.status}"] += 1
-        return True
-
-
-def visit(kind: str, stop: t.Any, counts: t.Any) -> None:
-    """Ask until told to stop, in a process of its own."""
-    visitor = Visitor(kind == "kept")
-    while not stop.is_set():
-        visitor.ask()
-        time.sleep(0.002)
-    counts.put((kind, dict(visitor.counts)))
 
 
 def children() -> list[str]:
@@ -132,17 +76,10 @@ def settled(before: dict[str, int]) -> dict[str, int]:
 
 def under_load(module: strike.Warm, swaps: int, more: str) -> tuple[dict[str, dict[str, int]], list[str]]:
     """Swap while visitors ask; return what became of their requests, and what went wrong with swaps."""
-    stop, queue = multiprocessing.Event(), multiprocessing.Queue()  # type: ignore[var-annotated]
-    visitors = [multiprocessing.Process(target=visit, args=(kind, stop, queue), daemon=True) for kind in VISITORS]
-    for visitor in visitors:
-        visitor.start()
-    wrong = [swap(module, "two" if number % 2 else "one", more) for number in range(swaps)]
-    stop.set()
-    requests: dict[str, collections.Counter[str]] = {kind: collections.Counter() for kind in VISITORS}
-    for _visitor in visitors:
-        kind, counts = queue.get(timeout=PATIENCE)
-        requests[kind].update(counts)
-    return {kind: dict(counts) for kind, counts in requests.items()}, [text for text in wrong if text]
+    wanted = visitors.Site("load.example.com", lambda body: body in (b"one", b"two"))
+    with visitors.Visitors(wanted, VISITORS, PAUSE) as crowd:
+        wrong = [swap(module, "two" if number % 2 else "one", more) for number in range(swaps)]
+        return crowd.end(), [text for text in wrong if text]
 
 
 def main() -> int:

@@ -96,6 +96,8 @@ class Sites:
         """Load the module."""
         self._old, self._new = old, new
         self._module = strike.Warm(MODULE)
+        # There is but one way from the old set to the new one.
+        self.way = ""
 
     def ready(self, told: str) -> str:
         """Go to the old set."""
@@ -158,9 +160,9 @@ def main() -> int:
     parser.add_argument("blows", nargs="+", help="signal=KILL, error=ENOSPC, …")
     parser.add_argument("--every", type=int, default=1, help="strike at each n-th point only")
     arguments = parser.parse_args()
-    result = strike.strike(Sites(*PLANS[arguments.plan]), arguments.blows, arguments.every)
-    print(json.dumps(result))
-    return 1 if result["broken"] else 0
+    result = strike.strike(Sites(*PLANS[arguments.plan]), strike.Calls(arguments.blows, arguments.every))
+    print(json.dumps(result.to_json()))
+    return 1 if result.broken else 0
 
 
 if __name__ == "__main__":

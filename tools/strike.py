@@ -22,6 +22,7 @@ import sys
 import time
 import traceback
 import typing as t
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # File, link, rename, sync and process calls. What only looks is in READS.
@@ -34,8 +35,11 @@ READS = "openat,open"
 _LINE = re.compile(r"^(\w+)\((.*)$")
 # The interpreter reads its own library where and when it likes; that is no step of the module.
 _PYTHON = re.compile(r'"[^"]*(?:\.py|\.pyc|\.so[.\d]*|/__pycache__|/(?:python3[^"/]*|lib-dynload|ld\.so\.cache))"')
+# What only waits for a command: to be killed there leaves the command at work alone. Such a call has no error to give.
+WAITS = "poll,wait4"
 _TRACE = Path("/var/tmp/strike-trace")
 _PATIENCE = 30
+KILL = "signal=KILL"
 _PR_SET_PTRACER = 0x59616D61
 # What these errors mean cannot happen to a call that only reads.
 _OF_WRITING = ("error=ENOSPC", "error=EROFS")
@@ -55,6 +59,8 @@ class Point(t.NamedTuple):
 
     def fails_with(self, blow: str) -> bool:
         """Tell whether a blow is one that the call can meet."""
+        if self.call in WAITS.split(","):
+            return not blow.startswith("error=")
         return not (self.reads and blow in _OF_WRITING)
 
 
@@ -71,7 +77,11 @@ class Ended(t.NamedTuple):
 
 
 class Subject(t.Protocol):
-    """A change that can be struck at."""
+    """A change that can be struck at, or several that follow each other."""
+
+    @property
+    def way(self) -> str:
+        """Return the name of the change that comes next; each has calls of its own."""
 
     def ready(self, told: str) -> str:
         """Bring about the state before the change; return what is wrong with that, '' when nothing is."""
@@ -178,41 +188,96 @@ def points_in(trace: str) -> list[Point]:
     return found
 
 
-def points(subject: Subject) -> list[Point]:
-    """Return the calls that one run of the change makes."""
-    subject.change(["-o", str(_TRACE), "-e", f"trace={READS},{CHANGES}"])
-    return points_in(_TRACE.read_text())
+Deal = tuple[str, Point]
 
 
-def strike(subject: Subject, blows: t.Sequence[str], every: int = 1) -> dict[str, t.Any]:
-    """Deal each kind of blow at each (or each n-th) point; return how many blows there were and what broke.
+@dataclass
+class Result:
+    """How many blows there were, by their kind, how many found nothing to strike at, and what broke."""
 
-    A blow is "signal=KILL" or "error=ENOSPC", as strace's option inject takes it.
-    """
-    wrong = subject.ready("the first state")
-    if wrong:
-        return {"struck": {}, "unreached": 0, "broken": [wrong]}
-    found = points(subject)
-    broken: list[str] = [wrong] if (wrong := subject.ready("after the trace")) else []
-    struck: collections.Counter[str] = collections.Counter()
-    unreached = 0
-    for blow in blows:
-        for point in [point for point in found if point.fails_with(blow)][::every]:
-            told, reached = _deal(subject, blow, point)
-            struck[blow] += reached
-            unreached += not reached
-            wrong = subject.judge(told) or subject.ready(told)
-            if wrong:
-                broken.append(wrong)
-                print("BROKEN", wrong, flush=True)
-                subject.mend()
-    return {"struck": dict(struck), "unreached": unreached, "broken": broken}
+    struck: collections.Counter[str] = field(default_factory=collections.Counter)
+    unreached: int = 0
+    broken: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, t.Any]:
+        """Return it for who reads the last line."""
+        return {"struck": dict(self.struck), "unreached": self.unreached, "broken": self.broken}
 
 
-def _deal(subject: Subject, blow: str, point: Point) -> tuple[str, bool]:
-    """Run the change with one blow; return what there is to tell, and whether the call was reached."""
-    inject = f"inject={point.call}:{blow}:when={point.number}"
-    ended = subject.change(["-o", str(_TRACE), "-e", f"trace={point.call}", "-e", inject])
-    reached = ended.rc == -signal.SIGKILL if blow == "signal=KILL" else "(INJECTED)" in _TRACE.read_text()
+class Means(t.Protocol):
+    """Something to strike with."""
+
+    def find(self, subject: Subject) -> list[Deal]:
+        """Return the blows for one run of the change, which is made for that."""
+
+    def deal(self, subject: Subject, blow: str, point: Point) -> tuple[str, bool]:
+        """Make the change with one blow; return what there is to tell, and whether there was something to strike at."""
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Strike at system calls."""
+
+    # "signal=KILL" or "error=ENOSPC", as strace's option inject takes it.
+    blows: t.Sequence[str]
+    # Strike at each n-th point only, and which of n to begin with.
+    every: int = 1
+    first: int = 0
+    calls: str = f"{READS},{CHANGES}"
+    # What else decides whether a point is worth a blow.
+    worth: t.Callable[[Point], bool] = lambda _point: True
+
+    def find(self, subject: Subject) -> list[Deal]:
+        """Return each kind of blow at each point that can meet it."""
+        subject.change(["-o", str(_TRACE), "-e", f"trace={self.calls}"])
+        known = [point for point in points_in(_TRACE.read_text()) if self.worth(point)]
+        return [
+            (blow, point)
+            for blow in self.blows
+            for point in [point for point in known if point.fails_with(blow)][self.first :: self.every]
+        ]
+
+    def deal(self, subject: Subject, blow: str, point: Point) -> tuple[str, bool]:
+        """Make the change with one blow."""
+        inject = f"inject={point.call}:{blow}:when={point.number}"
+        ended = subject.change(["-o", str(_TRACE), "-e", f"trace={point.call}", "-e", inject])
+        reached = ended.rc == -signal.SIGKILL if blow == KILL else "(INJECTED)" in _TRACE.read_text()
+        return tell(blow, point, ended), reached
+
+
+def tell(blow: str, point: Point, ended: Ended) -> str:
+    """Return what there is to tell of a blow."""
     said = str(ended.result.get("msg", ""))[:300]
-    return f"{blow} at {point.call} {point.number} ({point.text}), rc {ended.rc}: {said}", reached
+    return f"{blow} at {point.call} {point.number} ({point.text}), rc {ended.rc}: {said}"
+
+
+def strike(subject: Subject, means: Means) -> Result:
+    """Deal each blow, on each of the ways; return how many there were and what broke."""
+    result = Result()
+    if wrong := subject.ready("the first state"):
+        result.broken.append(wrong)
+        return result
+    todo: dict[str, list[Deal]] = {}
+    while (way := subject.way) not in todo:
+        todo[way] = means.find(subject)
+        _conclude(subject, result, subject.ready("after a look"))
+    while any(todo.values()):
+        if todo[subject.way]:
+            blow, point = todo[subject.way].pop(0)
+            told, reached = means.deal(subject, blow, point)
+            result.struck[blow] += reached
+            result.unreached += not reached
+            wrong = subject.judge(told)
+        else:
+            # Only to get to the other way.
+            told, wrong = "no blow", subject.change().failure
+        _conclude(subject, result, wrong or subject.ready(told))
+    return result
+
+
+def _conclude(subject: Subject, result: Result, wrong: str) -> None:
+    """Note what is wrong, and mend that."""
+    if wrong:
+        result.broken.append(wrong)
+        print("BROKEN", wrong, flush=True)
+        subject.mend()

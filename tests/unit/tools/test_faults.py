@@ -3,13 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
 import faults
+import faults_hosts
 import faults_nginx
 import images
 from common import ToolError
-from strike import Point, points_in
+from strike import KILL, Deal, Ended, Point, Subject, points_in, strike
 
 TRACE = """
 openat(AT_FDCWD, "/usr/lib/python3.11/glob.py", O_RDONLY|O_CLOEXEC) = 3
@@ -48,6 +51,57 @@ def test_a_read_does_not_meet_a_full_disk(text: str, blow: str, possible: bool) 
     assert Point("openat", 1, text).fails_with(blow) is possible
 
 
+def test_to_wait_for_a_command_does_not_fail_but_may_be_the_end() -> None:
+    assert [Point("wait4", 1, "17").fails_with(blow) for blow in ("error=EIO", KILL)] == [False, True]
+
+
+class Walk:
+    """A subject with a way there and a way back, where the second blow on the way back breaks something."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.there = False
+
+    @property
+    def way(self) -> str:
+        return "back" if self.there else "there"
+
+    def ready(self, _told: str) -> str:
+        return ""
+
+    def change(self, _strace: t.Sequence[str] = ()) -> Ended:
+        self.there = not self.there
+        return Ended(0, {})
+
+    def judge(self, told: str) -> str:
+        self.seen.append(told)
+        return f"{told}: broken" if told == "back b2" else ""
+
+    def mend(self) -> None:
+        self.seen.append("mended")
+
+
+class Feather:
+    """Means to strike with that only write down where."""
+
+    def find(self, subject: Subject) -> list[Deal]:
+        way = subject.way
+        subject.change()
+        return [("x", Point(f"{way[0]}{number}", number, "")) for number in ((1, 2) if way == "back" else (1,))]
+
+    def deal(self, subject: Subject, _blow: str, point: Point) -> tuple[str, bool]:
+        told = f"{subject.way} {point.call}"
+        subject.change()
+        return told, True
+
+
+def test_each_way_is_struck_at_its_own_points_and_what_broke_is_mended() -> None:
+    walk = Walk()
+    result = strike(walk, Feather()).to_json()
+    assert walk.seen == ["there t1", "back b1", "back b2", "mended"]
+    assert result == {"struck": {"x": 3}, "unreached": 0, "broken": ["back b2: broken"]}
+
+
 @pytest.mark.parametrize("hosts", [2, 4, 6, 8, 10])
 def test_every_error_is_met_on_some_host(hosts: int) -> None:
     met = [name for number in range(hosts) for name in faults_nginx.share(faults_nginx.ERRORS, number, hosts)]
@@ -75,6 +129,15 @@ def test_what_is_not_known_is_refused(words: list[str], monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.argv", ["faults.py", *words])
     with pytest.raises(ToolError, match=r"apache|hurd"):
         faults.parse()
+
+
+def test_a_host_is_called_by_what_sets_it_apart() -> None:
+    titles = [
+        faults_hosts.Machine("newer").title,
+        faults_hosts.Machine("older", privileged=False).title,
+        faults_hosts.Machine("older", label="code").title,
+    ]
+    assert titles == ["newer", "older-unprivileged", "older-code"]
 
 
 def test_an_image_has_one_tag_whatever_it_is_called() -> None:

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+import faults_handover
+import handover_points
+import strike_commands
+from handover_stage import WISHES, Release
+from handover_subjects import Switch, dishonest, expected_units
+from strike import Ended, Point
+from strike_commands import FAILS, LIES, ORPHANED, Commands
+
+ID = "3f2a91c-1b9e02d4"
+
+
+def test_the_last_line_counts_commands_without_a_master_as_killed() -> None:
+    total = faults_handover.Count(deploys=30)
+    total.strike({"signal=KILL": 1, "error=EIO": 2, FAILS: 3, LIES: 4, ORPHANED: 5})
+    total.add(faults_handover.Count(10, 20, 1, 30, 9, ["x"]))
+    assert str(total) == "gunicorn_service: 16 kill points, 29 fault points, 60 deploys under load, 1 broken"
+
+
+def test_every_plan_is_somebodys_and_every_tool_is_there() -> None:
+    assert {task.plan for tasks in faults_handover.SHARES.values() for task in tasks} == set(handover_points.PLANS)
+    assert faults_handover.BUSY in faults_handover.SHARES
+    assert all((faults_handover.TOOLS / name).is_file() for name in faults_handover.INSIDE)
+
+
+@pytest.mark.parametrize(
+    ("call", "text", "worth"),
+    [
+        ("write", "1, \"{'changed': true}\"", False),
+        ("write", '18, "[Unit]"', True),
+        ("connect", '7, {sa_family=AF_UNIX, sun_path="/var/run/nscd/socket"}', False),
+        ("openat", 'AT_FDCWD, "/proc/17/cgroup", O_RDONLY', False),
+        ("openat", 'AT_FDCWD, "/proc/net/unix", O_RDONLY', True),
+    ],
+)
+def test_what_nobody_needs_is_not_struck_at(call: str, text: str, worth: bool) -> None:
+    assert handover_points.worth(Point(call, 1, text)) is worth
+
+
+@pytest.mark.parametrize(
+    ("told", "result", "honest"),
+    [
+        ("error=EIO at fsync 3", {"failed": True, "msg": "shop: [Errno 5] Input/output error: '/srv/shop'"}, True),
+        ("error=EIO at fsync 3", {"failed": True, "msg": "shop: it did not work"}, False),
+        ("error=EIO at fsync 3", {"failed": True, "msg": "shop: / answered 500"}, True),
+        ("error=EIO at fsync 3", {"changed": True}, True),
+        ("error=EIO at fsync 3", {"failed": True, "msg": "no result, exit code 1: Traceback"}, False),
+        ("command=fails at systemctl 2", {"failed": True, "msg": "'systemctl start' failed: struck for a test"}, True),
+        ("command=lies at systemctl 2", {"failed": True, "msg": "'systemctl show' failed with exit code 1"}, True),
+        ("command=lies at systemctl 2", {"failed": True, "msg": "oh"}, False),
+    ],
+)
+def test_a_failure_names_its_reason(told: str, result: dict[str, t.Any], honest: bool) -> None:
+    assert (dishonest(told, Ended(1, result), "answered 500") == "") is honest
+
+
+def test_a_run_that_was_killed_says_nothing() -> None:
+    assert dishonest("signal=KILL at fsync 3", Ended(-9, {"failed": True, "msg": "no result"}), "") == ""
+
+
+def test_the_units_of_a_release_are_known() -> None:
+    assert expected_units(None) == {"files": set(), "enabled": set(), "loose": set()}
+    plain = expected_units(Release("one", ID, WISHES["one"].params("c0ffee")))
+    assert plain["files"] == plain["enabled"] == {f"shop@{ID}.socket", f"shop@{ID}.service"}
+    rich = expected_units(Release("rich", ID, WISHES["rich"].params("c0ffee")))
+    assert rich["enabled"] - plain["enabled"] == {
+        f"shop@{ID}.worker-mail.0.service",
+        f"shop@{ID}.timer-tidy.timer",
+        "shop@tcp-127.0.0.1:8001.socket",
+    }
+    assert rich["files"] - rich["enabled"] == {f"shop@{ID}.timer-tidy.service", "shop@tcp-127.0.0.1:8001.service"}
+
+
+class Script:
+    """A change that runs two commands and a third behind its back, as a process of its own."""
+
+    way = "there"
+
+    def __init__(self, marks: Path) -> None:
+        self._marks = marks
+
+    def ready(self, _told: str) -> str:
+        return ""
+
+    def change(self, _strace: t.Sequence[str] = ()) -> Ended:
+        (self._marks / "done").write_text("")
+        script = 'touch "$0/one" && touch \'-c\' \'--\' "$0/two\nlines" && echo end >> "$0/done"'
+        done = subprocess.run(["sh", "-c", script, str(self._marks)], capture_output=True, check=False)
+        return Ended(done.returncode, {"msg": done.stderr.decode()})
+
+    def judge(self, _told: str) -> str:
+        return ""
+
+    def mend(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("blow", "rc", "made"),
+    [(FAILS, 1, False), (LIES, 1, True), (ORPHANED, -signal.SIGKILL, True)],
+)
+def test_a_command_fails_or_loses_its_answer_or_its_master(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blow: str, rc: int, made: bool
+) -> None:
+    monkeypatch.setattr(strike_commands, "_PLACE", tmp_path / "commands")
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    subject, means, before = Script(marks), Commands(("touch",)), dict(os.environ)
+    deals = [deal for deal in means.find(subject) if deal[0] == blow]
+    assert [(point.number, point.text.split()[:2]) for _blow, point in deals] == [
+        (1, ["touch", f"{marks}/one"]),
+        (2, ["touch", "-c"]),
+    ]
+    (marks / "one").unlink()
+    told, reached = means.deal(subject, *deals[0])
+    if blow == ORPHANED:
+        # It goes on alone.
+        for _attempt in range(200):
+            if (marks / "one").exists():
+                break
+            subprocess.run(["sleep", "0.01"], check=True)
+    assert (reached, f"rc {rc}:" in told, (marks / "one").exists()) == (True, True, made)
+    assert (marks / "done").read_text() == ""
+    assert dict(os.environ) == before
+
+
+def test_a_switch_is_there_and_back() -> None:
+    assert issubclass(handover_points.PLANS["rollback"][0], Switch)
+    assert {one for _kind, one, _other in handover_points.PLANS.values()} <= {"", *WISHES}
+    assert {other for _kind, _one, other in handover_points.PLANS.values()} <= set(WISHES)

@@ -1,0 +1,198 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Try to break a hand-over: a blow at each system call and command, restarts in the middle, deploys under load."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import typing as t
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import faults_hosts
+import hosts
+from common import docker
+from faults_model import Options, Outcome
+from nginx_host import PAYLOAD, Host
+from strike import KILL
+from strike_commands import BLOWS, ORPHANED
+
+PACKAGES = "nginx git strace procps python3-venv"
+TOOLS = Path(__file__).resolve().parent
+INSIDE = (
+    "strike.py",
+    "strike_commands.py",
+    "visitors.py",
+    "handover_stage.py",
+    "handover_subjects.py",
+    "handover_points.py",
+    "handover_load.py",
+)
+# Each distribution meets two of them, one at every second call.
+ERRORS = (("ENOSPC", "EACCES"), ("EIO", "EROFS"))
+# How far a run has got when the host is restarted.
+PARTS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.95)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A plan to strike at, and at how many of its points."""
+
+    plan: str
+    # Every n-th point for a kill, for an error or a command that fails.
+    kills: int = 1
+    faults: int = 1
+
+
+# By the host that does them; each distribution has one of each.
+SHARES: dict[str, tuple[Task, ...]] = {
+    "code": (Task("code"), Task("first", faults=2)),
+    "refused": (Task("refused", faults=2), Task("rollback", faults=2)),
+    "rich": (Task("rich", kills=2, faults=6), Task("dying", kills=4, faults=8), Task("serve", kills=4, faults=8)),
+}
+# Besides, the first of them sees restarts and deploys.
+BUSY = "code"
+
+
+@dataclass
+class Count:
+    """What was tried, and what broke."""
+
+    kills: int = 0
+    faults: int = 0
+    restarts: int = 0
+    deploys: int = 0
+    requests: int = 0
+    broken: list[str] = field(default_factory=list)
+
+    def add(self, other: Count) -> None:
+        """Take over the numbers of another host."""
+        self.kills += other.kills
+        self.faults += other.faults
+        self.restarts += other.restarts
+        self.deploys += other.deploys
+        self.requests += other.requests
+        self.broken += other.broken
+
+    def strike(self, struck: t.Mapping[str, int]) -> None:
+        """Take over blows: where a command loses its master, that is killed."""
+        self.kills += sum(number for blow, number in struck.items() if blow in (KILL, ORPHANED))
+        self.faults += sum(number for blow, number in struck.items() if blow not in (KILL, ORPHANED))
+
+    def __str__(self) -> str:
+        """Return the line that counts."""
+        return (
+            f"gunicorn_service: {self.kills} kill points, {self.faults} fault points, "
+            f"{self.deploys} deploys under load, {len(self.broken)} broken"
+        )
+
+
+class Bench:
+    """One host with nginx and the releases of an application, and what was tried on it."""
+
+    def __init__(self, title: str, host: Host) -> None:
+        self.count = Count()
+        self._title, self._host = title, host
+
+    def say(self, text: str) -> None:
+        """Print a line with the host's name."""
+        print(f"{self._title}: {text}", flush=True)
+
+    def prepare(self) -> None:
+        """Install what is needed, and build the releases."""
+        install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
+        self._host.sh(f"apt-get update -qq && {install} >/dev/null 2>&1")
+        self._host.install()
+        for tool in INSIDE:
+            self._host.write(f"{PAYLOAD}/{tool}", (TOOLS / tool).read_text())
+        index = [f"PIP_INDEX_URL={url}"] if (url := os.environ.get("PIP_INDEX_URL")) else []
+        self._host.run("env", *index, "python3", f"{PAYLOAD}/handover_points.py", "prepare")
+        found = self._host.sh('. /etc/os-release; systemctl --version | head -n 1; echo "on $PRETTY_NAME"')
+        self.say(" ".join(found.split()))
+
+    def _inside(self, tool: str, *arguments: str) -> dict[str, t.Any]:
+        """Run one of the tools that work inside a host, and return the object that it prints last."""
+        said = self._host.run("python3", f"{PAYLOAD}/{tool}", *arguments, check=False, timeout=3600)
+        try:
+            found: dict[str, t.Any] = json.loads(said.out.strip().splitlines()[-1])
+        except (ValueError, IndexError):
+            self.count.broken.append(f"{self._title}: {tool} {' '.join(arguments)} died: {said.err[-2000:]}")
+            return {}
+        return found
+
+    def strike(self, task: Task, errors: t.Sequence[str], first: int, every: int) -> None:
+        """Kill the module, and let it fail, at the calls and commands of a plan."""
+        rounds = [([KILL], task.kills, first), (BLOWS, task.faults, first)]
+        rounds += [([f"error={name}"], len(errors) * task.faults, number) for number, name in enumerate(errors)]
+        for blows, step, start in rounds:
+            self._strike(task.plan, blows, step * every, start)
+
+    def _strike(self, plan: str, blows: t.Sequence[str], step: int, start: int) -> None:
+        started = time.monotonic()
+        options = ["--every", str(step), "--first", str(start % step)]
+        found = self._inside("handover_points.py", "strike", plan, *blows, *options)
+        struck: dict[str, int] = found.get("struck", {})
+        broken = [f"{self._title}: {plan}: {text}" for text in found.get("broken", ())]
+        self.count.strike(struck)
+        self.count.broken += broken
+        self.count.requests += found.get("requests", 0)
+        told = ", ".join(f"{number} x {blow.partition('=')[2]}" for blow, number in struck.items())
+        self.say(
+            f"{plan} ({time.monotonic() - started:.0f} s): {told}; {found.get('unreached')} points were not met again; "
+            f"{found.get('requests')} requests; {len(broken)} broken"
+        )
+
+    def restart(self, plan: str) -> None:
+        """Kill the module, cut the host's power, and look at it when it is back."""
+        for part in PARTS:
+            told = self._inside("handover_points.py", "leave", plan, str(part)).get("told", "")
+            docker("kill", self._host.name)
+            docker("start", self._host.name)
+            hosts.wait_for_systemd(self._host.name)
+            wrong = self._inside("handover_points.py", "look", plan, told).get("wrong", "it cannot be told")
+            self.count.restarts += 1
+            if wrong:
+                self.count.broken.append(f"{self._title}: {plan}, restarted after {wrong}")
+                self.say(f"BROKEN: {plan}, restarted after {wrong}")
+
+    def load(self, deploys: int) -> None:
+        """Deploy under traffic."""
+        if found := self._inside("handover_load.py", str(deploys)):
+            self.count.deploys += found["deploys"]
+            self.count.broken += [f"{self._title}: {text}" for text in (*found["wrong"], *found["lost"])]
+            answered = {kind: counts.get("answered", 0) for kind, counts in found["requests"].items()}
+            self.count.requests += sum(answered.values())
+            told = ", ".join(f"{number} {kind}" for kind, number in answered.items())
+            self.say(f"{found['deploys']} deploys in {found['seconds']:.0f} s: answered {told}; lost {found['lost']}")
+
+
+def machines(distributions: t.Sequence[str], only: str) -> list[tuple[faults_hosts.Machine, str]]:
+    """Return the hosts, with the share of the work that each has."""
+    found = faults_hosts.machines(distributions)
+    wanted = [share for share in SHARES if only in share]
+    return [(replace(machine, label=share), share) for share in wanted for machine in found if machine.privileged]
+
+
+def try_to_break(options: Options) -> Outcome:
+    """Try all of it, each distribution on several hosts, because most of the time is waiting."""
+    shares = dict(machines(options.distributions, options.only))
+
+    def work(machine: faults_hosts.Machine, name: str, _number: int) -> Count:
+        bench = Bench(machine.title, Host(name))
+        place = options.distributions.index(machine.distribution)
+        bench.prepare()
+        for task in SHARES[shares[machine]]:
+            bench.strike(task, ERRORS[place % len(ERRORS)], place, options.every)
+        if shares[machine] == BUSY:
+            bench.restart("code")
+            bench.load(options.deploys)
+        return bench.count
+
+    total = Count()
+    for count in faults_hosts.on_each([*shares], "gunicorn", work, options.jobs, options.keep):
+        total.add(count)
+    print(f"gunicorn_service: {total.requests} requests, {total.restarts} restarts, on {len(shares)} hosts", flush=True)
+    return Outcome(str(total), tuple(total.broken))

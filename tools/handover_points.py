@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kill gunicorn_service, or let it fail, at each system call and command of a hand-over. Runs inside the test host.
+
+While it is struck at, visitors ask through nginx and past it, and must lose nothing. After each blow the link must lead
+to a whole release that answers, and status must say so; the next run must complete the change, the one after that find
+nothing to do, and nothing may be left behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import re
+import sys
+import typing as t
+
+import handover_stage as stage
+import handover_subjects as subjects
+import strike
+import visitors
+from strike_commands import Commands
+
+PLANS: dict[str, tuple[type[subjects.Switch], str, str]] = {
+    # Other code: A and back.
+    "code": (subjects.Switch, "one", "two"),
+    # Other code, environment and settings, with worker, timer, hooks and a TCP address on one side only.
+    "rich": (subjects.Switch, "one", "rich"),
+    "refused": (subjects.Refusal, "one", "sick"),
+    "dying": (subjects.LateRefusal, "one", "dying"),
+    "rollback": (subjects.Rollback, "two", "one"),
+    "first": (subjects.Removal, "", "one"),
+    "serve": (subjects.Build, "one", "two"),
+}
+CALLS = f"{strike.READS},{strike.CHANGES},{strike.WAITS},connect,sendto"
+COMMANDS = ("systemctl", "systemd-run", "systemd-analyze", "journalctl", "setsid", "git")
+# Light: what counts is that there is a request at each moment.
+KINDS, PAUSE = ("new", "kept", "past"), 0.04
+# The name service's cache, which these hosts have not; a device that cannot fail; what a process does is read of all.
+_IDLE = re.compile(r'nscd|"/dev/null"|"/proc/\d+/|"/sys/fs/cgroup/')
+
+
+def worth(point: strike.Point) -> bool:
+    """Tell whether a call is worth a blow: the result's own way out, and what nobody needs, are not."""
+    result = point.call == "write" and point.text.startswith(("1,", "2,"))
+    return not result and not _IDLE.search(point.text)
+
+
+def subject_of(plan: str) -> subjects.Switch:
+    """Return what a plan strikes at."""
+    kind, one, other = PLANS[plan]
+    known = stage.releases()
+    return kind(known.get(one), known[other])
+
+
+def crowd(visited: bool) -> t.ContextManager[visitors.Visitors | None]:
+    """Return visitors who ask meanwhile, where there is something to visit."""
+    pages = {wish.page.encode() for name, wish in stage.WISHES.items() if name != "sick"}
+    site = visitors.Site(stage.HOST, pages.__contains__, stage.SOCKET)
+    return visitors.Visitors(site, KINDS, PAUSE, str(subjects.LOST)) if visited else contextlib.nullcontext()
+
+
+def deal(arguments: argparse.Namespace) -> dict[str, t.Any]:
+    """Strike, and return the counts."""
+    stage.wipe()
+    subjects.lost()
+    subject = subject_of(arguments.plan)
+    if wrong := subject.ready("the first state"):
+        return {"struck": {}, "unreached": 0, "broken": [wrong], "requests": 0}
+    where = {"every": arguments.every, "first": arguments.first}
+    commands = [blow for blow in arguments.blows if blow.startswith("command=")]
+    calls = [blow for blow in arguments.blows if blow not in commands]
+    means: list[strike.Means] = [strike.Calls(calls, calls=CALLS, worth=worth, **where)] if calls else []
+    means += [Commands(COMMANDS, commands, **where)] if commands else []
+    with crowd(subject.visited) as visiting:
+        found = [strike.strike(subject, one).to_json() for one in means]
+        requests = visiting.answered if visiting else 0
+    return {
+        "struck": {blow: number for result in found for blow, number in result["struck"].items()},
+        "unreached": sum(result["unreached"] for result in found),
+        "broken": [text for result in found for text in result["broken"]],
+        "requests": requests,
+    }
+
+
+def leave(arguments: argparse.Namespace) -> dict[str, t.Any]:
+    """Kill the module at one of its points, spread over all of them, and leave it at that."""
+    subject = subject_of(arguments.plan)
+    calls = strike.Calls([strike.KILL], calls=CALLS, worth=worth)
+    if wrong := subject.ready("the first state"):
+        return {"told": wrong}
+    blows = calls.find(subject)
+    subject.ready("after a look")
+    while subject.way != f"{PLANS[arguments.plan][1]} to {PLANS[arguments.plan][2]}":
+        subject.change()
+        subject.ready("turned round")
+    told, _reached = calls.deal(subject, *blows[int(len(blows) * arguments.part)])
+    return {"told": told}
+
+
+def look(arguments: argparse.Namespace) -> dict[str, t.Any]:
+    """Look at what a blow and a restart of the host have left."""
+    subject = subject_of(arguments.plan)
+    subject.ended = strike.Ended(-9, {})
+    page = {release.id: release.page for release in stage.releases().values()}[stage.current()]
+    wrong = stage.await_nothing(lambda: "" if stage.read() == page else f"visitors read {stage.read()!r}, not {page!r}")
+    wrong = wrong or subject.judge(arguments.told)
+    if wrong:
+        subject.mend()
+    return {"wrong": wrong}
+
+
+def main() -> int:
+    """Do what is asked for, and print the result as JSON in the last line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    actions = parser.add_subparsers(required=True)
+    for action, what in (("prepare", stage.prepare), ("strike", deal), ("leave", leave), ("look", look)):
+        one = actions.add_parser(action)
+        one.set_defaults(do=what)
+        if action != "prepare":
+            one.add_argument("plan", choices=PLANS)
+        if action == "strike":
+            one.add_argument("blows", nargs="+", help="signal=KILL, error=ENOSPC, command=fails, …")
+            one.add_argument("--every", type=int, default=1, help="strike at each n-th point only")
+            one.add_argument("--first", type=int, default=0, help="which of n to begin with")
+        if action == "leave":
+            one.add_argument("part", type=float, help="how far the run gets, from 0 to 1")
+        if action == "look":
+            one.add_argument("told", help="what leave has told")
+    arguments = parser.parse_args()
+    if arguments.do is stage.prepare:
+        stage.prepare()
+        return 0
+    print(json.dumps(arguments.do(arguments)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
