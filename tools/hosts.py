@@ -21,6 +21,8 @@ SYSTEMD = (
     *("--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"),
     *("--tmpfs", "/run"),
     *("--tmpfs", "/run/lock"),
+    # Of SIGTERM systemd would start itself anew, and be killed when the engine loses its patience.
+    *("--stop-signal", "SIGRTMIN+3"),
 )
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 # What the distribution's own update-ca-certificates adds to its bundle, so that an upgrade keeps it.
