@@ -14,7 +14,7 @@ from ._gunicorn_change import Change
 from ._gunicorn_prune import prune_releases
 from ._gunicorn_request import Request
 from ._gunicorn_units import parse_unit_name
-from ._history import forget, read_history, record, settle
+from ._history import forget, read_history, record, settle, short_reason
 from ._holder import caller
 from ._migration import forget_migration
 from ._release import Layout, current_id, list_releases
@@ -71,7 +71,7 @@ def result_of(change: Change, entry: dict[str, object]) -> dict[str, object]:
     if change.error:
         result["started"] = change.started
     reason = change.error or change.late
-    return {**result, "reason": reason.splitlines()[0]} if reason else result
+    return {**result, "reason": short_reason(reason)} if reason else result
 
 
 def _remove_existing(layout: Layout) -> None:

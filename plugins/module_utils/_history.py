@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import typing as t
 
 from ._files import read_file, write_file
@@ -18,8 +19,15 @@ from ._files import read_file, write_file
 # Years of several deploys a week, and a file that is rewritten in no time.
 _KEPT = 500
 DIRECTORY = "/var/lib/flaskops"
+# What leads to the lines below it.
+_LEADING = re.compile(r"[.;] [^.;:]*:$")
 
 Entry = t.Mapping[str, t.Any]
+
+
+def short_reason(error: str) -> str:
+    """Return the line of an error that stands in the history; what was printed below it is not for everybody's eyes."""
+    return _LEADING.sub("", error.splitlines()[0])
 
 
 def history_path(name: str) -> str:

@@ -19,7 +19,7 @@ from ._command import CommandError
 from ._files import TEMPORARY, Lock, remove_file, replace_link, sweep
 from ._gunicorn_request import check_paths
 from ._gunicorn_settings import SettingsError
-from ._history import record
+from ._history import record, short_reason
 from ._holder import caller
 from ._hooks import HookError
 from ._names import UnsafeNameError, check_name
@@ -169,7 +169,7 @@ def _build(plan: Plan, options: Options, unproved: Unproved | None) -> None:
             "revision": plan.revision.revision,
             "by": caller(options.by, os.environ),
             "result": "failed",
-            "reason": plan.app.mask(str(exc)).splitlines()[0],
+            "reason": short_reason(plan.app.mask(str(exc))),
         }
         with suppress(OSError):
             record(plan.app.name, entry)

@@ -17,7 +17,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_prune imp
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import read_requests
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_rollback import with_target
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import SettingsError, normalise_settings
-from ansible_collections.flaskops.stack.plugins.module_utils._history import completed, settled
+from ansible_collections.flaskops.stack.plugins.module_utils._history import completed, settled, short_reason
 from ansible_collections.flaskops.stack.plugins.module_utils._hooks import HookError
 from ansible_collections.flaskops.stack.plugins.module_utils._release import (
     Layout,
@@ -294,3 +294,16 @@ def test_the_last_healthy_release_is_never_pruned(host: Layout) -> None:
     history = write(host, "1 2 <1 3! 4")
     assert prune_releases(host, 1, {V4, V3}, history) == [V2]
     assert sorted(manifest.id for manifest in list_releases(host)) == [V1, V3, V4]
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        ("'shop:app' cannot be loaded; the end of what Python says:\nKeyError: 1", "'shop:app' cannot be loaded"),
+        ("hook migrate 'x' failed with exit code 3. It said:\nno table", "hook migrate 'x' failed with exit code 3"),
+        ("/ answered 500, wanted 200; it said: no\nIts log says:\nno", "/ answered 500, wanted 200; it said: no"),
+        ("git cannot read https://a.test/b: it is not there", "git cannot read https://a.test/b: it is not there"),
+    ],
+)
+def test_the_reason_that_is_kept_does_not_announce_what_is_left_out(error: str, short: str) -> None:
+    assert short_reason(error) == short
