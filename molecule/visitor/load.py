@@ -5,6 +5,11 @@
 
 Half of the connections are kept alive, half are opened for each request; every eighth request is a POST.
 The run ends after --seconds, or soon after the file --until appears. The result is one JSON document.
+
+A failure is never asked again, but for --repeat: when nginx is reloaded it closes the connections that are idle, also
+one on which a request is just coming. With it a kept connection that has been closed while it was idle is not used
+again, and one that is closed before the first byte of the answer is replaced once (RFC 9112, 9.3.1; what is posted here
+may be posted twice). Both are counted apart.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ import argparse
 import collections
 import http.client
 import json
+import select
 import threading
 import time
 import typing as t
@@ -35,6 +41,7 @@ class Visitor(threading.Thread):
         self.failures: collections.Counter[str] = collections.Counter()
         self.answers: collections.Counter[str] = collections.Counter()
         self.connection: http.client.HTTPConnection | None = None
+        self.reopened = self.repeated = 0
 
     def run(self) -> None:
         """Visit until told to stop."""
@@ -62,6 +69,33 @@ class Visitor(threading.Thread):
 
     def ask(self, number: int) -> str:
         """Return the value of the field in the reply; raise ValueError for what a visitor would call broken."""
+        used = self.options.repeat and self.connection is not None and not self.closed_while_idle()
+        try:
+            reply = self.send(number)
+        except (ConnectionResetError, BrokenPipeError):
+            # http.client's RemoteDisconnected is one of the first.
+            if not used:
+                raise
+            self.repeated += 1
+            self.close()
+            reply = self.send(number)
+        content = reply.read()
+        if not self.keep_alive or reply.will_close:
+            self.close()
+        if reply.status != http.HTTPStatus.OK:
+            raise ValueError(f"status {reply.status}")
+        return str(json.loads(content)[self.options.field])
+
+    def closed_while_idle(self) -> bool:
+        """Tell whether the connection has been closed since the last answer; then it is forgotten."""
+        if self.connection is None or not select.select([self.connection.sock], [], [], 0)[0]:
+            return False
+        self.reopened += 1
+        self.close()
+        return True
+
+    def send(self, number: int) -> http.client.HTTPResponse:
+        """Send a request, on the connection that is there or a new one, and return the head of its reply."""
         if self.connection is None:
             self.connection = http.client.HTTPConnection(self.options.address, self.options.port, timeout=TIMEOUT)
         post = number % POST_EVERY == 0 and self.options.post
@@ -70,13 +104,7 @@ class Visitor(threading.Thread):
         if body:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         self.connection.request(method, path, body=body, headers=headers)
-        reply = self.connection.getresponse()
-        content = reply.read()
-        if not self.keep_alive or reply.will_close:
-            self.close()
-        if reply.status != http.HTTPStatus.OK:
-            raise ValueError(f"status {reply.status}")
-        return str(json.loads(content)[self.options.field])
+        return self.connection.getresponse()
 
     def close(self) -> None:
         """Close the connection; the next visit opens one."""
@@ -95,6 +123,8 @@ def summarise(visitors: t.Sequence[Visitor], elapsed: float) -> dict[str, t.Any]
         "failed": sum(failures.values()),
         "failures": dict(failures),
         "answers": dict(answers),
+        "reopened": sum(visitor.reopened for visitor in visitors),
+        "repeated": sum(visitor.repeated for visitor in visitors),
         "seconds": round(elapsed, 1),
         "p50_ms": percentile(seconds, 0.50),
         "p99_ms": percentile(seconds, 0.99),
@@ -119,6 +149,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=12)
     parser.add_argument("--pause", type=float, default=0.05, help="seconds between two visits of a connection")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--repeat", action="store_true", help="ask again when a kept connection was closed")
     parser.add_argument("--series", default="", help="file for the beginning and duration of every request, as JSON")
     parser.add_argument("--until", default="", help="stop when this file exists")
     return parser.parse_args()
