@@ -41,7 +41,8 @@ class ActionModule(ActionBase):
         wanted = answer.get("wanted") or []
         if wanted and not answer.get("failed"):
             answer = self._send(args, found, wanted, task_vars)
-        if answer.get("unserved") and not answer.get("failed"):
+        # Also when others could not be built.
+        if answer.get("unserved"):
             answer = self._serve(args, answer, task_vars)
         result.update(answer)
         result.pop("wanted", None)

@@ -17,18 +17,21 @@ def gunicorn_services(
     apps: t.Sequence[App],
     releases: t.Sequence[t.Mapping[str, t.Any]],
     site_defaults: t.Mapping[str, object] | None = None,
+    partial: bool = False,
 ) -> list[dict[str, t.Any]]:
     """Return the services that run the given releases."""
     try:
-        return derive_services(to_plain(apps), releases, to_plain(site_defaults or {}))
+        return derive_services(to_plain(apps), releases, to_plain(site_defaults or {}), partial)
     except DeriveError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 
 
-def nginx_sites(apps: t.Sequence[App], root: str = "/srv") -> list[dict[str, t.Any]]:
+def nginx_sites(
+    apps: t.Sequence[App], root: str = "/srv", services: t.Sequence[t.Mapping[str, t.Any]] | None = None
+) -> list[dict[str, t.Any]]:
     """Return the sites that publish the applications."""
     try:
-        return derive_sites(apps, root)
+        return derive_sites(apps, root, services)
     except DeriveError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

@@ -84,6 +84,7 @@ def present(
 ) -> dict[str, t.Any]:
     """Build the releases that are missing and return the module's result; change nothing unless all input is right.
 
+    An application that cannot be built does not keep the others: it is missing in the releases, and its error is told.
     C(unproved) is for those that are started next, as C(build) has it.
     """
     apps = parse_apps(items, options.root)
@@ -91,16 +92,25 @@ def present(
     wanted = [] if options.check_mode else [plan.app.name for plan in plans if needs_payload(plan)]
     if wanted:
         return {"changed": False, "releases": [], "removed": [], "wanted": wanted}
-    rows, diffs = [], []
+    rows, diffs, errors = [], [], []
     for plan in plans:
         before = current_id(plan.layout)
-        rows.append(_apply(plan, options, unproved))
+        try:
+            rows.append(_apply(plan, options, unproved))
+        except AppError as exc:
+            errors.append(str(exc))
+            continue
         if before != plan.id:
             diffs.append(_diff(plan, before))
+    return _result(rows, diffs, errors)
+
+
+def _result(rows: t.Sequence[Item], diffs: t.Sequence[Item], errors: t.Sequence[str]) -> dict[str, t.Any]:
     changed = any(row["built"] or row["activated"] for row in rows)
     releases = [{key: value for key, value in row.items() if key != "activated"} for row in rows]
     facts = {"flask_releases": releases}
-    return {"changed": changed, "releases": releases, "removed": [], "ansible_facts": facts, "diff": diffs}
+    result = {"changed": changed, "releases": releases, "removed": [], "ansible_facts": facts, "diff": [*diffs]}
+    return {**result, "failed": True, "msg": "\n".join(errors)} if errors else result
 
 
 def _make_plans(apps: t.Sequence[App], sent: Item, options: Options) -> list[Plan]:

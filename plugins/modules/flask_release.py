@@ -17,8 +17,9 @@ description:
   - The id comes from the content, so it is equal on every host and in every run; an equal release is never built
     twice. What differs in its environment or settings only is built from hard links, without a download.
   - The input of all applications is checked before anything changes. A build that fails leaves nothing behind, and
-    one that was killed is built again. As its last step the application is loaded in its new virtualenv, as its own
-    user with its own environment; if that fails, the end of Python's traceback is in the error.
+    does not keep the other applications from theirs; the task fails in the end. One that was killed is built again.
+  - As its last step the application is loaded in its new virtualenv, as its own user with its own environment; if that
+    fails, the end of Python's traceback is in the error.
   - Nothing is started or switched to, unless O(activate) or O(serve) says so; that is what
     M(flaskops.stack.gunicorn_service) does.
   - Sources on the controller (directories, archives, git repositories) are sent only when the host lacks the release.
@@ -467,8 +468,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 releases:
-  description: The release of each application, in the order of O(apps). Empty with O(state=absent).
-  returned: success
+  description:
+    - The release of each application, in the order of O(apps), without those that could not be built. Empty with
+      O(state=absent).
+  returned: when the input was right
   type: list
   elements: dict
   contains:

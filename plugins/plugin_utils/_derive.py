@@ -52,16 +52,23 @@ def _refuse_repeated(values: t.Iterable[str], what: str, remedy: str) -> None:
 
 
 def derive_services(
-    apps: t.Sequence[App], releases: t.Sequence[t.Mapping[str, t.Any]], defaults: t.Mapping[str, object] | None = None
+    apps: t.Sequence[App],
+    releases: t.Sequence[t.Mapping[str, t.Any]],
+    defaults: t.Mapping[str, object] | None = None,
+    partial: bool = False,
 ) -> list[dict[str, t.Any]]:
-    """Return the C(gunicorn_services) that run the given releases; C(defaults) are those of the sites."""
+    """Return the C(gunicorn_services) that run the given releases; C(defaults) are those of the sites.
+
+    C(partial) says that some may be missing, because they could not be built.
+    """
     paths = {release["name"]: release["path"] for release in releases}
     unbuilt = [app["name"] for app in apps if app["name"] not in paths]
-    if unbuilt:
+    if unbuilt and not partial:
         raise DeriveError(f"no release of {', '.join(unbuilt)}: run role flaskops.stack.flask on this host first")
     return [
         {"name": app["name"], "release": paths[app["name"]], **derive_chain(app, _root(paths[app["name"]]), defaults)}
         for app in apps
+        if app["name"] in paths
     ]
 
 
@@ -81,10 +88,17 @@ def derive_chain(app: App, root: str, defaults: t.Mapping[str, object] | None = 
     return {"site": chain.to_json()} if chain else {}
 
 
-def derive_sites(apps: t.Sequence[App], root: str) -> list[dict[str, t.Any]]:
-    """Return the C(nginx_sites) that publish the applications that have domains."""
+def derive_sites(
+    apps: t.Sequence[App], root: str, services: t.Sequence[t.Mapping[str, t.Any]] | None = None
+) -> list[dict[str, t.Any]]:
+    """Return the C(nginx_sites) that publish the applications that have domains.
+
+    C(services) say what became of the hand-overs: the site of one that was refused is left as it is.
+    """
     check_apps(apps)
-    return [_derive_site(app, root) for app in apps if app.get("domains")]
+    named = {app["name"] for app in apps}
+    well = named if services is None else {service["name"] for service in services if not service.get("error")}
+    return [_derive_site(app, root) for app in apps if app.get("domains") and app["name"] in well]
 
 
 def _derive_site(app: App, root: str) -> dict[str, t.Any]:

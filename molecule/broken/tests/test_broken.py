@@ -98,3 +98,19 @@ def test_the_working_application_is_accepted_and_changes_nothing(host: Host) -> 
     run = deploy(host, {})
     assert run.returncode == 0, run.stdout + run.stderr
     assert "changed=0" in run.stdout
+
+
+def test_an_application_that_fails_does_not_keep_the_others(host: Host, visit: Visit) -> None:
+    well = {"name": "other", "domains": ["other.test"]}
+    unbuilt = {"name": "unbuilt", "domains": ["unbuilt.test"], "packages": ["no-such-package-zq4f1dqz"]}
+    refused = {"name": "refused", "domains": ["refused.test"], "gunicorn": {"health": {"status": [299], "timeout": 3}}}
+    # One that served, and its site, stay as they were.
+    worse = {"domains": ["hello.test", "more.test"], "gunicorn": {"health": {"status": [299], "timeout": 3}}}
+    run = deploy(host, {"apps": [unbuilt, worse, refused, well]})
+    output = run.stdout + run.stderr
+    assert run.returncode != 0, output
+    assert "Not deployed: unbuilt, hello, refused." in output
+    assert (visit("hello.test").status, visit("other.test").status) == (200, 200)
+    assert not host.file("/etc/nginx/sites-enabled/unbuilt").exists
+    assert not host.file("/etc/nginx/sites-enabled/refused").exists
+    assert "more.test" not in host.file("/etc/nginx/sites-enabled/hello").content_string

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import _release_apply
 from ansible_collections.flaskops.stack.plugins.module_utils._release import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._release_app import AppError
 from ansible_collections.flaskops.stack.plugins.module_utils._venv_build import BuildError
 
 
@@ -43,3 +44,24 @@ def test_a_build_that_fails_stands_in_the_history(tmp_path: Path, monkeypatch: p
 
 def test_a_first_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert build_that_fails(Layout(str(tmp_path), "shop"), monkeypatch) == []
+
+
+def test_a_build_that_fails_does_not_keep_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def apply(plan: t.Any, *_args: object) -> dict[str, t.Any]:
+        if plan.app.name == "shop":
+            raise AppError("app 'shop': cannot install")
+        return {"name": plan.app.name, "built": True, "activated": False}
+
+    plans = [
+        SimpleNamespace(app=SimpleNamespace(name=name), layout=Layout(str(tmp_path), name), id="x")
+        for name in ("shop", "blog")
+    ]
+    monkeypatch.setattr(_release_apply, "parse_apps", lambda *_args: [])
+    monkeypatch.setattr(_release_apply, "_make_plans", lambda *_args: plans)
+    monkeypatch.setattr(_release_apply, "needs_payload", lambda _plan: False)
+    monkeypatch.setattr(_release_apply, "_apply", apply)
+    monkeypatch.setattr(_release_apply, "_diff", lambda plan, _before: {"after": plan.app.name})
+    options: t.Any = SimpleNamespace(check_mode=False, root=str(tmp_path))
+    result = _release_apply.present([], {}, options)
+    assert [release["name"] for release in result["releases"]] == ["blog"]
+    assert (result["changed"], result["failed"], result["msg"]) == (True, True, "app 'shop': cannot install")

@@ -71,3 +71,11 @@ def test_a_hand_over_that_fails_fails_the_task_with_all_that_was_done() -> None:
     result = join(BUILT, {"failed": True, "msg": "/ answered 500", "changed": True, "services": []})
     assert (result["failed"], result["msg"], result["changed"]) == (True, "/ answered 500", True)
     assert result["diff"] == BUILT["diff"]
+
+
+def test_a_build_that_failed_fails_the_task_with_what_the_others_have_got() -> None:
+    built = {**BUILT, "failed": True, "msg": "app 'blog': cannot install"}
+    result = serve(built, "/srv", OPTIONS, check=False)
+    assert (result["failed"], result["msg"], result["services"]) == (True, "app 'blog': cannot install", ["applied"])
+    both = join(built, {"failed": True, "msg": "shop: no answer"})
+    assert both["msg"].splitlines() == ["app 'blog': cannot install", "shop: no answer"]

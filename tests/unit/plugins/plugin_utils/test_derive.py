@@ -48,6 +48,20 @@ def test_a_service_without_a_release_names_the_role_that_builds_it() -> None:
         derive_services([SHOP], [])
 
 
+def test_one_that_could_not_be_built_has_no_service_and_those_that_could_have() -> None:
+    blog = {**SHOP, "name": "blog", "domains": ["blog.example.com"]}
+    releases = [{"name": "blog", "path": "/srv/blog/releases/a"}]
+    assert [service["name"] for service in derive_services([SHOP, blog], releases, partial=True)] == ["blog"]
+
+
+def test_one_that_was_not_served_is_not_published_and_the_others_are() -> None:
+    blog = {**SHOP, "name": "blog", "domains": ["blog.example.com"]}
+    wiki = {**SHOP, "name": "wiki", "domains": ["wiki.example.com"]}
+    services = [{"name": "shop", "error": "no answer"}, {"name": "blog", "error": "", "warning": "hook failed"}]
+    assert [site["name"] for site in derive_sites([SHOP, blog, wiki], "/srv", services)] == ["blog"]
+    assert len(derive_sites([SHOP, blog, wiki], "/srv")) == 3
+
+
 def test_a_site_leads_to_the_sockets_of_the_current_release() -> None:
     [site] = derive_sites([{**SHOP, "gunicorn": {"instances": 2}}], "/srv")
     assert site == {
