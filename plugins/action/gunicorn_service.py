@@ -11,6 +11,7 @@ import typing as t
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils._host_code import execute
 from ..plugin_utils._left_hook import decide
 from ..plugin_utils._operator import operator
 from ..plugin_utils._turn import Turn
@@ -40,7 +41,7 @@ class ActionModule(ActionBase):
 
     def _call(self, args: Args, task_vars: Args | None) -> Args:
         # By its name: the task may be one that builds, and hands over by this plugin.
-        return t.cast(Args, self._execute_module("flaskops.stack.gunicorn_service", args, task_vars=task_vars))
+        return execute(self, "flaskops.stack.gunicorn_service", args, task_vars)
 
     def _leave(self, args: Args, asked: dict[str, str], answer: Args, task_vars: Args) -> Args:
         """Run the hooks asked for of releases that were left, where this host is the last that has gone back."""

@@ -20,11 +20,12 @@ from ._files import remove_file, replace_link
 from ._gunicorn_assets import forget_assets, keep_assets
 from ._gunicorn_background import Background
 from ._gunicorn_change import Change
+from ._gunicorn_defaults import REFUSE
 from ._gunicorn_drain import LOOK_INTERVAL, Drain, let_finish, read_table
 from ._gunicorn_gate import STATE, judge_state, pass_gates
 from ._gunicorn_hooks import HookSteps
 from ._gunicorn_host import UnitDirectory, lead_back, wait_until_stopped
-from ._gunicorn_room import REFUSE, Room
+from ._gunicorn_room import Room
 from ._gunicorn_sites import SiteProbes
 from ._hook_run import Ran
 from ._systemd import daemon_reload, forget_behind, forget_units, show, systemctl

@@ -13,12 +13,11 @@ from dataclasses import replace
 from ._command import run
 from ._files import read_file
 from ._gunicorn_change import Change
+from ._gunicorn_defaults import ALWAYS, FALLBACK, NEVER
 from ._gunicorn_host import wait_until_stopped
 from ._gunicorn_units import parse_unit_name, stop_seconds
 from ._release import ReleaseError, read_manifest
 from ._systemd import systemctl
-
-REFUSE, FALLBACK, ALWAYS, NEVER = OVERLAPS = ("refuse", "fallback", "always", "never")
 
 _CGROUPS = "/sys/fs/cgroup"
 _MIB = 2**20

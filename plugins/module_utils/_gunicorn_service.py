@@ -14,6 +14,7 @@ from ._command import CommandError, run
 from ._files import Lock, read_link, replace_link, sweep
 from ._gunicorn_assets import sweep_assets
 from ._gunicorn_change import Change, Service
+from ._gunicorn_defaults import REFUSE
 from ._gunicorn_existing import make_release
 from ._gunicorn_finish import begin, finish, record_refusal
 from ._gunicorn_handover import Handover
@@ -23,7 +24,7 @@ from ._gunicorn_migrate import describe_ran, is_due_in_fleet, key_of, migrate, n
 from ._gunicorn_plan import Wanted
 from ._gunicorn_request import Request
 from ._gunicorn_rollback import with_target
-from ._gunicorn_room import REFUSE, Room
+from ._gunicorn_room import Room
 from ._gunicorn_settings import SettingsError
 from ._gunicorn_units import address_links, address_units, release_units
 from ._history import history_path

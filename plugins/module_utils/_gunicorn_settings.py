@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from ._gunicorn_conf import check_extra, render_gunicorn_conf
+from ._gunicorn_defaults import DEFAULTS, HEALTH_DEFAULTS
 from ._gunicorn_environment import parse_environment, render_environment
 from ._gunicorn_sandbox import SANDBOX
 from ._gunicorn_values import SettingsError, as_bool, as_int, as_line, as_list, as_mapping, refuse_unknown
@@ -38,45 +39,6 @@ _REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "tornado": ("tornado",),
 }
 _LEVELS = ("debug", "info", "warning", "error", "critical")
-
-HEALTH_DEFAULTS: dict[str, object] = {
-    "path": "/",
-    "status": [],
-    "host": "",
-    "timeout": 60,
-    "successes": 1,
-    "watch": 0,
-}
-
-DEFAULTS: dict[str, object] = {
-    "worker_class": "gthread",
-    "workers": 0,
-    "threads": 4,
-    "timeout": 30,
-    "graceful_timeout": 30,
-    "keepalive": 2,
-    "max_requests": 10000,
-    "max_requests_jitter": 5000,
-    "preload": False,
-    "extra": {},
-    "instances": 1,
-    "bind": [],
-    "allow_public_bind": False,
-    "socket_group": "www-data",
-    "memory_max": "",
-    "memory_high": "",
-    "cpu_quota": "",
-    "tasks_max": 0,
-    "open_files": 65536,
-    "after": [],
-    "sandbox": True,
-    "sandbox_paths": [],
-    "log_level": "info",
-    "access_log": False,
-    "health": HEALTH_DEFAULTS,
-    "drain_timeout": 30,
-    "asset_grace": 3600,
-}
 
 # A size of systemd.resource-control(5): bytes, with K, M, G or T; a percentage; or no limit.
 _SIZE = re.compile(r"[0-9]+[KMGT]?|[0-9]+(?:\.[0-9]+)?%|infinity")

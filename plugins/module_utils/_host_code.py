@@ -41,6 +41,39 @@ def digest(files: t.Mapping[str, bytes]) -> str:
     return total.hexdigest()[:16]
 
 
+class Module(t.Protocol):
+    """What is used here of Ansible's module."""
+
+    params: dict[str, t.Any]
+    check_mode: bool
+
+    def warn(self, warning: str) -> None:
+        """Show a warning."""
+
+    def exit_json(self, **result: t.Any) -> t.NoReturn:
+        """End with a result."""
+
+    def fail_json(self, msg: str, **result: t.Any) -> t.NoReturn:
+        """End with an error."""
+
+
+def work(module: Module, task: str) -> t.NoReturn:
+    """Do a task with the code that stays on the host, and end the module with its result."""
+    params = module.params
+    try:
+        code = find_code(params["code"], params["code_archive"], keep=not module.check_mode)
+    except HostCodeError as exc:
+        module.fail_json(msg=str(exc))
+    if not code:
+        module.exit_json(changed=False, code_is_missing=True)
+    result = run(code, task, params, module.check_mode)
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
 def find_code(name: str, archive: str = "", keep: bool = True) -> str:
     """Return where to import the code C(name) from, or an empty text when the controller has to send it.
 

@@ -529,7 +529,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._hooks import STAGES, TIMEOUT
-from ..module_utils._host_code import HostCodeError, find_code, run
+from ..module_utils._host_code import work
 from ..module_utils._process_values import TIMER_DEFAULTS, WORKER_DEFAULTS
 
 _TYPES = {bool: "bool", int: "int", str: "str"}
@@ -624,23 +624,7 @@ def main() -> None:
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    params = module.params
-    try:
-        code = find_code(params["code"], params["code_archive"], keep=not module.check_mode)
-    except HostCodeError as exc:
-        module.fail_json(msg=str(exc))
-    if not code:
-        module.exit_json(changed=False, code_is_missing=True)
-    end_with(module, run(code, "_release_task", params, module.check_mode))
-
-
-def end_with(module: AnsibleModule, result: dict[str, t.Any]) -> None:
-    """End the module with its result."""
-    for warning in result.pop("warnings", []):
-        module.warn(warning)
-    if result.get("failed"):
-        module.fail_json(**result)
-    module.exit_json(**result)
+    work(module, "_release_task")
 
 
 if __name__ == "__main__":

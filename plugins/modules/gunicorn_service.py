@@ -344,6 +344,14 @@ options:
     description: Set by the action plugin; who asks for it, for those who find the application locked.
     type: str
     default: ""
+  code:
+    description: Set by the action plugin; the version of the code that does the work, which stays on the host.
+    type: str
+    default: ""
+  code_archive:
+    description: Set by the action plugin; that code, when the host did not have it.
+    type: path
+    default: ""
 attributes:
   check_mode:
     description: Checks all input and reports what would be done, without starting anything.
@@ -512,20 +520,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._command import CommandError
-from ..module_utils._gunicorn_change import Change
-from ..module_utils._gunicorn_host import ForeignUnitError
-from ..module_utils._gunicorn_report import report
-from ..module_utils._gunicorn_request import read_requests
-from ..module_utils._gunicorn_room import OVERLAPS, REFUSE
-from ..module_utils._gunicorn_service import Options, Services
-from ..module_utils._gunicorn_settings import DEFAULTS, HEALTH_DEFAULTS, SettingsError
-from ..module_utils._hooks import HookError
-from ..module_utils._names import UnsafeNameError
-from ..module_utils._release import ReleaseError
-from ..module_utils._user import UserError
+from ..module_utils._gunicorn_defaults import DEFAULTS, HEALTH_DEFAULTS, OVERLAPS, REFUSE
+from ..module_utils._host_code import work
 
-_ERRORS = (CommandError, ForeignUnitError, HookError, OSError, ReleaseError, SettingsError, UnsafeNameError, UserError)
 _CHOICES = {
     "worker_class": ["sync", "gthread", "gevent", "tornado"],
     "log_level": ["debug", "info", "warning", "error", "critical"],
@@ -589,6 +586,8 @@ SPEC: dict[str, t.Any] = {
     "overlap": {"type": "str", "choices": list(OVERLAPS), "default": REFUSE},
     "probe_sites": {"type": "bool", "default": True},
     "by": {"type": "str", "default": ""},
+    "code": {"type": "str", "default": ""},
+    "code_archive": {"type": "path", "default": ""},
     "fleet": {"type": "bool", "default": False},
     "migrate": {"type": "list", "elements": "str", "default": []},
     "migrated": {"type": "list", "elements": "str", "default": []},
@@ -596,43 +595,12 @@ SPEC: dict[str, t.Any] = {
 }
 
 
-def run(module: AnsibleModule) -> None:
-    """Run the services, or only their migrations, and end the module."""
-    params = module.params
-    asked = [{**service, "site": service["site"] if params["probe_sites"] else None} for service in params["services"]]
-    requests = read_requests(asked, params["root"], module.check_mode)
-    options = Options(params["unit_directory"], params["lock_timeout"], params["by"], params["overlap"])
-    services = Services(requests, options)
-    if params["migrate"]:
-        module.exit_json(**services.migrate(params["migrate"]))
-    if params["left"]:
-        module.exit_json(**services.run_left(params["left"]))
-    due = services.due() if params["fleet"] and not module.check_mode else []
-    due = [service for service in due if service["name"] not in params["migrated"]]
-    if due:
-        module.exit_json(changed=False, services=[], migrations=due)
-    answer_with(module, services.plan() if module.check_mode else services.apply(params["migrated"]), services.left)
-
-
-def answer_with(module: AnsibleModule, changes: t.Sequence[Change], left: t.Sequence[t.Mapping[str, t.Any]]) -> None:
-    """End the module with what became of each service, and the hooks that are due."""
-    answer = {**report(changes), **({"left": left} if left else {})}
-    for warning in answer.pop("warnings"):
-        module.warn(warning)
-    if answer.get("failed"):
-        module.fail_json(**answer)
-    module.exit_json(**answer)
-
-
 def main() -> None:
     """Read the parameters, run the services, say what happened."""
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    try:
-        run(module)
-    except _ERRORS as exc:
-        module.fail_json(msg=f"Cannot run the services: {exc}", services=[])
+    work(module, "_service_task")
 
 
 if __name__ == "__main__":

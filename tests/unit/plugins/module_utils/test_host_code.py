@@ -145,7 +145,7 @@ def test_what_no_run_has_used_for_long_goes_when_something_comes(root: Path, arc
 def test_all_that_the_modules_need_is_in_it(tmp_path: Path) -> None:
     """It runs on hosts that have Python and nothing of Ansible's."""
     code = pack(tmp_path / "code.zip", read_code())
-    for task in ("_release_task",):
+    for task in ("_release_task", "_service_task"):
         program = f"import sys; sys.path.insert(0, {code!r}); import {PACKAGE}.{task} as task; task.run"
         subprocess.run([sys.executable, "-I", "-c", program], check=True)
 
