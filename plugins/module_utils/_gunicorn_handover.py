@@ -269,8 +269,9 @@ class Handover:
         self._directory.enable(name for name in change.plan.retire if name in change.observed.enabled)
         self._point_back(change)
         self._background.change_back(change)
-        # Some of a release that turned out to be ill may be well.
-        let_finish([probe.socket for probe in change.gate.probes] if change.gate else [], change.drain_timeout)
+        # Some of a release that turned out to be ill may be well; but where the old one had to stop, nobody serves now.
+        if not change.room:
+            let_finish([probe.socket for probe in change.gate.probes] if change.gate else [], change.drain_timeout)
         self._give_up(change, error)
 
     def _stop(self, changes: t.Sequence[Change]) -> None:

@@ -109,7 +109,7 @@ def test_an_application_that_fails_does_not_keep_the_others(host: Host, visit: V
     run = deploy(host, {"apps": [unbuilt, worse, refused, well]})
     output = run.stdout + run.stderr
     assert run.returncode != 0, output
-    assert "Not deployed: unbuilt, hello, refused." in output
+    assert "Not deployed: hello, refused, unbuilt." in output
     assert (visit("hello.test").status, visit("other.test").status) == (200, 200)
     assert not host.file("/etc/nginx/sites-enabled/unbuilt").exists
     assert not host.file("/etc/nginx/sites-enabled/refused").exists

@@ -21,6 +21,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils import (
     _gunicorn_sites,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._chain import Chain
+from ansible_collections.flaskops.stack.plugins.module_utils._chain_probe import Verdict
 from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_change import Change, Service
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate import GateError
@@ -540,6 +541,24 @@ def test_the_old_release_is_started_again_when_the_new_one_is_refused(scarce: Ho
         f"{OLD} had been stopped to make room, and was started again.",
     ]
     assert (scarce.serving(), scarce.log[-1]) == ("old", "room start")
+
+
+def test_the_old_release_is_started_again_at_once_when_the_site_was_wrong(
+    scarce: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody serves meanwhile: visitors of the refused release are not given its drain_timeout.
+    scarce.overlap = "never"
+    change = scarce.change(scarce.install_old(), drain_timeout=30)
+    service = replace(change.service, chain=Chain("/srv/shop/current", "shop.test"))
+    change = replace(change, service=service)
+    monkeypatch.setattr(_gunicorn_sites, "probe_chain", lambda *_args: Verdict(wrong="it believes too much"))
+    waited: list[float] = []
+    monkeypatch.setattr(_gunicorn_handover, "let_finish", lambda _paths, timeout: waited.append(timeout))
+    scarce.run(change)
+    assert "it believes too much" in change.error
+    assert f"{OLD} had been stopped to make room, and was started again" in change.error
+    assert scarce.serving() == "old"
+    assert waited == []
 
 
 def test_the_first_release_needs_no_room_beside_another(scarce: Host) -> None:
