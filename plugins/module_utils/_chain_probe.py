@@ -13,6 +13,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import secrets
 import ssl
 import time
@@ -20,6 +21,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ._chain import Chain, forged_headers, judge
+from ._command import CommandError, run
 from ._files import read_file, write_file
 
 _FILE = "probe.json"
@@ -79,6 +81,11 @@ def _verdict(chain: Chain, hops: int, status: int, body: bytes) -> Verdict:
     where = f"{'https' if chain.tls else 'http'}://{chain.authority}"
     if not status:
         return Verdict(unknown=f"nginx does not answer for {where}: {body.decode()}")
+    if status in (502, 504) and not _is_published(chain):
+        return Verdict(
+            unknown=f"nginx has no site that leads from {chain.host} to the application yet, and answers {status} for "
+            f"{where}"
+        )
     if status in (502, 504):
         return Verdict(
             wrong=f"nginx answers {status} for {where}: it does not reach the application; see its error log, and "
@@ -89,6 +96,16 @@ def _verdict(chain: Chain, hops: int, status: int, body: bytes) -> Verdict:
     except (ValueError, KeyError, TypeError):
         return Verdict(unknown=f"for {where} something else than the application answers, with status {status}")
     return Verdict(wrong=judge(chain, hops, believed))
+
+
+def _is_published(chain: Chain) -> bool:
+    """Tell whether nginx leads the host to the application: another server answers for names that no site has."""
+    try:
+        config = run(["nginx", "-T", "-q"])
+    except CommandError:
+        return True
+    names = re.compile(rf"\bserver_name\s[^;]*(?<![\w.-]){re.escape(chain.host)}(?![\w.-])")
+    return config.rc != 0 or (f"unix:{chain.current}/run/" in config.out and bool(names.search(config.out)))
 
 
 def _ask(chain: Chain, path: str, headers: t.Mapping[str, str]) -> tuple[int, bytes]:

@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import _chain_probe
 from ansible_collections.flaskops.stack.plugins.module_utils._chain import Chain, chain_of, forged_headers, judge
 from ansible_collections.flaskops.stack.plugins.module_utils._chain_probe import probe_chain, probe_sites, write_token
+from ansible_collections.flaskops.stack.plugins.module_utils._command import Result
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import render_wsgi
 from ansible_collections.flaskops.stack.plugins.module_utils._site_parse import parse_site
 
@@ -168,6 +169,35 @@ def test_a_site_that_does_not_reach_the_application_is_wrong(host: Host) -> None
     host.release(1)
     host.status = 502
     assert "does not reach the application; see its error log, and socket_group" in probe_chain(host.chain()).wrong
+
+
+SITE = "upstream shop {{ server unix:{current}/run/0.sock; }}\nserver {{ server_name {names}; }}\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "known"),
+    [
+        (SITE.format(current="{current}", names="www.test shop.test"), True),
+        # Another server of the host answers for a name that it does not have.
+        (SITE.format(current="/srv/wiki/current", names="wiki.test"), False),
+        (SITE.format(current="/srv/wiki/current", names="shop.test"), False),
+        (SITE.format(current="{current}", names="old-shop.test.example shop.test.example"), False),
+        # nginx cannot be asked.
+        ("", True),
+    ],
+)
+def test_a_site_that_is_not_published_cannot_be_wrong(
+    host: Host, monkeypatch: pytest.MonkeyPatch, config: str, known: bool
+) -> None:
+    host.release(1)
+    host.status = 502
+    said = config.replace("{current}", str(host.path))
+    monkeypatch.setattr(_chain_probe, "run", lambda argv: Result(tuple(argv), 0 if said else 1, said, ""))
+    verdict = probe_chain(host.chain())
+    assert bool(verdict.wrong) == known
+    assert known or verdict.unknown == (
+        "nginx has no site that leads from shop.test to the application yet, and answers 502 for http://shop.test"
+    )
 
 
 def test_an_answer_of_somebody_else_is_no_verdict(host: Host) -> None:
