@@ -16,12 +16,11 @@ from ._gunicorn_plan import Observed, Plan, Wanted, plan_handover
 from ._gunicorn_units import instance_name, parse_unit_name, stop_seconds
 from ._hook_run import Ran
 from ._release import Layout, Manifest, ReleaseError, read_manifest
+from ._systemd_defaults import default_stop_seconds
 
 # For a release whose manifest is gone: more than any of ours asks for by default.
 _STOP_UNKNOWN = 90.0
 _STOP_MARGIN = 5.0
-# DefaultTimeoutStopSec= of systemd-system.conf(5).
-_SYSTEMD_STOP = 90.0
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class Change:
         An application that is removed takes its files and its user with it. A unit whose file is gone has systemd's
         own time-out as soon as it reads its files again.
         """
-        return self.service.manifest is not None and self.stop_timeout() <= _SYSTEMD_STOP
+        return self.service.manifest is not None and self.stop_timeout() <= default_stop_seconds()
 
     def retired_sockets(self) -> list[str]:
         """Return the paths of the sockets of all releases that have to go and can still answer."""

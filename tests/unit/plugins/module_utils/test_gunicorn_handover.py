@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import (
     _files,
+    _gunicorn_change,
     _gunicorn_drain,
     _gunicorn_finish,
     _gunicorn_handover,
@@ -66,6 +67,7 @@ class Host:
         patch.setattr(self.directory, "faults", lambda _names: {})
         patch.setattr(_gunicorn_handover, "forget_units", lambda _units: self.log.append("forget"))
         patch.setattr(_gunicorn_handover, "forget_behind", lambda _units: self.log.append("forget behind"))
+        patch.setattr(_gunicorn_change, "default_stop_seconds", lambda: 90.0)
         patch.setattr(_gunicorn_handover, "run", lambda argv: self.log.append(argv[1]))
         patch.setattr(_gunicorn_handover, "wait_until_stopped", lambda _names, _seconds: [])
         patch.setattr(_gunicorn_handover, "pass_gates", self.pass_gates)
@@ -254,6 +256,14 @@ def test_units_like_those_of_the_current_release_need_no_proof(host: Host, monke
 
 def test_one_that_may_take_long_to_end_is_waited_for(host: Host) -> None:
     host.run(host.change(host.install_old(graceful_timeout=200)))
+    assert host.log[-1] == "forget"
+
+
+def test_one_that_may_take_longer_than_systemd_lets_it_is_waited_for(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_gunicorn_change, "default_stop_seconds", lambda: 20.0)
+    host.run(host.change(host.install_old()))
     assert host.log[-1] == "forget"
 
 
