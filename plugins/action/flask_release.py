@@ -23,7 +23,7 @@ from ..module_utils._source_spec import SourceError
 from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._derive import derive_chain
 from ..plugin_utils._flask_source import Found, look, pack
-from ..plugin_utils._host_code import execute
+from ..plugin_utils._host_code import execute, remote_directory
 from ..plugin_utils._operator import operator
 
 Args = t.Dict[str, t.Any]
@@ -101,13 +101,10 @@ class ActionModule(ActionBase):
 
     def _send(self, args: Args, found: dict[str, Found], wanted: list[str], task_vars: Args | None) -> Args:
         """Send the wanted sources and run the module again."""
-        remote = self._make_tmp_path()
-        try:
-            payloads = {name: self._send_one(name, found[name], remote) for name in wanted}
-            self._fixup_perms2((remote, *payloads.values()))
-            return self._call(args, found, payloads, task_vars)
-        finally:
-            self._remove_tmp_path(remote)
+        remote = remote_directory(self)
+        payloads = {name: self._send_one(name, found[name], remote) for name in wanted}
+        self._fixup_perms2((remote, *payloads.values()))
+        return self._call(args, found, payloads, task_vars)
 
     def _send_one(self, name: str, found: Found, remote: str) -> str:
         target = str(self._connection._shell.join_path(remote, f"{name}.source"))

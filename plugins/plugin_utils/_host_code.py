@@ -26,14 +26,20 @@ def execute(action: ActionBase, module: str, args: Args, task_vars: Args | None)
     answer: Args = action._execute_module(module, given, task_vars=task_vars)
     if not answer.pop("code_is_missing", False):
         return answer
-    remote = action._make_tmp_path()
-    try:
-        archive = str(action._connection._shell.join_path(remote, "code.zip"))
-        _send(action, files, archive)
-        action._fixup_perms2((remote, archive))
-        return t.cast(Args, action._execute_module(module, {**given, "code_archive": archive}, task_vars=task_vars))
-    finally:
-        action._remove_tmp_path(remote)
+    remote = remote_directory(action)
+    archive = str(action._connection._shell.join_path(remote, "code.zip"))
+    _send(action, files, archive)
+    action._fixup_perms2((remote, archive))
+    return t.cast(Args, action._execute_module(module, {**given, "code_archive": archive}, task_vars=task_vars))
+
+
+def remote_directory(action: ActionBase) -> str:
+    """Return the directory that the task has on the host, which Ansible removes when the task ends.
+
+    A second one would take the first one's place, and nobody would remove the first: a module with its arguments is in
+    it, where pipelining is off.
+    """
+    return str(action._connection._shell.tmpdir or action._make_tmp_path())
 
 
 def read_code() -> dict[str, bytes]:

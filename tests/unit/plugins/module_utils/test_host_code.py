@@ -156,7 +156,7 @@ class Action:
     def __init__(self) -> None:
         self.has: set[str] = set()
         self.calls: list[dict[str, t.Any]] = []
-        self.removed: list[str] = []
+        self.tmpdir: str | None = None
         self._connection = self
         self._shell = self
 
@@ -172,7 +172,10 @@ class Action:
         return {"changed": False, "code_is_missing": True}
 
     def _make_tmp_path(self) -> str:
-        return "/remote"
+        # Ansible removes the last one that was made.
+        assert self.tmpdir is None
+        self.tmpdir = "/remote"
+        return self.tmpdir
 
     def _transfer_file(self, local: str, remote: str) -> None:
         with zipfile.ZipFile(local) as archive:
@@ -182,15 +185,17 @@ class Action:
     def _fixup_perms2(self, paths: t.Sequence[str]) -> None:
         assert tuple(paths) == ("/remote", "/remote/code.zip")
 
-    def _remove_tmp_path(self, path: str) -> None:
-        self.removed.append(path)
 
-
-def test_a_host_gets_what_it_lacks_and_only_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tmpdir", [None, "/remote"])
+def test_a_host_gets_what_it_lacks_and_only_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmpdir: str | None
+) -> None:
     monkeypatch.setattr("ansible.constants.DEFAULT_LOCAL_TMP", str(tmp_path))
     action: t.Any = Action()
+    # Without pipelining the module itself was there.
+    action.tmpdir = tmpdir
     assert execute(action, "m", {"a": 1}, None) == {"changed": True}
     assert [bool(call.get("code_archive")) for call in action.calls] == [False, True]
-    assert (action.removed, os.listdir(tmp_path)) == (["/remote"], [])
+    assert (action.tmpdir, os.listdir(tmp_path)) == ("/remote", [])
     assert execute(action, "m", {"a": 1}, None) == {"changed": True}
     assert len(action.calls) == 3
