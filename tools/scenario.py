@@ -28,13 +28,19 @@ def test(name: str) -> None:
         known = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
         raise ToolError(f"scenario {name!r} must be one of {', '.join(known)}")
     state = CACHE / "molecule" / name
-    environment = {**os.environ, **SETTINGS, "MOLECULE_EPHEMERAL_DIRECTORY": str(state)}
+    # What a scenario wants to be read last; its own directory is gone by then.
+    closing = state.with_suffix(".txt")
+    closing.unlink(missing_ok=True)
+    places = {"MOLECULE_EPHEMERAL_DIRECTORY": str(state), "FLASKOPS_CLOSING": str(closing)}
+    environment = {**os.environ, **SETTINGS, **places}
     if subprocess.run(["molecule", "test", "--scenario-name", name], cwd=ROOT, env=environment, check=False).returncode:
         raise ToolError(
             f"scenario {name} failed; look around with: molecule converge -s {name}; molecule login -s {name}"
         )
     used = dict.fromkeys(IMAGE.findall(description.read_text(encoding="utf-8")))
     print(f"scenario {name} ran on {', '.join(images.title(image) for image in used)}")
+    if closing.is_file():
+        print(closing.read_text(encoding="utf-8"), end="")
 
 
 def main() -> int:

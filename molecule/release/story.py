@@ -32,16 +32,23 @@ class Story:
     serves: dict[str, Found] = field(default_factory=dict)
     releases: dict[App, str] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    problem: str = ""
 
     def tell(self) -> bool:
-        """Take all steps; tell whether no request has failed."""
-        self.look(Outcome((App("v1"),)))
-        for step in STEPS:
-            self.rows.append(self.take(step))
-            self.write()
-            print(describe(self.rows[-1]), flush=True)
-        print(self.closing())
-        return not sum(row["failed"] for row in self.rows)
+        """Take all steps, as far as they lead where they have to; tell whether no request has failed."""
+        try:
+            self.look(Outcome((App("v1"),)))
+            for step in STEPS:
+                self.problem = f"step {step.name!r} was begun"
+                self.rows.append(self.take(step))
+                self.write()
+                print(describe(self.rows[-1]), flush=True)
+            self.problem = ""
+        except StoryError as exc:
+            self.problem += f": {exc}"
+        self.write()
+        print("\n".join(filter(None, [self.problem, self.closing()])))
+        return not self.problem and not sum(row["failed"] for row in self.rows)
 
     def look(self, outcome: Outcome) -> Found:
         """Check what a step has come to, and keep it in mind."""
@@ -63,14 +70,15 @@ class Story:
 
     def write(self) -> None:
         """Keep the figures for the tests."""
-        text = json.dumps({"host": self.host.name, "closing": self.closing(), "steps": self.rows}, indent=1)
-        self.report.write_text(text, encoding="utf-8")
+        report = {"host": self.host.name, "closing": self.closing(), "problem": self.problem, "steps": self.rows}
+        self.report.write_text(json.dumps(report, indent=1), encoding="utf-8")
 
     def closing(self) -> str:
         """Return the line with which the scenario ends."""
         total = {key: sum(row[key] for row in self.rows) for key in COUNTED}
         counts = f"requests: {total['requests']}, failed: {total['failed']}"
-        return f"{self.host.name}: {counts} ({len(self.rows)} steps, {total['repeated']} repeated after reloads)"
+        steps = f"{len(self.rows)} of {len(STEPS)} steps"
+        return f"{self.host.name}: {counts} ({steps}, {total['repeated']} repeated after reloads)"
 
 
 def judge(step: Step, releases: set[str], row: Row) -> None:
@@ -93,11 +101,7 @@ def describe(row: t.Mapping[str, t.Any]) -> str:
 def main() -> int:
     """Tell the story of one host."""
     name, container, report = sys.argv[1:]
-    try:
-        return 0 if Story(Host(name, container), Path(report)).tell() else 1
-    except StoryError as exc:
-        print(exc)
-        return 1
+    return 0 if Story(Host(name, container), Path(report)).tell() else 1
 
 
 if __name__ == "__main__":
