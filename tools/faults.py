@@ -35,7 +35,7 @@ def parse() -> tuple[list[str], Options]:
     parser.add_argument("--every", type=int, default=1, help="strike at each n-th point only")
     parser.add_argument("--swaps", type=int, default=200, help="under load, on each host (%(default)s)")
     parser.add_argument("--deploys", type=int, default=30, help="under load, one host each (%(default)s)")
-    parser.add_argument("--jobs", type=int, default=4, help="hosts at once (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=0, help="hosts at once; as many as is right for the part")
     parser.add_argument("--keep", action="store_true", help="leave the hosts for a look at them")
     given = parser.parse_args()
     parts, distributions = given.part.split(","), tuple(given.distributions.replace(",", " ").split())

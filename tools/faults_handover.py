@@ -26,6 +26,7 @@ INSIDE = (
     "strike.py",
     "strike_commands.py",
     "visitors.py",
+    "handover_module.py",
     "handover_stage.py",
     "handover_subjects.py",
     "handover_points.py",
@@ -33,6 +34,8 @@ INSIDE = (
 )
 # Each distribution meets two of them, one at every second call.
 ERRORS = (("ENOSPC", "EACCES"), ("EIO", "EROFS"))
+# Each waits most of the time.
+JOBS = 8
 # How far a run has got when the host is restarted.
 PARTS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.95)
 
@@ -42,18 +45,19 @@ class Task:
     """A plan to strike at, and at how many of its points."""
 
     plan: str
-    # Every n-th point for a kill, for an error or a command that fails.
-    kills: int = 1
-    faults: int = 1
+    # Every n-th point for a kill, for an error or a command that fails; each distribution begins with another point.
+    kills: int = 2
+    faults: int = 4
 
 
 # By the host that does them; each distribution has one of each.
 SHARES: dict[str, tuple[Task, ...]] = {
-    "code": (Task("code"), Task("first", faults=2)),
-    "refused": (Task("refused", faults=2), Task("rollback", faults=2)),
-    "rich": (Task("rich", kills=2, faults=6), Task("dying", kills=4, faults=8), Task("serve", kills=4, faults=8)),
+    "code": (Task("code", faults=2), Task("first")),
+    "refused": (Task("refused"), Task("rollback")),
+    "rich": (Task("rich", kills=3, faults=8),),
+    "late": (Task("dying", faults=8), Task("serve", kills=6, faults=16)),
 }
-# Besides, the first of them sees restarts and deploys.
+# Besides, this one sees restarts and deploys.
 BUSY = "code"
 
 
@@ -123,10 +127,14 @@ class Bench:
             return {}
         return found
 
-    def strike(self, task: Task, errors: t.Sequence[str], first: int, every: int) -> None:
+    def strike(self, task: Task, place: int, every: int) -> None:
         """Kill the module, and let it fail, at the calls and commands of a plan."""
-        rounds = [([KILL], task.kills, first), (BLOWS, task.faults, first)]
-        rounds += [([f"error={name}"], len(errors) * task.faults, number) for number, name in enumerate(errors)]
+        rounds: list[tuple[t.Sequence[str], int, int]] = [([KILL], task.kills, place), (BLOWS, task.faults, place)]
+        errors = ERRORS[place % len(ERRORS)]
+        rounds += [
+            ([f"error={name}"], len(errors) * task.faults, len(errors) * place + number)
+            for number, name in enumerate(errors)
+        ]
         for blows, step, start in rounds:
             self._strike(task.plan, blows, step * every, start)
 
@@ -185,14 +193,14 @@ def try_to_break(options: Options) -> Outcome:
         place = options.distributions.index(machine.distribution)
         bench.prepare()
         for task in SHARES[shares[machine]]:
-            bench.strike(task, ERRORS[place % len(ERRORS)], place, options.every)
+            bench.strike(task, place, options.every)
         if shares[machine] == BUSY:
             bench.restart("code")
             bench.load(options.deploys)
         return bench.count
 
     total = Count()
-    for count in faults_hosts.on_each([*shares], "gunicorn", work, options.jobs, options.keep):
+    for count in faults_hosts.on_each([*shares], "gunicorn", work, options.jobs or JOBS, options.keep):
         total.add(count)
     print(f"gunicorn_service: {total.requests} requests, {total.restarts} restarts, on {len(shares)} hosts", flush=True)
     return Outcome(str(total), tuple(total.broken))

@@ -23,8 +23,8 @@ class Options:
     only: str = ""
     # Leave the hosts for a look at them.
     keep: bool = False
-    # How many hosts are worked on at once.
-    jobs: int = 4
+    # How many hosts are worked on at once; 0 for as many as the part finds right.
+    jobs: int = 0
 
 
 @dataclass(frozen=True)

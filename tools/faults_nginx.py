@@ -28,6 +28,7 @@ KILL = "signal=KILL"
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EROFS")
 # One link; links and a file. A host without CAP_SYS_ADMIN, where each run makes more calls, takes the second only.
 PLANS = {"namespace": ("one", "files"), "shadow": ("files",)}
+JOBS = 4
 TOOLS = Path(__file__).resolve().parent
 # Swaps with what avoids a cut connection, for each swap without.
 CALM = 0.25
@@ -179,7 +180,7 @@ def try_to_break(options: Options) -> Outcome:
         return bench.count
 
     total = Count()
-    for count in faults_hosts.on_each(machines, "nginx", work, options.jobs, options.keep):
+    for count in faults_hosts.on_each(machines, "nginx", work, options.jobs or JOBS, options.keep):
         total.add(count)
     print(f"nginx_site: {total.stories} stories on {len(machines)} hosts", flush=True)
     return Outcome(str(total), tuple(total.broken))

@@ -17,7 +17,7 @@ import time
 
 import handover_stage as stage
 import visitors
-from strike import Warm
+from handover_module import Module
 
 KINDS, PAUSE = ("new", "new", "kept", "kept", "past"), 0.004
 _PAGE = re.compile(rb"v\d+ blue")
@@ -25,7 +25,7 @@ _PAGE = re.compile(rb"v\d+ blue")
 _KEEP = 3
 
 
-def deploy(module: Warm, number: int) -> str:
+def deploy(module: Module, number: int) -> str:
     """Release another commit; return what is wrong with that."""
     wish = stage.Wish(f"v{number}", more={"keep": _KEEP})
     app = wish.params(stage.commit(wish))

@@ -15,9 +15,8 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import strike
+from handover_module import Module
 
-MODULES = "ansible_collections.flaskops.stack.plugins.modules"
 NAME, HOST = "shop", "shop.test"
 BASE = Path("/srv") / NAME
 CURRENT, RELEASES = BASE / "current", BASE / "releases"
@@ -124,9 +123,9 @@ def commit(wish: Wish) -> str:
     return sh(*git, "rev-parse", "HEAD")
 
 
-def builder() -> strike.Warm:
+def builder() -> Module:
     """Return the module that builds."""
-    return strike.Warm(f"{MODULES}.flask_release")
+    return Module("flask_release")
 
 
 def publish() -> None:

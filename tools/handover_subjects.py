@@ -14,8 +14,9 @@ import typing as t
 from pathlib import Path
 
 import handover_stage as stage
+from handover_module import Module
 from handover_stage import Release
-from strike import Ended, Warm
+from strike import Ended
 
 LOST = Path("/var/tmp/visitors-lost")
 # Marks what a run starts.
@@ -62,8 +63,8 @@ class Switch:
     def __init__(self, one: Release | None, other: Release | None) -> None:
         """Load the modules."""
         self._from, self._to = one, other
-        self._module = Warm(f"{stage.MODULES}.gunicorn_service")
-        self._status = Warm(f"{stage.MODULES}.flask_status")
+        self._module = Module("gunicorn_service")
+        self._status = Module("flask_status")
         self._known = {release.id: release for release in stage.releases().values()}
         self._begun = False
         self._mark = ""
@@ -226,7 +227,7 @@ class Removal(Switch):
 class Refusal(Switch):
     """A release that is refused before the switch."""
 
-    reason = "answered 500"
+    reason = "(waited 1 s: health.timeout)"
     _healed = 0
 
     def _at_once(self) -> str:
