@@ -14,7 +14,7 @@ from pathlib import Path
 
 import faults_hosts
 import hosts
-from common import docker
+from common import ToolError, docker
 from faults_model import Options, Outcome
 from nginx_host import PAYLOAD, Host
 from strike import KILL
@@ -28,6 +28,7 @@ INSIDE = (
     "visitors.py",
     "handover_module.py",
     "handover_stage.py",
+    "handover_verdict.py",
     "handover_subjects.py",
     "handover_points.py",
     "handover_load.py",
@@ -35,7 +36,7 @@ INSIDE = (
 # Each distribution meets two of them, one at every second call.
 ERRORS = (("ENOSPC", "EACCES"), ("EIO", "EROFS"))
 # Each waits most of the time.
-JOBS = 8
+JOBS = 6
 # How far a run has got when the host is restarted.
 PARTS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.95)
 
@@ -166,6 +167,15 @@ class Bench:
                 self.count.broken.append(f"{self._title}: {plan}, restarted after {wrong}")
                 self.say(f"BROKEN: {plan}, restarted after {wrong}")
 
+    def work(self, share: str, place: int, options: Options) -> None:
+        """Do one host's share."""
+        self.prepare()
+        for task in SHARES[share]:
+            self.strike(task, place, options.every)
+        if share == BUSY:
+            self.restart("code")
+            self.load(options.deploys)
+
     def load(self, deploys: int) -> None:
         """Deploy under traffic."""
         if found := self._inside("handover_load.py", str(deploys)):
@@ -190,13 +200,12 @@ def try_to_break(options: Options) -> Outcome:
 
     def work(machine: faults_hosts.Machine, name: str, _number: int) -> Count:
         bench = Bench(machine.title, Host(name))
-        place = options.distributions.index(machine.distribution)
-        bench.prepare()
-        for task in SHARES[shares[machine]]:
-            bench.strike(task, place, options.every)
-        if shares[machine] == BUSY:
-            bench.restart("code")
-            bench.load(options.deploys)
+        try:
+            bench.work(shares[machine], options.distributions.index(machine.distribution), options)
+        except (AssertionError, ToolError) as exc:
+            # What the other hosts have found is worth to be told.
+            bench.count.broken.append(f"{machine.title}: {exc}")
+            bench.say(f"BROKEN: {exc}")
         return bench.count
 
     total = Count()

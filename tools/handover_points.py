@@ -21,6 +21,7 @@ import handover_stage as stage
 import handover_subjects as subjects
 import strike
 import visitors
+from handover_verdict import LOST, lost
 from strike_commands import Commands
 
 PLANS: dict[str, tuple[type[subjects.Switch], str, str]] = {
@@ -59,13 +60,13 @@ def crowd(visited: bool) -> t.ContextManager[visitors.Visitors | None]:
     """Return visitors who ask meanwhile, where there is something to visit."""
     pages = {wish.page.encode() for name, wish in stage.WISHES.items() if name != "sick"}
     site = visitors.Site(stage.HOST, pages.__contains__, stage.SOCKET)
-    return visitors.Visitors(site, KINDS, PAUSE, str(subjects.LOST)) if visited else contextlib.nullcontext()
+    return visitors.Visitors(site, KINDS, PAUSE, str(LOST)) if visited else contextlib.nullcontext()
 
 
 def deal(arguments: argparse.Namespace) -> dict[str, t.Any]:
     """Strike, and return the counts."""
     stage.wipe()
-    subjects.lost()
+    lost()
     subject = subject_of(arguments.plan)
     if wrong := subject.ready("the first state"):
         return {"struck": {}, "unreached": 0, "broken": [wrong], "requests": 0}

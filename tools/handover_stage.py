@@ -32,8 +32,12 @@ _PATIENCE = 20
 _APP = """
 import os
 
+# systemd sets it; while a release is built it is not there.
+if {sick} and "INVOCATION_ID" in os.environ:
+    raise RuntimeError("sick")
+
 def app(environ, start_response):
-    start_response({status!r}, [("Content-Type", "text/plain")])
+    start_response("200 OK", [("Content-Type", "text/plain")])
     return ["{code} {{}}".format(os.environ["SHOP_COLOUR"]).encode()]
 """
 
@@ -71,7 +75,8 @@ class Wish:
 
     code: str
     colour: str = "blue"
-    status: str = "200 OK"
+    # Whether it fails as a service.
+    sick: bool = False
     gunicorn: t.Mapping[str, t.Any] = field(default_factory=dict)
     # Workers, timers, hooks.
     more: t.Mapping[str, t.Any] = field(default_factory=dict)
@@ -100,7 +105,7 @@ WISHES = {
     "two": Wish("two"),
     # The same code in another environment, with other settings, and with more around it.
     "rich": Wish("two", "green", gunicorn={"memory_high": "1G", "bind": ["127.0.0.1:8001"]}, more=WORKERS),
-    "sick": Wish("sick", status="500 Internal Server Error", gunicorn={"health": {"timeout": 1}}),
+    "sick": Wish("sick", sick=True),
     "dying": Wish("dying", more=DYING),
 }
 
@@ -113,7 +118,7 @@ def sh(*words: str, check: bool = True) -> str:
 def commit(wish: Wish) -> str:
     """Return the commit that has the code of a wish."""
     (_SOURCE / "static").mkdir(parents=True, exist_ok=True)
-    (_SOURCE / "shop.py").write_text(_APP.format(code=wish.code, status=wish.status))
+    (_SOURCE / "shop.py").write_text(_APP.format(code=wish.code, sick=wish.sick))
     (_SOURCE / "static" / "code.txt").write_text(wish.code)
     git = ("git", "-C", str(_SOURCE), "-c", "user.name=test", "-c", "user.email=test@shop.test")
     if not (_SOURCE / ".git").is_dir():

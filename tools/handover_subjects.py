@@ -5,52 +5,23 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import re
 import shutil
 import typing as t
-from pathlib import Path
 
 import handover_stage as stage
 from handover_module import Module
 from handover_stage import Release
+from handover_verdict import dishonest, expected_units, lost
 from strike import Ended
 
-LOST = Path("/var/tmp/visitors-lost")
 # Marks what a run starts.
 _MARK = "STRIKE_RUN"
-# Of refusals, one in so many is asked for again after a blow.
-_SELDOM = 3
 _NUMBERS = itertools.count()
 # What a run leaves behind it on purpose: it lets systemd forget what has ended, and removes the files of old releases.
 _BEHIND = re.compile(r"^(?:\d+ )(?:sh -c .* forget |sleep 1 |(?:nice )?rm -rf )", re.DOTALL)
-_BLOW = re.compile(r"(error|command)=(\w+) at (\S+)")
-
-
-def lost() -> str:
-    """Return what visitors have lost since they were asked last."""
-    text = LOST.read_text().strip() if LOST.exists() else ""
-    LOST.unlink(missing_ok=True)
-    return f"visitors lost something: {text[:500]}" if text else ""
-
-
-def dishonest(told: str, ended: Ended, due: str) -> str:
-    """Return what is wrong with what a run says of itself: it has to say what failed, or what was due to fail."""
-    said = str(ended.result.get("msg", ""))
-    if ended.rc < 0:
-        return ""
-    if said.startswith("no result") or "Traceback" in str(ended.result):
-        return f"no clear result: {said}"
-    found = _BLOW.match(told)
-    if not (ended.failure and found):
-        return ""
-    kind, what, struck = found.groups()
-    reasons = [os.strerror(getattr(errno, what))] if kind == "error" else ["struck for a test", f"'{struck}"]
-    return (
-        "" if any(reason in said for reason in [*reasons, *filter(None, [due])]) else f"the reason is not named: {said}"
-    )
 
 
 class Switch:
@@ -204,20 +175,6 @@ def _name(release: Release | None) -> str:
     return release.name if release else "nothing"
 
 
-def expected_units(release: Release | None) -> dict[str, set[str]]:
-    """Return the units of a release: files, those that start at boot and run, and those that run now and then."""
-    if release is None:
-        return {"files": set(), "enabled": set(), "loose": set()}
-    unit, params = f"{stage.NAME}@{release.id}", release.params
-    workers = {f"{unit}.worker-{one['name']}.0.service" for one in params.get("workers", ())}
-    timers = {f"{unit}.timer-{one['name']}.timer" for one in params.get("timers", ())}
-    tcp = [f"{stage.NAME}@tcp-{address}" for address in params["gunicorn"].get("bind", ())]
-    enabled = {f"{unit}.socket", f"{unit}.service", *(f"{name}.socket" for name in tcp), *workers, *timers}
-    jobs = {f"{unit}.timer-{one['name']}.service" for one in params.get("timers", ())}
-    loose = {*(f"{name}.service" for name in tcp), *jobs}
-    return {"files": enabled | loose, "enabled": enabled, "loose": loose}
-
-
 class Removal(Switch):
     """The first release of an application, and its end. There are times without anything to visit."""
 
@@ -227,7 +184,7 @@ class Removal(Switch):
 class Refusal(Switch):
     """A release that is refused before the switch."""
 
-    reason = "(waited 1 s: health.timeout)"
+    reason = ".service ended (exit-code, "
     _healed = 0
 
     def _at_once(self) -> str:
@@ -237,9 +194,9 @@ class Refusal(Switch):
         return super()._at_once()
 
     def _heal(self) -> str:
-        """Let it be refused again; every now and then, for that takes its time."""
+        """Let it be refused again, every other time."""
         self._healed += 1
-        if self._healed % _SELDOM:
+        if self._healed % 2:
             return self.run(self._from).failure
         failure = self.attempt().failure
         return "" if self.reason in failure else f"the next run is not refused: {failure!r}"

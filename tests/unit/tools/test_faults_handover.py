@@ -15,7 +15,8 @@ import faults_handover
 import handover_points
 import strike_commands
 from handover_stage import WISHES, Release
-from handover_subjects import Switch, dishonest, expected_units
+from handover_subjects import Switch
+from handover_verdict import dishonest, expected_units
 from strike import Ended, Point
 from strike_commands import FAILS, LIES, ORPHANED, Commands
 
@@ -59,6 +60,7 @@ def test_what_nobody_needs_is_not_struck_at(call: str, text: str, worth: bool) -
         ("error=EIO at fsync 3", {"failed": True, "msg": "no result, exit code 1: Traceback"}, False),
         ("command=fails at systemctl 2", {"failed": True, "msg": "'systemctl start' failed: struck for a test"}, True),
         ("command=lies at systemctl 2", {"failed": True, "msg": "'systemctl show' failed with exit code 1"}, True),
+        ("command=lies at systemd-run 2", {"failed": True, "msg": "hook after_switch 'true' was ended"}, True),
         ("command=lies at systemctl 2", {"failed": True, "msg": "oh"}, False),
     ],
 )
