@@ -119,7 +119,7 @@ def _asked_hooks(args: Args) -> dict[str, str]:
 
 
 def _joined(*errors: str) -> str:
-    return ". ".join(error for error in errors if error)
+    return "\n".join(error for error in errors if error)
 
 
 def _error(answer: Args, name: str) -> str:

@@ -42,7 +42,7 @@ def decide(hook: str, host: str, hosts: t.Collection[str], outcomes: Outcomes, e
         return Decision(run=True)
     return Decision(
         run=True,
-        error=f"hook '{hook}' was run for the database of {host} alone. By their environment {', '.join(others)} may "
+        error=f"hook '{hook}' is run for the database of {host} alone. By their environment {', '.join(others)} may "
         "have another one: if so, ask for it there, with the release that serves: -e target=HOST -e release=ID "
         f"-e hook={hook}",
     )
