@@ -14,7 +14,7 @@ from ._command import CommandError
 from ._mask import mask_urls
 from ._release import Layout, digest
 from ._release_app import App
-from ._source_git import Repository, archive_commit, describe_commit, list_refs
+from ._source_git import Repository, archive_commit, describe_commit, list_refs, refresh
 from ._source_spec import (
     PATH,
     SourceError,
@@ -75,7 +75,7 @@ def find_revision(app: App, sent: Sent | None, layout: Layout, ca_bundle: str, c
     if app.source_type in ("git", PATH):
         if check_mode and shutil.which("git") is None:
             return Revision("git", location, app.version, app.version or "HEAD")
-        return _find_commit(app, layout, location, ca_bundle)
+        return _find_commit(app, layout, location, ca_bundle, check_mode)
     raise SourceError(
         f"source '{location}' was not found on the controller: correct the path (relative paths begin at the "
         "playbook, or else at the inventory)"
@@ -87,14 +87,24 @@ def _fingerprint(source: str) -> str:
     return "" if mask_urls(source) == source else f"#{digest(source)[:12]}"
 
 
-def _find_commit(app: App, layout: Layout, location: str, ca_bundle: str) -> Revision:
+def _find_commit(app: App, layout: Layout, location: str, ca_bundle: str, check_mode: bool) -> Revision:
     if app.source_type == PATH and not os.path.exists(app.source):
         raise SourceError(f"source '{location}' is neither on the controller nor on this host: correct the path")
     if is_commit(app.version):
         return Revision("git", location, app.version, app.version)
-    refs = list_refs(repository_of(app, layout, ca_bundle), os.path.join(_SCRATCH, app.name))
-    commit = resolve_ref(refs, app.version, location)
+    repository, scratch = repository_of(app, layout, ca_bundle), os.path.join(_SCRATCH, app.name)
+    known = {} if check_mode else refresh(repository, mirror_of(layout), scratch)
+    try:
+        commit = resolve_ref(known, app.version, location)
+    except SourceError:
+        # The server may have more than branches and tags.
+        commit = resolve_ref(list_refs(repository, scratch), app.version, location)
     return Revision("git", location, app.version, commit, reference=app.version)
+
+
+def mirror_of(layout: Layout) -> str:
+    """Return the bare repository in which the application's history is kept."""
+    return os.path.join(layout.cache, "git")
 
 
 def repository_of(app: App, layout: Layout, ca_bundle: str) -> Repository:
@@ -131,7 +141,7 @@ def _obtain(app: App, revision: Revision, layout: Layout, ca_bundle: str, tempor
 
         download(app.source, revision.revision, temporary, ca_bundle)
         return temporary
-    mirror = os.path.join(layout.cache, "git")
+    mirror = mirror_of(layout)
     scratch = os.path.join(_SCRATCH, app.name)
     repository = repository_of(app, layout, ca_bundle)
     archive_commit(repository, revision.revision, revision.reference, mirror, scratch, temporary)
@@ -143,7 +153,7 @@ def describe(revision: Revision, layout: Layout) -> str:
     if revision.type != "git" or revision.sent:
         return revision.description
     try:
-        return describe_commit(os.path.join(layout.cache, "git"), revision.revision)
+        return describe_commit(mirror_of(layout), revision.revision)
     except CommandError:
         return ""
 

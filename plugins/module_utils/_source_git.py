@@ -25,6 +25,10 @@ _ASK, _FETCH = 60, 1800
 _QUICK = ["-c", "gc.auto=0", "-c", "maintenance.auto=false"]
 _SAFE = ["-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", *_QUICK]
 
+_ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+# What the server has as its default branch.
+_HEAD = "refs/flaskops/head"
+
 # The shell reads the values from the environment: argv is in the process list.
 _HELPER = '!f() { echo "username=$FLASKOPS_GIT_USERNAME"; echo "password=$FLASKOPS_GIT_PASSWORD"; }; f'
 
@@ -77,6 +81,23 @@ def list_refs(repository: Repository, scratch: str) -> dict[str, str]:
     """Return the commit by reference; C(scratch) is where a private directory can be made, by its first part."""
     with _session(repository, scratch) as call:
         return parse_refs(call(["ls-remote", "--", repository.location.url], _ASK).out)
+
+
+def refresh(repository: Repository, mirror: str, scratch: str) -> dict[str, str]:
+    """Fetch what is new into the bare repository C(mirror), and return the commit by reference.
+
+    That asks the server once, where asking for references first and fetching then asks it twice. Whatever goes wrong
+    gives no references: C(list_refs) has the words for it, and C(archive_commit) mends the mirror.
+    """
+    if not os.path.isdir(mirror):
+        return {}
+    with _session(repository, scratch) as call:
+        try:
+            call([*_fetch_words(repository.location.url, mirror, "--prune"), f"+HEAD:{_HEAD}", *_ALL], _ASK)
+            refs = parse_refs(call([f"--git-dir={mirror}", "show-ref", "--dereference"], _ASK).out)
+        except SourceError:
+            return {}
+    return {"HEAD" if name == _HEAD else name: commit for name, commit in refs.items()}
 
 
 def archive_commit(repository: Repository, commit: str, reference: str, mirror: str, scratch: str, path: str) -> None:
@@ -208,15 +229,19 @@ def _fetch(call: Call, url: str, mirror: str, commit: str, reference: str) -> No
         remove_tree(new)
 
 
+def _fetch_words(url: str, mirror: str, *options: str) -> list[str]:
+    return [f"--git-dir={mirror}", "fetch", "--quiet", "--force", "--no-write-fetch-head", *options, "--", url]
+
+
 def _fetch_into(call: Call, url: str, mirror: str, commit: str, reference: str) -> None:
     os.makedirs(os.path.dirname(mirror), exist_ok=True)
     # The history of a private repository is nobody's on this host but root's.
     if not os.path.isdir(mirror):
         os.mkdir(mirror, 0o700)
         call(["init", "--quiet", "--bare", "--", mirror], _ASK)
-    fetch = [f"--git-dir={mirror}", "fetch", "--quiet", "--force", "--no-write-fetch-head", "--", url]
+    fetch = _fetch_words(url, mirror)
     special = [f"+{reference}:refs/flaskops/wanted"] if reference.startswith("refs/") else []
-    call([*fetch, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", *special], _FETCH)
+    call([*fetch, *_ALL, *special], _FETCH)
     if _has_commit(call, mirror, commit):
         return
     try:

@@ -10,13 +10,81 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._source_git import Repository, archive_commit, list_refs
+from ansible_collections.flaskops.stack.plugins.module_utils._source_git import (
+    Repository,
+    archive_commit,
+    list_refs,
+    refresh,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._source_spec import SourceError
 
 
 def git(directory: Path, *words: str) -> None:
     identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
     subprocess.run(["git", "-C", str(directory), *identity, *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Return a repository with one commit."""
+    path = tmp_path / "source"
+    path.mkdir()
+    (path / "app.py").write_text("app = 1\n")
+    git(path, "init", "--quiet", "--initial-branch=main")
+    git(path, "add", ".")
+    git(path, "commit", "--quiet", "--message=first")
+    return path
+
+
+@pytest.fixture
+def mirror(source: Path, tmp_path: Path) -> Path:
+    """Return the mirror that the first build has made."""
+    path, scratch = tmp_path / "cache" / "git", str(tmp_path / "scratch")
+    repository = Repository(str(source))
+    commit = list_refs(repository, scratch)["refs/heads/main"]
+    archive_commit(repository, commit, "main", str(path), scratch, str(tmp_path / "tar"))
+    return path
+
+
+def refreshed(source: Path, mirror: Path) -> dict[str, str]:
+    return refresh(Repository(str(source)), str(mirror), str(mirror.parent / "scratch"))
+
+
+def asked(source: Path, mirror: Path) -> dict[str, str]:
+    return list_refs(Repository(str(source)), str(mirror.parent / "scratch"))
+
+
+def test_one_question_gets_what_is_new_and_its_name(source: Path, mirror: Path, tmp_path: Path) -> None:
+    git(source, "commit", "--quiet", "--allow-empty", "--message=second")
+    git(source, "tag", "--annotate", "--message=v2", "v2")
+    known = refreshed(source, mirror)
+    assert known == asked(source, mirror)
+    assert known["HEAD"] == known["refs/heads/main"] == known["refs/tags/v2"]
+    source.rename(tmp_path / "away")
+    scratch, tar = str(tmp_path / "scratch"), str(tmp_path / "tar")
+    archive_commit(Repository(str(source)), known["HEAD"], "main", str(mirror), scratch, tar)
+
+
+def test_what_the_server_has_no_more_or_has_otherwise_is_so_here(source: Path, mirror: Path) -> None:
+    git(source, "branch", "feature")
+    git(source, "branch", "dir/one")
+    assert "refs/heads/feature" in refreshed(source, mirror)
+    git(source, "commit", "--quiet", "--amend", "--message=changed")
+    git(source, "branch", "--delete", "--force", "feature", "dir/one")
+    git(source, "branch", "dir")
+    git(source, "checkout", "--quiet", "-b", "trunk")
+    git(source, "commit", "--quiet", "--allow-empty", "--message=second")
+    known = refreshed(source, mirror)
+    assert known == asked(source, mirror)
+    assert known["HEAD"] == known["refs/heads/trunk"] != known["refs/heads/main"]
+    assert sorted(known) == ["HEAD", "refs/heads/dir", "refs/heads/main", "refs/heads/trunk"]
+
+
+def test_a_mirror_that_is_not_there_or_broken_knows_nothing(source: Path, mirror: Path, tmp_path: Path) -> None:
+    assert refreshed(source, tmp_path / "none") == {}
+    assert refreshed(tmp_path / "nowhere", mirror) == {}
+    (mirror / "HEAD").unlink()
+    assert refreshed(source, mirror) == {}
 
 
 def test_the_history_that_is_kept_is_closed_to_others(tmp_path: Path) -> None:
