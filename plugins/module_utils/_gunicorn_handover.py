@@ -22,11 +22,12 @@ from ._gunicorn_background import Background
 from ._gunicorn_change import Change
 from ._gunicorn_defaults import REFUSE
 from ._gunicorn_drain import LOOK_INTERVAL, Drain, let_finish, read_table
-from ._gunicorn_gate import STATE, judge_state, pass_gates
+from ._gunicorn_gate import STATE, pass_gates
 from ._gunicorn_hooks import HookSteps
 from ._gunicorn_host import UnitDirectory, lead_back, wait_until_stopped
 from ._gunicorn_room import Room
 from ._gunicorn_sites import SiteProbes
+from ._gunicorn_watch import judge_served
 from ._hook_run import Ran
 from ._systemd import daemon_reload, forget_behind, forget_units, show, systemctl
 
@@ -251,8 +252,7 @@ class Handover:
             return
         for change in changes:
             gate = gates.get(change.service.name)
-            probes = gate.probes if gate else []
-            reasons = [judge_state(probe.service, states[probe.service], probe.restarts) for probe in probes]
+            reasons = [judge_served(change, probe, states[probe.service]) for probe in gate.probes] if gate else []
             if any(reasons):
                 self._switch_back(change, f"{next(filter(None, reasons))} soon after it had got traffic")
             elif reason := self._background.judge(change):

@@ -281,8 +281,8 @@ options:
             default: 1
           watch:
             description:
-              - Seconds for which the old release stays ready after the switch. A new one whose process ends meanwhile
-                is switched back from.
+              - Seconds for which the old release stays ready after the switch. A new one whose process
+                ends meanwhile, or whose workers die, is switched back from.
             type: int
             default: 0
       drain_timeout:

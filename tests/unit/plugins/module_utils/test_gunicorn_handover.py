@@ -20,10 +20,11 @@ from ansible_collections.flaskops.stack.plugins.module_utils import (
     _gunicorn_handover,
     _gunicorn_room,
     _gunicorn_sites,
+    _gunicorn_watch,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._chain import Chain
 from ansible_collections.flaskops.stack.plugins.module_utils._chain_probe import Verdict
-from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError
+from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError, Result
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_change import Change, Service
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate import GateError
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_handover import Handover
@@ -371,6 +372,21 @@ def test_one_that_ends_after_the_switch_is_switched_back_from(host: Host) -> Non
     assert "ended (signal, exit status 9) soon after it had got traffic" in change.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
+
+
+@pytest.mark.parametrize(("watch", "serves"), [(1, "old"), (0, "new")])
+def test_one_whose_workers_die_is_switched_back_from_when_it_is_watched(
+    host: Host, monkeypatch: pytest.MonkeyPatch, watch: int, serves: str
+) -> None:
+    def journal(words: t.Sequence[str]) -> Result:
+        assert f"--unit={NEW}" in " ".join(words).replace("shop@", "")
+        return Result((), 0, "[1] [ERROR] Worker (pid:7) was sent SIGSEGV!\n", "")
+
+    monkeypatch.setattr(_gunicorn_watch, "run", journal)
+    change = host.change(host.install_old(), health={"watch": watch})
+    host.run(change)
+    assert ("died ([1] [ERROR] Worker (pid:7) was sent SIGSEGV!) soon after" in change.error) == (serves == "old")
+    assert (host.serving(), host.at_boot()) == (serves, serves)
 
 
 def test_visitors_of_a_release_that_is_switched_back_from_are_let_finish(

@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look after a release that has just got its traffic. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ._command import run
+from ._gunicorn_change import Change
+from ._gunicorn_gate import Probe, judge_state
+
+# What gunicorn says of a worker that nobody told to end, and whose turn it was not either (max_requests).
+_DEATH = r"Worker \(pid:[0-9]+\) (exited with code [1-9]|was sent SIG(?!TERM|INT|QUIT))"
+
+
+def judge_served(change: Change, probe: Probe, state: t.Mapping[str, str]) -> str:
+    """Return why a release that serves can be given up, or an empty text."""
+    reason = judge_state(probe.service, state, probe.restarts)
+    # gunicorn replaces a worker that has died, so that systemd sees nothing of it.
+    said = _last_death(probe.service, change.started_at) if change.health["watch"] and not reason else ""
+    return f"a worker of {probe.service} died ({said})" if said else reason
+
+
+def _last_death(service: str, since: float) -> str:
+    words = ["journalctl", "--no-pager", "--output=cat", f"--unit={service}", f"--since=@{int(since)}"]
+    found = run([*words, "--lines=1", "--quiet", f"--grep={_DEATH}"])
+    # It exits 1 when there is nothing, and when it cannot search.
+    return found.out.strip() if found.rc == 0 else ""
