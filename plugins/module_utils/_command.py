@@ -68,6 +68,11 @@ def run(
         )
     except FileNotFoundError as exc:
         raise CommandError(f"'{command[0]}' was not found: {exc}") from exc
+    return _await(process, argv, stdin, timeout)
+
+
+def _await(process: subprocess.Popen[str], argv: t.Sequence[str], stdin: str | None, timeout: float) -> Result:
+    """Return what a process has said when it has ended; raise CommandError when it does not."""
     try:
         out, err = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired as exc:

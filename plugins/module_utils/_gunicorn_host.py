@@ -158,41 +158,47 @@ def _observe_one(
         parsed = [(name, parse_unit_name(name)) for name in candidates]
         return [name for name, unit in parsed if unit is not None and unit.app == layout.name]
 
-    def lost(name: str) -> bool:
-        unit = parse_unit_name(name)
-        if unit is None or not unit.release or unit.role:
-            return False
-        return not os.path.exists(layout.socket(unit.release, unit.instance))
-
-    def runs(name: str) -> bool:
-        return states[name].get("ActiveState") in _ALIVE and not leaves(name)
-
-    def leaves(name: str) -> bool:
-        state, unit = states[name].get("ActiveState"), parse_unit_name(name)
-        # What has no file any more was told to end by an earlier run, or to finish, and needs nothing else.
-        ends = state == "deactivating" or (state in _ALIVE and unit is not None and unit.is_job)
-        # systemd stops a socket after the service that comes after it, and has a job for it until then.
-        ends = ends or (state in _ALIVE and states[name].get("Job", "0") not in ("", "0"))
-        return ends and name not in names["files"]
-
+    known = ours(states)
     texts = {name: directory.read(name) for name in ours(names["files"])}
+    leaving = {name for name in known if name not in names["files"] and _ends(name, states[name])}
     # A socket that is starting has no path yet.
-    active = frozenset(name for name in ours(states) if states[name].get("ActiveState") == "active")
-    gone = frozenset(filter(lost, active))
+    active = frozenset(name for name in known if states[name].get("ActiveState") == "active")
+    gone = frozenset(name for name in active if _is_lost(layout, name))
     return Observed(
         current=current_id(layout),
         files={name: text for name, text in texts.items() if text is not None},
-        alive=frozenset(filter(runs, ours(states))),
+        alive=frozenset(name for name in known if _is_alive(states[name]) and name not in leaving),
         up=active - gone,
         enabled=frozenset(ours(names["enabled"])),
         lost=gone,
-        loaded=frozenset(ours(states)),
-        groups={name: group for name in ours(states) if (group := states[name].get("ControlGroup", ""))},
-        leaving=frozenset(name for name in ours(states) if is_process(name) and leaves(name)),
-        ending=frozenset(name for name in ours(states) if not is_process(name) and leaves(name)),
+        loaded=frozenset(known),
+        groups={name: group for name in known if (group := states[name].get("ControlGroup", ""))},
+        leaving=frozenset(filter(is_process, leaving)),
+        ending=frozenset(name for name in leaving if not is_process(name)),
         aside=frozenset(ours(names["aside"])),
         paused=os.path.exists(pause_flag(layout)),
     )
+
+
+def _is_alive(state: t.Mapping[str, str]) -> bool:
+    return state.get("ActiveState") in _ALIVE
+
+
+def _is_lost(layout: Layout, name: str) -> bool:
+    """Tell whether a unit's socket has no path any more."""
+    unit = parse_unit_name(name)
+    if unit is None or not unit.release or unit.role:
+        return False
+    return not os.path.exists(layout.socket(unit.release, unit.instance))
+
+
+def _ends(name: str, state: t.Mapping[str, str]) -> bool:
+    """Tell whether a unit ends by itself: one without a file was told to by an earlier run, or to finish."""
+    unit = parse_unit_name(name)
+    if state.get("ActiveState") == "deactivating" or (_is_alive(state) and unit is not None and unit.is_job):
+        return True
+    # systemd stops a socket after the service that comes after it, and has a job for it until then.
+    return _is_alive(state) and state.get("Job", "0") not in ("", "0")
 
 
 def lead_back(layout: Layout, release: str, previous: str) -> None:

@@ -52,8 +52,8 @@ def check_hook(layout: Layout, left: str, hook: str) -> Manifest:
 
 
 def leave(change: Change, request: Request) -> dict[str, t.Any] | None:
-    """Return the hook that is due, once nothing of the release that was left runs here; None when it cannot be run."""
-    if change.error or change.late:
+    """Return the hook that is due, once nothing of the release that was left runs here; None when none is."""
+    if not request.hook or change.error or change.late:
         return None
     # Whatever becomes of the hook, the next deploy has to look at the schema.
     forget_migration(request.name)

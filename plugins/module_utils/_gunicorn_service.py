@@ -144,8 +144,7 @@ class Services:
                 except OSError as exc:
                     # The services are as they shall be: a history that cannot be written must not hide that.
                     change.note = f"the history, or what is removed with it, is not up to date: {exc}"
-            asked = [(change, request) for change, request in zip(changes, self._requests) if request.hook]
-            self.left = [due for change, request in asked if (due := leave(change, request))]
+            self.left = [due for change, request in zip(changes, self._requests) if (due := leave(change, request))]
             return changes
 
     def _run_hooks(self, change: Change, stage: str) -> list[Ran]:

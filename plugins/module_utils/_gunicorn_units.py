@@ -149,7 +149,6 @@ def _socket(layout: Layout, manifest: Manifest, number: int) -> str:
 
 
 def _service(layout: Layout, manifest: Manifest, number: int, home_is_used: bool) -> str:
-    release = layout.release(manifest.id)
     settings = t.cast("t.Mapping[str, t.Any]", manifest.settings)
     socket = f"{instance_name(manifest.name, manifest.id, number)}.socket"
     after = ["network.target", *settings["after"]]
@@ -162,22 +161,28 @@ def _service(layout: Layout, manifest: Manifest, number: int, home_is_used: bool
                 *(f"Wants={unit}" for unit in settings["after"]),
                 "StartLimitIntervalSec=0",
             ],
-            "Service": [
-                "Type=notify",
-                "NotifyAccess=main",
-                *process_lines(layout, manifest, home_is_used),
-                f"ExecStart={release}/venv/bin/python -m gunicorn --config {release}/gunicorn.conf.py",
-                f"SyslogIdentifier={manifest.name}",
-                "Restart=always",
-                "RestartSec=1",
-                "KillMode=mixed",
-                f"TimeoutStartSec={max(_START_LEAST, settings['health']['timeout'] + 30)}",
-                f"TimeoutStopSec={stop_seconds(settings)}",
-                *_limits(settings),
-            ],
+            "Service": _process(layout, manifest, home_is_used),
             "Install": ["WantedBy=multi-user.target"],
         }
     )
+
+
+def _process(layout: Layout, manifest: Manifest, home_is_used: bool) -> list[str]:
+    release = layout.release(manifest.id)
+    settings = t.cast("t.Mapping[str, t.Any]", manifest.settings)
+    return [
+        "Type=notify",
+        "NotifyAccess=main",
+        *process_lines(layout, manifest, home_is_used),
+        f"ExecStart={release}/venv/bin/python -m gunicorn --config {release}/gunicorn.conf.py",
+        f"SyslogIdentifier={manifest.name}",
+        "Restart=always",
+        "RestartSec=1",
+        "KillMode=mixed",
+        f"TimeoutStartSec={max(_START_LEAST, settings['health']['timeout'] + 30)}",
+        f"TimeoutStopSec={stop_seconds(settings)}",
+        *_limits(settings),
+    ]
 
 
 def process_lines(layout: Layout, manifest: Manifest, home_is_used: bool = False) -> list[str]:

@@ -21,6 +21,15 @@ TEMPORARY = {
     "scgi": "scgi_temp_path",
 }
 
+# What nginx's configure takes for what it is not given.
+_DEFAULTS = {
+    "prefix": "/usr/local/nginx",
+    "conf-path": "conf/nginx.conf",
+    "pid-path": "logs/nginx.pid",
+    "error-log-path": "logs/error.log",
+    "user": "nobody",
+}
+
 
 class Build(t.NamedTuple):
     """Version and places of an nginx; C(compiled) are prefix and configuration file as it was built."""
@@ -48,30 +57,28 @@ def parse_build(text: str, prefix: str = "") -> Build:
     version = _VERSION.search(text)
     arguments = _ARGUMENTS.search(text)
     options = tuple(shlex.split(arguments.group(1))) if arguments else ()
-    given = dict(option.lstrip("-").split("=", 1) for option in options if "=" in option)
-    compiled = given.get("prefix", "/usr/local/nginx").rstrip("/")
-    conf_path = given.get("conf-path", "conf/nginx.conf")
+    given = {**_DEFAULTS, **dict(option.lstrip("-").split("=", 1) for option in options if "=" in option)}
+    compiled = given["prefix"].rstrip("/")
     prefix = prefix or compiled
+    # Debian 13 has "stderr" here, which is no path.
+    error_log = given["error-log-path"]
+    return Build(
+        version=version.group(1) if version else "0",
+        options=options,
+        prefix=prefix,
+        config=os.path.join(prefix, given["conf-path"]),
+        pid=os.path.join(prefix, given["pid-path"]),
+        error_log=error_log if error_log == "stderr" else os.path.join(prefix, error_log),
+        user=given["user"],
+        temporary=_temporary(options, given, prefix),
+        compiled=(compiled, given["conf-path"]),
+    )
 
-    def place(option: str, default: str) -> str:
-        return os.path.join(prefix, given.get(option, default))
 
-    temporary = tuple(
-        (directive, place(f"http-{name}-temp-path", f"{name.replace('-', '_')}_temp"))
+def _temporary(options: t.Sequence[str], given: t.Mapping[str, str], prefix: str) -> tuple[tuple[str, str], ...]:
+    """Return the directives of temporary files, of the modules that are there, with their directories."""
+    return tuple(
+        (directive, os.path.join(prefix, given.get(f"http-{name}-temp-path", f"{name.replace('-', '_')}_temp")))
         for name, directive in TEMPORARY.items()
         if f"--without-http_{name}_module" not in options
-    )
-    return Build(
-        version.group(1) if version else "0",
-        options,
-        prefix,
-        os.path.join(prefix, conf_path),
-        place("pid-path", "logs/nginx.pid"),
-        # Debian 13 has "stderr" here, which is no path.
-        given["error-log-path"]
-        if given.get("error-log-path") == "stderr"
-        else place("error-log-path", "logs/error.log"),
-        given.get("user", "nobody"),
-        temporary,
-        (compiled, conf_path),
     )

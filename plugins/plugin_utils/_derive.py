@@ -102,32 +102,47 @@ def derive_sites(
 
 
 def _derive_site(app: App, root: str) -> dict[str, t.Any]:
-    gunicorn, nginx = app.get("gunicorn") or {}, app.get("nginx") or {}
-    hops = int(app.get("trusted_hops", 1))
-    current = posixpath.join(root, app["name"], "current")
-    timeout = int(gunicorn.get("timeout") or _GUNICORN_TIMEOUT)
-    derived = {
+    gunicorn = app.get("gunicorn") or {}
+    base = posixpath.join(root, app["name"])
+    return {
         "name": app["name"],
         "domains": list(app["domains"]),
-        "upstream": [f"unix:{current}/run/{number}.sock" for number in range(int(gunicorn.get("instances") or 1))],
-        "read_timeout": max(_NGINX_READ_TIMEOUT, timeout),
-        "behind_proxy": hops > 1,
+        "upstream": [f"unix:{base}/current/run/{number}.sock" for number in range(int(gunicorn.get("instances") or 1))],
+        "read_timeout": _read_timeout(app),
+        "behind_proxy": _hops(app) > 1,
+        **_given(app, base),
     }
-    given = {key: value for key, value in nginx.items() if value is not None}
-    given["maintenance"] = {**_maintenance(posixpath.join(root, app["name"]), gunicorn), **given.get("maintenance", {})}
-    if "read_timeout" in given and int(given["read_timeout"]) < timeout:
+
+
+def _hops(app: App) -> int:
+    return int(app.get("trusted_hops", 1))
+
+
+def _read_timeout(app: App) -> int:
+    """Return how long nginx waits for an answer, which is no less than gunicorn gives the application for it."""
+    timeout = int((app.get("gunicorn") or {}).get("timeout") or _GUNICORN_TIMEOUT)
+    given = (app.get("nginx") or {}).get("read_timeout")
+    if given is not None and int(given) < timeout:
         raise DeriveError(
-            f"app '{app['name']}': nginx.read_timeout {given['read_timeout']} s is less than gunicorn.timeout "
+            f"app '{app['name']}': nginx.read_timeout {given} s is less than gunicorn.timeout "
             f"{timeout} s: visitors would get 504 for requests that still run; raise the first or lower the second"
         )
+    return max(_NGINX_READ_TIMEOUT, timeout)
+
+
+def _given(app: App, base: str) -> dict[str, t.Any]:
+    """Return what the application says of its site, with places on the host."""
+    gunicorn = app.get("gunicorn") or {}
+    given = {key: value for key, value in (app.get("nginx") or {}).items() if value is not None}
+    given["maintenance"] = {**_maintenance(base, gunicorn), **given.get("maintenance", {})}
     if "static" in given:
         grace = int(gunicorn.get("asset_grace", _ASSET_GRACE))
         previous = f"{PREVIOUS}/{app['name']}/app" if grace else ""
-        given["static"] = [_locate(entry, f"{current}/app", previous) for entry in given["static"]]
-    if app.get("host_header") and hops <= 1:
+        given["static"] = [_locate(entry, f"{base}/current/app", previous) for entry in given["static"]]
+    if app.get("host_header") and _hops(app) <= 1:
         # No proxy in front says it: without this, a visitor could.
         given["proxy_headers"] = {app["host_header"]: "$flaskops_host", **given.get("proxy_headers", {})}
-    return {**derived, **given}
+    return given
 
 
 def _locate(entry: t.Mapping[str, t.Any], code: str, previous: str) -> dict[str, t.Any]:

@@ -28,21 +28,23 @@ def decide(hook: str, host: str, hosts: t.Collection[str], outcomes: Outcomes, e
     if not set(hosts) <= set(outcomes):
         return Decision()
     failed = sorted(name for name, outcome in outcomes.items() if outcome["error"])
-    if len(failed) == len(hosts):
-        # Each has said why, and often it is the hook's name.
-        return Decision()
     if failed:
-        return Decision(
-            error=f"hook '{hook}' was not run on any host, because {', '.join(failed)} did not go back, or not well. "
-            f"When all have, ask for it again with the release that serves: -e release=ID -e hook={hook}"
-        )
-    key = outcomes[host]["key"]
-    others = sorted(name for name, outcome in outcomes.items() if outcome["key"] != key)
-    if not others:
-        return Decision(run=True)
-    return Decision(
-        run=True,
-        error=f"hook '{hook}' is run for the database of {host} alone. By their environment {', '.join(others)} may "
+        # Where all have, each has said why, and often it is the hook's name.
+        return Decision(error="" if len(failed) == len(hosts) else _not_run(hook, failed))
+    others = sorted(name for name, outcome in outcomes.items() if outcome["key"] != outcomes[host]["key"])
+    return Decision(run=True, error=_run_for_one(hook, host, others) if others else "")
+
+
+def _not_run(hook: str, failed: t.Sequence[str]) -> str:
+    return (
+        f"hook '{hook}' was not run on any host, because {', '.join(failed)} did not go back, or not well. "
+        f"When all have, ask for it again with the release that serves: -e release=ID -e hook={hook}"
+    )
+
+
+def _run_for_one(hook: str, host: str, others: t.Sequence[str]) -> str:
+    return (
+        f"hook '{hook}' is run for the database of {host} alone. By their environment {', '.join(others)} may "
         "have another one: if so, ask for it there, with the release that serves: -e target=HOST -e release=ID "
-        f"-e hook={hook}",
+        f"-e hook={hook}"
     )
