@@ -37,8 +37,8 @@ INSIDE = (
 ERRORS = (("ENOSPC", "EACCES"), ("EIO", "EROFS"))
 # Each waits most of the time.
 JOBS = 6
-# How far a run has got when the host is restarted.
-PARTS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.95)
+# How far a run of these plans has got when the host is restarted.
+RESTARTS = {"code": (0.3, 0.5, 0.6, 0.7, 0.8, 0.95), "rich": (0.4, 0.6, 0.7, 0.9)}
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Task:
 
 # By the host that does them; each distribution has one of each.
 SHARES: dict[str, tuple[Task, ...]] = {
-    "code": (Task("code", faults=2), Task("first")),
+    "code": (Task("code"), Task("first")),
     "refused": (Task("refused"), Task("rollback")),
-    "rich": (Task("rich", kills=3, faults=8),),
-    "late": (Task("dying", faults=8), Task("serve", kills=6, faults=16)),
+    "rich": (Task("rich", kills=4, faults=8),),
+    "late": (Task("dying", faults=8), Task("serve", kills=8, faults=16)),
 }
-# Besides, this one sees restarts and deploys.
+# This one sees deploys, too.
 BUSY = "code"
 
 
@@ -154,9 +154,9 @@ class Bench:
             f"{found.get('requests')} requests; {len(broken)} broken"
         )
 
-    def restart(self, plan: str) -> None:
+    def restart(self, plan: str, parts: t.Sequence[float]) -> None:
         """Kill the module, cut the host's power, and look at it when it is back."""
-        for part in PARTS:
+        for part in parts:
             told = self._inside("handover_points.py", "leave", plan, str(part)).get("told", "")
             docker("kill", self._host.name)
             docker("start", self._host.name)
@@ -172,8 +172,8 @@ class Bench:
         self.prepare()
         for task in SHARES[share]:
             self.strike(task, place, options.every)
+            self.restart(task.plan, RESTARTS.get(task.plan, ()))
         if share == BUSY:
-            self.restart("code")
             self.load(options.deploys)
 
     def load(self, deploys: int) -> None:

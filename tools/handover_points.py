@@ -38,7 +38,7 @@ PLANS: dict[str, tuple[type[subjects.Switch], str, str]] = {
 CALLS = f"{strike.READS},{strike.CHANGES},{strike.WAITS},connect,sendto"
 COMMANDS = ("systemctl", "systemd-run", "systemd-analyze", "journalctl", "setsid", "git")
 # Light: what counts is that there is a request at each moment.
-KINDS, PAUSE = ("new", "kept", "past"), 0.04
+KINDS, PAUSE = ("new", "kept", "past"), 0.1
 # The name service's cache, which these hosts have not; a device that cannot fail; what a process does is read of all.
 _IDLE = re.compile(r'nscd|"/dev/null"|"/proc/\d+/|"/sys/fs/cgroup/')
 

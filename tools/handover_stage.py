@@ -247,7 +247,7 @@ def await_nothing(look: t.Callable[[], str], seconds: float = _PATIENCE) -> str:
     """Return what is still wrong after some patience; an empty text as soon as nothing is."""
     deadline = time.monotonic() + seconds
     while (wrong := look()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+        time.sleep(0.1)
     return wrong
 
 
