@@ -39,8 +39,9 @@ CALLS = f"{strike.READS},{strike.CHANGES},{strike.WAITS},connect,sendto"
 COMMANDS = ("systemctl", "systemd-run", "systemd-analyze", "journalctl", "setsid", "git")
 # Light: what counts is that there is a request at each moment.
 KINDS, PAUSE = ("new", "kept", "past"), 0.1
-# The name service's cache, which these hosts have not; a device that cannot fail; what a process does is read of all.
-_IDLE = re.compile(r'nscd|"/dev/null"|"/proc/\d+/|"/sys/fs/cgroup/')
+# The C library's own, which takes a file that it cannot read for one that names nobody; a device that cannot fail; and
+# what is read of all processes.
+_IDLE = re.compile(r'nscd|"/etc/(?:passwd|group|nsswitch\.conf)"|"/dev/null"|"/proc/\d+/|"/sys/fs/cgroup/')
 
 
 def worth(point: strike.Point) -> bool:

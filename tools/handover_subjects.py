@@ -282,8 +282,7 @@ class Build(Switch):
             shutil.rmtree(self._to.path, ignore_errors=True)
         return wrong
 
-    def attempt(self, strace: t.Sequence[str] = ()) -> Ended:
+    def run(self, release: Release | None, strace: t.Sequence[str] = ()) -> Ended:
         """Build and hand over."""
-        assert self._to
-        sites = {stage.NAME: stage.SITE}
-        return self._builder.run({"apps": [self._to.params], "serve": True, "sites": sites}, strace)
+        apps = [release.params] if release else []
+        return self._builder.run({"apps": apps, "serve": True, "sites": {stage.NAME: stage.SITE}}, strace)
