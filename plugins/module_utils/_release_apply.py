@@ -67,6 +67,8 @@ class Options:
     uv_requirement: str
     activate: bool
     check_mode: bool
+    # Whether the releases are started next, as in the daily command.
+    serve: bool = False
     # Who asked for it, for others who want the lock.
     by: str = ""
 
@@ -136,7 +138,8 @@ def _make_plan(app: App, sent: Item | None, interpreter: Interpreter, options: O
     bundle = trusted_bundle(app.ca_bundle)
     if app.wheel_dir and not os.path.isdir(app.wheel_dir):
         raise DependencyError(f"wheel_dir '{app.wheel_dir}' is no directory on this host: copy the wheels there first")
-    revision = find_revision(app, Sent(**sent) if sent else None, layout, app.ca_bundle, options.check_mode)
+    found = Sent(**sent) if sent else None
+    revision = find_revision(app, found, layout, app.ca_bundle, options.check_mode, options.serve)
     return Plan(app, layout, revision, interpreter, bundle, options.uv_requirement)
 
 

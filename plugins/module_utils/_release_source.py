@@ -60,10 +60,13 @@ class Revision:
         return {"type": self.type, "location": self.location, "version": self.version, "revision": self.revision}
 
 
-def find_revision(app: App, sent: Sent | None, layout: Layout, ca_bundle: str, check_mode: bool = False) -> Revision:
+def find_revision(
+    app: App, sent: Sent | None, layout: Layout, ca_bundle: str, check_mode: bool = False, expect_new: bool = False
+) -> Revision:
     """Return the revision that is wanted now; only for a git branch or tag anybody is asked.
 
-    In check mode the host may be bare: without git the name of the branch has to do.
+    In check mode the host may be bare: without git the name of the branch has to do. With C(expect_new) what is new is
+    fetched at once, which costs more where nothing is.
     """
     location = mask_urls(split_credentials(app.source).url)
     if sent is not None:
@@ -75,7 +78,7 @@ def find_revision(app: App, sent: Sent | None, layout: Layout, ca_bundle: str, c
     if app.source_type in ("git", PATH):
         if check_mode and shutil.which("git") is None:
             return Revision("git", location, app.version, app.version or "HEAD")
-        return _find_commit(app, layout, location, ca_bundle, check_mode)
+        return _find_commit(app, layout, location, ca_bundle, expect_new and not check_mode)
     raise SourceError(
         f"source '{location}' was not found on the controller: correct the path (relative paths begin at the "
         "playbook, or else at the inventory)"
@@ -87,13 +90,13 @@ def _fingerprint(source: str) -> str:
     return "" if mask_urls(source) == source else f"#{digest(source)[:12]}"
 
 
-def _find_commit(app: App, layout: Layout, location: str, ca_bundle: str, check_mode: bool) -> Revision:
+def _find_commit(app: App, layout: Layout, location: str, ca_bundle: str, expect_new: bool) -> Revision:
     if app.source_type == PATH and not os.path.exists(app.source):
         raise SourceError(f"source '{location}' is neither on the controller nor on this host: correct the path")
     if is_commit(app.version):
         return Revision("git", location, app.version, app.version)
     repository, scratch = repository_of(app, layout, ca_bundle), os.path.join(_SCRATCH, app.name)
-    known = {} if check_mode else refresh(repository, mirror_of(layout), scratch)
+    known = refresh(repository, mirror_of(layout), scratch) if expect_new else {}
     try:
         commit = resolve_ref(known, app.version, location)
     except SourceError:

@@ -36,6 +36,7 @@ def run(params: Params, check: bool) -> dict[str, t.Any]:
         uv_requirement=params["uv_requirement"],
         activate=params["activate"],
         check_mode=check,
+        serve=params["serve"],
         by=params["by"],
     )
     try:
