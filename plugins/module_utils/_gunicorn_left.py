@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from contextlib import suppress
 
 from ._clock import utc_now
 from ._gunicorn_background import longest_end
@@ -81,12 +82,17 @@ def _await_end(change: Change, left: str) -> list[str]:
     return wait_until_stopped(units, max(change.stop_timeout(), longest_end(change.service.layout, units)))
 
 
-def run_left_hook(layout: Layout, left: str, hook: str, by: str) -> list[Ran]:
-    """Run the hook of a release that was left, and record it; raise HookError. The caller holds the lock."""
+def run_left_hook(layout: Layout, left: str, hook: str, by: str, served: str = "") -> list[Ran]:
+    """Run the hook of a release that was left, and record it; raise HookError. The caller holds the lock.
+
+    C(served) is the release that the rollback went to: another run may have deployed since.
+    """
     manifest = check_hook(layout, left, hook)
     current = current_id(layout) or ""
     if current == left:
         raise HookError(f"hook '{hook}' was not run: release {left} serves again")
+    if served and current != served:
+        raise HookError(f"hook '{hook}' was not run: the rollback went to {served}, and meanwhile {current} serves")
     entry: dict[str, object] = {"when": utc_now(), "what": f"hook {hook}", "release": left, "from": current}
     entry["by"] = caller(by, os.environ)
     # A run that has gone forward meanwhile may have noted it again.
@@ -94,7 +100,13 @@ def run_left_hook(layout: Layout, left: str, hook: str, by: str) -> list[Ran]:
     try:
         ran = run_hooks(rollback_stage(hook), layout, manifest, current)
     except HookError as exc:
-        record(layout.name, {**entry, "result": "unsuccessful", "reason": str(exc).splitlines()[0]})
+        _note(layout, {**entry, "result": "unsuccessful", "reason": str(exc).splitlines()[0]})
         raise HookError(f"release {current} serves, but {exc}") from None
-    record(layout.name, {**entry, "result": "done", "seconds": round(sum(one.seconds for one in ran), 3)})
+    _note(layout, {**entry, "result": "done", "seconds": round(sum(one.seconds for one in ran), 3)})
     return ran
+
+
+def _note(layout: Layout, entry: dict[str, object]) -> None:
+    # What has become of the hook counts: asked for again on a full disk, it would take the database back twice.
+    with suppress(OSError):
+        record(layout.name, entry)

@@ -116,7 +116,8 @@ class Services:
         for request in self._requests:
             try:
                 with self._lock(request):
-                    done = run_left_hook(request.layout, left[request.name], request.hook, self._options.by)
+                    gone, served = left[request.name], request.asked
+                    done = run_left_hook(request.layout, gone, request.hook, self._options.by, served)
                 ran[request.name] = describe_ran(done)
             except (HookError, OSError, CommandError) as exc:
                 failed[request.name] = str(exc)
@@ -160,7 +161,9 @@ class Services:
     def _explain(self, change: Change, reason: str) -> str:
         """Return why a release was refused; one that cannot even be loaded is none, and is built anew the next time."""
         proof = self._unproved.get(change.service.name)
-        said = proof() if proof and change.started and not change.healthy else ""
+        # Who has stopped the old release for this one does not wait, and has no memory for it either.
+        asked = change.started and change.plan.switch and not change.healthy and not change.room
+        said = proof() if proof and asked else ""
         if said:
             forget_manifest(change.service.layout.release(change.service.wanted.release))
         return said or _explain(change, reason)

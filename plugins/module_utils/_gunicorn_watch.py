@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ._command import run
+from ._command import CommandError, run
 from ._gunicorn_change import Change
 from ._gunicorn_gate import Probe, judge_state
 
@@ -25,6 +25,10 @@ def judge_served(change: Change, probe: Probe, state: t.Mapping[str, str]) -> st
 
 def _last_death(service: str, since: float) -> str:
     words = ["journalctl", "--no-pager", "--output=cat", f"--unit={service}", f"--since=@{int(since)}"]
-    found = run([*words, "--lines=1", "--quiet", f"--grep={_DEATH}"])
+    try:
+        found = run([*words, "--lines=1", "--quiet", f"--grep={_DEATH}"])
+    except CommandError:
+        # A journal that is busy says nothing against it.
+        return ""
     # It exits 1 when there is nothing, and when it cannot search.
     return found.out.strip() if found.rc == 0 else ""

@@ -79,6 +79,8 @@ def find_code(name: str, archive: str = "", keep: bool = True) -> str:
 
     C(archive) is what it has sent; without C(keep) the host stays as it is.
     """
+    if not name:
+        raise HostCodeError("the code is not named: run it as a task of Ansible, whose action plugin does that")
     path = os.path.join(ROOT, name)
     if _is_kept(path):
         # It is in use.

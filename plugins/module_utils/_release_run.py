@@ -43,6 +43,9 @@ def explain_load(app: App, path: str, has_dependencies: bool) -> str:
         check_load(app, path, has_dependencies)
     except (BuildError, CommandError) as exc:
         return str(exc)
+    except OSError:
+        # A host on which nothing can be started says nothing of the application.
+        return ""
     return ""
 
 

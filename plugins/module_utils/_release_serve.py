@@ -10,6 +10,7 @@ import typing as t
 from ._gunicorn_report import report
 from ._gunicorn_request import read_requests
 from ._gunicorn_service import Options, Services
+from ._release import forget_manifest
 from ._release_join import join
 from ._release_run import Unproved
 
@@ -36,5 +37,20 @@ def serve(
     ]
     services = Services(read_requests(wanted, root, check), options, unproved or {})
     if not check and services.due():
-        return {**built, "unserved": wanted}
+        return _leave_to_plugin(built, wanted, unproved or {})
     return join(built, report(services.plan() if check else services.apply()))
+
+
+def _leave_to_plugin(
+    built: dict[str, t.Any], wanted: t.Sequence[dict[str, t.Any]], unproved: Unproved
+) -> dict[str, t.Any]:
+    """Return what the plugin has to hand over to; what cannot be loaded is no release, and nobody asks again why."""
+    errors: list[str] = []
+    for service in wanted:
+        said = unproved[service["name"]]() if service["name"] in unproved else ""
+        if said:
+            forget_manifest(service["release"])
+            errors.append(f"app '{service['name']}': {said}")
+    left = [service for service in wanted if not any(error.startswith(f"app '{service['name']}':") for error in errors)]
+    result = join(built, {"failed": True, "msg": "\n".join(errors)}) if errors else built
+    return {**result, "unserved": left}

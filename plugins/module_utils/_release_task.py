@@ -9,6 +9,7 @@ import typing as t
 
 from ._gunicorn_host import ForeignUnitError
 from ._release_apply import FAILURES, Options, absent, open_seal, present
+from ._release_join import join
 from ._release_run import Unproved
 
 # Where systemd looks for what an administrator adds.
@@ -65,4 +66,8 @@ def _present(apps: t.Sequence[Params], params: Params, options: Options) -> dict
     from ._release_serve import serve
 
     hand_over = HandoverOptions(_UNITS, options.lock_timeout, options.by, params["overlap"])
-    return serve(result, options.root, hand_over, options.check_mode, params["sites"], unproved)
+    try:
+        return serve(result, options.root, hand_over, options.check_mode, params["sites"], unproved)
+    except (*FAILURES, ForeignUnitError) as exc:
+        # What has been built, and what could not be, is to be known nevertheless.
+        return join(result, {"failed": True, "msg": str(exc)})

@@ -11,14 +11,17 @@ import socket
 import ssl
 import typing as t
 from contextlib import contextmanager
-from http.client import HTTPException
+from http.client import HTTPException, HTTPMessage
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit, urlunsplit
 from urllib.request import (
     BaseHandler,
     HTTPBasicAuthHandler,
     HTTPPasswordMgrWithPriorAuth,
+    HTTPRedirectHandler,
     HTTPSHandler,
     OpenerDirector,
+    Request,
     build_opener,
 )
 
@@ -45,11 +48,24 @@ def _opener(location: Location, ca_bundle: str) -> OpenerDirector:
     handlers: list[BaseHandler] = [HTTPSHandler(context=ssl.create_default_context(cafile=ca_bundle or None))]
     if location.username:
         known = HTTPPasswordMgrWithPriorAuth()
-        known.add_password(None, location.url, location.username, location.password, is_authenticated=True)
-        handlers.append(HTTPBasicAuthHandler(known))
+        server = urlunsplit((*urlsplit(location.url)[:2], "/", "", ""))
+        known.add_password(None, server, location.username, location.password, is_authenticated=True)
+        handlers += [HTTPBasicAuthHandler(known), _Confidential()]
     opener = build_opener(*handlers)
     opener.addheaders = [("User-Agent", "flaskops.stack")]
     return opener
+
+
+class _Confidential(HTTPRedirectHandler):
+    """Follow a server to others, but not out of TLS: the credentials would be read on the way."""
+
+    def redirect_request(
+        self, req: Request, fp: t.IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        if req.type == "https" and newurl.lower().startswith("http:"):
+            fp.close()
+            raise URLError(f"it leads to {mask_urls(newurl)}, and its credentials are not sent without TLS")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 @contextmanager

@@ -39,6 +39,7 @@ class Turn:
     def finish(self, key: str, outcome: dict[str, t.Any]) -> None:
         """Say what came of it."""
         self.outcomes[key] = outcome
+        os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, json.dumps(self.outcomes).encode(), 0)
 
     def __exit__(

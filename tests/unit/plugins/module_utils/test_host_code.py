@@ -108,6 +108,12 @@ def test_what_others_could_have_written_is_not_run(root: Path, archive: str, mod
     assert [name for name in os.listdir(root) if name != NAME] == []
 
 
+@pytest.mark.usefixtures("root")
+def test_code_without_a_name_is_refused() -> None:
+    with pytest.raises(HostCodeError, match="run it as a task of Ansible"):
+        find_code("")
+
+
 def test_other_code_than_that_which_was_meant_is_refused(root: Path, tmp_path: Path) -> None:
     other = pack(tmp_path / "other.zip", {**CODE, "_more.py": b""})
     with pytest.raises(HostCodeError, match=f"is not the code {NAME}"):

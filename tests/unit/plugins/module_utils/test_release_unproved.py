@@ -59,11 +59,22 @@ def test_no_database_is_migrated_for_what_cannot_be_loaded(loads: list[str]) -> 
     assert loads == ["shop"]
 
 
-def change(layout: Layout, started: bool, passed: bool) -> t.Any:
+def test_a_host_where_nothing_starts_says_nothing_of_the_application(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_args: object) -> t.NoReturn:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(_release_run, "check_load", fail)
+    assert _release_run.explain_load(t.cast("t.Any", None), "/none", True) == ""
+
+
+def change(layout: Layout, started: bool, passed: bool, room: t.Sequence[str] = ()) -> t.Any:
     gate = Gate(Health("/", (), "localhost", 1, 1), [Probe(0, "/none", "shop.service", passed=passed)])
     wanted = SimpleNamespace(release=RELEASE)
     service = SimpleNamespace(name="shop", layout=layout, wanted=wanted)
-    return SimpleNamespace(service=service, started=started, gate=gate, healthy=passed)
+    plan = SimpleNamespace(switch=True)
+    return SimpleNamespace(service=service, started=started, gate=gate, healthy=passed, plan=plan, room=room)
 
 
 @pytest.mark.parametrize(
@@ -94,3 +105,12 @@ def test_a_release_that_cannot_be_loaded_says_so_and_is_built_anew_the_next_time
     services = Services([], Options("/none"), {"shop": lambda: said})
     assert services._explain(change(layout, started, passed), "/ answered 500") == explained
     assert manifest.exists() is complete
+
+
+def test_who_has_stopped_the_old_release_for_it_does_not_load_it_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_gunicorn_service, "_explain", lambda _change, reason: reason)
+    services = Services([], Options("/none"), {"shop": lambda: pytest.fail("it was loaded")})
+    alone = change(Layout(str(tmp_path), "shop"), started=True, passed=False, room=["shop@1.service"])
+    assert services._explain(alone, "/ answered 500") == "/ answered 500"

@@ -285,6 +285,31 @@ def test_a_hook_that_fails_says_what_serves_and_is_no_verdict_on_the_release(
         run_left_hook(host, V2, "migrate_down", "")
 
 
+def test_a_hook_does_not_take_the_database_back_below_what_another_run_has_deployed(
+    host: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
+    write(host, "1 2 <1")
+    with_hooks(host, V2, migrate_down=["true"])
+    monkeypatch.setattr(_gunicorn_left, "run_hooks", lambda *_args: pytest.fail("it was run"))
+    with pytest.raises(HookError, match=f"the rollback went to {V3}, and meanwhile {V1} serves"):
+        run_left_hook(host, V2, "migrate_down", "", V3)
+
+
+def test_a_hook_that_ran_well_is_not_asked_for_again_because_of_a_full_disk(
+    host: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_args: object) -> t.NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
+    write(host, "1 2 <1")
+    with_hooks(host, V2, migrate_down=["true"])
+    monkeypatch.setattr(_gunicorn_left, "run_hooks", lambda *_args: [])
+    monkeypatch.setattr(_gunicorn_left, "record", full)
+    assert run_left_hook(host, V2, "migrate_down", "", V1) == []
+
+
 def test_an_application_that_is_not_there_is_named_with_those_that_are(host: Layout) -> None:
     with pytest.raises(ReleaseError, match=r"no application 'shoppe' below .*; there are: shop$"):
         back(Layout(host.root, "shoppe"))

@@ -31,12 +31,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.asked.append((self.path, self.headers.get("Authorization", "")))
-        status = {"/app.tar.gz": 200, "/away": 302, "/private": 200 if self.asked[-1][1] == ME else 401}.get(
-            self.path, 404
-        )
+        status = {
+            "/app.tar.gz": 200,
+            "/away": 302,
+            "/latest": 302,
+            "/private": 200 if self.asked[-1][1] == ME else 401,
+        }.get(self.path, 404)
         self.send_response(status)
         if status == 302:
-            self.send_header("Location", self.elsewhere)
+            self.send_header("Location", self.elsewhere if self.path == "/away" else "/private")
         self.send_header("Content-Length", str(len(DATA) if status == 200 else 0))
         self.end_headers()
         if status == 200:
@@ -80,6 +83,9 @@ def test_credentials_are_sent_and_shown_to_nobody_else(port: int, tmp_path: Path
     download(f"http://me:se%2Fcret@127.0.0.1:{port}/private", SUM, str(tmp_path / "a"))
     download(f"http://me:se%2Fcret@127.0.0.1:{port}/away", SUM, str(tmp_path / "b"))
     assert Handler.asked == [("/private", ME), ("/away", ME), ("/app.tar.gz", "")]
+    Handler.asked.clear()
+    download(f"http://me:se%2Fcret@127.0.0.1:{port}/latest", SUM, str(tmp_path / "c"))
+    assert Handler.asked == [("/latest", ME), ("/private", ME)]
 
 
 @pytest.mark.parametrize(
@@ -111,6 +117,11 @@ def test_only_the_given_authority_is_trusted(tmp_path: Path) -> None:
     url = f"https://localhost:{server.server_port}/app.tar.gz"
     try:
         download(url, SUM, str(tmp_path / "a"), certificate)
+        Handler.elsewhere = f"http://localhost:{server.server_port}/app.tar.gz"
+        with pytest.raises(SourceError, match="its credentials are not sent without TLS"):
+            download(
+                url.replace("//", "//me:secret@").replace("app.tar.gz", "away"), SUM, str(tmp_path / "c"), certificate
+            )
         with pytest.raises(SourceError, match=r"is not trusted on this host .*: set 'ca_bundle'"):
             download(url, SUM, str(tmp_path / "b"))
     finally:
