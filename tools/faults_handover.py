@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import typing as t
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
+import faults_bench
 import faults_hosts
 import hosts
 from common import ToolError, docker
@@ -21,7 +20,6 @@ from strike import KILL
 from strike_commands import BLOWS, ORPHANED
 
 PACKAGES = "nginx git strace procps python3-venv"
-TOOLS = Path(__file__).resolve().parent
 INSIDE = (
     "strike.py",
     "strike_commands.py",
@@ -95,38 +93,21 @@ class Count:
         )
 
 
-class Bench:
+class Bench(faults_bench.Bench[Count]):
     """One host with nginx and the releases of an application, and what was tried on it."""
 
     def __init__(self, title: str, host: Host) -> None:
-        self.count = Count()
-        self._title, self._host = title, host
-
-    def say(self, text: str) -> None:
-        """Print a line with the host's name."""
-        print(f"{self._title}: {text}", flush=True)
+        super().__init__(title, host, Count())
 
     def prepare(self) -> None:
         """Install what is needed, and build the releases."""
         install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
         self._host.sh(f"apt-get update -qq && {install} >/dev/null 2>&1")
-        self._host.install()
-        for tool in INSIDE:
-            self._host.write(f"{PAYLOAD}/{tool}", (TOOLS / tool).read_text())
+        self._equip(INSIDE)
         index = [f"PIP_INDEX_URL={url}"] if (url := os.environ.get("PIP_INDEX_URL")) else []
         self._host.run("env", *index, "python3", f"{PAYLOAD}/handover_points.py", "prepare")
         found = self._host.sh('. /etc/os-release; systemctl --version | head -n 1; echo "on $PRETTY_NAME"')
         self.say(" ".join(found.split()))
-
-    def _inside(self, tool: str, *arguments: str) -> dict[str, t.Any]:
-        """Run one of the tools that work inside a host, and return the object that it prints last."""
-        said = self._host.run("python3", f"{PAYLOAD}/{tool}", *arguments, check=False, timeout=3600)
-        try:
-            found: dict[str, t.Any] = json.loads(said.out.strip().splitlines()[-1])
-        except (ValueError, IndexError):
-            self.count.broken.append(f"{self._title}: {tool} {' '.join(arguments)} died: {said.err[-2000:]}")
-            return {}
-        return found
 
     def strike(self, task: Task, place: int, every: int) -> None:
         """Kill the module, and let it fail, at the calls and commands of a plan."""
@@ -144,14 +125,14 @@ class Bench:
         options = ["--every", str(step), "--first", str(start % step)]
         found = self._inside("handover_points.py", "strike", plan, *blows, *options)
         struck: dict[str, int] = found.get("struck", {})
-        broken = [f"{self._title}: {plan}: {text}" for text in found.get("broken", ())]
+        broken = [f"{plan}: {text}" for text in found.get("broken", ())]
         self.count.strike(struck)
-        self.count.broken += broken
+        self._blame(*broken)
         self.count.requests += found.get("requests", 0)
-        told = ", ".join(f"{number} x {blow.partition('=')[2]}" for blow, number in struck.items())
         self.say(
-            f"{plan} ({time.monotonic() - started:.0f} s): {told}; {found.get('unreached')} points were not met again; "
-            f"{found.get('requests')} requests; {len(broken)} broken"
+            f"{plan} ({time.monotonic() - started:.0f} s): {faults_bench.tell_blows(struck)}; "
+            f"{found.get('unreached')} points were not met again; {found.get('requests')} requests; "
+            f"{len(broken)} broken"
         )
 
     def restart(self, plan: str, parts: t.Sequence[float]) -> None:
@@ -164,7 +145,7 @@ class Bench:
             wrong = self._inside("handover_points.py", "look", plan, told).get("wrong", "it cannot be told")
             self.count.restarts += 1
             if wrong:
-                self.count.broken.append(f"{self._title}: {plan}, restarted after {wrong}")
+                self._blame(f"{plan}, restarted after {wrong}")
                 self.say(f"BROKEN: {plan}, restarted after {wrong}")
 
     def work(self, share: str, place: int, options: Options) -> None:
@@ -180,7 +161,7 @@ class Bench:
         """Deploy under traffic."""
         if found := self._inside("handover_load.py", str(deploys)):
             self.count.deploys += found["deploys"]
-            self.count.broken += [f"{self._title}: {text}" for text in (*found["wrong"], *found["lost"])]
+            self._blame(*found["wrong"], *found["lost"])
             answered = {kind: counts.get("answered", 0) for kind, counts in found["requests"].items()}
             self.count.requests += sum(answered.values())
             told = ", ".join(f"{number} {kind}" for kind, number in answered.items())

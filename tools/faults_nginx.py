@@ -6,30 +6,29 @@
 from __future__ import annotations
 
 import collections
-import json
 import time
 import traceback
 import typing as t
 from dataclasses import dataclass, field
-from pathlib import Path
 
+import faults_bench
 import faults_hosts
 import nginx_hostile
 import nginx_layouts
 import nginx_malice
 import nginx_scenarios
 from faults_model import Options, Outcome
-from nginx_host import PAYLOAD, Host
+from nginx_host import Host
 from nginx_story import STORIES, reset
+from strike import KILL
 
 CHAPTERS = (nginx_scenarios, nginx_layouts, nginx_hostile, nginx_malice)
 PACKAGES = "nginx strace openssl procps"
-KILL = "signal=KILL"
+INSIDE = ("strike.py", "visitors.py", "nginx_points.py", "nginx_load.py")
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EROFS")
 # One link; links and a file. A host without CAP_SYS_ADMIN, where each run makes more calls, takes the second only.
 PLANS = {"namespace": ("one", "files"), "shadow": ("files",)}
 JOBS = 4
-TOOLS = Path(__file__).resolve().parent
 # Swaps with what avoids a cut connection, for each swap without.
 CALM = 0.25
 
@@ -60,24 +59,17 @@ class Count:
         )
 
 
-class Bench:
+class Bench(faults_bench.Bench[Count]):
     """One host with nginx, and what was tried on it."""
 
     def __init__(self, title: str, host: Host) -> None:
-        self.count = Count()
-        self._title, self._host = title, host
-
-    def say(self, text: str) -> None:
-        """Print a line with the host's name."""
-        print(f"{self._title}: {text}", flush=True)
+        super().__init__(title, host, Count())
 
     def prepare(self) -> None:
         """Install nginx and the module."""
         install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
         self._host.sh(f"dpkg -s {PACKAGES} >/dev/null 2>&1 || {{ apt-get update -qq && {install} >/dev/null; }}")
-        self._host.install()
-        for tool in ("strike.py", "visitors.py"):
-            self._host.write(f"{PAYLOAD}/{tool}", (TOOLS / tool).read_text())
+        self._equip(INSIDE)
         found = self._host.sh('. /etc/os-release; nginx -v 2>&1; python3 --version; echo "on $PRETTY_NAME"')
         self.say(f"{' '.join(found.split())}, {self._host.method}")
 
@@ -93,22 +85,15 @@ class Bench:
                 reset(self._host)
                 one(self._host)
             except AssertionError:
-                self.count.broken.append(f"{self._title}: {one.__name__}")
+                self._blame(one.__name__)
                 verdict = f"BROKEN\n{traceback.format_exc()}"
             self.say(f"{one.__name__} ({time.monotonic() - started:.1f} s): {verdict}")
 
     def _inside(self, tool: str, *arguments: str) -> dict[str, t.Any]:
-        """Run one of the tools that work inside a host, and return the object that it prints last."""
+        """Run a tool on nginx as it was installed, but with no site."""
         reset(self._host)
         self._host.sh("rm -f /etc/nginx/sites-enabled/default; nginx -s reload")
-        self._host.write(f"{PAYLOAD}/{tool}", (TOOLS / tool).read_text())
-        said = self._host.run("python3", f"{PAYLOAD}/{tool}", *arguments, check=False, timeout=3600)
-        try:
-            found: dict[str, t.Any] = json.loads(said.out.strip().splitlines()[-1])
-        except (ValueError, IndexError):
-            self.count.broken.append(f"{self._title}: {tool} {' '.join(arguments)} died: {said.err[-2000:]}")
-            return {}
-        return found
+        return super()._inside(tool, *arguments)
 
     def strike(self, errors: t.Sequence[str], every: int) -> None:
         """Kill the module, and let it fail with the given errors, at each of its system calls."""
@@ -117,14 +102,13 @@ class Bench:
             started = time.monotonic()
             found = self._inside("nginx_points.py", plan, *blows, "--every", str(every))
             struck: dict[str, int] = found.get("struck", {})
-            broken = [f"{self._title}: {text}" for text in found.get("broken", ())]
-            self.count.broken += broken
+            broken = found.get("broken", ())
+            self._blame(*broken)
             self.count.kills += struck.get(KILL, 0)
             self.count.faults += sum(number for blow, number in struck.items() if blow != KILL)
-            told = ", ".join(f"{number} x {blow.partition('=')[2]}" for blow, number in struck.items())
             self.say(
-                f"plan {plan} ({time.monotonic() - started:.0f} s): {told}; {found.get('unreached')} points were not "
-                f"met again; {len(broken)} broken"
+                f"plan {plan} ({time.monotonic() - started:.0f} s): {faults_bench.tell_blows(struck)}; "
+                f"{found.get('unreached')} points were not met again; {len(broken)} broken"
             )
 
     def load(self, swaps: int) -> None:
@@ -133,7 +117,7 @@ class Bench:
             found = self._inside("nginx_load.py", str(number), *options)
             if found:
                 self.count.swaps += found["swaps"]
-                self.count.broken += [f"{self._title}: {text}" for text in (*found["wrong"], *found["lost"])]
+                self._blame(*found["wrong"], *found["lost"])
                 self.say(explain(found))
 
 

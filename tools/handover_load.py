@@ -55,12 +55,7 @@ def main() -> int:
         "requests": requests,
         "releases": len(stage.finished_releases()),
         "wrong": [text for text in wrong if text],
-        "lost": [
-            f"{count} requests on {kind} connections: {what}"
-            for kind, counts in requests.items()
-            for what, count in counts.items()
-            if what != "answered"
-        ],
+        "lost": visitors.losses(requests),
     }
     print(json.dumps(result))
     return 0

@@ -112,13 +112,7 @@ def main() -> int:
 
 def losses(result: dict[str, t.Any], calm: bool) -> list[str]:
     """Return what visitors lost although they need not, and what did not become as it was."""
-    good = ["answered", "closed while idle", *([] if calm else ["cut on the way"])]
-    found = [
-        f"{count} requests on {kind} connections: {what}"
-        for kind, counts in result["requests"].items()
-        for what, count in counts.items()
-        if what not in good or (kind == "new" and what != "answered")
-    ]
+    found = visitors.losses(result["requests"], ["closed while idle", *([] if calm else ["cut on the way"])])
     before, after = result["before"], result["after"]
     if after["workers"] != before["workers"]:
         found.append(f"{after['workers']} workers after {before['workers']}")

@@ -149,3 +149,13 @@ class Visitors:
             kind, counts = self._queue.get(timeout=_PATIENCE)
             told[kind].update(counts)
         return {kind: dict(counts) for kind, counts in told.items()}
+
+
+def losses(requests: t.Mapping[str, t.Mapping[str, int]], harmless: t.Collection[str] = ()) -> list[str]:
+    """Return what became of requests that were not answered, but for what is harmless on kept connections."""
+    return [
+        f"{count} requests on {kind} connections: {what}"
+        for kind, counts in requests.items()
+        for what, count in counts.items()
+        if what != "answered" and not (kind == "kept" and what in harmless)
+    ]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import faults_bench
 import faults_handover
 import handover_points
 import strike_commands
@@ -33,7 +34,7 @@ def test_the_last_line_counts_commands_without_a_master_as_killed() -> None:
 def test_every_plan_is_somebodys_and_every_tool_is_there() -> None:
     assert {task.plan for tasks in faults_handover.SHARES.values() for task in tasks} == set(handover_points.PLANS)
     assert faults_handover.BUSY in faults_handover.SHARES
-    assert all((faults_handover.TOOLS / name).is_file() for name in faults_handover.INSIDE)
+    assert all((faults_bench.TOOLS / name).is_file() for name in faults_handover.INSIDE)
 
 
 @pytest.mark.parametrize(

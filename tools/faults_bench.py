@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host on which a part of `make faults` tries to break something, with the tools that work inside it."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+from nginx_host import PAYLOAD, Host
+
+TOOLS = Path(__file__).resolve().parent
+# The points of a plan take many minutes.
+_PATIENCE = 3600
+
+
+class Counting(t.Protocol):
+    """What each part counts, beside what is its own."""
+
+    broken: list[str]
+
+
+CountT = t.TypeVar("CountT", bound=Counting)
+
+
+class Bench(t.Generic[CountT]):
+    """One host, and what was tried on it."""
+
+    def __init__(self, title: str, host: Host, count: CountT) -> None:
+        self.count = count
+        self._title, self._host = title, host
+
+    def say(self, text: str) -> None:
+        """Print a line with the host's name."""
+        print(f"{self._title}: {text}", flush=True)
+
+    def _blame(self, *wrong: str) -> None:
+        """Count what broke, with the host's name."""
+        self.count.broken += [f"{self._title}: {text}" for text in wrong]
+
+    def _equip(self, tools: t.Iterable[str]) -> None:
+        """Put the modules into the host, and tools beside them."""
+        self._host.install()
+        for tool in tools:
+            self._host.write(f"{PAYLOAD}/{tool}", (TOOLS / tool).read_text())
+
+    def _inside(self, tool: str, *arguments: str) -> dict[str, t.Any]:
+        """Run one of the tools in the host; return the object that it prints last, or count it as broken."""
+        said = self._host.run("python3", f"{PAYLOAD}/{tool}", *arguments, check=False, timeout=_PATIENCE)
+        try:
+            found: dict[str, t.Any] = json.loads(said.out.strip().splitlines()[-1])
+        except (ValueError, IndexError):
+            self._blame(f"{tool} {' '.join(arguments)} died: {said.err[-2000:]}")
+            return {}
+        return found
+
+
+def tell_blows(struck: t.Mapping[str, int]) -> str:
+    """Return how many blows of each kind there were, in words."""
+    return ", ".join(f"{number} x {blow.partition('=')[2]}" for blow, number in struck.items())
