@@ -11,6 +11,7 @@ import typing as t
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
+from ..module_utils._history import short_reason
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._left_hook import decide
 from ..plugin_utils._operator import operator
@@ -133,5 +134,5 @@ def _error(answer: Args, name: str) -> str:
 def _explain(outcome: Args, host: str) -> str:
     if outcome["host"] == host:
         return str(outcome["error"])
-    first = str(outcome["error"]).splitlines()[0].partition(". It said:")[0]
-    return f"not started here, because its migration failed on {outcome['host']}, whose output has the cause: {first}"
+    reason = short_reason(str(outcome["error"]))
+    return f"not started here, because its migration failed on {outcome['host']}, whose output has the cause: {reason}"

@@ -14,7 +14,7 @@ from ._gunicorn_change import Change
 from ._gunicorn_prune import prune_releases
 from ._gunicorn_request import Request
 from ._gunicorn_units import parse_unit_name
-from ._history import forget, read_history, record, settle, short_reason
+from ._history import forget, note, read_history, record, settle, short_reason
 from ._holder import caller
 from ._migration import forget_migration
 from ._release import Layout, current_id, list_releases
@@ -48,8 +48,7 @@ def finish(change: Change, request: Request, by: str) -> None:
 
 def record_refusal(change: Change, request: Request, by: str) -> None:
     """Record that a release was refused before the hand-over began, so that nobody goes back to it."""
-    with contextlib.suppress(OSError):
-        record(request.name, result_of(change, _entry(change, request, by)))
+    note(request.name, result_of(change, _entry(change, request, by)))
 
 
 def _entry(change: Change, request: Request, by: str) -> dict[str, object]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ._command import CommandError
 from ._probe import Answer, ProbeError, get
-from ._systemd import show
+from ._systemd import has_job, show
 
 # A watcher of systemd costs a process each time; a dead release is noticed soon enough with this.
 _WATCH_INTERVAL = 0.25
@@ -123,7 +123,7 @@ def _refusal(answer: Answer, health: Health) -> str:
 def judge_state(service: str, state: t.Mapping[str, str], restarts: str) -> str:
     """Return why a service can be given up, or an empty text; C(restarts) is its count when it was started."""
     # It is to start as soon as units that it comes after have started, or its own former process has ended.
-    if state.get("ActiveState") in ("inactive", "failed") and state.get("Job", "0") not in ("", "0"):
+    if state.get("ActiveState") in ("inactive", "failed") and has_job(state):
         return ""
     if state.get("ActiveState") == "failed" or state.get("SubState") in ("auto-restart", "auto-restart-queued"):
         return f"{service} ended ({state.get('Result')}, exit status {state.get('ExecMainStatus')})"

@@ -15,7 +15,7 @@ from ._gunicorn_plan import Observed, is_process
 from ._gunicorn_units import MARK, parse_unit_name
 from ._process_units import pause_flag
 from ._release import Layout, current_id
-from ._systemd import show_matching
+from ._systemd import has_job, show_matching
 
 # [Install] WantedBy= of our units, as the links that systemctl(1) enable would make: these are made by one rename each,
 # are durable, and need no reload of systemd.
@@ -198,7 +198,7 @@ def _ends(name: str, state: t.Mapping[str, str]) -> bool:
     if state.get("ActiveState") == "deactivating" or (_is_alive(state) and unit is not None and unit.is_job):
         return True
     # systemd stops a socket after the service that comes after it, and has a job for it until then.
-    return _is_alive(state) and state.get("Job", "0") not in ("", "0")
+    return _is_alive(state) and has_job(state)
 
 
 def lead_back(layout: Layout, release: str, previous: str) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import typing as t
-from contextlib import suppress
 
 from ._clock import utc_now
 from ._gunicorn_background import longest_end
@@ -20,7 +19,7 @@ from ._gunicorn_host import wait_until_stopped
 from ._gunicorn_migrate import key_of
 from ._gunicorn_request import Request
 from ._gunicorn_units import parse_unit_name
-from ._history import Entry, record
+from ._history import Entry, note, short_reason
 from ._holder import caller
 from ._hook_run import Ran, hooks_of, run_hooks
 from ._hooks import HookError, find_program, rollback_stage
@@ -100,13 +99,8 @@ def run_left_hook(layout: Layout, left: str, hook: str, by: str, served: str = "
     try:
         ran = run_hooks(rollback_stage(hook), layout, manifest, current)
     except HookError as exc:
-        _note(layout, {**entry, "result": "unsuccessful", "reason": str(exc).splitlines()[0]})
+        note(layout.name, {**entry, "result": "unsuccessful", "reason": short_reason(str(exc))})
         raise HookError(f"release {current} serves, but {exc}") from None
-    _note(layout, {**entry, "result": "done", "seconds": round(sum(one.seconds for one in ran), 3)})
+    # A run that failed here would be asked for again, and the hook would take the database back twice.
+    note(layout.name, {**entry, "result": "done", "seconds": round(sum(one.seconds for one in ran), 3)})
     return ran
-
-
-def _note(layout: Layout, entry: dict[str, object]) -> None:
-    # What has become of the hook counts: asked for again on a full disk, it would take the database back twice.
-    with suppress(OSError):
-        record(layout.name, entry)

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import typing as t
+from contextlib import suppress
 
 from ._files import read_file, write_file
 
@@ -98,6 +99,12 @@ def settle(name: str, current: str, entry: Entry | None = None) -> None:
 def record(name: str, entry: Entry) -> None:
     """Append an activation, or complete the one that was begun."""
     _write(name, completed(read_history(name), entry))
+
+
+def note(name: str, entry: Entry) -> None:
+    """Record what has come of something, if that can be done: a disk that is full must not change what comes of it."""
+    with suppress(OSError):
+        record(name, entry)
 
 
 def _write(name: str, entries: t.Sequence[Entry]) -> None:

@@ -27,6 +27,11 @@ def show(units: t.Sequence[str], properties: t.Sequence[str]) -> dict[str, dict[
     return dict(zip(units, found))
 
 
+def has_job(state: t.Mapping[str, str]) -> bool:
+    """Tell from a unit's properties, its C(Job) among them, whether systemd has yet to start or to stop it."""
+    return state.get("Job", "0") not in ("", "0")
+
+
 def systemctl(verb: str, units: t.Sequence[str], options: t.Sequence[str] = (), timeout: float = 120) -> None:
     """Run a systemctl verb on all units at once; raise CommandError with systemd's words when it fails."""
     if units:

@@ -111,6 +111,16 @@ def test_activations_are_recorded_in_order_and_only_the_last_are_kept(recorded: 
     assert [entries[0]["release"], entries[-1]["release"], len(entries)] == ["3", "502", 500]
 
 
+def test_what_cannot_be_noted_changes_nothing(recorded: str) -> None:
+    _history.note("shop", {"release": "a"})
+    assert _history.read_history("shop") == [{"release": "a"}]
+    os.unlink(recorded)
+    os.mkdir(recorded)
+    with pytest.raises(OSError, match="directory"):
+        _history.record("shop", {"release": "b"})
+    _history.note("shop", {"release": "b"})
+
+
 def test_a_torn_line_does_not_spoil_the_record(recorded: str) -> None:
     entries = _history.parse_history('{"release": "a"}\n{"rel\n[]\n{"release": "b"}\n')
     assert [entry["release"] for entry in entries] == ["a", "b"]

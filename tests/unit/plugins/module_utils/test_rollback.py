@@ -306,7 +306,7 @@ def test_a_hook_that_ran_well_is_not_asked_for_again_because_of_a_full_disk(
     write(host, "1 2 <1")
     with_hooks(host, V2, migrate_down=["true"])
     monkeypatch.setattr(_gunicorn_left, "run_hooks", lambda *_args: [])
-    monkeypatch.setattr(_gunicorn_left, "record", full)
+    monkeypatch.setattr(_history, "record", full)
     assert run_left_hook(host, V2, "migrate_down", "", V1) == []
 
 
