@@ -11,7 +11,7 @@ import os
 import pwd
 import time
 import typing as t
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from ._clock import utc_now
@@ -19,7 +19,7 @@ from ._command import CommandError
 from ._files import TEMPORARY, Lock, remove_file, replace_link, sweep
 from ._gunicorn_request import check_paths
 from ._gunicorn_settings import SettingsError
-from ._history import record, short_reason
+from ._history import note, short_reason
 from ._holder import caller
 from ._hooks import HookError
 from ._names import UnsafeNameError, check_name
@@ -67,10 +67,10 @@ class Options:
     uv_requirement: str
     activate: bool
     check_mode: bool
-    # Whether the releases are started next, as in the daily command.
-    serve: bool = False
     # Who asked for it, for others who want the lock.
     by: str = ""
+    # For what C(build) leaves to the start, which comes next in the daily command; None where it does not.
+    unproved: Unproved | None = None
 
 
 def open_seal(
@@ -81,13 +81,10 @@ def open_seal(
     return [reveal(app, part) for app, part in zip(apps, hidden["apps"])], reveal(params, hidden["defaults"])
 
 
-def present(
-    items: t.Sequence[Item], sent: Item, options: Options, unproved: Unproved | None = None
-) -> dict[str, t.Any]:
+def present(items: t.Sequence[Item], sent: Item, options: Options) -> dict[str, t.Any]:
     """Build the releases that are missing and return the module's result; change nothing unless all input is right.
 
     An application that cannot be built does not keep the others: it is missing in the releases, and its error is told.
-    C(unproved) is for those that are started next, as C(build) has it.
     """
     apps = parse_apps(items, options.root)
     plans = _make_plans(apps, sent, options)
@@ -98,7 +95,7 @@ def present(
     for plan in plans:
         before = current_id(plan.layout)
         try:
-            rows.append(_apply(plan, options, unproved))
+            rows.append(_apply(plan, options))
         except AppError as exc:
             errors.append(str(exc))
             continue
@@ -139,11 +136,12 @@ def _make_plan(app: App, sent: Item | None, interpreter: Interpreter, options: O
     if app.wheel_dir and not os.path.isdir(app.wheel_dir):
         raise DependencyError(f"wheel_dir '{app.wheel_dir}' is no directory on this host: copy the wheels there first")
     found = Sent(**sent) if sent else None
-    revision = find_revision(app, found, layout, app.ca_bundle, options.check_mode, options.serve)
+    expect_new = options.unproved is not None
+    revision = find_revision(app, found, layout, app.ca_bundle, options.check_mode, expect_new)
     return Plan(app, layout, revision, interpreter, bundle, options.uv_requirement)
 
 
-def _apply(plan: Plan, options: Options, unproved: Unproved | None) -> dict[str, t.Any]:
+def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
     started = time.monotonic()
     lock = nullcontext() if options.check_mode else _lock(plan.layout, options, f"build of release {plan.id}")
     try:
@@ -152,7 +150,7 @@ def _apply(plan: Plan, options: Options, unproved: Unproved | None) -> dict[str,
                 sweep(plan.layout.base)
             built = not is_built(plan)
             if built and not options.check_mode:
-                _build(plan, options, unproved)
+                _build(plan, options)
             activated = options.activate and _activate(plan, options.check_mode)
     except FAILURES as exc:
         raise AppError(f"app '{plan.app.name}', release {plan.id}: {plan.app.mask(str(exc))}") from exc
@@ -168,10 +166,10 @@ def _apply(plan: Plan, options: Options, unproved: Unproved | None) -> dict[str,
     }
 
 
-def _build(plan: Plan, options: Options, unproved: Unproved | None) -> None:
+def _build(plan: Plan, options: Options) -> None:
     """Build a release; a failure stands in the history, like that of an activation, unless it was the first of all."""
     try:
-        build(plan, unproved)
+        build(plan, options.unproved)
     except FAILURES as exc:
         if not os.path.lexists(plan.layout.base):
             raise
@@ -184,8 +182,7 @@ def _build(plan: Plan, options: Options, unproved: Unproved | None) -> None:
             "result": "failed",
             "reason": short_reason(plan.app.mask(str(exc))),
         }
-        with suppress(OSError):
-            record(plan.app.name, entry)
+        note(plan.app.name, entry)
         raise
 
 

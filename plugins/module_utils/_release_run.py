@@ -39,13 +39,12 @@ def check_load(app: App, path: str, has_dependencies: bool) -> None:
 
 def explain_load(app: App, path: str, has_dependencies: bool) -> str:
     """Return why the application cannot be loaded, an empty text when it can."""
-    try:
-        check_load(app, path, has_dependencies)
-    except (BuildError, CommandError) as exc:
-        return str(exc)
-    except OSError:
-        # A host on which nothing can be started says nothing of the application.
-        return ""
+    # A host on which nothing can be started says nothing of the application.
+    with suppress(OSError):
+        try:
+            check_load(app, path, has_dependencies)
+        except (BuildError, CommandError) as exc:
+            return str(exc)
     return ""
 
 

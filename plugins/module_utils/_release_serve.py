@@ -26,8 +26,8 @@ def serve(
     """Hand over to the releases that were built, and return the result of both.
 
     C(sites) says by name how visitors reach an application, and C(unproved) why what was built and not loaded yet
-    cannot be. Where one host has to migrate for all, the action plugin
-    sees to it: C(unserved) are the services left to it.
+    cannot be. Where one host has to migrate for all, the action plugin sees to it: C(unserved) are the services left
+    to it.
     """
     wanted = [
         {"name": name, "release": path, **({"site": site} if site else {})}
@@ -45,12 +45,12 @@ def _leave_to_plugin(
     built: dict[str, t.Any], wanted: t.Sequence[dict[str, t.Any]], unproved: Unproved
 ) -> dict[str, t.Any]:
     """Return what the plugin has to hand over to; what cannot be loaded is no release, and nobody asks again why."""
-    errors: list[str] = []
+    faults: dict[str, str] = {}
     for service in wanted:
         said = unproved[service["name"]]() if service["name"] in unproved else ""
         if said:
             forget_manifest(service["release"])
-            errors.append(f"app '{service['name']}': {said}")
-    left = [service for service in wanted if not any(error.startswith(f"app '{service['name']}':") for error in errors)]
-    result = join(built, {"failed": True, "msg": "\n".join(errors)}) if errors else built
-    return {**result, "unserved": left}
+            faults[service["name"]] = said
+    msg = "\n".join(f"app '{name}': {said}" for name, said in faults.items())
+    result = join(built, {"failed": True, "msg": msg}) if faults else built
+    return {**result, "unserved": [service for service in wanted if service["name"] not in faults]}

@@ -10,7 +10,6 @@ import typing as t
 from ._gunicorn_host import ForeignUnitError
 from ._release_apply import FAILURES, Options, absent, open_seal, present
 from ._release_join import join
-from ._release_run import Unproved
 
 # Where systemd looks for what an administrator adds.
 _UNITS = "/etc/systemd/system"
@@ -37,8 +36,8 @@ def run(params: Params, check: bool) -> dict[str, t.Any]:
         uv_requirement=params["uv_requirement"],
         activate=params["activate"],
         check_mode=check,
-        serve=params["serve"],
         by=params["by"],
+        unproved={} if params["serve"] else None,
     )
     try:
         apps = _wanted_apps(params)
@@ -57,9 +56,8 @@ def _wanted_apps(params: Params) -> list[dict[str, t.Any]]:
 
 
 def _present(apps: t.Sequence[Params], params: Params, options: Options) -> dict[str, t.Any]:
-    unproved: Unproved = {}
-    result = present(apps, params["sent"], options, unproved if params["serve"] else None)
-    if not params["serve"] or not result["releases"]:
+    result = present(apps, params["sent"], options)
+    if options.unproved is None or not result["releases"]:
         return result
     # A run that only builds need not read this.
     from ._gunicorn_service import Options as HandoverOptions
@@ -67,7 +65,7 @@ def _present(apps: t.Sequence[Params], params: Params, options: Options) -> dict
 
     hand_over = HandoverOptions(_UNITS, options.lock_timeout, options.by, params["overlap"])
     try:
-        return serve(result, options.root, hand_over, options.check_mode, params["sites"], unproved)
+        return serve(result, options.root, hand_over, options.check_mode, params["sites"], options.unproved)
     except (*FAILURES, ForeignUnitError) as exc:
         # What has been built, and what could not be, is to be known nevertheless.
         return join(result, {"failed": True, "msg": str(exc)})

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils import _release_apply
+from ansible_collections.flaskops.stack.plugins.module_utils import _release_apply, _release_task
 from ansible_collections.flaskops.stack.plugins.module_utils._release import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release_app import AppError
 from ansible_collections.flaskops.stack.plugins.module_utils._venv_build import BuildError
@@ -24,14 +24,14 @@ def build_that_fails(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[di
         raise BuildError("cannot install requirements.txt\nmore")
 
     monkeypatch.setattr(_release_apply, "build", fail)
-    monkeypatch.setattr(_release_apply, "record", lambda _name, entry: recorded.append(entry))
+    monkeypatch.setattr(_release_apply, "note", lambda _name, entry: recorded.append(entry))
     plan: t.Any = SimpleNamespace(
         layout=layout, id="3f2a91c-1b9e02d4", revision=SimpleNamespace(revision="3f2a91c"),
         app=SimpleNamespace(name="shop", mask=str),
     )  # fmt: skip
-    options: t.Any = SimpleNamespace(by="me")
+    options: t.Any = SimpleNamespace(by="me", unproved=None)
     with pytest.raises(BuildError):
-        _release_apply._build(plan, options, None)
+        _release_apply._build(plan, options)
     return recorded
 
 
@@ -65,3 +65,14 @@ def test_a_build_that_fails_does_not_keep_the_others(tmp_path: Path, monkeypatch
     result = _release_apply.present([], {}, options)
     assert [release["name"] for release in result["releases"]] == ["blog"]
     assert (result["changed"], result["failed"], result["msg"]) == (True, True, "app 'shop': cannot install")
+
+
+@pytest.mark.parametrize(("serve", "unproved"), [(True, {}), (False, None)])
+def test_what_was_not_proved_is_told_to_who_starts_it_next(
+    monkeypatch: pytest.MonkeyPatch, serve: bool, unproved: object
+) -> None:
+    keys = ("root", "lock_timeout", "uv_requirement", "activate", "by")
+    params = {**dict.fromkeys(keys, ""), "serve": serve, "state": "present"}
+    monkeypatch.setattr(_release_task, "_wanted_apps", lambda _params: [])
+    monkeypatch.setattr(_release_task, "_present", lambda _apps, _params, options: {"unproved": options.unproved})
+    assert _release_task.run(params, check=False) == {"unproved": unproved}
