@@ -25,6 +25,11 @@ from contextlib import suppress
 
 ROOT = "/usr/local/lib/flaskops/code"
 PACKAGE = "flaskops_code"
+# What the controller says of it to a module; doc_fragments/_host_code.py documents that.
+CODE_SPEC: dict[str, dict[str, str]] = {
+    "code": {"type": "str", "default": ""},
+    "code_archive": {"type": "path", "default": ""},
+}
 # Runs of other versions of the collection may be at work with theirs.
 _UNUSED_SECONDS = 7 * 24 * 3600
 

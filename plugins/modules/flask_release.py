@@ -28,6 +28,8 @@ description:
     errors, too.
 author:
   - flaskops maintainers (@flaskops)
+extends_documentation_fragment:
+  - flaskops.stack._host_code
 options:
   apps:
     description: The applications.
@@ -400,14 +402,6 @@ options:
     description: Set by the action plugin; who asks for it, for those who find the application locked.
     type: str
     default: ""
-  code:
-    description: Set by the action plugin; the version of the code that does the work, which stays on the host.
-    type: str
-    default: ""
-  code_archive:
-    description: Set by the action plugin; that code, when the host did not have it.
-    type: path
-    default: ""
   sealed:
     description: Set by the action plugin; what must not be shown.
     type: str
@@ -529,7 +523,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._hooks import STAGES, TIMEOUT
-from ..module_utils._host_code import work
+from ..module_utils._host_code import CODE_SPEC, work
 from ..module_utils._process_values import TIMER_DEFAULTS, WORKER_DEFAULTS
 
 _TYPES = {bool: "bool", int: "int", str: "str"}
@@ -609,8 +603,7 @@ SPEC: dict[str, t.Any] = {
     "keep": {"type": "int", "default": 5},
     "lock_timeout": {"type": "float", "default": 60},
     "by": {"type": "str", "default": ""},
-    "code": {"type": "str", "default": ""},
-    "code_archive": {"type": "path", "default": ""},
+    **CODE_SPEC,
     "sealed": {"type": "str", "no_log": True},
     "sent": {"type": "dict", "default": {}},
     "site_defaults": {"type": "dict", "default": {}},

@@ -344,14 +344,6 @@ options:
     description: Set by the action plugin; who asks for it, for those who find the application locked.
     type: str
     default: ""
-  code:
-    description: Set by the action plugin; the version of the code that does the work, which stays on the host.
-    type: str
-    default: ""
-  code_archive:
-    description: Set by the action plugin; that code, when the host did not have it.
-    type: path
-    default: ""
 attributes:
   check_mode:
     description: Checks all input and reports what would be done, without starting anything.
@@ -364,6 +356,8 @@ seealso:
   - module: flaskops.stack.nginx_site
 author:
   - flaskops maintainers (@flaskops)
+extends_documentation_fragment:
+  - flaskops.stack._host_code
 """
 
 EXAMPLES = r"""
@@ -521,7 +515,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._gunicorn_defaults import DEFAULTS, HEALTH_DEFAULTS, OVERLAPS, REFUSE
-from ..module_utils._host_code import work
+from ..module_utils._host_code import CODE_SPEC, work
 
 _CHOICES = {
     "worker_class": ["sync", "gthread", "gevent", "tornado"],
@@ -586,8 +580,7 @@ SPEC: dict[str, t.Any] = {
     "overlap": {"type": "str", "choices": list(OVERLAPS), "default": REFUSE},
     "probe_sites": {"type": "bool", "default": True},
     "by": {"type": "str", "default": ""},
-    "code": {"type": "str", "default": ""},
-    "code_archive": {"type": "path", "default": ""},
+    **CODE_SPEC,
     "fleet": {"type": "bool", "default": False},
     "migrate": {"type": "list", "elements": "str", "default": []},
     "migrated": {"type": "list", "elements": "str", "default": []},

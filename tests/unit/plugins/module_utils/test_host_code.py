@@ -15,8 +15,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+from ansible_collections.flaskops.stack.plugins.doc_fragments._host_code import ModuleDocFragment
 from ansible_collections.flaskops.stack.plugins.module_utils import _host_code
 from ansible_collections.flaskops.stack.plugins.module_utils._host_code import (
+    CODE_SPEC,
     PACKAGE,
     HostCodeError,
     digest,
@@ -31,6 +34,12 @@ CODE = {
     "_more.py": b"word = 'said'\n",
 }
 NAME = digest(CODE)
+
+
+def test_what_the_controller_says_of_the_code_is_documented() -> None:
+    options = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
+    assert all(option.pop("description") for option in options.values())
+    assert options == CODE_SPEC
 
 
 @pytest.fixture
