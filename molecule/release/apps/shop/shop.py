@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -28,7 +29,7 @@ def die() -> None:
 def create_app() -> Flask:
     """Return the application, unless that is not its fate."""
     if FATE.get("cannot_be_imported"):
-        import a_module_that_nobody_has  # type: ignore[import-not-found] # noqa: F401
+        importlib.import_module("a_module_that_nobody_has")
     time.sleep(FATE.get("import_takes", 0))
     app = Flask(__name__)
     app.add_url_rule("/healthz", view_func=healthz)
