@@ -32,6 +32,9 @@ CODE_SPEC: dict[str, dict[str, str]] = {
 }
 # Runs of other versions of the collection may be at work with theirs.
 _UNUSED_SECONDS = 7 * 24 * 3600
+_TEMPORARY = ".flaskops-"
+# A run that is at work with one needs seconds; with a slow disk, ten minutes.
+_ABANDONED_SECONDS = 1800
 
 
 class HostCodeError(ValueError):
@@ -91,6 +94,8 @@ def find_code(name: str, archive: str = "", keep: bool = True) -> str:
         # It is in use.
         with suppress(OSError):
             os.utime(path)
+            if keep:
+                _prune()
         return path
     if not archive:
         return ""
@@ -119,7 +124,7 @@ def _is_kept(path: str) -> bool:
 
 def _install(name: str, archive: str, path: str) -> str:
     os.makedirs(ROOT, mode=0o755, exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix=".flaskops-", dir=ROOT)
+    temporary = tempfile.mkdtemp(prefix=_TEMPORARY, dir=ROOT)
     try:
         _unpack(name, archive, os.path.join(temporary, PACKAGE))
         os.chmod(temporary, 0o755)
@@ -160,5 +165,12 @@ def _prune() -> None:
     for name in os.listdir(ROOT):
         other = os.path.join(ROOT, name)
         with suppress(OSError):
-            if time.time() - os.stat(other).st_mtime > _UNUSED_SECONDS:
-                shutil.rmtree(other)
+            age = time.time() - os.stat(other).st_mtime
+            if name.startswith(_TEMPORARY):
+                if age > _ABANDONED_SECONDS:
+                    shutil.rmtree(other)
+            elif age > _UNUSED_SECONDS:
+                # What is there under its name has to be whole, also when this run is killed now.
+                gone = f"{os.path.join(ROOT, _TEMPORARY)}{name}"
+                os.rename(other, gone)
+                shutil.rmtree(gone)

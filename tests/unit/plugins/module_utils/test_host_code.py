@@ -157,6 +157,41 @@ def test_what_no_run_has_used_for_long_goes_when_something_comes(root: Path, arc
     assert sorted(os.listdir(root)) == sorted(["used", NAME])
 
 
+def test_what_is_being_removed_is_never_taken_for_whole(
+    root: Path, archive: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Path(find_code(NAME, archive))
+    long_ago = time.time() - 8 * 24 * 3600
+    os.utime(old, (long_ago, long_ago))
+
+    def killed(path: str) -> t.NoReturn:
+        (Path(path) / PACKAGE / "_task.py").unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    (root / "used").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        find_code("used")
+    monkeypatch.undo()
+    monkeypatch.setattr(_host_code, "ROOT", str(root))
+    assert find_code(NAME) == ""
+    assert Path(find_code(NAME, archive), PACKAGE, "_task.py").exists()
+
+
+@pytest.mark.parametrize(("age", "left"), [(3600, False), (60, True)])
+def test_what_a_killed_run_has_left_goes_when_nobody_can_be_at_work_with_it(
+    root: Path, archive: str, age: int, left: bool
+) -> None:
+    find_code(NAME, archive)
+    abandoned = root / ".flaskops-killed"
+    abandoned.mkdir()
+    os.utime(abandoned, (time.time() - age, time.time() - age))
+    find_code(NAME, keep=False)
+    assert abandoned.exists()
+    find_code(NAME)
+    assert abandoned.exists() is left
+
+
 def test_all_that_the_modules_need_is_in_it(tmp_path: Path) -> None:
     """It runs on hosts that have Python and nothing of Ansible's."""
     code = pack(tmp_path / "code.zip", read_code())
