@@ -40,7 +40,7 @@ class Bench(faults_bench.Bench[faults_nginx.Count]):
     ],
 )
 def test_the_last_line_of_a_tool_counts(out: str, found: dict[str, t.Any], broken: list[str]) -> None:
-    bench = Bench("newer", Answering("host", out=out), faults_nginx.Count())
+    bench = Bench("newer", Answering(name="host", out=out), faults_nginx.Count())
     assert (bench.look(), bench.count.broken) == (found, broken)
 
 
