@@ -35,6 +35,9 @@ def dishonest(told: str, ended: Ended, due: str) -> str:
     if not (ended.failure and found):
         return ""
     kind, what, struck = found.groups()
+    if struck.startswith("clone"):
+        # Python does not tell the error of the system.
+        return "" if "can't start new thread" in said else f"the reason is not named: {said}"
     # A hook is told by its name.
     named = ["struck for a test", f"'{struck}", "hook "]
     reasons = [*filter(None, [due]), *([os.strerror(getattr(errno, what))] if kind == "error" else named)]

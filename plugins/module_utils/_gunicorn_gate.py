@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 import typing as t
@@ -134,6 +135,19 @@ def judge_state(service: str, state: t.Mapping[str, str], restarts: str) -> str:
     return ""
 
 
+def start_asking(thread: threading.Thread) -> None:
+    """Start a thread; raise an OSError, as for all else that a host runs out of, where it cannot have one more."""
+    try:
+        thread.start()
+    except RuntimeError as exc:
+        # Python does not tell what the system said.
+        raise OSError(
+            errno.EAGAIN,
+            f"the health of a release cannot be asked for, {exc}: the host, or what this runs in, has too many "
+            "processes (TasksMax=, ulimit -u) or no memory",
+        ) from exc
+
+
 @dataclass
 class Gate:
     """The proof of one release: all its instances, until a deadline."""
@@ -147,7 +161,7 @@ class Gate:
         self.deadline = time.monotonic() + self.health.timeout
         for probe in self.probes:
             probe.restarts = probe.restarts or states.get(probe.service, {}).get("NRestarts", "")
-            threading.Thread(target=run_probe, args=(probe, self.health, self.deadline), daemon=True).start()
+            start_asking(threading.Thread(target=run_probe, args=(probe, self.health, self.deadline), daemon=True))
 
     def verdict(self, states: t.Mapping[str, t.Mapping[str, str]], silence: str = "") -> bool:
         """Tell whether all instances are healthy; raise GateError as soon as one cannot become so.

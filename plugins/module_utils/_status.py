@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import asdict, replace
 
 from ._gunicorn_assets import kept_assets
-from ._gunicorn_gate import Health, Probe, run_probe
+from ._gunicorn_gate import Health, Probe, run_probe, start_asking
 from ._gunicorn_rollback import can_run
 from ._gunicorn_settings import SettingsError, normalise_settings
 from ._gunicorn_units import instance_name
@@ -52,7 +52,7 @@ def application_states(root: str, names: t.Sequence[str] | None, timeout: float)
         for probe in row["_probes"]
     ]
     for thread in threads:
-        thread.start()
+        start_asking(thread)
     for thread in threads:
         thread.join()
     return [_finished(row) for row in rows]

@@ -246,6 +246,16 @@ def test_a_systemd_that_never_answers_refuses_the_release(
     assert "systemd could not be asked: systemctl show: connection timed out" in str(refused["shop"])
 
 
+def test_a_host_without_room_for_a_thread_refuses_as_for_anything_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_thread: threading.Thread) -> t.NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(_gunicorn_gate, "show", lambda units, _properties: dict.fromkeys(units, RUNNING))
+    with pytest.raises(OSError, match=r"can.t start new thread: the host, .* too many processes"):
+        pass_gates({"shop": Gate(HEALTH, [Probe(0, "/nowhere", "shop.service")])})
+
+
 BUSY, QUIET = TABLE, ""
 
 
