@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
 from pathlib import Path
 
 from nginx_host import PAYLOAD, Host
+from strike import PROGRESS
 
 TOOLS = Path(__file__).resolve().parent
-# The points of a plan take many minutes.
-_PATIENCE = 3600
+# The longest work that is done without a word, on a busy machine: a round of deploys or reloads under load.
+_SILENCE = 600
+# Between lines that tell how far a host has come.
+_PAUSE = 60
 
 
 class Counting(t.Protocol):
@@ -31,6 +35,7 @@ class Bench(t.Generic[CountT]):
     def __init__(self, title: str, host: Host, count: CountT) -> None:
         self.count = count
         self._title, self._host = title, host
+        self._told = time.monotonic()
 
     def say(self, text: str) -> None:
         """Print a line with the host's name."""
@@ -48,11 +53,18 @@ class Bench(t.Generic[CountT]):
 
     def _inside(self, tool: str, *arguments: str) -> dict[str, t.Any]:
         """Run one of the tools in the host; return the object that it prints last, or count it as broken."""
-        said = self._host.run("python3", f"{PAYLOAD}/{tool}", *arguments, check=False, timeout=_PATIENCE)
+        what = " ".join(arguments)
+
+        def heard(line: str) -> None:
+            if line.startswith(PROGRESS) and time.monotonic() > self._told + _PAUSE:
+                self._told = time.monotonic()
+                self.say(f"{what}: {line.removeprefix(PROGRESS).strip()}")
+
+        said = self._host.follow("python3", f"{PAYLOAD}/{tool}", *arguments, heard=heard, silence=_SILENCE)
         try:
             found: dict[str, t.Any] = json.loads(said.out.strip().splitlines()[-1])
         except (ValueError, IndexError):
-            self._blame(f"{tool} {' '.join(arguments)} died: {said.err[-2000:]}")
+            self._blame(f"{tool} {what} died: {said.err[-2000:]}")
             return {}
         return found
 

@@ -16,18 +16,20 @@ import hosts
 from common import ToolError, docker
 from faults_model import Options, Outcome
 from nginx_host import PAYLOAD, Host
-from strike import KILL
 from strike_commands import BLOWS, ORPHANED
+from strike_trace import KILL
 
 PACKAGES = "nginx git strace procps python3-venv"
 INSIDE = (
     "strike.py",
+    "strike_trace.py",
     "strike_commands.py",
     "visitors.py",
     "handover_module.py",
     "handover_stage.py",
     "handover_verdict.py",
     "handover_subjects.py",
+    "handover_keep.py",
     "handover_points.py",
     "handover_load.py",
 )
@@ -35,6 +37,7 @@ INSIDE = (
 ERRORS = (("ENOSPC", "EACCES"), ("EIO", "EROFS"))
 # Each waits most of the time.
 JOBS = 6
+_PATIENCE = 120
 # How far a run of these plans has got when the host is restarted.
 RESTARTS = {"code": (0.3, 0.5, 0.6, 0.7, 0.8, 0.95), "rich": (0.4, 0.6, 0.7, 0.9)}
 
@@ -44,17 +47,18 @@ class Task:
     """A plan to strike at, and at how many of its points."""
 
     plan: str
-    # Every n-th point for a kill, for an error or a command that fails; each distribution begins with another point.
+    # Every n-th point for a kill, for a command, for an error; each distribution begins with another point.
     kills: int = 2
-    faults: int = 4
+    commands: int = 2
+    errors: int = 4
 
 
 # By the host that does them; each distribution has one of each.
 SHARES: dict[str, tuple[Task, ...]] = {
-    "code": (Task("code"), Task("first")),
-    "refused": (Task("refused"), Task("rollback")),
-    "rich": (Task("rich", kills=4, faults=8),),
-    "late": (Task("dying", faults=8), Task("serve", kills=8, faults=16)),
+    "serve": (Task("serve"),),
+    "rich": (Task("rich"),),
+    "code": (Task("code"), Task("first"), Task("keep")),
+    "refused": (Task("refused"), Task("rollback"), Task("unwell"), Task("dying")),
 }
 # This one sees deploys, too.
 BUSY = "code"
@@ -111,10 +115,10 @@ class Bench(faults_bench.Bench[Count]):
 
     def strike(self, task: Task, place: int, every: int) -> None:
         """Kill the module, and let it fail, at the calls and commands of a plan."""
-        rounds: list[tuple[t.Sequence[str], int, int]] = [([KILL], task.kills, place), (BLOWS, task.faults, place)]
+        rounds: list[tuple[t.Sequence[str], int, int]] = [([KILL], task.kills, place), (BLOWS, task.commands, place)]
         errors = ERRORS[place % len(ERRORS)]
         rounds += [
-            ([f"error={name}"], len(errors) * task.faults, len(errors) * place + number)
+            ([f"error={name}"], len(errors) * task.errors, len(errors) * place + number)
             for number, name in enumerate(errors)
         ]
         for blows, step, start in rounds:
@@ -139,8 +143,8 @@ class Bench(faults_bench.Bench[Count]):
         """Kill the module, cut the host's power, and look at it when it is back."""
         for part in parts:
             told = self._inside("handover_points.py", "leave", plan, str(part)).get("told", "")
-            docker("kill", self._host.name)
-            docker("start", self._host.name)
+            docker("kill", self._host.name, timeout=_PATIENCE)
+            docker("start", self._host.name, timeout=_PATIENCE)
             hosts.wait_for_systemd(self._host.name)
             wrong = self._inside("handover_points.py", "look", plan, told).get("wrong", "it cannot be told")
             self.count.restarts += 1

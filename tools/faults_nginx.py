@@ -20,11 +20,11 @@ import nginx_scenarios
 from faults_model import Options, Outcome
 from nginx_host import Host
 from nginx_story import STORIES, reset
-from strike import KILL
+from strike_trace import KILL
 
 CHAPTERS = (nginx_scenarios, nginx_layouts, nginx_hostile, nginx_malice)
 PACKAGES = "nginx strace openssl procps"
-INSIDE = ("strike.py", "visitors.py", "nginx_points.py", "nginx_load.py")
+INSIDE = ("strike.py", "strike_trace.py", "visitors.py", "nginx_points.py", "nginx_load.py")
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EROFS")
 # One link; links and a file. A host without CAP_SYS_ADMIN, where each run makes more calls, takes the second only.
 PLANS = {"namespace": ("one", "files"), "shadow": ("files",)}

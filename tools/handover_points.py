@@ -21,8 +21,10 @@ import handover_stage as stage
 import handover_subjects as subjects
 import strike
 import visitors
+from handover_keep import Keeping
 from handover_verdict import LOST, lost
 from strike_commands import Commands
+from strike_trace import CHANGES, KILL, READS, WAITS, Point
 
 PLANS: dict[str, tuple[type[subjects.Switch], str, str]] = {
     # Other code: A and back.
@@ -30,13 +32,16 @@ PLANS: dict[str, tuple[type[subjects.Switch], str, str]] = {
     # Other code, environment and settings, with worker, timer, hooks and a TCP address on one side only.
     "rich": (subjects.Switch, "one", "rich"),
     "refused": (subjects.Refusal, "one", "sick"),
+    "unwell": (subjects.GateRefusal, "one", "unwell"),
     "dying": (subjects.LateRefusal, "one", "dying"),
     "rollback": (subjects.Rollback, "two", "one"),
     "first": (subjects.Removal, "", "one"),
+    # What is kept of the modules' code.
+    "keep": (Keeping, "", "one"),
     "serve": (subjects.Build, "one", "two"),
 }
-CALLS = f"{strike.READS},{strike.CHANGES},{strike.WAITS},connect,sendto"
-COMMANDS = ("systemctl", "systemd-run", "systemd-analyze", "journalctl", "setsid", "git")
+CALLS = f"{READS},{CHANGES},{WAITS},connect,sendto"
+COMMANDS = ("systemctl", "systemd-run", "systemd-analyze", "journalctl", "setsid", "git", "sync")
 # Light: what counts is that there is a request at each moment.
 KINDS, PAUSE = ("new", "kept", "past"), 0.1
 # The C library's own, which takes a file that it cannot read for one that names nobody; a device that cannot fail; and
@@ -44,7 +49,7 @@ KINDS, PAUSE = ("new", "kept", "past"), 0.1
 _IDLE = re.compile(r'nscd|"/etc/(?:passwd|group|nsswitch\.conf)"|"/dev/null"|"/proc/\d+/|"/sys/fs/cgroup/')
 
 
-def worth(point: strike.Point) -> bool:
+def worth(point: Point) -> bool:
     """Tell whether a call is worth a blow: the result's own way out, and what nobody needs, are not."""
     result = point.call == "write" and point.text.startswith(("1,", "2,"))
     return not result and not _IDLE.search(point.text)
@@ -59,7 +64,7 @@ def subject_of(plan: str) -> subjects.Switch:
 
 def crowd(visited: bool) -> t.ContextManager[visitors.Visitors | None]:
     """Return visitors who ask meanwhile, where there is something to visit."""
-    pages = {wish.page.encode() for name, wish in stage.WISHES.items() if name != "sick"}
+    pages = {wish.page.encode() for name, wish in stage.WISHES.items() if name not in ("sick", "unwell")}
     site = visitors.Site(stage.HOST, pages.__contains__, stage.SOCKET)
     return visitors.Visitors(site, KINDS, PAUSE, str(LOST)) if visited else contextlib.nullcontext()
 
@@ -74,7 +79,7 @@ def deal(arguments: argparse.Namespace) -> dict[str, t.Any]:
     where = {"every": arguments.every, "first": arguments.first}
     commands = [blow for blow in arguments.blows if blow.startswith("command=")]
     calls = [blow for blow in arguments.blows if blow not in commands]
-    means: list[strike.Means] = [strike.Calls(calls, calls=CALLS, worth=worth, **where)] if calls else []
+    means: list[strike.Means] = [strike.Calls(calls, calls=CALLS, worth=worth, once=True, **where)] if calls else []
     means += [Commands(COMMANDS, commands, **where)] if commands else []
     with crowd(subject.visited) as visiting:
         found = [strike.strike(subject, one).to_json() for one in means]
@@ -90,7 +95,7 @@ def deal(arguments: argparse.Namespace) -> dict[str, t.Any]:
 def leave(arguments: argparse.Namespace) -> dict[str, t.Any]:
     """Kill the module at one of its points, spread over all of them, and leave it at that."""
     subject = subject_of(arguments.plan)
-    calls = strike.Calls([strike.KILL], calls=CALLS, worth=worth)
+    calls = strike.Calls([KILL], calls=CALLS, worth=worth)
     if wrong := subject.ready("the first state"):
         return {"told": wrong}
     blows = calls.find(subject)

@@ -37,7 +37,7 @@ if {sick} and "INVOCATION_ID" in os.environ:
     raise RuntimeError("sick")
 
 def app(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain")])
+    start_response({status!r}, [("Content-Type", "text/plain")])
     return ["{code} {{}}".format(os.environ["SHOP_COLOUR"]).encode()]
 """
 
@@ -77,6 +77,8 @@ class Wish:
     colour: str = "blue"
     # Whether it fails as a service.
     sick: bool = False
+    # What it answers.
+    status: str = "200 OK"
     gunicorn: t.Mapping[str, t.Any] = field(default_factory=dict)
     # Workers, timers, hooks.
     more: t.Mapping[str, t.Any] = field(default_factory=dict)
@@ -106,6 +108,7 @@ WISHES = {
     # The same code in another environment, with other settings, and with more around it.
     "rich": Wish("two", "green", gunicorn={"memory_high": "1G", "bind": ["127.0.0.1:8001"]}, more=WORKERS),
     "sick": Wish("sick", sick=True),
+    "unwell": Wish("unwell", status="500 Internal Server Error", gunicorn={"health": {"timeout": 1}}),
     "dying": Wish("dying", more=DYING),
 }
 
@@ -118,7 +121,7 @@ def sh(*words: str, check: bool = True) -> str:
 def commit(wish: Wish) -> str:
     """Return the commit that has the code of a wish."""
     (_SOURCE / "static").mkdir(parents=True, exist_ok=True)
-    (_SOURCE / "shop.py").write_text(_APP.format(code=wish.code, sick=wish.sick))
+    (_SOURCE / "shop.py").write_text(_APP.format(code=wish.code, sick=wish.sick, status=wish.status))
     (_SOURCE / "static" / "code.txt").write_text(wish.code)
     git = ("git", "-C", str(_SOURCE), "-c", "user.name=test", "-c", "user.email=test@shop.test")
     if not (_SOURCE / ".git").is_dir():

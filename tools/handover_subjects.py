@@ -87,7 +87,7 @@ class Switch:
         done = self.ended.rc == 0 and not self.ended.failure
         if done and now != _id(self._to):
             return f"the run says that all is well, but current leads to {now!r}"
-        return self._unserved(now) or self._untrue() or lost()
+        return self._unserved(now) or self._untrue(self.status()) or lost()
 
     def _unserved(self, now: str) -> str:
         """Return what is wrong with what visitors get."""
@@ -101,9 +101,8 @@ class Switch:
             return f"current leads to {now}, which answers {page!r}, but visitors read {answers}"
         return ""
 
-    def _untrue(self) -> str:
+    def _untrue(self, app: t.Mapping[str, t.Any]) -> str:
         """Return where status does not tell the truth."""
-        app = self.status()
         if app["current"] != stage.current():
             return f"status says {app['current']!r}"
         if app["current"] and (not app["healthy"] or app["running"] != app["instances"] or app["lock"]):
@@ -135,12 +134,11 @@ class Switch:
         again = self.run(release)
         if again.failure or again.result["changed"]:
             return f"the run after that is not calm: {again.failure or again.result['diff']}"
-        return (
-            self._unserved(stage.current())
-            or stage.await_nothing(lambda: self._incomplete(release))
-            or self._untrue()
-            or self._unrecorded(release)
-        )
+        wrong = self._unserved(stage.current()) or stage.await_nothing(lambda: self._incomplete(release))
+        if wrong:
+            return wrong
+        app = self.status()
+        return self._untrue(app) or self._unrecorded(app, release)
 
     def _incomplete(self, release: Release | None) -> str:
         """Return what is too much or too little on the host."""
@@ -153,8 +151,8 @@ class Switch:
             return ""
         return f"units {found}, wanted {wanted}"
 
-    def _unrecorded(self, release: Release | None) -> str:
-        app = self.status()
+    def _unrecorded(self, app: t.Mapping[str, t.Any], release: Release | None) -> str:
+        """Return what the history does not tell rightly."""
         activated = (app["activated"] or {}).get("release", "")
         if activated != _id(release) or app["unfinished"] or app["failed"]:
             return f"status says { ({key: app[key] for key in ('activated', 'unfinished', 'failed')}) }"
@@ -206,11 +204,16 @@ class Refusal(Switch):
         stage.age()
         return self._heal() or self._settle(self._from)
 
-    def _unrecorded(self, _release: Release | None) -> str:
-        app = self.status()
+    def _unrecorded(self, app: t.Mapping[str, t.Any], _release: Release | None) -> str:
         if (app["failed"] or {}).get("release") != _id(self._to) or app["unfinished"]:
             return f"status says { ({key: app[key] for key in ('failed', 'unfinished')}) }"
         return ""
+
+
+class GateRefusal(Refusal):
+    """A release that starts, and answers with an error when it is asked."""
+
+    reason = "answered 500"
 
 
 class LateRefusal(Refusal):
@@ -232,7 +235,7 @@ class LateRefusal(Refusal):
             return f"it cannot be replaced: {failure}"
         return ""
 
-    def _unrecorded(self, _release: Release | None) -> str:
+    def _unrecorded(self, _app: t.Mapping[str, t.Any], _release: Release | None) -> str:
         """Return nothing: what is the last word depends on when the blow came."""
         return ""
 

@@ -54,7 +54,7 @@ def wait_for_systemd(name: str, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            docker("exec", name, "systemctl", "is-system-running")
+            docker("exec", name, "systemctl", "is-system-running", timeout=30)
         except ToolError as exc:
             # "degraded": a unit that no container can run has failed.
             if "degraded" in str(exc):

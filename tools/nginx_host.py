@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import io
 import json
+import queue
 import subprocess
 import tarfile
+import tempfile
+import threading
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
 import ansible
+
+from common import ToolError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAYLOAD = "/opt/flaskops-test"
@@ -51,12 +56,38 @@ class Host:
     def run(self, *argv: str, stdin: str = "", check: bool = True, timeout: float = 300) -> Said:
         """Run a command in the host."""
         command = ["docker", "exec", "-i", "-e", f"PYTHONPATH={PAYLOAD}", self.name, *argv]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+        try:
+            done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name}: {' '.join(argv)} did not end within {timeout:.0f} s") from None
         if check and done.returncode != 0:
             raise AssertionError(
                 f"{self.name}: {' '.join(argv)} ended with {done.returncode}: {done.stderr or done.stdout}"
             )
         return Said(done.returncode, done.stdout, done.stderr)
+
+    def follow(self, *argv: str, heard: t.Callable[[str], None], silence: float) -> Said:
+        """Run a command that is told of line by line, and given up when it says nothing for so many seconds."""
+        command = ["docker", "exec", "-e", f"PYTHONPATH={PAYLOAD}", self.name, *argv]
+        lines: queue.Queue[str] = queue.Queue()
+        said = []
+        with tempfile.TemporaryFile("w+") as errors, _start(command, errors) as process:
+            reader = threading.Thread(target=_read, args=(process, lines))
+            reader.start()
+            try:
+                while line := lines.get(timeout=silence):
+                    said.append(line)
+                    heard(line)
+            except queue.Empty:
+                process.kill()
+                last = said[-1].strip()[:300] if said else "nothing at all"
+                what = f"{' '.join(argv)} has said nothing for {silence:.0f} s, and last {last!r}"
+                raise ToolError(f"{self.name} hangs: {what}") from None
+            finally:
+                reader.join()
+            rc = process.wait()
+            errors.seek(0)
+            return Said(rc, "".join(said), errors.read())
 
     def sh(self, script: str, check: bool = True) -> str:
         """Run a shell script in the host and return its output."""
@@ -89,6 +120,17 @@ class Host:
     def get(self, host: str, path: str = "/", port: int = 80) -> str:
         """Return the status and body that nginx answers for a host name, or the error."""
         return self.run("python3", "-c", _GET, host, str(port), path, check=False).out.strip()
+
+
+def _start(command: t.Sequence[str], errors: t.IO[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True)
+
+
+def _read(process: subprocess.Popen[str], lines: queue.Queue[str]) -> None:
+    """Pass on what a process says, and an empty text at its end."""
+    for line in process.stdout or ():
+        lines.put(line)
+    lines.put("")
 
 
 def arguments(check: bool, diff: bool, params: dict[str, t.Any]) -> str:

@@ -15,7 +15,6 @@ import ctypes
 import importlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -25,43 +24,13 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# File, link, rename, sync and process calls. What only looks is in READS.
-CHANGES = (
-    "creat,write,pwrite64,rename,renameat,renameat2,symlink,symlinkat,link,linkat,unlink,unlinkat,mkdir,mkdirat,"
-    "rmdir,fsync,fdatasync,syncfs,sync,truncate,ftruncate,fchown,chown,lchown,fchownat,fchmod,chmod,fchmodat,utime,"
-    "utimes,utimensat,setxattr,fsetxattr,lsetxattr,flock,kill,tgkill,clone,clone3,fork,vfork"
-)
-READS = "openat,open"
-_LINE = re.compile(r"^(\w+)\((.*)$")
-# The interpreter reads its own library where and when it likes; that is no step of the module.
-_PYTHON = re.compile(r'"[^"]*(?:\.py|\.pyc|\.so[.\d]*|/__pycache__|/(?:python3[^"/]*|lib-dynload|ld\.so\.cache))"')
-# What only waits for a command: to be killed there leaves the command at work alone. Such a call has no error to give.
-WAITS = "poll,wait4"
+from strike_trace import CHANGES, KILL, READS, Point, distinct, points_in, spread
+
 _TRACE = Path("/var/tmp/strike-trace")
 _PATIENCE = 30
-KILL = "signal=KILL"
+# How a line begins that only tells how far it has come.
+PROGRESS = "progress: "
 _PR_SET_PTRACER = 0x59616D61
-# What these errors mean cannot happen to a call that only reads.
-_OF_WRITING = ("error=ENOSPC", "error=EROFS")
-
-
-class Point(t.NamedTuple):
-    """One system call of a run: its name, its number among those of this name, and its arguments."""
-
-    call: str
-    number: int
-    text: str
-
-    @property
-    def reads(self) -> bool:
-        """Tell whether the call only opens something for reading."""
-        return self.call in READS.split(",") and not re.search(r"O_CREAT|O_WRONLY|O_RDWR", self.text)
-
-    def fails_with(self, blow: str) -> bool:
-        """Tell whether a blow is one that the call can meet."""
-        if self.call in WAITS.split(","):
-            return not blow.startswith("error=")
-        return not (self.reads and blow in _OF_WRITING)
 
 
 class Ended(t.NamedTuple):
@@ -166,28 +135,6 @@ def _attach(pid: int, options: t.Sequence[str]) -> subprocess.Popen[bytes]:
     return tracer
 
 
-def points_in(trace: str) -> list[Point]:
-    """Return the calls in what strace has written.
-
-    Those by which Python reads its own library are left out. Of calls that read the same again, with no change between,
-    as a run does that waits for something, the first one counts.
-    """
-    counts: collections.Counter[str] = collections.Counter()
-    read: set[str] = set()
-    found = []
-    for match in filter(None, map(_LINE.match, trace.splitlines())):
-        call, text = match.groups()
-        counts[call] += 1
-        point = Point(call, counts[call], text[:150])
-        if not point.reads:
-            read.clear()
-        elif _PYTHON.search(text) or text in read:
-            continue
-        read.add(text)
-        found.append(point)
-    return found
-
-
 Deal = tuple[str, Point]
 
 
@@ -226,15 +173,23 @@ class Calls:
     calls: str = f"{READS},{CHANGES}"
     # What else decides whether a point is worth a blow.
     worth: t.Callable[[Point], bool] = lambda _point: True
+    # Whether one kill stands for all that find the same state.
+    once: bool = False
 
     def find(self, subject: Subject) -> list[Deal]:
         """Return each kind of blow at each point that can meet it."""
         subject.change(["-o", str(_TRACE), "-e", f"trace={self.calls}"])
-        known = [point for point in points_in(_TRACE.read_text()) if self.worth(point)]
+        known = points_in(_TRACE.read_text())
+        worth = [point for point in known if self.worth(point)]
+        states = distinct(known, self.worth) if self.once else worth
         return [
             (blow, point)
             for blow in self.blows
-            for point in [point for point in known if point.fails_with(blow)][self.first :: self.every]
+            for point in spread(
+                [point for point in (states if blow == KILL else worth) if point.fails_with(blow)],
+                self.every,
+                self.first,
+            )
         ]
 
     def deal(self, subject: Subject, blow: str, point: Point) -> tuple[str, bool]:
@@ -261,6 +216,7 @@ def strike(subject: Subject, means: Means) -> Result:
     while (way := subject.way) not in todo:
         todo[way] = means.find(subject)
         _conclude(subject, result, subject.ready("after a look"))
+    total = sum(map(len, todo.values()))
     while any(todo.values()):
         if todo[subject.way]:
             blow, point = todo[subject.way].pop(0)
@@ -268,6 +224,8 @@ def strike(subject: Subject, means: Means) -> Result:
             result.struck[blow] += reached
             result.unreached += not reached
             wrong = subject.judge(told)
+            done = total - sum(map(len, todo.values()))
+            print(f"{PROGRESS}{done} of {total} blows, {len(result.broken) + bool(wrong)} broken", flush=True)
         else:
             # Only to get to the other way.
             told, wrong = "no blow", subject.change().failure

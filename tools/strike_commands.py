@@ -17,7 +17,8 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from strike import Deal, Point, Subject, tell
+from strike import Deal, Subject, tell
+from strike_trace import Point, spread
 
 # The command does nothing and fails; it does all, and then says that it failed; the module is killed, and the command
 # goes on.
@@ -62,7 +63,7 @@ class Commands:
             subject.change()
             lines = _log().read_text().splitlines() if _log().exists() else []
         found = [Point(line.split()[0], number, line) for number, line in enumerate(lines, 1)]
-        return [(blow, point) for blow in self.blows for point in found[self.first :: self.every]]
+        return [(blow, point) for blow in self.blows for point in spread(found, self.every, self.first)]
 
     def deal(self, subject: Subject, blow: str, point: Point) -> tuple[str, bool]:
         """Make the change with one blow."""

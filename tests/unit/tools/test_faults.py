@@ -12,7 +12,8 @@ import faults_hosts
 import faults_nginx
 import images
 from common import ToolError
-from strike import KILL, Deal, Ended, Point, Subject, points_in, strike
+from strike import Deal, Ended, Subject, strike
+from strike_trace import KILL, Point, distinct, points_in, spread
 
 TRACE = """
 openat(AT_FDCWD, "/usr/lib/python3.11/glob.py", O_RDONLY|O_CLOEXEC) = 3
@@ -53,6 +54,45 @@ def test_a_read_does_not_meet_a_full_disk(text: str, blow: str, possible: bool) 
 
 def test_to_wait_for_a_command_does_not_fail_but_may_be_the_end() -> None:
     assert [Point("wait4", 1, "17").fails_with(blow) for blow in ("error=EIO", KILL)] == [False, True]
+
+
+STATES = """mkdir("/a", 0755)                       = 0
+openat(AT_FDCWD, "/a", O_RDONLY|O_CLOEXEC) = 3
+openat(AT_FDCWD, "/a/x", O_RDWR|O_CREAT|O_EXCL, 0600) = 4
+fsync(4)                                = 0
+rename("/a/x", "/a/y")                  = 0
+openat(AT_FDCWD, "/idle", O_RDONLY) = 5
+unlink("/a/x")                          = -1 ENOENT (No such file or directory)
+symlink("/a", "/b")                     = 0
+unlink("/a/y")                          = 0
+openat(AT_FDCWD, "/c", O_RDONLY) = 6
+write(1, "/idle", 5)                    = 5
+openat(AT_FDCWD, "/d", O_RDONLY) = 7
+"""
+
+
+def test_one_kill_stands_for_those_between_which_nothing_changes() -> None:
+    found = distinct(points_in(STATES), lambda point: "/idle" not in point.text)
+    assert [(point.call, point.number) for point in found] == [
+        ("mkdir", 1),
+        ("openat", 2),
+        ("rename", 1),
+        # Before it, names were looked for in vain only.
+        ("symlink", 1),
+        ("unlink", 2),
+        # Something was done between these two.
+        ("openat", 4),
+        ("openat", 5),
+    ]
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 8])
+def test_hosts_that_take_turns_meet_all_calls_also_where_one_makes_more(every: int) -> None:
+    calls = [Point(call, number, "") for number in range(5) for call in ("open", "rename", "link")]
+    more = [Point("open", 9, "only here"), Point("poll", 1, ""), *calls]
+    met = [point for first in range(every) for point in spread(calls if first % 2 else more, every, first)]
+    names = {(point.call, point.number) for point in met if point.call in ("rename", "link")}
+    assert names == {(point.call, point.number) for point in calls if point.call != "open"}
 
 
 class Walk:

@@ -3,14 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 import typing as t
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 import faults_bench
 import faults_nginx
 import visitors
+from common import ToolError
 from nginx_host import PAYLOAD, Host, Said
 
 
@@ -20,9 +23,11 @@ class Answering(Host):
 
     out: str = ""
 
-    def run(self, *argv: str, stdin: str = "", check: bool = True, timeout: float = 300) -> Said:
-        assert (argv, stdin, check) == (("python3", f"{PAYLOAD}/look.py", "closely"), "", False)
-        assert timeout > 300
+    def follow(self, *argv: str, heard: t.Callable[[str], None], silence: float) -> Said:
+        assert argv == ("python3", f"{PAYLOAD}/look.py", "closely")
+        assert silence >= 300
+        for line in self.out.splitlines(keepends=True):
+            heard(line)
         return Said(0, self.out, "Traceback")
 
 
@@ -42,6 +47,39 @@ class Bench(faults_bench.Bench[faults_nginx.Count]):
 def test_the_last_line_of_a_tool_counts(out: str, found: dict[str, t.Any], broken: list[str]) -> None:
     bench = Bench("newer", Answering(name="host", out=out), faults_nginx.Count())
     assert (bench.look(), bench.count.broken) == (found, broken)
+
+
+def test_how_far_it_has_come_is_told_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(faults_bench, "_PAUSE", -1)
+    out = 'progress: 3 of 70 blows, 0 broken\n{"struck": 1}\n'
+    Bench("newer", Answering("host", out=out), faults_nginx.Count()).look()
+    assert capsys.readouterr().out == "newer: closely: 3 of 70 blows, 0 broken\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "rc", "out", "last"),
+    [
+        ("echo one; echo two; echo no >&2; exit 3", 3, "one\ntwo\n", ""),
+        ("echo one; exec sleep 60", 0, "", "hangs: sh -c .* has said nothing for 1 s, and last 'one'"),
+        ("exec sleep 60", 0, "", "and last 'nothing at all'"),
+    ],
+)
+def test_a_host_that_says_nothing_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, rc: int, out: str, last: str
+) -> None:
+    # docker exec -e PYTHONPATH=… NAME sh -c …
+    (tmp_path / "docker").write_text('#!/bin/sh\nshift 4\nexec "$@"\n')
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    heard: list[str] = []
+    if last:
+        with pytest.raises(ToolError, match=last):
+            Host("host").follow("sh", "-c", script, heard=heard.append, silence=1)
+        return
+    said = Host("host").follow("sh", "-c", script, heard=heard.append, silence=9)
+    assert (said, "".join(heard)) == (Said(rc, out, "no\n"), out)
 
 
 def test_what_is_said_has_the_name_of_the_host(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,8 +18,9 @@ import strike_commands
 from handover_stage import WISHES, Release
 from handover_subjects import Switch
 from handover_verdict import dishonest, expected_units
-from strike import Ended, Point
+from strike import Ended
 from strike_commands import FAILS, LIES, ORPHANED, Commands
+from strike_trace import Point
 
 ID = "3f2a91c-1b9e02d4"
 
@@ -64,6 +65,8 @@ def test_what_nobody_needs_is_not_struck_at(call: str, text: str, worth: bool) -
         ("command=lies at systemctl 2", {"failed": True, "msg": "'systemctl show' failed with exit code 1"}, True),
         ("command=lies at systemd-run 2", {"failed": True, "msg": "hook after_switch 'true' was ended"}, True),
         ("command=lies at systemctl 2", {"failed": True, "msg": "oh"}, False),
+        ("error=EIO at clone3 1", {"failed": True, "msg": "shop: [Errno 11] can't start new thread: …"}, True),
+        ("error=EIO at clone3 1", {"failed": True, "msg": "oh"}, False),
     ],
 )
 def test_a_failure_names_its_reason(told: str, result: dict[str, t.Any], honest: bool) -> None:
