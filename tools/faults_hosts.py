@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import engine
 import hosts
 import images
-from common import docker
+from common import ToolError, docker
 
 Result = t.TypeVar("Result")
 
@@ -64,7 +64,11 @@ def on_each(
 
     def one(number: int, machine: Machine) -> Result:
         started = time.monotonic()
-        name = machine.start(part)
+        try:
+            name = machine.start(part)
+        except ToolError:
+            # Several that start at once may take an engine longer than one of them is given.
+            name = machine.start(part)
         try:
             return work(machine, name, number)
         finally:

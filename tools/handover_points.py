@@ -41,6 +41,8 @@ PLANS: dict[str, tuple[type[subjects.Switch], str, str]] = {
     "serve": (subjects.Build, "one", "two"),
 }
 CALLS = f"{READS},{CHANGES},{WAITS},connect,sendto"
+# By these a virtualenv is built of files that are on the host: 300 in a row into a directory that nothing uses yet.
+RARE = {"link": 8}
 COMMANDS = ("systemctl", "systemd-run", "systemd-analyze", "journalctl", "setsid", "git", "sync")
 # Light: what counts is that there is a request at each moment.
 KINDS, PAUSE = ("new", "kept", "past"), 0.1
@@ -79,7 +81,9 @@ def deal(arguments: argparse.Namespace) -> dict[str, t.Any]:
     where = {"every": arguments.every, "first": arguments.first}
     commands = [blow for blow in arguments.blows if blow.startswith("command=")]
     calls = [blow for blow in arguments.blows if blow not in commands]
-    means: list[strike.Means] = [strike.Calls(calls, calls=CALLS, worth=worth, once=True, **where)] if calls else []
+    means: list[strike.Means] = (
+        [strike.Calls(calls, calls=CALLS, worth=worth, once=True, rare=RARE, **where)] if calls else []
+    )
     means += [Commands(COMMANDS, commands, **where)] if commands else []
     with crowd(subject.visited) as visiting:
         found = [strike.strike(subject, one).to_json() for one in means]

@@ -175,6 +175,8 @@ class Calls:
     worth: t.Callable[[Point], bool] = lambda _point: True
     # Whether one kill stands for all that find the same state.
     once: bool = False
+    # Calls that come in masses, each like the one before, and how many of them one stands for.
+    rare: t.Mapping[str, int] = field(default_factory=dict)
 
     def find(self, subject: Subject) -> list[Deal]:
         """Return each kind of blow at each point that can meet it."""
@@ -189,6 +191,7 @@ class Calls:
                 [point for point in (states if blow == KILL else worth) if point.fails_with(blow)],
                 self.every,
                 self.first,
+                self.rare,
             )
         ]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import re
+import types
 import typing as t
 import zlib
 
@@ -104,8 +105,10 @@ def distinct(points: t.Iterable[Point], worth: t.Callable[[Point], bool]) -> lis
     return found
 
 
-def spread(points: t.Iterable[Point], every: int, first: int) -> list[Point]:
-    """Return each n-th point.
+def spread(
+    points: t.Iterable[Point], every: int, first: int, rare: t.Mapping[str, int] = types.MappingProxyType({})
+) -> list[Point]:
+    """Return each n-th point, and of calls in C(rare) so many times fewer.
 
     Counted are those of the same call: a host that opens one file more than another still takes the same turn at what
     both do, so that hosts with different turns meet all of it.
@@ -113,7 +116,8 @@ def spread(points: t.Iterable[Point], every: int, first: int) -> list[Point]:
     counts: collections.Counter[str] = collections.Counter()
     found = []
     for point in points:
-        if (counts[point.call] + zlib.crc32(point.call.encode())) % every == first % every:
+        step = every * rare.get(point.call, 1)
+        if (counts[point.call] + zlib.crc32(point.call.encode())) % step == first % step:
             found.append(point)
         counts[point.call] += 1
     return found

@@ -95,6 +95,12 @@ def test_hosts_that_take_turns_meet_all_calls_also_where_one_makes_more(every: i
     assert names == {(point.call, point.number) for point in calls if point.call != "open"}
 
 
+def test_of_what_comes_in_masses_one_stands_for_many() -> None:
+    calls = [Point(call, number, "") for number in range(32) for call in ("link", "rename")]
+    met = [point.call for first in (0, 1) for point in spread(calls, 2, first, {"link": 8})]
+    assert (met.count("link"), met.count("rename")) == (4, 32)
+
+
 class Walk:
     """A subject with a way there and a way back, where the second blow on the way back breaks something."""
 

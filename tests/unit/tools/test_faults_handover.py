@@ -15,6 +15,7 @@ import faults_bench
 import faults_handover
 import handover_points
 import strike_commands
+from faults_model import Options
 from handover_stage import WISHES, Release
 from handover_subjects import Switch
 from handover_verdict import dishonest, expected_units
@@ -36,6 +37,15 @@ def test_every_plan_is_somebodys_and_every_tool_is_there() -> None:
     assert {task.plan for tasks in faults_handover.SHARES.values() for task in tasks} == set(handover_points.PLANS)
     assert faults_handover.BUSY in faults_handover.SHARES
     assert all((faults_bench.TOOLS / name).is_file() for name in faults_handover.INSIDE)
+
+
+@pytest.mark.parametrize(
+    ("distributions", "every", "kills", "errors"),
+    [(("newer", "older"), 1, "2 of 2 states", "2 of 4 calls"), (("newer",), 3, "1 of 6 states", "1 of 12 calls")],
+)
+def test_what_was_left_out_is_said(distributions: tuple[str, ...], every: int, kills: str, errors: str) -> None:
+    text = faults_handover.coverage(Options(distributions, every=every))
+    assert kills in text and errors in text and text.endswith("code first keep refused rollback unwell dying")
 
 
 @pytest.mark.parametrize(
