@@ -62,8 +62,8 @@ bench: venv ## how long it takes, in ratios to something simpler: PART=site or n
 	@python tools/images.py
 	python tools/bench.py $(PART)
 
-faults: venv ## try to break what promises to survive: PART=nginx or gunicorn, DISTRIBUTIONS="newer older bullseye forky", EVERY=10
-	@python tools/faults.py $(foreach option,part distributions every,$(call given,$(option)))
+faults: venv ## try to break what promises to survive: PART=nginx or gunicorn, DISTRIBUTIONS="newer older bullseye forky", EVERY=10, MINUTES=50
+	@python tools/faults.py $(foreach option,part distributions every minutes,$(call given,$(option)))
 
 readmes: venv ## write the variables of the roles into their READMEs, from the specifications
 	@python tools/role_readme.py

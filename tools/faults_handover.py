@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import typing as t
@@ -74,6 +75,8 @@ class Count:
     deploys: int = 0
     requests: int = 0
     broken: list[str] = field(default_factory=list)
+    # Points for which there was no time.
+    left: int = 0
 
     def add(self, other: Count) -> None:
         """Take over the numbers of another host."""
@@ -82,6 +85,7 @@ class Count:
         self.restarts += other.restarts
         self.deploys += other.deploys
         self.requests += other.requests
+        self.left += other.left
         self.broken += other.broken
 
     def strike(self, struck: t.Mapping[str, int]) -> None:
@@ -100,8 +104,9 @@ class Count:
 class Bench(faults_bench.Bench[Count]):
     """One host with nginx and the releases of an application, and what was tried on it."""
 
-    def __init__(self, title: str, host: Host) -> None:
+    def __init__(self, title: str, host: Host, until: float = math.inf) -> None:
         super().__init__(title, host, Count())
+        self._until = until
 
     def prepare(self) -> None:
         """Install what is needed, and build the releases."""
@@ -126,13 +131,14 @@ class Bench(faults_bench.Bench[Count]):
 
     def _strike(self, plan: str, blows: t.Sequence[str], step: int, start: int) -> None:
         started = time.monotonic()
-        options = ["--every", str(step), "--first", str(start % step)]
+        options = ["--every", str(step), "--first", str(start % step), "--until", str(self._until)]
         found = self._inside("handover_points.py", "strike", plan, *blows, *options)
         struck: dict[str, int] = found.get("struck", {})
         broken = [f"{plan}: {text}" for text in found.get("broken", ())]
         self.count.strike(struck)
         self._blame(*broken)
         self.count.requests += found.get("requests", 0)
+        self.count.left += found.get("left", 0)
         self.say(
             f"{plan} ({time.monotonic() - started:.0f} s): {faults_bench.tell_blows(struck)}; "
             f"{found.get('unreached')} points were not met again; {found.get('requests')} requests; "
@@ -200,9 +206,10 @@ def coverage(options: Options) -> str:
 def try_to_break(options: Options) -> Outcome:
     """Try all of it, each distribution on several hosts, because most of the time is waiting."""
     shares = dict(machines(options.distributions, options.only))
+    until = time.time() + 60 * options.minutes if options.minutes else math.inf
 
     def work(machine: faults_hosts.Machine, name: str, _number: int) -> Count:
-        bench = Bench(machine.title, Host(name))
+        bench = Bench(machine.title, Host(name), until)
         try:
             bench.work(shares[machine], options.distributions.index(machine.distribution), options)
         except (AssertionError, ToolError) as exc:
@@ -216,4 +223,6 @@ def try_to_break(options: Options) -> Outcome:
         total.add(count)
     print(f"gunicorn_service: {total.requests} requests, {total.restarts} restarts, on {len(shares)} hosts", flush=True)
     print(f"gunicorn_service: {coverage(options)}", flush=True)
+    if total.left:
+        print(f"gunicorn_service: {total.left} of these points were left out, because time was up", flush=True)
     return Outcome(str(total), tuple(total.broken))

@@ -16,6 +16,8 @@ class Options:
     distributions: tuple[str, ...]
     # Strike at each n-th point only.
     every: int = 1
+    # Strike no more after so many minutes; 0 for no end.
+    minutes: int = 0
     # In a row, under load, on each host that does it.
     swaps: int = 200
     deploys: int = 30

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import re
 import sys
 import typing as t
@@ -86,11 +87,12 @@ def deal(arguments: argparse.Namespace) -> dict[str, t.Any]:
     )
     means += [Commands(COMMANDS, commands, **where)] if commands else []
     with crowd(subject.visited) as visiting:
-        found = [strike.strike(subject, one).to_json() for one in means]
+        found = [strike.strike(subject, one, arguments.until).to_json() for one in means]
         requests = visiting.answered if visiting else 0
     return {
         "struck": {blow: number for result in found for blow, number in result["struck"].items()},
         "unreached": sum(result["unreached"] for result in found),
+        "left": sum(result["left"] for result in found),
         "broken": [text for result in found for text in result["broken"]],
         "requests": requests,
     }
@@ -135,6 +137,7 @@ def main() -> int:
         if action == "strike":
             one.add_argument("blows", nargs="+", help="signal=KILL, error=ENOSPC, command=fails, …")
             one.add_argument("--every", type=int, default=1, help="strike at each n-th point only")
+            one.add_argument("--until", type=float, default=math.inf, help="seconds since 1970")
             one.add_argument("--first", type=int, default=0, help="which of n to begin with")
         if action == "leave":
             one.add_argument("part", type=float, help="how far the run gets, from 0 to 1")

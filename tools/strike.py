@@ -14,6 +14,7 @@ import collections
 import ctypes
 import importlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -144,11 +145,13 @@ class Result:
 
     struck: collections.Counter[str] = field(default_factory=collections.Counter)
     unreached: int = 0
+    # For which there was no time.
+    left: int = 0
     broken: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, t.Any]:
         """Return it for who reads the last line."""
-        return {"struck": dict(self.struck), "unreached": self.unreached, "broken": self.broken}
+        return {"struck": dict(self.struck), "unreached": self.unreached, "left": self.left, "broken": self.broken}
 
 
 class Means(t.Protocol):
@@ -209,8 +212,8 @@ def tell(blow: str, point: Point, ended: Ended) -> str:
     return f"{blow} at {point.call} {point.number} ({point.text}), rc {ended.rc}: {said}"
 
 
-def strike(subject: Subject, means: Means) -> Result:
-    """Deal each blow, on each of the ways; return how many there were and what broke."""
+def strike(subject: Subject, means: Means, until: float = math.inf) -> Result:
+    """Deal each blow, on each of the ways, until a time; return how many there were and what broke."""
     result = Result()
     if wrong := subject.ready("the first state"):
         result.broken.append(wrong)
@@ -220,7 +223,7 @@ def strike(subject: Subject, means: Means) -> Result:
         todo[way] = means.find(subject)
         _conclude(subject, result, subject.ready("after a look"))
     total = sum(map(len, todo.values()))
-    while any(todo.values()):
+    while any(todo.values()) and time.time() < until:
         if todo[subject.way]:
             blow, point = todo[subject.way].pop(0)
             told, reached = means.deal(subject, blow, point)
@@ -233,6 +236,7 @@ def strike(subject: Subject, means: Means) -> Result:
             # Only to get to the other way.
             told, wrong = "no blow", subject.change().failure
         _conclude(subject, result, wrong or subject.ready(told))
+    result.left = sum(map(len, todo.values()))
     return result
 
 

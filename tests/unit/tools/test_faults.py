@@ -145,7 +145,12 @@ def test_each_way_is_struck_at_its_own_points_and_what_broke_is_mended() -> None
     walk = Walk()
     result = strike(walk, Feather()).to_json()
     assert walk.seen == ["there t1", "back b1", "back b2", "mended"]
-    assert result == {"struck": {"x": 3}, "unreached": 0, "broken": ["back b2: broken"]}
+    assert result == {"struck": {"x": 3}, "unreached": 0, "left": 0, "broken": ["back b2: broken"]}
+
+
+def test_points_for_which_there_is_no_time_are_counted() -> None:
+    result = strike(Walk(), Feather(), until=0).to_json()
+    assert result == {"struck": {}, "unreached": 0, "left": 3, "broken": []}
 
 
 @pytest.mark.parametrize("hosts", [2, 4, 6, 8, 10])
