@@ -13,7 +13,6 @@ import typing as t
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._mask import mask_urls
@@ -21,7 +20,6 @@ from ..module_utils._release_join import join
 from ..module_utils._release_seal import hidden_part, hide, to_plain
 from ..module_utils._source_spec import SourceError
 from ..plugin_utils._controller_path import controller_path
-from ..plugin_utils._derive import derive_chain
 from ..plugin_utils._flask_source import Found, look, pack
 from ..plugin_utils._host_code import execute, remote_directory
 from ..plugin_utils._operator import operator
@@ -91,7 +89,7 @@ class ActionModule(ActionBase):
             }
             for name, here in found.items()
         }
-        shown = {"by": operator(), **hide(args), "sent": sent, "sites": _sites(args)}
+        shown = {"by": operator(), **hide(args), "sent": sent}
         if isinstance(apps, list):
             shown["apps"] = [hide(app) if isinstance(app, dict) else app for app in apps]
             hidden = [hidden_part(app) if isinstance(app, dict) else {} for app in apps]
@@ -117,13 +115,3 @@ class ActionModule(ActionBase):
         finally:
             os.unlink(temporary)
         return target
-
-
-def _sites(args: Args) -> dict[str, t.Any]:
-    """Return how visitors reach the applications that the module will hand over to, by name."""
-    apps, defaults, root = args.get("apps"), args.get("site_defaults"), str(args.get("root") or "/srv")
-    wanted = boolean(args.get("serve", False), strict=False) and boolean(args.get("probe_sites", True), strict=False)
-    if not wanted or not isinstance(apps, list) or not isinstance(defaults, (dict, type(None))):
-        return {}
-    named = [app for app in apps if isinstance(app, dict) and app.get("name")]
-    return {str(app["name"]): derive_chain(app, root, defaults).get("site") for app in named}

@@ -5,19 +5,14 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import asdict, dataclass
-
-from ._site_model import Site
 
 # From the networks that are for documentation (RFC 5737), and a name that cannot exist (RFC 6761).
 _FORGED_ADDRESS, _VISITOR, _PROXY = "192.0.2.66", "198.51.100.7", "203.0.113.9"
 _FORGED_HOST = "forged.invalid"
 # Where the probe comes from, as nginx sees it.
 _OWN_ADDRESS = "127.0.0.1"
-# An upstream of ours; what it leads to is the release that serves.
-_UPSTREAM = re.compile(r"unix:(/.+/current)/run/\d+\.sock")
 
 
 @dataclass(frozen=True)
@@ -41,16 +36,6 @@ class Chain:
     def to_json(self) -> dict[str, t.Any]:
         """Return it in JSON's types."""
         return asdict(self)
-
-
-def chain_of(site: Site) -> Chain | None:
-    """Return the way to the application that a site publishes; None when there is none of ours, or no name for it."""
-    found = next(filter(None, (_UPSTREAM.fullmatch(server.address) for server in site.upstream)), None)
-    host = site.domains[0] if site.domains else ""
-    if found is None or not re.fullmatch(r"[A-Za-z0-9.-]+", host) or site.state != "enabled":
-        return None
-    port = site.https_port if site.tls else site.http_port
-    return Chain(found.group(1), host, port, bool(site.tls), site.from_proxy, bool(site.trusted_proxies))
 
 
 def forged_headers(chain: Chain, hops: int) -> dict[str, str]:

@@ -14,17 +14,15 @@ import http.client
 import json
 import os
 import re
-import secrets
 import ssl
 import time
 import typing as t
 from dataclasses import dataclass
 
 from ._chain import Chain, forged_headers, judge
+from ._chain_token import FILE, read_token
 from ._command import CommandError, run
-from ._files import read_file, write_file
 
-_FILE = "probe.json"
 _HEADER = "X-Flaskops-Probe"
 _TIMEOUT = 5.0
 # nginx has just been told, or a worker of the application is being replaced.
@@ -39,19 +37,12 @@ class Verdict:
     unknown: str = ""
 
 
-def write_token(release: str, hops: int, gid: int) -> None:
-    """Give a release the token by which it tells what it believes."""
-    data = json.dumps({"token": secrets.token_hex(32), "hops": hops}) + "\n"
-    write_file(os.path.join(release, _FILE), data.encode(), 0o640, 0, gid)
-
-
 def probe_chain(chain: Chain, path: str = "/") -> Verdict:
     """Return whether the application that serves believes of a visitor through nginx what it should."""
-    try:
-        known = json.loads(read_file(os.path.join(chain.current, _FILE)) or b"{}")
-        token, hops = str(known["token"]), int(known["hops"])
-    except (ValueError, KeyError, TypeError):
+    known = read_token(chain.current)
+    if known is None:
         return Verdict(unknown="the release was built before there was such a probe")
+    token, hops = known
     headers = {**forged_headers(chain, hops), _HEADER: token}
     for attempt in (1, 2):
         status, body = _ask(chain, path, headers)
@@ -67,7 +58,7 @@ def probe_sites(items: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[list[str], li
     for item in items:
         chain = Chain(**item["chain"]) if item.get("chain") else None
         # The first release of an application may come after its site.
-        if chain is None or not os.path.exists(os.path.join(chain.current, _FILE)):
+        if chain is None or not os.path.exists(os.path.join(chain.current, FILE)):
             continue
         verdict = probe_chain(chain)
         if verdict.wrong:

@@ -51,15 +51,26 @@ def run(
     Without C(inherit) the command sees C(env) and what systemd gives to any service. It leads a process group of its
     own, which is killed as a whole at the timeout.
     """
+    process = _start(argv, _environment(env, inherit), cwd, user, stdin is not None)
+    return _await(process, argv, stdin, timeout)
+
+
+def _environment(env: t.Mapping[str, str] | None, inherit: bool = True) -> dict[str, str]:
+    return {**(os.environ if inherit else _BARE), "LC_ALL": "C.UTF-8", **(env or {})}
+
+
+def _start(
+    argv: t.Sequence[str], env: t.Mapping[str, str], cwd: str | None, user: str | None, is_told: bool = False
+) -> subprocess.Popen[str]:
     command, rights = _as_user(argv, user)
     try:
         # Not AnsibleModule.run_command: pure utilities have no module.
-        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+        return subprocess.Popen(  # pylint: disable=ansible-bad-function
             command,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdin=subprocess.PIPE if is_told else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**(os.environ if inherit else _BARE), "LC_ALL": "C.UTF-8", **(env or {})},
+            env=env,
             cwd=cwd,
             text=True,
             errors="replace",
@@ -68,7 +79,6 @@ def run(
         )
     except FileNotFoundError as exc:
         raise CommandError(f"'{command[0]}' was not found: {exc}") from exc
-    return _await(process, argv, stdin, timeout)
 
 
 def _await(process: subprocess.Popen[str], argv: t.Sequence[str], stdin: str | None, timeout: float) -> Result:
@@ -100,6 +110,25 @@ def _as_user(argv: t.Sequence[str], user: str | None) -> tuple[list[str], dict[s
         return list(argv), {}
     groups = os.getgrouplist(user, account.pw_gid)
     return list(argv), {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
+
+
+@contextmanager
+def running(
+    argv: t.Sequence[str],
+    timeout: float = 60,
+    env: t.Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    user: str | None = None,
+) -> t.Iterator[None]:
+    """Do what C(run) does while the block runs, and wait for its end after it; it is killed when the block fails."""
+    process = _start(argv, _environment(env), cwd, user)
+    try:
+        yield
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    _await(process, argv, None, timeout)
 
 
 def run_checked(

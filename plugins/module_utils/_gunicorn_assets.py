@@ -18,6 +18,8 @@ from ._files import STALE_SECONDS, read_link, remove_file, replace_link, sweep
 from ._release import Layout
 
 DIRECTORY = "/run/flaskops/previous"
+# Seconds that are added to a grace: how long most applications take to start.
+_MARGIN = 3
 
 
 def link_path(layout: Layout) -> str:
@@ -30,17 +32,30 @@ def kept_assets(layout: Layout) -> str:
     return os.path.basename(read_link(link_path(layout)) or "")
 
 
-def keep_assets(layout: Layout, release: str, seconds: int) -> None:
-    """Make the files of a release reachable for so long, and those of no other; a failure costs nothing else."""
+def arm_assets(layout: Layout, release: str, seconds: int) -> float:
+    """Arm the timer that ends what C(keep_assets) does; return when it fires, on the clock of C(time.time), or 0."""
+    if not (release and seconds):
+        return 0.0
     with contextlib.suppress(CommandError, OSError):
-        path, target = link_path(layout), layout.release(release)
-        if not (release and seconds):
+        command = ["find", link_path(layout), "-lname", layout.release(release), "-delete"]
+        return _arm(f"flaskops-assets-{layout.name}-{release}", seconds + _MARGIN, command)
+    return 0.0
+
+
+def keep_assets(layout: Layout, release: str, seconds: int, end: float = 0.0) -> None:
+    """Make the files of a release reachable for so long, and those of no other; a failure costs nothing else.
+
+    C(end) is when a timer fires that is armed already; one that fires too early is armed anew.
+    """
+    with contextlib.suppress(CommandError, OSError):
+        # The timer comes first: a link without one would stay.
+        if end < time.time() + seconds:
+            end = arm_assets(layout, release, seconds)
+        if not end:
             forget_assets(layout)
             return
         os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
-        # The timer comes first: a link without one would stay.
-        _arm(f"flaskops-assets-{layout.name}-{release}", seconds, ["find", path, "-lname", target, "-delete"])
-        replace_link(target, path, sync=False)
+        replace_link(layout.release(release), link_path(layout), sync=False)
 
 
 def forget_assets(layout: Layout) -> None:
@@ -54,11 +69,13 @@ def sweep_assets() -> None:
     sweep(DIRECTORY, STALE_SECONDS)
 
 
-def _arm(unit: str, seconds: int, command: list[str]) -> None:
+def _arm(unit: str, seconds: int, command: list[str]) -> float:
     # A time of day: systemd counts seconds from anew when it is reloaded, which each deploy does.
-    when = [f"--on-calendar=@{int(time.time()) + seconds}", "--timer-property=AccuracySec=1s"]
+    end = int(time.time()) + seconds
+    when = [f"--on-calendar=@{end}", "--timer-property=AccuracySec=1s"]
     argv = ["systemd-run", "--quiet", f"--unit={unit}", *when, *command]
     if run(argv).rc:
         # The same release was the previous one before, not long ago.
         run(["systemctl", "stop", f"{unit}.timer"])
         run_checked(argv)
+    return float(end)

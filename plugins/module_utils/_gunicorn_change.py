@@ -62,6 +62,8 @@ class Change:
     believed: bool = False
     # Hooks that have run.
     ran: list[Ran] = field(default_factory=list)
+    # When the files of the old release stop to be reachable, on the clock of C(time.time).
+    assets_end: float = 0.0
     switched: bool = False
     # The worker that a release was refused for.
     culprit: str = ""

@@ -10,7 +10,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from ._chain_probe import write_token
+from ._chain_token import write_token
 from ._clock import utc_now
 from ._files import replace_link, sweep, write_file
 from ._gunicorn_settings import (

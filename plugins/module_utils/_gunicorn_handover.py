@@ -27,9 +27,10 @@ from ._gunicorn_hooks import HookSteps
 from ._gunicorn_host import UnitDirectory, lead_back, wait_until_stopped
 from ._gunicorn_room import Room
 from ._gunicorn_sites import SiteProbes
+from ._gunicorn_start import Starts
 from ._gunicorn_watch import judge_served
 from ._hook_run import Ran
-from ._systemd import daemon_reload, forget_behind, forget_units, show, systemctl
+from ._systemd import forget_behind, forget_units, show, systemctl
 
 _WATCH_INTERVAL = 0.25
 # For a release that never had a visitor.
@@ -53,10 +54,11 @@ class Handover:
         self._hooks = HookSteps(run_hooks, self._give_up)
         self._sites = SiteProbes(self._go_back)
         self._room = Room(overlap, self._give_up)
+        self._starts = Starts(directory, self._try, self._refuse)
 
     def run(self, changes: t.Sequence[Change]) -> None:
         """Take all services through all steps; what went wrong with one is in its C(error)."""
-        start = (self._room.check, self._hooks.migrate, self._room.make, self._start)
+        start = (self._room.check, self._hooks.migrate, self._room.make, self._starts.start, self._starts.foresee)
         for before in (*start, self._gate, self._hooks.before, self._switch, self._sites.check):
             self._take(before, changes, self._refuse)
         for after in (self._work, self._drain, self._stop):
@@ -86,20 +88,6 @@ class Handover:
         change.lingering = list(change.plan.retire)
         change.note = f"what has to go is left to the next run: {reason}"
 
-    def _start(self, changes: t.Sequence[Change]) -> None:
-        for change in changes:
-            self._try(change, self._write)
-        faults = self._directory.faults([name for change in changes for name in change.unproved])
-        for change in changes:
-            found = [line for name in change.plan.write for line in faults.get(name, [])]
-            if found and not change.error:
-                self._refuse(change, "systemd does not understand: " + "; ".join(found))
-        # Reading all files again takes systemd longer than the start of most applications.
-        if any(change.outdated for change in changes):
-            daemon_reload()
-        for change in changes:
-            self._try(change, self._start_one)
-
     def _try(self, change: Change, step: t.Callable[[Change], None]) -> None:
         """Do one step of one service; what goes wrong concerns it alone."""
         if change.error:
@@ -111,31 +99,6 @@ class Handover:
 
     def _reason(self, change: Change, exc: Exception) -> str:
         return explain_full_disk(exc, [self._directory.path, change.service.layout.base]) or str(exc)
-
-    def _write(self, change: Change) -> None:
-        self._directory.write({**change.plan.write, **change.plan.forward_write})
-
-    def _start_one(self, change: Change) -> None:
-        change.started_at, change.started = time.time(), True
-        sockets = [name for name in change.plan.start if name.endswith(".socket")]
-        # systemd takes them for started, and starts no socket under a service that runs.
-        if change.plan.stop:
-            systemctl("stop", change.plan.stop)
-        # A port that is taken has to be known before the switch; until then it leads to the old release.
-        self._listen([*sockets, *change.plan.forward_start])
-        # READY is not health, so there is nothing to wait for.
-        systemctl("start", [name for name in change.plan.start if name.endswith(".service")], ["--no-block"])
-
-    @staticmethod
-    def _listen(sockets: t.Sequence[str]) -> None:
-        try:
-            systemctl("start", sockets)
-        except CommandError as exc:
-            if "not found" not in str(exc):
-                raise
-            # It has looked into the directory within the same tick of the clock, and remembers that there was no file.
-            daemon_reload()
-            systemctl("start", sockets)
 
     def _gate(self, changes: t.Sequence[Change]) -> None:
         gates = {change.service.name: gate for change in changes if (gate := change.new_gate())}
@@ -189,7 +152,7 @@ class Handover:
         layout, release = change.service.layout, change.service.wanted.release
         self._directory.enable(change.plan.enable)
         if change.plan.switch:
-            keep_assets(layout, change.observed.current or "", change.asset_grace)
+            keep_assets(layout, change.observed.current or "", change.asset_grace, change.assets_end)
             replace_link(f"releases/{release}", layout.current)
             change.switched = True
         if not release and change.observed.current:
@@ -223,23 +186,28 @@ class Handover:
             change.late = self._explain(change, f"{reason}; {serves}")
 
     def _drain(self, changes: t.Sequence[Change]) -> None:
-        waiting = list(changes)
         for change in changes:
-            self._directory.disable([*change.plan.retire, *change.plan.relieve])
             watch = float(change.health["watch"]) if change.plan.switch and change.retired_sockets() else 0.0
             least = max(watch, self._background.least(change))
             change.drain = Drain.start(change.retired_sockets(), change.drain_timeout, least)
+        waiting = self._undrained(changes)
+        for change in changes:
+            self._directory.disable([*change.plan.retire, *change.plan.relieve])
         # All have just passed their gates.
         watched = time.monotonic()
         while waiting:
-            table, now = read_table(), time.monotonic()
+            time.sleep(LOOK_INTERVAL)
+            now = time.monotonic()
             if now - watched >= _WATCH_INTERVAL:
                 watched = now
                 self._watch(waiting)
-            waiting = [c for c in waiting if not c.error and c.drain and not c.drain.over(table, now)]
-            if waiting:
-                time.sleep(LOOK_INTERVAL)
+            waiting = self._undrained(waiting)
         self._watch([change for change in changes if not change.error])
+
+    @staticmethod
+    def _undrained(changes: t.Sequence[Change]) -> list[Change]:
+        table, now = read_table(), time.monotonic()
+        return [c for c in changes if not c.error and c.drain and not c.drain.over(table, now)]
 
     def _watch(self, changes: t.Sequence[Change]) -> None:
         """Go back to a release that still runs when the one that has just got its traffic ends."""

@@ -10,7 +10,7 @@ import time
 import typing as t
 
 from ._command import CommandError, run
-from ._files import STALE_SECONDS, read_file, remove_file, replace_link, sweep, write_file
+from ._files import STALE_SECONDS, read_file, remove_file, replace_link, sweep, sync_directory, write_file
 from ._gunicorn_plan import Observed, is_process
 from ._gunicorn_units import MARK, parse_unit_name
 from ._process_units import pause_flag
@@ -98,9 +98,12 @@ class UnitDirectory:
 
     def remove(self, names: t.Iterable[str]) -> None:
         """Remove unit files, and what lets them start at boot."""
+        removed = []
         for name in names:
             self.disable([name])
-            remove_file(os.path.join(self._path, name))
+            removed.append(remove_file(os.path.join(self._path, name), sync=False))
+        if any(removed):
+            sync_directory(self._path)
 
     def set_aside(self, names: t.Iterable[str]) -> None:
         """Keep the files of units that finish what they do, but not beyond a reboot."""

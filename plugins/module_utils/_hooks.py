@@ -11,10 +11,11 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field
 
-BUILD, MIGRATE, BEFORE, AFTER = STAGES = ("build", "migrate", "before_switch", "after_switch")
+from ._release_defaults import HOOK_TIMEOUT, STAGES
+
+BUILD, MIGRATE, BEFORE, AFTER = STAGES
 # Those that are asked for by name when a release is rolled back from.
 ROLLBACK = "rollback"
-TIMEOUT = 900
 _KEYS = (*STAGES, ROLLBACK, "timeout", "migrate_each_host")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
@@ -39,7 +40,7 @@ class Hooks:
     after_switch: tuple[Command, ...] = ()
     rollback: t.Mapping[str, tuple[Command, ...]] = field(default_factory=dict)
     # Seconds that one command may take.
-    timeout: int = TIMEOUT
+    timeout: int = HOOK_TIMEOUT
     # Whether each host migrates a database of its own.
     migrate_each_host: bool = False
 
@@ -79,7 +80,7 @@ def parse_hooks(raw: object) -> Hooks:
     return Hooks(
         **{stage: _commands(stage, given.get(stage, [])) for stage in STAGES},
         rollback=_named(given.get(ROLLBACK, {})),
-        timeout=_timeout(given.get("timeout", TIMEOUT)),
+        timeout=_timeout(given.get("timeout", HOOK_TIMEOUT)),
         migrate_each_host=bool(given.get("migrate_each_host", False)),
     )
 

@@ -12,7 +12,7 @@ import re
 import typing as t
 from dataclasses import replace
 
-from ._chain import chain_of
+from ._site_chain import chain_of
 from ._site_closed import closed_locations, fallback, gate_lines, previous_location
 from ._site_lines import (
     KEEPALIVE_MIN,

@@ -11,9 +11,7 @@ import typing as t
 
 from ._gunicorn_values import SettingsError, as_bool, as_int, as_line, as_mapping, refuse_unknown
 from ._hooks import SHELL
-
-WORKER_DEFAULTS: dict[str, object] = {"count": 1, "stop_timeout": 60, "memory_max": "", "cpu_quota": ""}
-TIMER_DEFAULTS: dict[str, object] = {"persistent": True, "random_delay": 0, "timeout": 3600}
+from ._release_defaults import TIMER_DEFAULTS, WORKER_DEFAULTS
 
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,29}[a-z0-9])?")
 # As for the web; see systemd.resource-control(5).

@@ -12,7 +12,7 @@ import pwd
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
-from ._chain_probe import write_token
+from ._chain_token import write_token
 from ._command import flushing
 from ._disk_space import explain_full_disk
 from ._files import write_file
@@ -191,7 +191,9 @@ def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) 
     builder = _builder(plan)
     twin = next((found for found in reversed(list_releases(plan.layout)) if found.venv == key), None)
     if twin:
-        _copy(plan, twin, "venv")
+        own_tree(app, owner.uid, owner.gid)
+        with builder.compiling([app]):
+            _copy(plan, twin, "venv")
     else:
         os.mkdir(venv, 0o755)
         os.chown(venv, owner.uid, owner.gid)
@@ -199,8 +201,8 @@ def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) 
         # Nothing that a build has started may write on when its files are root's.
         with build_copy(app, venv, owner.uid, owner.gid) if local else nullcontext(), Orphans():
             builder.build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
-    own_tree(app, owner.uid, owner.gid)
-    builder.compile([app] if twin else [os.path.join(venv, "lib"), app])
+        own_tree(app, owner.uid, owner.gid)
+        builder.compile([os.path.join(venv, "lib"), app])
     for path in [app] if twin else [venv, app]:
         own_tree(path, 0, 0)
 

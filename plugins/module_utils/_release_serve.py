@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import typing as t
 
+from ._derive import derive_chain
 from ._gunicorn_report import report
 from ._gunicorn_request import read_requests
 from ._gunicorn_service import Options, Services
 from ._release import forget_manifest
 from ._release_join import join
 from ._release_run import Unproved
+
+
+def sites_of(
+    apps: t.Iterable[t.Mapping[str, t.Any]], root: str, defaults: t.Mapping[str, t.Any]
+) -> dict[str, dict[str, t.Any]]:
+    """Return by name how visitors reach applications, where that is known; C(defaults) are those of the sites."""
+    chains = {app["name"]: derive_chain(app, root, defaults) for app in apps}
+    return {name: chain["site"] for name, chain in chains.items() if chain}
 
 
 def serve(

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
+from importlib import import_module
 
 from ._gunicorn_host import ForeignUnitError
 from ._release_apply import FAILURES, Options, absent, open_seal, present
@@ -56,16 +58,23 @@ def _wanted_apps(params: Params) -> list[dict[str, t.Any]]:
 
 
 def _present(apps: t.Sequence[Params], params: Params, options: Options) -> dict[str, t.Any]:
+    if options.unproved is not None:
+        threading.Thread(target=_read_ahead, daemon=True).start()
     result = present(apps, params["sent"], options)
     if options.unproved is None or not result["releases"]:
         return result
-    # A run that only builds need not read this.
+    # A run that only builds need not read this; others have, while git and the compiler were at work.
     from ._gunicorn_service import Options as HandoverOptions
-    from ._release_serve import serve
+    from ._release_serve import serve, sites_of
 
     hand_over = HandoverOptions(_UNITS, options.lock_timeout, options.by, params["overlap"])
     try:
-        return serve(result, options.root, hand_over, options.check_mode, params["sites"], options.unproved)
+        sites = sites_of(apps, options.root, params["site_defaults"]) if params["probe_sites"] else {}
+        return serve(result, options.root, hand_over, options.check_mode, sites, options.unproved)
     except (*FAILURES, ForeignUnitError) as exc:
         # What has been built, and what could not be, is to be known nevertheless.
         return join(result, {"failed": True, "msg": str(exc)})
+
+
+def _read_ahead() -> None:
+    import_module("._release_serve", __package__)

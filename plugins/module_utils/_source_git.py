@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import typing as t
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from ._command import CommandError, Result, run
@@ -103,9 +103,15 @@ def refresh(repository: Repository, mirror: str, scratch: str) -> dict[str, str]
 def archive_commit(repository: Repository, commit: str, reference: str, mirror: str, scratch: str, path: str) -> None:
     """Write a commit as a tar file to C(path), and fetch into the bare repository C(mirror) only what is new."""
     with _session(repository, scratch) as call:
+        archive = [f"--git-dir={mirror}", "archive", "--format=tar", f"--output={path}", commit]
+        # Mostly C(refresh) has just fetched it.
+        if os.path.isdir(mirror):
+            with suppress(SourceError):
+                call(archive, _FETCH)
+                return
         if not _has_commit(call, mirror, commit):
             _fetch(call, repository.location.url, mirror, commit, reference)
-        call([f"--git-dir={mirror}", "archive", "--format=tar", f"--output={path}", commit], _FETCH)
+        call(archive, _FETCH)
 
 
 def describe_commit(mirror: str, commit: str) -> str:

@@ -12,10 +12,11 @@ import re
 import shutil
 import sys
 import typing as t
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from . import _venv_commands as commands
-from ._command import CommandError, Result, run
+from ._command import CommandError, Result, run, running
 from ._files import Lock, read_file, write_file
 from ._mask import mask_urls
 from ._release import digest
@@ -142,7 +143,15 @@ class Builder:
 
     def compile(self, paths: t.Sequence[str]) -> None:
         """Compile all modules below the paths; a file that this Python cannot compile is none of our business."""
-        self._call(commands.compile_all(self._request, paths))
+        with self.compiling(paths):
+            pass
+
+    @contextmanager
+    def compiling(self, paths: t.Sequence[str]) -> t.Iterator[None]:
+        """Do what C(compile) does while the block runs."""
+        step = commands.compile_all(self._request, paths)
+        with self._timed(), running(step.argv, self._timeout, self._env, self._request.app, self._user):
+            yield
 
     def _install_dependencies(self, dependencies: Dependencies) -> None:
         what = f"install {', '.join(dependencies.names)}"
@@ -192,10 +201,15 @@ class Builder:
             raise BuildError(f"cannot {what}: {commands.explain_failure(said)}. {step.argv[0]} said: {said}")
 
     def _call(self, step: commands.Step) -> Result:
-        try:
+        with self._timed():
             return run(
                 step.argv, timeout=self._timeout, env={**self._env, **step.env}, cwd=self._request.app, user=self._user
             )
+
+    @contextmanager
+    def _timed(self) -> t.Iterator[None]:
+        try:
+            yield
         except CommandError as exc:
             raise BuildError(f"{self._mask(str(exc))} (build_timeout is {self._timeout:g} s)") from exc
 

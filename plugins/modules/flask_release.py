@@ -341,10 +341,6 @@ options:
     description: With O(serve), whether new releases are asked through nginx.
     type: bool
     default: true
-  sites:
-    description: Set by the action plugin; how visitors reach the applications, by name.
-    type: dict
-    default: {}
   activate:
     description: Points C(current) to the release at once, for use without M(flaskops.stack.gunicorn_service).
     type: bool
@@ -522,9 +518,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._hooks import STAGES, TIMEOUT
 from ..module_utils._host_code import CODE_SPEC, work
-from ..module_utils._process_values import TIMER_DEFAULTS, WORKER_DEFAULTS
+from ..module_utils._release_defaults import HOOK_TIMEOUT, STAGES, TIMER_DEFAULTS, WORKER_DEFAULTS
 
 _TYPES = {bool: "bool", int: "int", str: "str"}
 
@@ -576,7 +571,7 @@ APP_SPEC: dict[str, t.Any] = {
             **{stage: {"type": "list", "elements": "raw", "default": []} for stage in STAGES},
             "rollback": {"type": "dict", "default": {}},
             "migrate_each_host": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": TIMEOUT},
+            "timeout": {"type": "int", "default": HOOK_TIMEOUT},
         },
     },
     "workers": {"type": "list", "elements": "dict", "default": [], "options": process_spec(WORKER_DEFAULTS)},
@@ -608,7 +603,6 @@ SPEC: dict[str, t.Any] = {
     "sent": {"type": "dict", "default": {}},
     "site_defaults": {"type": "dict", "default": {}},
     "probe_sites": {"type": "bool", "default": True},
-    "sites": {"type": "dict", "default": {}},
 }
 
 

@@ -16,10 +16,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import _chain_probe
-from ansible_collections.flaskops.stack.plugins.module_utils._chain import Chain, chain_of, forged_headers, judge
-from ansible_collections.flaskops.stack.plugins.module_utils._chain_probe import probe_chain, probe_sites, write_token
+from ansible_collections.flaskops.stack.plugins.module_utils._chain import Chain, forged_headers, judge
+from ansible_collections.flaskops.stack.plugins.module_utils._chain_probe import probe_chain, probe_sites
+from ansible_collections.flaskops.stack.plugins.module_utils._chain_token import write_token
 from ansible_collections.flaskops.stack.plugins.module_utils._command import Result
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import render_wsgi
+from ansible_collections.flaskops.stack.plugins.module_utils._site_chain import chain_of
 from ansible_collections.flaskops.stack.plugins.module_utils._site_parse import parse_site
 
 Headers = t.Mapping[str, str]

@@ -20,6 +20,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils import (
     _gunicorn_handover,
     _gunicorn_room,
     _gunicorn_sites,
+    _gunicorn_start,
     _gunicorn_watch,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._chain import Chain
@@ -49,6 +50,12 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release import (
 NEW, OLD = "3f2a91c-1b9e02d4", "90b1c7e-77aa01f2"
 
 
+def tell(patch: pytest.MonkeyPatch, systemctl: t.Callable[..., None]) -> None:
+    """Let the steps of a hand-over tell systemd by this."""
+    for module in (_gunicorn_handover, _gunicorn_start):
+        patch.setattr(module, "systemctl", systemctl)
+
+
 class Host:
     """Units on disk, and what systemd was told about them."""
 
@@ -62,8 +69,8 @@ class Host:
         os.makedirs(self.path)
         # A real systemd, where there is one, would find the sockets' paths too long in a deep temporary directory.
         patch.setattr(UnitDirectory, "faults", lambda _self, _names: {})
-        patch.setattr(_gunicorn_handover, "systemctl", self.systemctl)
-        patch.setattr(_gunicorn_handover, "daemon_reload", lambda: self.log.append("reload"))
+        tell(patch, self.systemctl)
+        patch.setattr(_gunicorn_start, "daemon_reload", lambda: self.log.append("reload"))
         # A test's directory has a longer name than systemd takes for a socket.
         patch.setattr(self.directory, "faults", lambda _names: {})
         patch.setattr(_gunicorn_handover, "forget_units", lambda _units: self.log.append("forget"))
@@ -79,13 +86,22 @@ class Host:
         self.hooks: list[str] = []
         self.overlap = "refuse"
         self.failing: set[str] = set()
-        patch.setattr(_gunicorn_handover, "keep_assets", lambda *_args: self.log.append(f"keep {self.serving()}"))
+        patch.setattr(_gunicorn_start, "default_stop_seconds", lambda: 90.0)
+        patch.setattr(_gunicorn_start, "arm_assets", self.arm_assets)
+        patch.setattr(_gunicorn_handover, "keep_assets", self.keep_assets)
         self.state: dict[str, str] = {"ActiveState": "active", "SubState": "running"}
 
     def systemctl(self, verb: str, units: t.Sequence[str], _options: t.Sequence[str] = ()) -> None:
         kinds = sorted({unit.rpartition(".")[2] for unit in units})
         if units:
             self.log.append(f"{verb} {'+'.join(kinds)} {self.serving()} {self.at_boot()}")
+
+    def arm_assets(self, _layout: Layout, release: str, _seconds: int) -> float:
+        self.log.append(f"arm {self.serving()}" if release else "arm nothing")
+        return 1.0
+
+    def keep_assets(self, _layout: Layout, _release: str, _seconds: int, end: float) -> None:
+        self.log.append(f"keep {self.serving()}" if end else "keep without a timer")
 
     def pass_gates(self, _gates: t.Mapping[str, object]) -> dict[str, GateError]:
         self.log.append(f"gate {self.serving()} {self.at_boot()}")
@@ -142,8 +158,9 @@ def host(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 def test_at_every_step_a_reboot_would_serve(host: Host) -> None:
     host.run(host.change(host.install_old()))
     assert host.log == [
+        "start service+socket old old",
         "start socket old old",
-        "start service old old",
+        "arm old",
         "gate old old",
         "keep old",
         "stop service+socket new new",
@@ -192,7 +209,7 @@ def test_a_unit_that_systemd_does_not_start_is_refused_before_the_gate(
         raise CommandError(f"{verb} failed")
 
     change = host.change(host.install_old())
-    monkeypatch.setattr(_gunicorn_handover, "systemctl", fail)
+    tell(monkeypatch, fail)
     host.run(change)
     assert (change.error, host.serving()) == ("start failed", "old")
     assert not [line for line in host.log if line.startswith("gate")]
@@ -206,7 +223,7 @@ def _fails_at(host: Host, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
         if given == verb and units:
             raise CommandError(f"{verb}: connection timed out")
 
-    monkeypatch.setattr(_gunicorn_handover, "systemctl", systemctl)
+    tell(monkeypatch, systemctl)
 
 
 def test_when_units_cannot_be_loaded_nothing_is_left(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +232,7 @@ def test_when_units_cannot_be_loaded_nothing_is_left(host: Host, monkeypatch: py
 
     before = host.install_old()
     change = host.change(replace(before, loaded=frozenset(release_units(host.layout, host.manifest(NEW)))))
-    monkeypatch.setattr(_gunicorn_handover, "daemon_reload", fail)
+    monkeypatch.setattr(_gunicorn_start, "daemon_reload", fail)
     host.run(change)
     assert (change.error, host.serving()) == ("daemon-reload: connection timed out", "old")
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
@@ -233,11 +250,11 @@ def test_a_file_that_systemd_has_overlooked_makes_it_read_all(host: Host, monkey
         if verb == "start" and "reload" not in host.log:
             raise CommandError(f"Failed to start {units[0]}: Unit {units[0]} not found.")
 
-    monkeypatch.setattr(_gunicorn_handover, "systemctl", systemctl)
+    tell(monkeypatch, systemctl)
     change = host.change(host.install_old())
     host.run(change)
     assert (change.error, host.serving()) == ("", "new")
-    assert host.log[:3] == ["start socket old old", "reload", "start socket old old"]
+    assert host.log[:3] == ["start service+socket old old", "reload", "start service+socket old old"]
 
 
 def test_units_like_those_of_the_current_release_need_no_proof(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ import posixpath
 import typing as t
 from collections import Counter
 
-from ..module_utils._chain import chain_of
-from ..module_utils._site_parse import parse_site
-from ..module_utils._site_values import SiteError
+from ._site_chain import chain_of
+from ._site_parse import parse_site
+from ._site_values import SiteError
 
 App = t.Mapping[str, t.Any]
 

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils import _gunicorn_assets
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import DEFAULTS
-from ansible_collections.flaskops.stack.plugins.plugin_utils import _derive
-from ansible_collections.flaskops.stack.plugins.plugin_utils._derive import (
+from ansible_collections.flaskops.stack.plugins.module_utils import _derive, _gunicorn_assets
+from ansible_collections.flaskops.stack.plugins.module_utils._derive import (
     PREVIOUS,
     DeriveError,
     derive_services,
     derive_sites,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import DEFAULTS
 
 SHOP = {"name": "shop", "app": "shop:app", "source": "shop", "domains": ["shop.example.com"]}
 
