@@ -192,7 +192,7 @@ def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) 
     twin = next((found for found in reversed(list_releases(plan.layout)) if found.venv == key), None)
     if twin:
         own_tree(app, owner.uid, owner.gid)
-        with builder.compiling([app]):
+        with builder.compiling(app):
             _copy(plan, twin, "venv")
     else:
         os.mkdir(venv, 0o755)

@@ -143,13 +143,12 @@ class Builder:
 
     def compile(self, paths: t.Sequence[str]) -> None:
         """Compile all modules below the paths; a file that this Python cannot compile is none of our business."""
-        with self.compiling(paths):
-            pass
+        self._call(commands.compile_all(self._request, paths))
 
     @contextmanager
-    def compiling(self, paths: t.Sequence[str]) -> t.Iterator[None]:
-        """Do what C(compile) does while the block runs."""
-        step = commands.compile_all(self._request, paths)
+    def compiling(self, path: str) -> t.Iterator[None]:
+        """Compile the modules below a path while the block runs."""
+        step = commands.compile_code(self._request, path)
         with self._timed(), running(step.argv, self._timeout, self._env, self._request.app, self._user):
             yield
 

@@ -153,6 +153,25 @@ def compile_all(request: Request, paths: t.Sequence[str]) -> Step:
     return Step((request.interpreter, "-I", "-S", "-m", "compileall", "-q", *jobs, *paths))
 
 
+# compileall(1) reads a dozen modules before it begins, which takes twice as long as the code of most applications.
+_COMPILE = """
+import os, sys
+from importlib.machinery import SourceFileLoader
+for place, _directories, names in os.walk(sys.argv[1]):
+    for name in names:
+        if name.endswith(".py"):
+            try:
+                SourceFileLoader(name, os.path.join(place, name)).get_code(name)
+            except Exception:
+                pass
+"""
+
+
+def compile_code(request: Request, path: str) -> Step:
+    """Return the command that compiles the modules of an application, as an import would."""
+    return Step((request.interpreter, "-I", "-S", "-c", _COMPILE, path))
+
+
 # The first that matches explains.
 _FAILURES = (
     (r"No space left on device|Disk quota exceeded", "the disk is full"),

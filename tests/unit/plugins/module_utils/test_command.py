@@ -7,10 +7,11 @@ from __future__ import annotations
 import os
 import pwd
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError, flushing, run
+from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError, flushing, run, running
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
@@ -44,6 +45,28 @@ def test_a_command_has_all_rights_of_its_user_and_no_others() -> None:
 def test_a_user_who_does_not_exist_is_named() -> None:
     with pytest.raises(CommandError, match="user 'no-such-user', who does not exist"):
         run(["true"], user="no-such-user")
+
+
+def test_a_command_runs_while_something_else_is_done(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    with running(["sh", "-c", f"while ! test -e {mark}; do sleep 0.01; done; touch {mark}.seen"], timeout=20):
+        assert not (tmp_path / "mark.seen").exists()
+        mark.touch()
+    assert (tmp_path / "mark.seen").exists()
+
+
+def test_a_command_ends_with_what_is_done_beside_it(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), running(["sh", "-c", f"sleep 1; touch {tmp_path}/late"]):
+        raise KeyError
+    time.sleep(1.1)
+    assert not (tmp_path / "late").exists()
+
+
+def test_a_command_that_does_not_end_after_what_is_done_beside_it_is_killed() -> None:
+    with pytest.raises(CommandError, match=r"did not end within 0\.2 s; it said last: begun"), running(
+        ["sh", "-c", "echo begun; sleep 60 & wait"], timeout=0.2
+    ):
+        pass
 
 
 def test_what_cannot_be_brought_to_the_disk_is_said(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -198,6 +199,25 @@ def test_all_that_the_modules_need_is_in_it(tmp_path: Path) -> None:
     for task in ("_release_task", "_service_task"):
         program = f"import sys; sys.path.insert(0, {code!r}); import {PACKAGE}.{task} as task; task.run"
         subprocess.run([sys.executable, "-I", "-c", program], check=True)
+
+
+def test_what_only_the_hand_over_needs_is_not_read_before_a_build(tmp_path: Path) -> None:
+    code = pack(tmp_path / "code.zip", read_code())
+    late = {"http.client", f"{PACKAGE}._gunicorn_handover", f"{PACKAGE}._site_model"}
+    program = f"import sys; sys.path.insert(0, {code!r}); import {PACKAGE}._release_task; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-I", "-c", program], check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert late & set(said.split()) == set()
+
+
+@pytest.mark.parametrize("name", ["flask_release", "gunicorn_service"])
+def test_ansible_sends_little_more_than_the_interface(name: str) -> None:
+    """The host compiles anew whatever comes with it, in each run."""
+    utils = Path(_host_code.__file__).parent
+    relative = re.compile(r"^\s*from (?:\.|\.\.module_utils\.)(_\w+) import", re.MULTILINE)
+    wanted = relative.findall((utils.parent / "modules" / f"{name}.py").read_text())
+    texts = [(utils / f"{used}.py").read_text() for used in wanted]
+    assert [relative.findall(text) for text in texts] == [[]] * len(texts)
+    assert sum(map(len, texts)) < 12_000
 
 
 class Action:

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import _release_serve
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import Options
 from ansible_collections.flaskops.stack.plugins.module_utils._release_join import join
-from ansible_collections.flaskops.stack.plugins.module_utils._release_serve import serve
+from ansible_collections.flaskops.stack.plugins.module_utils._release_serve import serve, sites_of
 
 OPTIONS = Options("/etc/systemd/system")
 RELEASE = "/srv/shop/releases/3f2a91c-1b9e02d4"
@@ -92,3 +92,13 @@ def test_a_build_that_failed_fails_the_task_with_what_the_others_have_got() -> N
     assert (result["failed"], result["msg"], result["services"]) == (True, "app 'blog': cannot install", ["applied"])
     both = join(built, {"failed": True, "msg": "shop: no answer"})
     assert both["msg"].splitlines() == ["app 'blog': cannot install", "shop: no answer"]
+
+
+def test_how_visitors_reach_an_application_is_told_where_it_is_known() -> None:
+    apps: list[dict[str, t.Any]] = [
+        {"name": "shop", "domains": ["shop.test"]},
+        {"name": "hidden"},
+        {"name": "odd", "domains": ["odd.test"], "nginx": {"no_such_key": 1}},
+    ]
+    assert {name: site["host"] for name, site in sites_of(apps, "/srv", {}).items()} == {"shop": "shop.test"}
+    assert sites_of(apps[:1], "/srv", {"http_port": 8080})["shop"]["port"] == 8080
