@@ -9,7 +9,6 @@ import threading
 import typing as t
 from importlib import import_module
 
-from ._gunicorn_host import ForeignUnitError
 from ._release_apply import FAILURES, Options, absent, open_seal, present
 from ._release_join import join
 
@@ -46,7 +45,7 @@ def run(params: Params, check: bool) -> dict[str, t.Any]:
         if params["state"] == "absent":
             return absent([app["name"] for app in apps], options, params["purge_data"])
         return _present(apps, params, options)
-    except (*FAILURES, ForeignUnitError) as exc:
+    except FAILURES as exc:
         return {"failed": True, "msg": str(exc)}
 
 
@@ -64,6 +63,7 @@ def _present(apps: t.Sequence[Params], params: Params, options: Options) -> dict
     if options.unproved is None or not result["releases"]:
         return result
     # A run that only builds need not read this; others have, while git and the compiler were at work.
+    from ._gunicorn_host import ForeignUnitError
     from ._gunicorn_service import Options as HandoverOptions
     from ._release_serve import serve, sites_of
 
