@@ -53,6 +53,8 @@ class Change:
     gate: Gate | None = None
     drain: Drain | None = None
     error: str = ""
+    # With what the error, or what is told in its place, begins until it is known what the log says.
+    unexplained: str = ""
     # Whether there is no memory for two releases at once, and the units that were stopped for that.
     alone: bool = False
     room: list[str] = field(default_factory=list)

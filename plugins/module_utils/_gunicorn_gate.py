@@ -190,9 +190,8 @@ class Gate:
             probe.stop.set()
 
 
-def pass_gates(gates: t.Mapping[str, Gate]) -> dict[str, GateError]:
-    """Wait for the verdict on all releases at once; return the errors of those that were refused."""
-    failed: dict[str, GateError] = {}
+def pass_gates(gates: t.Mapping[str, Gate]) -> t.Iterator[tuple[str, GateError]]:
+    """Wait for the verdict on all releases at once; yield those that are refused, each as soon as that is known."""
     services = {probe.service for gate in gates.values() for probe in gate.probes}
     # systemd counts the restarts of what was just started from zero; of what ran before it has to tell.
     running = {probe.service for gate in gates.values() for probe in gate.probes if not probe.restarts}
@@ -207,11 +206,13 @@ def pass_gates(gates: t.Mapping[str, Gate]) -> dict[str, GateError]:
             try:
                 if not gate.verdict(states, silence):
                     continue
+                refused = None
             except GateError as exc:
-                failed[name] = exc
+                refused = exc
             gate.close()
             del waiting[name]
-    return failed
+            if refused:
+                yield name, refused
 
 
 def _ask_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:

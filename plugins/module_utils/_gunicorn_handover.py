@@ -63,6 +63,8 @@ class Handover:
             self._take(before, changes, self._refuse)
         for after in (self._work, self._drain, self._stop):
             self._take(after, changes, self._leave)
+        for change in changes:
+            self._account(change)
         self._hooks.after([change for change in changes if change.going])
         for change in changes:
             change.seconds = round(time.monotonic() - change.began, 3)
@@ -102,42 +104,66 @@ class Handover:
 
     def _gate(self, changes: t.Sequence[Change]) -> None:
         gates = {change.service.name: gate for change in changes if (gate := change.new_gate())}
-        refused = pass_gates(gates) if gates else {}
-        for change in changes:
-            change.gate = gates.get(change.service.name)
-            if change.service.name in refused:
-                self._refuse(change, str(refused[change.service.name]))
+        by_name = {change.service.name: change for change in changes}
+        for name, gate in gates.items():
+            by_name[name].gate = gate
+        # One that has stopped for a release that is refused does not wait for what becomes of others.
+        for name, reason in pass_gates(gates) if gates else ():
+            self._refuse(by_name[name], str(reason))
 
     def _refuse(self, change: Change, reason: str) -> None:
-        """Undo what was done for a release that is not the current one; its log's end is in the error."""
-        self._give_up(change, self._explain(change, reason))
+        """Undo what was done for a release that is not the current one; its log's end will be in the error."""
+        change.unexplained = reason
+        self._give_up(change, reason)
 
-    def _give_up(self, change: Change, error: str) -> None:
+    def _account(self, change: Change) -> None:
+        """Add what the log says of a failure; that can take seconds, so visitors are served again before."""
+        reason = change.unexplained
+        if not reason:
+            return
+        try:
+            said = self._explain(change, reason)
+        except (CommandError, OSError) as exc:
+            # The reason itself may quote a secret, which only what explains it takes out.
+            said = f"release {change.service.wanted.release} failed, and why cannot be told: {exc}"
+        if change.error:
+            change.error = said + change.error[len(reason) :]
+        else:
+            change.late = said
+
+    def _give_up(self, change: Change, error: str, *first: t.Callable[[Change], None]) -> None:
         change.error = error
         if not change.plan.switch:
             return
-        try:
-            self._undo(change)
-            self._room.give_back(change)
-        except (CommandError, OSError) as exc:
-            change.error += f"\nNot all of it could be undone, and the rest is left to the next run: {exc}"
+        faults = []
+        # What fails of it keeps no other part from being done.
+        for step in (*first, self._undo, self._room.give_back):
+            try:
+                step(change)
+            except (CommandError, OSError) as exc:
+                faults.append(str(exc))
+        if faults:
+            said = "; ".join(faults)
+            change.error += f"\nNot all of it could be undone, and the rest is left to the next run: {said}"
 
     def _undo(self, change: Change) -> None:
         # Whatever has failed, and even if it was the link's own way to the disk: nobody is led to what ends now.
         self._point_back(change)
         forwards = change.plan.forward_write
         added = [name for name in forwards if name not in change.observed.files]
-        self._discard([*change.service.wanted.units, *added])
+        # Where the old release had to stop, nobody serves until this is over.
+        nobody = change.room and not change.switched
+        self._discard([*change.service.wanted.units, *added], 0 if nobody else _STOP_REFUSED)
         self._directory.write({name: change.observed.files[name] for name in forwards if name not in added})
         self._background.discard(change)
         run(["systemctl", "daemon-reload"])
         if change.switched and change.plan.forward_restart:
             run(["systemctl", "restart", "--", *change.plan.forward_restart])
 
-    def _discard(self, units: t.Sequence[str]) -> None:
+    def _discard(self, units: t.Sequence[str], patience: float) -> None:
         """Stop and remove units without waiting for what they do; a release that is refused has no visitor."""
         run(["systemctl", "stop", "--no-block", "--", *units])
-        lingering = wait_until_stopped(units, _STOP_REFUSED)
+        lingering = wait_until_stopped(units, patience)
         if lingering:
             run(["systemctl", "kill", "--signal=SIGKILL", "--", *lingering])
             wait_until_stopped(units, _STOP_REFUSED)
@@ -183,7 +209,7 @@ class Handover:
             self._switch_back(change, reason)
         else:
             serves = f"the web of release {change.service.wanted.release} serves nevertheless"
-            change.late = self._explain(change, f"{reason}; {serves}")
+            change.late = change.unexplained = f"{reason}; {serves}"
 
     def _drain(self, changes: t.Sequence[Change]) -> None:
         for change in changes:
@@ -230,17 +256,22 @@ class Handover:
         previous = change.observed.current
         if not previous or not change.switched:
             return
-        self._go_back(change, self._explain(change, f"{reason}; {previous} serves again"))
+        change.unexplained = f"{reason}; {previous} serves again"
+        self._go_back(change, change.unexplained)
 
     def _go_back(self, change: Change, error: str) -> None:
         """Let the release serve again that served before, and still runs."""
+        self._give_up(change, error, self._lead_back, self._background.change_back, self._let_finish)
+
+    def _lead_back(self, change: Change) -> None:
         self._directory.enable(name for name in change.plan.retire if name in change.observed.enabled)
         self._point_back(change)
-        self._background.change_back(change)
+
+    @staticmethod
+    def _let_finish(change: Change) -> None:
         # Some of a release that turned out to be ill may be well; but where the old one had to stop, nobody serves now.
         if not change.room:
             let_finish([probe.socket for probe in change.gate.probes] if change.gate else [], change.drain_timeout)
-        self._give_up(change, error)
 
     def _stop(self, changes: t.Sequence[Change]) -> None:
         ready = [change for change in changes if change.plan.retire and not change.lingering]

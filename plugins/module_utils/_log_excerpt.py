@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 
+_UNIT = r"(?:\S+@\S+ - )?(?:gunicorn|Worker \S+ \d+|Job \S+) of "
+_BEGINS = re.compile(rf"(?:Starting|Started) {_UNIT}")
+_IS_ENDED = re.compile(rf"Stopping {_UNIT}")
 # What systemd says whenever a service starts or ends; what it says when it could not start one is kept.
 _NOISE = re.compile(
-    r"(?:Starting|Started|Stopping|Stopped) (?:\S+@\S+ - )?(?:gunicorn|Worker \S+ \d+|Job \S+) of "
+    rf"(?:Starting|Started|Stopping|Stopped) {_UNIT}"
     r"|\S+@\S+: (?:Killing process|Consumed|Deactivated|Scheduled restart|Failed with result)"
 )
 _TROUBLE = re.compile(
@@ -23,9 +26,9 @@ def excerpt(log: str, lines: int) -> str:
     """Return at most so many lines of a log: those of the first trouble, else the last ones.
 
     The first is the cause: gunicorn's other workers and its master follow with tracebacks of their own. Of a long one
-    the end is kept, where the exception is.
+    the end is kept, where the exception is. What is said by a service that was told to end is no cause of that.
     """
-    kept = [line for line in log.splitlines() if line.strip() and not _NOISE.match(line)]
+    kept = [line for line in _until_ended(log.splitlines()) if line.strip() and not _NOISE.match(line)]
     first = next((number for number, line in enumerate(kept) if _TROUBLE.search(line)), None)
     if first is None:
         return "\n".join(kept[-lines:])
@@ -35,3 +38,10 @@ def excerpt(log: str, lines: int) -> str:
     if len(block) > lines:
         return "\n".join([block[0], "[...]", *block[2 - lines :]])
     return "\n".join(block + kept[end : end + lines - len(block)])
+
+
+def _until_ended(lines: list[str]) -> list[str]:
+    """Return the lines until somebody ended the service that was started last."""
+    begun = max((number for number, line in enumerate(lines) if _BEGINS.match(line)), default=-1)
+    ended = (number for number in range(begun + 1, len(lines)) if _IS_ENDED.match(lines[number]))
+    return lines[: next(ended, len(lines))]

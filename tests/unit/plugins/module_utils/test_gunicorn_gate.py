@@ -217,7 +217,7 @@ def test_the_gate_outlives_a_systemd_that_does_not_answer_for_a_moment(
     serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
     _stumbling(monkeypatch, failures)
-    assert pass_gates({"shop": Gate(HEALTH, [Probe(0, serve(200), "shop.service")])}) == {}
+    assert not list(pass_gates({"shop": Gate(HEALTH, [Probe(0, serve(200), "shop.service")])}))
 
 
 # Of what was just started systemd need not be asked first, and it counts from zero.
@@ -232,7 +232,7 @@ def test_a_service_that_answers_at_its_second_start_is_not_healthy(
         return {unit: {**RUNNING, "NRestarts": "1"} for unit in units}
 
     monkeypatch.setattr(_gunicorn_gate, "show", show)
-    refused = pass_gates({"shop": Gate(HEALTH, [Probe(0, serve(200), "shop.service", restarts=restarts)])})
+    refused = dict(pass_gates({"shop": Gate(HEALTH, [Probe(0, serve(200), "shop.service", restarts=restarts)])}))
     assert says in str(refused.get("shop", ""))
     assert (bool(refused), len(times)) == (bool(says), asked)
 
@@ -242,7 +242,7 @@ def test_a_systemd_that_never_answers_refuses_the_release(
 ) -> None:
     _stumbling(monkeypatch, float("inf"))
     gate = Gate(Health("/", (), "localhost", 1, 1), [Probe(0, serve(200), "shop.service")])
-    refused = pass_gates({"shop": gate})
+    refused = dict(pass_gates({"shop": gate}))
     assert "systemd could not be asked: systemctl show: connection timed out" in str(refused["shop"])
 
 
@@ -253,7 +253,7 @@ def test_a_host_without_room_for_a_thread_refuses_as_for_anything_that_is_full(m
     monkeypatch.setattr(threading.Thread, "start", start)
     monkeypatch.setattr(_gunicorn_gate, "show", lambda units, _properties: dict.fromkeys(units, RUNNING))
     with pytest.raises(OSError, match=r"can.t start new thread: the host, .* too many processes"):
-        pass_gates({"shop": Gate(HEALTH, [Probe(0, "/nowhere", "shop.service")])})
+        list(pass_gates({"shop": Gate(HEALTH, [Probe(0, "/nowhere", "shop.service")])}))
 
 
 BUSY, QUIET = TABLE, ""
@@ -318,3 +318,10 @@ def test_without_trouble_the_last_lines_are_shown() -> None:
 def test_what_kept_systemd_from_starting_a_service_is_shown() -> None:
     log = "shop@a.service: Failed to set up mount namespacing: /var/lib/none: No such file or directory\n"
     assert excerpt(log, 5) == log.strip()
+
+
+def test_what_a_service_says_that_was_told_to_end_is_no_cause() -> None:
+    end = "Stopping gunicorn of shop\n[1] [INFO] Handling signal: term\n[1] [ERROR] Worker (pid:7) was sent SIGKILL!\n"
+    assert excerpt(f"Started gunicorn of shop\n[1] [INFO] Listening at 3\n{end}", 30) == "[1] [INFO] Listening at 3"
+    # Who was ended to be started anew has said more since.
+    assert "nowhere" in excerpt(f"{end}{LOG}", 30)

@@ -85,6 +85,8 @@ class Host:
         patch.setattr(_gunicorn_handover, "show", lambda units, _properties: dict.fromkeys(units, self.state))
         self.hooks: list[str] = []
         self.overlap = "refuse"
+        # What the log adds to a reason.
+        self.said = ""
         self.failing: set[str] = set()
         patch.setattr(_gunicorn_start, "default_stop_seconds", lambda: 90.0)
         patch.setattr(_gunicorn_start, "arm_assets", self.arm_assets)
@@ -103,9 +105,9 @@ class Host:
     def keep_assets(self, _layout: Layout, _release: str, _seconds: int, end: float) -> None:
         self.log.append(f"keep {self.serving()}" if end else "keep without a timer")
 
-    def pass_gates(self, _gates: t.Mapping[str, object]) -> dict[str, GateError]:
+    def pass_gates(self, _gates: t.Mapping[str, object]) -> t.Iterable[tuple[str, GateError]]:
         self.log.append(f"gate {self.serving()} {self.at_boot()}")
-        return self.problem
+        return self.problem.items()
 
     def serving(self) -> str:
         link = self.layout.current
@@ -137,7 +139,11 @@ class Host:
         )
 
     def run(self, *changes: Change) -> None:
-        Handover(self.directory, lambda _change, reason: reason, self.run_hooks, self.overlap).run(changes)
+        Handover(self.directory, self.explain, self.run_hooks, self.overlap).run(changes)
+
+    def explain(self, change: Change, reason: str) -> str:
+        self.log.append(f"explain {change.service.name} {self.serving()} {self.at_boot()}")
+        return reason + self.said
 
     def run_hooks(self, _change: Change, stage: str) -> list[Ran]:
         if stage in self.failing:
@@ -426,17 +432,50 @@ def test_visitors_of_a_release_that_is_switched_back_from_are_let_finish(
     assert host.serving() == "old"
 
 
-def test_one_service_that_fails_does_not_keep_the_others(host: Host) -> None:
-    good, bad = host.change(host.install_old()), host.change(Observed())
+def other_change(host: Host) -> Change:
     layout = Layout(host.layout.root, "wiki")
     os.makedirs(layout.base)
     manifest = replace(host.manifest(NEW), name="wiki")
-    bad = Change.between(Service(layout, manifest, Wanted(NEW, release_units(layout, manifest))), Observed())
+    return Change.between(Service(layout, manifest, Wanted(NEW, release_units(layout, manifest))), Observed())
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_nobody_waits_for_what_the_log_says_with_a_release_that_is_ill(host: Host, ends: bool) -> None:
+    change, other = host.change(host.install_old(), health={"watch": 1}), other_change(host)
+    host.said = "\nIts log says: no"
+    if ends:
+        host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
+    else:
+        host.problem = {"shop": GateError("/ answered 500"), "wiki": GateError("/ answered 404")}
+    host.run(change, other)
+    first = next(number for number, line in enumerate(host.log) if line.startswith("explain"))
+    assert host.log[first].startswith("explain shop old old")
+    assert not [line for line in host.log[first:] if not line.startswith("explain")]
+    assert host.log[:first].count("reset-failed") == (1 if ends else 2)
+    assert change.error.endswith("Its log says: no")
+
+
+def test_a_log_that_cannot_be_read_hides_neither_the_failure_nor_a_secret(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_change: Change, _reason: str) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(host, "explain", fail)
+    host.problem = {"shop": GateError("/ answered 500; it said: secret")}
+    change = host.change(host.install_old())
+    host.run(change)
+    assert change.error == f"release {NEW} failed, and why cannot be told: [Errno 5] Input/output error"
+    assert (host.serving(), host.at_boot()) == ("old", "old")
+
+
+def test_one_service_that_fails_does_not_keep_the_others(host: Host) -> None:
+    good, bad = host.change(host.install_old()), other_change(host)
     host.problem = {"wiki": GateError("no")}
     host.run(bad, good)
     assert (bad.error, good.error) == ("no", "")
     assert host.serving() == "new"
-    assert not os.path.lexists(layout.current)
+    assert not os.path.lexists(bad.service.layout.current)
 
 
 def test_an_absent_service_waits_for_a_release_that_still_ends(host: Host) -> None:
@@ -583,7 +622,45 @@ def test_the_old_release_is_started_again_when_the_new_one_is_refused(scarce: Ho
         "/ answered 500",
         f"{OLD} had been stopped to make room, and was started again.",
     ]
-    assert (scarce.serving(), scarce.log[-1]) == ("old", "room start")
+    assert (scarce.serving(), scarce.log[-2:]) == ("old", ["room start", "explain shop old old"])
+
+
+def test_the_old_release_is_started_again_even_when_the_new_one_cannot_be_ended(
+    scarce: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_words: object) -> None:
+        raise CommandError("stop: connection timed out")
+
+    scarce.overlap, scarce.said = "fallback", "\nIts log says: no"
+    scarce.problem = {"shop": GateError("/ answered 500")}
+    monkeypatch.setattr(_gunicorn_handover, "run", fail)
+    change = scarce.change(scarce.install_old())
+    scarce.run(change)
+    assert "room start" in scarce.log
+    assert change.error.splitlines() == [
+        "/ answered 500",
+        "Its log says: no",
+        f"{OLD} had been stopped to make room, and was started again.",
+        "Not all of it could be undone, and the rest is left to the next run: stop: connection timed out",
+    ]
+
+
+def test_where_nobody_serves_a_refused_release_gets_no_time_to_end(
+    scarce: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    def wait(_names: t.Collection[str], seconds: float) -> list[str]:
+        waited.append(seconds)
+        return []
+
+    monkeypatch.setattr(_gunicorn_handover, "wait_until_stopped", wait)
+    scarce.problem = {"shop": GateError("/ answered 500")}
+    scarce.overlap = "fallback"
+    scarce.run(scarce.change(scarce.install_old()))
+    scarce.overlap = "always"
+    scarce.run(scarce.change(Observed()))
+    assert waited == [0, 5]
 
 
 def test_the_old_release_is_started_again_at_once_when_the_site_was_wrong(
