@@ -14,12 +14,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from ._command import CommandError, Result, run
+from ._files import Lock, read_file, remove_file
 from ._mask import mask
 from ._source_spec import Location, SourceError, git_url, parse_refs, split_credentials
 from ._venv_link import remove_tree
 
 # Asking for references takes seconds; the first fetch of a large history many minutes.
 _ASK, _FETCH = 60, 1800
+# How long to wait for another run that asks: who would ask only may do so without the mirror, who builds needs it.
+_BUSY, _BUSY_LONG = 10, 2 * _ASK + 10
 
 # Tidying up takes longer than a fetch, and would go on behind its back.
 _QUICK = ["-c", "gc.auto=0", "-c", "maintenance.auto=false"]
@@ -91,12 +94,12 @@ def refresh(repository: Repository, mirror: str, scratch: str) -> dict[str, str]
     """
     if not os.path.isdir(mirror):
         return {}
-    with _session(repository, scratch) as call:
-        try:
+    try:
+        with _session(repository, scratch) as call, _writing(mirror, _BUSY):
             call([*_fetch_words(repository.location.url, mirror, "--prune"), f"+HEAD:{_HEAD}", *_ALL], _ASK)
             refs = parse_refs(call([f"--git-dir={mirror}", "show-ref", "--dereference"], _ASK).out)
-        except SourceError:
-            return {}
+    except (SourceError, OSError):
+        return {}
     return {"HEAD" if name == _HEAD else name: commit for name, commit in refs.items()}
 
 
@@ -109,8 +112,9 @@ def archive_commit(repository: Repository, commit: str, reference: str, mirror: 
             with suppress(SourceError):
                 call(archive, _FETCH)
                 return
-        if not _has_commit(call, mirror, commit):
-            _fetch(call, repository.location.url, mirror, commit, reference)
+        with _writing(mirror, _BUSY_LONG):
+            if not _has_commit(call, mirror, commit):
+                _fetch(call, repository.location.url, mirror, commit, reference)
         call(archive, _FETCH)
 
 
@@ -137,6 +141,35 @@ def _session(repository: Repository, scratch: str) -> t.Iterator[Call]:
         yield lambda arguments, timeout: _git(repository, environment, arguments, timeout)
     finally:
         shutil.rmtree(own, ignore_errors=True)
+
+
+@contextmanager
+def _writing(mirror: str, timeout: float) -> t.Iterator[None]:
+    """Keep others from writing into the mirror, and remove what a fetch that was killed has left in it.
+
+    A lock of its own, because who asks does not have the application's; who has that may wait for this one, and
+    nobody who has this one waits for another.
+    """
+    path = f"{mirror}.lock"
+    # Only who was killed has left its name there; and while one works, who waits for it may look in vain.
+    left = read_file(path)
+    with Lock(path, timeout, "fetch from git"):
+        if left:
+            _sweep_mirror(mirror)
+        try:
+            yield
+        except SourceError:
+            # At its time-out git is killed, too.
+            _sweep_mirror(mirror)
+            raise
+
+
+def _sweep_mirror(mirror: str) -> None:
+    """Remove half packs and locks of git's; the caller has the mirror for itself."""
+    for directory, _names, files in os.walk(mirror):
+        for name in files:
+            if name.endswith(".lock") or name.startswith(("tmp_", ".tmp-")):
+                remove_file(os.path.join(directory, name), sync=False)
 
 
 def _sweep(scratch: str) -> None:

@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tarfile
+import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils import _source_git
+from ansible_collections.flaskops.stack.plugins.module_utils._command import Result
+from ansible_collections.flaskops.stack.plugins.module_utils._files import Lock, LockedError
 from ansible_collections.flaskops.stack.plugins.module_utils._source_git import (
     Repository,
     archive_commit,
@@ -85,6 +90,69 @@ def test_a_mirror_that_is_not_there_or_broken_knows_nothing(source: Path, mirror
     assert refreshed(tmp_path / "nowhere", mirror) == {}
     (mirror / "HEAD").unlink()
     assert refreshed(source, mirror) == {}
+
+
+def test_who_asks_while_another_fetches_does_without_the_mirror(
+    source: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_source_git, "_BUSY", 0)
+    with Lock(f"{mirror}.lock", 1):
+        assert refreshed(source, mirror) == {}
+    assert refreshed(source, mirror) == asked(source, mirror)
+
+
+def test_who_builds_waits_for_one_who_asks(
+    source: Path, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(source, "commit", "--quiet", "--allow-empty", "--message=second")
+    commit = asked(source, mirror)["HEAD"]
+    monkeypatch.setattr(_source_git, "_BUSY_LONG", 0)
+    scratch, tar = str(tmp_path / "scratch"), str(tmp_path / "tar")
+    with Lock(f"{mirror}.lock", 1), pytest.raises(LockedError):
+        archive_commit(Repository(str(source)), commit, "main", str(mirror), scratch, tar)
+    archive_commit(Repository(str(source)), commit, "main", str(mirror), scratch, tar)
+
+
+LEFT = ("objects/pack/tmp_pack_x", "objects/pack/tmp_idx_x", "packed-refs.lock", "refs/heads/main.lock")
+
+
+def leave_behind(mirror: Path) -> None:
+    for name in LEFT:
+        (mirror / name).write_text("x")
+
+
+def left_behind(mirror: Path) -> list[str]:
+    return [name for name in LEFT if (mirror / name).exists()]
+
+
+def test_what_a_run_that_was_killed_has_left_in_the_mirror_is_swept(source: Path, mirror: Path) -> None:
+    inode = mirror.stat().st_ino
+    git(source, "commit", "--quiet", "--allow-empty", "--message=second")
+    child = os.fork()
+    if not child:
+        Lock(f"{mirror}.lock", 1).__enter__()
+        leave_behind(mirror)
+        os._exit(1)
+    os.waitpid(child, 0)
+    assert refreshed(source, mirror) == asked(source, mirror)
+    assert (left_behind(mirror), mirror.stat().st_ino) == ([], inode)
+
+
+def test_what_git_has_left_at_its_time_out_is_swept(
+    source: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = _source_git._git
+
+    def late(*arguments: t.Any) -> Result:
+        if "fetch" in arguments[2]:
+            leave_behind(mirror)
+            raise SourceError("git did not end within 60 s")
+        return real(*arguments)
+
+    monkeypatch.setattr(_source_git, "_git", late)
+    assert (refreshed(source, mirror), left_behind(mirror)) == ({}, [])
+    monkeypatch.undo()
+    assert refreshed(source, mirror) == asked(source, mirror)
 
 
 def test_the_history_that_is_kept_is_closed_to_others(tmp_path: Path) -> None:
