@@ -13,6 +13,7 @@ import os
 import typing as t
 
 from ._clock import utc_now
+from ._command import CommandError
 from ._gunicorn_background import longest_end
 from ._gunicorn_change import Change
 from ._gunicorn_host import wait_until_stopped
@@ -55,16 +56,23 @@ def leave(change: Change, request: Request) -> dict[str, t.Any] | None:
     """Return the hook that is due, once nothing of the release that was left runs here; None when none is."""
     if not request.hook or change.error or change.late:
         return None
+    try:
+        return _due(change, request)
+    except (HookError, CommandError, OSError) as exc:
+        serves = change.service.wanted.release
+        change.late = (
+            f"release {serves} serves, but hook '{request.hook}' was not run: {exc}. Ask for it again, with the "
+            f"release by its name: -e release={serves} -e hook={request.hook}"
+        )
+        return None
+
+
+def _due(change: Change, request: Request) -> dict[str, t.Any]:
     # Whatever becomes of the hook, the next deploy has to look at the schema.
     forget_migration(request.name)
     working = _await_end(change, request.left)
     if working:
-        change.late = (
-            f"release {change.service.wanted.release} serves, but hook '{request.hook}' was not run, because "
-            f"{', '.join(working)} still works with the release that was left. When it has ended, ask for the hook "
-            f"again, with the release by its name: -e release={change.service.wanted.release} -e hook={request.hook}"
-        )
-        return None
+        raise HookError(f"{', '.join(working)} still works with the release that was left, and has to end first")
     manifest = check_hook(request.layout, request.left, request.hook)
     each = hooks_of(manifest).migrate_each_host
     return {"name": request.name, "left": request.left, "key": key_of(manifest), "each_host": each}

@@ -142,7 +142,7 @@ class Services:
             for change, request in zip(changes, self._requests):
                 try:
                     finish(change, request, self._options.by)
-                except OSError as exc:
+                except (CommandError, OSError) as exc:
                     # The services are as they shall be: a history that cannot be written must not hide that.
                     change.note = f"the history, or what is removed with it, is not up to date: {exc}"
             self.left = [due for change, request in zip(changes, self._requests) if (due := leave(change, request))]

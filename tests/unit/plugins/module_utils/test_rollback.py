@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import _gunicorn_left, _history, _migration
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_left import left_release, run_left_hook
+from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_change import Change, Service
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_left import leave, left_release, run_left_hook
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_plan import Observed, Wanted
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_prune import prune_releases
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import read_requests
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import Request, read_requests
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_rollback import with_target
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import SettingsError, normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._history import completed, settled, short_reason
@@ -308,6 +311,29 @@ def test_a_hook_that_ran_well_is_not_asked_for_again_because_of_a_full_disk(
     monkeypatch.setattr(_gunicorn_left, "run_hooks", lambda *_args: [])
     monkeypatch.setattr(_history, "record", full)
     assert run_left_hook(host, V2, "migrate_down", "", V1) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "problem"),
+    [("forget_migration", OSError(28, "No space left on device")), ("_await_end", CommandError("show: timed out"))],
+)
+def test_a_hook_that_cannot_be_prepared_does_not_hide_what_serves(
+    host: Layout, monkeypatch: pytest.MonkeyPatch, step: str, problem: Exception
+) -> None:
+    def fail(*_args: object) -> t.NoReturn:
+        raise problem
+
+    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
+    with_hooks(host, V2, migrate_down=["true"])
+    request = Request(host, True, V1, manifest(V1), rollback=True, hook="migrate_down", left=V2)
+    change = Change.between(Service(host, manifest(V1), Wanted(V1)), Observed(V1))
+    assert leave(change, request) == {"name": "shop", "left": V2, "key": V2, "each_host": False}
+    monkeypatch.setattr(_gunicorn_left, step, fail)
+    assert leave(change, request) is None
+    assert change.late == (
+        f"release {V1} serves, but hook 'migrate_down' was not run: {problem}. Ask for it again, with the release by "
+        f"its name: -e release={V1} -e hook=migrate_down"
+    )
 
 
 def test_an_application_that_is_not_there_is_named_with_those_that_are(host: Layout) -> None:
