@@ -9,11 +9,12 @@ import contextlib
 import typing as t
 
 from ansible import constants
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._history import short_reason
 from ..plugin_utils._host_code import execute
-from ..plugin_utils._left_hook import decide
+from ..plugin_utils._left_hook import decide, describe_lost_amid
 from ..plugin_utils._operator import operator
 from ..plugin_utils._turn import Turn
 
@@ -28,17 +29,24 @@ class ActionModule(ActionBase):
         result: Args = super().run(tmp, task_vars)
         args = {**self._task.args, "by": operator(), "fleet": True}
         asked = {} if self._task.check_mode else _asked_hooks(args)
-        answer: Args = {}
-        try:
-            answer = self._call(args, task_vars)
-        finally:
-            # Also when the host is lost: nobody takes a database back below those who may still work with it.
-            answer = self._leave(args, asked, answer, task_vars or {})
+        answer = self._go_back(args, asked, task_vars or {})
         due = answer.pop("migrations", [])
         if due and not answer.get("failed"):
             answer = self._migrate_first(args, {one["name"]: one["key"] for one in due}, task_vars)
         result.update(answer)
         return result
+
+    def _go_back(self, args: Args, asked: dict[str, str], task_vars: Args) -> Args:
+        """Run the module, and the hooks that rollbacks ask for where this host is the last one."""
+        try:
+            answer = self._call(args, task_vars)
+        except BaseException as exc:
+            # Nobody takes a database back below those who may still work with it.
+            said = self._leave(args, asked, {}, task_vars).get("msg", "")
+            if said and isinstance(exc, AnsibleConnectionFailure):
+                raise AnsibleConnectionFailure(f"{exc}\n{said}") from None
+            raise
+        return self._leave(args, asked, answer, task_vars)
 
     def _call(self, args: Args, task_vars: Args | None) -> Args:
         # By its name: the task may be one that builds, and hands over by this plugin.
@@ -58,14 +66,18 @@ class ActionModule(ActionBase):
         """Return why the hook of one release did not run; its output is in the answer."""
         host = str(task_vars.get("inventory_hostname", ""))
         with Turn(constants.DEFAULT_LOCAL_TMP, f"hook {name} {hook}") as turn:
-            turn.finish(host, {"error": not due, "key": due["key"] if due else ""})
+            turn.finish(host, {"error": not due, "key": due["key"] if due else "", "lost": not answer})
             hosts, each = task_vars.get("ansible_play_hosts_all", [host]), bool(due and due["each_host"])
             decision = decide(hook, host, hosts, turn.outcomes, each)
             if not decision.run or not due or not answer:
                 return decision.error
             back = next(service for service in answer["services"] if service["name"] == name)
             service = {"name": name, "state": "rolled_back", "release": back["release"], "hook": hook}
-            ran = self._call({**args, "services": [service], "left": {name: due["left"]}}, task_vars)
+            try:
+                ran = self._call({**args, "services": [service], "left": {name: due["left"]}}, task_vars)
+            except AnsibleConnectionFailure as exc:
+                said = describe_lost_amid(name, hook, host)
+                raise AnsibleConnectionFailure(f"{exc}\n{name}: {said}") from None
         back["hooks"] = back.get("hooks", []) + ran.get("ran", {}).get(name, [])
         answer["changed"] = True
         return _joined(ran.get("unsuccessful", {}).get(name, ran.get("msg", "")), decision.error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-# What a host has said, by its name: C(error), and C(key) of the database that it works with.
+# What a host has said, by its name: C(error), C(key) of the database that it works with, and C(lost) when nothing.
 Outcomes = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
@@ -25,6 +25,9 @@ def decide(hook: str, host: str, hosts: t.Collection[str], outcomes: Outcomes, e
     """Return what C(host) has to do; as long as others have not gone back, nothing."""
     if each_host:
         return Decision(run=True)
+    # Those who come later may say it, too; but there may be none, or they may not get there (C(serial)).
+    if outcomes[host]["lost"]:
+        return Decision(error=_lost(hook, host))
     if not set(hosts) <= set(outcomes):
         return Decision()
     failed = sorted(name for name, outcome in outcomes.items() if outcome["error"])
@@ -39,6 +42,22 @@ def _not_run(hook: str, failed: t.Sequence[str]) -> str:
     return (
         f"hook '{hook}' was not run on any host, because {', '.join(failed)} did not go back, or not well. "
         f"When all have, ask for it again with the release that serves: -e release=ID -e hook={hook}"
+    )
+
+
+def _lost(hook: str, host: str) -> str:
+    return (
+        f"hook '{hook}' was not run here, and on no other host unless each has a database of its own, because nobody "
+        f"knows whether {host} has gone back. When all have, ask for it again with the release that serves: "
+        f"-e release=ID -e hook={hook}"
+    )
+
+
+def describe_lost_amid(app: str, hook: str, host: str) -> str:
+    """Return what is known of a hook whose host was lost while it ran."""
+    return (
+        f"{host} was lost while hook '{hook}' was run, which goes on without us. What came of it is in its journal: "
+        f"journalctl -u flaskops-hook-{app}"
     )
 
 

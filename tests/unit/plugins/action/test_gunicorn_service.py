@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible import constants
+from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.flaskops.stack.plugins.action.gunicorn_service import ActionModule, _asked_hooks
 from ansible_collections.flaskops.stack.plugins.plugin_utils._turn import Turn
 
@@ -144,17 +145,20 @@ class GoingBack(Fleet):
         self.hosts = [f"db1-{number}" for number in range(hosts)]
         self.ill: set[str] = set()
         self.each_host = False
+        self.lost_amid = False
 
     def answer(self, host: str, args: Args) -> Args:
         if args.get("left"):
             assert args["services"] == [{"name": "shop", "state": "rolled_back", "release": "v1", "hook": "down"}]
             self.log.append(f"{host} runs down of {args['left']['shop']}")
+            if self.lost_amid:
+                raise AnsibleConnectionFailure("unreachable")
             return {
                 "ran": {"shop": [{"hook": "rollback.down"}]},
                 "unsuccessful": {"shop": self.error} if self.error else {},
             }
         if self.lost:
-            raise ConnectionError("unreachable")
+            raise AnsibleConnectionFailure("unreachable")
         self.log.append(f"{host} goes back")
         services = [{"name": "shop", "release": "v1", "hooks": []}]
         if host in self.ill:
@@ -163,15 +167,9 @@ class GoingBack(Fleet):
         return {"changed": True, "services": services, "left": [due]}
 
     def run(self, host: str) -> Args:
-        plugin = Plugin(self, host)
         args = {"services": [{"name": "shop", "state": "rolled_back", "hook": "down"}]}
-        answer: Args = {}
-        try:
-            answer = self.answer(host, args)
-        finally:
-            variables = {"inventory_hostname": host, "ansible_play_hosts_all": self.hosts}
-            answer = plugin._leave(args, _asked_hooks(args), answer, variables)
-        return answer
+        variables = {"inventory_hostname": host, "ansible_play_hosts_all": self.hosts}
+        return Plugin(self, host)._go_back(args, _asked_hooks(args), variables)
 
 
 @pytest.fixture
@@ -197,11 +195,35 @@ def test_no_hook_runs_below_a_host_that_has_not_gone_back(going_back: GoingBack)
 
 def test_no_hook_runs_when_a_host_is_lost(going_back: GoingBack) -> None:
     going_back.lost = True
-    with pytest.raises(ConnectionError):
+    with pytest.raises(AnsibleConnectionFailure):
         going_back.run("db1-0")
     going_back.lost = False
     assert [going_back.run(host).get("failed", False) for host in ("db1-1", "db1-2")] == [False, True]
     assert not [line for line in going_back.log if "runs" in line]
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_host_that_is_lost_says_that_no_hook_runs_also_when_nobody_comes_after_it(
+    going_back: GoingBack, number: int
+) -> None:
+    for host in going_back.hosts[:number]:
+        going_back.run(host)
+    going_back.lost = True
+    with pytest.raises(AnsibleConnectionFailure) as failure:
+        going_back.run(f"db1-{number}")
+    assert str(failure.value) == (
+        "unreachable\nshop: hook 'down' was not run here, and on no other host unless each has a database of its own, "
+        f"because nobody knows whether db1-{number} has gone back. When all have, ask for it again with the release "
+        "that serves: -e release=ID -e hook=down"
+    )
+
+
+def test_a_host_that_is_lost_while_the_hook_runs_says_how_to_find_out(going_back: GoingBack) -> None:
+    going_back.hosts, going_back.lost_amid = ["db1-0"], True
+    with pytest.raises(
+        AnsibleConnectionFailure, match=r"unreachable\nshop: .* hook 'down' was run.*flaskops-hook-shop$"
+    ):
+        going_back.run("db1-0")
 
 
 def test_a_refusal_on_all_hosts_speaks_for_itself(going_back: GoingBack) -> None:
