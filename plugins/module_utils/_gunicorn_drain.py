@@ -20,6 +20,8 @@ _OPEN_STATES = {"02", "03"}
 LOOK_INTERVAL = 0.02
 # Longer than the way of a connection from the lookup of the path, in nginx, into the queue of the socket found.
 _SETTLE = 0.1
+# Nobody is seen in a row so often: the kernel's list is read in parts, and can miss a socket while another one closes.
+_LOOKS = 3
 
 
 def count_connections(table: str, paths: t.Collection[str]) -> dict[str, int]:
@@ -56,19 +58,25 @@ class Drain:
     timeout: float
     least: float = 0.0
     left: int = 0
+    # Since when nobody waits, and how many looks have shown that.
     quiet_since: float | None = None
+    quiet_looks: int = 0
 
     @classmethod
     def start(cls, paths: t.Iterable[str], timeout: float, least: float = 0.0) -> Drain:
         """Begin to wait now."""
         return cls(frozenset(paths), time.monotonic(), timeout, least)
 
+    def look(self, table: str, now: float) -> None:
+        """Note whether somebody waits, from a look at the sockets."""
+        self.left = sum(count_connections(table, self.paths).values())
+        self.quiet_looks = 0 if self.left else self.quiet_looks + 1
+        if self.quiet_looks < 2:
+            self.quiet_since = None if self.left else now
+
     def over(self, table: str, now: float) -> bool:
         """Tell whether the wait is over, in view of the sockets at this moment."""
-        self.left = sum(count_connections(table, self.paths).values())
-        if self.left:
-            self.quiet_since = None
-        elif self.quiet_since is None:
-            self.quiet_since = now
-        quiet = self.quiet_since is not None and now - self.quiet_since >= _SETTLE
+        self.look(table, now)
+        settled = self.quiet_since is not None and now - self.quiet_since >= _SETTLE
+        quiet = settled and self.quiet_looks >= _LOOKS
         return now - self.began >= self.least and (quiet or now - self.began >= self.timeout)

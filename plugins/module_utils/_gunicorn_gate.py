@@ -72,6 +72,8 @@ class Probe:
     # Why the last answer was not good; empty before the first.
     problem: str = ""
     passed: bool = False
+    # Set when it has passed.
+    proved: threading.Event = field(default_factory=threading.Event)
     # How often systemd had restarted the service when it was started; empty when that is not known yet.
     restarts: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
@@ -92,6 +94,8 @@ def run_probe(probe: Probe, health: Health, deadline: float, once: bool = False)
             probe.stop.wait(_PROBE_INTERVAL)
     probe.seconds = round(time.monotonic() - started, 3)
     probe.passed = good >= health.successes
+    if probe.passed:
+        probe.proved.set()
 
 
 def _ask(probe: Probe, health: Health, timeout: float) -> Answer | None:
@@ -227,6 +231,5 @@ def _ask_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]]
 def _wait_for_probes(gates: t.Iterable[Gate]) -> None:
     """Sleep until the next look at systemd, or until the last probe has passed."""
     until = time.monotonic() + _WATCH_INTERVAL
-    probes = [probe for gate in gates for probe in gate.probes]
-    while time.monotonic() < until and not all(probe.passed for probe in probes):
-        time.sleep(0.01)
+    for probe in [probe for gate in gates for probe in gate.probes]:
+        probe.proved.wait(max(until - time.monotonic(), 0))

@@ -54,6 +54,8 @@ class Handover:
         self._hooks = HookSteps(run_hooks, self._give_up)
         self._sites = SiteProbes(self._go_back)
         self._room = Room(overlap, self._give_up)
+        # The host's unix sockets right after the switch, and when that was.
+        self._seen = "", 0.0
         self._starts = Starts(directory, self._try, self._refuse)
 
     def run(self, changes: t.Sequence[Change]) -> None:
@@ -173,6 +175,8 @@ class Handover:
     def _switch(self, changes: t.Sequence[Change]) -> None:
         for change in changes:
             self._try(change, self._switch_one)
+        # What waits for an answer of the old ones from now on, they had before.
+        self._seen = read_table(), time.monotonic()
 
     def _switch_one(self, change: Change) -> None:
         layout, release = change.service.layout, change.service.wanted.release
@@ -216,6 +220,8 @@ class Handover:
             watch = float(change.health["watch"]) if change.plan.switch and change.retired_sockets() else 0.0
             least = max(watch, self._background.least(change))
             change.drain = Drain.start(change.retired_sockets(), change.drain_timeout, least)
+            if change.switched:
+                change.drain.look(*self._seen)
         waiting = self._undrained(changes)
         for change in changes:
             self._directory.disable([*change.plan.retire, *change.plan.relieve])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import typing as t
+from contextlib import suppress
 from importlib import import_module
 
 from ._release_apply import FAILURES, Options, absent, open_seal, present
@@ -58,7 +59,9 @@ def _wanted_apps(params: Params) -> list[dict[str, t.Any]]:
 
 def _present(apps: t.Sequence[Params], params: Params, options: Options) -> dict[str, t.Any]:
     if options.unproved is not None:
-        threading.Thread(target=_read_ahead, daemon=True).start()
+        # A host without room for a thread reads it later.
+        with suppress(RuntimeError):
+            threading.Thread(target=_read_ahead, daemon=True).start()
     result = present(apps, params["sent"], options)
     if options.unproved is None or not result["releases"]:
         return result

@@ -263,12 +263,15 @@ BUSY, QUIET = TABLE, ""
     ("looks", "least", "over"),
     [
         ([(0.0, QUIET)], 0, False),
-        ([(0.0, QUIET), (0.2, QUIET)], 0, True),
+        ([(0.0, QUIET), (0.1, QUIET), (0.12, QUIET)], 0, True),
+        ([(0.0, QUIET), (0.05, QUIET), (0.09, QUIET)], 0, False),
+        # One look can miss a socket.
+        ([(0.0, QUIET), (0.2, QUIET)], 0, False),
         ([(0.0, QUIET), (0.05, BUSY), (0.12, QUIET)], 0, False),
         ([(0.0, BUSY), (9.9, BUSY)], 0, False),
         ([(0.0, BUSY), (10.0, BUSY)], 0, True),
         ([(0.0, QUIET), (1.0, QUIET)], 5, False),
-        ([(0.0, QUIET), (5.0, QUIET)], 5, True),
+        ([(0.0, QUIET), (4.9, QUIET), (5.0, QUIET)], 5, True),
     ],
 )
 def test_the_drain_is_over_when_nobody_came_for_a_moment_or_time_is_up(
