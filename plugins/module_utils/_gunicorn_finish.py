@@ -18,6 +18,7 @@ from ._history import forget, note, read_history, record, settle, short_reason
 from ._holder import caller
 from ._migration import forget_migration
 from ._release import Layout, current_id, list_releases
+from ._release_proof import mark_loaded
 from ._user import remove_user
 from ._venv_link import remove_tree
 
@@ -31,6 +32,8 @@ def begin(change: Change, request: Request, by: str) -> None:
 
 def finish(change: Change, request: Request, by: str) -> None:
     """Record the activation, prune what is surplus, remove what belongs to an application that is gone."""
+    if change.healthy:
+        mark_loaded(request.layout.release(change.service.wanted.release))
     if change.plan.switch:
         record(request.name, result_of(change, _entry(change, request, by)))
     if not request.present:

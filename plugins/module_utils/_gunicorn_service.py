@@ -161,10 +161,10 @@ class Services:
     def _explain(self, change: Change, reason: str) -> str:
         """Return why a release was refused; one that cannot even be loaded is none, and is built anew the next time."""
         proof = self._unproved.get(change.service.name)
-        # Who has stopped the old release for this one does not wait, and has no memory for it either.
-        asked = change.started and change.plan.switch and not change.healthy and not change.room
-        said = proof() if proof and asked else ""
-        if said:
+        asked = change.started and change.plan.switch and not change.healthy
+        # Where the old release had to stop for this one there is no memory to load it, and so it may be broken.
+        said = proof() if proof and asked and not change.room else ""
+        if said or (proof and asked and change.room):
             forget_manifest(change.service.layout.release(change.service.wanted.release))
         return said or _explain(change, reason)
 

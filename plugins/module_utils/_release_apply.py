@@ -29,7 +29,7 @@ from ._release import Layout, ReleaseError, current_id, list_releases, read_mani
 from ._release_app import App, AppError, parse_apps
 from ._release_build import Plan, build, is_built, needs_payload
 from ._release_owner import check_owner
-from ._release_run import Unproved
+from ._release_run import Unproved, prove_again
 from ._release_seal import reveal
 from ._release_share import ShareError
 from ._release_source import Sent, find_revision
@@ -151,6 +151,8 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
             built = not is_built(plan)
             if built and not options.check_mode:
                 _build(plan, options)
+            elif not options.check_mode:
+                prove_again(plan.app, plan.layout, plan.id, options.unproved)
             activated = options.activate and _activate(plan, options.check_mode)
     except FAILURES as exc:
         raise AppError(f"app '{plan.app.name}', release {plan.id}: {plan.app.mask(str(exc))}") from exc

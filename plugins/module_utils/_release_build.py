@@ -19,10 +19,11 @@ from ._files import write_file
 from ._gunicorn_settings import render_environment, render_gunicorn_conf, render_wsgi
 from ._orphans import Orphans
 from ._process_check import check_programs
-from ._release import Layout, Manifest, digest, is_release_id, list_releases, read_manifest, write_manifest
+from ._release import Layout, Manifest, digest, is_release_id, read_manifest, write_manifest
 from ._release_app import App, build_key, identify, migration_key
 from ._release_owner import hand_over
-from ._release_run import Unproved, check_load, explain_load, kill_inside, run_build_hooks
+from ._release_proof import loaded_releases
+from ._release_run import Unproved, kill_inside, prove, run_build_hooks
 from ._release_share import Owner, link_instance, link_shared, make_shared
 from ._release_source import Revision, describe, fetch, text_reader
 from ._source_copy import build_copy
@@ -74,7 +75,7 @@ def find_twin(plan: Plan) -> Manifest | None:
     """Return the newest release with the same code and virtualenv; what hooks make of the code, they make each time."""
     if plan.app.hooks.build:
         return None
-    return next((found for found in reversed(list_releases(plan.layout)) if found.build == plan.key), None)
+    return next((found for found in loaded_releases(plan.layout) if found.build == plan.key), None)
 
 
 def build(plan: Plan, unproved: Unproved | None = None) -> None:
@@ -160,16 +161,8 @@ def _fill(plan: Plan, owner: Owner, unproved: Unproved | None) -> None:
     check_programs(plan.app.workers, plan.app.timers, plan.path)
     # The manifest says that all else is there, and must not survive a power cut which that does not.
     with flushing(plan.path):
-        _prove(plan, bool(twin or names or plan.app.wanted_packages), unproved)
+        prove(plan.app, plan.path, bool(twin or names or plan.app.wanted_packages), unproved)
     _complete(plan, key)
-
-
-def _prove(plan: Plan, has_dependencies: bool, unproved: Unproved | None) -> None:
-    # No database is changed for what cannot be loaded.
-    if unproved is None or plan.app.hooks.migrate:
-        check_load(plan.app, plan.path, has_dependencies)
-    else:
-        unproved[plan.app.name] = lambda: explain_load(plan.app, plan.path, has_dependencies)
 
 
 def _venv_key(plan: Plan, dependencies: Dependencies) -> str:
@@ -189,7 +182,7 @@ def _copy(plan: Plan, twin: Manifest, name: str) -> None:
 def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) -> None:
     app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
     builder = _builder(plan)
-    twin = next((found for found in reversed(list_releases(plan.layout)) if found.venv == key), None)
+    twin = next((found for found in loaded_releases(plan.layout) if found.venv == key), None)
     if twin:
         own_tree(app, owner.uid, owner.gid)
         with builder.compiling(app):

@@ -15,14 +15,39 @@ from contextlib import suppress
 from ._command import CommandError, Result, run
 from ._hooks import BUILD, Command, HookError, check_programs, explain_failure, find_program, hook_environment
 from ._orphans import Orphans
+from ._release import Layout, forget_manifest
 from ._release_app import App
 from ._release_check import PROGRAM, explain_check, shorten_traceback, split_environment
+from ._release_proof import is_loaded, mark_loaded, mark_unloaded
 from ._release_share import Owner
 from ._venv_build import BuildError
 from ._venv_link import own_tree
 
 # By application, what says why its release cannot be loaded.
 Unproved = t.Dict[str, t.Callable[[], str]]
+
+
+def prove(app: App, path: str, has_dependencies: bool, unproved: Unproved | None) -> None:
+    """Load the application, or leave in C(unproved), where the release is started next, what says why it cannot be."""
+    # No database is changed for what cannot be loaded.
+    if unproved is None or app.hooks.migrate:
+        check_load(app, path, has_dependencies)
+        mark_loaded(path)
+    else:
+        mark_unloaded(path)
+        unproved[app.name] = lambda: explain_load(app, path, has_dependencies)
+
+
+def prove_again(app: App, layout: Layout, release: str, unproved: Unproved | None) -> None:
+    """Prove a complete release that a killed run has not; one that cannot be loaded is built anew the next time."""
+    if is_loaded(layout, release):
+        return
+    path = layout.release(release)
+    try:
+        prove(app, path, True, unproved)
+    except (BuildError, CommandError):
+        forget_manifest(path)
+        raise
 
 
 def check_load(app: App, path: str, has_dependencies: bool) -> None:
