@@ -68,6 +68,7 @@ def explain_load(app: App, path: str, has_dependencies: bool) -> str:
     with suppress(OSError):
         try:
             check_load(app, path, has_dependencies)
+            mark_loaded(path)
         except (BuildError, CommandError) as exc:
             return str(exc)
     return ""

@@ -125,6 +125,19 @@ def test_the_next_run_that_starts_it_learns_why_it_cannot(layout: Layout, loads:
     assert unproved["shop"]() == SAYS
 
 
+def test_one_that_was_refused_and_can_be_loaded_is_a_model_for_its_correction(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_release_run, "check_load", lambda *_args: None)
+    unproved: Unproved = {}
+    wanted = plan(layout)
+    prove(wanted, unproved)
+    complete(layout)
+    assert _release_build.find_twin(wanted) is None
+    assert unproved["shop"]() == ""
+    assert _release_build.find_twin(wanted)
+
+
 def test_the_next_run_that_only_builds_loads_it_and_gives_it_up_when_it_cannot(
     layout: Layout, loads: list[str]
 ) -> None:
