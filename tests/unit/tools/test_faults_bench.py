@@ -54,7 +54,7 @@ def test_how_far_it_has_come_is_told_now_and_then(
 ) -> None:
     monkeypatch.setattr(faults_bench, "_PAUSE", -1)
     out = 'progress: 3 of 70 blows, 0 broken\n{"struck": 1}\n'
-    Bench("newer", Answering("host", out=out), faults_nginx.Count()).look()
+    Bench("newer", Answering(name="host", out=out), faults_nginx.Count()).look()
     assert capsys.readouterr().out == "newer: closely: 3 of 70 blows, 0 broken\n"
 
 
