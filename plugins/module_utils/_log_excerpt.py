@@ -43,5 +43,8 @@ def excerpt(log: str, lines: int) -> str:
 def _until_ended(lines: list[str]) -> list[str]:
     """Return the lines until somebody ended the service that was started last."""
     begun = max((number for number, line in enumerate(lines) if _BEGINS.match(line)), default=-1)
-    ended = (number for number in range(begun + 1, len(lines)) if _IS_ENDED.match(lines[number]))
-    return lines[: next(ended, len(lines))]
+    found = (number for number in range(begun + 1, len(lines)) if _IS_ENDED.match(lines[number]))
+    ended = next(found, len(lines))
+    # The journal gets systemd's word and the service's own by two ways.
+    swapped = 0 < ended < len(lines) and lines[ended - 1].endswith("Handling signal: term")
+    return lines[: ended - 1 if swapped else ended]

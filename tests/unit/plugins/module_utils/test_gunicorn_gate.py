@@ -323,8 +323,12 @@ def test_what_kept_systemd_from_starting_a_service_is_shown() -> None:
     assert excerpt(log, 5) == log.strip()
 
 
-def test_what_a_service_says_that_was_told_to_end_is_no_cause() -> None:
-    end = "Stopping gunicorn of shop\n[1] [INFO] Handling signal: term\n[1] [ERROR] Worker (pid:7) was sent SIGKILL!\n"
+@pytest.mark.parametrize("swapped", [False, True])
+def test_what_a_service_says_that_was_told_to_end_is_no_cause(swapped: bool) -> None:
+    told = ["Stopping gunicorn of shop", "[1] [INFO] Handling signal: term"]
+    end = "\n".join([*(reversed(told) if swapped else told), "[1] [ERROR] Worker (pid:7) was sent SIGKILL!\n"])
     assert excerpt(f"Started gunicorn of shop\n[1] [INFO] Listening at 3\n{end}", 30) == "[1] [INFO] Listening at 3"
     # Who was ended to be started anew has said more since.
     assert "nowhere" in excerpt(f"{end}{LOG}", 30)
+    # Nobody told this one.
+    assert "term" in excerpt("Started gunicorn of shop\n[1] [INFO] Handling signal: term\n", 30)
