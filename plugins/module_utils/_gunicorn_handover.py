@@ -28,11 +28,10 @@ from ._gunicorn_host import UnitDirectory, lead_back, wait_until_stopped
 from ._gunicorn_room import Room
 from ._gunicorn_sites import SiteProbes
 from ._gunicorn_start import Starts
-from ._gunicorn_watch import judge_served
+from ._gunicorn_watch import FIRST_WATCH, FRESH, WATCH_INTERVAL, judge_served, undrained
 from ._hook_run import Ran
 from ._systemd import forget_behind, forget_units, show, systemctl
 
-_WATCH_INTERVAL = 0.25
 # For a release that never had a visitor.
 _STOP_REFUSED = 5.0
 
@@ -54,7 +53,7 @@ class Handover:
         self._hooks = HookSteps(run_hooks, self._give_up)
         self._sites = SiteProbes(self._go_back)
         self._room = Room(overlap, self._give_up)
-        # The host's unix sockets right after the switch, and when that was.
+        # The host's sockets right after the switch, and when that was.
         self._seen = "", 0.0
         self._starts = Starts(directory, self._try, self._refuse)
 
@@ -175,7 +174,6 @@ class Handover:
     def _switch(self, changes: t.Sequence[Change]) -> None:
         for change in changes:
             self._try(change, self._switch_one)
-        # What waits for an answer of the old ones from now on, they had before.
         self._seen = read_table(), time.monotonic()
 
     def _switch_one(self, change: Change) -> None:
@@ -222,27 +220,24 @@ class Handover:
             change.drain = Drain.start(change.retired_sockets(), change.drain_timeout, least)
             if change.switched:
                 change.drain.look(*self._seen)
-        waiting = self._undrained(changes)
+        waiting = undrained(changes)
         for change in changes:
             self._directory.disable([*change.plan.retire, *change.plan.relieve])
         # All have just passed their gates.
-        watched = time.monotonic()
+        asked, due = 0.0, self._seen[1] + FIRST_WATCH
         while waiting:
             time.sleep(LOOK_INTERVAL)
-            now = time.monotonic()
-            if now - watched >= _WATCH_INTERVAL:
-                watched = now
-                self._watch(waiting)
-            waiting = self._undrained(waiting)
-        self._watch([change for change in changes if not change.error])
-
-    @staticmethod
-    def _undrained(changes: t.Sequence[Change]) -> list[Change]:
-        table, now = read_table(), time.monotonic()
-        return [c for c in changes if not c.error and c.drain and not c.drain.over(table, now)]
+            if time.monotonic() >= due:
+                self._watch(changes)
+                asked = time.monotonic()
+                due = asked + WATCH_INTERVAL
+            waiting = undrained(waiting)
+        if time.monotonic() - asked > FRESH:
+            self._watch(changes)
 
     def _watch(self, changes: t.Sequence[Change]) -> None:
         """Go back to a release that still runs when the one that has just got its traffic ends."""
+        changes = [change for change in changes if not change.error]
         gates = {change.service.name: change.gate for change in changes if change.gate and change.retired_sockets()}
         services = [probe.service for gate in gates.values() for probe in gate.probes]
         try:

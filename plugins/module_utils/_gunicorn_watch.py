@@ -5,14 +5,26 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ._command import CommandError, run
 from ._gunicorn_change import Change
+from ._gunicorn_drain import read_table
 from ._gunicorn_gate import Probe, judge_state
+
+# Seconds from the switch to the first look after a release, between two looks, and for how long a look is believed. The
+# first is answered while the old release may not be told to end yet.
+FIRST_WATCH, WATCH_INTERVAL, FRESH = 0.08, 0.25, 0.05
 
 # What gunicorn says of a worker that nobody told to end, and whose turn it was not either (max_requests).
 _DEATH = r"Worker \(pid:[0-9]+\) (exited with code [1-9]|was sent SIG(?!TERM|INT|QUIT))"
+
+
+def undrained(changes: t.Iterable[Change]) -> list[Change]:
+    """Return those whose old release still has somebody who waits for an answer, or may have."""
+    table, now = read_table(), time.monotonic()
+    return [change for change in changes if not change.error and change.drain and not change.drain.over(table, now)]
 
 
 def judge_served(change: Change, probe: Probe, state: t.Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 import typing as t
 from dataclasses import replace
 from pathlib import Path
@@ -386,6 +387,39 @@ def test_what_cannot_be_undone_is_said(host: Host, monkeypatch: pytest.MonkeyPat
     assert "stop: connection timed out" in change.error
     assert "next run" in change.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_nothing_is_told_to_end_that_was_not_looked_after_a_moment_before(
+    host: Host, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    looked: list[float] = []
+    stopped: list[float] = []
+    switched: list[float] = []
+
+    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
+        looked.append(time.monotonic())
+        return dict.fromkeys(units, host.state)
+
+    def systemctl(verb: str, units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
+        host.systemctl(verb, units, options)
+        stopped.extend([time.monotonic()] if verb == "stop" else [])
+
+    monkeypatch.setattr(_gunicorn_handover, "show", show)
+    real = _gunicorn_handover.read_table
+    monkeypatch.setattr(_gunicorn_handover, "read_table", lambda: (switched.append(time.monotonic()), real())[1])
+    tell(monkeypatch, systemctl)
+    if busy:
+        # Somebody waits for an answer of the old release until some time later.
+        path = host.layout.socket(OLD, 0)
+        line = f"0: 00000003 00000000 00000000 0001 03 77 {path}\n"
+        monkeypatch.setattr(
+            _gunicorn_watch, "read_table", lambda: line if time.monotonic() < switched[0] + 0.3 else real()
+        )
+    host.run(host.change(host.install_old()))
+    assert stopped[0] - looked[-1] < 0.1
+    assert looked[-1] - switched[0] >= 0.08
+    assert stopped[0] - switched[0] >= (0.3 if busy else 0.1)
 
 
 def test_one_that_ends_after_the_switch_is_switched_back_from(host: Host) -> None:

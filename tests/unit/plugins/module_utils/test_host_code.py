@@ -257,17 +257,22 @@ class Action:
         assert tuple(paths) == ("/remote", "/remote/code.zip")
 
 
-@pytest.mark.parametrize("tmpdir", [None, "/remote"])
 def test_nobody_looks_through_all_of_ansible_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[str] = []
     monkeypatch.setattr(gc, "freeze", lambda: steps.append("freeze"))
     action: t.Any = Action()
     action.has.add(digest(read_code()))
-    action._execute_module = lambda *_args, **_more: steps.append("execute") or {}
+
+    def executed(*_args: object, **_more: object) -> dict[str, t.Any]:
+        steps.append("execute")
+        return {}
+
+    action._execute_module = executed
     execute(action, "m", {}, None)
     assert steps == ["freeze", "execute"]
 
 
+@pytest.mark.parametrize("tmpdir", [None, "/remote"])
 def test_a_host_gets_what_it_lacks_and_only_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmpdir: str | None
 ) -> None:
