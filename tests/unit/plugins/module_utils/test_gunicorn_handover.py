@@ -406,8 +406,13 @@ def test_nothing_is_told_to_end_that_was_not_looked_after_a_moment_before(
         stopped.extend([time.monotonic()] if verb == "stop" else [])
 
     monkeypatch.setattr(_gunicorn_handover, "show", show)
-    real = _gunicorn_handover.read_table
-    monkeypatch.setattr(_gunicorn_handover, "read_table", lambda: (switched.append(time.monotonic()), real())[1])
+    real = _gunicorn_drain.read_table
+
+    def read_table() -> str:
+        switched.append(time.monotonic())
+        return real()
+
+    monkeypatch.setattr(_gunicorn_handover, "read_table", read_table)
     tell(monkeypatch, systemctl)
     if busy:
         # Somebody waits for an answer of the old release until some time later.
