@@ -29,7 +29,7 @@ def deploy(module: Module, number: int) -> str:
     """Release another commit; return what is wrong with that."""
     wish = stage.Wish(f"v{number}", more={"keep": _KEEP})
     app = wish.params(stage.commit(wish))
-    ended = module.run({"apps": [app], "serve": True, "sites": {stage.NAME: stage.SITE}})
+    ended = module.run({"apps": [app], "serve": True})
     if ended.failure:
         return f"deploy {number}: {ended.failure}"
     page = stage.read()

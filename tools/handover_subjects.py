@@ -288,4 +288,4 @@ class Build(Switch):
     def run(self, release: Release | None, strace: t.Sequence[str] = ()) -> Ended:
         """Build and hand over."""
         apps = [release.params] if release else []
-        return self._builder.run({"apps": apps, "serve": True, "sites": {stage.NAME: stage.SITE}}, strace)
+        return self._builder.run({"apps": apps, "serve": True}, strace)
