@@ -55,21 +55,24 @@ class ActionModule(ActionBase):
     def _leave(self, args: Args, asked: dict[str, str], answer: Args, task_vars: Args) -> Args:
         """Run the hooks asked for of releases that were left, where this host is the last that has gone back."""
         due = {one["name"]: one for one in answer.pop("left", [])}
+        lost = not answer
         for name, hook in asked.items():
-            error = self._leave_one(args, name, hook, due.get(name), answer, task_vars)
+            error = self._leave_one(args, name, hook, due.get(name), answer, lost, task_vars)
             if error:
                 messages = [answer["msg"]] if answer.get("failed") else []
                 answer = {**answer, "failed": True, "msg": "\n".join([*messages, f"{name}: {error}"])}
         return answer
 
-    def _leave_one(self, args: Args, name: str, hook: str, due: Args | None, answer: Args, task_vars: Args) -> str:
+    def _leave_one(
+        self, args: Args, name: str, hook: str, due: Args | None, answer: Args, lost: bool, task_vars: Args
+    ) -> str:
         """Return why the hook of one release did not run; its output is in the answer."""
         host = str(task_vars.get("inventory_hostname", ""))
         with Turn(constants.DEFAULT_LOCAL_TMP, f"hook {name} {hook}") as turn:
-            turn.finish(host, {"error": not due, "key": due["key"] if due else "", "lost": not answer})
+            turn.finish(host, {"error": not due, "key": due["key"] if due else "", "lost": lost})
             hosts, each = task_vars.get("ansible_play_hosts_all", [host]), bool(due and due["each_host"])
             decision = decide(hook, host, hosts, turn.outcomes, each)
-            if not decision.run or not due or not answer:
+            if not decision.run or not due or lost:
                 return decision.error
             back = next(service for service in answer["services"] if service["name"] == name)
             service = {"name": name, "state": "rolled_back", "release": back["release"], "hook": hook}

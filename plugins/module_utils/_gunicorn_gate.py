@@ -217,6 +217,8 @@ def pass_gates(gates: t.Mapping[str, Gate]) -> t.Iterator[tuple[str, GateError]]
             del waiting[name]
             if refused:
                 yield name, refused
+                # It was undone meanwhile, which takes its time: what systemd has said is old.
+                break
 
 
 def _ask_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 import typing as t
+from contextlib import suppress
 
 from ._command import CommandError, run
 from ._disk_space import explain_full_disk
@@ -21,14 +22,14 @@ from ._gunicorn_assets import forget_assets, keep_assets
 from ._gunicorn_background import Background
 from ._gunicorn_change import Change
 from ._gunicorn_defaults import REFUSE
-from ._gunicorn_drain import LOOK_INTERVAL, Drain, let_finish, read_table
+from ._gunicorn_drain import LOOK_INTERVAL, Drain, read_table
 from ._gunicorn_gate import STATE, pass_gates
 from ._gunicorn_hooks import HookSteps
 from ._gunicorn_host import UnitDirectory, lead_back, wait_until_stopped
 from ._gunicorn_room import Room
 from ._gunicorn_sites import SiteProbes
 from ._gunicorn_start import Starts
-from ._gunicorn_watch import FIRST_WATCH, FRESH, WATCH_INTERVAL, judge_served, undrained
+from ._gunicorn_watch import FIRST_WATCH, FRESH, WATCH_INTERVAL, judge_served, let_ill_finish, undrained
 from ._hook_run import Ran
 from ._systemd import forget_behind, forget_units, show, systemctl
 
@@ -174,7 +175,9 @@ class Handover:
     def _switch(self, changes: t.Sequence[Change]) -> None:
         for change in changes:
             self._try(change, self._switch_one)
-        self._seen = read_table(), time.monotonic()
+        # Only that the wait begins now depends on this look.
+        with suppress(OSError):
+            self._seen = read_table(), time.monotonic()
 
     def _switch_one(self, change: Change) -> None:
         layout, release = change.service.layout, change.service.wanted.release
@@ -218,7 +221,7 @@ class Handover:
             watch = float(change.health["watch"]) if change.plan.switch and change.retired_sockets() else 0.0
             least = max(watch, self._background.least(change))
             change.drain = Drain.start(change.retired_sockets(), change.drain_timeout, least)
-            if change.switched:
+            if change.switched and self._seen[0]:
                 change.drain.look(*self._seen)
         waiting = undrained(changes)
         for change in changes:
@@ -228,9 +231,9 @@ class Handover:
         while waiting:
             time.sleep(LOOK_INTERVAL)
             if time.monotonic() >= due:
-                self._watch(changes)
                 asked = time.monotonic()
-                due = asked + WATCH_INTERVAL
+                self._watch(changes)
+                due = time.monotonic() + WATCH_INTERVAL
             waiting = undrained(waiting)
         if time.monotonic() - asked > FRESH:
             self._watch(changes)
@@ -262,17 +265,10 @@ class Handover:
 
     def _go_back(self, change: Change, error: str) -> None:
         """Let the release serve again that served before, and still runs."""
-        self._give_up(change, error, self._lead_back, self._background.change_back, self._let_finish)
+        self._give_up(change, error, self._enable_old, self._point_back, self._background.change_back, let_ill_finish)
 
-    def _lead_back(self, change: Change) -> None:
+    def _enable_old(self, change: Change) -> None:
         self._directory.enable(name for name in change.plan.retire if name in change.observed.enabled)
-        self._point_back(change)
-
-    @staticmethod
-    def _let_finish(change: Change) -> None:
-        # Some of a release that turned out to be ill may be well; but where the old one had to stop, nobody serves now.
-        if not change.room:
-            let_finish([probe.socket for probe in change.gate.probes] if change.gate else [], change.drain_timeout)
 
     def _stop(self, changes: t.Sequence[Change]) -> None:
         ready = [change for change in changes if change.plan.retire and not change.lingering]

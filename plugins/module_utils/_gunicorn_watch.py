@@ -10,7 +10,7 @@ import typing as t
 
 from ._command import CommandError, run
 from ._gunicorn_change import Change
-from ._gunicorn_drain import read_table
+from ._gunicorn_drain import let_finish, read_table
 from ._gunicorn_gate import Probe, judge_state
 
 # Seconds from the switch to the first look after a release, between two looks, and for how long a look is believed. The
@@ -25,6 +25,13 @@ def undrained(changes: t.Iterable[Change]) -> list[Change]:
     """Return those whose old release still has somebody who waits for an answer, or may have."""
     table, now = read_table(), time.monotonic()
     return [change for change in changes if not change.error and change.drain and not change.drain.over(table, now)]
+
+
+def let_ill_finish(change: Change) -> None:
+    """Let visitors finish whom a release has that is gone back from."""
+    # Some of one that turned out to be ill may be well; but where the old one had to stop, nobody serves now.
+    if not change.room:
+        let_finish([probe.socket for probe in change.gate.probes] if change.gate else [], change.drain_timeout)
 
 
 def judge_served(change: Change, probe: Probe, state: t.Mapping[str, str]) -> str:

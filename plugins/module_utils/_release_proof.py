@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from contextlib import suppress
 
 from ._files import remove_file, write_file
 from ._release import Layout, Manifest, current_id, list_releases
@@ -24,8 +25,9 @@ def mark_unloaded(path: str) -> None:
 
 def mark_loaded(path: str) -> None:
     """Note that the release in C(path) was loaded."""
-    # A note that a power cut brings back costs one more proof.
-    remove_file(os.path.join(path, _MARK), sync=False)
+    # A note that stays, or that a power cut brings back, costs one more proof.
+    with suppress(OSError):
+        remove_file(os.path.join(path, _MARK), sync=False)
 
 
 def is_loaded(layout: Layout, release: str) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 import shutil
 import typing as t
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from ._command import CommandError, Result, run
 from ._files import Lock, read_file, remove_file
 from ._mask import mask
+from ._source_hints import hint_at
 from ._source_spec import Location, SourceError, git_url, parse_refs, split_credentials
 from ._venv_link import remove_tree
 
@@ -34,25 +34,6 @@ _HEAD = "refs/flaskops/head"
 
 # The shell reads the values from the environment: argv is in the process list.
 _HELPER = '!f() { echo "username=$FLASKOPS_GIT_USERNAME"; echo "password=$FLASKOPS_GIT_PASSWORD"; }; f'
-
-_HINTS = (
-    (r"error in libcrypto|invalid format", "'deploy_key' is no private key that ssh can read (it has the whole file)"),
-    (r"Host key verification failed", "the server's host key is not the one in 'known_hosts' (see ssh-keyscan)"),
-    (
-        r"Permission denied \(|could not read Username|Authentication failed|Access denied|error: 40[13]",
-        "the server refuses the credentials: set 'deploy_key' (ssh), or user and token in the address (https)",
-    ),
-    (r"Could not resolve host", "the name of the server cannot be resolved on this host: check the address and DNS"),
-    (r"certificate|SSL", "the server's certificate is not trusted on this host: set 'ca_bundle'"),
-    (
-        r"Connection refused|timed out|unreachable|Failed to connect",
-        "the server cannot be reached from this host: check address, proxy, firewall",
-    ),
-    (
-        r"not found|does not (?:exist|appear)|No such file",
-        "there is no such repository, or the credentials do not show it",
-    ),
-)
 
 
 class MissingCommitError(SourceError):
@@ -106,16 +87,12 @@ def refresh(repository: Repository, mirror: str, scratch: str) -> dict[str, str]
 def archive_commit(repository: Repository, commit: str, reference: str, mirror: str, scratch: str, path: str) -> None:
     """Write a commit as a tar file to C(path), and fetch into the bare repository C(mirror) only what is new."""
     with _session(repository, scratch) as call:
-        archive = [f"--git-dir={mirror}", "archive", "--format=tar", f"--output={path}", commit]
+        wanted = _Wanted(commit, reference, path)
         # Mostly C(refresh) has just fetched it.
-        if os.path.isdir(mirror):
-            with suppress(SourceError):
-                call(archive, _FETCH)
-                return
+        if wanted.archive(call, mirror):
+            return
         with _writing(mirror, _BUSY_LONG):
-            if not _has_commit(call, mirror, commit):
-                _fetch(call, repository.location.url, mirror, commit, reference)
-        call(archive, _FETCH)
+            _fetch(call, repository.location.url, mirror, wanted)
 
 
 def describe_commit(mirror: str, commit: str) -> str:
@@ -124,6 +101,30 @@ def describe_commit(mirror: str, commit: str) -> str:
 
 
 Call = t.Callable[[t.Sequence[str], float], Result]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A commit, what leads to it, and the tar file to write it to."""
+
+    commit: str
+    reference: str
+    path: str
+
+    def archive(self, call: Call, mirror: str) -> bool:
+        """Write the tar file, and tell whether it could be.
+
+        To ask git whether it has the commit is not enough: a fetch that was killed can leave that without its files.
+        """
+        with suppress(SourceError):
+            if os.path.isdir(mirror):
+                self.write(call, mirror)
+                return True
+        return False
+
+    def write(self, call: Call, mirror: str) -> None:
+        """Write the tar file; raise SourceError when that fails."""
+        call([f"--git-dir={mirror}", "archive", "--format=tar", f"--output={self.path}", self.commit], _FETCH)
 
 
 @contextmanager
@@ -166,9 +167,12 @@ def _writing(mirror: str, timeout: float) -> t.Iterator[None]:
 
 def _sweep_mirror(mirror: str) -> None:
     """Remove half packs and locks of git's; the caller has the mirror for itself."""
+    objects = os.path.join(mirror, "objects")
     for directory, _names, files in os.walk(mirror):
+        # Elsewhere a name that begins so is a branch's or a tag's.
+        half = ("tmp_", ".tmp-") if directory.startswith(objects) else ()
         for name in files:
-            if name.endswith(".lock") or name.startswith(("tmp_", ".tmp-")):
+            if name.endswith(".lock") or name.startswith(half):
                 remove_file(os.path.join(directory, name), sync=False)
 
 
@@ -230,30 +234,16 @@ def _git(
         ) from exc
     if result.rc != 0:
         said = mask(result.tail(8), repository.secrets(), shortest=3)
-        raise SourceError(f"git cannot read {repository.location.url}: {_hint(said)}. It said: {said}")
+        raise SourceError(f"git cannot read {repository.location.url}: {hint_at(said)}. It said: {said}")
     return result
 
 
-def _hint(said: str) -> str:
-    return next((hint for pattern, hint in _HINTS if re.search(pattern, said, re.IGNORECASE)), "see what git says")
-
-
-def _has_commit(call: Call, mirror: str, commit: str) -> bool:
-    if not os.path.isdir(mirror):
-        return False
-    try:
-        call([f"--git-dir={mirror}", "cat-file", "-e", f"{commit}^{{commit}}"], _ASK)
-    except SourceError:
-        return False
-    return True
-
-
-def _fetch(call: Call, url: str, mirror: str, commit: str, reference: str) -> None:
+def _fetch(call: Call, url: str, mirror: str, wanted: _Wanted) -> None:
     new = mirror + ".new"
     remove_tree(new)
     if os.path.isdir(mirror):
         try:
-            _fetch_into(call, url, mirror, commit, reference)
+            _fetch_into(call, url, mirror, wanted)
             return
         except MissingCommitError:
             raise
@@ -261,7 +251,7 @@ def _fetch(call: Call, url: str, mirror: str, commit: str, reference: str) -> No
             # A fetch that was killed leaves locks, a full disk half a pack, a renamed branch may be in the way.
             pass
     try:
-        _fetch_into(call, url, new, commit, reference)
+        _fetch_into(call, url, new, wanted)
         remove_tree(mirror)
         os.rename(new, mirror)
     finally:
@@ -272,20 +262,21 @@ def _fetch_words(url: str, mirror: str, *options: str) -> list[str]:
     return [f"--git-dir={mirror}", "fetch", "--quiet", "--force", "--no-write-fetch-head", *options, "--", url]
 
 
-def _fetch_into(call: Call, url: str, mirror: str, commit: str, reference: str) -> None:
+def _fetch_into(call: Call, url: str, mirror: str, wanted: _Wanted) -> None:
     os.makedirs(os.path.dirname(mirror), exist_ok=True)
     # The history of a private repository is nobody's on this host but root's.
     if not os.path.isdir(mirror):
         os.mkdir(mirror, 0o700)
         call(["init", "--quiet", "--bare", "--", mirror], _ASK)
     fetch = _fetch_words(url, mirror)
-    special = [f"+{reference}:refs/flaskops/wanted"] if reference.startswith("refs/") else []
+    special = [f"+{wanted.reference}:refs/flaskops/wanted"] if wanted.reference.startswith("refs/") else []
     call([*fetch, *_ALL, *special], _FETCH)
-    if _has_commit(call, mirror, commit):
+    if wanted.archive(call, mirror):
         return
     try:
-        call([*fetch, f"+{commit}:refs/flaskops/wanted"], _FETCH)
+        call([*fetch, f"+{wanted.commit}:refs/flaskops/wanted"], _FETCH)
     except SourceError as exc:
         raise MissingCommitError(
-            f"{url} has no commit {commit} that it would give out: correct 'version', or push the commit"
+            f"{url} has no commit {wanted.commit} that it would give out: correct 'version', or push the commit"
         ) from exc
+    wanted.write(call, mirror)

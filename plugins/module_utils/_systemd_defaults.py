@@ -30,7 +30,7 @@ def default_stop_seconds() -> float:
     """Return how long a unit may take to end whose file is gone."""
     try:
         said = run(["systemctl", "show", "--property", "DefaultTimeoutStopUSec"]).out
-    except CommandError:
+    except (CommandError, OSError):
         return _STOP
     found = parse_span(said.strip().partition("=")[2])
     return _STOP if found is None else found

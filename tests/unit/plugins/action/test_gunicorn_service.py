@@ -146,6 +146,7 @@ class GoingBack(Fleet):
         self.ill: set[str] = set()
         self.each_host = False
         self.lost_amid = False
+        self.names = ["shop"]
 
     def answer(self, host: str, args: Args) -> Args:
         if args.get("left"):
@@ -167,7 +168,7 @@ class GoingBack(Fleet):
         return {"changed": True, "services": services, "left": [due]}
 
     def run(self, host: str) -> Args:
-        args = {"services": [{"name": "shop", "state": "rolled_back", "hook": "down"}]}
+        args = {"services": [{"name": name, "state": "rolled_back", "hook": "down"} for name in self.names]}
         variables = {"inventory_hostname": host, "ansible_play_hosts_all": self.hosts}
         return Plugin(self, host)._go_back(args, _asked_hooks(args), variables)
 
@@ -216,6 +217,14 @@ def test_a_host_that_is_lost_says_that_no_hook_runs_also_when_nobody_comes_after
         f"because nobody knows whether db1-{number} has gone back. When all have, ask for it again with the release "
         "that serves: -e release=ID -e hook=down"
     )
+
+
+def test_a_host_that_is_lost_says_so_of_each_hook(going_back: GoingBack) -> None:
+    going_back.lost, going_back.names, going_back.hosts = True, ["shop", "wiki"], ["db1-0"]
+    with pytest.raises(
+        AnsibleConnectionFailure, match=r"\nshop: hook 'down' was not run.*\nwiki: hook 'down' was not run"
+    ):
+        going_back.run("db1-0")
 
 
 def test_a_host_that_is_lost_while_the_hook_runs_says_how_to_find_out(going_back: GoingBack) -> None:

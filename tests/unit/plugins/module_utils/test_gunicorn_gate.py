@@ -220,6 +220,28 @@ def test_the_gate_outlives_a_systemd_that_does_not_answer_for_a_moment(
     assert not list(pass_gates({"shop": Gate(HEALTH, [Probe(0, serve(200), "shop.service")])}))
 
 
+def test_after_one_was_refused_systemd_is_asked_anew_of_the_others(
+    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To undo one takes its time; another one may answer and die meanwhile."""
+    dead: set[str] = {"a.service"}
+
+    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
+        return {unit: {**RUNNING, **({"ActiveState": "failed"} if unit in dead else {})} for unit in units}
+
+    monkeypatch.setattr(_gunicorn_gate, "show", show)
+    probes = {name: Probe(0, "/none", f"{name}.service", restarts="0") for name in "ab"}
+    refused = {}
+    for name, reason in pass_gates({name: Gate(HEALTH, [probe]) for name, probe in probes.items()}):
+        refused[name] = str(reason)
+        dead.add("b.service")
+        probes["b"].passed = True
+    assert {name: reason.partition(" (")[0] for name, reason in refused.items()} == {
+        "a": "a.service ended",
+        "b": "b.service ended",
+    }
+
+
 # Of what was just started systemd need not be asked first, and it counts from zero.
 @pytest.mark.parametrize(("restarts", "asked", "says"), [("0", 1, "was started again"), ("", 2, "")])
 def test_a_service_that_answers_at_its_second_start_is_not_healthy(

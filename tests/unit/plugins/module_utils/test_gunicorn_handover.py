@@ -471,6 +471,39 @@ def test_visitors_of_a_release_that_is_switched_back_from_are_let_finish(
     assert host.serving() == "old"
 
 
+def test_a_look_that_fails_right_after_the_switch_costs_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> str:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(_gunicorn_handover, "read_table", fail)
+    change = host.change(host.install_old())
+    host.run(change)
+    assert (change.error, host.serving()) == ("", "new")
+    assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
+
+
+def test_the_link_leads_back_also_where_the_old_one_cannot_be_enabled(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = host.change(host.install_old(), health={"watch": 1})
+    host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
+    served: list[str] = []
+    real = UnitDirectory.enable
+
+    def enable(directory: UnitDirectory, names: t.Iterable[str]) -> None:
+        listed = list(names)
+        if any(OLD in name for name in listed):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(directory, listed)
+
+    monkeypatch.setattr(UnitDirectory, "enable", enable)
+    monkeypatch.setattr(_gunicorn_watch, "let_finish", lambda _paths, _timeout: served.append(host.serving()))
+    host.run(change)
+    assert served == ["old"]
+    assert "Not all of it could be undone" in change.error
+    assert "No space left on device" in change.error
+
+
 def other_change(host: Host) -> Change:
     layout = Layout(host.layout.root, "wiki")
     os.makedirs(layout.base)
@@ -712,7 +745,7 @@ def test_the_old_release_is_started_again_at_once_when_the_site_was_wrong(
     change = replace(change, service=service)
     monkeypatch.setattr(_gunicorn_sites, "probe_chain", lambda *_args: Verdict(wrong="it believes too much"))
     waited: list[float] = []
-    monkeypatch.setattr(_gunicorn_handover, "let_finish", lambda _paths, timeout: waited.append(timeout))
+    monkeypatch.setattr(_gunicorn_watch, "let_finish", lambda _paths, timeout: waited.append(timeout))
     scarce.run(change)
     assert "it believes too much" in change.error
     assert f"{OLD} had been stopped to make room, and was started again" in change.error

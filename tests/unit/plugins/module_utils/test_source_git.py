@@ -155,6 +155,32 @@ def test_what_git_has_left_at_its_time_out_is_swept(
     assert refreshed(source, mirror) == asked(source, mirror)
 
 
+@pytest.mark.parametrize("reachable", [True, False])
+def test_a_commit_without_its_files_is_fetched_again(
+    source: Path, mirror: Path, tmp_path: Path, reachable: bool
+) -> None:
+    """A small fetch writes object by object, the commit first; one that was killed can leave that alone."""
+    (source / "new.py").write_text("new")
+    git(source, "add", "new.py")
+    git(source, "commit", "--quiet", "--message=second")
+    commit = asked(source, mirror)["HEAD"]
+    if not reachable:
+        git(source, "reset", "--quiet", "--hard", "HEAD~1")
+        git(source, "config", "uploadpack.allowAnySHA1InWant", "true")
+    text = subprocess.run(["git", "cat-file", "commit", commit], cwd=source, check=True, stdout=subprocess.PIPE).stdout
+    subprocess.run(["git", "hash-object", "-t", "commit", "-w", "--stdin"], cwd=mirror, check=True, input=text)
+    tar = tmp_path / "tar"
+    archive_commit(Repository(str(source)), commit, commit, str(mirror), str(tmp_path / "scratch"), str(tar))
+    with tarfile.open(tar) as archive:
+        assert "new.py" in archive.getnames()
+
+
+def test_a_branch_may_be_named_like_half_a_pack(source: Path, mirror: Path) -> None:
+    (mirror / "refs" / "heads" / "tmp_new").write_text(asked(source, mirror)["HEAD"])
+    _source_git._sweep_mirror(str(mirror))
+    assert (mirror / "refs" / "heads" / "tmp_new").exists()
+
+
 def test_the_history_that_is_kept_is_closed_to_others(tmp_path: Path) -> None:
     source, mirror, tar = tmp_path / "source", tmp_path / "cache" / "git", tmp_path / "tar"
     source.mkdir()
