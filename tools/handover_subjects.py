@@ -182,7 +182,8 @@ class Removal(Switch):
 class Refusal(Switch):
     """A release that is refused before the switch."""
 
-    reason = ".service ended (exit-code, "
+    # How exactly it ended, systemd says by the moment at which it is asked.
+    reason = ".service ended"
     _healed = 0
 
     def _at_once(self) -> str:
@@ -205,7 +206,9 @@ class Refusal(Switch):
         return self._heal() or self._settle(self._from)
 
     def _unrecorded(self, app: t.Mapping[str, t.Any], _release: Release | None) -> str:
-        if (app["failed"] or {}).get("release") != _id(self._to) or app["unfinished"]:
+        last = stage.history()[-1]
+        told = app["failed"] or (last if last["result"] == "interrupted" else {})
+        if told.get("release") != _id(self._to) or app["unfinished"]:
             return f"status says { ({key: app[key] for key in ('failed', 'unfinished')}) }"
         return ""
 

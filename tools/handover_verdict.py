@@ -35,12 +35,12 @@ def dishonest(told: str, ended: Ended, due: str) -> str:
     if not (ended.failure and found):
         return ""
     kind, what, struck = found.groups()
-    if struck.startswith("clone"):
-        # Python does not tell the error of the system.
-        return "" if "can't start new thread" in said else f"the reason is not named: {said}"
     # A hook is told by its name.
     named = ["struck for a test", f"'{struck}", "hook "]
     reasons = [*filter(None, [due]), *([os.strerror(getattr(errno, what))] if kind == "error" else named)]
+    if struck.startswith("clone"):
+        # Of a thread that cannot be started Python does not tell the error of the system, of a process it does.
+        reasons.append("can't start new thread")
     return "" if any(reason in said for reason in reasons) else f"the reason is not named: {said}"
 
 

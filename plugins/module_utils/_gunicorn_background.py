@@ -79,7 +79,7 @@ class Background:
         """Return why a new worker does not work, and note which; an empty text when all do, or one is known."""
         try:
             states = {} if change.late else show(self._watched(change), _STATE)
-        except CommandError:
+        except (CommandError, OSError):
             # As for the web: a systemd that is busy for a moment says nothing against them.
             return ""
         for name, state in states.items():

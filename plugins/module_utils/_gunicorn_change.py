@@ -121,6 +121,12 @@ class Change:
         return [name for name, text in self.plan.write.items() if text not in accepted]
 
     @property
+    def added_units(self) -> list[str]:
+        """Return the units of the web that go when the release is refused."""
+        forwards = [name for name in self.plan.forward_write if name not in self.observed.files]
+        return [*self.service.wanted.units, *forwards]
+
+    @property
     def outdated(self) -> bool:
         """Tell whether systemd may remember other texts than those of the units to start; it reads new ones itself."""
         known = self.observed.loaded | set(self.observed.files)

@@ -67,14 +67,14 @@ class Drain:
         """Begin to wait now."""
         return cls(frozenset(paths), time.monotonic(), timeout, least)
 
-    def look(self, table: str, now: float) -> None:
-        """Note whether somebody waits, from a look at the sockets."""
-        self.left = sum(count_connections(table, self.paths).values())
-        self.quiet_looks = 0 if self.left else self.quiet_looks + 1
+    def look(self, table: str | None, now: float) -> None:
+        """Note whether somebody waits, from a look at the sockets; without one, somebody may."""
+        self.left = self.left if table is None else sum(count_connections(table, self.paths).values())
+        self.quiet_looks = 0 if self.left or table is None else self.quiet_looks + 1
         if self.quiet_looks < 2:
-            self.quiet_since = None if self.left else now
+            self.quiet_since = now if self.quiet_looks else None
 
-    def over(self, table: str, now: float) -> bool:
+    def over(self, table: str | None, now: float) -> bool:
         """Tell whether the wait is over, in view of the sockets at this moment."""
         self.look(table, now)
         settled = self.quiet_since is not None and now - self.quiet_since >= _SETTLE

@@ -138,39 +138,40 @@ class Handover:
         if not change.plan.switch:
             return
         faults = []
-        # What fails of it keeps no other part from being done.
-        for step in (*first, self._undo, self._room.give_back):
+        # What fails of it keeps no other part from being done. First of all, nobody is led to what ends now.
+        undo = (self._point_back, self._end_new, self._remove_new, self._background.discard, self._restore)
+        for step in (*first, *undo, self._room.give_back):
             try:
                 step(change)
             except (CommandError, OSError) as exc:
                 faults.append(str(exc))
-        if faults:
-            said = "; ".join(faults)
-            change.error += f"\nNot all of it could be undone, and the rest is left to the next run: {said}"
+        said = "; ".join(dict.fromkeys(faults))
+        change.error += f"\nNot all of it could be undone, and the rest is left to the next run: {said}" if said else ""
 
-    def _undo(self, change: Change) -> None:
-        # Whatever has failed, and even if it was the link's own way to the disk: nobody is led to what ends now.
-        self._point_back(change)
-        forwards = change.plan.forward_write
-        added = [name for name in forwards if name not in change.observed.files]
+    @staticmethod
+    def _end_new(change: Change) -> None:
+        """Stop units without waiting for what they do; a release that is refused has no visitor."""
+        units = change.added_units
+        run(["systemctl", "stop", "--no-block", "--", *units])
         # Where the old release had to stop, nobody serves until this is over.
         nobody = change.room and not change.switched
-        self._discard([*change.service.wanted.units, *added], 0 if nobody else _STOP_REFUSED)
-        self._directory.write({name: change.observed.files[name] for name in forwards if name not in added})
-        self._background.discard(change)
-        run(["systemctl", "daemon-reload"])
-        if change.switched and change.plan.forward_restart:
-            run(["systemctl", "restart", "--", *change.plan.forward_restart])
-
-    def _discard(self, units: t.Sequence[str], patience: float) -> None:
-        """Stop and remove units without waiting for what they do; a release that is refused has no visitor."""
-        run(["systemctl", "stop", "--no-block", "--", *units])
-        lingering = wait_until_stopped(units, patience)
+        lingering = wait_until_stopped(units, 0 if nobody else _STOP_REFUSED)
         if lingering:
             run(["systemctl", "kill", "--signal=SIGKILL", "--", *lingering])
             wait_until_stopped(units, _STOP_REFUSED)
-        self._directory.remove(units)
-        run(["systemctl", "reset-failed", "--", *units])
+
+    def _remove_new(self, change: Change) -> None:
+        self._directory.remove(change.added_units)
+        run(["systemctl", "reset-failed", "--", *change.added_units])
+
+    def _restore(self, change: Change) -> None:
+        changed = [name for name in change.plan.forward_write if name in change.observed.files]
+        self._directory.write({name: change.observed.files[name] for name in changed})
+        run(["systemctl", "daemon-reload"])
+        if change.switched and change.plan.forward_restart:
+            run(["systemctl", "restart", "--", *change.plan.forward_restart])
+        # Some have not ended, and would be listed as failed ones when they have.
+        forget_behind([*change.added_units, *change.service.wanted.processes])
 
     def _switch(self, changes: t.Sequence[Change]) -> None:
         for change in changes:
@@ -225,7 +226,10 @@ class Handover:
                 change.drain.look(*self._seen)
         waiting = undrained(changes)
         for change in changes:
-            self._directory.disable([*change.plan.retire, *change.plan.relieve])
+            try:
+                self._directory.disable([*change.plan.retire, *change.plan.relieve])
+            except OSError as exc:
+                self._leave(change, self._reason(change, exc))
         # All have just passed their gates.
         asked, due = 0.0, self._seen[1] + FIRST_WATCH
         while waiting:
@@ -245,7 +249,7 @@ class Handover:
         services = [probe.service for gate in gates.values() for probe in gate.probes]
         try:
             states = show(services, STATE)
-        except CommandError:
+        except (CommandError, OSError):
             # It has been healthy, and a systemd that is busy for a moment says nothing against it.
             return
         for change in changes:

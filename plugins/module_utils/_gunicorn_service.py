@@ -30,7 +30,7 @@ from ._gunicorn_units import address_links, address_units, release_units
 from ._history import history_path
 from ._hook_run import Ran, run_hooks
 from ._hooks import MIGRATE, HookError
-from ._log_excerpt import excerpt
+from ._log_excerpt import excerpt, has_trouble
 from ._process_units import process_units
 from ._release import forget_manifest
 from ._release_secrets import mask_secrets
@@ -227,6 +227,9 @@ def _explain(change: Change, reason: str) -> str:
     try:
         run(["journalctl", "--sync"])
         log = journal_tail(services[0], _LOG_READ, f"@{int(change.started_at)}") if services else ""
+        if services and " ended" in reason and not has_trouble(log):
+            # A run that was killed may have started it, before this one.
+            log = journal_tail(services[0], _LOG_READ)
     except CommandError as exc:
         # A journal that hangs must not keep what is left to be undone from being undone.
         log = f"(it cannot be read: {exc})"

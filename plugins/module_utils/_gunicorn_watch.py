@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 import typing as t
+from contextlib import suppress
 
 from ._command import CommandError, run
 from ._gunicorn_change import Change
@@ -23,7 +24,11 @@ _DEATH = r"Worker \(pid:[0-9]+\) (exited with code [1-9]|was sent SIG(?!TERM|INT
 
 def undrained(changes: t.Iterable[Change]) -> list[Change]:
     """Return those whose old release still has somebody who waits for an answer, or may have."""
-    table, now = read_table(), time.monotonic()
+    # Who cannot be seen may be there, until the time for that is over.
+    table = None
+    with suppress(OSError):
+        table = read_table()
+    now = time.monotonic()
     return [change for change in changes if not change.error and change.drain and not change.drain.over(table, now)]
 
 
@@ -46,7 +51,7 @@ def _last_death(service: str, since: float) -> str:
     words = ["journalctl", "--no-pager", "--output=cat", f"--unit={service}", f"--since=@{int(since)}"]
     try:
         found = run([*words, "--lines=1", "--quiet", f"--grep={_DEATH}"])
-    except CommandError:
+    except (CommandError, OSError):
         # A journal that is busy says nothing against it.
         return ""
     # It exits 1 when there is nothing, and when it cannot search.

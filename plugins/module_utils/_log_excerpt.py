@@ -40,6 +40,11 @@ def excerpt(log: str, lines: int) -> str:
     return "\n".join(block + kept[end : end + lines - len(block)])
 
 
+def has_trouble(log: str) -> bool:
+    """Tell whether a log says why something went wrong."""
+    return any(_TROUBLE.search(line) for line in _until_ended(log.splitlines()) if not _NOISE.match(line))
+
+
 def _until_ended(lines: list[str]) -> list[str]:
     """Return the lines until somebody ended the service that was started last."""
     begun = max((number for number, line in enumerate(lines) if _BEGINS.match(line)), default=-1)

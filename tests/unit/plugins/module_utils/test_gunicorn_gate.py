@@ -8,12 +8,13 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import types
 import typing as t
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils import _gunicorn_gate
+from ansible_collections.flaskops.stack.plugins.module_utils import _gunicorn_gate, _gunicorn_service
 from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_drain import (
     Drain,
@@ -30,7 +31,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate impo
     run_probe,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import normalise_settings
-from ansible_collections.flaskops.stack.plugins.module_utils._log_excerpt import excerpt
+from ansible_collections.flaskops.stack.plugins.module_utils._log_excerpt import excerpt, has_trouble
 from ansible_collections.flaskops.stack.plugins.module_utils._probe import Answer, ProbeError, get
 
 HEALTH = Health("/", (), "localhost", 5, 1)
@@ -354,3 +355,25 @@ def test_what_a_service_says_that_was_told_to_end_is_no_cause(swapped: bool) -> 
     assert "nowhere" in excerpt(f"{end}{LOG}", 30)
     # Nobody told this one.
     assert "term" in excerpt("Started gunicorn of shop\n[1] [INFO] Handling signal: term\n", 30)
+
+
+@pytest.mark.parametrize(("before", "shown"), [("", "ImportError: no module named 'nowhere'"), ("busy", "exited")])
+def test_what_a_run_that_was_killed_has_started_says_why_it_ended_before_this_run(
+    monkeypatch: pytest.MonkeyPatch, before: str, shown: str
+) -> None:
+    """Systemd starts it again and again; this run may end it before it says so once more."""
+    now = "shop@a.service: Main process exited, code=exited, status=3/NOTIMPLEMENTED"
+    assert has_trouble(LOG)
+    assert not has_trouble(now)
+    now += "\n[2026-11-21 02:27:44 +0000] [1] [ERROR] it exited" if before else ""
+
+    def journal_tail(_unit: str, _lines: int, since: str = "") -> str:
+        return now if since else LOG
+
+    monkeypatch.setattr(_gunicorn_service, "run", lambda _words: None)
+    monkeypatch.setattr(_gunicorn_service, "journal_tail", journal_tail)
+    monkeypatch.setattr(_gunicorn_service, "mask_secrets", lambda text, _release, _manifest: text)
+    wanted = types.SimpleNamespace(units={"shop@a.service": ""}, release="a")
+    service = types.SimpleNamespace(wanted=wanted, manifest=None, layout=types.SimpleNamespace(release=str))
+    change: t.Any = types.SimpleNamespace(gate=None, culprit="", started_at=1.0, service=service)
+    assert shown in _gunicorn_service._explain(change, "shop@a.service ended and was started again")

@@ -482,6 +482,53 @@ def test_a_look_that_fails_right_after_the_switch_costs_nothing(host: Host, monk
     assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
 
 
+@pytest.mark.parametrize("what", ["table", "disable", "show"])
+def test_what_fails_while_the_old_one_is_waited_for_keeps_nobody_from_looking_after_the_new_one(
+    host: Host, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    real, calls = UnitDirectory.disable, [0]
+
+    def fail(*_given: object) -> t.NoReturn:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def once(*_given: object) -> dict[str, dict[str, str]]:
+        calls[0] += 1
+        return fail() if calls[0] == 1 else {f"shop@{NEW}.service": host.state}
+
+    def disable(directory: UnitDirectory, names: t.Iterable[str]) -> None:
+        listed = list(names)
+        real(directory, listed)
+        if calls[0] == 0 and any(OLD in name for name in listed):
+            fail()
+
+    change = host.change(host.install_old(), health={"watch": 1})
+    host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
+    if what == "table":
+        monkeypatch.setattr(_gunicorn_watch, "read_table", fail)
+    elif what == "disable":
+        monkeypatch.setattr(UnitDirectory, "disable", disable)
+    else:
+        monkeypatch.setattr(_gunicorn_handover, "show", once)
+    host.run(change)
+    assert "ended (signal, exit status 9) soon after it had got traffic" in change.error
+    assert (host.serving(), host.at_boot()) == ("old", "old")
+
+
+def test_a_release_that_cannot_be_asked_about_is_taken_away_nevertheless(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_names: object, _seconds: float) -> list[str]:
+        raise CommandError("systemctl show: connection timed out")
+
+    monkeypatch.setattr(_gunicorn_handover, "wait_until_stopped", fail)
+    host.problem = {"shop": GateError("/ answered 500")}
+    change = host.change(host.install_old())
+    host.run(change)
+    assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
+    assert "connection timed out" in change.error
+    assert "forget behind" in host.log
+
+
 def test_the_link_leads_back_also_where_the_old_one_cannot_be_enabled(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
