@@ -121,6 +121,12 @@ class Change:
         return [name for name, text in self.plan.write.items() if text not in accepted]
 
     @property
+    def serving_units(self) -> list[str]:
+        """Return the units of the web that served before; an earlier run may have failed to let them start at boot."""
+        units = {name: parse_unit_name(name) for name in self.plan.retire if name in self.observed.files}
+        return [name for name, unit in units.items() if unit and unit.release and unit.release == self.observed.current]
+
+    @property
     def added_units(self) -> list[str]:
         """Return the units of the web that go when the release is refused."""
         forwards = [name for name in self.plan.forward_write if name not in self.observed.files]

@@ -272,7 +272,7 @@ class Handover:
         self._give_up(change, error, self._enable_old, self._point_back, self._background.change_back, let_ill_finish)
 
     def _enable_old(self, change: Change) -> None:
-        self._directory.enable(name for name in change.plan.retire if name in change.observed.enabled)
+        self._directory.enable(change.serving_units)
 
     def _stop(self, changes: t.Sequence[Change]) -> None:
         ready = [change for change in changes if change.plan.retire and not change.lingering]

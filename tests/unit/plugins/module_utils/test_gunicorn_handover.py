@@ -551,6 +551,16 @@ def test_the_link_leads_back_also_where_the_old_one_cannot_be_enabled(
     assert "No space left on device" in change.error
 
 
+def test_a_second_refusal_mends_what_the_first_could_not(host: Host) -> None:
+    before = host.install_old()
+    host.directory.disable([f"shop@{OLD}.socket"])
+    change = host.change(replace(before, enabled=frozenset([f"shop@{OLD}.service"])), health={"watch": 1})
+    host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
+    host.run(change)
+    assert host.serving() == "old"
+    assert host.directory.names()["enabled"] == {f"shop@{OLD}.service", f"shop@{OLD}.socket"}
+
+
 def other_change(host: Host) -> Change:
     layout = Layout(host.layout.root, "wiki")
     os.makedirs(layout.base)
