@@ -137,6 +137,8 @@ class BenchHost:
             "ANSIBLE_SSH_ARGS": " ".join(self._ssh_options),
             "ANSIBLE_PIPELINING": "true",
             "ANSIBLE_NOCOLOR": "true",
+            # Ansible is compiled where people use it; without this it would be in each run, where that is switched off.
+            "PYTHONDONTWRITEBYTECODE": "",
         }
         given = ["--extra-vars", f"@{variables}"] if variables else []
         command = ["ansible-playbook", "-i", str(self.work / "inventory.json"), str(playbook), *given, *extra]
