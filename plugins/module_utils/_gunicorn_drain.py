@@ -58,9 +58,9 @@ class Drain:
     timeout: float
     least: float = 0.0
     left: int = 0
-    # Since when nobody waits, and how many looks have shown that.
-    quiet_since: float | None = None
+    # How many looks in a row have shown nobody, and when the first of them was.
     quiet_looks: int = 0
+    quiet_since: float = 0.0
 
     @classmethod
     def start(cls, paths: t.Iterable[str], timeout: float, least: float = 0.0) -> Drain:
@@ -71,12 +71,11 @@ class Drain:
         """Note whether somebody waits, from a look at the sockets; without one, somebody may."""
         self.left = self.left if table is None else sum(count_connections(table, self.paths).values())
         self.quiet_looks = 0 if self.left or table is None else self.quiet_looks + 1
-        if self.quiet_looks < 2:
-            self.quiet_since = now if self.quiet_looks else None
+        if self.quiet_looks == 1:
+            self.quiet_since = now
 
     def over(self, table: str | None, now: float) -> bool:
         """Tell whether the wait is over, in view of the sockets at this moment."""
         self.look(table, now)
-        settled = self.quiet_since is not None and now - self.quiet_since >= _SETTLE
-        quiet = settled and self.quiet_looks >= _LOOKS
+        quiet = self.quiet_looks >= _LOOKS and now - self.quiet_since >= _SETTLE
         return now - self.began >= self.least and (quiet or now - self.began >= self.timeout)

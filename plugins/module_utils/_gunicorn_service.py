@@ -160,11 +160,11 @@ class Services:
 
     def _explain(self, change: Change, reason: str) -> str:
         """Return why a release was refused; one that cannot even be loaded is none, and is built anew the next time."""
-        proof = self._unproved.get(change.service.name)
         asked = change.started and change.plan.switch and not change.healthy
+        proof = self._unproved.get(change.service.name) if asked else None
         # Where the old release had to stop for this one there is no memory to load it, and so it may be broken.
-        said = proof() if proof and asked and not change.room else ""
-        if said or (proof and asked and change.room):
+        said = proof() if proof and not change.room else ""
+        if said or (proof and change.room):
             forget_manifest(change.service.layout.release(change.service.wanted.release))
         return said or _explain(change, reason)
 
@@ -231,7 +231,7 @@ def _explain(change: Change, reason: str) -> str:
             # A run that was killed may have started it, before this one.
             log = journal_tail(services[0], _LOG_READ)
     except CommandError as exc:
-        # A journal that hangs must not keep what is left to be undone from being undone.
+        # A journal that hangs must not hide the reason.
         log = f"(it cannot be read: {exc})"
     text = excerpt(log, _LOG_LINES)
     release = change.service.layout.release(change.service.wanted.release)

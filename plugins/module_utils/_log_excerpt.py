@@ -28,7 +28,7 @@ def excerpt(log: str, lines: int) -> str:
     The first is the cause: gunicorn's other workers and its master follow with tracebacks of their own. Of a long one
     the end is kept, where the exception is. What is said by a service that was told to end is no cause of that.
     """
-    kept = [line for line in _until_ended(log.splitlines()) if line.strip() and not _NOISE.match(line)]
+    kept = _telling(log)
     first = next((number for number, line in enumerate(kept) if _TROUBLE.search(line)), None)
     if first is None:
         return "\n".join(kept[-lines:])
@@ -42,7 +42,11 @@ def excerpt(log: str, lines: int) -> str:
 
 def has_trouble(log: str) -> bool:
     """Tell whether a log says why something went wrong."""
-    return any(_TROUBLE.search(line) for line in _until_ended(log.splitlines()) if not _NOISE.match(line))
+    return any(map(_TROUBLE.search, _telling(log)))
+
+
+def _telling(log: str) -> list[str]:
+    return [line for line in _until_ended(log.splitlines()) if line.strip() and not _NOISE.match(line)]
 
 
 def _until_ended(lines: list[str]) -> list[str]:
