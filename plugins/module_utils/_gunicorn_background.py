@@ -15,7 +15,7 @@ import typing as t
 from ._command import CommandError
 from ._gunicorn_change import Change
 from ._gunicorn_gate import judge_state
-from ._gunicorn_host import UnitDirectory, wait_until_stopped
+from ._gunicorn_host import SETTLE, UnitDirectory, untold, wait_until_stopped
 from ._gunicorn_units import parse_unit_name
 from ._process_state import carry_stamps, clear_stamps, clear_state, make_locks, manifest_of
 from ._process_units import workers_of
@@ -23,9 +23,9 @@ from ._release import Layout
 from ._systemd import show, systemctl
 
 _STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "ConditionResult", "Job")
-# A worker that cannot work ends when it has imported the application; the web needed as long for that.
-_SETTLE = 1.5
 _SETTLE_MOST = 10.0
+# For those that systemd did not tell to end at first.
+_AGAIN = 1.0
 # What a job has; and for a worker whose manifest is gone.
 _STOP_LEAST = 60.0
 _STOP_MARGIN = 5.0
@@ -72,8 +72,9 @@ class Background:
         """Return how long new workers have to run until they are believed."""
         if not self._watched(change):
             return 0.0
+        # The web needed as long for the import.
         needed = max((probe.seconds for probe in change.gate.probes), default=0.0) if change.gate else 0.0
-        return min(_SETTLE + needed, _SETTLE_MOST)
+        return min(SETTLE + needed, _SETTLE_MOST)
 
     def judge(self, change: Change) -> str:
         """Return why a new worker does not work, and note which; an empty text when all do, or one is known."""
@@ -96,12 +97,16 @@ class Background:
     def _watched(change: Change) -> list[str]:
         return [name for name in change.plan.employ if name.endswith(".service")]
 
-    def change_back(self, change: Change) -> None:
-        """Let the old ones work again after the link leads to them, and the new ones no longer."""
+    def end_new(self, change: Change) -> None:
+        """Let those of a release that is gone back from take nothing new."""
+        if change.service.name in self._changed_over:
+            self._release(list(change.service.wanted.processes), everything=False)
+
+    def work_again(self, change: Change) -> None:
+        """Let the old ones work again, now that the link leads to them."""
         layout, observed = change.service.layout, change.observed
         if change.service.name not in self._changed_over:
             return
-        self._release(list(change.service.wanted.processes), everything=False)
         previous = manifest_of(layout, observed.current or "")
         carry_stamps(layout, change.service.wanted.release, previous)
         enabled = [name for name in change.plan.relieve if name in observed.enabled]
@@ -110,7 +115,19 @@ class Background:
 
     def discard(self, change: Change) -> None:
         """Take away the units of a release that was refused; what they have begun they finish."""
-        self._put_away(list(change.service.wanted.processes), change)
+        units = list(change.service.wanted.processes)
+        try:
+            if change.service.name in self._changed_over:
+                self._tell_again(units)
+        finally:
+            self._put_away(units, change)
+
+    def _tell_again(self, units: t.Collection[str]) -> None:
+        """Stop those that work on: a systemd that was busy for a moment may have refused, and nobody looks later."""
+        working = untold(units)
+        if working:
+            self._release(working, everything=False)
+            wait_until_stopped(working, _AGAIN)
 
     def finish(self, change: Change) -> list[str]:
         """Take away the units of what has ended, and keep those of what has not; return those that were taken away."""

@@ -269,7 +269,8 @@ class Handover:
 
     def _go_back(self, change: Change, error: str) -> None:
         """Let the release serve again that served before, and still runs."""
-        self._give_up(change, error, self._enable_old, self._point_back, self._background.change_back, let_ill_finish)
+        back = (self._enable_old, self._point_back, self._background.end_new, self._background.work_again)
+        self._give_up(change, error, *back, let_ill_finish)
 
     def _enable_old(self, change: Change) -> None:
         self._directory.enable(change.serving_units)

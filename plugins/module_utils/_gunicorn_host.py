@@ -23,6 +23,10 @@ _WANTS = {"socket": "sockets.target.wants", "service": "multi-user.target.wants"
 _ALIVE = {"active", "activating", "deactivating", "reloading"}
 # A unit with its file there is as it was until it ends, and is gone after a reboot.
 _ASIDE = "/run/systemd/system"
+# A worker that cannot work ends when it has imported the application; until it has had that time, it is not up.
+SETTLE = 1.5
+# In microseconds, on the clock of time.monotonic().
+SINCE = "ActiveEnterTimestampMonotonic"
 # Below these a process sees nothing when ProtectHome=yes.
 _HOMES = ("/home/", "/root/", "/run/user/")
 _OURS = MARK.split(":")[0]
@@ -147,7 +151,8 @@ def patterns(names: t.Iterable[str]) -> list[str]:
 def observe(directory: UnitDirectory, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
     """Return what this host has of each application, by name: one look at the directory and one at systemd for all."""
     names = directory.names()
-    states = show_matching(patterns(layout.name for layout in layouts), ["ActiveState", "ControlGroup", "Job"])
+    properties = ["ActiveState", "ControlGroup", "Job", SINCE]
+    states = show_matching(patterns(layout.name for layout in layouts), properties)
     return {layout.name: _observe_one(directory, layout, names, states) for layout in layouts}
 
 
@@ -163,15 +168,17 @@ def _observe_one(
 
     known = ours(states)
     texts = {name: directory.read(name) for name in ours(names["files"])}
-    leaving = {name for name in known if name not in names["files"] and _ends(name, states[name])}
+    leaving = {name for name in known if name not in names["files"] and ends(name, states[name])}
     # A socket that is starting has no path yet.
     active = frozenset(name for name in known if states[name].get("ActiveState") == "active")
+    # One that ends again and again is active at each start.
+    young = {name for name in active if is_process(name) and name.endswith(".service") and _is_young(states[name])}
     gone = frozenset(name for name in active if _is_lost(layout, name))
     return Observed(
         current=current_id(layout),
         files={name: text for name, text in texts.items() if text is not None},
         alive=frozenset(name for name in known if _is_alive(states[name]) and name not in leaving),
-        up=active - gone,
+        up=active - gone - young,
         enabled=frozenset(ours(names["enabled"])),
         lost=gone,
         loaded=frozenset(known),
@@ -195,8 +202,16 @@ def _is_lost(layout: Layout, name: str) -> bool:
     return not os.path.exists(layout.socket(unit.release, unit.instance))
 
 
-def _ends(name: str, state: t.Mapping[str, str]) -> bool:
-    """Tell whether a unit ends by itself: one without a file was told to by an earlier run, or to finish."""
+def _is_young(state: t.Mapping[str, str]) -> bool:
+    since = int(state.get(SINCE) or 0)
+    return bool(since) and time.monotonic() - since / 1e6 < SETTLE
+
+
+def ends(name: str, state: t.Mapping[str, str]) -> bool:
+    """Tell from a unit's properties whether it ends by itself; C(ActiveState) and C(Job) are needed.
+
+    One without a file was told to by an earlier run, or to finish.
+    """
     unit = parse_unit_name(name)
     if state.get("ActiveState") == "deactivating" or (_is_alive(state) and unit is not None and unit.is_job):
         return True
@@ -218,6 +233,12 @@ def uses_home(code: str, virtualenv: str) -> bool:
     """Tell whether code or interpreter lie where ProtectHome=yes hides everything."""
     paths = map(os.path.realpath, (code, virtualenv, os.path.join(virtualenv, "bin", "python")))
     return any(path.startswith(_HOMES) for path in paths)
+
+
+def untold(names: t.Collection[str]) -> list[str]:
+    """Return the units that run, and that nobody has told to end."""
+    states = show_matching(list(names), ["ActiveState", "Job"])
+    return sorted(name for name, state in states.items() if _is_alive(state) and not ends(name, state))
 
 
 def wait_until_stopped(names: t.Collection[str], seconds: float) -> list[str]:

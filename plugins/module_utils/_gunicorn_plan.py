@@ -20,7 +20,7 @@ class Observed:
     files: t.Mapping[str, str] = field(default_factory=dict)
     # Units that run: active, starting or stopping.
     alive: frozenset[str] = frozenset()
-    # Units that are completely up.
+    # Units that are completely up; a worker is when it has been active for a moment.
     up: frozenset[str] = frozenset()
     # Units that start at boot.
     enabled: frozenset[str] = frozenset()

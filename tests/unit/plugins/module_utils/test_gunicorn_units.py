@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import _gunicorn_host
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_host import SINCE
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_plan import (
     Observed,
     Plan,
@@ -227,6 +229,26 @@ def test_a_unit_that_runs_without_the_path_of_its_socket_is_lost(
     seen = _gunicorn_host.observe(_gunicorn_host.UnitDirectory(str(tmp_path / "units")), [layout])["shop"]
     assert seen.lost == frozenset({gone})
     assert (starting in seen.alive, here in seen.up, gone in seen.up) == (True, True, False)
+
+
+def test_a_worker_is_up_when_it_has_been_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One that ends at once is active at each of its starts.
+    worker, timer, unknown = (
+        f"shop@{ID}.{end}" for end in ("worker-a.0.service", "timer-b.timer", "worker-c.0.service")
+    )
+    ages = {worker: 0.5, timer: 0.5, unknown: None, f"shop@{ID}.worker-a.1.service": 3.0}
+    monkeypatch.setattr(
+        _gunicorn_host, "show_matching", lambda *_arguments: {name: up_for(ages[name]) for name in ages}
+    )
+    seen = _gunicorn_host.observe(_gunicorn_host.UnitDirectory(str(tmp_path)), [Layout("/srv", "shop")])["shop"]
+    assert seen.alive - seen.up == {f"shop@{ID}.worker-a.0.service"}
+    assert seen.alive == set(ages)
+
+
+def up_for(seconds: float | None) -> dict[str, str]:
+    """Return what systemd shows of a unit that has been active for a while."""
+    since = {} if seconds is None else {SINCE: str(int((time.monotonic() - seconds) * 1e6))}
+    return {"ActiveState": "active", **since}
 
 
 def test_what_was_told_to_end_and_has_no_file_needs_nothing_else(

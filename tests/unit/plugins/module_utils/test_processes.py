@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils import _gunicorn_background, _process_state
+from ansible_collections.flaskops.stack.plugins.module_utils import _gunicorn_background, _gunicorn_host, _process_state
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_background import Background
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_change import Change, Service
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_host import UnitDirectory
@@ -189,7 +189,10 @@ class Host:
         self.alive: set[str] = set()
         self.state = {"ActiveState": "active", "SubState": "running", "NRestarts": "0"}
         patch.setattr(_gunicorn_background, "systemctl", self.systemctl)
+        # What discard sees of those that shall go.
+        self.now: dict[str, dict[str, str]] = {}
         patch.setattr(_gunicorn_background, "show", lambda names, _what: dict.fromkeys(names, self.state))
+        patch.setattr(_gunicorn_host, "show_matching", lambda _names, _what: self.now)
         patch.setattr(
             _gunicorn_background, "wait_until_stopped", lambda names, _s: [n for n in names if n in self.alive]
         )
@@ -291,7 +294,8 @@ def test_the_old_ones_work_again_after_a_switch_back(host: Host) -> None:
     host.background.change_over(change)
     host.directory.disable(change.plan.relieve)
     host.log.clear()
-    host.background.change_back(change)
+    host.background.end_new(change)
+    host.background.work_again(change)
     assert host.log == [
         f"stop new.{TIMER}",
         f"stop new.{WORKER} --no-block",
@@ -300,3 +304,26 @@ def test_the_old_ones_work_again_after_a_switch_back(host: Host) -> None:
     assert f"shop@{OLD}.{WORKER}" in host.directory.names()["enabled"]
     host.background.discard(change)
     assert not [name for name in host.files(host.units) if NEW in name]
+
+
+def test_what_did_not_hear_that_it_shall_end_is_told_again(host: Host) -> None:
+    change = host.change()
+    host.background.change_over(change)
+    host.log.clear()
+    # As one that ends all the time.
+    host.now = {
+        f"shop@{NEW}.{WORKER}": {"ActiveState": "activating"},
+        f"shop@{NEW}.{TIMER}": {"ActiveState": "inactive"},
+    }
+    host.background.discard(change)
+    assert host.log == [f"stop new.{WORKER} --no-block"]
+    assert not [name for name in host.files(host.units) if NEW in name]
+
+
+def test_what_finishes_is_not_told_again(host: Host) -> None:
+    change = host.change()
+    host.background.change_over(change)
+    host.log.clear()
+    host.now = {f"shop@{NEW}.{WORKER}": {"ActiveState": "deactivating"}}
+    host.background.discard(change)
+    assert host.log == []
