@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._controller_path import controller_path
+from ..plugin_utils._task_process import keep_garbage
 
 try:
     from ansible.template import trust_as_template
@@ -27,6 +28,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return the module's result."""
+        keep_garbage()
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         args = self._task.args

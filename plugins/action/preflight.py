@@ -9,6 +9,8 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils._task_process import keep_garbage
+
 Result = t.Dict[str, t.Any]
 
 # Package lists that are younger than this many seconds are good enough.
@@ -23,6 +25,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         """Return what the module has found, with the versions that are installed in the end."""
+        keep_garbage()
         super().run(tmp, task_vars)
         found = self._preflight(task_vars)
         # Without O(install), and in check mode, the module's own word is the last one.

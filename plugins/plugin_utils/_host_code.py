@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import tempfile
 import typing as t
@@ -16,15 +15,14 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils import _host_code
 from ..module_utils._host_code import PACKAGE, digest
+from ._task_process import keep_garbage
 
 Args = t.Dict[str, t.Any]
 
 
 def execute(action: ActionBase, module: str, args: Args, task_vars: Args | None) -> Args:
     """Run a module whose code stays on the host; where it is not there yet, send it and run the module again."""
-    # A task runs in a process that is a copy of the whole of Ansible, and ends with it. Putting a module together makes
-    # Python look through all that for garbage, several times, for a tenth of a second: it is told not to.
-    gc.freeze()
+    keep_garbage()
     files = read_code()
     given = {**args, "code": digest(files)}
     answer: Args = action._execute_module(module, given, task_vars=task_vars)
