@@ -73,6 +73,7 @@ def _worker(layout: Layout, manifest: Manifest, worker: t.Mapping[str, t.Any], n
                 # What is killed for its memory is replaced by its master: the others go on.
                 "OOMPolicy=continue",
                 *(f"{name}={worker[key]}" for key, name in limits.items() if worker[key]),
+                _flask_app(manifest),
                 *process_lines(layout, manifest, home_is_used),
             ],
             "Install": ["WantedBy=multi-user.target"],
@@ -94,6 +95,7 @@ def _job(layout: Layout, manifest: Manifest, timer: t.Mapping[str, t.Any], home_
                 "KillMode=mixed",
                 f"TimeoutStartSec={timer['timeout']}",
                 f"TimeoutStopSec={_JOB_STOP}",
+                _flask_app(manifest),
                 *process_lines(layout, manifest, home_is_used),
             ],
         }
@@ -132,6 +134,12 @@ def _head(layout: Layout, manifest: Manifest, what: str) -> list[str]:
 def _condition(layout: Layout, manifest: Manifest) -> list[str]:
     # The link decides here too: after a reboot in the middle of a hand-over both releases are started.
     return [f"ExecCondition=/usr/bin/test {layout.current} -ef {layout.release(manifest.id)}"]
+
+
+def _flask_app(manifest: Manifest) -> str:
+    # Flask's own command line finds the application by it, as in hooks; the application's own environment comes later.
+    text = manifest.app.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'Environment="FLASK_APP={text}"'
 
 
 def _quote(words: t.Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,15 @@ def test_a_process_has_what_the_web_has() -> None:
     assert len(shared) > 10
     for name in (WORKER, JOB):
         assert set(shared) <= set(units()[f"shop@{NEW}.{name}"].splitlines())
+
+
+def test_flask_finds_the_application_as_it_does_in_hooks() -> None:
+    app = "shop:create_app(\"50% ü\", mode='a\\b')"
+    created = process_units(Layout("/srv", "shop"), replace(manifest(), app=app))
+    line = 'Environment="FLASK_APP=shop:create_app(\\"50%% ü\\", mode=\'a\\\\b\')"\n'
+    for name in created:
+        # The file of the environment comes later, and wins: an application that sets it decides for itself.
+        assert name.endswith(".timer") or 0 < created[name].index(line) < created[name].index("EnvironmentFile=")
 
 
 def test_systemd_reads_the_words_that_were_written() -> None:
