@@ -17,6 +17,9 @@ from dataclasses import dataclass
 # What systemd gives to a service that asks for nothing (systemd.exec(5)).
 _BARE = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8"}
 
+# Seconds for the end of the output of what was killed.
+_LAST_WORDS = 1.0
+
 
 class CommandError(RuntimeError):
     """A command that failed, was not found or did not end in time."""
@@ -86,11 +89,31 @@ def _await(process: subprocess.Popen[str], argv: t.Sequence[str], stdin: str | N
     try:
         out, err = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired as exc:
-        os.killpg(process.pid, signal.SIGKILL)
-        out, err = process.communicate()
+        out, err = _end(process)
         said = Result(tuple(argv), -1, out, err).tail()
         raise CommandError(f"'{' '.join(argv)}' did not end within {timeout:g} s; it said last: {said}") from exc
     return Result(tuple(argv), process.returncode, out, err)
+
+
+def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Kill a command with its process group, and return what it has said.
+
+    What has left the group may hold its output open for as long as it lives: nobody waits for that.
+    """
+    os.killpg(process.pid, signal.SIGKILL)
+    try:
+        return process.communicate(timeout=_LAST_WORDS)
+    except subprocess.TimeoutExpired as exc:
+        for pipe in (process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
+        process.wait()
+        return _text(exc.stdout), _text(exc.stderr)
+
+
+def _text(said: object) -> str:
+    # Of what was read until now Python makes no text.
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said or "")
 
 
 def _as_user(argv: t.Sequence[str], user: str | None) -> tuple[list[str], dict[str, t.Any]]:
@@ -125,8 +148,7 @@ def running(
     try:
         yield
     except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        _end(process)
         raise
     _await(process, argv, None, timeout)
 

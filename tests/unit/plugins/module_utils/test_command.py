@@ -74,3 +74,21 @@ def test_what_cannot_be_brought_to_the_disk_is_said(tmp_path: Path) -> None:
         pass
     with pytest.raises(CommandError, match=r"sync --file-system .*missing.* failed"), flushing(f"{tmp_path}/missing"):
         pass
+
+
+def test_what_left_the_group_of_a_command_does_not_hold_up_its_timeout() -> None:
+    begun = time.monotonic()
+    with pytest.raises(CommandError, match=r"did not end within 0\.5 s; it said last: hi"):
+        run(["sh", "-c", "echo hi; setsid sleep 8 & sleep 8"], timeout=0.5)
+    assert time.monotonic() - begun < 6
+
+
+def test_what_left_the_group_does_not_hold_up_the_end_of_a_block_that_failed() -> None:
+    def fail() -> None:
+        time.sleep(0.3)
+        raise KeyError
+
+    begun = time.monotonic()
+    with pytest.raises(KeyError), running(["sh", "-c", "setsid sleep 8 & sleep 8"]):
+        fail()
+    assert time.monotonic() - begun < 6
