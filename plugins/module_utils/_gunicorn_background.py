@@ -14,7 +14,7 @@ import typing as t
 
 from ._command import CommandError
 from ._gunicorn_change import Change
-from ._gunicorn_gate import judge_state
+from ._gunicorn_gate import count_at_start, judge_state
 from ._gunicorn_host import SETTLE, UnitDirectory, untold, wait_until_stopped
 from ._gunicorn_units import parse_unit_name
 from ._process_state import carry_stamps, clear_stamps, clear_state, make_locks, manifest_of
@@ -37,7 +37,7 @@ class Background:
     def __init__(self, directory: UnitDirectory) -> None:
         """Take the unit directory."""
         self._directory = directory
-        # What systemd had counted of each worker when it was started.
+        # How often systemd had restarted each worker when it was started.
         self._restarts: dict[str, str] = {}
         self._changed_over: set[str] = set()
 
@@ -53,7 +53,7 @@ class Background:
             carry_stamps(change.service.layout, change.observed.current or "", change.service.manifest)
         self._employ(plan.employ)
         states = show([name for name in plan.employ if name.endswith(".service")], _STATE)
-        self._restarts.update({name: state.get("NRestarts", "0") for name, state in states.items()})
+        self._restarts.update({name: count_at_start("", state) for name, state in states.items()})
 
     @staticmethod
     def _release(units: t.Sequence[str], everything: bool) -> None:
@@ -87,7 +87,8 @@ class Background:
             # Somebody wants it to pause.
             if state.get("ConditionResult") == "no" and state.get("ActiveState") == "inactive":
                 continue
-            reason = judge_state(name, state, self._restarts.get(name, ""))
+            self._restarts[name] = count_at_start(self._restarts.get(name, ""), state)
+            reason = judge_state(name, state, self._restarts[name])
             if reason:
                 change.culprit = name
                 return f"worker {reason}"

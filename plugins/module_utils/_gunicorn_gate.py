@@ -139,6 +139,18 @@ def judge_state(service: str, state: t.Mapping[str, str], restarts: str) -> str:
     return ""
 
 
+def count_at_start(known: str, state: t.Mapping[str, str]) -> str:
+    """Return how often systemd had restarted a service when it was started, an empty text when that cannot be told yet.
+
+    C(known) is what was taken for it so far. A service that still ends shows the count of the life that ends; with the
+    start that waits for this, systemd counts from zero.
+    """
+    count = state.get("NRestarts", "")
+    if not count or state.get("ActiveState") not in ("active", "activating", "reloading"):
+        return known
+    return min(known, count, key=int) if known else count
+
+
 def start_asking(thread: threading.Thread) -> None:
     """Start a thread; raise an OSError, as for all else that a host runs out of, where it cannot have one more."""
     try:
@@ -164,7 +176,7 @@ class Gate:
         """Start to ask all instances; C(states) are those of the services just started."""
         self.deadline = time.monotonic() + self.health.timeout
         for probe in self.probes:
-            probe.restarts = probe.restarts or states.get(probe.service, {}).get("NRestarts", "")
+            probe.restarts = count_at_start(probe.restarts, states.get(probe.service, {}))
             start_asking(threading.Thread(target=run_probe, args=(probe, self.health, self.deadline), daemon=True))
 
     def verdict(self, states: t.Mapping[str, t.Mapping[str, str]], silence: str = "") -> bool:
@@ -174,7 +186,7 @@ class Gate:
         """
         for probe in self.probes:
             state = states.get(probe.service, {})
-            probe.restarts = probe.restarts or state.get("NRestarts", "")
+            probe.restarts = count_at_start(probe.restarts, state)
             reason = judge_state(probe.service, state, probe.restarts)
             if reason:
                 raise GateError(reason)

@@ -23,7 +23,7 @@ _WANTS = {"socket": "sockets.target.wants", "service": "multi-user.target.wants"
 _ALIVE = {"active", "activating", "deactivating", "reloading"}
 # A unit with its file there is as it was until it ends, and is gone after a reboot.
 _ASIDE = "/run/systemd/system"
-# A worker that cannot work ends when it has imported the application; until it has had that time, it is not up.
+# A worker that cannot work ends when it has imported the application: it is believed when it has had that time.
 SETTLE = 1.5
 # In microseconds, on the clock of time.monotonic().
 SINCE = "ActiveEnterTimestampMonotonic"
@@ -171,16 +171,15 @@ def _observe_one(
     leaving = {name for name in known if name not in names["files"] and ends(name, states[name])}
     # A socket that is starting has no path yet.
     active = frozenset(name for name in known if states[name].get("ActiveState") == "active")
-    # One that ends again and again is active at each start.
-    young = {name for name in active if is_process(name) and name.endswith(".service") and _is_young(states[name])}
     gone = frozenset(name for name in active if _is_lost(layout, name))
     return Observed(
         current=current_id(layout),
         files={name: text for name, text in texts.items() if text is not None},
         alive=frozenset(name for name in known if _is_alive(states[name]) and name not in leaving),
-        up=active - gone - young,
+        up=active - gone,
         enabled=frozenset(ours(names["enabled"])),
         lost=gone,
+        young=frozenset(name for name in active if _is_worker(name) and _is_young(states[name])),
         loaded=frozenset(known),
         groups={name: group for name in known if (group := states[name].get("ControlGroup", ""))},
         leaving=frozenset(filter(is_process, leaving)),
@@ -200,6 +199,11 @@ def _is_lost(layout: Layout, name: str) -> bool:
     if unit is None or not unit.release or unit.role:
         return False
     return not os.path.exists(layout.socket(unit.release, unit.instance))
+
+
+def _is_worker(name: str) -> bool:
+    unit = parse_unit_name(name)
+    return unit is not None and unit.role == "worker" and unit.kind == "service"
 
 
 def _is_young(state: t.Mapping[str, str]) -> bool:

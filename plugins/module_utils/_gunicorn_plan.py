@@ -20,12 +20,14 @@ class Observed:
     files: t.Mapping[str, str] = field(default_factory=dict)
     # Units that run: active, starting or stopping.
     alive: frozenset[str] = frozenset()
-    # Units that are completely up; a worker is when it has been active for a moment.
+    # Units that are completely up.
     up: frozenset[str] = frozenset()
     # Units that start at boot.
     enabled: frozenset[str] = frozenset()
     # Units that run, but whose socket's path is gone, as when somebody has removed the release below them. Not in up.
     lost: frozenset[str] = frozenset()
+    # Workers that are up for so short a time that they may be such as end at each start.
+    young: frozenset[str] = frozenset()
     # Units that systemd remembers, running or not: what their files said when it read them.
     loaded: frozenset[str] = frozenset()
     # Their control groups, by name, of units that have one.
@@ -108,6 +110,8 @@ def plan_handover(observed: Observed, wanted: Wanted) -> Plan:
     others = sorted(name for name in known if name not in own and name not in wanted.forwards)
     work = [name for name in wanted.processes if not _is_job(name)]
     at_boot = [*wanted.units, *listeners, *work]
+    # Who takes up the hand-over of a run that was killed does not know whether that looked after them.
+    believed = observed.up - observed.young if others else observed.up
     return Plan(
         write={**missing, **({} if is_current else stale)},
         stop=tuple(name for name in wanted.units if name in observed.lost),
@@ -119,7 +123,7 @@ def plan_handover(observed: Observed, wanted: Wanted) -> Plan:
         forward_restart=tuple(name for name in forward if name in observed.alive),
         retire=tuple(name for name in others if not is_process(name)),
         relieve=tuple(name for name in others if is_process(name)),
-        employ=() if observed.paused else tuple(name for name in work if name not in observed.up),
+        employ=() if observed.paused else tuple(name for name in work if name not in believed),
     )
 
 

@@ -26,6 +26,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate impo
     GateError,
     Health,
     Probe,
+    count_at_start,
     judge_state,
     pass_gates,
     run_probe,
@@ -258,6 +259,38 @@ def test_a_service_that_answers_at_its_second_start_is_not_healthy(
     refused = dict(pass_gates({"shop": Gate(HEALTH, [Probe(0, serve(200), "shop.service", restarts=restarts)])}))
     assert says in str(refused.get("shop", ""))
     assert (bool(refused), len(times)) == (bool(says), asked)
+
+
+def test_what_waits_for_its_former_life_to_end_was_not_restarted(
+    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback to a release that had been restarted at times, and still finishes its last request."""
+    ending = {"ActiveState": "deactivating", "SubState": "stop-sigterm", "NRestarts": "2", "Job": "7"}
+    lives = [ending, {**RUNNING, "NRestarts": "0"}]
+
+    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
+        return dict.fromkeys(units, lives.pop(0) if len(lives) > 1 else lives[0])
+
+    monkeypatch.setattr(_gunicorn_gate, "show", show)
+    gate = Gate(HEALTH, [Probe(0, serve(200), "shop.service")])
+    assert not dict(pass_gates({"shop": gate}))
+
+
+@pytest.mark.parametrize(
+    ("known", "state", "count"),
+    [
+        ("", {**RUNNING, "NRestarts": "3"}, "3"),
+        ("3", {**RUNNING, "NRestarts": "4"}, "3"),
+        # It was seen before it had ended, as somebody else's stop of a moment ago.
+        ("9", {**RUNNING, "NRestarts": "0"}, "0"),
+        ("10", {**RUNNING, "NRestarts": "9"}, "9"),
+        ("", {"ActiveState": "deactivating", "NRestarts": "3"}, ""),
+        ("", {"ActiveState": "inactive", "NRestarts": "3", "Job": "7"}, ""),
+        ("0", {}, "0"),
+    ],
+)
+def test_the_count_of_restarts_begins_with_the_start(known: str, state: dict[str, str], count: str) -> None:
+    assert count_at_start(known, state) == count
 
 
 def test_a_systemd_that_never_answers_refuses_the_release(

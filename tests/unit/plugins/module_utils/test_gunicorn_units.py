@@ -231,7 +231,7 @@ def test_a_unit_that_runs_without_the_path_of_its_socket_is_lost(
     assert (starting in seen.alive, here in seen.up, gone in seen.up) == (True, True, False)
 
 
-def test_a_worker_is_up_when_it_has_been_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_is_young_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # One that ends at once is active at each of its starts.
     worker, timer, unknown = (
         f"shop@{ID}.{end}" for end in ("worker-a.0.service", "timer-b.timer", "worker-c.0.service")
@@ -241,8 +241,8 @@ def test_a_worker_is_up_when_it_has_been_for_a_moment(tmp_path: Path, monkeypatc
         _gunicorn_host, "show_matching", lambda *_arguments: {name: up_for(ages[name]) for name in ages}
     )
     seen = _gunicorn_host.observe(_gunicorn_host.UnitDirectory(str(tmp_path)), [Layout("/srv", "shop")])["shop"]
-    assert seen.alive - seen.up == {f"shop@{ID}.worker-a.0.service"}
-    assert seen.alive == set(ages)
+    assert seen.young == {f"shop@{ID}.worker-a.0.service"}
+    assert seen.up == set(ages)
 
 
 def up_for(seconds: float | None) -> dict[str, str]:

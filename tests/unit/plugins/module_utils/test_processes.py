@@ -170,6 +170,16 @@ def test_the_new_ones_are_started_and_the_old_ones_relieved() -> None:
     assert plan.enable == plan.employ
 
 
+def test_a_worker_that_has_only_just_started_is_looked_after_by_who_takes_up_a_hand_over() -> None:
+    # One that ends again and again is active at each start; one that ends after so many jobs needs nobody.
+    new = frozenset(units())
+    worker = f"shop@{NEW}.{WORKER}"
+    now = observed(current=NEW, files=units(), alive=new, up=new, enabled=new, young=frozenset({worker}))
+    assert plan_handover(now, Wanted(NEW, processes=units())).empty
+    left = f"shop@{OLD}.service"
+    assert plan_handover(replace(now, files={**units(), left: ""}), Wanted(NEW, processes=units())).employ == (worker,)
+
+
 def test_what_leaves_needs_nothing_unless_the_application_goes() -> None:
     name = f"shop@{OLD}.{WORKER}"
     new = {key: frozenset(units()) for key in ("alive", "up", "enabled")}
@@ -290,6 +300,17 @@ def test_a_worker_that_ends_is_named(host: Host) -> None:
     host.state = {"ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code", "NRestarts": "1"}
     assert f"worker shop@{NEW}.{WORKER} ended (exit-code" in host.background.judge(change)
     assert change.culprit == f"shop@{NEW}.{WORKER}"
+
+
+def test_a_worker_that_still_ended_when_it_was_told_to_start_was_not_restarted(host: Host) -> None:
+    # Of a release that is gone back to; a worker that ends after so many jobs is restarted all day.
+    change = host.change()
+    host.state = {"ActiveState": "deactivating", "SubState": "stop-sigterm", "NRestarts": "57", "Job": "7"}
+    host.background.change_over(change)
+    host.state = {"ActiveState": "active", "SubState": "running", "NRestarts": "0"}
+    assert host.background.judge(change) == ""
+    host.state = {**host.state, "NRestarts": "1"}
+    assert "ended and was started again" in host.background.judge(change)
 
 
 def test_a_worker_that_is_paused_is_not_ill(host: Host) -> None:
