@@ -10,15 +10,16 @@ import pwd
 import signal
 import subprocess
 import sys
+import time
 import typing as t
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 # What systemd gives to a service that asks for nothing (systemd.exec(5)).
 _BARE = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8"}
 
-# Seconds for the end of the output of what was killed.
-_LAST_WORDS = 1.0
+# A command that has ended is not waited for longer than two looks, whatever it has left behind: seconds between two.
+_LOOK, _LOOKS = 0.5, 2
 
 
 class CommandError(RuntimeError):
@@ -52,7 +53,7 @@ def run(
 
     C(env) is added to the environment (values in argv would be in the process list); C(user) drops root's rights.
     Without C(inherit) the command sees C(env) and what systemd gives to any service. It leads a process group of its
-    own, which is killed as a whole at the timeout.
+    own, which is killed as a whole at the timeout, or when the command has ended and some of it still holds its output.
     """
     process = _start(argv, _environment(env, inherit), cwd, user, stdin is not None)
     return _await(process, argv, stdin, timeout)
@@ -86,34 +87,39 @@ def _start(
 
 def _await(process: subprocess.Popen[str], argv: t.Sequence[str], stdin: str | None, timeout: float) -> Result:
     """Return what a process has said when it has ended; raise CommandError when it does not."""
-    try:
-        out, err = process.communicate(stdin, timeout=timeout)
-    except subprocess.TimeoutExpired as exc:
-        out, err = _end(process)
-        said = Result(tuple(argv), -1, out, err).tail()
-        raise CommandError(f"'{' '.join(argv)}' did not end within {timeout:g} s; it said last: {said}") from exc
-    return Result(tuple(argv), process.returncode, out, err)
+    deadline, looks = time.monotonic() + timeout, 0
+    while True:
+        try:
+            out, err = process.communicate(stdin, timeout=max(min(deadline - time.monotonic(), _LOOK), 0))
+            return Result(tuple(argv), process.returncode, out, err)
+        except subprocess.TimeoutExpired as exc:
+            out, err = _text(exc.output), _text(exc.stderr)
+        stdin = None
+        # What it has started in the background may hold its output open for as long as that lives.
+        looks += process.poll() is not None
+        if looks < _LOOKS and time.monotonic() < deadline:
+            continue
+        _kill(process)
+        result = Result(tuple(argv), process.returncode, out, err)
+        if looks:
+            return result
+        raise CommandError(f"'{' '.join(argv)}' did not end within {timeout:g} s; it said last: {result.tail()}")
 
 
-def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Kill a command with its process group, and return what it has said.
-
-    What has left the group may hold its output open for as long as it lives: nobody waits for that.
-    """
-    os.killpg(process.pid, signal.SIGKILL)
-    try:
-        return process.communicate(timeout=_LAST_WORDS)
-    except subprocess.TimeoutExpired as exc:
-        for pipe in (process.stdout, process.stderr):
-            if pipe:
-                pipe.close()
-        process.wait()
-        return _text(exc.stdout), _text(exc.stderr)
+def _text(said: str | bytes | None) -> str:
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else said or ""
 
 
-def _text(said: object) -> str:
-    # Of what was read until now Python makes no text.
-    return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said or "")
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process and what is left of its group; what has left that may still hold its output."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream:
+            # What it was not told yet, nobody reads.
+            with suppress(BrokenPipeError):
+                stream.close()
+    process.wait()
 
 
 def _as_user(argv: t.Sequence[str], user: str | None) -> tuple[list[str], dict[str, t.Any]]:
@@ -148,7 +154,7 @@ def running(
     try:
         yield
     except BaseException:
-        _end(process)
+        _kill(process)
         raise
     _await(process, argv, None, timeout)
 

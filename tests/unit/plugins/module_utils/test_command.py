@@ -31,6 +31,28 @@ def test_a_command_that_does_not_end_is_killed_with_what_it_started() -> None:
         run(["sh", "-c", "echo begun; sleep 60 & wait"], timeout=0.5)
 
 
+@pytest.mark.parametrize("start", ["sleep 60 &", "setsid --fork sleep 6;"])
+def test_a_command_has_ended_when_what_it_has_started_holds_its_output(start: str) -> None:
+    began = time.monotonic()
+    result = run(["sh", "-c", f"cat; {start} echo said; exit 3"], stdin="told ")
+    assert (result.rc, result.out) == (3, "told said\n")
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("start", ["sleep 60 &", "setsid --fork sleep 6;"])
+def test_a_command_that_is_too_slow_is_not_waited_for_with_what_it_has_started(start: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(CommandError, match=r"did not end within 0\.6 s; it said last: begun"):
+        run(["sh", "-c", f"echo begun; {start} sleep 60"], timeout=0.6)
+    assert time.monotonic() - began < 5
+
+
+def test_what_a_command_says_for_long_is_whole() -> None:
+    said = run(["sh", "-c", "for n in 1 2 3; do sleep 0.6; echo $n; done; seq 1 200000"]).out
+    assert said.startswith("1\n2\n3\n1\n")
+    assert len(said) == 6 + sum(len(str(n)) + 1 for n in range(1, 200001))
+
+
 def test_a_command_has_all_rights_of_its_user_and_no_others() -> None:
     name = "nobody" if os.geteuid() == 0 else ME
     account = pwd.getpwnam(name)
