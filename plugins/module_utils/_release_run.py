@@ -55,11 +55,25 @@ def check_load(app: App, path: str, has_dependencies: bool) -> None:
     timeout = t.cast("t.Mapping[str, t.Any]", app.settings)["health"]["timeout"]
     more = {"HOME": pwd.getpwnam(app.user).pw_dir, "PYTHONDONTWRITEBYTECODE": "1"}
     words = [f"{path}/venv/bin/python", "-c", PROGRAM, str(timeout), "--check-config", "-c", f"{path}/gunicorn.conf.py"]
-    result = _run_as_service(app, path, words, timeout + 10, more)
+    try:
+        result = _run_as_service(app, path, words, timeout + 10, more)
+    except CommandError as exc:
+        raise BuildError(app.mask(_explain_unended(app, exc, timeout + 10))) from None
     if result.rc != 0:
         said = app.mask(result.err.strip() or result.out).replace(path, "<release>")
         hint = "" if has_dependencies else "the source names no requirements, so nothing was installed for it; "
         raise BuildError(f"{hint}{explain_check(said, app.app, timeout)}:\n{shorten_traceback(said)}")
+
+
+def _explain_unended(app: App, exc: CommandError, seconds: float) -> str:
+    """Return why nobody knows whether the application can be loaded."""
+    reason, late, said = str(exc).partition("it said last: ")
+    if not late:
+        return reason
+    return (
+        f"'{app.app}' is not loaded within {seconds:g} s, and cannot be asked where it is: let it do less at its "
+        f"import, or raise health.timeout; it said last:\n{said or 'nothing'}"
+    )
 
 
 def explain_load(app: App, path: str, has_dependencies: bool) -> str:
@@ -70,7 +84,7 @@ def explain_load(app: App, path: str, has_dependencies: bool) -> str:
             check_load(app, path, has_dependencies)
             mark_loaded(path)
         except (BuildError, CommandError) as exc:
-            return str(exc)
+            return app.mask(str(exc))
     return ""
 
 

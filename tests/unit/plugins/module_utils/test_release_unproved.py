@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import typing as t
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils import (
     _release_build,
     _release_run,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_finish import finish
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate import Gate, Health, Probe
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import Request
@@ -50,7 +52,7 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def plan(layout: Layout, *migrate: str) -> t.Any:
-    app = SimpleNamespace(name="shop", hooks=SimpleNamespace(migrate=migrate, build=()))
+    app = SimpleNamespace(name="shop", mask=str, hooks=SimpleNamespace(migrate=migrate, build=()))
     return SimpleNamespace(app=app, layout=layout, id=RELEASE, key="code", path=layout.release(RELEASE))
 
 
@@ -203,3 +205,19 @@ def test_who_has_stopped_the_old_release_for_it_does_not_load_it_once_more_and_b
     alone = change(layout, started=True, passed=False, room=["shop@1.service"])
     assert services._explain(alone, "/ answered 500") == "/ answered 500"
     assert not _release_build.is_built(plan(layout))
+
+
+def test_what_an_application_said_that_is_never_loaded_has_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_args: object) -> t.NoReturn:
+        raise CommandError("'env python -c program' did not end within 11 s; it said last: postgres://shop:s3cret@db")
+
+    monkeypatch.setattr(_release_run, "_run_as_service", never)
+    app: t.Any = SimpleNamespace(
+        settings={"health": {"timeout": 1}},
+        user=pwd.getpwuid(os.geteuid()).pw_name,
+        app="shop:app",
+        mask=lambda text: text.replace("s3cret", "***"),
+    )
+    said = _release_run.explain_load(app, "/none", True)
+    assert said.endswith("or raise health.timeout; it said last:\npostgres://shop:***@db")
+    assert said.startswith("'shop:app' is not loaded within 11 s")
