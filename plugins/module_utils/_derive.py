@@ -82,7 +82,7 @@ def derive_chain(app: App, root: str, defaults: t.Mapping[str, object] | None = 
         return {}
     try:
         chain = chain_of(parse_site(_derive_site(app, root), defaults or {}))
-    except (SiteError, DeriveError, KeyError, TypeError, ValueError):
+    except (SiteError, DeriveError, KeyError, TypeError, ValueError, AttributeError):
         # To say so is the business of those who publish it.
         return {}
     return {"site": chain.to_json()} if chain else {}

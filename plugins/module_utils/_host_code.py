@@ -91,12 +91,7 @@ def find_code(name: str, archive: str = "", keep: bool = True) -> str:
     if not name:
         raise HostCodeError("the code is not named: run it as a task of Ansible, whose action plugin does that")
     path = os.path.join(ROOT, name)
-    if _is_kept(path):
-        # It is in use.
-        with suppress(OSError):
-            os.utime(path)
-            if keep:
-                _prune()
+    if _is_kept(path) and (not keep or _use(path)):
         return path
     if not archive:
         return ""
@@ -114,6 +109,19 @@ def run(path: str, task: str, params: t.Mapping[str, t.Any], check: bool) -> dic
     sys.path.insert(0, path)
     module = importlib.import_module(f"{PACKAGE}.{task}")
     return t.cast("dict[str, t.Any]", module.run(params, check))
+
+
+def _use(path: str) -> bool:
+    """Note that the code is in use, and remove what is not; return whether it is there: another run may remove it."""
+    try:
+        os.utime(path)
+        _prune()
+    except FileNotFoundError:
+        return os.path.isdir(path)
+    except OSError:
+        # A file system that cannot be written to is no reason not to use it.
+        pass
+    return True
 
 
 def _is_kept(path: str) -> bool:

@@ -305,7 +305,7 @@ options:
     default: /etc/systemd/system
   lock_timeout:
     description: Seconds to wait for another run that works on the same application.
-    type: int
+    type: float
     default: 60
   overlap:
     description:
@@ -576,7 +576,7 @@ SPEC: dict[str, t.Any] = {
     "services": {"type": "list", "elements": "dict", "required": True, "options": service_spec()},
     "root": {"type": "path", "default": "/srv"},
     "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
-    "lock_timeout": {"type": "int", "default": 60},
+    "lock_timeout": {"type": "float", "default": 60},
     "overlap": {"type": "str", "choices": list(OVERLAPS), "default": REFUSE},
     "probe_sites": {"type": "bool", "default": True},
     "by": {"type": "str", "default": ""},

@@ -56,8 +56,9 @@ def _lost(hook: str, host: str) -> str:
 def describe_lost_amid(app: str, hook: str, host: str) -> str:
     """Return what is known of a hook whose host was lost while it ran."""
     return (
-        f"{host} was lost while hook '{hook}' was run, which goes on without us. What came of it is in its journal: "
-        f"journalctl -u flaskops-hook-{app}"
+        f"{host} was lost while hook '{hook}' was run, which goes on without us. Whether it has succeeded is told by "
+        f"'journalctl -u flaskops-hook-{app}' there, and what it said is in /run/flaskops/_hooks/{app}.log as long as "
+        "nobody has read it. Ask for it again only when it did not: twice would go back twice"
     )
 
 

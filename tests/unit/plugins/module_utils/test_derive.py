@@ -36,7 +36,15 @@ def test_a_service_knows_how_visitors_reach_it() -> None:
     }
 
 
-@pytest.mark.parametrize("changes", [{"domains": []}, {"domains": ["*.example.com"]}, {"nginx": {"body_size": "x"}}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"domains": []},
+        {"domains": ["*.example.com"]},
+        {"nginx": {"body_size": "x"}},
+        {"nginx": {"static": [{"path": 1}]}},
+    ],
+)
 def test_where_that_cannot_be_known_it_is_left_out(changes: dict[str, object]) -> None:
     releases = [{"name": "shop", "path": "/srv/shop/releases/a"}]
     assert "site" not in derive_services([{**SHOP, **changes}], releases)[0]

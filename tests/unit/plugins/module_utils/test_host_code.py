@@ -86,6 +86,29 @@ def test_it_is_asked_for_once(root: Path, archive: str) -> None:
     assert oct(os.stat(path).st_mode)[-3:] == "755"
 
 
+def test_what_another_run_removes_meanwhile_is_asked_for_again(
+    root: Path, archive: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = find_code(NAME, archive)
+    os.utime(path, (1, 1))
+    is_kept = _host_code._is_kept
+
+    def look(place: str) -> bool:
+        found = is_kept(place)
+        shutil.rmtree(root / NAME)
+        return found
+
+    monkeypatch.setattr(_host_code, "_is_kept", look)
+    assert find_code(NAME) == ""
+
+
+def test_check_mode_does_not_note_that_it_is_used(archive: str, root: Path) -> None:
+    path = find_code(NAME, archive)
+    os.utime(path, (1, 1))
+    assert find_code(NAME, keep=False) == path == str(root / NAME)
+    assert os.stat(path).st_mtime == 1
+
+
 @pytest.mark.usefixtures("root", "fresh")
 def test_it_runs_from_where_it_stays(archive: str) -> None:
     assert run(find_code(NAME, archive), "_task", {"a": 1}, True) == {"said": {"a": 1}, "check": True}
