@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 import time
 import typing as t
 
@@ -12,7 +15,8 @@ from ._command import CommandError
 from ._gunicorn_assets import arm_assets
 from ._gunicorn_change import Change
 from ._gunicorn_host import UnitDirectory
-from ._systemd import daemon_reload, systemctl
+from ._gunicorn_units import address_name
+from ._systemd import daemon_reload, journal_tail, show, systemctl
 from ._systemd_defaults import default_stop_seconds
 
 Step = t.Callable[[Change], None]
@@ -59,7 +63,10 @@ class Starts:
         # READY is not health, so there is nothing to wait for; systemd lets a service wait for its socket.
         self._begin(change.plan.start, ["--no-block"])
         # A port that is taken has to be known before the switch; until then it leads to the old release.
-        self._begin([*sockets, *change.plan.forward_start])
+        try:
+            self._begin([*sockets, *change.plan.forward_start])
+        except CommandError as exc:
+            raise CommandError(_explain_addresses(change) or str(exc)) from exc
 
     @staticmethod
     def _begin(units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
@@ -80,3 +87,40 @@ class Starts:
                 default_stop_seconds()
             if change.plan.switch:
                 change.assets_end = arm_assets(change.service.layout, change.observed.current or "", change.asset_grace)
+
+
+def _explain_addresses(change: Change) -> str:
+    """Return which TCP addresses systemd could not listen on, and why; an empty text when it is none of them."""
+    manifest = change.service.manifest
+    bind = t.cast("t.Sequence[str]", manifest.settings["bind"]) if manifest else ()
+    addresses = {f"{address_name(change.service.name, address)}.socket": address for address in bind}
+    try:
+        states = show([name for name in change.plan.forward_start if name in addresses], ["ActiveState"])
+        failed = [name for name, state in states.items() if state.get("ActiveState") == "failed"]
+        found = {addresses[name]: _reason(name, addresses[name], change) for name in failed}
+    except (CommandError, OSError):
+        return ""
+    reasons = [f"nothing can listen on '{address}' of bind: {why}" for address, why in found.items()]
+    way_out = "See who has it with 'ss -ltnp' on the host, and end that or name another address in bind"
+    return f"{'; '.join(reasons)}. {way_out}" if reasons else ""
+
+
+def _reason(name: str, address: str, change: Change) -> str:
+    if _is_taken(address):
+        return os.strerror(errno.EADDRINUSE)
+    lines = journal_tail(name, 20, f"@{int(change.started_at)}").splitlines()
+    said = [line.rsplit(": ", 1)[1] for line in lines if "Failed to" in line and "socket" in line and ": " in line]
+    return said[0] if said else f"see 'journalctl -u {name}'"
+
+
+def _is_taken(address: str) -> bool:
+    # The journal has systemd's own reason a moment later than systemctl ends, and one that says nothing before it.
+    host, _colon, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind((host, int(port)))
+    except OSError as exc:
+        return exc.errno == errno.EADDRINUSE
+    return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import time
 import typing as t
 from dataclasses import replace
@@ -321,6 +322,44 @@ def test_a_forwarder_that_does_not_start_again_undoes_the_switch(host: Host, mon
     assert "restart: connection timed out" in change.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
     assert all((host.path / name).read_text() == text for name, text in old.items())
+
+
+@pytest.mark.parametrize(
+    ("taken", "said", "why"),
+    [
+        # The first line of systemd's comes too late for us now and then.
+        (True, "x: Failed to receive listening socket: Input/output error", "Address already in use. See"),
+        (False, "x: Failed to listen on sockets: Permission denied\nx: Failed with result", "Permission denied. See"),
+        (False, "", "see 'journalctl -u shop@tcp-127.0.0.1:"),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_named_with_the_way_out(
+    host: Host, monkeypatch: pytest.MonkeyPatch, taken: bool, said: str, why: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        if not taken:
+            other.close()
+        before = host.install_old()
+        manifest = host.manifest(NEW, bind=[address, "[::1]:81"])
+        wanted = Wanted(NEW, release_units(host.layout, manifest), address_units(host.layout, manifest))
+        states = {f"shop@tcp-{address}.socket": "failed", "shop@tcp-::1:81.socket": "active"}
+        monkeypatch.setattr(
+            _gunicorn_start, "show", lambda names, _wanted: {name: {"ActiveState": states[name]} for name in names}
+        )
+        monkeypatch.setattr(_gunicorn_start, "journal_tail", lambda *_which: said)
+
+        def fail(verb: str, units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
+            if verb == "start" and set(states) <= set(units) and not options:
+                raise CommandError("Job failed")
+
+        tell(monkeypatch, fail)
+        change = Change.between(Service(host.layout, manifest, wanted), before)
+        host.run(change)
+    assert change.error.startswith(f"nothing can listen on '{address}' of bind: {why}")
+    assert "'ss -ltnp'" in change.error
+    assert "::1" not in change.error
+    assert host.serving() == "old"
 
 
 @pytest.mark.parametrize("fails", ["the directory's way to the disk", "the look through nginx"])
