@@ -162,31 +162,38 @@ def _observe_one(
     names: t.Mapping[str, set[str]],
     states: t.Mapping[str, t.Mapping[str, str]],
 ) -> Observed:
-    def ours(candidates: t.Iterable[str]) -> list[str]:
-        parsed = [(name, parse_unit_name(name)) for name in candidates]
-        return [name for name, unit in parsed if unit is not None and unit.app == layout.name]
-
-    known = ours(states)
-    texts = {name: directory.read(name) for name in ours(names["files"])}
-    leaving = {name for name in known if name not in names["files"] and ends(name, states[name])}
-    # A socket that is starting has no path yet.
-    active = frozenset(name for name in known if states[name].get("ActiveState") == "active")
-    gone = frozenset(name for name in active if _is_lost(layout, name))
+    known = {name: states[name] for name in _ours(layout, states)}
+    texts = {name: directory.read(name) for name in _ours(layout, names["files"])}
+    leaving = {name for name, state in known.items() if name not in names["files"] and ends(name, state)}
+    up, lost = _up(layout, known)
     return Observed(
         current=current_id(layout),
         files={name: text for name, text in texts.items() if text is not None},
-        alive=frozenset(name for name in known if _is_alive(states[name]) and name not in leaving),
-        up=active - gone,
-        enabled=frozenset(ours(names["enabled"])),
-        lost=gone,
-        young=frozenset(name for name in active if _is_worker(name) and _is_young(states[name])),
+        alive=frozenset(name for name, state in known.items() if _is_alive(state) and name not in leaving),
+        up=up,
+        enabled=frozenset(_ours(layout, names["enabled"])),
+        lost=lost,
+        young=frozenset(name for name in up if _is_worker(name) and _is_young(known[name])),
         loaded=frozenset(known),
-        groups={name: group for name in known if (group := states[name].get("ControlGroup", ""))},
+        groups={name: group for name, state in known.items() if (group := state.get("ControlGroup", ""))},
         leaving=frozenset(filter(is_process, leaving)),
         ending=frozenset(name for name in leaving if not is_process(name)),
-        aside=frozenset(ours(names["aside"])),
+        aside=frozenset(_ours(layout, names["aside"])),
         paused=os.path.exists(pause_flag(layout)),
     )
+
+
+def _ours(layout: Layout, names: t.Iterable[str]) -> list[str]:
+    parsed = {name: parse_unit_name(name) for name in names}
+    return [name for name, unit in parsed.items() if unit is not None and unit.app == layout.name]
+
+
+def _up(layout: Layout, states: t.Mapping[str, t.Mapping[str, str]]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the units that are completely up, and those that nobody can reach though they run."""
+    # A socket that is starting has no path yet.
+    active = frozenset(name for name, state in states.items() if state.get("ActiveState") == "active")
+    lost = frozenset(name for name in active if _is_lost(layout, name))
+    return active - lost, lost
 
 
 def _is_alive(state: t.Mapping[str, str]) -> bool:

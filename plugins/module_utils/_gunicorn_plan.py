@@ -110,8 +110,6 @@ def plan_handover(observed: Observed, wanted: Wanted) -> Plan:
     others = sorted(name for name in known if name not in own and name not in wanted.forwards)
     work = [name for name in wanted.processes if not _is_job(name)]
     at_boot = [*wanted.units, *listeners, *work]
-    # Who takes up the hand-over of a run that was killed does not know whether that looked after them.
-    believed = observed.up - observed.young if others else observed.up
     return Plan(
         write={**missing, **({} if is_current else stale)},
         stop=tuple(name for name in wanted.units if name in observed.lost),
@@ -123,8 +121,16 @@ def plan_handover(observed: Observed, wanted: Wanted) -> Plan:
         forward_restart=tuple(name for name in forward if name in observed.alive),
         retire=tuple(name for name in others if not is_process(name)),
         relieve=tuple(name for name in others if is_process(name)),
-        employ=() if observed.paused else tuple(name for name in work if name not in believed),
+        employ=_employ(observed, work, bool(others)),
     )
+
+
+def _employ(observed: Observed, work: t.Iterable[str], taken_up: bool) -> tuple[str, ...]:
+    if observed.paused:
+        return ()
+    # Who takes up the hand-over of a run that was killed does not know whether that looked after them.
+    believed = observed.up - observed.young if taken_up else observed.up
+    return tuple(name for name in work if name not in believed)
 
 
 def is_process(name: str) -> bool:
