@@ -43,7 +43,8 @@ class ActionModule(ActionBase):
         if answer.get("unserved"):
             answer = self._serve(args, answer, task_vars)
         result.update(answer)
-        result.pop("wanted", None)
+        for key in ("wanted", "unserved"):
+            result.pop(key, None)
         return result
 
     def _serve(self, args: Args, built: Args, task_vars: Args | None) -> Args:
