@@ -9,12 +9,15 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils._task_process import keep_garbage
+from ..plugin_utils._task_process import keep_garbage, load_filters
 
 Result = t.Dict[str, t.Any]
 
 # Package lists that are younger than this many seconds are good enough.
 _LISTS_VALID = 3600
+
+# All roles begin with this plugin.
+load_filters()
 
 
 class ActionModule(ActionBase):

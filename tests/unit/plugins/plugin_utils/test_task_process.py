@@ -1,0 +1,24 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.action import preflight
+from ansible_collections.flaskops.stack.plugins.filter import derive
+
+NAME = "ansible_collections.flaskops.stack.plugins.filter"
+
+
+def test_all_filters_are_loaded_with_what_every_role_begins_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = [name for name in sys.modules if name.startswith(f"{NAME}.")]
+    for name in known:
+        monkeypatch.delitem(sys.modules, name)
+    importlib.reload(preflight)
+    files = [name[:-3] for name in os.listdir(os.path.dirname(derive.__file__)) if name.endswith(".py")]
+    assert {f"{NAME}.{name}" for name in files if name != "__init__"} <= set(sys.modules)
