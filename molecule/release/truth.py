@@ -132,6 +132,8 @@ def check_releases(host: Host, row: Row, directory: str) -> None:
     current = [name for name, state in states.items() if state.startswith("current since")]
     expect(host, "current releases", [row["current"]], current)
     expect(host, "releases on disk", sorted(states), sorted(host.shell(f"ls {directory}/releases").split()))
+    # The files of releases that were pruned go behind the run.
+    host.wait_for(f"! ls -d {directory}/releases/.removed-*", SECONDS_TO_END)
     # Names with a dot are temporary.
     expect(host, "what is not finished", "", host.shell(f"find {directory} -maxdepth 2 -name '.*'"))
     expect(host, "the link", f"releases/{row['current']}", host.shell(f"readlink {directory}/current"))
