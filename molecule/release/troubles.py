@@ -117,6 +117,8 @@ def lose_power(app: App, moment: str) -> Act:
 
     def act(scene: Scene) -> Outcome:
         process = interrupt(scene, app, moment)
+        # At once: while a playbook begins that does it, the deploy comes to its end.
+        subprocess.run(["docker", "kill", scene.host.container], check=True, stdout=subprocess.DEVNULL)
         run(scene, RESTART, {"patience": 0})
         process.communicate()
         wait_for_answer(scene.host)
