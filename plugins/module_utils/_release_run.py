@@ -45,7 +45,7 @@ def prove_again(app: App, layout: Layout, release: str, unproved: Unproved | Non
     path = layout.release(release)
     try:
         prove(app, path, True, unproved)
-    except (BuildError, CommandError):
+    except BuildError:
         forget_manifest(path)
         raise
 
@@ -83,8 +83,8 @@ def explain_load(app: App, path: str, has_dependencies: bool) -> str:
         try:
             check_load(app, path, has_dependencies)
             mark_loaded(path)
-        except (BuildError, CommandError) as exc:
-            return app.mask(str(exc))
+        except BuildError as exc:
+            return str(exc)
     return ""
 
 
