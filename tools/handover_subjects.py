@@ -106,7 +106,8 @@ class Switch:
         if app["current"] != stage.current():
             return f"status says {app['current']!r}"
         if app["current"] and (not app["healthy"] or app["running"] != app["instances"] or app["lock"]):
-            return f"status says { ({key: app[key] for key in ('healthy', 'running', 'answers', 'lock')}) }"
+            told = {key: app[key] for key in ("healthy", "running", "answers", "lock")}
+            return f"status says {told}"
         begun = [line for line in stage.history()[-1:] if line["result"] == "begun"]
         return f"status says {app['unfinished']}" if bool(begun) != bool(app["unfinished"]) else ""
 
@@ -155,7 +156,8 @@ class Switch:
         """Return what the history does not tell rightly."""
         activated = (app["activated"] or {}).get("release", "")
         if activated != _id(release) or app["unfinished"] or app["failed"]:
-            return f"status says { ({key: app[key] for key in ('activated', 'unfinished', 'failed')}) }"
+            told = {key: app[key] for key in ("activated", "unfinished", "failed")}
+            return f"status says {told}"
         return ""
 
     def mend(self) -> None:
@@ -207,9 +209,10 @@ class Refusal(Switch):
 
     def _unrecorded(self, app: t.Mapping[str, t.Any], _release: Release | None) -> str:
         last = stage.history()[-1]
-        told = app["failed"] or (last if last["result"] == "interrupted" else {})
-        if told.get("release") != _id(self._to) or app["unfinished"]:
-            return f"status says { ({key: app[key] for key in ('failed', 'unfinished')}) }"
+        refused = app["failed"] or (last if last["result"] == "interrupted" else {})
+        if refused.get("release") != _id(self._to) or app["unfinished"]:
+            told = {key: app[key] for key in ("failed", "unfinished")}
+            return f"status says {told}"
         return ""
 
 
