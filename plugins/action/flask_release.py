@@ -12,7 +12,6 @@ import tempfile
 import typing as t
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._mask import mask_urls
@@ -34,16 +33,17 @@ class ActionModule(ActionBase):
         """Return the module's result."""
         result: Args = super().run(tmp, task_vars)
         args = to_plain(self._task.args)
-        found = self._look(args, task_vars or {}) if args.get("state", "present") == "present" else {}
-        answer = self._call(args, found, {}, task_vars)
+        present = args.get("state", "present") == "present"
+        found, faults = self._look(args, task_vars or {}) if present else ({}, {})
+        answer = self._call(args, _described(found, {}, faults), task_vars)
         wanted = answer.get("wanted") or []
         if wanted and not answer.get("failed"):
-            answer = self._send(args, found, wanted, task_vars)
+            answer = self._send(args, found, {**faults, **answer.get("faults", {})}, wanted, task_vars)
         # Also when others could not be built.
         if answer.get("unserved"):
             answer = self._serve(args, answer, task_vars)
         result.update(answer)
-        for key in ("wanted", "unserved"):
+        for key in ("wanted", "faults", "unserved"):
             result.pop(key, None)
         return result
 
@@ -63,33 +63,28 @@ class ActionModule(ActionBase):
         )
         return join(built, plugin.run(task_vars=task_vars))
 
-    def _look(self, args: Args, variables: Args) -> dict[str, Found]:
-        """Return by application which sources are on the controller; what is malformed is the module's to refuse."""
+    def _look(self, args: Args, variables: Args) -> tuple[dict[str, Found], dict[str, str]]:
+        """Return by application which sources are on the controller, and why some cannot be used.
+
+        What is malformed is the module's to refuse.
+        """
         apps = args.get("apps")
         found: dict[str, Found] = {}
+        faults: dict[str, str] = {}
         for app in apps if isinstance(apps, list) else []:
             if not isinstance(app, dict) or not app.get("source"):
                 continue
             try:
                 here = look(app, lambda path: controller_path(self, path, variables))
-            except SourceError as exc:
-                raise AnsibleActionFail(f"app '{app.get('name')}': {mask_urls(str(exc))}") from None
+            except (SourceError, OSError) as exc:
+                faults[str(app.get("name"))] = mask_urls(str(exc))
+                continue
             if here is not None:
                 found[str(app.get("name"))] = here
-        return found
+        return found, faults
 
-    def _call(self, args: Args, found: dict[str, Found], payloads: dict[str, str], task_vars: Args | None) -> Args:
+    def _call(self, args: Args, sent: dict[str, Args], task_vars: Args | None) -> Args:
         apps = args.get("apps")
-        sent = {
-            name: {
-                "type": here.type,
-                "revision": here.revision,
-                "version": here.version,
-                "description": here.description,
-                "payload": payloads.get(name, ""),
-            }
-            for name, here in found.items()
-        }
         shown = {"by": operator(), **hide(args), "sent": sent}
         if isinstance(apps, list):
             shown["apps"] = [hide(app) if isinstance(app, dict) else app for app in apps]
@@ -98,12 +93,20 @@ class ActionModule(ActionBase):
             shown["sealed"] = base64.b64encode(text.encode()).decode()
         return execute(self, "flaskops.stack.flask_release", shown, task_vars)
 
-    def _send(self, args: Args, found: dict[str, Found], wanted: list[str], task_vars: Args | None) -> Args:
-        """Send the wanted sources and run the module again."""
+    def _send(
+        self, args: Args, found: dict[str, Found], faults: dict[str, str], wanted: list[str], task_vars: Args | None
+    ) -> Args:
+        """Send the wanted sources and run the module again; one that cannot be sent does not stop the others."""
         remote = remote_directory(self)
-        payloads = {name: self._send_one(name, found[name], remote) for name in wanted}
-        self._fixup_perms2((remote, *payloads.values()))
-        return self._call(args, found, payloads, task_vars)
+        payloads: dict[str, str] = {}
+        for name in wanted:
+            try:
+                payloads[name] = self._send_one(name, found[name], remote)
+            except (SourceError, OSError) as exc:
+                faults = {**faults, name: mask_urls(str(exc))}
+        if payloads:
+            self._fixup_perms2((remote, *payloads.values()))
+        return self._call(args, _described(found, payloads, faults), task_vars)
 
     def _send_one(self, name: str, found: Found, remote: str) -> str:
         target = str(self._connection._shell.join_path(remote, f"{name}.source"))
@@ -111,8 +114,21 @@ class ActionModule(ActionBase):
         os.close(descriptor)
         try:
             self._transfer_file(pack(found, temporary), target)
-        except SourceError as exc:
-            raise AnsibleActionFail(f"app '{name}': {exc}") from None
         finally:
             os.unlink(temporary)
         return target
+
+
+def _described(found: dict[str, Found], payloads: dict[str, str], faults: dict[str, str]) -> dict[str, Args]:
+    """Return by application what the module is told of its source."""
+    known = {
+        name: {
+            "type": here.type,
+            "revision": here.revision,
+            "version": here.version,
+            "description": here.description,
+            "payload": payloads.get(name, ""),
+        }
+        for name, here in found.items()
+    }
+    return {**known, **{name: {"error": fault} for name, fault in faults.items()}}

@@ -87,10 +87,7 @@ def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Req
     release, state = service.get("release"), service.get("state")
     # A release says itself where it is.
     layout = Layout(_root_of(release) if release and state != "rolled_back" else root, check_name(service["name"]))
-    if os.path.lexists(layout.current) and not os.path.islink(layout.current):
-        raise SettingsError(
-            f"{layout.current} is not a symbolic link: move it away, it has to lead to the current release"
-        )
+    check_switch(layout)
     hook = service.get("hook") or ""
     if state == "rolled_back":
         return Request(layout, True, rollback=True, asked=os.path.basename(release or ""), hook=hook)
@@ -101,7 +98,7 @@ def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Req
     request = read_release(layout, release, check) if release else _read_existing(layout, service, check)
     request = replace(request, chain=_chain_of(service))
     if request.manifest and not check:
-        _check_host(request.manifest)
+        check_host(request.manifest.settings)
         check_paths(request.manifest.settings)
         check_owner(layout, request.manifest.user, bool(request.manifest.shared))
     return request
@@ -142,8 +139,17 @@ def _checked(layout: Layout, manifest: Manifest) -> Manifest:
     return checked
 
 
-def _check_host(manifest: Manifest) -> None:
-    group = t.cast(str, manifest.settings["socket_group"])
+def check_switch(layout: Layout) -> None:
+    """Raise SettingsError when something else stands where the link to the current release belongs."""
+    if os.path.lexists(layout.current) and not os.path.islink(layout.current):
+        raise SettingsError(
+            f"{layout.current} is not a symbolic link: move it away, it has to lead to the current release"
+        )
+
+
+def check_host(settings: t.Mapping[str, object]) -> None:
+    """Raise SettingsError for a group that this host does not have."""
+    group = str(settings["socket_group"])
     if find_group(group) is None:
         raise SettingsError(f"socket_group '{group}' does not exist on this host: name the group that nginx runs as")
 

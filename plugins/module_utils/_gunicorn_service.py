@@ -18,7 +18,7 @@ from ._gunicorn_defaults import REFUSE
 from ._gunicorn_existing import make_release
 from ._gunicorn_finish import begin, finish, record_refusal
 from ._gunicorn_handover import Handover
-from ._gunicorn_host import UnitDirectory, observe, uses_home
+from ._gunicorn_host import ForeignUnitError, UnitDirectory, observe, uses_home
 from ._gunicorn_left import leave, run_left_hook
 from ._gunicorn_migrate import describe_ran, is_due_in_fleet, key_of, migrate, note_migration
 from ._gunicorn_plan import Wanted
@@ -32,10 +32,10 @@ from ._hook_run import Ran, run_hooks
 from ._hooks import MIGRATE, HookError
 from ._log_excerpt import excerpt, has_trouble
 from ._process_units import process_units
-from ._release import forget_manifest
+from ._release import ReleaseError, forget_manifest
 from ._release_secrets import mask_secrets
 from ._systemd import journal_tail
-from ._user import find_user
+from ._user import UserError, find_user
 
 _LOG_LINES = 30
 # Many workers may say the same before the master ends.
@@ -73,13 +73,20 @@ class Services:
         # Hooks that a rollback asks for, and that can be run now.
         self.left: list[dict[str, t.Any]] = []
 
-    def plan(self, check: bool = True) -> list[Change]:
-        """Return what would be done; nothing is written."""
-        self._requests = [with_target(request, check) for request in self._requests]
+    def plan(self, check: bool = True, refused: t.Mapping[str, str] | None = None) -> list[Change]:
+        """Return what would be done; nothing is written. C(refused) are errors by name that stop one service."""
+        errors = dict(refused or {})
+        self._requests = [
+            request if request.name in errors else with_target(request, check) for request in self._requests
+        ]
         observed = observe(self._directory, [request.layout for request in self._requests])
         changes = [Change.between(_service(request), observed[request.name]) for request in self._requests]
         for change in changes:
-            self._directory.check([*change.plan.write, *change.plan.forward_write])
+            try:
+                self._directory.check([*change.plan.write, *change.plan.forward_write])
+            except ForeignUnitError as exc:
+                errors.setdefault(change.service.name, str(exc))
+            change.error = errors.get(change.service.name, "")
         return changes
 
     def due(self) -> list[dict[str, str]]:
@@ -126,27 +133,39 @@ class Services:
     def apply(self, migrated: t.Collection[str] = ()) -> list[Change]:
         """Do it; what went wrong with a service is in its change. C(migrated) are those that another host migrated."""
         with contextlib.ExitStack() as stack:
-            # Always in the same order, so that two tasks never wait for each other.
-            for request in sorted(self._requests, key=lambda request: request.name):
-                stack.enter_context(self._lock(request))
-            changes = self.plan(check=False)
+            busy = self._lock_all(stack)
+            changes = self.plan(check=False, refused=busy)
             self._directory.sweep()
-            for request in self._requests:
+            # What another run works on is left alone, down to its files.
+            ours = [pair for pair in zip(changes, self._requests) if pair[1].name not in busy]
+            for change, request in ours:
                 _sweep(request)
-                _prepare(request)
+                _prepare(change, request)
                 if request.name in migrated:
                     note_migration(request.layout, request.manifest)
-            for change, request in zip(changes, self._requests):
+            for change, request in ours:
                 begin(change, request, self._options.by)
-            Handover(self._directory, self._explain, self._run_hooks, self._options.overlap).run(changes)
-            for change, request in zip(changes, self._requests):
+            handover = Handover(self._directory, self._explain, self._run_hooks, self._options.overlap)
+            handover.run([change for change, _request in ours])
+            for change, request in ours:
                 try:
                     finish(change, request, self._options.by)
                 except (CommandError, OSError) as exc:
                     # The services are as they shall be: a history that cannot be written must not hide that.
                     change.note = f"the history, or what is removed with it, is not up to date: {exc}"
-            self.left = [due for change, request in zip(changes, self._requests) if (due := leave(change, request))]
+            self.left = [due for change, request in ours if (due := leave(change, request))]
             return changes
+
+    def _lock_all(self, stack: contextlib.ExitStack) -> dict[str, str]:
+        """Lock all services that can be locked; return by name why the others cannot."""
+        busy = {}
+        # Always in the same order, so that two tasks never wait for each other.
+        for request in sorted(self._requests, key=lambda request: request.name):
+            try:
+                stack.enter_context(self._lock(request))
+            except OSError as exc:
+                busy[request.name] = str(exc)
+        return busy
 
     def _run_hooks(self, change: Change, stage: str) -> list[Ran]:
         layout, manifest = change.service.layout, change.service.manifest
@@ -202,7 +221,16 @@ def _sweep(request: Request) -> None:
     sweep_assets()
 
 
-def _prepare(request: Request) -> None:
+def _prepare(change: Change, request: Request) -> None:
+    """Make what the hand-over needs; what cannot be made stops this service alone."""
+    try:
+        if not change.error:
+            _make(request)
+    except (SettingsError, ReleaseError, UserError, CommandError, OSError) as exc:
+        change.error = str(exc)
+
+
+def _make(request: Request) -> None:
     if request.existing:
         make_release(request.layout, request.existing)
     manifest = request.manifest

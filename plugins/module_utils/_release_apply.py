@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from ._clock import utc_now
 from ._command import CommandError
 from ._files import TEMPORARY, Lock, remove_file, replace_link, sweep
-from ._gunicorn_request import check_paths
+from ._gunicorn_request import check_host, check_paths, check_switch
 from ._gunicorn_settings import SettingsError
 from ._history import note, short_reason
 from ._holder import caller
@@ -84,14 +84,16 @@ def open_seal(
 def present(items: t.Sequence[Item], sent: Item, options: Options) -> dict[str, t.Any]:
     """Build the releases that are missing and return the module's result; change nothing unless all input is right.
 
-    An application that cannot be built does not keep the others: it is missing in the releases, and its error is told.
+    An application that cannot be built does not stop the others: the releases lack it, and C(msg) has its error.
+    C(faults) are errors that the action plugin hands back in C(sent), so that a server that is down is waited for once.
     """
     apps = parse_apps(items, options.root)
-    plans = _make_plans(apps, sent, options)
+    plans, faults = _make_plans(apps, sent, options)
     wanted = [] if options.check_mode else [plan.app.name for plan in plans if needs_payload(plan)]
     if wanted:
-        return {"changed": False, "releases": [], "removed": [], "wanted": wanted}
-    rows, diffs, errors = [], [], []
+        return {"changed": False, "releases": [], "removed": [], "wanted": wanted, "faults": faults}
+    rows, diffs = [], []
+    errors = [f"app '{name}': {fault}" for name, fault in faults.items()]
     for plan in plans:
         before = current_id(plan.layout)
         try:
@@ -112,33 +114,39 @@ def _result(rows: t.Sequence[Item], diffs: t.Sequence[Item], errors: t.Sequence[
     return {**result, "failed": True, "msg": "\n".join(errors)} if errors else result
 
 
-def _make_plans(apps: t.Sequence[App], sent: Item, options: Options) -> list[Plan]:
+def _make_plans(apps: t.Sequence[App], sent: Item, options: Options) -> tuple[list[Plan], dict[str, str]]:
+    """Return what to build, and by name why the other applications cannot be built."""
     interpreters: dict[str, Interpreter] = {}
-    plans = []
+    plans, faults = [], {}
     for app in apps:
         try:
-            check_user(app.user, app.group)
-            check_schedules(app.timers)
-            check_owner(Layout(options.root, app.name), app.user, bool(app.shared))
-            if not options.check_mode:
-                check_paths(app.settings, below=Layout(options.root, app.name).base)
-            if app.python not in interpreters:
-                interpreters[app.python] = find_interpreter(app.python)
-            plans.append(_make_plan(app, sent.get(app.name), interpreters[app.python], options))
+            plans.append(_make_plan(app, sent.get(app.name), interpreters, options))
         except FAILURES as exc:
-            raise AppError(f"app '{app.name}': {app.mask(str(exc))}") from exc
-    return plans
+            faults[app.name] = app.mask(str(exc))
+    return plans, faults
 
 
-def _make_plan(app: App, sent: Item | None, interpreter: Interpreter, options: Options) -> Plan:
+def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter], options: Options) -> Plan:
     layout = Layout(options.root, app.name)
+    found = Sent(**sent) if sent else None
+    if found and found.error:
+        raise SourceError(found.error)
+    check_user(app.user, app.group)
+    check_schedules(app.timers)
+    check_owner(layout, app.user, bool(app.shared))
+    # What role gunicorn would refuse later, for all applications at once.
+    check_switch(layout)
+    if not options.check_mode:
+        check_host(app.settings)
+        check_paths(app.settings, below=layout.base)
+    if app.python not in interpreters:
+        interpreters[app.python] = find_interpreter(app.python)
     bundle = trusted_bundle(app.ca_bundle)
     if app.wheel_dir and not os.path.isdir(app.wheel_dir):
         raise DependencyError(f"wheel_dir '{app.wheel_dir}' is no directory on this host: copy the wheels there first")
-    found = Sent(**sent) if sent else None
     expect_new = options.unproved is not None
     revision = find_revision(app, found, layout, app.ca_bundle, options.check_mode, expect_new)
-    return Plan(app, layout, revision, interpreter, bundle, options.uv_requirement)
+    return Plan(app, layout, revision, interpreters[app.python], bundle, options.uv_requirement)
 
 
 def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:

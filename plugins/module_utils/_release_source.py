@@ -39,6 +39,8 @@ class Sent:
     version: str = ""
     description: str = ""
     payload: str = ""
+    # Why the controller, or an earlier call of the module in this task, could not use it.
+    error: str = ""
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,24 @@ def test_the_working_application_is_accepted_and_changes_nothing(host: Host) -> 
     assert "changed=0" in run.stdout
 
 
+def test_a_source_that_cannot_be_used_does_not_stop_the_others(host: Host, visit: Visit) -> None:
+    failing: dict[str, dict[str, t.Any]] = {
+        "down": {"source": "https://127.0.0.1:9/down.git"},
+        "gone": {"source": "/no/such/directory"},
+        "branch": {"source": "/var/lib/cases/repository", "version": "no-such-branch"},
+        "archive": {"source": "apps/archive.tar.gz", "checksum": f"sha256:{'0' * 64}"},
+        "interpreter": {"python": "3.7"},
+        "group": {"gunicorn": {"socket_group": "no-such-group"}},
+    }
+    apps = [{"name": name, "domains": [f"{name}.test"], **app} for name, app in failing.items()]
+    run = deploy(host, {"apps": [*apps, {"name": "beside", "domains": ["beside.test"]}]})
+    output = run.stdout + run.stderr
+    assert run.returncode != 0, output
+    assert f"Not deployed: {', '.join(sorted(failing))}." in output
+    assert all(f"app '{name}': " in output for name in failing), output
+    assert visit("beside.test").status == 200
+
+
 def test_an_application_that_fails_does_not_keep_the_others(host: Host, visit: Visit) -> None:
     well = {"name": "other", "domains": ["other.test"]}
     unbuilt = {"name": "unbuilt", "domains": ["unbuilt.test"], "packages": ["no-such-package-zq4f1dqz"]}

@@ -16,7 +16,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils import (
     _history,
     _release_apply,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._files import sweep
+from ansible_collections.flaskops.stack.plugins.module_utils._files import Lock, sweep
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_host import ForeignUnitError, UnitDirectory
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_plan import Observed
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import Request
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import Options, Services
@@ -66,6 +67,38 @@ def test_an_unchanged_run_of_the_services_clears_up(
     assert not (os.path.exists(layout.base) and os.listdir(layout.base))
     # An application that is gone has no history either.
     assert not list((tmp_path / "history").glob("*/.*"))
+
+
+def test_a_service_that_another_run_works_on_does_not_stop_the_others(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Layout(layout.root, "blog")
+    os.makedirs(other.base)
+
+    def observe(_directory: object, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
+        return {found.name: Observed() for found in layouts}
+
+    monkeypatch.setattr(_gunicorn_service, "observe", observe)
+    requests = [Request(layout, present=True), Request(other, present=True)]
+    services = Services(requests, Options(str(tmp_path / "system"), 0))
+    with Lock(other.lock, 0, "deploy of blog", "anna@laptop"):
+        shop, blog = services.apply()
+    assert (shop.error, "deploy of blog" in blog.error) == ("", True)
+    # The files of a run that goes on are not cleared up.
+    assert not os.listdir(layout.base)
+    assert os.path.exists(other.lock)
+
+
+def test_a_unit_of_somebody_else_stops_one_service(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(_directory: object, names: t.Sequence[str]) -> None:
+        raise ForeignUnitError(f"{names} are not ours")
+
+    monkeypatch.setattr(UnitDirectory, "check", check)
+    monkeypatch.setattr(_gunicorn_service, "observe", lambda *_args: {layout.name: Observed()})
+    (change,) = Services([Request(layout, present=True)], Options(str(tmp_path / "system"), 0)).plan()
+    assert change.error == "[] are not ours"
 
 
 def test_a_run_clears_up_in_the_release_that_it_wants(

@@ -57,7 +57,7 @@ def test_a_build_that_fails_does_not_keep_the_others(tmp_path: Path, monkeypatch
         for name in ("shop", "blog")
     ]
     monkeypatch.setattr(_release_apply, "parse_apps", lambda *_args: [])
-    monkeypatch.setattr(_release_apply, "_make_plans", lambda *_args: plans)
+    monkeypatch.setattr(_release_apply, "_make_plans", lambda *_args: (plans, {}))
     monkeypatch.setattr(_release_apply, "needs_payload", lambda _plan: False)
     monkeypatch.setattr(_release_apply, "_apply", apply)
     monkeypatch.setattr(_release_apply, "_diff", lambda plan, _before: {"after": plan.app.name})
@@ -65,6 +65,56 @@ def test_a_build_that_fails_does_not_keep_the_others(tmp_path: Path, monkeypatch
     result = _release_apply.present([], {}, options)
     assert [release["name"] for release in result["releases"]] == ["blog"]
     assert (result["changed"], result["failed"], result["msg"]) == (True, True, "app 'shop': cannot install")
+
+
+def two_apps(**shop: object) -> list[dict[str, t.Any]]:
+    """Return the applications shop, as described, and blog."""
+    common = {"app": "app:app"}
+    return [{**common, "name": "shop", "source": "shop==1", **shop}, {**common, "name": "blog", "source": "blog==1"}]
+
+
+def look(tmp_path: Path, apps: list[dict[str, t.Any]], sent: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return what check mode says of applications on this machine."""
+    options = _release_apply.Options(str(tmp_path), 1, "uv", activate=False, check_mode=True)
+    return _release_apply.present(apps, sent, options)
+
+
+@pytest.mark.parametrize(
+    ("shop", "sent", "said"),
+    [
+        ({"python": "3.99"}, {}, "3.99"),
+        ({"wheel_dir": "/no/wheels"}, {}, "'/no/wheels' is no directory"),
+        ({"ca_bundle": "/no/bundle"}, {}, "/no/bundle"),
+        ({"source": "/no/such/directory"}, {}, "/no/such/directory"),
+        ({}, {"shop": {"error": "refused link"}}, "refused link"),
+        ({"secrets": {"KEY": "hidden-word"}}, {"shop": {"error": "at hidden-word"}}, "at ********"),
+    ],
+)
+def test_an_application_that_cannot_be_planned_does_not_stop_the_others(
+    tmp_path: Path, shop: dict[str, t.Any], sent: dict[str, t.Any], said: str
+) -> None:
+    result = look(tmp_path, two_apps(**shop), sent)
+    assert [release["name"] for release in result["releases"]] == ["blog"]
+    assert result["failed"] is True
+    (line,) = result["msg"].splitlines()
+    assert line.startswith("app 'shop': ")
+    assert said in line
+
+
+def test_a_directory_in_the_place_of_the_switch_stops_one_application(tmp_path: Path) -> None:
+    os.makedirs(Layout(str(tmp_path), "shop").current)
+    result = look(tmp_path, two_apps(), {})
+    assert [release["name"] for release in result["releases"]] == ["blog"]
+    assert "is not a symbolic link" in result["msg"]
+
+
+def test_what_fails_is_not_tried_twice_when_a_source_has_to_be_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_release_apply, "needs_payload", lambda plan: plan.app.name == "blog")
+    options = _release_apply.Options(str(tmp_path), 1, "uv", activate=False, check_mode=False)
+    result = _release_apply.present(two_apps(wheel_dir="/no/wheels"), {}, options)
+    assert (result["wanted"], list(result["faults"]), result.get("failed")) == (["blog"], ["shop"], None)
 
 
 @pytest.mark.parametrize(("serve", "unproved"), [(True, {}), (False, None)])

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sources on the controller: one that cannot be used does not stop the applications with other sources."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.action import flask_release
+from ansible_collections.flaskops.stack.plugins.action.flask_release import ActionModule
+from ansible_collections.flaskops.stack.plugins.module_utils._source_spec import SourceError
+
+Args = dict[str, t.Any]
+
+
+class Plugin(ActionModule):
+    """The plugin with a host that wants every source."""
+
+    def __init__(self, directory: Path) -> None:
+        self._loader = SimpleNamespace(path_dwim=lambda path: str(directory / path))
+        self.calls: list[Args] = []
+
+    def _call(self, _args: Args, sent: dict[str, Args], _task_vars: Args | None) -> Args:
+        self.calls.append(sent)
+        return {"wanted": ["blog", "wiki"], "faults": {"remote": "git server is down"}}
+
+    def _send_one(self, name: str, _found: object, remote: str) -> str:
+        if name == "wiki":
+            raise SourceError("it changed while it was read")
+        return f"{remote}/{name}.source"
+
+    def _fixup_perms2(self, *_args: object, **_options: object) -> None:
+        pass
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plugin:
+    for name in ("blog", "wiki"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "app.py").write_text("app = 1\n")
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "out").symlink_to("/etc/shadow")
+    monkeypatch.setattr(flask_release, "remote_directory", lambda _action: "/tmp/remote")
+    return Plugin(tmp_path)
+
+
+def test_a_source_that_cannot_be_used_is_told_to_the_module(plugin: Plugin) -> None:
+    apps = [{"name": name, "source": f"./{name}"} for name in ("shop", "blog")]
+    found, faults = plugin._look({"apps": apps}, {})
+    assert (list(found), sorted(faults)) == (["blog"], ["shop"])
+    sent = flask_release._described(found, {}, faults)
+    assert "/etc/shadow" in sent["shop"]["error"]
+    assert sent["blog"]["type"] == "directory"
+
+
+def test_a_source_that_cannot_be_sent_does_not_stop_the_others(plugin: Plugin) -> None:
+    apps = [{"name": name, "source": f"./{name}"} for name in ("blog", "wiki")]
+    found, _faults = plugin._look({"apps": apps}, {})
+    plugin._send({"apps": apps}, found, {"remote": "git server is down"}, ["blog", "wiki"], {})
+    (sent,) = plugin.calls
+    assert sent["blog"]["payload"] == "/tmp/remote/blog.source"
+    assert sent["wiki"] == {"error": "it changed while it was read"}
+    assert sent["remote"] == {"error": "git server is down"}
