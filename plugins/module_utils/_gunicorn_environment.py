@@ -19,6 +19,42 @@ _ASSIGNMENT = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', re.M
 _LONGEST = 128 * 1024 - 1
 
 
+# What would overrule the settings of the release or its unit; how to say it instead.
+_SYSTEMD = "leave it out: systemd sets it for the service"
+_INTERPRETER = "leave it out: the interpreter is that of the release's virtualenv, see 'python'"
+_OWNED = {
+    "GUNICORN_CMD_ARGS": "use the settings of 'gunicorn' (workers, bind, ...) and, for all others, 'gunicorn.extra'",
+    "GUNICORN_FD": "leave it out: the sockets are systemd's",
+    "GUNICORN_PID": "leave it out: the process is systemd's",
+    "LISTEN_FDNAMES": _SYSTEMD,
+    "LISTEN_FDS": _SYSTEMD,
+    "LISTEN_PID": _SYSTEMD,
+    "MAINPID": _SYSTEMD,
+    "NOTIFY_SOCKET": _SYSTEMD,
+    "PYTHONEXECUTABLE": _INTERPRETER,
+    "PYTHONHOME": _INTERPRETER,
+    "WATCHDOG_PID": _SYSTEMD,
+    "WATCHDOG_USEC": _SYSTEMD,
+    "__PYVENV_LAUNCHER__": _INTERPRETER,
+}
+
+
+def merge_environment(environment: t.Mapping[str, str], secrets: t.Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of an application; raise SettingsError for what a release cannot have.
+
+    Errors name variables only: a value may be a secret.
+    """
+    for key, values in (("environment", environment), ("secrets", secrets)):
+        for name in sorted(set(values) & set(_OWNED)):
+            raise SettingsError(f"{key} must not set '{name}', which overrules the release: {_OWNED[name]}")
+    both = sorted(set(environment) & set(secrets))
+    if both:
+        raise SettingsError(f"'{both[0]}' is in environment and in secrets: keep one of them")
+    merged = {**environment, **secrets}
+    render_environment(merged)
+    return merged
+
+
 def render_environment(values: t.Mapping[str, str]) -> str:
     """Return the text of an EnvironmentFile from which systemd reads exactly C(values)."""
     return "".join(f"{_check_name(name)}={_quote(name, value)}\n" for name, value in sorted(values.items()))

@@ -10,9 +10,11 @@ import os
 import typing as t
 from dataclasses import dataclass
 
+from ._account import Claim
 from ._chain_token import write_token
 from ._clock import utc_now
 from ._files import replace_link, sweep, write_file
+from ._gunicorn_environment import merge_environment
 from ._gunicorn_settings import (
     SettingsError,
     check_app_path,
@@ -63,6 +65,8 @@ class Existing:
     host_header: str
     keep: int
     settings: t.Mapping[str, object]
+    names_user: bool = False
+    names_group: bool = False
 
     @classmethod
     def from_params(cls, service: t.Mapping[str, t.Any]) -> Existing:
@@ -89,7 +93,13 @@ class Existing:
             host_header=service.get("host_header") or "",
             keep=_or(service.get("keep"), 5),
             settings=normalise_settings({key: value for key, value in service.items() if key not in _OWN}),
+            names_user=bool(service.get("user")),
+            names_group=bool(service.get("group")),
         )
+
+    def claim(self, data: tuple[int, int] | None) -> Claim:
+        """Return the accounts that it asks for; C(data) are the ids that its data belongs to."""
+        return Claim(self.name, self.user, self.group, self.names_user, self.names_group, data)
 
     @property
     def id(self) -> str:
@@ -126,13 +136,9 @@ def _or(value: int | None, default: int) -> int:
 
 
 def _merge(service: t.Mapping[str, t.Any]) -> dict[str, str]:
-    environment, secrets = service.get("environment") or {}, service.get("secrets") or {}
-    both = sorted(set(environment) & set(secrets))
-    if both:
-        raise SettingsError(f"'{both[0]}' is in environment and in secrets: leave it in one of them")
-    merged = {str(name): str(value) for name, value in {**environment, **secrets}.items()}
-    render_environment(merged)
-    return merged
+    given = [service.get(key) or {} for key in ("environment", "secrets")]
+    environment, secrets = ({str(name): str(value) for name, value in values.items()} for values in given)
+    return merge_environment(environment, secrets)
 
 
 def _python_version(virtualenv: str) -> str:

@@ -15,8 +15,8 @@ from ._gunicorn_sandbox import needed_paths
 from ._gunicorn_settings import SettingsError, normalise_settings
 from ._names import check_name, check_socket_path
 from ._release import Layout, Manifest, ReleaseError, is_release_id, read_manifest
-from ._release_owner import check_owner
-from ._user import find_group
+from ._release_owner import check_owner, owner_ids
+from ._user import check_accounts, find_group
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,7 @@ def read_release(layout: Layout, path: str, check: bool) -> Request:
 
 def _read_existing(layout: Layout, service: t.Mapping[str, t.Any], check: bool) -> Request:
     existing = Existing.from_params(service)
+    check_accounts(existing.claim(owner_ids(layout)))
     if not check:
         check_existing(existing)
     return Request(layout, True, existing.id, _checked(layout, existing.manifest()), existing)

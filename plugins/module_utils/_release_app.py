@@ -9,6 +9,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ._account import Claim
+from ._gunicorn_environment import merge_environment
 from ._gunicorn_settings import SettingsError, render_gunicorn_conf, render_wsgi, worker_requirements
 from ._hooks import HookError, Hooks, parse_hooks
 from ._mask import mask, mask_urls
@@ -17,7 +19,6 @@ from ._process_values import Process, normalise_timers, normalise_workers
 from ._release import Layout, digest, release_id
 from ._release_values import (
     absolute,
-    check_variables,
     choice,
     interpreter,
     settings_of,
@@ -84,6 +85,12 @@ class App:
     hooks: Hooks = field(default_factory=Hooks)
     workers: t.Sequence[Process] = ()
     timers: t.Sequence[Process] = ()
+    names_user: bool = False
+    names_group: bool = False
+
+    def claim(self, data: tuple[int, int] | None) -> Claim:
+        """Return the accounts that it asks for; C(data) are the ids that its data belongs to."""
+        return Claim(self.name, self.user, self.group, self.names_user, self.names_group, data)
 
     @property
     def processes(self) -> dict[str, object]:
@@ -174,10 +181,12 @@ def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def _process_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     environment, secrets = variables(item, "environment"), variables(item, "secrets")
-    check_variables(environment, secrets)
+    merge_environment(environment, secrets)
     return {
         "user": check_name(item.get("user") or item["name"]),
         "group": check_name(item.get("group") or item.get("user") or item["name"]),
+        "names_user": bool(item.get("user")),
+        "names_group": bool(item.get("group")),
         "app": wsgi_path(item),
         "environment": environment,
         "secrets": secrets,

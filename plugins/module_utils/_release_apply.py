@@ -14,6 +14,7 @@ import typing as t
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from ._account import UserError
 from ._clock import utc_now
 from ._command import CommandError
 from ._files import TEMPORARY, Lock, remove_file, replace_link, sweep
@@ -28,13 +29,13 @@ from ._process_check import check_schedules
 from ._release import Layout, ReleaseError, current_id, list_releases, read_manifest
 from ._release_app import App, AppError, parse_apps
 from ._release_build import Plan, build, is_built, needs_payload
-from ._release_owner import check_owner
+from ._release_owner import check_owner, owner_ids
 from ._release_run import Unproved, prove_again
 from ._release_seal import reveal
 from ._release_share import ShareError
 from ._release_source import Sent, find_revision
 from ._source_spec import SourceError
-from ._user import UserError, check_user, remove_user
+from ._user import check_accounts, remove_user
 from ._venv_build import BuildError, Interpreter, find_interpreter, trusted_bundle
 from ._venv_link import remove_tree
 from ._venv_plan import DependencyError
@@ -131,7 +132,7 @@ def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter]
     found = Sent(**sent) if sent else None
     if found and found.error:
         raise SourceError(found.error)
-    check_user(app.user, app.group)
+    check_accounts(app.claim(owner_ids(layout)))
     check_schedules(app.timers)
     check_owner(layout, app.user, bool(app.shared))
     # What role gunicorn would refuse later, for all applications at once.

@@ -27,7 +27,7 @@ from ._release_run import Unproved, kill_inside, prove, run_build_hooks
 from ._release_share import Owner, link_instance, link_shared, make_shared
 from ._release_source import Revision, describe, fetch, text_reader
 from ._source_copy import build_copy
-from ._user import check_user, ensure_user, remove_user
+from ._user import ensure_user, exist, remove_user
 from ._venv_build import Builder, BuildError, Interpreter, ensure_uv
 from ._venv_commands import Request
 from ._venv_link import link_tree, move_paths, own_tree, remove_tree
@@ -86,7 +86,7 @@ def build(plan: Plan, unproved: Unproved | None = None) -> None:
     """
     remove_unfinished(plan.layout)
     is_first = not os.path.lexists(plan.layout.base)
-    has_user = check_user(plan.app.user, plan.app.group)
+    has_user = exist(plan.app.user, plan.app.group)
     try:
         owner = _prepare(plan)
         os.mkdir(plan.path, 0o755)

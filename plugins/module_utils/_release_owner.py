@@ -9,9 +9,10 @@ import os
 import pwd
 import typing as t
 
+from ._account import UserError
 from ._release import Layout
 from ._release_share import Owner
-from ._user import UserError, find_user
+from ._user import find_user
 
 
 def check_owner(layout: Layout, user: str, uses_data: bool) -> None:
@@ -30,6 +31,12 @@ def check_owner(layout: Layout, user: str, uses_data: bool) -> None:
             f"and the old and the new release could not both write to it. Keep user: {name}; or run the playbook "
             f"remove with -e app={layout.name} (the data stays) and then this one, which hands the data over"
         )
+
+
+def owner_ids(layout: Layout) -> t.Optional[t.Tuple[int, int]]:
+    """Return the ids of the user and the group that the data belongs to; None where there is none yet."""
+    status = _status(layout.shared)
+    return None if status is None else (status.st_uid, status.st_gid)
 
 
 def hand_over(layout: Layout, owner: Owner) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ._gunicorn_settings import check_app_path, normalise_settings, render_environment, render_wsgi
+from ._gunicorn_settings import check_app_path, normalise_settings, render_wsgi
 from ._source_spec import SourceError
 from ._venv_plan import DependencyError
 
@@ -79,14 +79,6 @@ def _variable(name: str, value: object) -> str:
     raise SourceError(
         f"{name} is {type(value).__name__}: an environment variable is a text; use to_json for a structure"
     )
-
-
-def check_variables(environment: t.Mapping[str, str], secrets: t.Mapping[str, str]) -> None:
-    """Raise SourceError for what cannot be in one environment."""
-    both = sorted(set(environment) & set(secrets))
-    if both:
-        raise SourceError(f"'{both[0]}' is in environment and in secrets: keep one of them")
-    render_environment({**environment, **secrets})
 
 
 def shared_paths(paths: t.Sequence[str] | None) -> tuple[str, ...]:

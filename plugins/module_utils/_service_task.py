@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ._account import UserError
 from ._command import CommandError
 from ._gunicorn_host import ForeignUnitError
 from ._gunicorn_report import report
@@ -16,7 +17,6 @@ from ._gunicorn_settings import SettingsError
 from ._hooks import HookError
 from ._names import UnsafeNameError
 from ._release import ReleaseError
-from ._user import UserError
 
 _ERRORS = (CommandError, ForeignUnitError, HookError, OSError, ReleaseError, SettingsError, UnsafeNameError, UserError)
 

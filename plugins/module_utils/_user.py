@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
+import glob
 import grp
+import os
 import pwd
 
+from ._account import Account, Claim, check_claim
 from ._command import run_checked
 
 # Marks the users that we made: only these are removed.
 COMMENT = "flaskops application"
-
-
-class UserError(ValueError):
-    """A user or group that an application cannot have."""
 
 
 def find_user(name: str) -> pwd.struct_passwd | None:
@@ -34,22 +33,53 @@ def find_group(name: str) -> grp.struct_group | None:
         return None
 
 
-def check_user(name: str, group: str) -> bool:
-    """Tell whether user and group exist; raise UserError for root, whose rights no application gets."""
-    user, found = find_user(name), find_group(group)
-    if name == "root" or (user is not None and user.pw_uid == 0):
-        raise UserError(f"user '{name}' is root: an application runs as a user of its own, leave 'user' out")
-    if group == "root" or (found is not None and found.gr_gid == 0):
-        raise UserError(f"group '{group}' is root's: an application has a group of its own, leave 'group' out")
-    return user is not None and found is not None
+def check_accounts(claim: Claim) -> None:
+    """Raise UserError when an application must not run as the user or the group that it asks for."""
+    user, group = find_user(claim.user), find_group(claim.group)
+    check_claim(
+        claim,
+        None if user is None else _account(user, claim),
+        None if group is None else Account(group.gr_name, group.gr_gid),
+    )
+
+
+def _account(user: pwd.struct_passwd, claim: Claim) -> Account:
+    is_ours = user.pw_gecos == COMMENT
+    # The processes of the host are looked at only for accounts that somebody else has made.
+    return Account(user.pw_name, user.pw_uid, is_ours, not is_ours and claim.names_user and _runs_nginx(user.pw_uid))
+
+
+def _runs_nginx(uid: int) -> bool:
+    """Tell whether a process of this user is called nginx, as the workers of the web server are."""
+    return any(_name_of(path) == "nginx" and _uid_of(path) == uid for path in glob.glob("/proc/[0-9]*"))
+
+
+def _name_of(process: str) -> str:
+    try:
+        with open(os.path.join(process, "comm"), encoding="utf-8", errors="replace") as stream:
+            return stream.read(64).rstrip("\n")
+    except OSError:
+        return ""
+
+
+def _uid_of(process: str) -> int:
+    try:
+        return os.stat(process).st_uid
+    except OSError:
+        return -1
+
+
+def exist(user: str, group: str) -> bool:
+    """Tell whether both the user and the group exist."""
+    return find_user(user) is not None and find_group(group) is not None
 
 
 def ensure_user(name: str, group: str, home: str) -> bool:
     """Create the system group and user when they are missing; return whether anything was created.
 
-    Existing ones are used as they are: they may belong to somebody else.
+    Existing ones are used as they are: C(check_accounts) has said that they may be.
     """
-    if check_user(name, group):
+    if exist(name, group):
         return False
     if find_group(group) is None:
         run_checked(["groupadd", "--system", "--", group])

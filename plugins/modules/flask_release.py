@@ -90,11 +90,15 @@ options:
       user:
         description:
           - System user that builds and runs the application; made when missing. Default is O(apps[].name).
+          - A user of this name that exists and was not made for an application is refused, unless it is named here.
+            root, the user of the web server and the accounts of the system (ids below 100) are always refused.
           - While the application runs, its data belongs to this user, and another one is refused. When the application
             was removed (its data stays), the data is handed over to the new user with the next build.
         type: str
       group:
-        description: Its group; made when missing. Default is O(apps[].user).
+        description:
+          - Its group; made when missing. Default is O(apps[].user).
+          - Groups of the system, and those whose members become root (C(docker), C(sudo)), are refused.
         type: str
       python:
         description: Python to use; see O(python).
@@ -132,7 +136,9 @@ options:
         description: Seconds that one command of a build may take; see O(build_timeout).
         type: int
       environment:
-        description: Environment variables of the application.
+        description:
+          - Environment variables of the application.
+          - Variables that overrule the release, such as C(GUNICORN_CMD_ARGS), are refused.
         type: dict
         default: {}
       secrets:

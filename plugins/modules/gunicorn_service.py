@@ -81,13 +81,20 @@ options:
         type: str
         default: ""
       user:
-        description: System user of the application, made when there is none; the application's name by default.
+        description:
+          - System user of the application, made when there is none; the application's name by default.
+          - A user of this name that exists and was not made for an application is refused, unless it is named here.
+            root, the user of the web server and the accounts of the system (ids below 100) are always refused.
         type: str
       group:
-        description: Its group; named like the user by default.
+        description:
+          - Its group; named like the user by default.
+          - Groups of the system, and those whose members become root (C(docker), C(sudo)), are refused.
         type: str
       environment:
-        description: Environment variables.
+        description:
+          - Environment variables.
+          - Variables that overrule the release, such as C(GUNICORN_CMD_ARGS), are refused.
         type: dict
         default: {}
       secrets:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_environment import merge_environment
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import (
     SettingsError,
     parse_environment,
@@ -57,3 +58,14 @@ def test_what_systemd_would_ignore_or_linux_refuse_is_refused(name: str, value: 
     with pytest.raises(SettingsError, match=says) as caught:
         render_environment({name: value})
     assert value == "v" or value[:20] not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["environment", "secrets"])
+@pytest.mark.parametrize(
+    "name", ["GUNICORN_CMD_ARGS", "GUNICORN_FD", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "PYTHONHOME"]
+)
+def test_what_overrules_the_release_is_refused_by_name(key: str, name: str) -> None:
+    given = {"environment": {"A": "1"}, "secrets": {}, key: {name: "--bind 0.0.0.0:80"}}
+    with pytest.raises(SettingsError, match=f"{key} must not set '{name}'.*: (use|leave it out)") as said:
+        merge_environment(**given)
+    assert "0.0.0.0" not in str(said.value)

@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._account import UserError
 from ansible_collections.flaskops.stack.plugins.module_utils._release import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release_owner import check_owner, hand_over
 from ansible_collections.flaskops.stack.plugins.module_utils._release_share import Owner
-from ansible_collections.flaskops.stack.plugins.module_utils._user import UserError
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="gives files to others")
 OLD, NEW, OTHER = 40001, 40002, 40003

@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which accounts of a host an application may run as. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+# Debian policy 9.2.2: ids below 100 belong to the base system on every host, 65534 is "nobody".
+_FIRST_FREE, _NOBODY = 100, 65534
+# Accounts that packages make with ids of their own, and whose files or sockets are the host's.
+_SYSTEM = re.compile(r"systemd-.*|_.*|nginx|www-data|messagebus|sshd|polkitd|nobody")
+# Groups by which a process becomes root, or reads what only root may.
+_POWERFUL = re.compile(r"root|sudo|wheel|adm|docker|lxd|incus(-admin)?|libvirt(-qemu)?|kvm|disk|shadow|systemd-.*")
+
+
+class UserError(ValueError):
+    """A user or group that an application must not have."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user or group that exists on the host, and whether this collection made it for an application."""
+
+    name: str
+    id: int
+    is_ours: bool = False
+    runs_web_server: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The user and the group that an application asks for."""
+
+    app: str
+    user: str
+    group: str
+    # Whether the description names them, instead of the application's name standing for them.
+    names_user: bool
+    names_group: bool
+    # The ids that the application's data belongs to already; None before its first deploy.
+    data: t.Optional[t.Tuple[int, int]] = None
+
+
+def check_claim(claim: Claim, user: Account | None, group: Account | None) -> None:
+    """Raise UserError when the application must not run as this user or group; None is one that does not exist.
+
+    An account that exists, and that this collection has not made, is somebody else's: its files and its processes
+    would be the application's. Only C(user) or C(group) in the description says that this is meant.
+    """
+    if user is not None:
+        _check_user(claim, user)
+    if group is not None:
+        _check_group(claim, group, user)
+
+
+def _check_user(claim: Claim, user: Account) -> None:
+    way_out = f"set user: to a name that no account has, such as {claim.app}-app, or rename the application"
+    if user.name == "root" or user.id == 0:
+        raise UserError(f"user '{user.name}' is root: an application runs as a user of its own; leave 'user' out")
+    if user.runs_web_server:
+        raise UserError(
+            f"user '{user.name}' runs nginx, whose connections and files the application would control: {way_out}. "
+            "nginx reaches the application through gunicorn.socket_group"
+        )
+    if _is_system(user):
+        raise UserError(
+            f"user '{user.name}' is an account of the system (uid {user.id}), whose files and processes the "
+            f"application would control: {way_out}"
+        )
+    if not (user.is_ours or claim.names_user or (claim.data and claim.data[0] == user.id)):
+        raise UserError(
+            f"user '{user.name}' (uid {user.id}) exists on this host and was not made for an application: {way_out}. "
+            f"If the application is to run as this user, say so with user: {user.name}"
+        )
+
+
+def _check_group(claim: Claim, group: Account, user: Account | None) -> None:
+    way_out = f"set group: to a name that no group has, such as {claim.app}-app, or leave it out"
+    if _is_system(group) or _POWERFUL.fullmatch(group.name):
+        raise UserError(
+            f"group '{group.name}' (gid {group.id}) is a group of the system, whose rights the application would "
+            f"have: {way_out}. nginx reaches the application through gunicorn.socket_group"
+        )
+    # A user that may be used brings its group.
+    named = user is not None or claim.names_user or claim.names_group
+    if not (named or (claim.data and claim.data[1] == group.id)):
+        raise UserError(
+            f"group '{group.name}' (gid {group.id}) exists on this host and was not made for an application: "
+            f"{way_out}. If the application is to have this group, say so with group: {group.name}"
+        )
+
+
+def _is_system(account: Account) -> bool:
+    return account.id < _FIRST_FREE or account.id == _NOBODY or bool(_SYSTEM.fullmatch(account.name))
