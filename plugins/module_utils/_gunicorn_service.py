@@ -10,6 +10,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
+from ._account import UserError
 from ._command import CommandError, run
 from ._files import Lock, read_link, replace_link, sweep
 from ._gunicorn_assets import sweep_assets
@@ -35,7 +36,7 @@ from ._process_units import process_units
 from ._release import ReleaseError, forget_manifest
 from ._release_secrets import mask_secrets
 from ._systemd import journal_tail
-from ._user import UserError, find_user
+from ._user import find_user
 
 _LOG_LINES = 30
 # Many workers may say the same before the master ends.
