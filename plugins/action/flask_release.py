@@ -12,8 +12,10 @@ import tempfile
 import typing as t
 
 from ansible import constants
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ..module_utils._lists import ListError, settle_apps
 from ..module_utils._mask import mask_urls
 from ..module_utils._release_join import join
 from ..module_utils._release_seal import hidden_part, hide, to_plain
@@ -32,7 +34,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:
         """Return the module's result."""
         result: Args = super().run(tmp, task_vars)
-        args = to_plain(self._task.args)
+        args = self._settled(to_plain(self._task.args))
         present = args.get("state", "present") == "present"
         found, faults = self._look(args, task_vars or {}) if present else ({}, {})
         answer = self._call(args, _described(found, {}, faults), task_vars)
@@ -46,6 +48,15 @@ class ActionModule(ActionBase):
         for key in ("wanted", "faults", "unserved"):
             result.pop(key, None)
         return result
+
+    def _settled(self, args: Args) -> Args:
+        """Return the arguments with lists where lists are meant; the module would split a command at its commas."""
+        if not args.get("apps"):
+            return args
+        try:
+            return {**args, "apps": settle_apps(args["apps"])}
+        except ListError as exc:
+            raise AnsibleActionFail(str(exc)) from None
 
     def _serve(self, args: Args, built: Args, task_vars: Args | None) -> Args:
         """Hand over with the plugin that sees to it that one host migrates for all."""

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from ..module_utils._lists import Listed, ListError, elements
 from ..module_utils._release_app import AppError, needed_packages
 from ..module_utils._release_seal import to_plain
 
@@ -52,13 +53,16 @@ _value:
 """
 
 
+_PACKAGES = Listed("libpq-dev")
+
+
 def flask_packages(
-    apps: t.Sequence[t.Mapping[str, t.Any]], packages: t.Sequence[str] = (), root: str = "/srv"
+    apps: t.Sequence[t.Mapping[str, t.Any]], packages: t.Sequence[str] | str = (), root: str = "/srv"
 ) -> list[str]:
     """Return C(packages) and those that the sources need."""
     try:
-        return [*packages, *needed_packages(to_plain(apps), root)]
-    except AppError as exc:
+        return [*elements(packages, _PACKAGES, "flask_packages"), *needed_packages(to_plain(apps), root)]
+    except (AppError, ListError) as exc:
         raise AnsibleFilterError(str(exc)) from exc
 
 

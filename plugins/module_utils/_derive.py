@@ -9,6 +9,7 @@ import posixpath
 import typing as t
 from collections import Counter
 
+from ._lists import APP, ListError, settle_apps, with_lists
 from ._site_chain import chain_of
 from ._site_parse import parse_site
 from ._site_values import SiteError
@@ -40,6 +41,13 @@ def check_apps(apps: t.Sequence[App]) -> None:
             )
 
 
+def _settle(apps: object) -> list[dict[str, t.Any]]:
+    try:
+        return settle_apps(apps)
+    except ListError as exc:
+        raise DeriveError(str(exc)) from None
+
+
 def _hosts(app: App) -> list[str]:
     nginx = app.get("nginx") or {}
     return [*(app.get("domains") or []), *(nginx.get("redirects") or [])]
@@ -61,6 +69,7 @@ def derive_services(
 
     C(partial) says that some may be missing, because they could not be built.
     """
+    apps = _settle(apps)
     paths = {release["name"]: release["path"] for release in releases}
     unbuilt = [app["name"] for app in apps if app["name"] not in paths]
     if unbuilt and not partial:
@@ -78,11 +87,12 @@ def _root(release: str) -> str:
 
 def derive_chain(app: App, root: str, defaults: t.Mapping[str, object] | None = None) -> dict[str, t.Any]:
     """Return how visitors reach an application, as far as that can be known, as the key C(site) of a service."""
-    if not app.get("domains"):
-        return {}
     try:
+        app = with_lists(app, APP)
+        if not app.get("domains"):
+            return {}
         chain = chain_of(parse_site(_derive_site(app, root), defaults or {}))
-    except (SiteError, DeriveError, KeyError, TypeError, ValueError, AttributeError):
+    except (SiteError, DeriveError, ListError, KeyError, TypeError, ValueError, AttributeError):
         # To say so is the business of those who publish it.
         return {}
     return {"site": chain.to_json()} if chain else {}
@@ -95,6 +105,7 @@ def derive_sites(
 
     C(services) say what became of the hand-overs: the site of one that was refused is left as it is.
     """
+    apps = _settle(apps)
     check_apps(apps)
     named = {app["name"] for app in apps}
     well = named if services is None else {service["name"] for service in services if not service.get("error")}

@@ -132,7 +132,7 @@ def _level(key: str, value: object) -> str:
 
 
 def _units(key: str, value: object) -> list[str]:
-    names = [as_line(key, name) for name in as_list(key, value)]
+    names = [as_line(key, name) for name in as_list(key, value, "postgresql.service")]
     full = [name if "." in name else name + ".service" for name in names]
     for name in full:
         if not _UNIT.fullmatch(name):
@@ -141,7 +141,7 @@ def _units(key: str, value: object) -> list[str]:
 
 
 def _paths(key: str, value: object) -> list[str]:
-    paths = [as_line(key, path) for path in as_list(key, value)]
+    paths = [as_line(key, path) for path in as_list(key, value, "/var/spool/shop")]
     for path in paths:
         if not _PATH.fullmatch(path) or "/../" in path + "/":
             raise SettingsError(f"{key} '{path}' must be an absolute path of letters, digits and ._@+-")
@@ -149,7 +149,7 @@ def _paths(key: str, value: object) -> list[str]:
 
 
 def _binds(key: str, value: object) -> list[str]:
-    return [_bind(key, as_line(key, address)) for address in as_list(key, value)]
+    return [_bind(key, as_line(key, address)) for address in as_list(key, value, "127.0.0.1:8000")]
 
 
 def _bind(key: str, address: str) -> str:
@@ -202,7 +202,7 @@ def _health(key: str, value: object) -> dict[str, object]:
         raise SettingsError(f"{key}.host '{host}' must be a host name, with a port or without")
     return {
         "path": path,
-        "status": [_status(f"{key}.status", code) for code in as_list(f"{key}.status", values["status"])],
+        "status": [_status(f"{key}.status", code) for code in as_list(f"{key}.status", values["status"], "200")],
         "host": host,
         "timeout": as_int(f"{key}.timeout", values["timeout"], least=1),
         "successes": as_int(f"{key}.successes", values["successes"], least=1),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ._lists import Listed, ListError, elements
+
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 
@@ -44,15 +46,14 @@ def as_line(key: str, value: object) -> str:
     return text
 
 
-def as_list(key: str, value: object) -> list[object]:
-    """Return a list; a text alone is a list of one."""
-    if value is None or value == "":
-        return []
-    if isinstance(value, (list, tuple)):
-        return list(value)
-    if isinstance(value, t.Mapping):
-        raise SettingsError(f"{key} must be a list, not a dictionary with the keys {', '.join(map(str, value))}")
-    return [value]
+def as_list(key: str, value: object, example: str) -> list[object]:
+    """Return a list; a text alone is a list of one, or of its parts between commas."""
+    try:
+        found = elements(value, Listed(example, mixed=True), key)
+    except ListError as exc:
+        raise SettingsError(str(exc)) from None
+    # What Ansible itself split at commas has kept its blanks.
+    return [element.strip() if isinstance(element, str) else element for element in found]
 
 
 def as_mapping(key: str, value: object) -> dict[str, object]:

@@ -11,6 +11,7 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field
 
+from ._lists import COMMAND, ListError, elements
 from ._release_defaults import HOOK_TIMEOUT, STAGES
 
 BUILD, MIGRATE, BEFORE, AFTER = STAGES
@@ -115,9 +116,11 @@ def _timeout(value: object) -> int:
 
 
 def _commands(stage: str, value: object) -> tuple[Command, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise HookError(f"hooks.{stage} must be a list of commands, such as ['flask db upgrade']")
-    return tuple(_words(stage, command) for command in value)
+    try:
+        commands = elements(value, COMMAND, f"hooks.{stage}")
+    except ListError as exc:
+        raise HookError(str(exc)) from None
+    return tuple(_words(stage, command) for command in commands)
 
 
 def _words(stage: str, command: object) -> Command:

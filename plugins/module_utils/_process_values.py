@@ -11,6 +11,7 @@ import typing as t
 
 from ._gunicorn_values import SettingsError, as_bool, as_int, as_line, as_mapping, refuse_unknown
 from ._hooks import SHELL
+from ._lists import APP, ListError, elements
 from ._release_defaults import TIMER_DEFAULTS, WORKER_DEFAULTS
 
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,29}[a-z0-9])?")
@@ -38,12 +39,11 @@ def _normalise(
     required: t.Sequence[str],
     check: t.Callable[[str, t.Mapping[str, object]], Process],
 ) -> list[Process]:
-    if raw is None or raw == "":
-        return []
-    if not isinstance(raw, (list, tuple)):
-        hint = " (how many processes gunicorn has is gunicorn.workers)" if key == "workers" else ""
-        raise SettingsError(f"{key} '{raw}' must be a list of dictionaries with {', '.join(required)}{hint}")
-    found = [_one(f"{key}[{number}]", item, defaults, required, check) for number, item in enumerate(raw)]
+    try:
+        items = elements(raw, APP[key], key)
+    except ListError as exc:
+        raise SettingsError(str(exc)) from None
+    found = [_one(f"{key}[{number}]", item, defaults, required, check) for number, item in enumerate(items)]
     names = [process["name"] for process in found]
     for name in names:
         if names.count(name) > 1:

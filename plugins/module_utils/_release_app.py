@@ -13,6 +13,7 @@ from ._account import Claim
 from ._gunicorn_environment import merge_environment
 from ._gunicorn_settings import SettingsError, render_gunicorn_conf, render_wsgi, worker_requirements
 from ._hooks import HookError, Hooks, parse_hooks
+from ._lists import APP, ListError, settle_apps, with_lists
 from ._mask import mask, mask_urls
 from ._names import UnsafeNameError, check_name, check_socket_path
 from ._process_values import Process, normalise_timers, normalise_workers
@@ -118,10 +119,11 @@ def parse_app(item: t.Mapping[str, t.Any], root: str) -> App:
     name = item.get("name") or ""
     try:
         check_name(name)
+        item = with_lists(item, APP)
         check_socket_path(Layout(root, name).socket(_SAMPLE_ID, 0))
         _check_required(item)
         return _parse(item)
-    except (SettingsError, SourceError, DependencyError, HookError, UnsafeNameError) as exc:
+    except (SettingsError, SourceError, DependencyError, HookError, ListError, UnsafeNameError) as exc:
         secrets = [str(value) for value in (item.get("secrets") or {}).values()]
         raise AppError(f"app '{name}': {mask(str(exc), secrets, shortest=3)}") from None
 
@@ -267,7 +269,10 @@ def identify(app: App, kind: str, revision: str, python: str) -> str:
 
 def needed_packages(items: t.Sequence[t.Mapping[str, t.Any]], root: str) -> list[str]:
     """Return the packages that fetching the sources needs on the host; raise AppError for what cannot be built."""
-    apps = parse_apps(items, root)
+    try:
+        apps = parse_apps(settle_apps(items), root)
+    except ListError as exc:
+        raise AppError(str(exc)) from None
     # A path may be a repository on the host, when a version of it is wanted.
     wanted = [app for app in apps if app.source_type == "git" or (app.source_type == PATH and app.version)]
     over_ssh = any("ssh://" in app.source or "@" in app.source.split("://")[0] for app in wanted)

@@ -9,6 +9,7 @@ import re
 import typing as t
 from dataclasses import fields
 
+from ._lists import SITE, ListError, settle_sites, with_lists
 from ._site_model import Location, Maintenance, Server, Site, Static, Tls
 from ._site_raw import read_statements
 from ._site_values import (
@@ -53,9 +54,9 @@ def parse_site(item: t.Mapping[str, object], defaults: t.Mapping[str, object]) -
             raise SiteError("this name is taken by the site for unknown hosts: choose another")
         check_keys(defaults, DEFAULT_KEYS, "nginx_site_defaults: ")
         check_keys(item, SITE_KEYS)
-        given = {key: value for key, value in item.items() if value is not None}
-        return _parse(name, Reader({**defaults, **given}))
-    except SiteError as exc:
+        given = {key: value for key, value in with_lists(item, SITE).items() if value is not None}
+        return _parse(name, Reader({**with_lists(defaults, SITE), **given}))
+    except (SiteError, ListError) as exc:
         raise SiteError(f"site '{name}': {exc}") from exc
 
 
@@ -195,7 +196,7 @@ def _parse_tls(value: object) -> Tls | None:
 
 def parse_sites(items: t.Sequence[t.Mapping[str, object]], defaults: t.Mapping[str, object]) -> list[Site]:
     """Return the sites that items describe; raise SiteError when one is impossible or two want the same."""
-    sites = [parse_site(item, defaults) for item in items]
+    sites = [parse_site(item, defaults) for item in _entries(items)]
     names: set[str] = set()
     owners: dict[tuple[int, str], str] = {}
     for site in sites:
@@ -210,3 +211,13 @@ def parse_sites(items: t.Sequence[t.Mapping[str, object]], defaults: t.Mapping[s
                 )
             owners[port, host] = site.name
     return sites
+
+
+def _entries(items: object) -> list[dict[str, t.Any]]:
+    """Return all sites of a list, or of several lists by the names of their variables."""
+    named = isinstance(items, t.Mapping) and all(str(key).startswith("nginx_sites") for key in items)
+    lists = t.cast("t.Mapping[str, object]", items) if named else {"nginx_sites": items}
+    try:
+        return [site for variable, found in lists.items() for site in settle_sites(found, variable)]
+    except ListError as exc:
+        raise SiteError(str(exc)) from None

@@ -114,6 +114,7 @@ nginx_version:
 """
 
 import os
+import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -128,6 +129,10 @@ from ..module_utils._host import (
     parse_nginx_version,
     parse_os_release,
 )
+from ..module_utils._lists import split_text
+
+# As apt takes one, also with a version, a release or an architecture, or as the path of a file.
+_PACKAGE = re.compile(r"[A-Za-z0-9/.][A-Za-z0-9+.:=~_/*-]*")
 
 
 def inspect(packages: list[str], services: list[str], nginx: str) -> dict[str, t.Any]:
@@ -142,6 +147,15 @@ def inspect(packages: list[str], services: list[str], nginx: str) -> dict[str, t
         "idle_services": idle_services(_systemd.show(services, ["ActiveState", "UnitFileState"])),
         "nginx_version": nginx_version(nginx),
     }
+
+
+def package_names(wanted: list[str]) -> list[str]:
+    """Return each name once, also of entries that are several between commas; raise HostError for what is no name."""
+    names = [name for entry in wanted for name in split_text(entry)]
+    for name in names:
+        if not _PACKAGE.fullmatch(name):
+            raise HostError(f"package '{name}' cannot be a name: list names of packages, such as [nginx, logrotate]")
+    return list(dict.fromkeys(names))
 
 
 def dpkg_states(packages: list[str]) -> str:
@@ -175,7 +189,7 @@ def main() -> None:
     if module.params["refuse"]:
         module.fail_json(msg="\n".join(module.params["refuse"]))
     try:
-        facts = inspect(module.params["packages"], module.params["services"], module.params["nginx"])
+        facts = inspect(package_names(module.params["packages"]), module.params["services"], module.params["nginx"])
     except (HostError, CommandError, OSError) as exc:
         module.fail_json(msg=f"flaskops.stack cannot manage this host: {exc}")
     # The action plugin installs them, or would.

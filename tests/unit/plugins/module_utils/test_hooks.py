@@ -48,7 +48,7 @@ def test_a_command_is_split_into_words_without_a_shell(command: object, words: t
     [
         ([], "dictionary"),
         ({"migrations": []}, "no 'migrations': use build, migrate"),
-        ({"build": "npm run build"}, "hooks.build must be a list"),
+        ({"build": {"run": "npm run build"}}, "hooks.build must be a list, not a dictionary with the keys run: write"),
         ({"build": ["npm ci && npm run build"]}, "shell for '&&'.*'sh', '-c'"),
         ({"build": ["echo 'a"]}, "close its quotes"),
         ({"build": [""]}, "empty command"),
@@ -56,7 +56,7 @@ def test_a_command_is_split_into_words_without_a_shell(command: object, words: t
         ({"build": [3]}, "'3' must be a command"),
         ({"build": [["a", "b\0"]]}, "NUL"),
         ({"rollback": ["flask db downgrade"]}, "hooks.rollback .* must be a dictionary of names"),
-        ({"rollback": {"migrate_down": "flask db downgrade"}}, "hooks.rollback.migrate_down must be a list"),
+        ({"rollback": {"migrate_down": {"a": 1}}}, "hooks.rollback.migrate_down must be a list"),
         ({"rollback": {"migrate_down": []}}, "hooks.rollback.migrate_down has no command"),
         ({"rollback": {"Down!": ["a"]}}, "hooks.rollback 'Down!' must be a name"),
         ({"timeout": 0}, "hooks.timeout '0'"),
