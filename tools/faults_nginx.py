@@ -16,13 +16,14 @@ import faults_hosts
 import nginx_hostile
 import nginx_layouts
 import nginx_malice
+import nginx_reloads
 import nginx_scenarios
 from faults_model import Options, Outcome
 from nginx_host import Host
 from nginx_story import STORIES, reset
 from strike_trace import KILL
 
-CHAPTERS = (nginx_scenarios, nginx_layouts, nginx_hostile, nginx_malice)
+CHAPTERS = (nginx_scenarios, nginx_layouts, nginx_reloads, nginx_hostile, nginx_malice)
 PACKAGES = "nginx strace openssl procps"
 INSIDE = ("strike.py", "strike_trace.py", "visitors.py", "nginx_points.py", "nginx_load.py")
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EROFS")

@@ -84,6 +84,6 @@ def reset(host: Host) -> None:
 def hold_port(host: Host) -> None:
     """Let another process listen on port 8099 for a while; its process id is in a file."""
     lines = ["import socket, time", "s = socket.create_server(('0.0.0.0', 8099))", "open('/opt/held', 'w')"]
-    host.write("/opt/holder.py", "\n".join([*lines, "time.sleep(60)"]))
+    host.write("/opt/holder.py", "\n".join([*lines, "time.sleep(300)"]))
     host.sh("rm -f /opt/held; python3 /opt/holder.py >/dev/null 2>&1 & echo $! > /opt/holder")
     host.sh("i=0; while [ ! -e /opt/held ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done; [ -e /opt/held ]")

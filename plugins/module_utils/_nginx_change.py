@@ -31,11 +31,24 @@ def validated(request: Request, nginx: Nginx, plan: Plan, debt: Debt) -> Verdict
     if not plan.swaps and not debt.owed:
         return NOTHING
     if nginx.present:
-        return validate(nginx, plan, request.policy, debt.unloaded)
+        verdict = validate(nginx, plan, request.policy, debt.unloaded)
+        _refuse_two_masters(request, nginx)
+        return verdict
     missing = f"nginx is not installed ('{request.binary}' was not found)"
     if not request.check:
         raise SiteError(f"{missing}: install it first, or name it in 'binary'")
     return Verdict(True, NONE, 0.0, "", (f"{missing}: the configuration was not validated",), missing)
+
+
+def _refuse_two_masters(request: Request, nginx: Nginx) -> None:
+    """Raise SiteError while nginx's binary is exchanged: no reload changes what visitors of the other master get."""
+    master = find_master(request.config, nginx.build, request.service)
+    for old, new in master.rivals() if master else ():
+        raise SiteError(
+            f"nginx's binary is being exchanged (USR2): the master processes {old} (old) and {new} (new) both take "
+            "connections, each with the configuration that it has loaded. Nothing was changed. Finish the upgrade with "
+            f"'kill -s QUIT {old}', or go back to the old binary with 'kill -s QUIT {new}', then run this again"
+        )
 
 
 def carry_out(request: Request, journal: Journal, plan: Plan, debt: Debt) -> tuple[Verdict, Reload]:
@@ -62,6 +75,7 @@ def _switch(
     logs = error_logs(verdict.config, nginx.build)
     master = find_master(request.config, nginx.build, request.service, logs)
     make_logs(verdict.config, nginx.build.prefix)
+    before = master.workers() if master else set()
     journal.write(steps)
     try:
         swap(plan.swaps)
@@ -74,7 +88,7 @@ def _switch(
     record = take(verdict.config, request.layout, [item.path for item in request.files], memory.read())
     reload = master.reload(request.reload_timeout) if master else Reload(False, False, "nginx is not running")
     if master and not reload.proved:
-        _go_back(request, journal, steps, master, reload)
+        _go_back(request, journal, steps, master, before, reload)
     memory.write(record, generation(reload.new_workers))
     journal.close()
     return reload
@@ -85,15 +99,17 @@ def _put_back(memory: Memory, steps: list[Step]) -> None:
     memory.put_back([step.path for step in steps])
 
 
-def _go_back(request: Request, journal: Journal, steps: list[Step], master: Master, failed: Reload) -> t.NoReturn:
+def _go_back(
+    request: Request, journal: Journal, steps: list[Step], master: Master, before: set[int], failed: Reload
+) -> t.NoReturn:
     """Put the previous links and files back, make sure that nginx runs them, and raise ReloadError."""
     said = f"; nginx said: {failed.output}" if failed.output else ""
     if not steps:
         raise ReloadError(f"{failed.reason}{said}\nnginx goes on with what it has; the next run tries again.")
     _put_back(Memory(request.config), steps)
     message = f"{failed.reason}{said}\nThe previous links and files are back in place"
-    # nginx goes on with the old workers when it could not load; when in doubt it is told again.
-    certain = bool(failed.output) and master.still_runs(failed.old_workers)
+    # nginx goes on with the workers from before the change when it could not load it; when in doubt it is told again.
+    certain = bool(before) and master.runs_only(before)
     if certain or master.reload(request.reload_timeout).proved:
         journal.close()
         raise ReloadError(f"{message}, and nginx runs the previous configuration.")

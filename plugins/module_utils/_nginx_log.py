@@ -30,16 +30,21 @@ def standard_error(pid: int) -> str:
 
 
 class Log:
-    """What a process has logged since this object was made: in files, or in the journal where there is none."""
+    """What a process has logged since C(begin), in files, or in the journal where there is none."""
 
     def __init__(self, pid: int, paths: t.Iterable[str], service: str) -> None:
         """Name the process, the files in which it may log, and the unit whose journal is read otherwise."""
         self._pid = str(pid)
         self._service = service
+        self._paths = [path for path in paths if path]
+        self.begin()
+
+    def begin(self) -> None:
+        """Leave out what was logged until now."""
         self._started = time.time()
         self._asked = 0.0
         self._said: list[str] = []
-        self._files = {path: _size(path) for path in paths if path}
+        self._files = {path: _size(path) for path in self._paths}
 
     def complaints(self, now: bool = False) -> list[str]:
         """Return the errors, without time; the journal is asked at times only, unless the answer is wanted now."""
@@ -54,7 +59,7 @@ class Log:
         if is_running() and (now or time.monotonic() - self._asked > _ASK):
             self._asked = time.monotonic()
             try:
-                self._said = journal_tail(self._service, 200, f"@{self._started:.0f}").splitlines()
+                self._said = journal_tail(self._service, 200, f"@{self._started:.3f}").splitlines()
             except CommandError:
                 self._said = []
         return self._said

@@ -17,14 +17,15 @@ from ._nginx_build import Build
 from ._nginx_conf import Configuration, parse
 from ._nginx_log import Log, standard_error
 from ._nginx_outcome import Reload
+from ._nginx_proof import DOUBTFUL, PROVED, REFUSED, Attempt, Look, Signals, parse_signals
 from ._systemd import is_running, show
 
 _POLL = 0.005
-# A worker of the new configuration that ends at once (a limit, a missing user) is seen to do so within this time.
-_SETTLE = 0.05
 _MASTER = "nginx: master process"
 _WORKER = "nginx: worker process"
 _LEAVING = "is shutting down"
+_ENDED = "the master process ended"
+_UPGRADE = "somebody has begun to exchange nginx's binary (USR2) meanwhile"
 
 
 def _title(pid: int) -> str:
@@ -54,6 +55,11 @@ def _parent(path: str) -> int:
         return 0
 
 
+def _workers(master: int, leaving: bool = False) -> set[int]:
+    titles = {pid: _title(pid) for pid in _children(master)}
+    return {pid for pid, title in titles.items() if title.startswith(_WORKER) and (_LEAVING in title) == leaving}
+
+
 def _namespace(pid: int | str) -> str:
     try:
         return os.readlink(f"/proc/{pid}/ns/pid")
@@ -79,63 +85,94 @@ class Master:
 
     def workers(self, leaving: bool = False) -> set[int]:
         """Return the workers that take new connections, or those that only finish old ones."""
-        titles = {pid: _title(pid) for pid in _children(self.pid)}
-        return {pid for pid, title in titles.items() if title.startswith(_WORKER) and (_LEAVING in title) == leaving}
+        return _workers(self.pid, leaving)
 
     def reload(self, timeout: float) -> Reload:
-        """Send HUP and wait until workers of the new configuration have replaced the old ones.
+        """Send HUP and wait until workers of a load that began after it have replaced all others.
 
         nginx starts new workers only after it has read the configuration, opened its logs and bound its sockets, and
-        only then tells the old ones to end; until both were seen nothing is proved.
+        only then tells the old ones to end; until both were seen nothing is proved. A load that somebody else has asked
+        for is waited for first, so that what the log says is said of ours.
         """
-        old = self._present_workers()
+        self._present_workers()
+        self._wait_until_idle(timeout)
         deadline = time.monotonic() + timeout
-        reason = self._hang_up()
-        while not reason:
-            time.sleep(_POLL)
-            new = self._successors(old)
-            if new:
-                return Reload(True, True, "", tuple(sorted(old)), tuple(sorted(new)))
-            reason = self._failure()
-            if time.monotonic() > deadline and not reason:
-                reason = f"no new workers within {timeout:g} s"
-        return Reload(True, False, reason, tuple(sorted(old)), (), "\n".join(self._log.complaints(now=True)))
+        while True:
+            self._log.begin()
+            attempt = Attempt(self._look())
+            old = tuple(sorted(attempt.old))
+            reason = self._hang_up() or self._follow(attempt, deadline)
+            if reason != DOUBTFUL:
+                break
+        if not reason:
+            return Reload(True, True, "", old, tuple(sorted(self.workers())))
+        return Reload(True, False, reason, old, (), "\n".join(self._log.complaints(now=True)))
 
     def _hang_up(self) -> str:
         """Send HUP; return why that is not possible."""
         try:
             os.kill(self.pid, signal.SIGHUP)
         except ProcessLookupError:
-            return "the master process ended"
+            return _ENDED
         return ""
 
-    def _present_workers(self) -> set[int]:
-        """Return the workers; a master that was just started is given the time to make them."""
+    def _follow(self, attempt: Attempt, deadline: float) -> str:
+        """Wait for what comes of a HUP; return why it has failed, DOUBTFUL when it has to be sent again, or ''."""
+        while True:
+            state = attempt.judge(self._look(), self._complained())
+            if state == PROVED:
+                return _UPGRADE if self.rivals() else ""
+            if state == REFUSED:
+                return "nginx could not load the new configuration"
+            if not _title(self.pid):
+                return _ENDED
+            if time.monotonic() > deadline:
+                return "no new workers in time" if attempt.taken else "nginx was still loading an earlier configuration"
+            if state == DOUBTFUL:
+                return DOUBTFUL
+            time.sleep(_POLL)
+
+    def _look(self) -> Look:
+        """Return what the processes are doing; the order matters, see Attempt."""
+        began = time.monotonic()
+        workers = frozenset(self.workers())
+        signals = self._signals()
+        return Look(began, time.monotonic(), workers, signals)
+
+    def _signals(self) -> Signals:
+        try:
+            return parse_signals((read_file(f"/proc/{self.pid}/status") or b"").decode("utf-8", "replace"))
+        except OSError:
+            return Signals()
+
+    def _present_workers(self) -> None:
+        """Give a master that was just started the time to make its workers."""
         deadline = time.monotonic() + 1
         while not self.workers() and time.monotonic() < deadline:
             time.sleep(_POLL)
-        return self.workers()
 
-    def _successors(self, old: set[int]) -> set[int]:
-        """Return the workers that have replaced the old ones and stay; none while that is not so."""
-        now = self.workers()
-        if not now or now & old:
-            return set()
-        time.sleep(_SETTLE)
-        # A worker that ended at once, or one more generation (somebody else reloads, too), is no proof yet.
-        return now if self.workers() == now else set()
+    def _wait_until_idle(self, timeout: float) -> None:
+        """Wait for the end of loads that are under way; under a storm of signals there is none."""
+        deadline = time.monotonic() + timeout
+        while not self._signals().idle and _title(self.pid) and time.monotonic() < deadline:
+            time.sleep(_POLL)
 
-    def _failure(self) -> str:
-        """Return why nginx has given up loading; '' while it has not."""
-        for line in self._log.complaints():
-            # nginx tries to bind five times within 2.5 s before it gives up.
-            if line.startswith("[emerg]") and "bind() to" not in line:
-                return "nginx could not load the new configuration"
-        return "" if _title(self.pid) else "the master process ended"
+    def _complained(self) -> bool:
+        """Tell whether nginx has given up a load; it tries to bind five times within 2.5 s before it does."""
+        return any(line.startswith("[emerg]") and "bind() to" not in line for line in self._log.complaints())
 
-    def still_runs(self, workers: t.Iterable[int]) -> bool:
-        """Tell whether the given workers are all there and none is about to leave."""
-        return set(workers) <= self.workers()
+    def runs_only(self, workers: t.Iterable[int]) -> bool:
+        """Tell whether the given workers are all there, none is about to leave, and nothing is being loaded."""
+        return set(workers) <= self.workers() and self._signals().idle
+
+    def rivals(self) -> list[tuple[int, int]]:
+        """Return, while the binary is exchanged (USR2), the old and the new master when both take connections.
+
+        A worker that was just made has its master's title for a moment, but no workers.
+        """
+        parent = _parent(f"/proc/{self.pid}")
+        pairs = [(parent, self.pid), *((self.pid, child) for child in _children(self.pid))]
+        return [pair for pair in pairs if all(_title(pid).startswith(_MASTER) and _workers(pid) for pid in pair)]
 
 
 def find_master(config: str, build: Build, service: str, logs: t.Sequence[str] = ()) -> Master | None:

@@ -221,7 +221,9 @@ options:
     type: int
     default: 60
   reload_timeout:
-    description: Seconds within which new workers must have replaced the old ones.
+    description:
+      - Seconds within which new workers must have replaced the old ones.
+      - Before that, a load that somebody else has asked for is waited for, as long.
     type: int
     default: 30
 notes:
