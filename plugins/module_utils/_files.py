@@ -16,6 +16,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from ._holder import read_holder, this_run
+from ._planted import open_file, read_open
 
 # Begins the name that a file or link has until it is renamed.
 TEMPORARY = ".flaskops-"
@@ -40,12 +41,12 @@ def sync_directory(path: str) -> None:
 
 
 def read_file(path: str) -> bytes | None:
-    """Return the content of a file, or None when there is no such file."""
+    """Return the content of a regular file, or None when there is no such file; nothing else is waited for or read."""
     try:
-        with open(path, "rb") as stream:
-            return stream.read()
+        descriptor = open_file(path)
     except FileNotFoundError:
         return None
+    return read_open(descriptor, path)
 
 
 def read_link(path: str) -> str | None:

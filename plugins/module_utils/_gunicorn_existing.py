@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ._account import Claim
 from ._chain_token import write_token
 from ._clock import utc_now
-from ._files import replace_link, sweep, write_file
+from ._files import read_file, replace_link, sweep, write_file
 from ._gunicorn_environment import merge_environment
 from ._gunicorn_settings import (
     SettingsError,
@@ -144,10 +144,10 @@ def _merge(service: t.Mapping[str, t.Any]) -> dict[str, str]:
 def _python_version(virtualenv: str) -> str:
     """Return the version that a virtualenv says it has; empty when it does not."""
     try:
-        with open(os.path.join(virtualenv, "pyvenv.cfg"), encoding="utf-8") as stream:
-            pairs = dict(line.split("=", 1) for line in stream if "=" in line)
+        text = (read_file(os.path.join(virtualenv, "pyvenv.cfg")) or b"").decode("utf-8", "replace")
     except OSError:
         return ""
+    pairs = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     values = {key.strip(): value.strip() for key, value in pairs.items()}
     return values.get("version") or values.get("version_info") or ""
 

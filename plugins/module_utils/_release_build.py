@@ -197,7 +197,7 @@ def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) 
         own_tree(app, owner.uid, owner.gid)
         builder.compile([os.path.join(venv, "lib"), app])
     for path in [app] if twin else [venv, app]:
-        own_tree(path, 0, 0)
+        own_tree(path, 0, 0, owner.uid)
 
 
 def _builder(plan: Plan) -> Builder:

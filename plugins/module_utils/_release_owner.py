@@ -10,6 +10,7 @@ import pwd
 import typing as t
 
 from ._account import UserError
+from ._planted import walk
 from ._release import Layout
 from ._release_share import Owner
 from ._user import find_user
@@ -44,8 +45,8 @@ def hand_over(layout: Layout, owner: Owner) -> None:
     status = _status(layout.shared)
     if status is None or status.st_uid == 0 or (status.st_uid, status.st_gid) == (owner.uid, owner.gid):
         return
-    for _path, directories, files, descriptor in os.fwalk(layout.shared, topdown=False, follow_symlinks=False):
-        for name in [*directories, *files]:
+    for _path, directories, others, descriptor in walk(layout.shared):
+        for name in [*directories, *others]:
             _give(name, descriptor, status, owner)
     # Last, because it tells a run that follows a killed one that there is something left to do.
     os.chown(layout.shared, owner.uid, owner.gid, follow_symlinks=False)

@@ -114,7 +114,7 @@ def run_build_hooks(
             for words in app.hooks.build:
                 _run_build_hook(app, path, cache, words)
         compile_paths([code])
-        own_tree(code, 0, 0)
+        own_tree(code, 0, 0, owner.uid)
     check_programs(app.hooks, path)
 
 

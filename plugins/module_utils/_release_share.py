@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 import typing as t
+from contextlib import suppress
 
 from ._command import run_checked
-from ._files import read_link
+from ._files import TEMPORARY
+from ._planted import open_parent
 from ._release import Layout
 from ._venv_link import remove_tree
 
@@ -67,23 +70,35 @@ def _mkdir(name: str, directory: int) -> bool:
 
 def link_shared(layout: Layout, paths: t.Sequence[str], app: str, owner: Owner) -> None:
     """Put links to the shared directories into the tree C(app); what the source ships there seeds an empty one."""
+    # Beside the code, where only root writes.
+    aside = os.path.join(os.path.dirname(app), f"{TEMPORARY}shipped")
     for path in paths:
-        _link(os.path.join(layout.shared, path), os.path.join(app, path), owner)
+        directory, name = open_parent(app, path, make=True)
+        try:
+            if _make_room(os.path.join(layout.shared, path), name, directory, aside):
+                os.symlink(os.path.join(layout.shared, path), name, dir_fd=directory)
+        finally:
+            os.close(directory)
+        if os.path.lexists(aside):
+            _seed(aside, os.path.join(layout.shared, path), owner)
+            remove_tree(aside)
 
 
-def _link(shared: str, place: str, owner: Owner) -> None:
-    if read_link(place) == shared:
-        return
-    if os.path.islink(place) or os.path.isfile(place):
+def _make_room(shared: str, name: str, directory: int, aside: str) -> bool:
+    """Move a directory that the source ships to C(aside), and tell whether the link is still missing."""
+    try:
+        mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return True
+    if stat.S_ISLNK(mode) and os.readlink(name, dir_fd=directory) == shared:
+        return False
+    if not stat.S_ISDIR(mode):
         raise ShareError(
             f"shared '{shared}': the source has a file or link of that name, and only a directory can be shared: "
             "list another path"
         )
-    if os.path.isdir(place):
-        _seed(place, shared, owner)
-        remove_tree(place)
-    os.makedirs(os.path.dirname(place), exist_ok=True)
-    os.symlink(shared, place)
+    os.rename(name, aside, src_dir_fd=directory)
+    return True
 
 
 def _seed(place: str, shared: str, owner: Owner) -> None:
@@ -100,8 +115,10 @@ def link_instance(layout: Layout, paths: t.Sequence[str], module: str, venv: str
     if "instance" not in paths:
         return
     parts = module.split(".")
-    os.makedirs(os.path.join(venv, "var"), exist_ok=True)
     for size in range(1, len(parts) + 1):
-        place = os.path.join(venv, "var", f"{'.'.join(parts[:size])}-instance")
-        if not os.path.lexists(place):
-            os.symlink(os.path.join(layout.shared, "instance"), place)
+        directory, name = open_parent(venv, f"var/{'.'.join(parts[:size])}-instance", make=True)
+        try:
+            with suppress(FileExistsError):
+                os.symlink(os.path.join(layout.shared, "instance"), name, dir_fd=directory)
+        finally:
+            os.close(directory)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ._command import CommandError
 from ._mask import mask_urls
+from ._planted import read_below
 from ._release import Layout, digest
 from ._release_app import App
 from ._source_git import Repository, archive_commit, describe_commit, list_refs, refresh
@@ -167,10 +168,8 @@ def text_reader(top: str) -> t.Callable[[str], t.Optional[str]]:
     """Return a function that reads the files of a source by their paths in it."""
 
     def read(path: str) -> str | None:
-        try:
-            with open(os.path.join(top, path), encoding="utf-8-sig", errors="replace") as stream:
-                return stream.read()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return None
+        # Once a build has run, its user may have put anything there.
+        data = read_below(top, path)
+        return None if data is None else data.decode("utf-8-sig", "replace")
 
     return read

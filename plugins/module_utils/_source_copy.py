@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import typing as t
 from contextlib import contextmanager
 
 from ._command import run_checked
-from ._files import read_file
+from ._planted import PlantedError, find_below, read_at
 from ._venv_link import own_tree, remove_tree
+
+_LARGEST_RECORD = 2**20
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def build_copy(source: str, venv: str, uid: int, gid: int) -> t.Iterator[None]:
     own_tree(source, uid, gid)
     yield
     if is_editable(venv, source):
-        own_tree(source, 0, 0)
+        own_tree(source, 0, 0, uid)
         remove_tree(kept)
     else:
         remove_tree(source)
@@ -38,15 +39,24 @@ def build_copy(source: str, venv: str, uid: int, gid: int) -> t.Iterator[None]:
 
 def is_editable(venv: str, source: str) -> bool:
     """Tell whether anything in the virtualenv is imported from the source's directory."""
-    packages = os.path.join(glob.escape(venv), "lib", "python*", "site-packages")
-    records = [read_file(path) or b"{}" for path in glob.glob(os.path.join(packages, "*.dist-info", "direct_url.json"))]
+    packages = "lib/python*/site-packages"
+    records = find_below(venv, f"{packages}/*.dist-info/direct_url.json")
     # Before PEP 610 there was a file of its own for it.
-    return any(_leads_into(json.loads(text), source) for text in records) or bool(
-        glob.glob(os.path.join(packages, "*.egg-link"))
+    return any(_leads_into(_read(*found), source) for found in records) or any(
+        find_below(venv, f"{packages}/*.egg-link")
     )
 
 
-def _leads_into(record: t.Mapping[str, t.Any], source: str) -> bool:
+def _read(directory: int, name: str, path: str) -> object:
+    try:
+        return json.loads(read_at(directory, name, path, _LARGEST_RECORD))
+    except (ValueError, RecursionError):
+        raise PlantedError(f"{path} is no JSON: a package's build has written it") from None
+
+
+def _leads_into(record: object, source: str) -> bool:
     """Tell whether what pip and uv note of an installation (PEP 610) names the source and says editable."""
+    if not isinstance(record, dict) or not isinstance(record.get("dir_info"), dict):
+        return False
     url = str(record.get("url", "")) + "/"
-    return bool((record.get("dir_info") or {}).get("editable")) and url.startswith(f"file://{source}/")
+    return bool(record["dir_info"].get("editable")) and url.startswith(f"file://{source}/")

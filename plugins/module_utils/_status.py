@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 import shutil
@@ -22,6 +21,7 @@ from ._gunicorn_units import instance_name
 from ._history import Entry, activation_times, read_history, settled
 from ._holder import holder_of
 from ._names import check_name
+from ._planted import find_below, walk
 from ._release import Layout, Manifest, current_id, list_releases
 from ._release_list import find_applications
 from ._rollback import describe_state, previous_healthy, verdicts
@@ -37,6 +37,8 @@ _PROPERTIES = (
 )
 _VERSION = re.compile(r"/gunicorn-([0-9][^/]*)\.dist-info$")
 _PSS = re.compile(r"^Pss: +([0-9]+) kB$", re.MULTILINE)
+# Seconds that nobody waits longer for the size of a tree.
+_MEASURED = 20
 _BESIDE = re.compile(r"\.(?:worker|timer)-")
 
 Row = t.Dict[str, t.Any]
@@ -101,8 +103,10 @@ def _unfinished(history: t.Sequence[Entry]) -> Row | None:
 def _versions(layout: Layout, manifest: Manifest | None) -> Row:
     if manifest is None:
         return {"version": "", "revision": "", "python": "", "gunicorn": ""}
-    pattern = os.path.join(layout.release(manifest.id), "venv/lib/python3*/site-packages/gunicorn-*.dist-info")
-    found = [match.group(1) for path in glob.glob(pattern) if (match := _VERSION.search(path))]
+    # The virtualenv may be a link to one of somebody else's.
+    virtualenv = os.path.join(layout.release(manifest.id), "venv")
+    places = find_below(virtualenv, "lib/python3*/site-packages/gunicorn-*.dist-info")
+    found = [match.group(1) for _directory, _name, path in places if (match := _VERSION.search(path))]
     source = manifest.source
     return {
         "version": source.get("version", ""),
@@ -190,10 +194,16 @@ def _releases(layout: Layout, releases: t.Sequence[Manifest], history: t.Sequenc
 
 
 def disk_usage(top: str) -> int:
-    """Return the bytes on disk of a tree, each file once, also when it has several names."""
+    """Return the bytes on disk of a tree, each file once, also when it has several names.
+
+    An application may write any number of files: what is not seen in time, or lies too deep, is not counted.
+    """
+    deadline = time.monotonic() + _MEASURED
     seen: set[tuple[int, int]] = set()
     total = 0
-    for _path, directories, files, descriptor in os.fwalk(top, follow_symlinks=False):
+    for _path, directories, files, descriptor in walk(top, complete=False):
+        if time.monotonic() > deadline:
+            break
         for name in [*directories, *files]:
             try:
                 found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)

@@ -19,6 +19,7 @@ from . import _venv_commands as commands
 from ._command import CommandError, Result, run, running
 from ._files import Lock, read_file, write_file
 from ._mask import mask_urls
+from ._planted import find_below
 from ._release import digest
 from ._venv_link import remove_tree
 from ._venv_plan import Dependencies, DependencyError
@@ -179,8 +180,9 @@ class Builder:
         """Install requirements by way of a file: an address among them may hold credentials, and argv is public."""
         if not packages:
             return
-        path = os.path.join(self._request.cache, "tmp", f"{name}.txt")
-        owner = os.stat(os.path.dirname(path))
+        # Where nobody but root can put anything in its place.
+        path = os.path.join(self._request.cache, f"{name}.txt")
+        owner = os.stat(os.path.join(self._request.cache, "tmp"))
         write_file(path, ("\n".join(packages) + "\n").encode(), 0o600, owner.st_uid, owner.st_gid)
         try:
             self._run(commands.install_file(self._request, path), f"install {mask_urls(', '.join(packages))}")
@@ -190,8 +192,8 @@ class Builder:
     def _has(self, requirement: str) -> bool:
         name = re.match(r"[A-Za-z0-9._-]+", requirement)
         wanted = _normal(name.group(0)) if name else ""
-        found = glob.glob(f"{self._request.venv}/lib/python*/site-packages/*.dist-info")
-        return any(_normal(os.path.basename(path).split("-")[0]) == wanted for path in found)
+        found = find_below(self._request.venv, "lib/python*/site-packages/*.dist-info")
+        return any(_normal(info.split("-")[0]) == wanted for _directory, info, _path in found)
 
     def _run(self, step: commands.Step, what: str) -> None:
         result = self._call(step)
