@@ -46,7 +46,9 @@ while time.monotonic() < end:
 def _foreign_reloads(host: Host, pause: float) -> t.Iterator[None]:
     """Let somebody else send SIGHUP to nginx: at intervals, or, without a pause, at the worst moment."""
     host.write("/opt/foreign.py", _FOREIGN)
-    host.sh(f"python3 /opt/foreign.py $(cat /run/nginx.pid) {pause} >/dev/null 2>&1 & echo $! > /opt/foreign; sleep 0.2")
+    host.sh(
+        f"python3 /opt/foreign.py $(cat /run/nginx.pid) {pause} >/dev/null 2>&1 & echo $! > /opt/foreign; sleep 0.2"
+    )
     try:
         yield
     finally:

@@ -148,9 +148,10 @@ def running(
     env: t.Mapping[str, str] | None = None,
     cwd: str | None = None,
     user: str | None = None,
+    inherit: bool = True,
 ) -> t.Iterator[None]:
     """Do what C(run) does while the block runs, and wait for its end after it; it is killed when the block fails."""
-    process = _start(argv, _environment(env), cwd, user)
+    process = _start(argv, _environment(env, inherit), cwd, user)
     try:
         yield
     except BaseException:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from . import _venv_commands as commands
+from ._build_environment import inherited_environment
 from ._command import CommandError, Result, run, running
 from ._files import Lock, read_file, write_file
 from ._mask import mask_urls
@@ -131,7 +132,7 @@ class Builder:
         self._user = user
         self._timeout = timeout
         self._mask = mask
-        self._env = {**commands.environment(request), **env}
+        self._env = {**inherited_environment(os.environ), **commands.environment(request), **env}
 
     def build(self, dependencies: Dependencies, packages: t.Sequence[str], runtime: t.Sequence[str]) -> None:
         """Fill the virtualenv: what the source asks for, C(packages), and of C(runtime) what is still missing."""
@@ -150,7 +151,7 @@ class Builder:
     def compiling(self, path: str) -> t.Iterator[None]:
         """Compile the modules below a path while the block runs."""
         step = commands.compile_code(self._request, path)
-        with self._timed(), running(step.argv, self._timeout, self._env, self._request.app, self._user):
+        with self._timed(), running(step.argv, self._timeout, self._env, self._request.app, self._user, inherit=False):
             yield
 
     def _install_dependencies(self, dependencies: Dependencies) -> None:
@@ -203,9 +204,8 @@ class Builder:
 
     def _call(self, step: commands.Step) -> Result:
         with self._timed():
-            return run(
-                step.argv, timeout=self._timeout, env={**self._env, **step.env}, cwd=self._request.app, user=self._user
-            )
+            env = {**self._env, **step.env}
+            return run(step.argv, self._timeout, env, self._request.app, self._user, inherit=False)
 
     @contextmanager
     def _timed(self) -> t.Iterator[None]:
