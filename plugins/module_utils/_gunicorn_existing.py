@@ -23,6 +23,8 @@ from ._gunicorn_settings import (
     render_gunicorn_conf,
     render_wsgi,
 )
+from ._home import home_variable
+from ._prepared import adopt_prepared
 from ._release import Layout, Manifest, digest, read_manifest, release_id, write_manifest
 from ._release_owner import hand_over
 from ._release_share import Owner
@@ -179,17 +181,19 @@ def make_release(layout: Layout, existing: Existing) -> Manifest:
         os.mkdir(layout.shared, 0o750)
         os.chown(layout.shared, user.pw_uid, group.gr_gid)
     hand_over(layout, Owner(existing.user, user.pw_uid, group.gr_gid))
-    _fill(path, existing, group.gr_gid)
+    adopt_prepared(layout, [], user.pw_uid, group.gr_gid)
+    home = home_variable(layout, existing.user, existing.settings, existing.directory, existing.virtualenv)
+    _fill(path, existing, home, group.gr_gid)
     manifest = existing.manifest()
     write_manifest(path, manifest)
     return manifest
 
 
-def _fill(path: str, existing: Existing, gid: int) -> None:
+def _fill(path: str, existing: Existing, home: t.Mapping[str, str], gid: int) -> None:
     """Write all of a release but its manifest."""
     replace_link(existing.directory, os.path.join(path, "app"))
     replace_link(existing.virtualenv, os.path.join(path, "venv"))
-    environment = render_environment(existing.environment).encode()
+    environment = render_environment({**home, **existing.environment}).encode()
     write_file(os.path.join(path, "env"), environment, 0o640, 0, gid)
     conf = render_gunicorn_conf(existing.settings, path)
     write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode())

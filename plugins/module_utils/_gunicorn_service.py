@@ -37,6 +37,7 @@ from ._release import ReleaseError, forget_manifest
 from ._release_secrets import mask_secrets
 from ._systemd import journal_tail
 from ._user import find_user
+from ._way_out import place_of, with_ways_out
 
 _LOG_LINES = 30
 # Many workers may say the same before the master ends.
@@ -186,7 +187,9 @@ class Services:
         said = proof() if proof and not change.room else ""
         if said or (proof and change.room):
             forget_manifest(change.service.layout.release(change.service.wanted.release))
-        return said or _explain(change, reason)
+        manifest = change.service.manifest
+        text = said or _explain(change, reason)
+        return with_ways_out(text, place_of(change.service.layout, manifest.user)) if manifest else text
 
     def _lock(self, request: Request) -> Lock:
         what = f"hand-over to release {request.release}" if request.present else "removal"

@@ -39,6 +39,7 @@ from ._user import check_accounts, remove_user
 from ._venv_build import BuildError, Interpreter, find_interpreter, trusted_bundle
 from ._venv_link import remove_tree
 from ._venv_plan import DependencyError
+from ._way_out import place_of, with_ways_out
 
 FAILURES = (
     AppError,
@@ -164,7 +165,8 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
                 prove_again(plan.app, plan.layout, plan.id, options.unproved)
             activated = options.activate and _activate(plan, options.check_mode)
     except FAILURES as exc:
-        raise AppError(f"app '{plan.app.name}', release {plan.id}: {plan.app.mask(str(exc))}") from exc
+        said = with_ways_out(plan.app.mask(str(exc)), place_of(plan.layout, plan.app.user))
+        raise AppError(f"app '{plan.app.name}', release {plan.id}: {said}") from exc
     return {
         "name": plan.app.name,
         "id": plan.id,

@@ -17,7 +17,9 @@ from ._command import flushing
 from ._disk_space import explain_full_disk
 from ._files import write_file
 from ._gunicorn_settings import render_environment, render_gunicorn_conf, render_wsgi
+from ._home import home_variable
 from ._orphans import Orphans
+from ._prepared import adopt_prepared
 from ._process_check import check_programs
 from ._release import Layout, Manifest, digest, is_release_id, read_manifest, write_manifest
 from ._release_app import App, build_key, identify, migration_key
@@ -136,6 +138,7 @@ def _prepare(plan: Plan) -> Owner:
         # Only root can put a link here, so this follows none.
         os.chown(path, owner.uid, owner.gid)
     hand_over(layout, owner)
+    adopt_prepared(layout, app.shared, owner.uid, owner.gid)
     make_shared(layout, app.shared, owner)
     return owner
 
@@ -229,7 +232,8 @@ def _request(plan: Plan) -> Request:
 
 def _write_settings(plan: Plan, owner: Owner) -> None:
     app, path = plan.app, plan.path
-    environment = render_environment({**app.environment, **app.secrets})
+    home = home_variable(plan.layout, app.user, app.settings, os.path.join(path, "app"), os.path.join(path, "venv"))
+    environment = render_environment({**home, **app.environment, **app.secrets})
     conf, wsgi = render_gunicorn_conf(app.settings, path), render_wsgi(app.app, app.trusted_hops, app.host_header)
     # The whole release is brought to the disk before it is complete.
     write_file(os.path.join(path, "env"), environment.encode(), 0o640, 0, owner.gid, sync=False)

@@ -163,7 +163,7 @@ def test_a_host_where_nothing_starts_says_nothing_of_the_application(
 def change(layout: Layout, started: bool, passed: bool, room: t.Sequence[str] = ()) -> t.Any:
     gate = Gate(Health("/", (), "localhost", 1, 1), [Probe(0, "/none", "shop.service", passed=passed)])
     wanted = SimpleNamespace(release=RELEASE)
-    service = SimpleNamespace(name="shop", layout=layout, wanted=wanted)
+    service = SimpleNamespace(name="shop", layout=layout, wanted=wanted, manifest=SimpleNamespace(user="shop"))
     plan = SimpleNamespace(switch=True)
     return SimpleNamespace(service=service, started=started, gate=gate, healthy=passed, plan=plan, room=room)
 
