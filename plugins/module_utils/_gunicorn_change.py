@@ -14,6 +14,7 @@ from ._gunicorn_drain import Drain
 from ._gunicorn_gate import Gate, Health, Probe
 from ._gunicorn_plan import Observed, Plan, Wanted, plan_handover
 from ._gunicorn_units import instance_name, parse_unit_name, stop_seconds
+from ._gunicorn_workers import Workers
 from ._hook_run import Ran
 from ._release import Layout, Manifest, ReleaseError, read_manifest
 from ._systemd_defaults import default_stop_seconds
@@ -182,4 +183,11 @@ class Change:
         service = f"{instance_name(manifest.name, manifest.id, number)}.service"
         # What systemd did not know before has never been restarted.
         restarts = "" if service in self.observed.loaded else "0"
-        return Probe(number, self.service.layout.socket(manifest.id, number), service, restarts=restarts)
+        workers = Workers(
+            self.service.layout.release(manifest.id),
+            fresh=service in self.plan.start,
+            preload=bool(manifest.settings["preload"]),
+            max_requests=t.cast(int, manifest.settings["max_requests"]),
+        )
+        socket = self.service.layout.socket(manifest.id, number)
+        return Probe(number, socket, service, restarts=restarts, workers=workers, since=self.started_at)

@@ -15,6 +15,7 @@ from ._chain_token import write_token
 from ._clock import utc_now
 from ._files import read_file, replace_link, sweep, write_file
 from ._gunicorn_environment import merge_environment
+from ._gunicorn_mark import with_mark
 from ._gunicorn_settings import (
     SettingsError,
     check_app_path,
@@ -195,7 +196,7 @@ def _fill(path: str, existing: Existing, home: t.Mapping[str, str], gid: int) ->
     replace_link(existing.virtualenv, os.path.join(path, "venv"))
     environment = render_environment({**home, **existing.environment}).encode()
     write_file(os.path.join(path, "env"), environment, 0o640, 0, gid)
-    conf = render_gunicorn_conf(existing.settings, path)
+    conf = with_mark(render_gunicorn_conf(existing.settings, path))
     write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode())
     wsgi = render_wsgi(existing.app, existing.trusted_hops, existing.host_header)
     write_file(os.path.join(path, "wsgi.py"), wsgi.encode())

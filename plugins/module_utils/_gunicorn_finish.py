@@ -61,6 +61,7 @@ def _entry(change: Change, request: Request, by: str) -> dict[str, object]:
         "what": "rollback" if request.rollback else "deploy",
         "release": change.service.wanted.release,
         "from": change.observed.current or "",
+        **({"from_ill": change.observed.ill} if change.observed.ill else {}),
         "version": source.get("version", ""),
         "revision": source.get("revision", ""),
         "by": caller(by, os.environ),

@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ._command import CommandError
+from ._gunicorn_workers import Workers, last_death, wait_until_complete
 from ._probe import Answer, ProbeError, get
 from ._systemd import has_job, show
 
@@ -20,13 +21,18 @@ _WATCH_INTERVAL = 0.25
 # Between two answers that both have to be good.
 _PROBE_INTERVAL = 0.25
 # What systemd is asked about a service.
-STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "Job")
+STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "MainPID", "Job")
 # Of a refused answer's body, the part that is shown.
 _EXCERPT = 300
 
 
 class GateError(RuntimeError):
     """A release that did not prove its health."""
+
+    def __init__(self, reason: str, service: str = "") -> None:
+        """Take the reason, and the service whose log tells more, where one is known."""
+        super().__init__(reason)
+        self.service = service
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,9 @@ class Probe:
     proved: threading.Event = field(default_factory=threading.Event)
     # How often systemd had restarted the service when it was started; empty when that is not known yet.
     restarts: str = ""
+    # Its workers, and when it was started, where all of them have to load; None where one answer is enough.
+    workers: Workers | None = None
+    since: float = 0.0
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -139,6 +148,24 @@ def judge_state(service: str, state: t.Mapping[str, str], restarts: str) -> str:
     return ""
 
 
+def judge_workers(probe: Probe, state: t.Mapping[str, str]) -> str:
+    """Return why an instance can be given up for its workers, or an empty text; C(state) is what systemd says of it."""
+    workers = probe.workers
+    if workers is None:
+        return ""
+    gone = workers.look(int(state.get("MainPID", workers.master) or 0))
+    if workers.fault:
+        return f"{workers.fault} ({probe.service})"
+    # One that has loaded may be replaced for the number of its requests; gunicorn logs which it was.
+    said = last_death(probe.service, probe.since) if gone else ""
+    return f"a worker of {probe.service} died ({said})" if said else ""
+
+
+def is_loaded(probe: Probe) -> bool:
+    """Tell whether all workers of an instance have loaded the application."""
+    return probe.workers is None or probe.workers.complete
+
+
 def count_at_start(known: str, state: t.Mapping[str, str]) -> str:
     """Return how often systemd had restarted a service when it was started, an empty text when that cannot be told yet.
 
@@ -171,6 +198,7 @@ class Gate:
     health: Health
     probes: list[Probe]
     deadline: float = 0.0
+    passed: bool = False
 
     def open(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
         """Start to ask all instances; C(states) are those of the services just started."""
@@ -184,21 +212,33 @@ class Gate:
 
         C(silence) is why systemd did not tell the states: nobody is healthy until it has.
         """
+        self.judge(states)
+        if not silence and all(probe.passed and is_loaded(probe) for probe in self.probes):
+            self.passed = True
+        if not self.passed and time.monotonic() > self.deadline:
+            raise self._too_late(silence)
+        return self.passed
+
+    def judge(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
+        """Raise GateError when an instance, or one of its workers, has ended."""
         for probe in self.probes:
             state = states.get(probe.service, {})
             probe.restarts = count_at_start(probe.restarts, state)
-            reason = judge_state(probe.service, state, probe.restarts)
+            reason = judge_state(probe.service, state, probe.restarts) or judge_workers(probe, state)
             if reason:
-                raise GateError(reason)
-        if all(probe.passed for probe in self.probes) and not silence:
-            return True
-        if time.monotonic() > self.deadline:
-            if silence:
-                raise GateError(silence)
-            late = next(probe for probe in self.probes if not probe.passed)
+                raise GateError(reason, probe.service)
+
+    def _too_late(self, silence: str) -> GateError:
+        if silence:
+            return GateError(silence)
+        late = next((probe for probe in self.probes if not probe.passed), None)
+        waited = f"(waited {self.health.timeout:g} s: health.timeout)"
+        if late:
             reason = late.problem or f"{self.health.path} was not answered"
-            raise GateError(f"instance {late.instance}: {reason} (waited {self.health.timeout:g} s: health.timeout)")
-        return False
+            return GateError(f"instance {late.instance}: {reason} {waited}", late.service)
+        slow = next(probe for probe in self.probes if not is_loaded(probe))
+        progress = slow.workers.progress() if slow.workers else ""
+        return GateError(f"instance {slow.instance}: {progress} {waited}", slow.service)
 
     def close(self) -> None:
         """End the asking."""
@@ -211,29 +251,29 @@ def pass_gates(gates: t.Mapping[str, Gate]) -> t.Iterator[tuple[str, GateError]]
     services = {probe.service for gate in gates.values() for probe in gate.probes}
     # systemd counts the restarts of what was just started from zero; of what ran before it has to tell.
     running = {probe.service for gate in gates.values() for probe in gate.probes if not probe.restarts}
-    first, _silence = _ask_systemd(running) if running else ({}, "")
+    first, _silence = ask_systemd(running) if running else ({}, "")
     for gate in gates.values():
         gate.open(first)
     waiting = dict(gates)
-    while waiting:
+    # Those that have passed may end while others load.
+    while not all(gate.passed for gate in waiting.values()):
         _wait_for_probes(waiting.values())
-        states, silence = _ask_systemd(services)
+        states, silence = ask_systemd(services)
         for name, gate in list(waiting.items()):
             try:
-                if not gate.verdict(states, silence):
-                    continue
-                refused = None
+                if gate.verdict(states, silence):
+                    gate.close()
+                continue
             except GateError as exc:
                 refused = exc
             gate.close()
             del waiting[name]
-            if refused:
-                yield name, refused
-                # It was undone meanwhile, which takes its time: what systemd has said is old.
-                break
+            yield name, refused
+            # It was undone meanwhile, which takes its time: what systemd has said is old.
+            break
 
 
-def _ask_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:
+def ask_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:
     """Return the states, and why there are none: systemd may be busy for a moment."""
     try:
         return show(sorted(services), STATE), ""
@@ -243,7 +283,12 @@ def _ask_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]]
 
 
 def _wait_for_probes(gates: t.Iterable[Gate]) -> None:
-    """Sleep until the next look at systemd, or until the last probe has passed."""
+    """Sleep until the next look at systemd, or until the last probe has passed and the last worker has loaded."""
     until = time.monotonic() + _WATCH_INTERVAL
-    for probe in [probe for gate in gates for probe in gate.probes]:
+    probes = [probe for gate in gates if not gate.passed for probe in gate.probes]
+    for probe in probes:
         probe.proved.wait(max(until - time.monotonic(), 0))
+    # Whose workers they are is not known before systemd was asked once.
+    known = [probe.workers for probe in probes if probe.workers and probe.workers.master]
+    if all(probe.passed for probe in probes):
+        wait_until_complete(known, until)

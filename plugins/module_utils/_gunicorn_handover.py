@@ -23,13 +23,13 @@ from ._gunicorn_background import Background
 from ._gunicorn_change import Change
 from ._gunicorn_defaults import REFUSE
 from ._gunicorn_drain import LOOK_INTERVAL, Drain, read_table
-from ._gunicorn_gate import STATE, pass_gates
+from ._gunicorn_gate import STATE, GateError, ask_systemd, pass_gates
 from ._gunicorn_hooks import HookSteps
 from ._gunicorn_host import UnitDirectory, lead_back, wait_until_stopped
 from ._gunicorn_room import Room
 from ._gunicorn_sites import SiteProbes
 from ._gunicorn_start import Starts
-from ._gunicorn_watch import FIRST_WATCH, FRESH, WATCH_INTERVAL, judge_served, let_ill_finish, undrained
+from ._gunicorn_watch import FIRST_WATCH, FRESH, WATCH_INTERVAL, judge_served, let_ill_finish, undrained, watch_seconds
 from ._hook_run import Ran
 from ._systemd import forget_behind, forget_units, show, systemctl
 
@@ -111,7 +111,11 @@ class Handover:
             by_name[name].gate = gate
         # One that has stopped for a release that is refused does not wait for what becomes of others.
         for name, reason in pass_gates(gates) if gates else ():
-            self._refuse(by_name[name], str(reason))
+            self._refuse_unhealthy(by_name[name], reason)
+
+    def _refuse_unhealthy(self, change: Change, reason: GateError) -> None:
+        change.culprit = reason.service
+        self._refuse(change, str(reason))
 
     def _refuse(self, change: Change, reason: str) -> None:
         """Undo what was done for a release that is not the current one; its log's end will be in the error."""
@@ -175,10 +179,23 @@ class Handover:
 
     def _switch(self, changes: t.Sequence[Change]) -> None:
         for change in changes:
+            self._look_again(change)
             self._try(change, self._switch_one)
         # Only that the wait begins now depends on this look.
         with suppress(OSError):
             self._seen = read_table(), time.monotonic()
+
+    def _look_again(self, change: Change) -> None:
+        """Refuse a release that has ended since it passed its gate: hooks and the load of other releases take time."""
+        if change.error or not change.gate:
+            return
+        states, silence = ask_systemd([probe.service for probe in change.gate.probes])
+        try:
+            change.gate.judge(states)
+            if silence:
+                raise GateError(silence)
+        except GateError as exc:
+            self._refuse_unhealthy(change, exc)
 
     def _switch_one(self, change: Change) -> None:
         layout, release = change.service.layout, change.service.wanted.release
@@ -219,8 +236,7 @@ class Handover:
 
     def _drain(self, changes: t.Sequence[Change]) -> None:
         for change in changes:
-            watch = float(change.health["watch"]) if change.plan.switch and change.retired_sockets() else 0.0
-            least = max(watch, self._background.least(change))
+            least = max(watch_seconds(change, self._seen[1]), self._background.least(change))
             change.drain = Drain.start(change.retired_sockets(), change.drain_timeout, least)
             if change.switched and self._seen[0]:
                 change.drain.look(*self._seen)

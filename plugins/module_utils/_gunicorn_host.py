@@ -11,6 +11,7 @@ import typing as t
 
 from ._command import CommandError, run
 from ._files import STALE_SECONDS, read_file, remove_file, replace_link, sweep, sync_directory, write_file
+from ._gunicorn_ill import LIFE, SINCE, keeps_ending
 from ._gunicorn_plan import Observed, is_process
 from ._gunicorn_units import MARK, parse_unit_name
 from ._process_units import pause_flag
@@ -25,8 +26,6 @@ _ALIVE = {"active", "activating", "deactivating", "reloading"}
 _ASIDE = "/run/systemd/system"
 # A worker that cannot work ends when it has imported the application: it is believed when it has had that time.
 SETTLE = 1.5
-# In microseconds, on the clock of time.monotonic().
-SINCE = "ActiveEnterTimestampMonotonic"
 # Below these a process sees nothing when ProtectHome=yes.
 _HOMES = ("/home/", "/root/", "/run/user/")
 _OURS = MARK.split(":")[0]
@@ -151,7 +150,7 @@ def patterns(names: t.Iterable[str]) -> list[str]:
 def observe(directory: UnitDirectory, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
     """Return what this host has of each application, by name: one look at the directory and one at systemd for all."""
     names = directory.names()
-    properties = ["ActiveState", "ControlGroup", "Job", SINCE]
+    properties = [*LIFE, "ControlGroup", "Job"]
     states = show_matching(patterns(layout.name for layout in layouts), properties)
     return {layout.name: _observe_one(directory, layout, names, states) for layout in layouts}
 
@@ -180,7 +179,19 @@ def _observe_one(
         ending=frozenset(name for name in leaving if not is_process(name)),
         aside=frozenset(_ours(layout, names["aside"])),
         paused=os.path.exists(pause_flag(layout)),
+        ill=_illness(known, current_id(layout) or ""),
     )
+
+
+def _illness(states: t.Mapping[str, t.Mapping[str, str]], current: str) -> str:
+    """Return why a service of the web of the current release does not run well; an empty text when all do."""
+    for name, state in sorted(states.items()):
+        unit = parse_unit_name(name)
+        if unit and unit.kind == "service" and unit.release == current and not unit.role:
+            reason = keeps_ending(state, time.monotonic())
+            if reason:
+                return f"{name} {reason}"
+    return ""
 
 
 def _ours(layout: Layout, names: t.Iterable[str]) -> list[str]:

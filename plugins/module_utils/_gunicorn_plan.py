@@ -40,6 +40,8 @@ class Observed:
     aside: frozenset[str] = frozenset()
     # Whether workers and timers do not start for now, because somebody wants it so.
     paused: bool = False
+    # Why the current release does not run well; empty when it does, or when there is none.
+    ill: str = ""
 
 
 @dataclass(frozen=True)

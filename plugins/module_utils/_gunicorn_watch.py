@@ -9,17 +9,16 @@ import time
 import typing as t
 from contextlib import suppress
 
-from ._command import CommandError, run
 from ._gunicorn_change import Change
 from ._gunicorn_drain import let_finish, read_table
-from ._gunicorn_gate import Probe, judge_state
+from ._gunicorn_gate import Probe, judge_state, judge_workers
+from ._gunicorn_workers import last_death
 
 # Seconds from the switch to the first look after a release, between two looks, and for how long a look is believed. The
 # first is answered while the old release may not be told to end yet.
 FIRST_WATCH, WATCH_INTERVAL, FRESH = 0.08, 0.25, 0.05
-
-# What gunicorn says of a worker that nobody told to end, and whose turn it was not either (max_requests).
-_DEATH = r"Worker \(pid:[0-9]+\) (exited with code [1-9]|was sent SIG(?!TERM|INT|QUIT))"
+# Without health.watch a release is looked after for as long as it needed to load, and no longer than this.
+_WATCH_MOST = 1.0
 
 
 def undrained(changes: t.Iterable[Change]) -> list[Change]:
@@ -32,6 +31,16 @@ def undrained(changes: t.Iterable[Change]) -> list[Change]:
     return [change for change in changes if not change.error and change.drain and not change.drain.over(table, now)]
 
 
+def watch_seconds(change: Change, switched: float) -> float:
+    """Return how long the old release has to stay ready, at least; C(switched) is when the link was renamed."""
+    if not change.plan.switch or not change.retired_sockets():
+        return 0.0
+    # A small application loads in the time that the drain takes anyway.
+    needed = max((probe.seconds for probe in change.gate.probes), default=0.0) if change.gate else 0.0
+    past = time.monotonic() - switched if switched else 0.0
+    return max(float(change.health["watch"]), min(needed, _WATCH_MOST) - past)
+
+
 def let_ill_finish(change: Change) -> None:
     """Let visitors finish whom a release has that is gone back from."""
     # Some of one that turned out to be ill may be well; but where the old one had to stop, nobody serves now.
@@ -41,18 +50,10 @@ def let_ill_finish(change: Change) -> None:
 
 def judge_served(change: Change, probe: Probe, state: t.Mapping[str, str]) -> str:
     """Return why a release that serves can be given up, or an empty text."""
-    reason = judge_state(probe.service, state, probe.restarts)
+    if probe.workers:
+        # Visitors come now, and with them the end of workers that have answered enough.
+        probe.workers.fresh = False
+    reason = judge_state(probe.service, state, probe.restarts) or judge_workers(probe, state)
     # gunicorn replaces a worker that has died, so that systemd sees nothing of it.
-    said = _last_death(probe.service, change.started_at) if change.health["watch"] and not reason else ""
+    said = last_death(probe.service, change.started_at) if change.health["watch"] and not reason else ""
     return f"a worker of {probe.service} died ({said})" if said else reason
-
-
-def _last_death(service: str, since: float) -> str:
-    words = ["journalctl", "--no-pager", "--output=cat", f"--unit={service}", f"--since=@{int(since)}"]
-    try:
-        found = run([*words, "--lines=1", "--quiet", f"--grep={_DEATH}"])
-    except (CommandError, OSError):
-        # A journal that is busy says nothing against it.
-        return ""
-    # It exits 1 when there is nothing, and when it cannot search.
-    return found.out.strip() if found.rc == 0 else ""

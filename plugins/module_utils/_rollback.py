@@ -29,6 +29,8 @@ def verdicts(entries: t.Iterable[Entry]) -> dict[str, str]:
             found.pop(release, None)
             if entry.get("what") == "rollback" and entry.get("from"):
                 found[str(entry["from"])] = f"rolled back from {when}"
+            elif entry.get("from") and entry.get("from_ill"):
+                found[str(entry["from"])] = f"did not run well when it was replaced {when}: {entry['from_ill']}"
     return found
 
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 
 from ._gunicorn_assets import kept_assets
 from ._gunicorn_gate import Health, Probe, run_probe, start_asking
+from ._gunicorn_ill import LIFE, SINCE, keeps_ending
 from ._gunicorn_rollback import can_run
 from ._gunicorn_settings import SettingsError, normalise_settings
 from ._gunicorn_units import instance_name
@@ -27,14 +28,7 @@ from ._release_list import find_applications
 from ._rollback import describe_state, previous_healthy, verdicts
 from ._systemd import show, show_matching
 
-_PROPERTIES = (
-    "ActiveState",
-    "MemoryCurrent",
-    "ControlGroup",
-    "TasksCurrent",
-    "NRestarts",
-    "ActiveEnterTimestampMonotonic",
-)
+_PROPERTIES = (*LIFE, "MemoryCurrent", "ControlGroup", "TasksCurrent")
 _VERSION = re.compile(r"/gunicorn-([0-9][^/]*)\.dist-info$")
 _PSS = re.compile(r"^Pss: +([0-9]+) kB$", re.MULTILINE)
 # Seconds that nobody waits longer for the size of a tree.
@@ -118,7 +112,7 @@ def _versions(layout: Layout, manifest: Manifest | None) -> Row:
 
 def _process(layout: Layout, manifest: Manifest | None) -> Row:
     """Return what systemd says of the instances, and the probes that ask them."""
-    nothing: Row = {"instances": 0, "running": 0, "memory": 0, "tasks": 0, "restarts": 0, "uptime": 0}
+    nothing: Row = {"instances": 0, "running": 0, "memory": 0, "tasks": 0, "restarts": 0, "uptime": 0, "ill": ""}
     if manifest is None:
         return {**nothing, "_health": None, "_probes": []}
     try:
@@ -127,9 +121,10 @@ def _process(layout: Layout, manifest: Manifest | None) -> Row:
         settings = dict(manifest.settings)
     numbers = range(t.cast(int, settings.get("instances", 1)))
     services = [f"{instance_name(layout.name, manifest.id, number)}.service" for number in numbers]
-    states = list(show(services, _PROPERTIES).values())
+    found = show(services, _PROPERTIES)
+    states = list(found.values())
     active = [state for state in states if state.get("ActiveState") == "active"]
-    since = [_number(state, "ActiveEnterTimestampMonotonic") for state in active]
+    since = [_number(state, SINCE) for state in active]
     return {
         "instances": len(services),
         "running": len(active),
@@ -137,11 +132,18 @@ def _process(layout: Layout, manifest: Manifest | None) -> Row:
         "tasks": sum(_number(state, "TasksCurrent") for state in active),
         "restarts": sum(_number(state, "NRestarts") for state in states),
         "uptime": int(time.monotonic() - max(since) / 1e6) if since else 0,
+        "ill": _illness(found),
         "_health": replace(Health.from_settings(settings), successes=1),
         "_probes": [
             Probe(number, layout.socket(manifest.id, number), service) for number, service in zip(numbers, services)
         ],
     }
+
+
+def _illness(states: t.Mapping[str, t.Mapping[str, str]]) -> str:
+    """Return which service keeps ending, and why; an empty text when none does."""
+    said = ((name, keeps_ending(state, time.monotonic())) for name, state in states.items())
+    return next((f"{name} {reason}" for name, reason in said if reason), "")
 
 
 def _memory(state: t.Mapping[str, str]) -> int:
@@ -223,5 +225,6 @@ def _finished(row: Row) -> Row:
         for probe in probes
     ]
     shown = {key: value for key, value in row.items() if not key.startswith("_")}
-    healthy = bool(probes) and all(probe.passed for probe in probes)
+    # One that is between two of its ends may answer.
+    healthy = bool(probes) and all(probe.passed for probe in probes) and not row["ill"]
     return {**shown, "healthy": healthy, "answers": answers}

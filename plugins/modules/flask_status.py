@@ -69,7 +69,7 @@ apps:
       type: str
       sample: 3f2a91c-1b9e02d4
     healthy:
-      description: Whether every instance gave a good answer just now.
+      description: Whether every instance gave a good answer just now, and none keeps ending.
       type: bool
     answers:
       description: >-
@@ -103,6 +103,9 @@ apps:
     restarts:
       description: How often systemd had to start one of them again.
       type: int
+    ill:
+      description: Which instance keeps ending, and why; empty when none does.
+      type: str
     uptime:
       description: Seconds since the last of them was started.
       type: int

@@ -279,7 +279,7 @@ options:
             type: str
             default: ""
           timeout:
-            description: Seconds until it must have answered.
+            description: Seconds until all workers must have loaded the application, and each instance must have answered.
             type: int
             default: 60
           successes:
@@ -288,8 +288,9 @@ options:
             default: 1
           watch:
             description:
-              - Seconds for which the old release stays ready after the switch. A new one whose process
-                ends meanwhile, or whose workers die, is switched back from.
+              - Seconds for which the old release stays ready after the switch, at least. It stays for as long as the
+                new one needed to load, up to one second, in any case. A new one whose process ends meanwhile, or whose
+                workers die, is switched back from.
             type: int
             default: 0
       drain_timeout:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..module_utils._gunicorn_ill import times
+
 Item = t.Mapping[str, t.Any]
 
 _COLUMNS = ("HOST", "APP", "RELEASE", "VERSION", "HEALTH", "UP", "MEMORY", "DISK", "PYTHON", "GUNICORN")
@@ -77,6 +79,8 @@ def _health(app: Item) -> str:
         return f"{answers[0]['status']}, {slowest * 1000:.0f} ms"
     if not answers:
         return "nothing runs"
+    if app.get("ill"):
+        return "FAILS, keeps ending"
     failed = next((answer for answer in answers if answer["problem"]), answers[0])
     return f"FAILS, {failed['status'] or 'no answer'}"
 
@@ -88,8 +92,10 @@ def _notes(app: Item) -> list[str]:
     ]
     if app["running"] < app["instances"]:
         found.append(f"{app['running']} of {app['instances']} instances run")
-    if app["restarts"]:
-        found.append(f"systemd had to start it again, {app['restarts']} times")
+    if app.get("ill"):
+        found.append(_short(app["ill"]))
+    elif app["restarts"]:
+        found.append(f"systemd had to start it again, {times(app['restarts'])}")
     idle = [unit["unit"] for unit in app["beside"] if unit["state"] == "failed"]
     found += [f"failed beside it: {', '.join(idle)}"] if idle else []
     found += ["closed for maintenance"] if app["maintenance"] else []

@@ -24,6 +24,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils import (
     _gunicorn_sites,
     _gunicorn_start,
     _gunicorn_watch,
+    _gunicorn_workers,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._chain import Chain
 from ansible_collections.flaskops.stack.plugins.module_utils._chain_probe import Verdict
@@ -85,6 +86,9 @@ class Host:
         patch.setattr(_gunicorn_room, "run", lambda argv: self.log.append(f"room {argv[1]}"))
         patch.setattr(_gunicorn_room, "wait_until_stopped", lambda _names, _seconds: [])
         patch.setattr(_gunicorn_handover, "show", lambda units, _properties: dict.fromkeys(units, self.state))
+        patch.setattr(_gunicorn_handover, "ask_systemd", self.ask_systemd)
+        # What systemd says just before the switch, and why it says nothing.
+        self.before, self.silence = {"ActiveState": "active", "SubState": "running"}, ""
         self.hooks: list[str] = []
         self.overlap = "refuse"
         # What the log adds to a reason.
@@ -99,6 +103,9 @@ class Host:
         kinds = sorted({unit.rpartition(".")[2] for unit in units})
         if units:
             self.log.append(f"{verb} {'+'.join(kinds)} {self.serving()} {self.at_boot()}")
+
+    def ask_systemd(self, units: t.Iterable[str]) -> tuple[dict[str, dict[str, str]], str]:
+        return dict.fromkeys(units, self.before), self.silence
 
     def arm_assets(self, _layout: Layout, release: str, _seconds: int) -> float:
         self.log.append(f"arm {self.serving()}" if release else "arm nothing")
@@ -483,7 +490,7 @@ def test_one_whose_workers_die_is_switched_back_from_when_it_is_watched(
         assert f"--unit={NEW}" in " ".join(words).replace("shop@", "")
         return Result((), 0, "[1] [ERROR] Worker (pid:7) was sent SIGSEGV!\n", "")
 
-    monkeypatch.setattr(_gunicorn_watch, "run", journal)
+    monkeypatch.setattr(_gunicorn_workers, "run", journal)
     change = host.change(host.install_old(), health={"watch": watch})
     host.run(change)
     assert ("died ([1] [ERROR] Worker (pid:7) was sent SIGSEGV!) soon after" in change.error) == (serves == "old")
@@ -858,3 +865,40 @@ def test_the_first_release_needs_no_room_beside_another(scarce: Host) -> None:
 def test_without_a_count_of_systemd_the_memory_of_the_processes_is_summed_up() -> None:
     rollup = "Rss: 9000 kB\nPss: 900 kB\nPss_Anon:  100 kB\nPss_File: 500 kB\nPss_Shmem:   20 kB\n"
     assert _gunicorn_room.parse_own(rollup) == 120 * 1024
+
+
+@pytest.mark.parametrize(
+    ("state", "silence", "says"),
+    [
+        (
+            {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "3"},
+            "",
+            "ended (exit-code, exit status 3)",
+        ),
+        ({"ActiveState": "activating", "SubState": "auto-restart"}, "", "ended"),
+        ({}, "systemd could not be asked: timeout", "could not be asked"),
+    ],
+)
+def test_a_release_that_ended_after_its_gate_gets_no_traffic(
+    host: Host, state: dict[str, str], silence: str, says: str
+) -> None:
+    """Hooks and other releases take their time between the gate and the switch."""
+    change = host.change(host.install_old())
+    host.before, host.silence = state, silence
+    host.run(change)
+    assert says in change.error
+    assert (host.serving(), host.at_boot()) == ("old", "old")
+    assert not [line for line in host.log if line.startswith("keep")]
+
+
+@pytest.mark.parametrize(("needed", "watch", "seconds"), [(0.2, 0, 0.2), (9.0, 0, 1.0), (0.2, 5, 5.0)])
+def test_a_release_is_watched_for_as_long_as_it_needed_to_load(
+    host: Host, needed: float, watch: int, seconds: float
+) -> None:
+    change = host.change(host.install_old(), health={"watch": watch})
+    change.gate = change.new_gate()
+    assert change.gate
+    change.gate.probes[0].seconds = needed
+    assert _gunicorn_watch.watch_seconds(change, time.monotonic()) == pytest.approx(seconds, abs=0.1)
+    first = host.change(Observed(), health={"watch": watch})
+    assert _gunicorn_watch.watch_seconds(first, 0.0) == 0.0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import _gunicorn_host
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_host import SINCE
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_ill import SINCE
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_plan import (
     Observed,
     Plan,

@@ -48,6 +48,18 @@ def test_an_application_that_does_not_answer_is_not_healthy(layout: Layout) -> N
     assert found["beside"] == [{"unit": "shop@x.worker-mail.0.service", "state": "active"}]
 
 
+def test_one_that_answers_between_two_of_its_ends_is_not_healthy(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker cannot load, another one answers, and systemd starts the service again and again."""
+    looping = {"ActiveState": "active", "SubState": "running", "NRestarts": "6"}
+    monkeypatch.setattr(_status, "show", lambda units, _properties: dict.fromkeys(units, looping))
+    monkeypatch.setattr(_status, "run_probe", lambda probe, *_rest: setattr(probe, "passed", True))
+    found = look(layout)
+    assert (found["healthy"], found["running"]) == (False, 1)
+    assert "keeps ending; systemd has started it again 6 times" in found["ill"]
+
+
 def test_an_application_that_never_served_has_no_health(layout: Layout) -> None:
     os.unlink(layout.current)
     found = look(layout)

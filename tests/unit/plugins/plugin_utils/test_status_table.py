@@ -53,6 +53,9 @@ LINE = {"when": "2026-01-02T03:04:05Z", "by": "anna@laptop", "release": "aaaaaaa
     [
         ({"maintenance": True}, "web1 shop: closed for maintenance"),
         ({"restarts": 3}, "systemd had to start it again, 3 times"),
+        ({"restarts": 1}, "systemd had to start it again, once\n"),
+        ({"ill": "shop@a.service keeps ending", "healthy": False}, "  FAILS, keeps ending  "),
+        ({"ill": "shop@a.service keeps ending", "restarts": 9}, "web1 shop: shop@a.service keeps ending\n"),
         ({"running": 0}, "0 of 1 instances run"),
         (
             {

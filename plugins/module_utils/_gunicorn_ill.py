@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell a service that keeps ending from one that runs. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import typing as t
+
+# What systemd is asked about a service, on the clock of time.monotonic().
+SINCE = "ActiveEnterTimestampMonotonic"
+LIFE = ("ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", SINCE)
+# A service that was started again so often, and has run for so few seconds since, is not believed to run.
+_RESTARTS, _SECONDS = 2, 60
+
+
+def keeps_ending(state: t.Mapping[str, str], now: float) -> str:
+    """Return why a service does not run well, or an empty text; C(now) is the time of time.monotonic()."""
+    restarts = _number(state, "NRestarts")
+    ended = f"ended ({state.get('Result', '?')}, exit status {state.get('ExecMainStatus', '?')})"
+    again = f"; systemd has started it again {times(restarts)}" if restarts else ""
+    if state.get("ActiveState") == "failed" or state.get("SubState", "").startswith("auto-restart"):
+        return ended + again
+    since = _number(state, SINCE) / 1e6
+    if restarts >= _RESTARTS and (not since or now - since < _SECONDS):
+        return f"keeps ending{again}"
+    return ""
+
+
+def times(number: int) -> str:
+    """Return how often something happened, in words."""
+    return "once" if number == 1 else f"{number} times"
+
+
+def _number(state: t.Mapping[str, str], name: str) -> int:
+    text = state.get(name, "")
+    return int(text) if text.isdigit() and int(text) < 2**63 else 0
