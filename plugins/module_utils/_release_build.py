@@ -171,9 +171,13 @@ def _fill(plan: Plan, owner: Owner, unproved: Unproved | None) -> None:
 
 def _venv_key(plan: Plan, dependencies: Dependencies) -> str:
     app = plan.app
-    tree = [plan.revision.revision, app.subdirectory] if dependencies.local else []
+    tree = [plan.revision.revision, app.subdirectory] if _needs_source(app, dependencies) else []
     inputs = [dependencies.inputs, dependencies.names, app.wanted_packages, app.runtime_requirements]
     return digest([inputs, app.installer, plan.interpreter.version, tree])
+
+
+def _needs_source(app: App, dependencies: Dependencies) -> bool:
+    return dependencies.local or needs_source([*app.wanted_packages, *app.runtime_requirements])
 
 
 def _copy(plan: Plan, twin: Manifest, name: str) -> None:
@@ -194,7 +198,7 @@ def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) 
     else:
         os.mkdir(venv, 0o755)
         os.chown(venv, owner.uid, owner.gid)
-        local = dependencies.local or needs_source(plan.app.wanted_packages)
+        local = _needs_source(plan.app, dependencies)
         # Nothing that a build has started may write on when its files are root's.
         with build_copy(app, venv, owner.uid, owner.gid) if local else nullcontext(), Orphans():
             builder.build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)

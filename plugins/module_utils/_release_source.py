@@ -26,6 +26,7 @@ from ._source_spec import (
     resolve_ref,
     split_credentials,
 )
+from ._venv_requirements import decode
 
 # Private to root and gone after a reboot: deploy keys are here as long as git needs them.
 _SCRATCH = "/run/flaskops"
@@ -170,6 +171,6 @@ def text_reader(top: str) -> t.Callable[[str], t.Optional[str]]:
     def read(path: str) -> str | None:
         # Once a build has run, its user may have put anything there.
         data = read_below(top, path)
-        return None if data is None else data.decode("utf-8-sig", "replace")
+        return None if data is None else decode(data)
 
     return read

@@ -10,17 +10,19 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ._venv_requirements import included, is_understood, needs_tree
+
 LOCK, PROJECT = "uv.lock", ("pyproject.toml", "setup.py", "setup.cfg")
 
 # In this order the first that the source has is used.
 AUTO = ("uv.lock", "requirements.txt", "pyproject.toml", "setup.py")
 
 _EXTRAS = re.compile(r"(?P<path>[^\[\]]+)(?:\[(?P<extras>[\w\s,.-]+)\])?")
-_INCLUDE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)(?:\s+|=)(\S+)", re.MULTILINE)
 _HASH = re.compile(r"(?:^|\s)--hash[= ]")
-# What pip would build from the source tree: then the virtualenv depends on all of it.
-_LOCAL = re.compile(r"^\s*(?:-e\b|--editable\b|\.|/|file:|[\w.-]+/)|@\s*(?:file:|\.{1,2}/)", re.MULTILINE)
-_LOCAL_LOCK = re.compile(r"^source = \{ (?:editable|directory|path) =", re.MULTILINE)
+# What uv takes from the source tree: then the virtualenv depends on all of it.
+_LOCAL_LOCK = re.compile(r"^source = \{ (?:(?:editable|directory|path) =|registry = \"(?!https?://))", re.MULTILINE)
+# Where 'uv pip' looks for settings, such as further indexes, constraints and directories of wheels.
+_UV_SETTINGS = re.compile(r"^\s*\[+\s*tool\s*\.\s*[\"']?uv\b", re.MULTILINE)
 
 # Returns the text of a file of the source, or None when there is none.
 Reader = t.Callable[[str], t.Optional[str]]
@@ -42,7 +44,7 @@ class Dependencies:
     projects: tuple[str, ...] = ()
     # Equal when equal packages are installed.
     inputs: tuple[tuple[str, str], ...] = ()
-    # Whether the source itself, beyond C(inputs), goes into the virtualenv.
+    # Whether the source itself, beyond C(inputs), goes into the virtualenv, or may do so.
     local: bool = False
 
     @property
@@ -61,8 +63,11 @@ def plan_dependencies(listed: t.Sequence[str] | None, read: Reader, installer: s
     files = [path for path, _extras in found if posixpath.basename(path) not in (*PROJECT, LOCK)]
     texts = _with_includes(files, read)
     hashed = tuple(path for path in files if any(_HASH.search(texts[name]) for name in _reach(path, texts)))
+    settings = _uv_settings(read) if installer == "uv" and files else {}
+    is_local = bool(projects or settings) or not all(map(is_understood, texts.values()))
     for path, _extras in [*lock, *projects]:
         texts[path] = read(path) or ""
+    texts.update(settings)
     return Dependencies(
         lock=lock[0][0] if lock else "",
         extras=lock[0][1] if lock else (),
@@ -70,13 +75,23 @@ def plan_dependencies(listed: t.Sequence[str] | None, read: Reader, installer: s
         plain=tuple(path for path in files if path not in hashed),
         projects=tuple(_project(path, extras) for path, extras in projects),
         inputs=tuple(sorted([*texts.items(), *_beside_lock(lock, read)])),
-        local=bool(projects) or any(map(_LOCAL.search, texts.values())) or any(map(_LOCAL_LOCK.search, texts.values())),
+        local=is_local or any(_LOCAL_LOCK.search(texts[path]) for path, _extras in lock),
     )
 
 
 def needs_source(packages: t.Sequence[str]) -> bool:
-    """Tell whether one of the requirements is to be built from the source tree."""
-    return any(_LOCAL.search(package) for package in packages)
+    """Tell whether one of the requirements may be installed from the source tree."""
+    return needs_tree(packages)
+
+
+def _uv_settings(read: Reader) -> dict[str, str]:
+    """Return the files in which uv finds settings of its own beside requirements files."""
+    texts = {"uv.toml": read("uv.toml"), "pyproject.toml": read("pyproject.toml")}
+    return {
+        path: text
+        for path, text in texts.items()
+        if text is not None and (path == "uv.toml" or _UV_SETTINGS.search(text))
+    }
 
 
 def _resolve(listed: t.Sequence[str] | None, read: Reader) -> list[tuple[str, tuple[str, ...]]]:
@@ -135,17 +150,19 @@ def _with_includes(files: t.Sequence[str], read: Reader) -> dict[str, str]:
         path = waiting.pop()
         if path in texts:
             continue
-        text = read(path)
+        text = None if path.startswith("../") else read(path)
         if text is None:
-            raise DependencyError(f"'{path}', which a requirements file includes, is not in the source")
+            raise DependencyError(
+                f"'{path}', which a requirements file includes, is not in the source: add it, or, if a 'subdirectory' "
+                "leaves it out, name the requirements file from the top, in 'requirements', without 'subdirectory'"
+            )
         texts[path] = text
         waiting.extend(_includes(path, text))
     return texts
 
 
 def _includes(path: str, text: str) -> list[str]:
-    names = [name for name in _INCLUDE.findall(text) if "://" not in name]
-    return [posixpath.normpath(posixpath.join(posixpath.dirname(path), name)) for name in names]
+    return [posixpath.normpath(posixpath.join(posixpath.dirname(path), name)) for name in included(text)]
 
 
 def _reach(path: str, texts: t.Mapping[str, str]) -> set[str]:

@@ -11,9 +11,11 @@ from ansible_collections.flaskops.stack.plugins.module_utils._venv_plan import (
     Dependencies,
     DependencyError,
     check_packages,
+    needs_source,
     plan_dependencies,
     scm_environment,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._venv_requirements import decode
 
 LOCK = 'source = { virtual = "." }\n'
 
@@ -87,6 +89,8 @@ def test_files_that_cannot_be_installed_are_refused(listed: list[str] | None, in
 def test_a_missing_include_is_named() -> None:
     with pytest.raises(DependencyError, match=r"'more\.txt', which a requirements file includes"):
         plan({"requirements.txt": "-r more.txt"})
+    with pytest.raises(DependencyError, match=r"'\.\./more\.txt', .* without 'subdirectory'"):
+        plan({"requirements.txt": "-r ../more.txt"})
 
 
 @pytest.mark.parametrize(
@@ -100,7 +104,8 @@ def test_a_missing_include_is_named() -> None:
         ("vendor/x.whl", True),
         ("shop @ file:///srv/x.whl", True),
         ("shop @ https://example.com/x.whl", False),
-        ("-r https://example.com/requirements.txt", False),
+        ("./vendor/shop", True),
+        ("shop @ file:vendor/x.whl", True),
     ],
 )
 def test_what_is_built_from_the_source_is_noticed(text: str, local: bool) -> None:
@@ -108,10 +113,129 @@ def test_what_is_built_from_the_source_is_noticed(text: str, local: bool) -> Non
 
 
 @pytest.mark.parametrize(
-    ("source", "local"), [("virtual", False), ("editable", True), ("directory", True), ("registry", False)]
+    ("source", "local"),
+    [
+        ('virtual = "."', False),
+        ('editable = "."', True),
+        ('directory = "libs/x"', True),
+        ('path = "vendor/x.whl"', True),
+        ('registry = "https://pypi.org/simple"', False),
+        ('registry = "vendor/wheels"', True),
+    ],
 )
 def test_a_lock_file_says_whether_it_holds_the_source(source: str, local: bool) -> None:
-    assert plan({"uv.lock": f'source = {{ {source} = "." }}\n', "pyproject.toml": ""}).local is local
+    assert plan({"uv.lock": f"source = {{ {source} }}\n", "pyproject.toml": ""}).local is local
+
+
+@pytest.mark.parametrize(
+    ("settings", "installer", "local"),
+    [
+        ({}, "uv", False),
+        ({"pyproject.toml": "[project]\n[tool.ruff]\n"}, "uv", False),
+        ({"pyproject.toml": '[tool.uv]\nfind-links = ["wheels"]\n'}, "uv", True),
+        ({"pyproject.toml": '[[tool.uv.index]]\nurl = "./simple"\n'}, "uv", True),
+        ({"uv.toml": 'constraint-dependencies = ["flask<3"]\n'}, "uv", True),
+        ({"uv.toml": 'constraint-dependencies = ["flask<3"]\n'}, "pip", False),
+    ],
+)
+def test_settings_that_uv_reads_beside_requirements_count(
+    settings: dict[str, str], installer: str, local: bool
+) -> None:
+    found = plan({"requirements.txt": "flask", **settings}, ["requirements.txt"], installer)
+    assert found.local is local
+    assert (dict(found.inputs).keys() == {"requirements.txt", *settings}) is (local or not settings)
+
+
+FORMS = [
+    "-rbase.txt",
+    "-r base.txt",
+    "-r=base.txt",
+    "--requirement base.txt",
+    "--requirement=base.txt",
+    '-r "base.txt"',
+    "-r 'base.txt'",
+    "-r \\\n  base.txt",
+    "-r ba\\\nse.txt",
+    "-r ./nested/../base.txt",
+    "-r base.txt  # what all have",
+    "-cbase.txt",
+    "--constraint base.txt",
+    # These pip or uv alone understand, or they lead where no reader can follow.
+    "--req base.txt",
+    "--requirem base.txt",
+    "-r ${NAME}.txt",
+    "--pre -r base.txt",
+    "-r two words.txt",
+    "#\x0c-r base.txt",
+    "#\u2028-r base.txt",
+    "# coding: utf-7\n+AC0-r base.txt",
+    "-r https://example.com/base.txt",
+    "-r file:base.txt",
+    "-r /srv/base.txt",
+    "-f wheels",
+    "--find-links=wheels",
+    "--find wheels",
+    "--extra-index-url simple",
+    "-i file:///srv/simple",
+    "-e src/shop",
+    "-esrc/shop",
+    "--edit src/shop",
+    "shop-1-py3-none-any.whl",
+    "vendor/shop.tar.gz",
+    "${VENDOR}/shop",
+    "shop @ vendor/shop",
+    "shop @ file:vendor/shop",
+    "shop @ ${WHERE}",
+    "[build-system]",
+    "--override base.txt",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("through", ["", "-r middle.txt\n"])
+def test_what_an_installer_may_read_goes_into_the_key(form: str, through: str) -> None:
+    files = {"base.txt": "flask", "requirements.txt": through or form, "middle.txt": form}
+    before, after = plan(files), plan({**files, "base.txt": "flask\nsix"})
+    assert after.local or before.inputs != after.inputs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "flask",
+        "Flask[async, dotenv] >= 3, <4 ; python_version > '3.8'  # comment ./x",
+        "flask (>=3)\r\nredis~=5.0",
+        "--no-binary :all:\n--only-binary=flask,redis\n--pre\n--trusted-host index.test",
+        "--index-url https://index.test/simple\n-i https://index.test/simple\n--find-links=https://index.test/wheels",
+        "flask==3.0.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n    # via -r requirements.in\n\n",
+        "lib @ git+https://git.test/lib.git@v1#egg=lib",
+        "git+ssh://git@git.test/lib.git",
+        "https://index.test/lib-1-py3-none-any.whl",
+        "# ./vendor/x.whl\n\n   # -e .",
+        "zope.interface===6.0",
+    ],
+)
+def test_a_file_that_is_understood_does_not_depend_on_the_tree(text: str) -> None:
+    found = plan({"requirements.txt": text})
+    assert (found.local, found.inputs) == (False, (("requirements.txt", text),))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_files_are_decoded_as_installers_do(encoding: str) -> None:
+    assert decode("-r base.txt\r\n".encode(encoding)) == "-r base.txt\n"
+
+
+def test_bytes_that_are_no_text_are_not_understood() -> None:
+    assert plan({"requirements.txt": decode("flask # \xe9".encode("latin-1"))}).local
+    assert plan({"requirements.txt": decode("-r base.txt".encode("utf-16-le"))}).local
+
+
+@pytest.mark.parametrize(
+    ("package", "local"),
+    [("six", False), ("psycopg[binary]>=3", False), ("vendor/x.whl", True), ("x.whl", True), ("x @ ${WHERE}", True)],
+)
+def test_packages_that_may_come_from_the_source_are_noticed(package: str, local: bool) -> None:
+    assert needs_source(["flask", package]) is local
 
 
 @pytest.mark.parametrize("package", ["", " ", "-r x", "--index-url=x", "# x", "a\nb"])
