@@ -25,13 +25,14 @@ from strike_trace import KILL
 
 CHAPTERS = (nginx_scenarios, nginx_layouts, nginx_reloads, nginx_hostile, nginx_malice)
 PACKAGES = "nginx strace openssl procps"
-INSIDE = ("strike.py", "strike_trace.py", "visitors.py", "nginx_points.py", "nginx_load.py")
+INSIDE = ("strike.py", "strike_trace.py", "visitors.py", "nginx_points.py", "nginx_load.py", "nginx_readers.py")
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EROFS")
 # One link; links and a file. A host without CAP_SYS_ADMIN, where each run makes more calls, takes the second only.
 PLANS = {"namespace": ("one", "files"), "shadow": ("files",)}
 JOBS = 4
-# Swaps with what avoids a cut connection, for each swap without.
+# Swaps with what avoids a cut connection, and swaps while others test the configuration, for each swap without.
 CALM = 0.25
+READ = 0.25
 
 
 @dataclass
@@ -121,6 +122,13 @@ class Bench(faults_bench.Bench[Count]):
                 self._blame(*found["wrong"], *found["lost"])
                 self.say(explain(found))
 
+    def read(self, swaps: int) -> None:
+        """Swap sites while others run `nginx -t`."""
+        found = self._inside("nginx_readers.py", str(round(swaps * READ)))
+        if found:
+            self._blame(*found["wrong"], *found["failures"])
+            self.say(f"{found['swaps']} swaps, {found['tests']} foreign tests, {len(found['failures'])} of them failed")
+
 
 def explain(found: dict[str, t.Any]) -> str:
     """Return what visitors noticed of swaps, and why."""
@@ -162,6 +170,7 @@ def try_to_break(options: Options) -> Outcome:
         if not options.only:
             bench.strike(share(ERRORS, number, len(machines)), options.every)
             bench.load(options.swaps)
+            bench.read(options.swaps)
         return bench.count
 
     total = Count()

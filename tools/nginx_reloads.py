@@ -46,9 +46,8 @@ while time.monotonic() < end:
 def _foreign_reloads(host: Host, pause: float) -> t.Iterator[None]:
     """Let somebody else send SIGHUP to nginx: at intervals, or, without a pause, at the worst moment."""
     host.write("/opt/foreign.py", _FOREIGN)
-    host.sh(
-        f"python3 /opt/foreign.py $(cat /run/nginx.pid) {pause} >/dev/null 2>&1 & echo $! > /opt/foreign; sleep 0.2"
-    )
+    command = f"python3 /opt/foreign.py $(cat /run/nginx.pid) {pause}"
+    host.sh(f"{command} >/dev/null 2>&1 & echo $! > /opt/foreign; sleep 0.2")
     try:
         yield
     finally:
@@ -92,8 +91,8 @@ def an_upgrade_of_the_binary_is_told(host: Host) -> None:
     new = host.sh("cat /run/nginx.pid")
     assert old != new
     wanted: dict[str, t.Any] = {"name": "shop", "content": site("shop", "two")}
-    for check in (True, False):
-        unchanged_by(host, lambda: host.module(check=check, **wanted), old, new, f"kill -s QUIT {old}")
+    unchanged_by(host, lambda: host.module(check=True, **wanted), old, new, f"kill -s QUIT {old}")
+    unchanged_by(host, lambda: host.module(**wanted), old, new, f"kill -s QUIT {old}")
     host.sh(f"kill -s QUIT {old}; sleep 1")
     assert ok(host.module(**wanted), changed=True)["reload"]["proved"]
     assert host.get("shop.example.com") == "200 two"

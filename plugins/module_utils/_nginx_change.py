@@ -9,6 +9,7 @@ import typing as t
 
 from ._files import sweep as sweep_files
 from ._nginx_binary import Nginx
+from ._nginx_exchange import Former, discard
 from ._nginx_journal import STATE, Journal, Step, merge, undo
 from ._nginx_loaded import generation, take
 from ._nginx_logs import make_logs
@@ -77,40 +78,51 @@ def _switch(
     make_logs(verdict.config, nginx.build.prefix)
     before = master.workers() if master else set()
     journal.write(steps)
+    former: list[Former] = []
     try:
-        swap(plan.swaps)
+        former += swap(plan.swaps)
         activate(plan.activated)
     except OSError:
-        _put_back(memory, steps)
+        discard([*former, *_put_back(memory, steps)])
         journal.close()
         raise
     # What is replaced from here on, nginx may have loaded or not: it will be seen to differ from this.
     record = take(verdict.config, request.layout, [item.path for item in request.files], memory.read())
     reload = master.reload(request.reload_timeout) if master else Reload(False, False, "nginx is not running")
     if master and not reload.proved:
-        _go_back(request, journal, steps, master, before, reload)
+        _go_back(request, journal, steps, former, master, before, reload)
     memory.write(record, generation(reload.new_workers))
+    # The journal goes last: whoever finds it sweeps up.
+    discard(former)
     journal.close()
     return reload
 
 
-def _put_back(memory: Memory, steps: list[Step]) -> None:
-    undo(steps)
+def _put_back(memory: Memory, steps: list[Step]) -> list[Former]:
+    former = undo(steps)
     memory.put_back([step.path for step in steps])
+    return former
 
 
 def _go_back(
-    request: Request, journal: Journal, steps: list[Step], master: Master, before: set[int], failed: Reload
+    request: Request,
+    journal: Journal,
+    steps: list[Step],
+    former: list[Former],
+    master: Master,
+    before: set[int],
+    failed: Reload,
 ) -> t.NoReturn:
     """Put the previous links and files back, make sure that nginx runs them, and raise ReloadError."""
     said = f"; nginx said: {failed.output}" if failed.output else ""
     if not steps:
         raise ReloadError(f"{failed.reason}{said}\nnginx goes on with what it has; the next run tries again.")
-    _put_back(Memory(request.config), steps)
+    former += _put_back(Memory(request.config), steps)
     message = f"{failed.reason}{said}\nThe previous links and files are back in place"
     # nginx goes on with the workers from before the change when it could not load it; when in doubt it is told again.
-    certain = bool(before) and master.runs_only(before)
-    if certain or master.reload(request.reload_timeout).proved:
+    certain = (bool(before) and master.runs_only(before)) or master.reload(request.reload_timeout).proved
+    discard(former)
+    if certain:
         journal.close()
         raise ReloadError(f"{message}, and nginx runs the previous configuration.")
     raise ReloadError(

@@ -4,14 +4,17 @@
 """Change many links of a directory by one rename. Private to flaskops.stack.
 
 A second directory is made with hard links to everything that stays and with the new links, and the two change places by
-renameat2(RENAME_EXCHANGE). Whatever nginx or a crash meets is the old set or the new one.
+renameat2(RENAME_EXCHANGE). Whatever nginx or a crash meets is the old set or the new one. The former directory keeps
+its entries for a while: who has opened it to list it, as any nginx does for an include, must not find it half empty.
 """
 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import shutil
+import time
 import typing as t
 
 from ._files import keep_security_context, sync_directory
@@ -19,12 +22,22 @@ from ._files import keep_security_context, sync_directory
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 # Link targets by name; None stands for no link.
 Links = t.Mapping[str, t.Optional[str]]
+# A reload and its proof take nearly as long.
+_GRACE = 0.2
+_counter = itertools.count()
+
+
+class Former(t.NamedTuple):
+    """The directory that an exchange has put aside, and when."""
+
+    path: str
+    since: float
 
 
 def leftover_name(directory: str) -> str:
     """Return the path of the second directory; a killed run leaves it, and it does no harm."""
     parent, base = os.path.split(directory)
-    return os.path.join(parent, f".flaskops-{base}-{os.getpid()}")
+    return os.path.join(parent, f".flaskops-{base}-{os.getpid()}-{next(_counter)}")
 
 
 def _exchange(one: str, other: str) -> bool:
@@ -67,19 +80,18 @@ def _catch_up(directory: str, former: str, taken: t.Mapping[str, int], links: Li
     for name, inode in now.items():
         if name not in links and taken.get(name) != inode:
             path = os.path.join(directory, name)
-            if name in taken:
-                os.unlink(path)
+            # By one rename, so that the name is always there.
             os.rename(os.path.join(former, name), path)
     for name in taken:
         if name not in now:
             os.unlink(os.path.join(directory, name))
 
 
-def replace_links(directory: str, links: Links) -> bool:
-    """Make all links of a directory as given at once; return False, with nothing changed, where that is not possible.
+def replace_links(directory: str, links: Links) -> Former | None:
+    """Make all links of a directory as given at once; return None, with nothing changed, where that is not possible.
 
     It is not where the directory holds directories (they have no hard links), is a mount point, or lies on a file
-    system without this operation.
+    system without this operation. The caller discards the former directory.
     """
     real = os.path.realpath(directory)
     second = leftover_name(real)
@@ -91,7 +103,16 @@ def replace_links(directory: str, links: Links) -> bool:
             _catch_up(real, second, taken, links)
     except OSError:
         shutil.rmtree(second, ignore_errors=True)
-        return False
+        return None
+    if not exchanged:
+        shutil.rmtree(second)
+        return None
     sync_directory(os.path.dirname(real))
-    shutil.rmtree(second)
-    return exchanged
+    return Former(second, time.monotonic())
+
+
+def discard(directories: t.Iterable[Former]) -> None:
+    """Remove former directories, when nobody can be about to read them any more."""
+    for former in directories:
+        time.sleep(max(0.0, former.since + _GRACE - time.monotonic()))
+        shutil.rmtree(former.path)

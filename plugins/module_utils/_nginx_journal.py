@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ._files import read_file, remove_file, write_file
+from ._nginx_exchange import Former, discard
 from ._nginx_model import Node, SiteError, Swap, version_id
 from ._nginx_tree import list_directory, put_nodes, read_node
 
@@ -131,13 +132,13 @@ def settle(steps: t.Sequence[Step]) -> list[Step]:
     now = {step.path: read_node(step.path) for step in steps}
     if all(_same(now[step.path], step.new) for step in steps):
         return list(steps)
-    undo(steps)
+    discard(undo(steps))
     return []
 
 
-def undo(steps: t.Sequence[Step]) -> None:
-    """Put back what stood at each path, where it still is what the change has made."""
-    put_nodes([(step.path, step.old) for step in reversed(steps) if _same(read_node(step.path), step.new)])
+def undo(steps: t.Sequence[Step]) -> list[Former]:
+    """Put back what stood at each path, where it still is what the change has made; return what is to be discarded."""
+    return put_nodes([(step.path, step.old) for step in reversed(steps) if _same(read_node(step.path), step.new)])
 
 
 def merge(owed: t.Sequence[Step], swaps: t.Sequence[Swap]) -> list[Step]:

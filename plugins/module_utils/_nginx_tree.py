@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import replace
 
 from ._files import read_file, remove_file, replace_link, sync_directory, write_file
-from ._nginx_exchange import replace_links
+from ._nginx_exchange import Former, discard, replace_links
 from ._nginx_model import (
     UNMODIFIED,
     Current,
@@ -187,31 +187,46 @@ def put_node(path: str, node: Node) -> None:
         remove_file(path, sync=False)
 
 
-def put_nodes(nodes: t.Sequence[tuple[str, Node]]) -> None:
-    """Make each path what its node says, and make that durable; the links of one directory change all at once."""
+def put_nodes(nodes: t.Sequence[tuple[str, Node]]) -> list[Former]:
+    """Make each path what its node says, and make that durable; the links of one directory change all at once.
+
+    Return what the caller has to discard. A name that stays leads to something at every instant.
+    """
     by_directory: dict[str, list[tuple[str, Node]]] = {}
     for path, node in nodes:
         by_directory.setdefault(os.path.dirname(path), []).append((path, node))
-    # Files come first: a site may need them, and they cannot change together with the links.
-    for directory, items in sorted(by_directory.items(), key=lambda pair: _only_links(pair[1])):
-        os.makedirs(directory, mode=0o755, exist_ok=True)
-        links = {os.path.basename(path): node.target or None for path, node in items}
-        if len(items) > 1 and _only_links(items) and replace_links(directory, links):
-            continue
-        for path, node in items:
-            put_node(path, node)
-            if node.kind == "file":
-                _sync_file(path)
-        sync_directory(directory)
+    former: list[Former] = []
+    try:
+        # Files come first: a site may need them, and they cannot change together with the links.
+        for directory, items in sorted(by_directory.items(), key=lambda pair: _only_links(pair[1])):
+            former += _put_into(directory, items)
+    except OSError:
+        discard(former)
+        raise
+    return former
+
+
+def _put_into(directory: str, items: t.Sequence[tuple[str, Node]]) -> list[Former]:
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    links = {os.path.basename(path): node.target or None for path, node in items}
+    former = replace_links(directory, links) if len(items) > 1 and _only_links(items) else None
+    if former is not None:
+        return [former]
+    for path, node in items:
+        put_node(path, node)
+        if node.kind == "file":
+            _sync_file(path)
+    sync_directory(directory)
+    return []
 
 
 def _only_links(items: t.Sequence[tuple[str, Node]]) -> bool:
     return all(node.kind in ("link", "absent") for _path, node in items)
 
 
-def swap(swaps: t.Sequence[Swap]) -> None:
-    """Make the changes of a plan visible to nginx."""
-    put_nodes([(item.path, item.after) for item in swaps])
+def swap(swaps: t.Sequence[Swap]) -> list[Former]:
+    """Make the changes of a plan visible to nginx; return what is to be discarded."""
+    return put_nodes([(item.path, item.after) for item in swaps])
 
 
 def remove(paths: t.Sequence[str]) -> None:

@@ -63,10 +63,9 @@ def test_workers_that_replace_the_old_ones_prove_a_load() -> None:
 
 
 def test_nothing_is_proved_before_it_has_lasted() -> None:
-    assert judged([(0, "a", IDLE), (0.01, "a", BUSY), (0.1, "b", IDLE), (0.12, "b", IDLE)]) == LOADING
-    assert (
-        judged([(0, "a", IDLE), (0.01, "a", BUSY), (0.1, "b", IDLE), (0.14, "c", IDLE), (0.16, "c", IDLE)]) == LOADING
-    )
+    begun = [(0.0, "a", IDLE), (0.01, "a", BUSY)]
+    assert judged([*begun, (0.1, "b", IDLE), (0.12, "b", IDLE)]) == LOADING
+    assert judged([*begun, (0.1, "b", IDLE), (0.14, "c", IDLE), (0.16, "c", IDLE)]) == LOADING
 
 
 def test_workers_of_a_load_under_way_prove_nothing() -> None:
@@ -86,10 +85,9 @@ def test_a_master_that_waits_with_its_old_workers_has_refused() -> None:
 
 
 def test_a_load_that_takes_long_is_waited_for() -> None:
-    assert judged([(0, "a", IDLE), *lasting(0.01, "a", BUSY), *lasting(9, "a", BUSY)]) == LOADING
-    assert (
-        judged([(0, "a", IDLE), *lasting(0.01, "a", BUSY), *lasting(9, "a", BUSY), *lasting(10, "b", IDLE)]) == PROVED
-    )
+    begun = [(0.0, "a", IDLE), *lasting(0.01, "a", BUSY), *lasting(9, "a", BUSY)]
+    assert judged(begun) == LOADING
+    assert judged([*begun, *lasting(10, "b", IDLE)]) == PROVED
 
 
 def test_old_workers_that_are_told_to_leave_are_waited_for() -> None:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx_exchange import replace_links
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx_exchange import discard, replace_links
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_future import Future
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_journal import Journal, Step, merge, settle, undo
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_model import Layout, Node, SiteError, Swap, Wanted
@@ -35,12 +36,45 @@ def make_enabled(tmp_path: Path) -> Path:
 
 def test_many_links_change_at_once_and_the_rest_stays(enabled: Path) -> None:
     before = (enabled / "theirs").stat()
-    assert replace_links(str(enabled), {"a": "/v/a@2", "b": None, "c": "/v/c@1"})
+    former = replace_links(str(enabled), {"a": "/v/a@2", "b": None, "c": "/v/c@1"})
+    assert former
     assert links(enabled) == {"a": "/v/a@2", "c": "/v/c@1"}
     after = (enabled / "theirs").stat()
     assert (before.st_ino, before.st_mode) == (after.st_ino, after.st_mode)
     assert enabled.stat().st_mode & 0o777 == 0o750
+    discard([former])
     assert [entry.name for entry in enabled.parent.iterdir()] == ["enabled"]
+
+
+def test_who_has_opened_the_directory_to_list_it_finds_a_whole_set(enabled: Path) -> None:
+    """Each nginx lists a directory for each include; a reload of somebody else must not miss sites that stay."""
+    with os.scandir(enabled) as opened:
+        former = put_nodes([(str(enabled / "a"), Node("link", "/v/a@2")), (str(enabled / "c"), Node("link", "/v/c@1"))])
+        assert {entry.name for entry in opened} == {"a", "b", "theirs"}
+    again = put_nodes([(str(enabled / "a"), Node("link", "/v/a@1")), (str(enabled / "c"), Node())])
+    assert len({item.path for item in (*former, *again)}) == 2
+    begun = time.monotonic()
+    discard([*former, *again])
+    assert time.monotonic() - begun > 0.1
+    assert [entry.name for entry in enabled.parent.iterdir()] == ["enabled"]
+
+
+def test_a_name_that_somebody_else_replaces_meanwhile_is_always_there(
+    enabled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ansible_collections.flaskops.stack.plugins.module_utils import _nginx_exchange
+
+    exchange, unlink = _nginx_exchange._exchange, os.unlink
+
+    def meanwhile(one: str, other: str) -> bool:
+        (enabled / "theirs").rename(enabled.parent / "earlier")
+        (enabled / "theirs").write_text("new")
+        return exchange(one, other)
+
+    monkeypatch.setattr(_nginx_exchange, "_exchange", meanwhile)
+    monkeypatch.setattr(os, "unlink", lambda path, **more: unlink(path, **more) if "theirs" not in str(path) else 1 / 0)
+    assert replace_links(str(enabled), {"a": "/v/a@2", "b": None})
+    assert (enabled / "theirs").read_text() == "new"
 
 
 def test_a_directory_below_prevents_the_exchange(enabled: Path) -> None:
