@@ -25,10 +25,12 @@ from ._site_lines import (
     Version,
     answer_headers,
     block,
+    cache_lines,
     certificate_lines,
     forwarded,
     gzip_lines,
     hsts_lines,
+    link_lines,
     log_lines,
     plain_port,
     proxy_lines,
@@ -224,17 +226,13 @@ def _inherited_headers(site: Site, own: t.Sequence[Statement]) -> Lines:
 
 def _static_locations(site: Site, static: Static, number: int, own: t.Sequence[Statement]) -> Lines:
     lines = _added_headers(site, own)
-    caching = f"public, max-age={static.expires}, immutable"
-    if static.immutable:
-        lines += [f'add_header Cache-Control "{caching}";']
-    else:
-        lines += [f'set $flaskops_kept "{caching}";', "add_header Cache-Control $flaskops_cache;"]
+    lines += cache_lines(static.immutable, static.expires)
     lines += ["gzip_static on;"] if site.gzip else []
     hidden = r"~ /\.(?!well-known/)" if static.url == "/" else r"~ /\."
     own_lines = [*lines, *fallback(static, number), "", *block(f"location {hidden}", ["return 404;"])]
     # "^~" keeps regular expressions of other locations away; below "/" they must still be tried.
     opening = f"location {'' if static.url == '/' else '^~ '}{quote(static.url)}"
-    found = ["", *block(opening, [f"alias {quote(static.path)};", *own_lines])]
+    found = ["", *block(opening, [f"alias {quote(static.path)};", *link_lines(static.path), *own_lines])]
     return found + previous_location(static, number, hidden, lines)
 
 

@@ -24,6 +24,7 @@ from ._prepared import adopt_prepared
 from ._process_check import check_programs
 from ._release import Layout, Manifest, digest, is_release_id, read_manifest, write_manifest
 from ._release_app import App, build_key, identify, migration_key
+from ._release_links import check_links
 from ._release_owner import hand_over
 from ._release_proof import loaded_releases
 from ._release_run import Unproved, kill_inside, prove, run_build_hooks
@@ -162,6 +163,8 @@ def _fill(plan: Plan, owner: Owner, unproved: Unproved | None) -> None:
     link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
     _write_settings(plan, owner)
     run_build_hooks(plan.app, plan.path, plan.layout.cache, owner, lambda paths: _builder(plan).compile(paths))
+    if not twin:
+        check_links(plan.layout, plan.path, plan.app.shared)
     check_programs(plan.app.workers, plan.app.timers, plan.path)
     # The manifest says that all else is there, and must not survive a power cut which that does not.
     with flushing(plan.path):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ._site_lines import Lines, block
+from ._site_lines import Lines, block, link_lines
 from ._site_model import Maintenance, Static
 from ._site_values import quote
 
@@ -71,6 +71,7 @@ def previous_location(static: Static, number: int, hidden: str, lines: t.Iterabl
     inner = [
         *block(f"if ($uri {hidden})", ["return 404;"]),
         f"root {quote(static.previous)};",
+        *link_lines(static.previous),
         f"rewrite {quote('^' + _literal(static.url) + '(.*)$')} /$1 break;",
         # Files only: an index or a redirect to a directory would lead to another location.
         "try_files $uri =404;",

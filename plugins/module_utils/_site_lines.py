@@ -206,3 +206,20 @@ def hsts_lines(site: Site) -> Lines:
         return []
     name = "Strict-Transport-Security"
     return [f"proxy_hide_header {name};", f'add_header {name} "max-age={site.hsts}" always;']
+
+
+def cache_lines(immutable: bool, seconds: int) -> Lines:
+    """Return how long browsers keep static files: all of them for long, or those whose names have a fingerprint."""
+    caching = f"public, max-age={seconds}, immutable"
+    if immutable:
+        return [f'add_header Cache-Control "{caching}";']
+    return [f'set $flaskops_kept "{caching}";', "add_header Cache-Control $flaskops_cache;"]
+
+
+def link_lines(path: str) -> Lines:
+    """Return what keeps links of a release from leading to files of somebody else's, as a second fence.
+
+    A release is built only when none of its links leads out of it; those that are older were not looked at.
+    """
+    found = re.match(r"/(?:.+/current|run/flaskops/previous/[^/]+)/app/", path)
+    return [f"disable_symlinks if_not_owner from={quote(found.group())};"] if found else []
