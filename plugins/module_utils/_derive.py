@@ -10,9 +10,12 @@ import typing as t
 from collections import Counter
 
 from ._lists import APP, ListError, settle_apps, with_lists
+from ._shared_files import Place, covers, is_shared, shared_places
 from ._site_chain import chain_of
+from ._site_lines import cache_lines
+from ._site_model import Static
 from ._site_parse import parse_site
-from ._site_values import SiteError
+from ._site_values import Reader, SiteError
 
 App = t.Mapping[str, t.Any]
 
@@ -146,6 +149,10 @@ def _given(app: App, base: str) -> dict[str, t.Any]:
     gunicorn = app.get("gunicorn") or {}
     given = {key: value for key, value in (app.get("nginx") or {}).items() if value is not None}
     given["maintenance"] = {**_maintenance(base, gunicorn), **given.get("maintenance", {})}
+    places = shared_places(given.get("static"), app.get("shared"), base)
+    if places:
+        given["locations"] = _shared_locations(given["static"], places, given.get("locations") or [])
+        given["static"] = [entry for entry in given["static"] if not is_shared(entry, places)]
     if "static" in given:
         grace = int(gunicorn.get("asset_grace", _ASSET_GRACE))
         previous = f"{PREVIOUS}/{app['name']}/app" if grace else ""
@@ -154,6 +161,26 @@ def _given(app: App, base: str) -> dict[str, t.Any]:
         # No proxy in front says it: without this, a visitor could.
         given["proxy_headers"] = {app["host_header"]: "$flaskops_host", **given.get("proxy_headers", {})}
     return given
+
+
+def _shared_locations(
+    static: t.Sequence[t.Mapping[str, t.Any]], places: t.Sequence[Place], own: t.Sequence[t.Mapping[str, t.Any]]
+) -> list[dict[str, t.Any]]:
+    """Return the user's own locations, and those of files that the application answers for: nginx may not read them."""
+    found = [dict(location) for location in own]
+    paths = [str(location.get("path", "")).split() for location in own]
+    for place in places:
+        # The innermost one, whose path is the longest.
+        entry = max((entry for entry in static if covers(entry, place)), key=lambda entry: len(str(entry["url"])))
+        given = Reader(entry, "static: ")
+        caching = cache_lines(given.flag("immutable", Static.immutable), given.number("expires", Static.expires))
+        found.append(
+            {"path": f"^~ {place[0]}", "config": "\n".join(["location ~ /\\. {", "    return 404;", "}", *caching])}
+        )
+        # Without it nginx would lead from the path without the slash to the one with it; the first may be a page.
+        page = ["=", place[0].rstrip("/")]
+        found += [] if page in paths else [{"path": " ".join(page)}]
+    return found
 
 
 def _locate(entry: t.Mapping[str, t.Any], code: str, previous: str) -> dict[str, t.Any]:

@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ._gunicorn_values import SettingsError
+from ._shared_files import Place, render_files
 
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*")
 # A token of RFC 9110, which is what a header's name is; '_' is left out because nginx drops such headers.
@@ -172,8 +173,11 @@ def _argument(app: str, expression: ast.expr) -> object:
         raise SettingsError(f"app '{app}': arguments must be literals, such as 'text', 1 or None: {_REMEDY}") from None
 
 
-def render_wsgi(app: str, trusted_hops: int, host_header: str) -> str:
-    """Return the wsgi.py whose C(application) is the user's, with forwarded headers of so many proxies believed."""
+def render_wsgi(app: str, trusted_hops: int, host_header: str, places: t.Sequence[Place] = ()) -> str:
+    """Return the wsgi.py whose C(application) is the user's, with forwarded headers of so many proxies believed.
+
+    It answers for the static files of C(places) itself.
+    """
     target = check_app_path(app)
     if host_header and not _HEADER.fullmatch(host_header):
         raise SettingsError(f"host_header '{host_header}' must be a header's name without '_', such as X-Original-Host")
@@ -184,7 +188,8 @@ def render_wsgi(app: str, trusted_hops: int, host_header: str) -> str:
             f"host_header '{host_header}' comes from a proxy, but trusted_hops is 0: set it to 1 or more"
         )
     text = _HEAD.format(app=app, module=target.module, attribute=target.attribute, load=_load_text(target))
-    text += _host_class(host_header) + _PROBE + "application = _Probe(_load())\n"
+    text += _host_class(host_header) + _PROBE + render_files(places) + "application = _Probe(_load())\n"
+    text += "application = _Files(application)\n" if places else ""
     if host_header:
         text += "application = _HostFrom(application)\n"
     return text + (_PROXY_FIX.format(hops=trusted_hops) if trusted_hops else "")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from ._release_values import (
     whole,
     wsgi_path,
 )
+from ._shared_files import Place, shared_places
 from ._source_spec import (
     PATH,
     TYPES,
@@ -88,6 +90,13 @@ class App:
     timers: t.Sequence[Process] = ()
     names_user: bool = False
     names_group: bool = False
+    # Static files that only the application may read.
+    places: tuple[Place, ...] = ()
+
+    @property
+    def wsgi(self) -> str:
+        """Return the text of its wsgi.py."""
+        return render_wsgi(self.app, self.trusted_hops, self.host_header, self.places)
 
     def claim(self, data: tuple[int, int] | None) -> Claim:
         """Return the accounts that it asks for; C(data) are the ids that its data belongs to."""
@@ -122,7 +131,7 @@ def parse_app(item: t.Mapping[str, t.Any], root: str) -> App:
         item = with_lists(item, APP)
         check_socket_path(Layout(root, name).socket(_SAMPLE_ID, 0))
         _check_required(item)
-        return _parse(item)
+        return _parse(item, posixpath.join(root, name))
     except (SettingsError, SourceError, DependencyError, HookError, ListError, UnsafeNameError) as exc:
         secrets = [str(value) for value in (item.get("secrets") or {}).values()]
         raise AppError(f"app '{name}': {mask(str(exc), secrets, shortest=3)}") from None
@@ -146,8 +155,16 @@ def _check_required(item: t.Mapping[str, t.Any]) -> None:
             raise AppError(f"app '{item['name']}': '{key}' is missing: set it (only state=absent does without)")
 
 
-def _parse(item: t.Mapping[str, t.Any]) -> App:
-    fields = {"name": item["name"], **_source_fields(item), **_build_fields(item), **_process_fields(item)}
+def _parse(item: t.Mapping[str, t.Any], base: str) -> App:
+    static = (item.get("nginx") or {}).get("static")
+    places = shared_places(static, item.get("shared"), base)
+    fields = {
+        "name": item["name"],
+        **_source_fields(item),
+        **_build_fields(item),
+        **_process_fields(item),
+        "places": places,
+    }
     return App(**fields)
 
 
@@ -259,7 +276,7 @@ def identify(app: App, kind: str, revision: str, python: str) -> str:
             "environment": app.environment,
             "secrets": app.secrets,
             "settings": app.settings,
-            "wsgi": render_wsgi(app.app, app.trusted_hops, app.host_header),
+            "wsgi": app.wsgi,
             "conf": render_gunicorn_conf(app.settings, "/release"),
             **({} if app.hooks.empty else {"hooks": app.hooks.to_json()}),
             **app.processes,

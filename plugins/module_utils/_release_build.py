@@ -17,7 +17,7 @@ from ._command import flushing
 from ._disk_space import explain_full_disk
 from ._files import write_file
 from ._gunicorn_mark import with_mark
-from ._gunicorn_settings import render_environment, render_gunicorn_conf, render_wsgi
+from ._gunicorn_settings import render_environment, render_gunicorn_conf
 from ._home import home_variable
 from ._orphans import Orphans
 from ._prepared import adopt_prepared
@@ -243,11 +243,10 @@ def _write_settings(plan: Plan, owner: Owner) -> None:
     home = home_variable(plan.layout, app.user, app.settings, os.path.join(path, "app"), os.path.join(path, "venv"))
     environment = render_environment({**home, **app.environment, **app.secrets})
     conf = with_mark(render_gunicorn_conf(app.settings, path))
-    wsgi = render_wsgi(app.app, app.trusted_hops, app.host_header)
     # The whole release is brought to the disk before it is complete.
     write_file(os.path.join(path, "env"), environment.encode(), 0o640, 0, owner.gid, sync=False)
     write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode(), sync=False)
-    write_file(os.path.join(path, "wsgi.py"), wsgi.encode(), sync=False)
+    write_file(os.path.join(path, "wsgi.py"), app.wsgi.encode(), sync=False)
     write_token(path, app.trusted_hops, owner.gid)
     os.symlink("wsgi.py", os.path.join(path, "flaskops_wsgi.py"))
     os.mkdir(os.path.join(path, "run"), 0o755)

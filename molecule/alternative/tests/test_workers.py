@@ -115,6 +115,18 @@ def test_what_the_application_writes_is_in_the_shared_directory(host: Host, visi
     assert (host.file("/srv/shop/shared").mode, host.file("/srv/shop/shared").user) == (0o750, "shop-web")
 
 
+def test_visitors_get_files_of_a_shared_directory_whatever_their_mode(sh: Shell, visit: Visit) -> None:
+    place = "/srv/shop/shared/uploads"
+    sh(f"runuser -u shop-web -- sh -c 'umask 077; mkdir -p {place}/2026; echo hello >{place}/2026/a.txt'")
+    sh(f"runuser -u shop-web -- ln -sf /etc/passwd {place}/link")
+    reply = visit("shop.test", "/media/2026/a.txt", ca_file=CA)
+    assert (reply.status, reply.text, reply.header("content-type")) == (200, "hello\n", "text/plain")
+    assert reply.header("cache-control") == "no-cache"
+    assert [visit("shop.test", f"/media/{name}", ca_file=CA).status for name in ("link", "2026", "none")] == [404] * 3
+    # Nothing was opened to nginx for it.
+    sh(f"! runuser -u www-data -- cat {place}/2026/a.txt")
+
+
 def test_nothing_listens_but_nginx_and_the_address_that_was_asked_for(sh: Shell) -> None:
     listening = {line.split()[3] for line in sh("ss -ltnH").splitlines()}
     assert listening == {"0.0.0.0:80", "[::]:80", "0.0.0.0:443", "[::]:443", "127.0.0.1:8001", *SERVERS}
