@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Print the applications of docs/recipes.md as JSON, each with a directory of this scenario as its source."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from pathlib import Path
+
+import yaml
+
+SCENARIO = Path(__file__).parent
+PAGE = SCENARIO.parents[1] / "docs" / "recipes.md"
+BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SOURCE = "https://git.example.com/{name}.git"
+
+
+def recipes(page: str) -> list[dict[str, t.Any]]:
+    """Return the applications of all blocks of a page, as they are written there."""
+    return [app for block in BLOCK.findall(page) for app in yaml.safe_load(block)["flask_apps"]]
+
+
+def local(app: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return an application with a source that is here."""
+    directory = SCENARIO / "apps" / app["name"]
+    if app["source"] != SOURCE.format(name=app["name"]) or not directory.is_dir():
+        raise SystemExit(f"{PAGE}: {app['name']} must have the source {SOURCE}, and a directory {directory}")
+    return {**app, "source": str(directory)}
+
+
+if __name__ == "__main__":
+    print(json.dumps([local(app) for app in recipes(PAGE.read_text(encoding="utf-8"))]))
