@@ -16,6 +16,7 @@ import faults_hosts
 import nginx_hostile
 import nginx_layouts
 import nginx_malice
+import nginx_ports
 import nginx_reloads
 import nginx_scenarios
 from faults_model import Options, Outcome
@@ -23,7 +24,7 @@ from nginx_host import Host
 from nginx_story import STORIES, reset
 from strike_trace import KILL
 
-CHAPTERS = (nginx_scenarios, nginx_layouts, nginx_reloads, nginx_hostile, nginx_malice)
+CHAPTERS = (nginx_scenarios, nginx_layouts, nginx_reloads, nginx_hostile, nginx_malice, nginx_ports)
 PACKAGES = "nginx strace openssl procps"
 INSIDE = ("strike.py", "strike_trace.py", "visitors.py", "nginx_points.py", "nginx_load.py", "nginx_readers.py")
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EROFS")

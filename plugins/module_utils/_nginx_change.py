@@ -32,8 +32,9 @@ def validated(request: Request, nginx: Nginx, plan: Plan, debt: Debt) -> Verdict
     if not plan.swaps and not debt.owed:
         return NOTHING
     if nginx.present:
-        verdict = validate(nginx, plan, request.policy, debt.unloaded)
-        _refuse_two_masters(request, nginx)
+        master = find_master(request.config, nginx.build, request.service)
+        verdict = validate(nginx, plan, request.policy, debt.unloaded, master.pid if master else 0)
+        _refuse_two_masters(master)
         return verdict
     missing = f"nginx is not installed ('{request.binary}' was not found)"
     if not request.check:
@@ -41,9 +42,8 @@ def validated(request: Request, nginx: Nginx, plan: Plan, debt: Debt) -> Verdict
     return Verdict(True, NONE, 0.0, "", (f"{missing}: the configuration was not validated",), missing)
 
 
-def _refuse_two_masters(request: Request, nginx: Nginx) -> None:
+def _refuse_two_masters(master: Master | None) -> None:
     """Raise SiteError while nginx's binary is exchanged: no reload changes what visitors of the other master get."""
-    master = find_master(request.config, nginx.build, request.service)
     for old, new in master.rivals() if master else ():
         raise SiteError(
             f"nginx's binary is being exchanged (USR2): the master processes {old} (old) and {new} (new) both take "
@@ -90,7 +90,8 @@ def _switch(
     record = take(verdict.config, request.layout, [item.path for item in request.files], memory.read())
     reload = master.reload(request.reload_timeout) if master else Reload(False, False, "nginx is not running")
     if master and not reload.proved:
-        _go_back(request, journal, steps, former, master, before, reload)
+        told = "\n".join([reload.output, *verdict.warnings]) if "bind()" in reload.output else reload.output
+        _go_back(request, journal, steps, former, master, before, reload._replace(output=told))
     memory.write(record, generation(reload.new_workers))
     # The journal goes last: whoever finds it sweeps up.
     discard(former)

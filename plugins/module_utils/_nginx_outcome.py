@@ -12,12 +12,15 @@ if t.TYPE_CHECKING:
     from ._nginx_conf import Configuration
 
 NAMESPACE, SHADOW, NONE = "namespace", "shadow", "none"
+CLASH, IN_USE = "socket_clash", "socket_in_use"
 KINDS = (
     "duplicate_server_name",
     "duplicate_default_server",
     "mixed_tls",
     "certificate_expired",
     "certificate_names",
+    CLASH,
+    IN_USE,
 )
 
 

@@ -14,18 +14,20 @@ from ._nginx_certificate import Certificate, CertificateError, read_certificate
 from ._nginx_checks import Problem, Server, certificate_paths, check_certificates, find_problems, find_servers
 from ._nginx_conf import Configuration, ConfigurationError
 from ._nginx_future import Future
+from ._nginx_holders import find_taken, resolve
 from ._nginx_model import Plan, SiteError
 from ._nginx_outcome import Policy, Verdict
+from ._nginx_sockets import clashing, find_clashes, find_sockets
 
 _BROKEN = "The configuration on this host was already broken"
 _PLACE = re.compile(r" in (\S+):(\d+)")
 _WRONG_KEY = re.compile(r'SSL_CTX_use_PrivateKey\("([^"]+)"\) failed.*key values mismatch')
 
 
-def validate(nginx: Nginx, plan: Plan, policy: Policy, unloaded: t.Sequence[str] = ()) -> Verdict:
+def validate(nginx: Nginx, plan: Plan, policy: Policy, unloaded: t.Sequence[str] = (), master: int = 0) -> Verdict:
     """Test the future configuration as a whole; raise SiteError, with the reason, when it must not be put in place.
 
-    C(unloaded) are files that stay as they are on disk, but are new to nginx.
+    C(unloaded) are files that stay as they are on disk, but are new to nginx; C(master) is nginx's running process.
     """
     future = Future(plan.future())
     verdict = nginx.test(future)
@@ -33,8 +35,11 @@ def validate(nginx: Nginx, plan: Plan, policy: Policy, unloaded: t.Sequence[str]
     servers = find_servers(config) if config else []
     if not verdict.ok:
         raise SiteError(_refusal(nginx, verdict, future, policy, servers, unloaded))
-    problems = [*find_problems(servers), *_certificates(config, servers, future, set(unloaded))] if config else []
-    serious, bearable = _sort(nginx, problems, policy)
+    problems = []
+    if config:
+        certificates = _certificates(config, servers, future, set(unloaded))
+        problems = [*find_problems(servers), *certificates, *_sockets(config, master)]
+    serious, bearable = _sort(nginx, problems, policy, master)
     serious += _unread(plan, config, future)
     warnings = [*_other_warnings(verdict), *(problem.message for problem in bearable)]
     if policy.strict:
@@ -79,21 +84,31 @@ def _certificates(
     return check_certificates([server for server in servers if server.file in changed], known, time.time())
 
 
-def _sort(nginx: Nginx, problems: t.Sequence[Problem], policy: Policy) -> tuple[list[str], list[Problem]]:
+def _sockets(config: Configuration, master: int) -> list[Problem]:
+    """Find sockets that nginx, started or reloaded, could not open; each is told of once."""
+    sockets = find_sockets(config, resolve)
+    told = {item for pair in clashing(sockets) for item in pair}
+    return [*find_clashes(sockets), *find_taken([item for item in sockets if item not in told], master)]
+
+
+def _sort(nginx: Nginx, problems: t.Sequence[Problem], policy: Policy, master: int) -> tuple[list[str], list[Problem]]:
     """Divide problems into those that this change makes and those that are there already or tolerated."""
     if not problems:
         return [], []
-    before = _present_problems(nginx)
+    before = _present_problems(nginx, master)
     serious, bearable = [], []
     for problem in problems:
         if problem.key in before or problem.kind in policy.tolerate:
             bearable.append(problem)
         else:
-            serious.append(f"{problem.message} ({problem.kind}; to accept it add that word to 'tolerate')")
+            serious.append(
+                f"{problem.message} ({problem.kind}; to accept it add that word to "
+                "'tolerate', of role nginx: nginx_tolerate)"
+            )
     return serious, bearable
 
 
-def _present_problems(nginx: Nginx) -> set[tuple[str, str, tuple[str, ...]]]:
+def _present_problems(nginx: Nginx, master: int) -> set[tuple[str, str, tuple[str, ...]]]:
     """Return what is wrong on the host as it is."""
     present = Future({})
     try:
@@ -108,7 +123,9 @@ def _present_problems(nginx: Nginx) -> set[tuple[str, str, tuple[str, ...]]]:
             known[path] = read_certificate(present.read(config.absolute(path)) or b"")
         except CertificateError:
             continue
-    problems = [*find_problems(servers), *check_certificates(servers, known, time.time())]
+    sockets = find_sockets(config, resolve)
+    problems = [*find_problems(servers), *check_certificates(servers, known, time.time()), *find_clashes(sockets)]
+    problems += find_taken(sockets, master)
     return {problem.key for problem in problems}
 
 

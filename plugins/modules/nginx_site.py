@@ -166,7 +166,14 @@ options:
         warned of in any case.
     type: list
     elements: str
-    choices: [duplicate_server_name, duplicate_default_server, mixed_tls, certificate_expired, certificate_names]
+    choices:
+      - duplicate_server_name
+      - duplicate_default_server
+      - mixed_tls
+      - certificate_expired
+      - certificate_names
+      - socket_clash
+      - socket_in_use
     default: []
   directory_available:
     description: Directory of the versions; nginx must not read it.

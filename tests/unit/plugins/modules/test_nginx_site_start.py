@@ -8,7 +8,20 @@ import sys
 
 UTILITIES = "ansible_collections.flaskops.stack.plugins.module_utils._nginx_"
 # Ansible compiles them in each task; a run that finds everything in place does without.
-ONLY_FOR_CHANGES = {"binary", "build", "certificate", "change", "checks", "conf", "future", "loaded", "server", "stage"}
+ONLY_FOR_CHANGES = {
+    "binary",
+    "build",
+    "certificate",
+    "change",
+    "checks",
+    "conf",
+    "future",
+    "holders",
+    "loaded",
+    "server",
+    "sockets",
+    "stage",
+}
 SCRIPT = """
 import sys
 sys.path[:] = {path!r}
