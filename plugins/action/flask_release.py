@@ -12,8 +12,9 @@ import tempfile
 import typing as t
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ..module_utils._lists import ListError, settle_apps
 from ..module_utils._mask import mask_urls
@@ -23,7 +24,16 @@ from ..module_utils._source_spec import SourceError
 from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._flask_source import Found, look, pack
 from ..plugin_utils._host_code import execute, remote_directory
-from ..plugin_utils._operator import operator
+from ..plugin_utils._operator import operator, run_id
+from ..plugin_utils._run_record import (
+    note_apps,
+    note_failure,
+    note_lost,
+    note_services,
+    refuse_after_loss,
+    serving_at_start,
+)
+from ..plugin_utils._secret_watch import warn_of_unequal
 
 Args = t.Dict[str, t.Any]
 
@@ -34,16 +44,16 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:
         """Return the module's result."""
         result: Args = super().run(tmp, task_vars)
-        args = self._settled(to_plain(self._task.args))
-        present = args.get("state", "present") == "present"
-        found, faults = self._look(args, task_vars or {}) if present else ({}, {})
-        answer = self._call(args, _described(found, {}, faults), task_vars)
-        wanted = answer.get("wanted") or []
-        if wanted and not answer.get("failed"):
-            answer = self._send(args, found, {**faults, **answer.get("faults", {})}, wanted, task_vars)
-        # Also when others could not be built.
-        if answer.get("unserved"):
-            answer = self._serve(args, answer, task_vars)
+        variables = task_vars or {}
+        refuse_after_loss(variables)
+        args = {**self._settled(to_plain(self._task.args)), "expected": serving_at_start(variables)}
+        try:
+            answer = self._build(args, task_vars)
+        except AnsibleConnectionFailure as exc:
+            note_lost(variables, "deploy", str(exc))
+            raise
+        if args.get("state", "present") == "present":
+            self._note(args, answer, variables)
         result.update(answer)
         for key in ("wanted", "faults", "unserved"):
             result.pop(key, None)
@@ -58,10 +68,34 @@ class ActionModule(ActionBase):
         except ListError as exc:
             raise AnsibleActionFail(str(exc)) from None
 
+    def _build(self, args: Args, task_vars: Args | None) -> Args:
+        """Build, and hand over where that is asked for."""
+        present = args.get("state", "present") == "present"
+        found, faults = self._look(args, task_vars or {}) if present else ({}, {})
+        answer = self._call(args, _described(found, {}, faults), task_vars)
+        wanted = answer.get("wanted") or []
+        if wanted and not answer.get("failed"):
+            answer = self._send(args, found, {**faults, **answer.get("faults", {})}, wanted, task_vars)
+        # Also when others could not be built.
+        if answer.get("unserved"):
+            answer = self._serve(args, answer, task_vars)
+        return answer
+
+    def _note(self, args: Args, answer: Args, variables: Args) -> None:
+        """Record what became of the applications, and warn of secrets that differ between hosts."""
+        apps = [app for app in args.get("apps") or [] if isinstance(app, dict)]
+        secret = bool(self._task.no_log)
+        note_apps(variables, apps, args, answer, secret)
+        note_services(variables, answer, secret)
+        if not answer.get("services") and not answer.get("errors"):
+            note_failure(variables, "build", answer, secret)
+        for warning in warn_of_unequal(apps, str(variables.get("inventory_hostname", ""))):
+            Display().warning(warning)
+
     def _serve(self, args: Args, built: Args, task_vars: Args | None) -> Args:
         """Hand over with the plugin that sees to it that one host migrates for all."""
         task = self._task.copy()
-        given = {key: args[key] for key in ("root", "lock_timeout", "overlap") if key in args}
+        given = {key: args[key] for key in ("root", "lock_timeout", "overlap", "expected") if key in args}
         task.args = {**given, "services": built.pop("unserved")}
         plugin = self._shared_loader_obj.action_loader.get(
             "flaskops.stack.gunicorn_service",
@@ -96,7 +130,7 @@ class ActionModule(ActionBase):
 
     def _call(self, args: Args, sent: dict[str, Args], task_vars: Args | None) -> Args:
         apps = args.get("apps")
-        shown = {"by": operator(), **hide(args), "sent": sent}
+        shown = {"by": operator(), "run": run_id(), **hide(args), "sent": sent}
         if isinstance(apps, list):
             shown["apps"] = [hide(app) if isinstance(app, dict) else app for app in apps]
             hidden = [hidden_part(app) if isinstance(app, dict) else {} for app in apps]

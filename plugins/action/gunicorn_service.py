@@ -15,7 +15,8 @@ from ansible.plugins.action import ActionBase
 from ..module_utils._history import short_reason
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._left_hook import decide, describe_lost_amid
-from ..plugin_utils._operator import operator
+from ..plugin_utils._operator import operator, run_id
+from ..plugin_utils._run_record import note_failure, note_lost, note_services, serving_at_start
 from ..plugin_utils._turn import Turn
 
 Args = t.Dict[str, t.Any]
@@ -27,14 +28,34 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:
         """Return the module's result."""
         result: Args = super().run(tmp, task_vars)
-        args = {**self._task.args, "by": operator(), "fleet": True}
+        variables = task_vars or {}
+        args = {
+            "expected": serving_at_start(variables),
+            **self._task.args,
+            "by": operator(),
+            "run": run_id(),
+            "fleet": True,
+        }
+        try:
+            answer = self._hand_over(args, task_vars)
+        except AnsibleConnectionFailure as exc:
+            note_lost(variables, "deploy", str(exc))
+            raise
+        secret = bool(self._task.no_log)
+        note_services(variables, answer, secret)
+        if not answer.get("services"):
+            note_failure(variables, "hand-over", answer, secret)
+        result.update(answer)
+        return result
+
+    def _hand_over(self, args: Args, task_vars: Args | None) -> Args:
+        """Run the services; first the migrations that this host runs for all."""
         asked = {} if self._task.check_mode else _asked_hooks(args)
         answer = self._go_back(args, asked, task_vars or {})
         due = answer.pop("migrations", [])
         if due and not answer.get("failed"):
             answer = self._migrate_first(args, {one["name"]: one["key"] for one in due}, task_vars)
-        result.update(answer)
-        return result
+        return answer
 
     def _go_back(self, args: Args, asked: dict[str, str], task_vars: Args) -> Args:
         """Run the module, and the hooks that rollbacks ask for where this host is the last one."""

@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._controller_path import controller_path
+from ..plugin_utils._run_record import note_failure
 from ..plugin_utils._task_process import keep_garbage
 
 try:
@@ -38,6 +39,7 @@ class ActionModule(ActionBase):
             if isinstance(items, list):
                 rendered[key] = [self._rendered(item, variables) if isinstance(item, dict) else item for item in items]
         result.update(self._execute_module(module_args=rendered, task_vars=variables))
+        note_failure(variables, "nginx", result, bool(self._task.no_log))
         return result
 
     def _rendered(self, item: t.Mapping[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils._run_record import note_failure
 from ..plugin_utils._task_process import keep_garbage, load_filters
 
 Result = t.Dict[str, t.Any]
@@ -31,11 +32,13 @@ class ActionModule(ActionBase):
         keep_garbage()
         super().run(tmp, task_vars)
         found = self._preflight(task_vars)
+        note_failure(task_vars or {}, "preflight", found)
         # Without O(install), and in check mode, the module's own word is the last one.
         if found.get("failed") or not found["changed"] or self._task.check_mode:
             return found
         installed = self._install(found["missing_packages"], task_vars)
         if installed.get("failed"):
+            note_failure(task_vars or {}, "installation of packages", installed)
             packages = ", ".join(found["missing_packages"])
             return {**installed, "msg": f"Cannot install {packages}: {installed.get('msg', '')}"}
         return {**self._preflight(task_vars), "changed": True, "missing_packages": found["missing_packages"]}

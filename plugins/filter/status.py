@@ -7,7 +7,19 @@ from __future__ import annotations
 
 import typing as t
 
+from ..plugin_utils._fleet import FleetError, describe_targets, rollback_targets
 from ..plugin_utils._status_table import by_host, render_status
+
+Hosts = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+def rollback_plan(hosts: Hosts, app: str, release: str = "") -> dict[str, t.Any]:
+    """Return to which release each host goes back, in words, too, and why there is none for all."""
+    try:
+        targets = rollback_targets(hosts, app, release)
+    except FleetError as exc:
+        return {"targets": {}, "text": "", "problem": str(exc)}
+    return {"targets": targets, "text": describe_targets(hosts, app, targets), "problem": ""}
 
 
 class FilterModule:
@@ -15,4 +27,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return them."""
-        return {"status_by_host": by_host, "status_table": render_status}
+        return {
+            "rollback_plan": rollback_plan,
+            "status_by_host": by_host,
+            "status_table": render_status,
+        }

@@ -23,19 +23,23 @@ from ._user import remove_user
 from ._venv_link import remove_tree
 
 
-def begin(change: Change, request: Request, by: str) -> None:
+def begin(change: Change, request: Request, by: str, run: str = "") -> None:
     """Record that an activation has begun, in case that this run is killed, and what became of one that was."""
     # A disk that is full must not keep anybody from going back.
     with contextlib.suppress(OSError):
-        settle(request.name, change.observed.current or "", _entry(change, request, by) if change.plan.switch else None)
+        settle(
+            request.name,
+            change.observed.current or "",
+            _entry(change, request, by, run) if change.plan.switch else None,
+        )
 
 
-def finish(change: Change, request: Request, by: str) -> None:
+def finish(change: Change, request: Request, by: str, run: str = "") -> None:
     """Record the activation, prune what is surplus, remove what belongs to an application that is gone."""
     if change.healthy:
         mark_loaded(request.layout.release(change.service.wanted.release))
     if change.plan.switch:
-        record(request.name, result_of(change, _entry(change, request, by)))
+        record(request.name, result_of(change, _entry(change, request, by, run)))
     if not request.present:
         if not (change.error or change.lingering):
             _remove_existing(request.layout)
@@ -54,7 +58,7 @@ def record_refusal(change: Change, request: Request, by: str) -> None:
     note(request.name, result_of(change, _entry(change, request, by)))
 
 
-def _entry(change: Change, request: Request, by: str) -> dict[str, object]:
+def _entry(change: Change, request: Request, by: str, run: str = "") -> dict[str, object]:
     source = change.service.manifest.source if change.service.manifest else {}
     return {
         "when": utc_now(),
@@ -65,6 +69,7 @@ def _entry(change: Change, request: Request, by: str) -> dict[str, object]:
         "version": source.get("version", ""),
         "revision": source.get("revision", ""),
         "by": caller(by, os.environ),
+        **({"run": run} if run else {}),
     }
 
 

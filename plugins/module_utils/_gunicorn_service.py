@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ._account import UserError
 from ._command import CommandError, run
@@ -28,7 +28,7 @@ from ._gunicorn_rollback import with_target
 from ._gunicorn_room import Room
 from ._gunicorn_settings import SettingsError
 from ._gunicorn_units import address_links, address_units, release_units
-from ._history import history_path
+from ._history import history_path, read_history
 from ._hook_run import Ran, run_hooks
 from ._hooks import MIGRATE, HookError
 from ._log_excerpt import excerpt, has_trouble
@@ -56,6 +56,10 @@ class Options:
     by: str = ""
     # What to do when there is too little memory for two releases.
     overlap: str = REFUSE
+    # What served when the run began, by service, where a fleet is deployed to.
+    expected: t.Mapping[str, str] = field(default_factory=dict)
+    # Which run of Ansible it is: in the history of all its hosts.
+    run: str = ""
 
 
 class Services:
@@ -88,8 +92,21 @@ class Services:
                 self._directory.check([*change.plan.write, *change.plan.forward_write])
             except ForeignUnitError as exc:
                 errors.setdefault(change.service.name, str(exc))
-            change.error = errors.get(change.service.name, "")
+            change.error = errors.get(change.service.name, "") or self._explain_overtaken(change)
         return changes
+
+    def _explain_overtaken(self, change: Change) -> str:
+        """Return why a release that another run has put here meanwhile is not replaced; empty when there is none."""
+        name, current = change.service.name, change.observed.current or ""
+        expected = self._options.expected.get(name, current)
+        if current in (expected, change.service.wanted.release):
+            return ""
+        by = next((entry.get("by") for entry in reversed(read_history(name)) if entry.get("release") == current), None)
+        return (
+            f"{current or 'no release'} serves here, and {expected or 'none'} served when this run began: another run "
+            f"({by or 'by somebody unknown'}) deployed meanwhile. Nothing was changed here. See with status.yml what "
+            "the hosts serve, and run one of the two again"
+        )
 
     def due(self) -> list[dict[str, str]]:
         """Return the services whose migrations one host has to run before any of them starts the release."""
@@ -146,12 +163,12 @@ class Services:
                 if request.name in migrated:
                     note_migration(request.layout, request.manifest)
             for change, request in ours:
-                begin(change, request, self._options.by)
+                begin(change, request, self._options.by, self._options.run)
             handover = Handover(self._directory, self._explain, self._run_hooks, self._options.overlap)
             handover.run([change for change, _request in ours])
             for change, request in ours:
                 try:
-                    finish(change, request, self._options.by)
+                    finish(change, request, self._options.by, self._options.run)
                 except (CommandError, OSError) as exc:
                     # The services are as they shall be: a history that cannot be written must not hide that.
                     change.note = f"the history, or what is removed with it, is not up to date: {exc}"

@@ -95,25 +95,25 @@ def present(items: t.Sequence[Item], sent: Item, options: Options) -> dict[str, 
     if wanted:
         return {"changed": False, "releases": [], "removed": [], "wanted": wanted, "faults": faults}
     rows, diffs = [], []
-    errors = [f"app '{name}': {fault}" for name, fault in faults.items()]
+    errors = {name: f"app '{name}': {fault}" for name, fault in faults.items()}
     for plan in plans:
         before = current_id(plan.layout)
         try:
             rows.append(_apply(plan, options))
         except AppError as exc:
-            errors.append(str(exc))
+            errors[plan.app.name] = str(exc)
             continue
         if before != plan.id:
             diffs.append(_diff(plan, before))
     return _result(rows, diffs, errors)
 
 
-def _result(rows: t.Sequence[Item], diffs: t.Sequence[Item], errors: t.Sequence[str]) -> dict[str, t.Any]:
+def _result(rows: t.Sequence[Item], diffs: t.Sequence[Item], errors: t.Mapping[str, str]) -> dict[str, t.Any]:
     changed = any(row["built"] or row["activated"] for row in rows)
     releases = [{key: value for key, value in row.items() if key != "activated"} for row in rows]
     facts = {"flask_releases": releases}
     result = {"changed": changed, "releases": releases, "removed": [], "ansible_facts": facts, "diff": [*diffs]}
-    return {**result, "failed": True, "msg": "\n".join(errors)} if errors else result
+    return {**result, "failed": True, "msg": "\n".join(errors.values()), "errors": errors} if errors else result
 
 
 def _make_plans(apps: t.Sequence[App], sent: Item, options: Options) -> tuple[list[Plan], dict[str, str]]:

@@ -61,5 +61,6 @@ def _leave_to_plugin(
             forget_manifest(service["release"])
             faults[service["name"]] = said
     msg = "\n".join(f"app '{name}': {said}" for name, said in faults.items())
-    result = join(built, {"failed": True, "msg": msg}) if faults else built
+    errors = {**built.get("errors", {}), **faults}
+    result = join(built, {"failed": True, "msg": msg, "errors": errors}) if faults else built
     return {**result, "unserved": [service for service in wanted if service["name"] not in faults]}

@@ -70,7 +70,9 @@ def _present(apps: t.Sequence[Params], params: Params, options: Options) -> dict
     from ._gunicorn_service import Options as HandoverOptions
     from ._release_serve import serve, sites_of
 
-    hand_over = HandoverOptions(_UNITS, options.lock_timeout, options.by, params["overlap"])
+    hand_over = HandoverOptions(
+        _UNITS, options.lock_timeout, options.by, params["overlap"], params["expected"], params["run"]
+    )
     try:
         sites = sites_of(apps, options.root, params["site_defaults"]) if params["probe_sites"] else {}
         return serve(result, options.root, hand_over, options.check_mode, sites, options.unproved)

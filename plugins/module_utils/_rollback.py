@@ -52,6 +52,23 @@ def previous_healthy(entries: t.Sequence[Entry], usable: t.Collection[str], curr
     return next((release for release in reversed(earlier) if release in usable and release not in bad), "")
 
 
+def possible_targets(entries: t.Sequence[Entry], usable: t.Collection[str], current: str) -> list[str]:
+    """Return the releases that a host may stay at or go back to, newest first: the current one, then earlier ones."""
+    order, bad = deployed(entries), verdicts(entries)
+    earlier = order[: order.index(current)] if current in order else [one for one in order if one != current]
+    candidates = [*([current] if current else []), *reversed(earlier)]
+    return [release for release in candidates if release in usable and release not in bad]
+
+
+def deploy_runs(entries: t.Iterable[Entry]) -> dict[str, str]:
+    """Return which run of Ansible deployed each release last: ids differ where hosts do, and the run is the same."""
+    return {
+        str(entry["release"]): str(entry["run"])
+        for entry in entries
+        if entry.get("result") == "activated" and entry.get("what") == "deploy" and entry.get("run")
+    }
+
+
 def choose_target(
     name: str,
     releases: t.Sequence[Manifest],

@@ -35,7 +35,14 @@ def _run(params: Params, check: bool) -> dict[str, t.Any]:
     """Run the services, or only their migrations, or hooks of releases that were left."""
     asked = [{**service, "site": service["site"] if params["probe_sites"] else None} for service in params["services"]]
     requests = read_requests(asked, params["root"], check)
-    options = Options(params["unit_directory"], params["lock_timeout"], params["by"], params["overlap"])
+    options = Options(
+        params["unit_directory"],
+        params["lock_timeout"],
+        params["by"],
+        params["overlap"],
+        params["expected"],
+        params["run"],
+    )
     services = Services(requests, options)
     if params["migrate"]:
         return services.migrate(params["migrate"])

@@ -19,13 +19,13 @@ from ._gunicorn_ill import LIFE, SINCE, keeps_ending
 from ._gunicorn_rollback import can_run
 from ._gunicorn_settings import SettingsError, normalise_settings
 from ._gunicorn_units import instance_name
-from ._history import Entry, activation_times, read_history, settled
+from ._history import Entry, activation_times, cut_short, read_history, settled
 from ._holder import holder_of
 from ._names import check_name
 from ._planted import find_below, walk
 from ._release import Layout, Manifest, current_id, list_releases
 from ._release_list import find_applications
-from ._rollback import describe_state, previous_healthy, verdicts
+from ._rollback import deploy_runs, describe_state, possible_targets, previous_healthy, verdicts
 from ._systemd import show, show_matching
 
 _PROPERTIES = (*LIFE, "MemoryCurrent", "ControlGroup", "TasksCurrent")
@@ -38,10 +38,15 @@ _BESIDE = re.compile(r"\.(?:worker|timer)-")
 Row = t.Dict[str, t.Any]
 
 
-def application_states(root: str, names: t.Sequence[str] | None, timeout: float) -> list[Row]:
-    """Return how each application is; without C(names), all that have releases below C(root)."""
+def application_states(root: str, names: t.Sequence[str] | None, timeout: float, probe: bool = True) -> list[Row]:
+    """Return how each application is; without C(names), all that have releases below C(root).
+
+    Without C(probe) no instance is asked and no disk is counted, so that nobody waits.
+    """
     layouts = [Layout(root, check_name(name)) for name in names] if names is not None else find_applications(root)
-    rows = [_state(layout) for layout in layouts]
+    rows = [_state(layout, probe) for layout in layouts]
+    if not probe:
+        return [_finished({**row, "_probes": []}) for row in rows]
     threads = [
         threading.Thread(target=run_probe, args=(probe, row["_health"], time.monotonic() + timeout, True))
         for row in rows
@@ -54,11 +59,12 @@ def application_states(root: str, names: t.Sequence[str] | None, timeout: float)
     return [_finished(row) for row in rows]
 
 
-def _state(layout: Layout) -> Row:
+def _state(layout: Layout, count: bool) -> Row:
     current, history = current_id(layout) or "", read_history(layout.name)
     releases = list_releases(layout, activation_times(history))
     manifest = next((found for found in releases if found.id == current), None)
     holder, begun = holder_of(layout.lock), _unfinished(history)
+    interrupted = cut_short(history, current)
     # What goes on has no result yet; what was killed has that which the link tells.
     history = history if holder else [dict(entry) for entry in settled(history, current)]
     return {
@@ -73,8 +79,9 @@ def _state(layout: Layout) -> Row:
         "lock": asdict(holder) if holder else None,
         "maintenance": os.path.exists(os.path.join(layout.maintenance, "on")),
         "assets_of": kept_assets(layout),
-        "releases": _releases(layout, releases, history, current),
-        "disk": disk_usage(layout.base),
+        **_releases(layout, releases, history, current),
+        "rollback_interrupted": interrupted,
+        "disk": disk_usage(layout.base) if count else 0,
         "disk_free": shutil.disk_usage(layout.base).free if os.path.isdir(layout.base) else 0,
     }
 
@@ -177,11 +184,11 @@ def _beside(name: str) -> list[Row]:
     ]
 
 
-def _releases(layout: Layout, releases: t.Sequence[Manifest], history: t.Sequence[Entry], current: str) -> list[Row]:
+def _releases(layout: Layout, releases: t.Sequence[Manifest], history: t.Sequence[Entry], current: str) -> Row:
     usable = {manifest.id for manifest in releases if can_run(layout, manifest.id)}
     times, bad = activation_times(history), verdicts(history)
     target = previous_healthy(history, usable, current)
-    return [
+    rows = [
         {
             "id": manifest.id,
             "version": manifest.source.get("version", ""),
@@ -190,9 +197,11 @@ def _releases(layout: Layout, releases: t.Sequence[Manifest], history: t.Sequenc
             "activated": times.get(manifest.id, ""),
             "state": describe_state(manifest.id, usable, times, bad, current),
             "rollback": manifest.id == target,
+            "usable": manifest.id in usable and manifest.id not in bad,
         }
         for manifest in reversed(releases)
     ]
+    return {"releases": rows, "targets": possible_targets(history, usable, current), "runs": deploy_runs(history)}
 
 
 def disk_usage(top: str) -> int:

@@ -411,6 +411,18 @@ options:
     description: Set by the action plugin; what it found on the controller.
     type: dict
     default: {}
+  expected:
+    description:
+      - Set by the action plugin; the release of each application that served when the run began. Another one, which
+        another run has deployed meanwhile, is not replaced.
+    type: dict
+    default: {}
+    version_added: 1.1.0
+  run:
+    description: Set by the action plugin; which run of Ansible it is, for the history.
+    type: str
+    default: ""
+    version_added: 1.1.0
 attributes:
   check_mode:
     description: Checks all input, asks git for the revision and computes the ids; builds and sends nothing.
@@ -463,6 +475,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+errors:
+  description: Why applications could not be built, by name.
+  returned: when one could not
+  type: dict
 releases:
   description:
     - The release of each application, in the order of O(apps), without those that could not be built. Empty with
@@ -607,6 +623,8 @@ SPEC: dict[str, t.Any] = {
     **CODE_SPEC,
     "sealed": {"type": "str", "no_log": True},
     "sent": {"type": "dict", "default": {}},
+    "expected": {"type": "dict", "default": {}},
+    "run": {"type": "str", "default": ""},
     "site_defaults": {"type": "dict", "default": {}},
     "probe_sites": {"type": "bool", "default": True},
 }

@@ -29,6 +29,13 @@ options:
     description: Seconds that an instance has to answer.
     type: int
     default: 5
+  probe:
+    description:
+      - Whether to ask the instances and to count the disk. Without it RV(apps[].healthy) is V(false), and
+        RV(apps[].answers) is empty.
+    type: bool
+    default: true
+    version_added: 1.1.0
 attributes:
   check_mode:
     description: Only reads.
@@ -137,9 +144,21 @@ apps:
     releases:
       description: >-
         The complete releases, newest first, with C(id), C(version), C(revision), C(built), C(activated), C(state) in
-        words, and whether a C(rollback) without a name goes there.
+        words, whether a C(rollback) without a name goes there, and whether it is C(usable) for one that names it.
       type: list
       elements: dict
+    targets:
+      description: >-
+        Ids of the releases that were healthy and can run, newest first: the current one and those deployed before it.
+      type: list
+      elements: str
+    runs:
+      description: >-
+        Which run of Ansible deployed a release last, by its id. Hosts with different variables have different ids.
+      type: dict
+    rollback_interrupted:
+      description: Whether the last rollback was killed after its switch, so that the next one completes it.
+      type: bool
     disk:
       description: Bytes that the application's directory takes on disk, with releases and data.
       type: int
@@ -164,11 +183,12 @@ def main() -> None:
         "names": {"type": "list", "elements": "str"},
         "root": {"type": "path", "default": "/srv"},
         "timeout": {"type": "int", "default": 5},
+        "probe": {"type": "bool", "default": True},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     params = module.params
     try:
-        apps = application_states(params["root"], params["names"], params["timeout"])
+        apps = application_states(params["root"], params["names"], params["timeout"], params["probe"])
     except (CommandError, ReleaseError, UnsafeNameError, OSError) as exc:
         module.fail_json(msg=f"Cannot look at the applications: {exc}")
     module.exit_json(changed=False, apps=apps)

@@ -352,6 +352,18 @@ options:
     description: Set by the action plugin; who asks for it, for those who find the application locked.
     type: str
     default: ""
+  expected:
+    description:
+      - Set by the action plugin; the release of each application that served when the run began. Another one, which
+        another run has deployed meanwhile, is not replaced.
+    type: dict
+    default: {}
+    version_added: 1.1.0
+  run:
+    description: Set by the action plugin; which run of Ansible it is, for the history.
+    type: str
+    default: ""
+    version_added: 1.1.0
 attributes:
   check_mode:
     description: Checks all input and reports what would be done, without starting anything.
@@ -593,6 +605,8 @@ SPEC: dict[str, t.Any] = {
     "migrate": {"type": "list", "elements": "str", "default": []},
     "migrated": {"type": "list", "elements": "str", "default": []},
     "left": {"type": "dict", "default": {}},
+    "expected": {"type": "dict", "default": {}},
+    "run": {"type": "str", "default": ""},
 }
 
 

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
+
+from ansible import constants
 
 
 def operator() -> str:
@@ -17,3 +20,10 @@ def operator() -> str:
         # A container may run with a number that has no name.
         user = str(os.getuid())
     return f"{user}@{os.uname().nodename}"
+
+
+def run_id() -> str:
+    """Return what tells this run of Ansible from all others, equal for all its hosts."""
+    # Ansible has made this directory for the run alone, under a name that is random.
+    unique = f"{os.uname().nodename} {constants.DEFAULT_LOCAL_TMP}"
+    return hashlib.sha256(unique.encode()).hexdigest()[:12]

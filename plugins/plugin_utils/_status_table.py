@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._gunicorn_ill import times
+from ._fleet import status_lines
 
 Item = t.Mapping[str, t.Any]
 
@@ -27,12 +28,14 @@ def by_host(results: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
 
 
 def render_status(hosts: t.Mapping[str, Item]) -> str:
-    """Return tables of applications and of releases, and below the first one what is unusual."""
+    """Return what the fleet serves, tables of applications and of releases, and below the first what is unusual."""
     apps = [(host, app) for host, found in hosts.items() for app in found["apps"]]
     notes = [f"{host}: {_short(found['error'])}" for host, found in hosts.items() if found["error"]]
     notes += [f"{host}: no application" for host, found in hosts.items() if not found["apps"] and not found["error"]]
     notes += [f"{host} {app['name']}: {note}" for host, app in apps for note in _notes(app)]
     parts = []
+    if len(hosts) > 1:
+        parts += ["\n".join(status_lines(hosts))]
     if apps:
         parts.append(_table(_COLUMNS, [_row(host, app) for host, app in apps]))
     if notes:
@@ -40,7 +43,7 @@ def render_status(hosts: t.Mapping[str, Item]) -> str:
     rows = [_release_row(host, app, release) for host, app in apps for release in app["releases"]]
     if rows:
         parts.append(_table(_RELEASES, rows))
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def _table(titles: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> str:

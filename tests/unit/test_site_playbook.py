@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-PLAY = yaml.safe_load((Path(__file__).parents[2] / "playbooks" / "site.yml").read_text())[0]
+PLAY = yaml.safe_load((Path(__file__).parents[2] / "playbooks" / "site.yml").read_text())[-1]
 TAGS = {
     task["ansible.builtin.import_role"]["name"].rpartition(".")[2]: set(task["tags"])
     for task in PLAY["tasks"][0]["block"]
@@ -23,3 +23,11 @@ def test_whoever_asks_for_services_gets_the_releases_that_they_run() -> None:
 def test_the_services_are_known_to_be_none_as_long_as_nothing_was_built() -> None:
     # The check of a role's arguments looks at them for any tag.
     assert "if __flask_build.releases is defined else []" in PLAY["vars"]["gunicorn_services_derived"]
+
+
+def test_a_host_that_fails_stops_all_later_batches() -> None:
+    for name in ("site", "deploy", "rollback"):
+        plays = yaml.safe_load((Path(__file__).parents[2] / "playbooks" / f"{name}.yml").read_text())
+        assert plays[0]["ansible.builtin.import_playbook"] == "reach.yml"
+        assert plays[-1]["max_fail_percentage"] == "{{ max_fail_percentage | default(0) }}"
+        assert plays[-1]["vars"]["__stack_run"] is True

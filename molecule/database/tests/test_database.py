@@ -119,6 +119,22 @@ def test_the_password_is_nowhere_but_in_the_environment(sh: Shell) -> None:
     assert found == ""
 
 
+def test_a_run_says_what_both_hosts_serve_and_is_refused_where_one_cannot_be_reached(hosts: list[Host]) -> None:
+    done = deploy({"migrate": ["canaille db upgrade"], "before_switch": ["canaille db current"]})
+    served = [Path(read(host, "readlink /srv/accounts/current")).name for host in hosts]
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = done.stdout.partition("SUMMARY")[2]
+    assert all(release in summary for release in served), summary
+    assert "http://accounts.test/" in summary
+    dead = '{"app": "accounts", "ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}'
+    words = ["ansible-playbook", "-i", INVENTORY, "-i", "lost,", str(PLAYBOOK.with_name("rollback.yml")), "-e", dead]
+    refused = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    assert refused.returncode != 0
+    assert "lost cannot be reached" in refused.stdout + refused.stderr
+    assert "-e without_lost=true" in refused.stdout + refused.stderr
+    assert [Path(read(host, "readlink /srv/accounts/current")).name for host in hosts] == served
+
+
 def test_a_second_run_migrates_nothing(hosts: list[Host]) -> None:
     count = "grep --count 'statement:' /var/log/postgresql/*.log || :"
     before = read(hosts[0], count)

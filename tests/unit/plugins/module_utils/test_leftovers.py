@@ -89,6 +89,27 @@ def test_a_service_that_another_run_works_on_does_not_stop_the_others(
     assert os.path.exists(other.lock)
 
 
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        ({}, ""),
+        ({"shop": "2222222-22222222"}, ""),
+        ({"shop": "1111111-11111111"}, "2222222-22222222 serves here, and 1111111-11111111 served when this run began"),
+        ({"shop": ""}, "2222222-22222222 serves here, and none served when this run began"),
+    ],
+)
+def test_what_another_run_has_deployed_meanwhile_is_not_replaced(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, str], said: str
+) -> None:
+    monkeypatch.setattr(
+        _gunicorn_service, "observe", lambda *_args: {layout.name: Observed(current="2222222-22222222")}
+    )
+    options = Options(str(tmp_path / "system"), 0, expected=expected)
+    (change,) = Services([Request(layout, present=True, release="3333333-33333333")], options).plan()
+    assert change.error.startswith(said)
+    assert bool(change.error) == bool(said)
+
+
 def test_a_unit_of_somebody_else_stops_one_service(
     layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

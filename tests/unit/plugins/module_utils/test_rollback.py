@@ -29,7 +29,13 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release import (
     list_releases,
     write_manifest,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._rollback import choose_target, previous_healthy, verdicts
+from ansible_collections.flaskops.stack.plugins.module_utils._rollback import (
+    choose_target,
+    deploy_runs,
+    possible_targets,
+    previous_healthy,
+    verdicts,
+)
 
 V1, V2, V3, V4 = (f"{number * 7}-0000000{number}" for number in "1234")
 ALL = (V1, V2, V3, V4)
@@ -81,6 +87,28 @@ def story(*steps: str) -> tuple[list[dict[str, t.Any]], str]:
 def test_the_release_before_that_was_never_found_bad_is_the_target(steps: str, target: str) -> None:
     entries, current = story(*steps.split())
     assert previous_healthy(entries, ALL, current) == target
+
+
+@pytest.mark.parametrize(
+    ("steps", "targets"),
+    [
+        ("1 2 3", [V3, V2, V1]),
+        ("1 2 3!", [V2, V1]),
+        ("1 2! 3", [V3, V1]),
+        ("1 2 3 <2", [V2, V1]),
+        ("1 2 1", [V1, V2]),
+        ("", []),
+    ],
+)
+def test_a_host_may_stay_where_it_is_or_go_to_what_was_healthy(steps: str, targets: list[str]) -> None:
+    entries, current = story(*steps.split())
+    assert possible_targets(entries, ALL, current) == targets
+
+
+def test_what_one_run_deployed_is_known_by_the_run() -> None:
+    entries, _current = story("1", "2", "<1", "3!")
+    known = [{**entry, "run": f"r{number}"} for number, entry in enumerate(entries)]
+    assert deploy_runs([*known, {"result": "activated", "what": "deploy", "release": V4}]) == {V1: "r0", V2: "r1"}
 
 
 def test_one_that_was_refused_before_it_was_started_is_as_good_as_it_was() -> None:

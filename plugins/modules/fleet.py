@@ -1,0 +1,60 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reach a host, and see which releases it serves."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fleet
+short_description: Reach every host of a fleet before anything changes on any
+version_added: 1.1.0
+description:
+  - Runs one command on the host, with the rights of the task, and returns which release each application serves.
+  - Fails when the host cannot be reached. In a play with C(any_errors_fatal) and without C(serial) no later play
+    runs then.
+  - What it finds is known to later tasks of the same run, which do not replace what another run has deployed meanwhile.
+author:
+  - flaskops maintainers (@flaskops)
+options:
+  root:
+    description: Directory in which each application has one of its own.
+    type: path
+    default: /srv
+  without_lost:
+    description: Whether a host that cannot be reached is left out, as Ansible does with unreachable hosts.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Only reads.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+  action:
+    description: Runs a command and no module on the host.
+    support: full
+seealso:
+  - module: flaskops.stack.flask_status
+"""
+
+EXAMPLES = r"""
+- name: Every host
+  hosts: all
+  gather_facts: false
+  become: true
+  any_errors_fatal: true
+  tasks:
+    - name: Reach every host before anything changes
+      flaskops.stack.fleet:
+"""
+
+RETURN = r"""
+serving:
+  description: The id of the release that each application serves, by name.
+  returned: success
+  type: dict
+  sample: {shop: 3f2a91c-1b9e02d4}
+"""

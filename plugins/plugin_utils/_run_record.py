@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run of one of our playbooks has done on each host, and its summary at the end. Private to flaskops.stack.
+
+Each host's task is a process of its own, and a run that stops early reaches no task that could say what it left. So
+each action plugin appends lines to a file in the directory that this run of Ansible has for itself, and the main
+process, which loads the plugins, shows the summary when it ends. That costs no task.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shlex
+import typing as t
+
+from ansible import constants, context
+from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
+
+from ..module_utils._chain import Chain
+from ..module_utils._derive import derive_chain
+from ..module_utils._history import short_reason
+from ._run_summary import render
+
+Args = t.Dict[str, t.Any]
+
+# Defined by our playbooks: a role in a playbook of somebody else says nothing of its own.
+VARIABLE = "__stack_run"
+# Whoever reads these expects JSON and nothing else on the standard output.
+_MACHINES = ("json", "jsonl")
+
+
+def _path() -> str:
+    return os.path.join(constants.DEFAULT_LOCAL_TMP, "flaskops-run.jsonl")
+
+
+def is_recorded(variables: t.Mapping[str, t.Any]) -> bool:
+    """Tell whether the task belongs to a playbook of ours."""
+    return bool(variables.get(VARIABLE))
+
+
+def note(variables: t.Mapping[str, t.Any], kind: str, **values: t.Any) -> None:
+    """Append a line about the task's host."""
+    if not is_recorded(variables):
+        return
+    entry = {"kind": kind, "host": str(variables.get("inventory_hostname", "")), **values}
+    data = (json.dumps(entry) + "\n").encode()
+    # One write with O_APPEND: other hosts write at the same time.
+    descriptor = os.open(_path(), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def read() -> list[Args]:
+    """Return all lines of this run."""
+    try:
+        with open(_path(), encoding="utf-8") as stream:
+            return [json.loads(line) for line in stream]
+    except FileNotFoundError:
+        return []
+
+
+def note_services(variables: t.Mapping[str, t.Any], answer: Args, secret: bool) -> None:
+    """Record what became of services; why one was refused is not for everybody's eyes when C(secret)."""
+    keys = ("name", "release", "previous", "version", "changed", "seconds")
+    for service in answer.get("services") or []:
+        known = {key: service.get(key) for key in keys}
+        for key in ("error", "warning"):
+            known[key] = _shown(str(service.get(key) or ""), secret)
+        note(variables, "service", **known)
+
+
+def note_apps(variables: t.Mapping[str, t.Any], apps: t.Sequence[Args], args: Args, answer: Args, secret: bool) -> None:
+    """Record of each application where visitors find it, and why it could not be built."""
+    if not is_recorded(variables):
+        return
+    errors = answer.get("errors") or {}
+    root, defaults = str(args.get("root") or "/srv"), args.get("site_defaults") or {}
+    for app in apps:
+        name = str(app.get("name"))
+        error = _shown(str(errors.get(name) or ""), secret)
+        note(variables, "app", name=name, url=address_of(app, root, defaults), error=error)
+
+
+def address_of(app: Args, root: str, defaults: Args) -> str:
+    """Return where visitors find an application."""
+    if not app.get("domains"):
+        return "not published, because it has no domains"
+    site = derive_chain(app, root, defaults).get("site")
+    return f"{'https' if site['tls'] else 'http'}://{Chain(**site).authority}/" if site else ""
+
+
+def serving_at_start(variables: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Return the releases that this host served when the run began; nothing where nobody has looked."""
+    if not is_recorded(variables):
+        return {}
+    host = variables.get("inventory_hostname")
+    found = (entry["serving"] for entry in read() if entry["kind"] == "reached" and entry["host"] == host)
+    return dict(next(found, {}))
+
+
+def refuse_after_loss(variables: t.Mapping[str, t.Any]) -> None:
+    """Raise AnsibleActionFail for a batch that begins after a host was lost; Ansible stops for hosts that failed."""
+    if not is_recorded(variables) or float(variables.get("max_fail_percentage") or 0) > 0:
+        return
+    accepted = {entry["host"] for entry in read() if entry["kind"] == "lost" and entry["stage"] == "reach"}
+    playing = set(variables.get("ansible_play_hosts", [])) | accepted
+    gone = [host for host in variables.get("ansible_play_hosts_all", []) if host not in playing]
+    if gone:
+        raise AnsibleActionFail(
+            f"{', '.join(gone)} failed, or was lost, in an earlier batch: nothing was changed here. Mend it and run "
+            "again; to accept hosts that fail: -e max_fail_percentage=N"
+        )
+
+
+def note_failure(variables: t.Mapping[str, t.Any], stage: str, answer: Args, secret: bool = False) -> None:
+    """Record that a task failed whose services say nothing of it."""
+    if answer.get("failed"):
+        note(variables, "failed", stage=stage, error=_shown(str(answer.get("msg") or ""), secret))
+
+
+def note_lost(variables: t.Mapping[str, t.Any], stage: str, error: str) -> None:
+    """Record that a host could not be reached any more."""
+    note(variables, "lost", stage=stage, error=_shown(error, secret=False))
+
+
+def _shown(error: str, secret: bool) -> str:
+    if not error.strip():
+        return ""
+    return "see its error above" if secret else short_reason(error.strip())
+
+
+def _command() -> str:
+    """Return how the caller names the inventory and the hosts, for commands that the summary proposes."""
+    arguments = context.CLIARGS
+    words = ["ansible-playbook", *(word for name in arguments.get("inventory") or () for word in ("-i", name))]
+    words += ["--limit", arguments["subset"]] if arguments.get("subset") else []
+    return shlex.join(map(str, words))
+
+
+def _show() -> None:
+    """Show the summary, in the process of ansible-playbook itself."""
+    if os.getpid() != _MAIN:
+        return
+    entries = read()
+    if not entries:
+        return
+    display = Display()
+    machine = constants.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2] in _MACHINES
+    text = "\n".join(render(entries, _command(), bool(context.CLIARGS.get("check"))))
+    if text:
+        display.display(f"SUMMARY {'*' * 71}\n{text}\n", stderr=machine)
+
+
+# Ansible loads a plugin before it makes a process for the task, and its own directory goes after this.
+_MAIN = os.getpid()
+atexit.register(_show)

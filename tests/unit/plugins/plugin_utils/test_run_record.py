@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tasks of a run leave for its end, and for each other."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible_collections.flaskops.stack.plugins.action.fleet import parse
+from ansible_collections.flaskops.stack.plugins.plugin_utils import _run_record
+from ansible_collections.flaskops.stack.plugins.plugin_utils._secret_watch import warn_of_unequal
+
+V1 = "1111111-11111111"
+OURS = {_run_record.VARIABLE: True, "inventory_hostname": "web1"}
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    return tmp_path
+
+
+def test_a_playbook_of_somebody_else_leaves_nothing(directory: Path) -> None:
+    _run_record.note({"inventory_hostname": "web1"}, "reached", serving={})
+    assert (list(directory.iterdir()), _run_record.read()) == ([], [])
+
+
+def test_a_task_knows_what_its_host_served_when_the_run_began() -> None:
+    _run_record.note(OURS, "reached", serving={"shop": V1})
+    assert _run_record.serving_at_start(OURS) == {"shop": V1}
+    assert _run_record.serving_at_start({**OURS, "inventory_hostname": "web2"}) == {}
+
+
+def test_a_reason_is_one_line_and_nothing_where_output_is_hidden() -> None:
+    answer: dict[str, t.Any] = {"services": [{"name": "shop", "error": "/ answered 500\nits log: token=abc"}]}
+    _run_record.note_services(OURS, answer, secret=False)
+    _run_record.note_services(OURS, answer, secret=True)
+    assert [entry["error"] for entry in _run_record.read()] == ["/ answered 500", "see its error above"]
+
+
+def playing(*hosts: str, **more: object) -> dict[str, t.Any]:
+    return {**OURS, "ansible_play_hosts_all": ["web1", "web2", "web3"], "ansible_play_hosts": list(hosts), **more}
+
+
+def test_a_batch_does_not_begin_after_a_host_was_lost() -> None:
+    _run_record.refuse_after_loss(playing("web1", "web2", "web3"))
+    with pytest.raises(AnsibleActionFail, match="web2 failed, or was lost"):
+        _run_record.refuse_after_loss(playing("web1", "web3"))
+    _run_record.refuse_after_loss(playing("web1", "web3", max_fail_percentage="40"))
+
+
+def test_a_host_that_was_given_up_before_anything_began_stops_nobody() -> None:
+    _run_record.note_lost({**OURS, "inventory_hostname": "web2"}, "reach", "no route to host")
+    _run_record.refuse_after_loss(playing("web1", "web3"))
+
+
+@pytest.mark.parametrize(
+    ("app", "url"),
+    [
+        ({"domains": ["shop.test"]}, "http://shop.test/"),
+        ({"domains": ["shop.test"], "nginx": {"tls": {"certificate": "/c", "key": "/k"}}}, "https://shop.test/"),
+        ({}, "not published, because it has no domains"),
+    ],
+)
+def test_visitors_find_an_application_at_its_address(app: dict[str, t.Any], url: str) -> None:
+    assert _run_record.address_of({"name": "shop", **app}, "/srv", {}) == url
+
+
+def test_what_a_host_serves_is_read_from_its_links() -> None:
+    text = f"shop/current releases/{V1}\nwiki/current releases/x/\nLast login: today\nflaskops-reached"
+    assert parse(text) == {"shop": V1, "wiki": "x"}
+
+
+def secrets_of(**values: str) -> list[dict[str, t.Any]]:
+    return [{"name": "shop", "secrets": values}]
+
+
+def test_secrets_that_differ_between_hosts_are_named_once_and_never_shown(directory: Path) -> None:
+    assert warn_of_unequal(secrets_of(KEY="one-value", TOKEN="same"), "web1") == []
+    (warning,) = warn_of_unequal(secrets_of(KEY="other-value", TOKEN="same"), "web2")
+    assert "secret KEY has another value on web2 than on web1" in warning
+    assert warn_of_unequal(secrets_of(KEY="third-value", TOKEN="same"), "web3") == []
+    kept = "".join(path.read_text() for path in directory.iterdir())
+    assert not any(value in kept + warning for value in ("one-value", "other-value", "same"))
