@@ -279,7 +279,8 @@ options:
             type: str
             default: ""
           timeout:
-            description: Seconds until all workers must have loaded the application, and each instance must have answered.
+            description: >-
+              Seconds until all workers must have loaded the application, and each instance must have answered.
             type: int
             default: 60
           successes:
