@@ -32,7 +32,7 @@ def mask(text: str, values: t.Iterable[str], shortest: int = _SHORTEST) -> str:
 
     Values of fewer than C(shortest) characters are left: masking them would only garble the text.
     """
-    forms = {form for value in values for part in _parts(value) for form in _forms(part.strip())}
+    forms = {form for value in values for part in _parts(value) for form in spellings(part.strip())}
     for form in sorted(forms, key=len, reverse=True):
         if len(form) >= shortest:
             text = text.replace(form, MASK)
@@ -43,6 +43,6 @@ def _parts(value: str) -> list[str]:
     return [value, *value.splitlines(), *_PASSWORD.findall(value)]
 
 
-def _forms(part: str) -> tuple[str, ...]:
+def spellings(part: str) -> tuple[str, ...]:
     """Return a text as it is, as Python shows it in a traceback, and as it stands in a URL."""
     return part, repr(part)[1:-1], quote(part, safe="")

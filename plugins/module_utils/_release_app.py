@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ._account import Claim
+from ._build_access import build_variables, check_build_variables
 from ._gunicorn_environment import merge_environment
 from ._gunicorn_settings import SettingsError, render_gunicorn_conf, render_wsgi, worker_requirements
 from ._hooks import HookError, Hooks, parse_hooks
@@ -78,6 +79,9 @@ class App:
     wheel_dir: str
     gunicorn_requirement: str
     build_timeout: int
+    build_environment: t.Mapping[str, str] = field(repr=False)
+    build_secrets: t.Mapping[str, str] = field(repr=False)
+    build_with_deploy_key: bool
     environment: t.Mapping[str, str] = field(repr=False)
     secrets: t.Mapping[str, str] = field(repr=False)
     shared: tuple[str, ...]
@@ -103,6 +107,16 @@ class App:
         return Claim(self.name, self.user, self.group, self.names_user, self.names_group, data)
 
     @property
+    def has_build_access(self) -> bool:
+        """Tell whether a build is given what nobody may find after it."""
+        return bool(self.build_secrets or self.build_with_deploy_key)
+
+    def build_variables(self, cache: str) -> dict[str, str]:
+        """Return what a build that works in C(cache) is given by the user."""
+        has_key = self.build_with_deploy_key
+        return build_variables(self.build_environment, self.build_secrets, cache, has_key, self.known_hosts)
+
+    @property
     def processes(self) -> dict[str, object]:
         """Return what runs beside the web, by its key; nothing depends on lists that are empty."""
         lists = {"workers": list(self.workers), "timers": list(self.timers)}
@@ -120,7 +134,7 @@ class App:
 
     def mask(self, text: str) -> str:
         """Return C(text) without any secret of this application."""
-        return mask(text, [*self.secrets.values(), self.deploy_key], shortest=3)
+        return mask(text, [*self.secrets.values(), *self.build_secrets.values(), self.deploy_key], shortest=3)
 
 
 def parse_app(item: t.Mapping[str, t.Any], root: str) -> App:
@@ -133,7 +147,7 @@ def parse_app(item: t.Mapping[str, t.Any], root: str) -> App:
         _check_required(item)
         return _parse(item, posixpath.join(root, name))
     except (SettingsError, SourceError, DependencyError, HookError, ListError, UnsafeNameError) as exc:
-        secrets = [str(value) for value in (item.get("secrets") or {}).values()]
+        secrets = [str(value) for key in ("secrets", "build_secrets") for value in (item.get(key) or {}).values()]
         raise AppError(f"app '{name}': {mask(str(exc), secrets, shortest=3)}") from None
 
 
@@ -184,7 +198,14 @@ def _source_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    environment, secrets = variables(item, "build_environment"), variables(item, "build_secrets")
+    check_build_variables(environment, secrets)
+    if item.get("build_with_deploy_key") and not item.get("deploy_key"):
+        raise SourceError("build_with_deploy_key is set and there is no deploy_key: set it, or leave the other one out")
     return {
+        "build_environment": environment,
+        "build_secrets": secrets,
+        "build_with_deploy_key": bool(item.get("build_with_deploy_key")),
         "python": interpreter(item.get("python") or "python3"),
         "installer": choice("installer", item.get("installer") or "uv", INSTALLERS),
         "requirements": None if item.get("requirements") is None else tuple(item["requirements"]),
@@ -257,6 +278,8 @@ def _build_inputs(app: App, kind: str, revision: str, python: str) -> dict[str, 
         "module": app.app.split(":", 1)[0],
         # What they make is part of the code.
         **({"hooks": app.hooks.build} if app.hooks.build else {}),
+        # Secrets let a build in, and do not change what it makes: one that is exchanged is no reason for a new release.
+        **({"build_environment": app.build_environment} if app.build_environment else {}),
     }
 
 
@@ -293,4 +316,5 @@ def needed_packages(items: t.Sequence[t.Mapping[str, t.Any]], root: str) -> list
     # A path may be a repository on the host, when a version of it is wanted.
     wanted = [app for app in apps if app.source_type == "git" or (app.source_type == PATH and app.version)]
     over_ssh = any("ssh://" in app.source or "@" in app.source.split("://")[0] for app in wanted)
-    return [*(["git"] if wanted else []), *(["openssh-client"] if over_ssh else [])]
+    by_key = any(app.build_with_deploy_key for app in apps)
+    return [*(["git"] if wanted or by_key else []), *(["openssh-client"] if over_ssh or by_key else [])]

@@ -12,6 +12,7 @@ import pwd
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
+from ._build_access import private_cache, remove_secrets, write_deploy_key
 from ._chain_token import write_token
 from ._command import flushing
 from ._disk_space import explain_full_disk
@@ -30,12 +31,13 @@ from ._release_proof import loaded_releases
 from ._release_run import Unproved, kill_inside, prove, run_build_hooks
 from ._release_share import Owner, link_instance, link_shared, make_shared
 from ._release_source import Revision, describe, fetch, text_reader
+from ._scm_version import scm_environment, scm_files
 from ._source_copy import build_copy
 from ._user import ensure_user, exist, remove_user
 from ._venv_build import Builder, BuildError, Interpreter, ensure_uv
 from ._venv_commands import Request
 from ._venv_link import link_tree, move_paths, own_tree, remove_tree
-from ._venv_plan import Dependencies, needs_source, plan_dependencies, scm_environment
+from ._venv_plan import Dependencies, needs_source, plan_dependencies
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,15 @@ class Plan:
     def key(self) -> str:
         """Return what releases with the same code and virtualenv have in common."""
         return build_key(self.app, self.revision.type, self.revision.revision, self.interpreter.version)
+
+    def describe(self) -> str:
+        """Return how git describes the commit."""
+        return describe(self.revision, self.layout)
+
+    @property
+    def cache(self) -> str:
+        """Return where it is built, and what makes the next build quick, unless that could hold a secret."""
+        return private_cache(self.layout.cache) if self.app.has_build_access else self.layout.cache
 
     @property
     def path(self) -> str:
@@ -103,6 +114,8 @@ def build(plan: Plan, unproved: Unproved | None = None) -> None:
         if full:
             raise BuildError(full) from exc
         raise
+    finally:
+        remove_tree(private_cache(plan.layout.cache))
 
 
 def _remove_traces(plan: Plan, has_user: bool) -> None:
@@ -129,10 +142,12 @@ def _prepare(plan: Plan) -> Owner:
     layout, app = plan.layout, plan.app
     ensure_user(app.user, app.group, layout.shared)
     owner = Owner(app.user, pwd.getpwnam(app.user).pw_uid, grp.getgrnam(app.group).gr_gid)
-    for path in (layout.releases, layout.cache):
+    # One that was killed has left it.
+    remove_tree(private_cache(layout.cache))
+    for path in (layout.releases, plan.cache):
         os.makedirs(path, mode=0o755, exist_ok=True)
     for name in ("home", "tmp", "uv", "pip"):
-        path = os.path.join(layout.cache, name)
+        path = os.path.join(plan.cache, name)
         if os.path.isdir(path) and os.stat(path).st_uid != owner.uid:
             remove_tree(path)
         if not os.path.isdir(path):
@@ -142,6 +157,8 @@ def _prepare(plan: Plan) -> Owner:
     hand_over(layout, owner)
     adopt_prepared(layout, app.shared, owner.uid, owner.gid)
     make_shared(layout, app.shared, owner)
+    if app.build_with_deploy_key:
+        write_deploy_key(plan.cache, app.deploy_key, app.known_hosts, owner.uid, owner.gid)
     return owner
 
 
@@ -162,7 +179,8 @@ def _fill(plan: Plan, owner: Owner, unproved: Unproved | None) -> None:
     link_shared(plan.layout, plan.app.shared, app, owner)
     link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
     _write_settings(plan, owner)
-    run_build_hooks(plan.app, plan.path, plan.layout.cache, owner, lambda paths: _builder(plan).compile(paths))
+    run_build_hooks(plan.app, plan.path, plan.cache, owner, lambda paths: _builder(plan).compile(paths))
+    remove_secrets([venv, app], plan.app.build_secrets)
     if not twin:
         check_links(plan.layout, plan.path, plan.app.shared)
     check_programs(plan.app.workers, plan.app.timers, plan.path)
@@ -176,7 +194,8 @@ def _venv_key(plan: Plan, dependencies: Dependencies) -> str:
     app = plan.app
     tree = [plan.revision.revision, app.subdirectory] if _needs_source(app, dependencies) else []
     inputs = [dependencies.inputs, dependencies.names, app.wanted_packages, app.runtime_requirements]
-    return digest([inputs, app.installer, plan.interpreter.version, tree])
+    given = [app.build_environment] if app.build_environment else []
+    return digest([inputs, app.installer, plan.interpreter.version, tree, *given])
 
 
 def _needs_source(app: App, dependencies: Dependencies) -> bool:
@@ -203,7 +222,8 @@ def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) 
         os.chown(venv, owner.uid, owner.gid)
         local = _needs_source(plan.app, dependencies)
         # Nothing that a build has started may write on when its files are root's.
-        with build_copy(app, venv, owner.uid, owner.gid) if local else nullcontext(), Orphans():
+        given = scm_files(text_reader(app), plan.describe, plan.revision.revision)
+        with build_copy(app, venv, owner.uid, owner.gid, given) if local else nullcontext(), Orphans():
             builder.build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
         own_tree(app, owner.uid, owner.gid)
         builder.compile([os.path.join(venv, "lib"), app])
@@ -213,13 +233,9 @@ def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) 
 
 def _builder(plan: Plan) -> Builder:
     app = plan.app
-    scm = _scm(plan, os.path.join(plan.path, "app"))
-    return Builder(_request(plan), app.user, app.build_timeout, app.mask, scm)
-
-
-def _scm(plan: Plan, app: str) -> dict[str, str]:
-    project = text_reader(app)("pyproject.toml")
-    return scm_environment(project, describe(plan.revision, plan.layout), plan.revision.revision) if project else {}
+    read = text_reader(os.path.join(plan.path, "app"))
+    scm = scm_environment(read, plan.describe, plan.revision.revision)
+    return Builder(_request(plan), app.user, app.build_timeout, app.mask, {**scm, **app.build_variables(plan.cache)})
 
 
 def _request(plan: Plan) -> Request:
@@ -229,7 +245,7 @@ def _request(plan: Plan) -> Request:
         interpreter=plan.interpreter.path,
         venv=os.path.join(plan.path, "venv"),
         app=os.path.join(plan.path, "app"),
-        cache=plan.layout.cache,
+        cache=plan.cache,
         uv="",
         index_url=app.index_url,
         ca_bundle=plan.ca_bundle,

@@ -123,6 +123,7 @@ def _run_build_hook(app: App, path: str, cache: str, words: Command) -> None:
     known = {*app.environment, *app.secrets}
     # Many tools for assets want to write to both.
     more = {"HOME": f"{cache}/home", "TMPDIR": f"{cache}/tmp", **hook_environment(path, app.app, known)}
+    more.update(app.build_variables(cache))
     try:
         result = _run_as_service(app, path, argv, app.hooks.timeout, more)
     except CommandError as exc:

@@ -9,8 +9,8 @@ import typing as t
 
 from ._mask import MASK, mask_urls
 
-# Of an application; the first two are dictionaries whose keys may be shown.
-_MAPPINGS = ("secrets", "environment")
+# Of an application; these are dictionaries whose keys may be shown.
+_MAPPINGS = ("secrets", "environment", "build_secrets", "build_environment")
 _TEXTS = ("deploy_key",)
 _URLS = ("source", "index_url")
 _LISTS = ("packages",)

@@ -11,6 +11,7 @@ import typing as t
 from contextlib import contextmanager
 
 from ._command import run_checked
+from ._files import write_file
 from ._planted import PlantedError, find_below, read_at
 from ._venv_link import own_tree, remove_tree
 
@@ -18,15 +19,20 @@ _LARGEST_RECORD = 2**20
 
 
 @contextmanager
-def build_copy(source: str, venv: str, uid: int, gid: int) -> t.Iterator[None]:
+def build_copy(
+    source: str, venv: str, uid: int, gid: int, given: t.Mapping[str, str] | None = None
+) -> t.Iterator[None]:
     """Put a copy that the user may write in the place of C(source), and take it away again in the end.
 
     Build tools leave directories there, and a build may change what it likes. The copy stays where the virtualenv
-    leads into it, because it was installed as editable. A failure leaves both: the release is given up.
+    leads into it, because it was installed as editable. A failure leaves both: the release is given up. The files
+    C(given) are in the copy besides.
     """
     kept = source + ".kept"
     os.rename(source, kept)
     run_checked(["cp", "--archive", "--reflink=auto", "--no-target-directory", "--", kept, source], timeout=600)
+    for name, text in (given or {}).items():
+        write_file(os.path.join(source, name), text.encode(), sync=False)
     own_tree(source, uid, gid)
     yield
     if is_editable(venv, source):

@@ -184,23 +184,3 @@ def check_packages(packages: t.Sequence[str]) -> tuple[str, ...]:
                 f"package '{package}' must be a requirement such as 'psycopg[binary]>=3', not an option"
             )
     return tuple(package.strip() for package in packages)
-
-
-_PROJECT_NAME = re.compile(r"^\[project\]\s*$(?:(?!^\[).*\n)*?^name\s*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
-_DESCRIPTION = re.compile(r"v?(\d+(?:\.\d+)*)-(\d+)-g([0-9a-f]+)")
-
-
-def scm_environment(pyproject: str, description: str, commit: str) -> dict[str, str]:
-    """Return the environment that tells a build its version, where it would ask git: the release has no C(.git).
-
-    C(description) is what C(git describe --tags --long) says; only the project itself reads these variables.
-    """
-    name = _PROJECT_NAME.search(pyproject + "\n")
-    if name is None:
-        return {}
-    found = _DESCRIPTION.fullmatch(description)
-    version = f"0+g{commit[:7]}" if found is None else found.group(1)
-    if found and found.group(2) != "0":
-        version += f".post{found.group(2)}+g{found.group(3)}"
-    key = re.sub(r"[-_.]+", "_", name.group(1)).upper()
-    return {f"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{key}": version}

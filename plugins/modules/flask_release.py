@@ -23,9 +23,9 @@ description:
   - Nothing is started or switched to, unless O(activate) or O(serve) says so; that is what
     M(flaskops.stack.gunicorn_service) does.
   - Sources on the controller (directories, archives, git repositories) are sent only when the host lacks the release.
-  - The values of O(apps[].secrets), O(apps[].environment) and O(apps[].deploy_key), and credentials in addresses,
-    appear neither in the result nor in the log of the host, so the task needs no C(no_log), which would hide its
-    errors, too.
+  - The values of O(apps[].secrets), O(apps[].environment), O(apps[].build_secrets), O(apps[].build_environment) and
+    O(apps[].deploy_key), and credentials in addresses, appear neither in the result nor in the log of the host, so the
+    task needs no C(no_log), which would hide its errors, too.
 author:
   - flaskops maintainers (@flaskops)
 extends_documentation_fragment:
@@ -135,6 +135,29 @@ options:
       build_timeout:
         description: Seconds that one command of a build may take; see O(build_timeout).
         type: int
+      build_environment:
+        description:
+          - Environment variables of the build - installers, the build scripts of packages and C(hooks.build) see them.
+          - They are part of the release's id, so another value builds another release.
+          - A build sees nothing else of the task's environment but proxies, certificates and the locale.
+        type: dict
+        default: {}
+        version_added: 1.1.0
+      build_secrets:
+        description:
+          - The same for values that are secret, as a token; requirements may name it as V(${TOKEN}).
+          - They are not part of the release's id. They are in no output, and in no file after the build, which has
+            directories and caches of its own for that. A build that writes one into the release is refused.
+        type: dict
+        default: {}
+        version_added: 1.1.0
+      build_with_deploy_key:
+        description:
+          - Whether git uses O(apps[].deploy_key) for private dependencies (C(git+ssh://)), too. Build scripts of
+            packages can read it then, as long as they run.
+        type: bool
+        default: false
+        version_added: 1.1.0
       environment:
         description:
           - Environment variables of the application.
@@ -578,6 +601,9 @@ APP_SPEC: dict[str, t.Any] = {
     "wheel_dir": {"type": "path"},
     "gunicorn_requirement": {"type": "str"},
     "build_timeout": {"type": "int"},
+    "build_environment": {"type": "dict", "default": {}},
+    "build_secrets": {"type": "dict", "default": {}, "no_log": False},
+    "build_with_deploy_key": {"type": "bool", "default": False},
     "environment": {"type": "dict", "default": {}},
     "secrets": {"type": "dict", "default": {}, "no_log": False},
     "shared": {"type": "list", "elements": "str"},

@@ -213,6 +213,8 @@ HIDDEN: dict[str, t.Any] = {
     "deploy_key": "m4rker-3",
     "environment": {"DATABASE_URL": "m4rker-4"},
     "secrets": {"KEY": "m4rker-5"},
+    "build_environment": {"X": "m4rker-7"},
+    "build_secrets": {"TOKEN": "m4rker-8"},
     "packages": ["flask", "x @ https://u:m4rker-6@example.com/x.whl"],
     "version": "main",
 }

@@ -13,7 +13,6 @@ from ansible_collections.flaskops.stack.plugins.module_utils._venv_plan import (
     check_packages,
     needs_source,
     plan_dependencies,
-    scm_environment,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._venv_requirements import decode
 
@@ -242,24 +241,6 @@ def test_packages_that_may_come_from_the_source_are_noticed(package: str, local:
 def test_packages_are_no_options(package: str) -> None:
     with pytest.raises(DependencyError, match="not an option"):
         check_packages([package])
-
-
-@pytest.mark.parametrize(
-    ("pyproject", "described", "expected"),
-    [
-        ('[project]\nname = "shop"\n', "v1.2.3-0-gabc1234", {"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_SHOP": "1.2.3"}),
-        (
-            '[build-system]\nx = 1\n[project]\ndynamic = ["version"]\nname = "my.shop-web"\n',
-            "1.2-4-gabc1234",
-            {"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MY_SHOP_WEB": "1.2.post4+gabc1234"},
-        ),
-        ('[project]\nname = "shop"\n', "", {"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_SHOP": "0+g0123456"}),
-        ('[tool.poetry]\nname = "shop"\n', "v1-0-gabc1234", {}),
-        ('[project]\nversion = "1"\n[tool.x]\nname = "no"\n', "v1-0-gabc1234", {}),
-    ],
-)
-def test_a_build_without_git_is_told_its_version(pyproject: str, described: str, expected: dict[str, str]) -> None:
-    assert scm_environment(pyproject, described, "0123456789") == expected
 
 
 def request(**changes: str) -> commands.Request:
