@@ -14,7 +14,7 @@ from ._gunicorn_drain import Drain
 from ._gunicorn_gate import Gate, Health, Probe
 from ._gunicorn_plan import Observed, Plan, Wanted, plan_handover
 from ._gunicorn_units import instance_name, parse_unit_name, stop_seconds
-from ._gunicorn_workers import Workers
+from ._gunicorn_workers import Workers, release_marks
 from ._hook_run import Ran
 from ._release import Layout, Manifest, ReleaseError, read_manifest
 from ._systemd_defaults import default_stop_seconds
@@ -177,7 +177,11 @@ class Change:
         if manifest is None or not self.plan.gated:
             return None
         numbers = range(t.cast(int, manifest.settings["instances"]))
-        return Gate(Health.from_settings(manifest.settings), [self._probe(manifest, number) for number in numbers])
+        # What an earlier version has built is asked by the rules of that version.
+        lenient = not release_marks(self.service.layout.release(manifest.id))
+        return Gate(
+            Health.from_settings(manifest.settings, lenient), [self._probe(manifest, number) for number in numbers]
+        )
 
     def _probe(self, manifest: Manifest, number: int) -> Probe:
         service = f"{instance_name(manifest.name, manifest.id, number)}.service"

@@ -44,26 +44,41 @@ class Health:
     host: str
     timeout: float
     successes: int
+    # For a release that was built when any status below 500 was healthy: going back to it has to stay possible.
+    lenient: bool = False
 
     @classmethod
-    def from_settings(cls, settings: t.Mapping[str, t.Any]) -> Health:
+    def from_settings(cls, settings: t.Mapping[str, t.Any], lenient: bool = False) -> Health:
         """Return the health that normalised settings describe."""
         health = settings["health"]
         return cls(
             health["path"],
             tuple(health["status"]),
-            health["host"] or "localhost",
+            _askable(health["host"]),
             health["timeout"],
             health["successes"],
+            lenient,
         )
 
     def accepts(self, status: int) -> bool:
         """Tell whether this is the status of a healthy answer."""
-        return status in self.status if self.status else status < 500
+        if self.status:
+            return status in self.status
+        return status < 500 if self.lenient else 200 <= status < 400 or status == 401
 
     def expected(self) -> str:
         """Return the accepted statuses in words."""
-        return " or ".join(map(str, self.status)) if self.status else "a status below 500"
+        if self.status:
+            return " or ".join(map(str, self.status))
+        return "a status below 500" if self.lenient else "2xx, 3xx or 401"
+
+
+def _askable(host: str) -> str:
+    """Return a name that a visitor can ask for, of one that nginx serves; it may stand for several."""
+    if host.startswith("*."):
+        return "www" + host[1:]
+    name = host.rstrip("*").strip(".")
+    return name if name and "*" not in name and not name.startswith("~") else "localhost"
 
 
 @dataclass
@@ -120,18 +135,30 @@ def _ask(probe: Probe, health: Health, timeout: float) -> Answer | None:
 
 
 def _refusal(answer: Answer, health: Health) -> str:
+    said = f"{health.path} answered {answer.status}"
+    way_out = f"accept it with health.status: [{answer.status}]"
     location = answer.headers.get("location", "") if 300 <= answer.status < 400 else ""
     if location:
         # What follows the question mark is for the application alone.
         place = location.partition("?")[0]
         return (
-            f"{health.path} answered {answer.status} and leads to {place}, wanted {health.expected()}: let health.path "
-            f"name what needs no login, or accept it with health.status: [{answer.status}]"
+            f"{said} and leads to {place}, wanted {health.expected()}: let health.path name what needs no login, or "
+            f"{way_out}"
         )
     text = " ".join(answer.body.decode("utf-8", "replace").split())[:_EXCERPT]
-    return f"{health.path} answered {answer.status}, wanted {health.expected()}" + (
-        f"; it said: {text}" if text else ""
+    return (
+        f"{said} for host '{health.host}', wanted {health.expected()}{_advice(answer.status, way_out)}"
+        f"{f'; it said: {text}' if text else ''}"
     )
+
+
+def _advice(status: int, way_out: str) -> str:
+    """Return what to do about a status; one that says that the application is ill needs no other rule for it."""
+    if status >= 500:
+        return ""
+    if status in (400, 403, 421):
+        return f" (let the application accept this host, or ask for another one with health.host; or {way_out})"
+    return f" (let health.path name a path that it answers, or {way_out})"
 
 
 def judge_state(service: str, state: t.Mapping[str, str], restarts: str) -> str:

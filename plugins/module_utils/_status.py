@@ -19,6 +19,7 @@ from ._gunicorn_ill import LIFE, SINCE, keeps_ending
 from ._gunicorn_rollback import can_run
 from ._gunicorn_settings import SettingsError, normalise_settings
 from ._gunicorn_units import instance_name
+from ._gunicorn_workers import release_marks
 from ._history import Entry, activation_times, cut_short, read_history, settled
 from ._holder import holder_of
 from ._names import check_name
@@ -140,7 +141,7 @@ def _process(layout: Layout, manifest: Manifest | None) -> Row:
         "restarts": sum(_number(state, "NRestarts") for state in states),
         "uptime": int(time.monotonic() - max(since) / 1e6) if since else 0,
         "ill": _illness(found),
-        "_health": replace(Health.from_settings(settings), successes=1),
+        "_health": replace(Health.from_settings(settings, not release_marks(layout.release(manifest.id))), successes=1),
         "_probes": [
             Probe(number, layout.socket(manifest.id, number), service) for number, service in zip(numbers, services)
         ],

@@ -270,7 +270,7 @@ options:
             type: str
             default: /
           status:
-            description: Accepted status codes; empty for all below 500.
+            description: Accepted status codes; all of 2xx and 3xx, and 401, when empty.
             type: list
             elements: int
             default: []

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -83,7 +84,11 @@ def ask(path: str, health: Health, seconds: float) -> Probe:
     ("statuses", "accepted", "successes", "passed", "last"),
     [
         ((200,), (), 1, True, 200),
-        ((404,), (), 1, True, 404),
+        ((301,), (), 1, True, 301),
+        ((401,), (), 1, True, 401),
+        ((403, 403, 403, 403, 403), (), 1, False, 403),
+        ((404, 404, 404, 404, 404), (), 1, False, 404),
+        ((404,), (404,), 1, True, 404),
         ((404, 200), (200,), 1, True, 200),
         ((503, 200), (), 1, True, 200),
         ((200, 500, 200, 200), (), 2, True, 200),
@@ -125,7 +130,48 @@ def test_a_wait_is_told_in_round_numbers(serve: t.Callable[..., str]) -> None:
 
 def test_a_refused_answer_is_quoted(serve: t.Callable[..., str]) -> None:
     probe = ask(serve(500, 500, 500), Health("/up", (200, 204), "localhost", 1, 1), 0.3)
-    assert probe.problem == "/up answered 500, wanted 200 or 204; it said: said"
+    assert probe.problem == "/up answered 500 for host 'localhost', wanted 200 or 204; it said: said"
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (403, r"accept this host, or ask for another one with health\.host; or accept it with health\.status: \[403\]"),
+        (400, r"health\.host"),
+        (404, r"let health\.path name a path that it answers, or accept it with health\.status: \[404\]"),
+        (418, r"health\.path"),
+    ],
+)
+def test_a_refusal_says_how_to_accept_the_answer(status: int, says: str) -> None:
+    """A tracking server answered 403 "Invalid Host header" to everything, and was published."""
+    said = _gunicorn_gate._refusal(Answer(status, {}, b"Invalid Host header"), Health("/", (), "shop.test", 5, 1))
+    assert said.startswith(f"/ answered {status} for host 'shop.test', wanted 2xx, 3xx or 401 (")
+    assert re.search(says, said)
+    assert said.endswith("; it said: Invalid Host header")
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("shop.test", "shop.test"),
+        ("shop.test:8080", "shop.test:8080"),
+        ("*.shop.test", "www.shop.test"),
+        (".shop.test", "shop.test"),
+        ("shop.*", "shop"),
+        ("~^shop", "localhost"),
+        ("", "localhost"),
+    ],
+)
+def test_a_host_is_asked_for_as_a_visitor_would(host: str, asked: str) -> None:
+    health = {"path": "/", "status": [], "host": host, "timeout": 1, "successes": 1}
+    assert Health.from_settings({"health": health}).host == asked
+
+
+def test_what_an_earlier_version_has_built_is_asked_by_its_rules() -> None:
+    """Going back to an interface that answers 404 to / has to stay possible."""
+    health = Health.from_settings(normalise_settings({}), lenient=True)
+    assert [health.accepts(status) for status in (200, 404, 500)] == [True, True, False]
+    assert health.expected() == "a status below 500"
 
 
 def test_the_settings_say_what_is_healthy() -> None:
