@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from ._chain import Chain, forged_headers, judge
 from ._chain_token import FILE, read_token
 from ._command import CommandError, run
+from ._deadline import Deadline, TimedConnection, TimedTlsConnection
 
 _HEADER = "X-Flaskops-Probe"
 _TIMEOUT = 5.0
@@ -109,23 +110,12 @@ def _ask(chain: Chain, path: str, headers: t.Mapping[str, str]) -> tuple[int, by
         return 0, (str(exc) or type(exc).__name__).encode()
 
 
-class _NamedConnection(http.client.HTTPSConnection):
-    """TLS to this host, by the name of the site; the certificate is nobody's business here."""
-
-    def __init__(self, chain: Chain) -> None:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        super().__init__("127.0.0.1", chain.port, timeout=_TIMEOUT, context=context)
-        self._named = chain.host
-        self._tls = context
-
-    def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
-        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._named)
-
-
 def _connect(chain: Chain) -> http.client.HTTPConnection:
-    if chain.tls:
-        return _NamedConnection(chain)
-    return http.client.HTTPConnection("127.0.0.1", chain.port, timeout=_TIMEOUT)
+    deadline = Deadline(_TIMEOUT)
+    if not chain.tls:
+        return TimedConnection("127.0.0.1", deadline, chain.port)
+    # By the name of the site; the certificate is nobody's business here.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return TimedTlsConnection("127.0.0.1", deadline, context, chain.port, chain.host)

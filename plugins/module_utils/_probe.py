@@ -10,6 +10,8 @@ import socket
 import typing as t
 from dataclasses import dataclass
 
+from ._deadline import Deadline, TimedConnection, UnixConnection
+
 # A health answer is small; more would only fill memory and the result.
 _MAX_BODY = 64 * 1024
 
@@ -27,26 +29,17 @@ class Answer:
     body: bytes
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 def get(address: str, path: str, host: str, timeout: float = 5, headers: t.Mapping[str, str] | None = None) -> Answer:
     """GET C(path) from C(address), V(unix:/path) or V(host:port), as nginx would ask for C(host).
 
-    Raise ProbeError, with the reason, when nothing listens, it times out or the answer is not HTTP.
+    Raise ProbeError, with the reason, when nothing listens, the whole answer takes longer than C(timeout), or it is not
+    HTTP.
     """
+    deadline = Deadline(timeout)
     if address.startswith("unix:"):
-        connection: http.client.HTTPConnection = _UnixConnection(address[len("unix:") :], timeout)
+        connection: http.client.HTTPConnection = UnixConnection(address[len("unix:") :], deadline)
     else:
-        connection = http.client.HTTPConnection(address, timeout=timeout)
+        connection = TimedConnection(address, deadline)
     try:
         connection.request("GET", path, headers={"Host": host, "Connection": "close", **(headers or {})})
         response = connection.getresponse()
@@ -54,7 +47,7 @@ def get(address: str, path: str, host: str, timeout: float = 5, headers: t.Mappi
         return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
     except (OSError, http.client.HTTPException) as exc:
         reason = (
-            f"no answer within {round(timeout, 1):g} s"
+            f"no complete answer within {round(timeout, 1):g} s"
             if isinstance(exc, socket.timeout)
             else (str(exc) or type(exc).__name__)
         )

@@ -11,12 +11,13 @@ import socket
 import ssl
 import typing as t
 from contextlib import contextmanager
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import (
     BaseHandler,
     HTTPBasicAuthHandler,
+    HTTPHandler,
     HTTPPasswordMgrWithPriorAuth,
     HTTPRedirectHandler,
     HTTPSHandler,
@@ -25,14 +26,19 @@ from urllib.request import (
     build_opener,
 )
 
+from ._deadline import Deadline, TimedConnection, TimedTlsConnection
 from ._mask import mask_urls
 from ._source_spec import Location, SourceError, split_credentials
 
+# For one read of a download.
+_STEP = 60.0
 
-def download(source: str, checksum: str, path: str, ca_bundle: str = "", timeout: float = 60) -> None:
-    """Write what C(source) delivers to C(path); raise SourceError unless its SHA-256 is C(checksum)."""
+
+def download(source: str, checksum: str, path: str, ca_bundle: str = "", timeout: float = 1800) -> None:
+    """Write what C(source) delivers within C(timeout) seconds to C(path); raise SourceError for another SHA-256."""
     location = split_credentials(source)
-    with _explained(location.url), _opener(location, ca_bundle).open(location.url, timeout=timeout) as answer:
+    deadline = Deadline(timeout, _STEP)
+    with _explained(location.url), _opener(location, ca_bundle, deadline).open(location.url, timeout=_STEP) as answer:
         found = _save(answer, path)
     if found != checksum:
         os.unlink(path)
@@ -42,10 +48,35 @@ def download(source: str, checksum: str, path: str, ca_bundle: str = "", timeout
         )
 
 
-def _opener(location: Location, ca_bundle: str) -> OpenerDirector:
+class _Http(HTTPHandler):
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def http_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(self._connection, req)
+
+    def _connection(self, host: str, **_options: object) -> HTTPConnection:
+        return TimedConnection(host, self._deadline)
+
+
+class _Https(HTTPSHandler):
+    def __init__(self, deadline: Deadline, ca_bundle: str) -> None:
+        super().__init__()
+        self._deadline = deadline
+        self._tls = ssl.create_default_context(cafile=ca_bundle or None)
+
+    def https_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(self._connection, req)
+
+    def _connection(self, host: str, **_options: object) -> HTTPConnection:
+        return TimedTlsConnection(host, self._deadline, self._tls)
+
+
+def _opener(location: Location, ca_bundle: str, deadline: Deadline) -> OpenerDirector:
     """Return what sends the credentials to that server, and to none that it leads to."""
     # With Python's own means: Ansible's are a tenth of all that the module brings to a host.
-    handlers: list[BaseHandler] = [HTTPSHandler(context=ssl.create_default_context(cafile=ca_bundle or None))]
+    handlers: list[BaseHandler] = [_Http(deadline), _Https(deadline, ca_bundle)]
     if location.username:
         known = HTTPPasswordMgrWithPriorAuth()
         server = urlunsplit((*urlsplit(location.url)[:2], "/", "", ""))

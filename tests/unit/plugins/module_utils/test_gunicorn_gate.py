@@ -124,7 +124,7 @@ def test_silence_ends_with_the_deadline(serve: t.Callable[..., str]) -> None:
 
 
 def test_a_wait_is_told_in_round_numbers(serve: t.Callable[..., str]) -> None:
-    with pytest.raises(ProbeError, match=r"no answer within 0\.2 s$"):
+    with pytest.raises(ProbeError, match=r"no complete answer within 0\.2 s$"):
         get(f"unix:{serve(0)}", "/", "localhost", timeout=0.19969)
 
 
