@@ -9,34 +9,9 @@ import posixpath
 import re
 import typing as t
 
+from ._gunicorn_own import OWNED, render_own
 from ._gunicorn_values import SettingsError
 
-# Settings that the release or its unit decides; what to use instead.
-_OWNED = {
-    "bind": "'bind' of the service",
-    "chdir": "nothing: it is the release's code",
-    "config": "nothing: there is one configuration file",
-    "wsgi_app": "'app'",
-    "worker_class": "'worker_class' of the service",
-    "workers": "'workers' of the service",
-    "threads": "'threads' of the service",
-    "timeout": "'timeout' of the service",
-    "graceful_timeout": "'graceful_timeout' of the service",
-    "keepalive": "'keepalive' of the service",
-    "max_requests": "'max_requests' of the service",
-    "max_requests_jitter": "'max_requests_jitter' of the service",
-    "preload_app": "'preload' of the service",
-    "loglevel": "'log_level' of the service",
-    "daemon": "nothing: systemd keeps the process",
-    "user": "'user'",
-    "group": "'group'",
-    "initgroups": "nothing: systemd sets the groups",
-    "pidfile": "nothing: systemd knows the process",
-    "reload": "a new release: nothing is edited in place",
-    "reuse_port": "nothing: the sockets are systemd's",
-    "check_config": "nothing: it would end the process",
-    "print_config": "nothing: it would end the process",
-}
 _SETTING = re.compile(r"[a-z][a-z0-9_]*")
 
 # $PORT and $WEB_CONCURRENCY change gunicorn's own defaults, so every setting that they touch is written.
@@ -119,7 +94,7 @@ if "forwarder_headers" in _known:
     forwarder_headers = ""
 if "control_socket_disable" in _known:
     control_socket_disable = True
-
+{own}
 for _name in sorted(_EXTRA):
     if _name not in _known:
         raise SystemExit(
@@ -132,8 +107,8 @@ for _name in sorted(_EXTRA):
 def check_extra(extra: t.Mapping[str, object]) -> None:
     """Raise SettingsError for a setting that C(extra) must not have; gunicorn itself knows which ones exist."""
     for name in sorted(extra):
-        if name in _OWNED:
-            raise SettingsError(f"extra must not set gunicorn's '{name}': use {_OWNED[name]}")
+        if name in OWNED:
+            raise SettingsError(f"extra must not set gunicorn's '{name}': use {OWNED[name]}")
         if not _SETTING.fullmatch(name):
             raise SettingsError(
                 f"extra '{name}' must be a setting's name as in gunicorn.conf.py, such as limit_request_line"
@@ -151,6 +126,8 @@ def render_gunicorn_conf(settings: t.Mapping[str, t.Any], release_path: str) -> 
         name=name,
         release=release_path,
         extra=_literal(settings["extra"]),
+        # Manifests of earlier versions do not have it.
+        own=render_own(settings.get("config_file", "")),
         settings="\n".join(f"{key} = {value}" for key, value in _plain_settings(settings)),
         accesslog="-" if settings["access_log"] else None,
     )

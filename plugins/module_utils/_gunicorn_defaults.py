@@ -28,6 +28,7 @@ DEFAULTS: dict[str, object] = {
     "max_requests_jitter": 5000,
     "preload": False,
     "extra": {},
+    "config_file": "",
     "instances": 1,
     "bind": [],
     "allow_public_bind": False,

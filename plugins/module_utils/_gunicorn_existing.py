@@ -19,6 +19,7 @@ from ._gunicorn_mark import with_mark
 from ._gunicorn_settings import (
     SettingsError,
     check_app_path,
+    identifying_settings,
     normalise_settings,
     render_environment,
     render_gunicorn_conf,
@@ -112,7 +113,7 @@ class Existing:
             "user": [self.user, self.group],
             "environment": digest(dict(self.environment)),
             "hops": [self.trusted_hops, self.host_header],
-            "settings": dict(self.settings),
+            "settings": identifying_settings(self.settings),
         }
         return release_id("|".join([self.directory, self.virtualenv, self.version]), everything)
 

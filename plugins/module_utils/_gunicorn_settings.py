@@ -13,6 +13,7 @@ import typing as t
 from ._gunicorn_conf import check_extra, render_gunicorn_conf
 from ._gunicorn_defaults import DEFAULTS, HEALTH_DEFAULTS
 from ._gunicorn_environment import parse_environment, render_environment
+from ._gunicorn_own import check_config_file
 from ._gunicorn_sandbox import SANDBOX
 from ._gunicorn_values import SettingsError, as_bool, as_int, as_line, as_list, as_mapping, refuse_unknown
 from ._gunicorn_wsgi import check_app_path, render_wsgi
@@ -70,6 +71,15 @@ def normalise_settings(raw: t.Mapping[str, object]) -> dict[str, object]:
     result = {key: _CHECKS[key](key, values[key]) for key in DEFAULTS}
     _check_together(result)
     return result
+
+
+# Settings that came after 1.0. With their defaults they are no part of a release's id, which would change otherwise.
+_LATER = ("config_file",)
+
+
+def identifying_settings(settings: t.Mapping[str, object]) -> dict[str, object]:
+    """Return the settings that tell one release from another."""
+    return {key: value for key, value in settings.items() if key not in _LATER or value != DEFAULTS[key]}
 
 
 def _check_together(settings: t.Mapping[str, t.Any]) -> None:
@@ -228,6 +238,7 @@ _CHECKS: dict[str, t.Callable[[str, object], object]] = {
     "max_requests_jitter": _natural,
     "preload": as_bool,
     "extra": _extra,
+    "config_file": check_config_file,
     "instances": _positive,
     "bind": _binds,
     "allow_public_bind": as_bool,

@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from ._account import Claim
 from ._build_access import build_variables, check_build_variables
 from ._gunicorn_environment import merge_environment
-from ._gunicorn_settings import SettingsError, render_gunicorn_conf, render_wsgi, worker_requirements
+from ._gunicorn_settings import (
+    SettingsError,
+    identifying_settings,
+    render_gunicorn_conf,
+    render_wsgi,
+    worker_requirements,
+)
 from ._hooks import HookError, Hooks, parse_hooks
 from ._lists import APP, ListError, settle_apps, with_lists
 from ._mask import mask, mask_urls
@@ -298,7 +304,7 @@ def identify(app: App, kind: str, revision: str, python: str) -> str:
             "app": app.app,
             "environment": app.environment,
             "secrets": app.secrets,
-            "settings": app.settings,
+            "settings": identifying_settings(app.settings),
             "wsgi": app.wsgi,
             "conf": render_gunicorn_conf(app.settings, "/release"),
             **({} if app.hooks.empty else {"hooks": app.hooks.to_json()}),

@@ -194,6 +194,15 @@ options:
           - Further settings of gunicorn by name; one that the installed gunicorn does not know is refused at the start.
         type: dict
         default: {}
+      config_file:
+        description:
+          - The application's own configuration of gunicorn, a path below its code such as V(gunicorn.conf.py).
+          - Its hooks, its logging and all other settings that do not contradict the release are honoured. Those that
+            do, such as C(workers) and C(bind), are refused by name. C(extra) overrules the file.
+          - Without it, a C(gunicorn.conf.py) in the source is not read, and each deploy warns of what it sets.
+        type: str
+        default: ""
+        version_added: "1.1.0"
       instances:
         description: How many independent gunicorns, each with its own socket C(current/run/<number>.sock).
         type: int

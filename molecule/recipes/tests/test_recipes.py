@@ -103,6 +103,10 @@ def test_hooks_of_gunicorn_are_called_and_all_workers_counted(visit: Visit, sh: 
     assert sh("journalctl --no-pager -t metrics | grep -c 'metrics.hooks: worker'").strip() >= "3"
 
 
+def test_hooks_of_the_applications_own_configuration_are_called(visit: Visit) -> None:
+    assert visit("own.example.com").text == "hook of gunicorn.conf.py"
+
+
 def test_web_and_worker_share_a_directory_and_not_tmp(visit: Visit, eventually: Eventually) -> None:
     assert visit("jobs.example.com", "/jobs/one", method="POST").text == "added"
     eventually(lambda: visit("jobs.example.com", "/jobs/one").text != "waiting", 10)
