@@ -99,3 +99,31 @@ def a_unix_socket_that_was_left_is_told(host: Host) -> None:
     host.server("start")
     # The running nginx keeps its own.
     ok(host.module(name="shop", content=site("shop", "two", listen="unix:/run/left.sock")), changed=True)
+
+
+@story
+def a_start_that_fails_is_undone(host: Host) -> None:
+    """The sites of others can be started as before; what nginx said is in the error."""
+    host.write(f"{ENABLED}/other", site("other"))
+    host.server("stop")
+    hold_port(host)
+    wanted = _wanted("8099", tolerate=["socket_in_use"], start=True)
+    if host.sh("[ -d /run/systemd/system ] || echo none"):
+        done = ok(host.module(**wanted), changed=True)
+        assert "systemd" in done["reload"]["reason"], done
+        host.sh("kill $(cat /opt/holder)")
+        return
+    before = host.sh(f"ls -l {ENABLED} | awk '{{print $9,$11}}'")
+    refused(host.module(**wanted), r"bind\(\) to 0.0.0.0:8099 failed", "python3", "back in place", "stopped, as it was")
+    assert before == host.sh(f"ls -l {ENABLED} | awk '{{print $9,$11}}'")
+    assert not host.sh("ls /var/lib/flaskops/nginx_site/*.json 2>/dev/null || :")
+    host.server("start")
+    assert host.get("other.example.com") == "200 one"
+    host.server("stop")
+    host.sh("systemctl mask nginx")
+    refused(host.module(name="shop", content=site("shop"), start=True), "systemctl unmask nginx", "back in place")
+    host.sh("systemctl unmask nginx; kill $(cat /opt/holder)")
+    done = ok(host.module(**wanted), changed=True)
+    assert done["reload"]["proved"] and done["reload"]["new_workers"], done
+    assert host.get("shop.example.com", port=8099) == "200 one"
+    host.sh(f"rm {ENABLED}/other")

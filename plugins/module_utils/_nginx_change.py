@@ -18,6 +18,7 @@ from ._nginx_model import Plan, SiteError
 from ._nginx_outcome import NONE, NOTHING, Reload, ReloadError, Verdict
 from ._nginx_request import Debt, Request
 from ._nginx_server import Master, error_logs, find_master
+from ._nginx_start import start
 from ._nginx_tree import activate, remove, set_permissions, swap, sweep, touched_directories, write_stores
 from ._nginx_verdict import validate
 
@@ -88,8 +89,8 @@ def _switch(
         raise
     # What is replaced from here on, nginx may have loaded or not: it will be seen to differ from this.
     record = take(verdict.config, request.layout, [item.path for item in request.files], memory.read())
-    reload = master.reload(request.reload_timeout) if master else Reload(False, False, "nginx is not running")
-    if master and not reload.proved:
+    reload = _load(request, nginx, master)
+    if reload.performed and not reload.proved:
         told = "\n".join([reload.output, *verdict.warnings]) if "bind()" in reload.output else reload.output
         _go_back(request, journal, steps, former, master, before, reload._replace(output=told))
     memory.write(record, generation(reload.new_workers))
@@ -97,6 +98,15 @@ def _switch(
     discard(former)
     journal.close()
     return reload
+
+
+def _load(request: Request, nginx: Nginx, master: Master | None) -> Reload:
+    """Make nginx load what is on disk: by a reload, or, where that is asked for, by a start."""
+    if master:
+        return master.reload(request.reload_timeout)
+    if request.start:
+        return start(request.service, lambda: find_master(request.config, nginx.build, request.service))
+    return Reload(False, False, "nginx is not running")
 
 
 def _put_back(memory: Memory, steps: list[Step]) -> list[Former]:
@@ -110,16 +120,21 @@ def _go_back(
     journal: Journal,
     steps: list[Step],
     former: list[Former],
-    master: Master,
+    master: Master | None,
     before: set[int],
     failed: Reload,
 ) -> t.NoReturn:
     """Put the previous links and files back, make sure that nginx runs them, and raise ReloadError."""
     said = f"; nginx said: {failed.output}" if failed.output else ""
     if not steps:
-        raise ReloadError(f"{failed.reason}{said}\nnginx goes on with what it has; the next run tries again.")
+        now = "nginx goes on with what it has" if master else "nginx does not run"
+        raise ReloadError(f"{failed.reason}{said}\n{now}; the next run tries again.")
     former += _put_back(Memory(request.config), steps)
     message = f"{failed.reason}{said}\nThe previous links and files are back in place"
+    if master is None:
+        discard(former)
+        journal.close()
+        raise ReloadError(f"{message}; nginx is stopped, as it was before.")
     # nginx goes on with the workers from before the change when it could not load it; when in doubt it is told again.
     certain = (bool(before) and master.runs_only(before)) or master.reload(request.reload_timeout).proved
     discard(former)

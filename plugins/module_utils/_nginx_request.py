@@ -37,6 +37,8 @@ class Request:
     reload_timeout: float = 30
     check: bool = False
     diff: bool = False
+    # Whether an nginx that does not run is to be started with what changes.
+    start: bool = False
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Master:
         only then tells the old ones to end; until both were seen nothing is proved. A load that somebody else has asked
         for is waited for first, so that what the log says is said of ours.
         """
-        self._present_workers()
+        self.present_workers()
         self._wait_until_idle(timeout)
         deadline = time.monotonic() + timeout
         while True:
@@ -145,11 +145,12 @@ class Master:
         except OSError:
             return Signals()
 
-    def _present_workers(self) -> None:
-        """Give a master that was just started the time to make its workers."""
+    def present_workers(self) -> set[int]:
+        """Return the workers; a master that was just started is given the time to make them."""
         deadline = time.monotonic() + 1
         while not self.workers() and time.monotonic() < deadline:
             time.sleep(_POLL)
+        return self.workers()
 
     def _wait_until_idle(self, timeout: float) -> None:
         """Wait for the end of loads that are under way; under a storm of signals there is none."""

@@ -233,8 +233,15 @@ options:
       - Before that, a load that somebody else has asked for is waited for, as long.
     type: int
     default: 30
+  start:
+    description:
+      - Whether an nginx that does not run is started, with systemd, when something changes. When it does not start, the
+        previous links and files come back and the task fails with nginx's own words.
+    type: bool
+    default: false
+    version_added: 1.1.0
 notes:
-  - A stopped nginx is not started; the result says so.
+  - A stopped nginx is started only with O(start); the result says so.
   - Where mounts are not allowed (an unprivileged container) the configuration is validated in a shadow tree;
     RV(validation.method) says which way was taken.
 seealso:
@@ -356,7 +363,7 @@ reload:
   type: dict
   contains:
     performed:
-      description: Whether nginx was told to reload.
+      description: Whether nginx was told to reload, or was started (O(start)).
       type: bool
       sample: true
     proved:
@@ -469,6 +476,7 @@ SPEC: dict[str, t.Any] = {
     "keep": {"type": "int", "default": 5},
     "lock_timeout": {"type": "int", "default": 60},
     "reload_timeout": {"type": "int", "default": 30},
+    "start": {"type": "bool", "default": False},
 }
 
 
@@ -504,6 +512,7 @@ def request_of(params: t.Mapping[str, t.Any], check: bool, diff: bool) -> Reques
         params["reload_timeout"],
         check,
         diff,
+        params["start"],
     )
 
 

@@ -21,6 +21,7 @@ ONLY_FOR_CHANGES = {
     "server",
     "sockets",
     "stage",
+    "start",
 }
 SCRIPT = """
 import sys
