@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
 from nginx_host import Host
 from nginx_story import AVAILABLE, ENABLED, ok, refused, site, story, tree, unchanged_by
@@ -143,3 +144,41 @@ def mistakes_that_nginx_overlooks(host: Host) -> None:
             "old.crt.*is expired",
         )
     host.sh("rm -f /etc/nginx/*.crt /etc/nginx/*.key")
+
+
+@story
+def an_exchanged_certificate_is_checked(host: Host) -> None:
+    """A certificate that is another one under its path goes live only when it is right, whatever else changes."""
+    make = (
+        "cd /etc/nginx; openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=t "
+        "-addext subjectAltName=DNS:{0} -keyout t.key -out t.crt 2>/dev/null"
+    )
+    host.sh(make.format("t.example.com"))
+    tls: dict[str, t.Any] = {
+        "name": "t",
+        "content": site("t", listen="443 ssl", more="ssl_certificate t.crt; ssl_certificate_key t.key;"),
+    }
+    ok(host.module(**tls), changed=True)
+    host.sh(make.format("wrong.example.com"))
+    other: dict[str, t.Any] = {"name": "shop", "content": site("shop")}
+    # Alone, with another site, and with a new version of its own; nginx goes on with what it has.
+    for wanted in (tls, other, {"sites": [tls, other]}, {**tls, "content": tls["content"] + "# new\n"}):
+        for check in (True, False):
+            words = ("t.crt.*does not cover t.example.com", "certificate_names")
+            unchanged_by(host, partial(host.module, check=check, **wanted), *words)
+    accepted = ok(host.module(**other, tolerate=["certificate_names"]), changed=True)
+    assert accepted["unloaded"] == ["/etc/nginx/t.crt", "/etc/nginx/t.key"], accepted
+    # What nginx was loaded with is a warning from now on.
+    ok(host.module(name="shop", content=site("shop", "two")), changed=True)
+    host.sh(make.format("t.example.com"))
+    mended = ok(host.module(name="shop", content=site("shop")), changed=True)
+    assert not mended.get("warnings"), mended
+    # Somebody else has loaded it: it is not new any more.
+    host.sh(make.format("wrong.example.com"))
+    host.server("reload")
+    host.sh("sleep 1")
+    ok(host.module(**other), changed=False)
+    host.server("stop")
+    host.sh(make.format("more.example.com"))
+    unchanged_by(host, partial(host.module, name="shop", content=site("shop", "two")), "does not cover t.example.com")
+    host.sh("rm -f /etc/nginx/t.crt /etc/nginx/t.key")

@@ -15,7 +15,7 @@ from ._nginx_loaded import generation, take
 from ._nginx_logs import make_logs
 from ._nginx_memory import Memory
 from ._nginx_model import Plan, SiteError
-from ._nginx_outcome import NONE, NOTHING, Reload, ReloadError, Verdict
+from ._nginx_outcome import NONE, NOTHING, Reload, ReloadError, Running, Verdict
 from ._nginx_request import Debt, Request
 from ._nginx_server import Master, error_logs, find_master
 from ._nginx_start import start
@@ -34,7 +34,8 @@ def validated(request: Request, nginx: Nginx, plan: Plan, debt: Debt) -> Verdict
         return NOTHING
     if nginx.present:
         master = find_master(request.config, nginx.build, request.service)
-        verdict = validate(nginx, plan, request.policy, debt.unloaded, master.pid if master else 0)
+        running = Running(master.pid if master else 0, tuple(debt.unloaded))
+        verdict = validate(nginx, plan, request.policy, running)
         _refuse_two_masters(master)
         return verdict
     missing = f"nginx is not installed ('{request.binary}' was not found)"

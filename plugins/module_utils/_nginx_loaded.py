@@ -100,24 +100,32 @@ def _changed_after(path: str, moment: float) -> bool:
 
 
 def find_unloaded(
-    nginx: Nginx, layout: Layout, service: str, links: t.Iterable[str], asked: t.Sequence[str], remember: bool
+    nginx: Nginx,
+    layout: Layout,
+    service: str,
+    links: t.Iterable[str],
+    asked: t.Sequence[str],
+    remember: bool,
+    changing: t.AbstractSet[str] = frozenset(),
 ) -> list[str]:
-    """Return what is on disk for our sites and is not what nginx runs; nothing when it does not run.
+    """Return what is on disk for our sites and is not what nginx runs, but for C(changing).
 
-    C(links) and C(asked) are expected to be loaded. With C(remember) it is recorded that all of it is.
+    C(links) and C(asked) are expected to be loaded. With C(remember) it is recorded that all of it is. When nginx does
+    not run, its next start loads all: that is of interest only when something else changes.
     """
     memory = Memory(nginx.config)
     record = memory.read()
-    differing = record.differing()
+    differing = [path for path in record.differing() if path not in changing]
     if not differing and all(path in record.files for path in (*links, *asked)):
         return []
     master = find_master(nginx.config, nginx.build, service) if nginx.present else None
     if master is None:
-        return []
+        return differing if changing else []
     now = take(_present(nginx.config), layout, asked, record)
     workers = generation(master.workers())
-    found = unloaded(record, differing, [path for path in now.files if path not in record.files], workers)
-    if remember and workers and not found:
+    unknown = [path for path in now.files if path not in record.files and path not in changing]
+    found = unloaded(record, differing, unknown, workers)
+    if remember and workers and not found and not changing:
         memory.write(now, workers)
     return found
 

@@ -45,6 +45,13 @@ class Verdict(t.NamedTuple):
     config: Configuration | None = None
 
 
+class Running(t.NamedTuple):
+    """What is known of the nginx that runs: its master process, and files that have changed since it loaded them."""
+
+    master: int = 0
+    unloaded: tuple[str, ...] = ()
+
+
 NOTHING = Verdict(True, NONE, 0.0, "", (), "nothing changes")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ._files import Lock
-from ._nginx_journal import Journal, instance_id, settle
+from ._nginx_journal import Journal, Step, instance_id, settle
 from ._nginx_memory import Memory
 from ._nginx_model import ENABLED, Plan, diff_of
 from ._nginx_outcome import NOTHING, Reload, Verdict
@@ -32,7 +32,7 @@ def manage(request: Request) -> dict[str, t.Any]:
         journaled = journal.exists
         steps = settle(journal.read())
         plan = _plan(request)
-        debt = Debt(journaled, [] if journaled else _unloaded(request, plan), steps)
+        debt = Debt(journaled, _unloaded(request, plan, steps), steps)
         if not plan.changed and not debt.owed:
             return _report(request, plan, NOTHING, Reload(False, False, "nothing changes"), debt)
         from ._nginx_change import carry_out
@@ -43,7 +43,7 @@ def manage(request: Request) -> dict[str, t.Any]:
 def _preview(request: Request, journal: Journal) -> dict[str, t.Any]:
     """Return what a run would report, as far as that can be known without changing anything."""
     plan = _plan(request)
-    debt = Debt(journal.exists, _unloaded(request, plan))
+    debt = Debt(journal.exists, _unloaded(request, plan, journal.read()))
     verdict = NOTHING
     if plan.swaps or debt.owed:
         from ._nginx_change import nginx_of, validated
@@ -52,18 +52,19 @@ def _preview(request: Request, journal: Journal) -> dict[str, t.Any]:
     return _report(request, plan, verdict, Reload(False, False, "check mode"), debt)
 
 
-def _unloaded(request: Request, plan: Plan) -> list[str]:
-    """Return what nginx has not loaded since it changed on disk; nobody asks when it is told to load anyway."""
-    if plan.swaps:
-        return []
+def _unloaded(request: Request, plan: Plan, steps: t.Sequence[Step]) -> list[str]:
+    """Return what nginx has not loaded since it changed on disk, but for what this run, or one before it, changes."""
+    changing = {item.path for item in plan.swaps} | {step.path for step in steps}
+    record = Memory(request.config).read()
     links = [request.layout.link(site.name) for site in request.sites if site.state == ENABLED]
     files = [item.path for item in request.files if item.content is not None]
-    if Memory(request.config).read().is_current((*links, *files)):
+    # What is to be loaded anyway matters only where its content has to be checked: when it is not what was loaded.
+    if not set(record.differing()) - changing if changing else record.is_current((*links, *files)):
         return []
     from ._nginx_change import nginx_of
     from ._nginx_loaded import find_unloaded
 
-    return find_unloaded(nginx_of(request), request.layout, request.service, links, files, remember=not request.check)
+    return find_unloaded(nginx_of(request), request.layout, request.service, links, files, not request.check, changing)
 
 
 def _plan(request: Request) -> Plan:

@@ -16,7 +16,7 @@ from ._nginx_conf import Configuration, ConfigurationError
 from ._nginx_future import Future
 from ._nginx_holders import find_taken, resolve
 from ._nginx_model import Plan, SiteError
-from ._nginx_outcome import Policy, Verdict
+from ._nginx_outcome import Policy, Running, Verdict
 from ._nginx_sockets import clashing, find_clashes, find_sockets
 
 _BROKEN = "The configuration on this host was already broken"
@@ -24,22 +24,19 @@ _PLACE = re.compile(r" in (\S+):(\d+)")
 _WRONG_KEY = re.compile(r'SSL_CTX_use_PrivateKey\("([^"]+)"\) failed.*key values mismatch')
 
 
-def validate(nginx: Nginx, plan: Plan, policy: Policy, unloaded: t.Sequence[str] = (), master: int = 0) -> Verdict:
-    """Test the future configuration as a whole; raise SiteError, with the reason, when it must not be put in place.
-
-    C(unloaded) are files that stay as they are on disk, but are new to nginx; C(master) is nginx's running process.
-    """
+def validate(nginx: Nginx, plan: Plan, policy: Policy, running: Running) -> Verdict:
+    """Test the future configuration as a whole; raise SiteError, with the reason, when it must not be put in place."""
     future = Future(plan.future())
     verdict = nginx.test(future)
     config = verdict.config
     servers = find_servers(config) if config else []
     if not verdict.ok:
-        raise SiteError(_refusal(nginx, verdict, future, policy, servers, unloaded))
+        raise SiteError(_refusal(nginx, verdict, future, policy, servers, running.unloaded))
     problems = []
     if config:
-        certificates = _certificates(config, servers, future, set(unloaded))
-        problems = [*find_problems(servers), *certificates, *_sockets(config, master)]
-    serious, bearable = _sort(nginx, problems, policy, master)
+        certificates = _certificates(config, servers, future, set(running.unloaded))
+        problems = [*find_problems(servers), *certificates, *_sockets(config, running.master)]
+    serious, bearable = _sort(nginx, problems, policy, running)
     serious += _unread(plan, config, future)
     warnings = [*_other_warnings(verdict), *(problem.message for problem in bearable)]
     if policy.strict:
@@ -91,11 +88,13 @@ def _sockets(config: Configuration, master: int) -> list[Problem]:
     return [*find_clashes(sockets), *find_taken([item for item in sockets if item not in told], master)]
 
 
-def _sort(nginx: Nginx, problems: t.Sequence[Problem], policy: Policy, master: int) -> tuple[list[str], list[Problem]]:
+def _sort(
+    nginx: Nginx, problems: t.Sequence[Problem], policy: Policy, running: Running
+) -> tuple[list[str], list[Problem]]:
     """Divide problems into those that this change makes and those that are there already or tolerated."""
     if not problems:
         return [], []
-    before = _present_problems(nginx, master)
+    before = _present_problems(nginx, running)
     serious, bearable = [], []
     for problem in problems:
         if problem.key in before or problem.kind in policy.tolerate:
@@ -108,15 +107,15 @@ def _sort(nginx: Nginx, problems: t.Sequence[Problem], policy: Policy, master: i
     return serious, bearable
 
 
-def _present_problems(nginx: Nginx, master: int) -> set[tuple[str, str, tuple[str, ...]]]:
-    """Return what is wrong on the host as it is."""
+def _present_problems(nginx: Nginx, running: Running) -> set[tuple[str, str, tuple[str, ...]]]:
+    """Return what is wrong with what nginx has loaded; a certificate that was exchanged since is not that."""
     present = Future({})
     try:
         config = present.load(nginx.config)
     except ConfigurationError:
         return set()
     servers = find_servers(config)
-    paths = certificate_paths(servers, config.files)
+    paths = [path for path in certificate_paths(servers, config.files) if config.absolute(path) not in running.unloaded]
     known: dict[str, Certificate] = {}
     for path in paths:
         try:
@@ -125,7 +124,7 @@ def _present_problems(nginx: Nginx, master: int) -> set[tuple[str, str, tuple[st
             continue
     sockets = find_sockets(config, resolve)
     problems = [*find_problems(servers), *check_certificates(servers, known, time.time()), *find_clashes(sockets)]
-    problems += find_taken(sockets, master)
+    problems += find_taken(sockets, running.master)
     return {problem.key for problem in problems}
 
 
