@@ -30,7 +30,9 @@ options:
     elements: dict
     required: true
   packages:
-    description: Packages that every build needs.
+    description:
+      - Packages that builds need. C(python3-venv) and C(ca-certificates), which every build needs, are added.
+      - An empty list adds none of these.
     type: list
     elements: str
     default: []
@@ -41,7 +43,7 @@ options:
 """
 
 EXAMPLES = r"""
-packages: "{{ flask_apps | flaskops.stack.flask_packages(['python3-venv']) }}"
+packages: "{{ flask_apps | flaskops.stack.flask_packages(['libpq-dev']) }}"
 """
 
 RETURN = r"""
@@ -49,19 +51,22 @@ _value:
   description: The packages.
   type: list
   elements: str
-  sample: [python3-venv, git]
+  sample: [python3-venv, ca-certificates, libpq-dev, git]
 """
 
 
 _PACKAGES = Listed("libpq-dev")
+# An empty list is how a host is told to install none.
+_ALWAYS = ("python3-venv", "ca-certificates")
 
 
 def flask_packages(
     apps: t.Sequence[t.Mapping[str, t.Any]], packages: t.Sequence[str] | str = (), root: str = "/srv"
 ) -> list[str]:
-    """Return C(packages) and those that the sources need."""
+    """Return C(packages), those that every build needs, and those that the sources need."""
     try:
-        return [*elements(packages, _PACKAGES, "flask_packages"), *needed_packages(to_plain(apps), root)]
+        wanted = elements(packages, _PACKAGES, "flask_packages")
+        return list(dict.fromkeys([*(_ALWAYS if wanted else ()), *wanted, *needed_packages(to_plain(apps), root)]))
     except (AppError, ListError) as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

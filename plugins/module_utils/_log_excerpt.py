@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from ._traceback import split_chain
+
 _UNIT = r"(?:\S+@\S+ - )?(?:gunicorn|Worker \S+ \d+|Job \S+) of "
 _BEGINS = re.compile(rf"(?:Starting|Started) {_UNIT}")
 _IS_ENDED = re.compile(rf"Stopping {_UNIT}")
@@ -36,7 +38,10 @@ def excerpt(log: str, lines: int) -> str:
     end = next((number for number in after if _HEAD.match(kept[number])), len(kept))
     block = kept[first:end]
     if len(block) > lines:
-        return "\n".join([block[0], "[...]", *block[2 - lines :]])
+        causes, last = split_chain(block[1:])
+        # The end of the last exception is worth more lines than the causes of a long chain.
+        left = max(lines - 2 - len(causes), lines // 2)
+        return "\n".join([block[0], *causes, *(["[...]"] if len(last) > left else []), *last[-left:]])
     return "\n".join(block + kept[end : end + lines - len(block)])
 
 

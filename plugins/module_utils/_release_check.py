@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ._traceback import split_chain
+
 # gunicorn's own check loads the application, but not the worker class; and it waits for ever.
 PROGRAM = """
 import faulthandler, os, sys
@@ -44,22 +46,30 @@ def split_environment(env: t.Mapping[str, str]) -> tuple[list[str], dict[str, st
 
 
 def shorten_traceback(text: str, lines: int = 20) -> str:
-    """Return the end of a traceback without the frames of the server and of Python's import machinery."""
+    """Return the end of a traceback without the frames of the server and of Python's import machinery.
+
+    Of the exceptions that it was raised from the last lines stay.
+    """
+    causes, last = split_chain(text.strip().splitlines())
+    return "\n".join([*causes, *_without_machinery(last, _DUMP in text)[-lines:]]) or "nothing"
+
+
+def _without_machinery(lines: t.Sequence[str], is_dump: bool) -> list[str]:
     kept: list[str] = []
     wanted = True
-    for line in text.strip().splitlines():
+    for line in lines:
         frame = _FRAME.match(line)
         if frame:
             wanted = not any(part in frame.group("file") for part in _MACHINERY)
             if frame.group("file").endswith(_ENTRY):
-                if _DUMP in text:
+                if is_dump:
                     break
                 kept, wanted = [], False
         elif not line.startswith("    "):
             wanted = True
         if wanted:
             kept.append(line)
-    return "\n".join(kept[-lines:]) or "nothing"
+    return kept
 
 
 def explain_check(said: str, app: str, timeout: int) -> str:

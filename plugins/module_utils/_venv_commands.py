@@ -9,6 +9,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ._build_tools import missing_tool
 from ._venv_plan import Dependencies
 
 UV, PIP = "uv", "pip"
@@ -172,9 +173,11 @@ def compile_code(request: Request, path: str) -> Step:
     return Step((request.interpreter, "-I", "-S", "-c", _COMPILE, path))
 
 
+_FULL = "the disk is full"
+
 # The first that matches explains.
 _FAILURES = (
-    (r"No space left on device|Disk quota exceeded", "the disk is full"),
+    (r"No space left on device|Disk quota exceeded", _FULL),
     (
         r"needs to be updated, but .?--locked",
         "the lock file does not match pyproject.toml: run 'uv lock' where the source is kept and commit uv.lock",
@@ -227,8 +230,8 @@ _FAILURES = (
             r"|metadata-generation-failed"
         ),
         (
-            "a package has no wheel for this host and could not be built: install what its build needs, or choose "
-            "another version"
+            "a package has no wheel for this host and could not be built: add the packages of the distribution "
+            "that its build needs to flask_packages, or choose another version"
         ),
     ),
     (
@@ -240,4 +243,7 @@ _FAILURES = (
 
 def explain_failure(said: str) -> str:
     """Return what the end of an installer's output means, and what to do."""
-    return next((hint for pattern, hint in _FAILURES if re.search(pattern, said)), "see what the installer says")
+    tool = missing_tool(said)
+    hints = [hint for pattern, hint in _FAILURES if re.search(pattern, said)]
+    # What a compiler says may contain a number that an index would mean as well.
+    return hints[0] if hints and (not tool or hints[0] == _FULL) else tool or "see what the installer says"

@@ -54,6 +54,10 @@ def with_ways_out(text: str, place: Place) -> str:
 def _of_words(place: Place) -> dict[str, str]:
     """Return the ways out by what is said where no path is named."""
     return {
+        r"(?s)^(?!.*cannot install).*No module named 'pkg_resources'": (
+            "setuptools 81 and later do not have pkg_resources: add 'setuptools<81' to packages, or take a newer "
+            "version of the package that imports it"
+        ),
         r"sqlite3.*(?:unable to open database file|attempt to write a readonly database)": (
             "SQLite needs a directory it may write to: put the database into a directory of 'shared', "
             f"such as instance/, and let it belong to user '{place.user}' ({place.shared})"

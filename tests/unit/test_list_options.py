@@ -269,6 +269,13 @@ def test_sites_of_two_variables_are_one_list() -> None:
 
 @pytest.mark.parametrize("value", ["libpq-dev, libxml2", ["libpq-dev", "libxml2"]])
 def test_packages_of_the_system_are_a_list(value: object) -> None:
-    assert FILTERS["flask_packages"]([], value) == ["libpq-dev", "libxml2"]
+    assert FILTERS["flask_packages"]([], value) == ["python3-venv", "ca-certificates", "libpq-dev", "libxml2"]
     with pytest.raises(AnsibleFilterError, match="flask_packages must be a list, not a dictionary with the keys a"):
         FILTERS["flask_packages"]([], {"a": 1})
+
+
+def test_packages_of_the_system_are_added_to_those_that_every_build_needs() -> None:
+    defaults = ["python3-venv", "ca-certificates"]
+    assert FILTERS["flask_packages"]([], defaults) == defaults
+    assert FILTERS["flask_packages"]([], ["gcc"]) == [*defaults, "gcc"]
+    assert FILTERS["flask_packages"]([], []) == []

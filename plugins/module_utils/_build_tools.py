@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the build of a package misses on a host, and the setting that brings it. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import re
+
+_COMPILER = r"(?:[\w./-]*-)?(?:gcc|g\+\+|cc|c\+\+|clang)"
+_C = "build-essential and python3-dev"
+
+# In this order: what is looked for in the output of a build, what it needs, and the packages of the distribution.
+_MISSING = tuple(
+    (re.compile("|".join(patterns)), what, packages)
+    for patterns, what, packages in (
+        ([r"fatal error: Python\.h"], "needs the headers of Python", _C),
+        (
+            [
+                rf"unable to execute '{_COMPILER}",
+                rf"'[\w./-]*{_COMPILER}' failed: No such file",
+                rf"No such file[^\n]*'{_COMPILER}'",
+                rf"{_COMPILER}: (?:command )?not found",
+                r"no acceptable C compiler|Unknown compiler\(s\)|No CMAKE_\w+_COMPILER",
+                r"linker `cc` not found|Failed to find C compiler",
+            ],
+            "needs a compiler, which this host has not",
+            _C,
+        ),
+        (["pg_config"], "needs pg_config", "libpq-dev and build-essential"),
+        (
+            ["mysql_config|Can not find valid pkg-config name"],
+            "needs the client library of MySQL",
+            "pkg-config, default-libmysqlclient-dev and build-essential",
+        ),
+        (
+            [
+                r"pkg-config[^\n]*(?:not found|No such file|could not be found|not installed|is required)",
+                r"No such file[^\n]*'pkg-config'|Did not find pkg-config",
+            ],
+            "needs pkg-config, which this host has not",
+            "pkg-config and the library that it looks for (a package whose name ends in -dev)",
+        ),
+        (
+            [
+                r"No package '[\w.+-]+' found|was not found in the pkg-config search path",
+                r"fatal error: [\w./+-]+\.h(?:pp)?\b",
+            ],
+            "misses a library",
+            "the package of the distribution with its headers (the name ends in -dev)",
+        ),
+        (
+            ["[Cc]an't find Rust compiler|Cargo, the Rust package manager, is not|cargo[`']?: not found"],
+            "needs Rust",
+            "cargo",
+        ),
+        (["CMake must be installed|cmake[`']?: (?:command )?not found|Could not find CMake"], "needs CMake", "cmake"),
+    )
+)
+
+
+def missing_tool(said: str) -> str:
+    """Return what a build misses on the host and how to get it, an empty text when it is not that."""
+    if re.search("No module named '?pkg_resources", said):
+        return (
+            "the build of a package needs pkg_resources, which setuptools 81 and later do not have: take a newer "
+            "version of the package, or write 'setuptools<81' into a file of the source, such as "
+            "build-constraints.txt, and set build_environment: {UV_BUILD_CONSTRAINT: build-constraints.txt} (with "
+            "installer: pip, PIP_CONSTRAINT)"
+        )
+    for pattern, what, packages in _MISSING:
+        if pattern.search(said):
+            return (
+                f"a package has no wheel for this host, and its build {what}: add {packages} to flask_packages, or "
+                "choose a version of the package that has a wheel"
+            )
+    return ""
