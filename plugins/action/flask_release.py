@@ -30,6 +30,7 @@ from ..plugin_utils._run_record import (
     note_failure,
     note_lost,
     note_services,
+    note_unlisted,
     refuse_after_loss,
     serving_at_start,
 )
@@ -87,6 +88,7 @@ class ActionModule(ActionBase):
         secret = bool(self._task.no_log)
         note_apps(variables, apps, args, answer, secret)
         note_services(variables, answer, secret)
+        note_unlisted(variables, answer)
         if not answer.get("services") and not answer.get("errors"):
             note_failure(variables, "build", answer, secret)
         for warning in warn_of_unequal(apps, str(variables.get("inventory_hostname", ""))):

@@ -124,6 +124,7 @@ def _derive_site(app: App, root: str) -> dict[str, t.Any]:
         "upstream": [f"unix:{base}/current/run/{number}.sock" for number in range(int(gunicorn.get("instances") or 1))],
         "read_timeout": _read_timeout(app),
         "behind_proxy": _hops(app) > 1,
+        **({"rename_from": app["rename_from"]} if app.get("rename_from") else {}),
         **_given(app, base),
     }
 

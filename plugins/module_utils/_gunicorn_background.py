@@ -20,7 +20,7 @@ from ._gunicorn_units import parse_unit_name
 from ._process_state import carry_stamps, clear_stamps, clear_state, make_locks, manifest_of
 from ._process_units import workers_of
 from ._release import Layout
-from ._systemd import show, systemctl
+from ._systemd import show, show_matching, systemctl
 
 _STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "ConditionResult", "Job")
 _SETTLE_MOST = 10.0
@@ -40,10 +40,13 @@ class Background:
         # How often systemd had restarted each worker when it was started.
         self._restarts: dict[str, str] = {}
         self._changed_over: set[str] = set()
+        # What ran under the former names of services.
+        self._former: dict[str, list[str]] = {}
 
     def change_over(self, change: Change) -> None:
         """Let the old workers and timers take nothing new, and start the new ones."""
         plan = change.plan
+        self._relieve_former(change)
         if not plan.relieve and not plan.employ:
             return
         self._changed_over.add(change.service.name)
@@ -54,6 +57,17 @@ class Background:
         self._employ(plan.employ)
         states = show([name for name in plan.employ if name.endswith(".service")], _STATE)
         self._restarts.update({name: count_at_start("", state) for name, state in states.items()})
+
+    def _relieve_former(self, change: Change) -> None:
+        """Let workers and timers take nothing new that run under the application's former name."""
+        manifest = change.service.manifest
+        former = manifest.extra.get("former") if manifest else ""
+        if not former or not change.switched:
+            return
+        states = show_matching([f"{former}@*.service", f"{former}@*.timer"], ["ActiveState"])
+        units = [name for name in states if (unit := parse_unit_name(name)) and unit.role]
+        self._former[change.service.name] = [name for name in units if states[name].get("ActiveState") == "active"]
+        self._release(self._former[change.service.name], everything=False)
 
     @staticmethod
     def _release(units: t.Sequence[str], everything: bool) -> None:
@@ -106,6 +120,7 @@ class Background:
     def work_again(self, change: Change) -> None:
         """Let the old ones work again, now that the link leads to them."""
         layout, observed = change.service.layout, change.observed
+        self._employ(self._former.pop(change.service.name, []))
         if change.service.name not in self._changed_over:
             return
         previous = manifest_of(layout, observed.current or "")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import typing as t
 
@@ -27,6 +28,9 @@ def home_variable(
     """
     home = pwd.getpwnam(user).pw_dir
     if home.rstrip("/") in _NONE or not home:
+        return {"HOME": layout.shared}
+    if home != layout.shared and home == Layout(layout.root, os.path.basename(os.path.dirname(home))).shared:
+        # Of another application, or of this one under its former name.
         return {"HOME": layout.shared}
     if f"{home}/".startswith(_HIDDEN) and _hides_home(settings["sandbox"]) and not uses_home(code, virtualenv):
         return {"HOME": layout.shared}

@@ -10,16 +10,15 @@ its entries for a while: who has opened it to list it, as any nginx does for an 
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import os
 import shutil
 import time
 import typing as t
 
+from ._exchange import exchange
 from ._files import keep_security_context, sync_directory
 
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 # Link targets by name; None stands for no link.
 Links = t.Mapping[str, t.Optional[str]]
 # A reload and its proof take nearly as long.
@@ -38,16 +37,6 @@ def leftover_name(directory: str) -> str:
     """Return the path of the second directory; a killed run leaves it, and it does no harm."""
     parent, base = os.path.split(directory)
     return os.path.join(parent, f".flaskops-{base}-{os.getpid()}-{next(_counter)}")
-
-
-def _exchange(one: str, other: str) -> bool:
-    """Let two paths change places; False where the C library or the file system cannot do that."""
-    try:
-        rename = ctypes.CDLL(None, use_errno=True).renameat2
-    except (OSError, AttributeError):
-        return False
-    done: int = rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
-    return done == 0
 
 
 def _inodes(directory: str) -> dict[str, int]:
@@ -98,7 +87,7 @@ def replace_links(directory: str, links: Links) -> Former | None:
     shutil.rmtree(second, ignore_errors=True)
     try:
         taken = _make_second(real, second, links)
-        exchanged = _exchange(second, real)
+        exchanged = exchange(second, real)
         if exchanged:
             _catch_up(real, second, taken, links)
     except OSError:

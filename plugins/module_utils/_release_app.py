@@ -99,6 +99,8 @@ class App:
     workers: t.Sequence[Process] = ()
     timers: t.Sequence[Process] = ()
     names_user: bool = False
+    # The name that the application had before.
+    rename_from: str = ""
     names_group: bool = False
     # Static files that only the application may read.
     places: tuple[Place, ...] = ()
@@ -166,6 +168,12 @@ def parse_apps(items: t.Sequence[t.Mapping[str, t.Any]], root: str) -> list[App]
             raise AppError(
                 f"apps has the name '{name}' {names.count(name)} times: give each application a name of its own"
             )
+    for app in apps:
+        if app.rename_from in names:
+            raise AppError(
+                f"app '{app.name}': rename_from '{app.rename_from}' is another application of the list: remove that "
+                "one, which has another name now, or leave rename_from out"
+            )
     return apps
 
 
@@ -229,8 +237,10 @@ def _process_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     environment, secrets = variables(item, "environment"), variables(item, "secrets")
     merge_environment(environment, secrets)
     return {
-        "user": check_name(item.get("user") or item["name"]),
-        "group": check_name(item.get("group") or item.get("user") or item["name"]),
+        # Its data belongs to this user, and the old and the new name serve side by side.
+        "user": check_name(item.get("user") or item.get("rename_from") or item["name"]),
+        "group": check_name(item.get("group") or item.get("user") or item.get("rename_from") or item["name"]),
+        "rename_from": _former_name(item),
         "names_user": bool(item.get("user")),
         "names_group": bool(item.get("group")),
         "app": wsgi_path(item),
@@ -244,6 +254,13 @@ def _process_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "workers": normalise_workers(item.get("workers")),
         "timers": normalise_timers(item.get("timers")),
     }
+
+
+def _former_name(item: t.Mapping[str, t.Any]) -> str:
+    former = item.get("rename_from") or ""
+    if former == item["name"]:
+        raise AppError(f"app '{former}': rename_from is its own name: set it to the name before, or leave it out")
+    return check_name(former) if former else ""
 
 
 def _source(item: t.Mapping[str, t.Any], source_type: str, version: str) -> tuple[str, str]:

@@ -29,7 +29,9 @@ from ._process_check import check_schedules
 from ._release import Layout, ReleaseError, current_id, list_releases, read_manifest
 from ._release_app import App, AppError, parse_apps
 from ._release_build import Plan, build, is_built, needs_payload
+from ._release_list import find_applications
 from ._release_owner import check_owner, owner_ids
+from ._release_rename import RenameError, check_rename, is_pending, move_data
 from ._release_run import Unproved, prove_again
 from ._release_seal import reveal
 from ._release_share import ShareError
@@ -50,6 +52,7 @@ FAILURES = (
     OSError,
     OrphanError,
     ReleaseError,
+    RenameError,
     SettingsError,
     ShareError,
     SourceError,
@@ -105,7 +108,23 @@ def present(items: t.Sequence[Item], sent: Item, options: Options) -> dict[str, 
             continue
         if before != plan.id:
             diffs.append(_diff(plan, before))
-    return _result(rows, diffs, errors)
+    listed = {name for app in apps for name in (app.name, app.rename_from)}
+    return {**_result(rows, diffs, errors), "unlisted": _unlisted(options.root, listed)}
+
+
+def _unlisted(root: str, listed: t.Collection[str]) -> list[str]:
+    """Return the applications that serve here and are not in the list: one that was renamed goes on unseen."""
+    found = [layout for layout in find_applications(root) if layout.name not in listed]
+    return [layout.name for layout in found if current_id(layout) and not _is_existing(layout)]
+
+
+def _is_existing(layout: Layout) -> bool:
+    """Tell whether role gunicorn alone runs it, from code that somebody else has put there."""
+    try:
+        manifest = read_manifest(layout.release(current_id(layout) or ""))
+    except ReleaseError:
+        return False
+    return manifest is not None and manifest.source.get("type") == "existing"
 
 
 def _result(rows: t.Sequence[Item], diffs: t.Sequence[Item], errors: t.Mapping[str, str]) -> dict[str, t.Any]:
@@ -136,6 +155,11 @@ def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter]
     check_accounts(app.claim(owner_ids(layout)))
     check_schedules(app.timers)
     check_owner(layout, app.user, bool(app.shared))
+    if app.rename_from:
+        former = Layout(options.root, app.rename_from)
+        check_rename(layout, former, published=options.unproved is None)
+        # The old and the new name serve side by side, for a moment.
+        check_owner(former, app.user, bool(app.shared))
     # What role gunicorn would refuse later, for all applications at once.
     check_switch(layout)
     if not options.check_mode:
@@ -159,6 +183,8 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
             if not options.check_mode:
                 sweep(plan.layout.base)
             built = not is_built(plan)
+            if not options.check_mode:
+                _take_over(plan, options)
             if built and not options.check_mode:
                 _build(plan, options)
             elif not options.check_mode:
@@ -175,8 +201,23 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
         "activated": activated,
         "source": plan.revision.location,
         "revision": plan.revision.revision,
+        "former": _former(plan, options),
         "seconds": round(time.monotonic() - started, 3),
     }
+
+
+def _take_over(plan: Plan, options: Options) -> None:
+    """Move the data of an application that has another name now; what it is called now serves next."""
+    former = Layout(options.root, plan.app.rename_from)
+    if plan.app.rename_from and is_pending(former):
+        with _lock(former, options, f"renaming to {plan.app.name}"):
+            move_data(plan.layout, former)
+
+
+def _former(plan: Plan, options: Options) -> str:
+    """Return the former name as long as something is on the host under it."""
+    name = plan.app.rename_from
+    return name if name and is_pending(Layout(options.root, name)) else ""
 
 
 def _build(plan: Plan, options: Options) -> None:
@@ -258,6 +299,9 @@ def _remove(layout: Layout, options: Options, purge_data: bool) -> bool:
         for path in found:
             if path != layout.current:
                 remove_tree(path)
+        if os.path.islink(layout.shared):
+            # The data has moved, with the application that has another name now.
+            os.unlink(layout.shared)
         sweep(layout.base)
         if purge_data and not _is_used(user, layout):
             remove_user(user)

@@ -295,6 +295,8 @@ def _extra(plan: Plan) -> dict[str, object]:
     app = plan.app
     # Their values are masked in what is shown of the application's log.
     extra: dict[str, object] = {"secret_names": sorted(app.secrets), **app.processes}
+    if app.rename_from:
+        extra["former"] = app.rename_from
     if not app.hooks.empty:
         extra.update(hooks=app.hooks.to_json(), migration=migration_key(app, plan.revision.revision))
     return extra

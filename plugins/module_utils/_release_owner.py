@@ -29,7 +29,7 @@ def check_owner(layout: Layout, user: str, uses_data: bool) -> None:
         name = _name(status.st_uid)
         raise UserError(
             f"user '{user}' cannot be set while the application runs: the data in {layout.shared} belongs to '{name}', "
-            f"and the old and the new release could not both write to it. Keep user: {name}; or run the playbook "
+            f"and the old and the new release could not both write to it. Set user: {name}; or run the playbook "
             f"remove with -e app={layout.name} (the data stays) and then this one, which hands the data over"
         )
 

@@ -189,6 +189,13 @@ options:
       keep:
         description: How many releases to keep; see O(keep).
         type: int
+      rename_from:
+        description:
+          - The name that the application had before. Its data moves to the new name, while the old name serves.
+          - The user stays that of the former name, unless C(user) says otherwise, so leave this set afterwards.
+          - The playbook C(site) publishes the new name and then removes the old one.
+        type: str
+        version_added: 1.1.0
       domains:
         description: Host names of the application. The first is what the health gate asks for.
         type: list
@@ -498,6 +505,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+unlisted:
+  description: Applications that serve on the host and are not in O(apps), but for those that role gunicorn alone runs.
+  returned: when the input was right
+  type: list
+  elements: str
 errors:
   description: Why applications could not be built, by name.
   returned: when one could not
@@ -522,6 +534,9 @@ releases:
       description: Directory of the release.
       type: str
       sample: /srv/shop/releases/3f2a91c-1b9e02d4
+    former:
+      description: The name that the application had before, as long as something is on the host under it; else empty.
+      type: str
     built:
       description: Whether it was built by this run; in check mode, whether it would be.
       type: bool
@@ -610,6 +625,7 @@ APP_SPEC: dict[str, t.Any] = {
     "trusted_hops": {"type": "int", "default": 1},
     "host_header": {"type": "str", "default": ""},
     "keep": {"type": "int"},
+    "rename_from": {"type": "str"},
     "domains": {"type": "list", "elements": "str", "default": []},
     "gunicorn": {"type": "dict", "default": {}},
     "hooks": {

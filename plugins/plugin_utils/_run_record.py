@@ -87,6 +87,12 @@ def note_apps(variables: t.Mapping[str, t.Any], apps: t.Sequence[Args], args: Ar
         note(variables, "app", name=name, url=address_of(app, root, defaults), error=error)
 
 
+def note_unlisted(variables: t.Mapping[str, t.Any], answer: Args) -> None:
+    """Record the applications that serve on the host and are in no list."""
+    if answer.get("unlisted"):
+        note(variables, "unlisted", names=list(answer["unlisted"]))
+
+
 def address_of(app: Args, root: str, defaults: Args) -> str:
     """Return where visitors find an application."""
     if not app.get("domains"):

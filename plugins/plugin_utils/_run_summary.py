@@ -54,6 +54,7 @@ def render(entries: t.Sequence[Entry], command: str, check: bool = False) -> lis
     lines = [line for name in sorted(apps) for line in _describe(apps[name], command, check)]
     lines += [f"{entry['host']}: not reached, {_short(entry['error'])}" for entry in entries if entry["kind"] == "lost"]
     lines += _failures(entries)
+    lines += _unlisted(entries)
     if check and lines:
         lines.append("Check mode: nothing was changed.")
     return list(dict.fromkeys(lines))
@@ -112,6 +113,8 @@ def _verb(hosts: t.Sequence[str]) -> str:
 def _what(app: _App, check: bool) -> str:
     if app.errors and not any(app.serving.values()):
         return "not deployed"
+    if app.wanted and not any(app.wanted.values()) and not app.errors:
+        return "would be removed" if check else "removed"
     if check and app.switched:
         releases = sorted({app.wanted[host] for host in app.switched})
         return f"would go to {', '.join(releases)} on {', '.join(sorted(app.switched))}"
@@ -136,6 +139,19 @@ def _failures(entries: t.Sequence[Entry]) -> list[str]:
         f"{entry['host']}: {entry['stage']} failed: {_short(entry['error'])}"
         for entry in entries
         if entry["kind"] == "failed"
+    ]
+
+
+def _unlisted(entries: t.Sequence[Entry]) -> list[str]:
+    """Return the applications that serve on hosts and are not in their list any more."""
+    hosts: dict[str, list[str]] = {}
+    for entry in entries:
+        for name in entry["names"] if entry["kind"] == "unlisted" else ():
+            hosts.setdefault(name, []).append(entry["host"])
+    return [
+        f"{name}: not in flask_apps, and serves on {', '.join(sorted(set(where)))}. Has it another name now: set "
+        f"rename_from: {name} there. To remove it: flaskops.stack.remove -e app={name}"
+        for name, where in sorted(hosts.items())
     ]
 
 

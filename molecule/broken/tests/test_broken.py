@@ -100,6 +100,24 @@ def test_the_working_application_is_accepted_and_changes_nothing(host: Host) -> 
     assert "changed=0" in run.stdout
 
 
+def test_an_application_gets_another_name_with_its_data(host: Host, sh: Shell, visit: Visit) -> None:
+    old = {"name": "former", "domains": ["renamed.test"], "shared": ["uploads"]}
+    new = {**old, "name": "renamed", "rename_from": "former"}
+    assert deploy(host, {"apps": [{}, old]}).returncode == 0
+    sh("touch /srv/former/shared/uploads/kept")
+    # Whoever only changes the name is told what is left behind.
+    run = deploy(host, {"apps": [{}]})
+    assert "former: not in flask_apps" in run.stdout, run.stdout
+    run = deploy(host, {"apps": [{}, new]})
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert host.file("/srv/renamed/shared/uploads/kept").exists
+    assert not host.file("/srv/former").exists
+    assert sh("systemctl list-units --all --no-legend --plain 'former@*'") == ""
+    assert visit("renamed.test").status == 200
+    run = deploy(host, {"apps": [{}, new]})
+    assert (run.returncode, "changed=0" in run.stdout) == (0, True), run.stdout
+
+
 def test_a_source_that_cannot_be_used_does_not_stop_the_others(host: Host, visit: Visit) -> None:
     failing: dict[str, dict[str, t.Any]] = {
         "down": {"source": "https://127.0.0.1:9/down.git"},

@@ -62,16 +62,16 @@ def test_who_has_opened_the_directory_to_list_it_finds_a_whole_set(enabled: Path
 def test_a_name_that_somebody_else_replaces_meanwhile_is_always_there(
     enabled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ansible_collections.flaskops.stack.plugins.module_utils import _nginx_exchange
+    from ansible_collections.flaskops.stack.plugins.module_utils import _exchange, _nginx_exchange
 
-    exchange, unlink = _nginx_exchange._exchange, os.unlink
+    exchange, unlink = _exchange.exchange, os.unlink
 
     def meanwhile(one: str, other: str) -> bool:
         (enabled / "theirs").rename(enabled.parent / "earlier")
         (enabled / "theirs").write_text("new")
         return exchange(one, other)
 
-    monkeypatch.setattr(_nginx_exchange, "_exchange", meanwhile)
+    monkeypatch.setattr(_nginx_exchange, "exchange", meanwhile)
     monkeypatch.setattr(os, "unlink", lambda path, **more: unlink(path, **more) if "theirs" not in str(path) else 1 / 0)
     assert replace_links(str(enabled), {"a": "/v/a@2", "b": None})
     assert (enabled / "theirs").read_text() == "new"
@@ -87,9 +87,9 @@ def test_a_directory_below_prevents_the_exchange(enabled: Path) -> None:
 
 
 def test_what_others_change_meanwhile_is_carried_over(enabled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.flaskops.stack.plugins.module_utils import _nginx_exchange
+    from ansible_collections.flaskops.stack.plugins.module_utils import _exchange, _nginx_exchange
 
-    exchange = _nginx_exchange._exchange
+    exchange = _exchange.exchange
 
     def meanwhile(one: str, other: str) -> bool:
         (enabled / "new").write_text("new")
@@ -97,7 +97,7 @@ def test_what_others_change_meanwhile_is_carried_over(enabled: Path, monkeypatch
         (enabled / "d").symlink_to("/d")
         return exchange(one, other)
 
-    monkeypatch.setattr(_nginx_exchange, "_exchange", meanwhile)
+    monkeypatch.setattr(_nginx_exchange, "exchange", meanwhile)
     assert replace_links(str(enabled), {"a": "/v/a@2", "b": None})
     assert links(enabled) == {"a": "/v/a@2", "d": "/d"}
     assert (enabled / "new").read_text() == "new"

@@ -41,7 +41,7 @@ def owner(layout: Layout, name: str = "") -> tuple[int, int]:
 
 
 def test_data_in_use_is_refused_with_the_way_out(layout: Layout) -> None:
-    with pytest.raises(UserError, match=r"Keep user: 40001; or .*-e app=shop") as said:
+    with pytest.raises(UserError, match=r"Set user: 40001; or .*-e app=shop") as said:
         check_owner(layout, "no-such-user", uses_data=True)
     assert layout.shared in str(said.value)
 
