@@ -47,6 +47,7 @@ _SITE: Shape = {
     "redirects": Listed("www.example.com"),
     "static": Listed("{url: /static/, path: static}", {}),
     "trusted_proxies": Listed("10.0.0.0/8"),
+    "pass_headers": Listed("X-HTTP-Method-Override"),
     "locations": Listed("{path: /admin/}", {"upstream": _UPSTREAM}),
     "maintenance": {"open": Listed("/status")},
 }

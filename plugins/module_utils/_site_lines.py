@@ -10,6 +10,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ._site_headers import removed_headers
 from ._site_model import Site
 from ._site_values import quote
 
@@ -24,15 +25,6 @@ UPSTREAM_KEEPALIVE: Version = (1, 29, 7)
 KEEPALIVE_MIN: Version = (1, 27, 4)
 
 _LOGS = "/var/log/nginx"
-# Headers that a visitor could otherwise send to an application that believes its proxy.
-_FORGEABLE = (
-    "Forwarded",
-    "X-Forwarded-Port",
-    "X-Forwarded-Prefix",
-    "X-Forwarded-Protocol",
-    "X-Forwarded-Server",
-    "X-Forwarded-Ssl",
-)
 # Sent with each answer unless the application sends its own; the variables are empty then.
 _SECURITY = {
     "X-Content-Type-Options": "$flaskops_nosniff",
@@ -146,6 +138,9 @@ def proxy_lines(site: Site) -> Lines:
     return [
         "proxy_http_version 1.1;",
         "proxy_redirect off;",
+        # Room for all headers that are set or taken out.
+        "proxy_headers_hash_max_size 2048;",
+        "proxy_headers_hash_bucket_size 128;",
         f"proxy_connect_timeout {site.connect_timeout}s;",
         f"proxy_read_timeout {site.read_timeout}s;",
         f"proxy_send_timeout {site.send_timeout}s;",
@@ -175,7 +170,7 @@ def request_headers(site: Site) -> Lines:
         **({"Upgrade": "$flaskops_upgrade"} if site.websockets else {}),
         # A request header "Proxy" would become the environment variable HTTP_PROXY (httpoxy).
         "Proxy": "",
-        **({} if site.from_proxy else dict.fromkeys(_FORGEABLE, "")),
+        **dict.fromkeys(removed_headers(site.from_proxy, site.pass_headers), ""),
     }
     ours = {name.lower() for name, _value in site.proxy_headers}
     wanted = [*((name, value) for name, value in headers.items() if name.lower() not in ours), *site.proxy_headers]

@@ -89,6 +89,7 @@ class Site:
     behind_proxy: bool = False
     trusted_proxies: tuple[str, ...] = ()
     proxy_headers: tuple[tuple[str, str], ...] = ()
+    pass_headers: tuple[str, ...] = ()
     access_log: str = "combined"
     gzip: bool = True
     security_headers: tuple[tuple[str, str], ...] | None = ()

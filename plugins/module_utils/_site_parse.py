@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import fields
 
 from ._lists import SITE, ListError, settle_sites, with_lists
+from ._site_headers import check_passed
 from ._site_model import Location, Maintenance, Server, Site, Static, Tls
 from ._site_raw import read_statements
 from ._site_values import (
@@ -78,6 +79,7 @@ def _parse(name: str, given: Reader) -> Site:
         behind_proxy=given.flag("behind_proxy", Site.behind_proxy),
         trusted_proxies=tuple(check_network(network) for network in given.texts("trusted_proxies")),
         proxy_headers=_parse_headers(given.raw("proxy_headers"), "proxy_headers"),
+        pass_headers=check_passed(given.texts("pass_headers")),
         access_log=given.choice("access_log", Site.access_log, LOG_FORMATS),
         gzip=given.flag("gzip", Site.gzip),
         security_headers=_parse_security_headers(given),

@@ -63,6 +63,15 @@ def test_every_proxy_header_arrives_once(visit: Visit) -> None:
     assert headers["X-Forwarded-Host"] == HTTPBIN
 
 
+def test_relatives_of_the_forwarded_headers_do_not_arrive(visit: Visit) -> None:
+    relatives = ["X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Scheme", "X-Client-IP", "True-Client-IP", "X-Host"]
+    relatives += ["Front-End-Https", "X-HTTP-Method-Override", "CF-Connecting-IP", "X-Forwarded-User", "Remote-User"]
+    forged = {**dict.fromkeys(relatives, FORGED), "X-Of-The-Application": "yes"}
+    headers = visit(HTTPBIN, "/headers?show_env=1", headers=forged).json["headers"]
+    assert headers["X-Of-The-Application"] == "yes"
+    assert not [name for name, value in headers.items() if FORGED in value]
+
+
 def test_httpbin_knows_the_visitors_address(visit: Visit) -> None:
     assert visit(HTTPBIN, "/ip").json == {"origin": "127.0.0.1"}
 
