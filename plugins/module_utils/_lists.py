@@ -50,6 +50,8 @@ _SITE: Shape = {
     "pass_headers": Listed("X-HTTP-Method-Override"),
     "locations": Listed("{path: /admin/}", {"upstream": _UPSTREAM}),
     "maintenance": {"open": Listed("/status")},
+    "tls": {},
+    "proxy_headers": {},
 }
 SITE: Shape = {"domains": Listed("shop.example.com"), "upstream": _UPSTREAM, **_SITE}
 SITES = Listed("{name: shop, domains: [shop.example.com], upstream: [127.0.0.1:8000]}", SITE)
@@ -57,13 +59,17 @@ SITES = Listed("{name: shop, domains: [shop.example.com], upstream: [127.0.0.1:8
 COMMAND = Listed("flask db upgrade", mixed=True, commas=True)
 # By any name.
 ANY = "*"
+# Dictionaries whose values are shown nowhere.
+SECRET = ("environment", "secrets", "build_environment", "build_secrets")
 
 APP: Shape = {
     "domains": SITE["domains"],
     "requirements": Listed("requirements.txt"),
     "packages": Listed("psycopg[binary]>=3", commas=True),
     "shared": Listed("uploads"),
+    **{key: {} for key in SECRET},
     "gunicorn": {
+        "extra": {},
         "bind": Listed("127.0.0.1:8000"),
         "after": Listed("postgresql.service"),
         "sandbox_paths": Listed("/var/spool/shop"),
@@ -93,7 +99,8 @@ def with_lists(item: object, shape: Shape, path: str = "") -> dict[str, t.Any]:
     C(path) is how a user names the dictionary. A value of None stays: it stands for "not given".
     """
     if not isinstance(item, t.Mapping):
-        raise ListError(f"{path or 'an entry'} must be a dictionary, not {_shown(item)}")
+        shown = "a text or list" if path in SECRET else _shown(item)
+        raise ListError(f"{path or 'an entry'} must be a dictionary, not {shown}")
     prefix = f"{path}." if path else ""
     return {key: _settled(value, shape.get(key, shape.get(ANY)), f"{prefix}{key}") for key, value in item.items()}
 

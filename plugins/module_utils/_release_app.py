@@ -155,7 +155,8 @@ def parse_app(item: t.Mapping[str, t.Any], root: str) -> App:
         _check_required(item)
         return _parse(item, posixpath.join(root, name))
     except (SettingsError, SourceError, DependencyError, HookError, ListError, UnsafeNameError) as exc:
-        secrets = [str(value) for key in ("secrets", "build_secrets") for value in (item.get(key) or {}).values()]
+        given = [item.get(key) for key in ("secrets", "build_secrets")]
+        secrets = [str(value) for found in given if isinstance(found, t.Mapping) for value in found.values()]
         raise AppError(f"app '{name}': {mask(str(exc), secrets, shortest=3)}") from None
 
 

@@ -18,6 +18,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings 
 from ansible_collections.flaskops.stack.plugins.module_utils._lists import (
     ANY,
     APP,
+    SECRET,
     SITE,
     Listed,
     ListError,
@@ -74,6 +75,15 @@ def list_options(options: Item, path: str = "") -> dict[str, str]:
     return found
 
 
+def dictionary_options(options: Item, path: str = "") -> list[str]:
+    """Return the paths of all options that are dictionaries and are in no list."""
+    found = []
+    for name, option in options.items():
+        if option["type"] == "dict":
+            found += [path + name, *dictionary_options(option.get("options", {}), f"{path}{name}.")]
+    return found
+
+
 def shape_options(shape: t.Mapping[str, t.Any], path: str = "") -> set[str]:
     """Return the paths of all lists that the readers know."""
     found = set()
@@ -85,6 +95,7 @@ def shape_options(shape: t.Mapping[str, t.Any], path: str = "") -> set[str]:
 
 
 OF_APPS = list_options(nested_options("flask", "flask_apps"))
+OF_DICTIONARIES = dictionary_options(nested_options("flask", "flask_apps"))
 OF_SITES = list_options(nested_options("nginx", "nginx_sites"))
 OF_DEFAULTS = list_options(nested_options("nginx", "nginx_site_defaults"))
 OF_SERVICES = list_options(nested_options("gunicorn", "gunicorn_services"))
@@ -219,6 +230,14 @@ def test_what_yaml_makes_of_a_word_is_no_text(path: str, value: object) -> None:
     for said in refusals_of_app(put(an_app(), path, value)):
         assert path in said
         assert "must be a list, not true" in said or "must hold texts, not" in said
+
+
+@pytest.mark.parametrize("path", OF_DICTIONARIES)
+@pytest.mark.parametrize("value", ["KEY=s3cret", ["KEY=s3cret"]])
+def test_a_text_where_a_dictionary_is_meant_is_refused(path: str, value: object) -> None:
+    for said in refusals_of_app(put(an_app(), path, value)):
+        assert f"app 'shop': {path} must be a dictionary, not " in said
+        assert "s3cret" not in said or path not in SECRET
 
 
 @pytest.mark.parametrize(
