@@ -10,6 +10,7 @@ import typing as t
 from contextlib import suppress
 from importlib import import_module
 
+from ._proxy_trust import trust_warnings
 from ._release_apply import FAILURES, Options, absent, open_seal, present
 from ._release_join import join
 
@@ -45,7 +46,9 @@ def run(params: Params, check: bool) -> dict[str, t.Any]:
         apps = _wanted_apps(params)
         if params["state"] == "absent":
             return absent([app["name"] for app in apps], options, params["purge_data"])
-        return _present(apps, params, options)
+        result = _present(apps, params, options)
+        warnings = trust_warnings(apps, params["site_defaults"])
+        return {**result, "warnings": [*result.get("warnings", []), *warnings]} if warnings else result
     except FAILURES as exc:
         return {"failed": True, "msg": str(exc)}
 
