@@ -24,6 +24,7 @@ from ._history import Entry, activation_times, cut_short, read_history, settled
 from ._holder import holder_of
 from ._names import check_name
 from ._planted import find_below, walk
+from ._published import is_published
 from ._release import Layout, Manifest, current_id, list_releases
 from ._release_list import find_applications
 from ._rollback import deploy_runs, describe_state, possible_targets, previous_healthy, verdicts
@@ -80,11 +81,16 @@ def _state(layout: Layout, count: bool) -> Row:
         "lock": asdict(holder) if holder else None,
         "maintenance": os.path.exists(os.path.join(layout.maintenance, "on")),
         "assets_of": kept_assets(layout),
+        "published": is_published(layout, _binds(manifest)) if manifest else None,
         **_releases(layout, releases, history, current),
         "rollback_interrupted": interrupted,
         "disk": disk_usage(layout.base) if count else 0,
         "disk_free": shutil.disk_usage(layout.base).free if os.path.isdir(layout.base) else 0,
     }
+
+
+def _binds(manifest: Manifest) -> t.Sequence[str]:
+    return t.cast("t.Sequence[str]", manifest.settings.get("bind") or ())
 
 
 def _is_activation(entry: Entry, current: str) -> bool:

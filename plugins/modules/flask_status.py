@@ -141,6 +141,11 @@ apps:
     assets_of:
       description: Id of the release whose static files are reachable beside those of the current one; empty for none.
       type: str
+    published:
+      description: >-
+        Whether a site of nginx leads to it; empty when that says nothing, because no release serves, the host has no
+        nginx, or the application has addresses of its own (C(bind)).
+      type: bool
     releases:
       description: >-
         The complete releases, newest first, with C(id), C(version), C(revision), C(built), C(activated), C(state) in

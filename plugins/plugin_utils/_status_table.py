@@ -15,6 +15,8 @@ Item = t.Mapping[str, t.Any]
 _COLUMNS = ("HOST", "APP", "RELEASE", "VERSION", "HEALTH", "UP", "MEMORY", "DISK", "PYTHON", "GUNICORN")
 _RELEASES = ("HOST", "APP", "RELEASE", "VERSION", "BUILT", "STATE")
 _LONGEST = 100
+# Visitors do not get what it answers.
+_UNPUBLISHED = ", not published"
 
 
 def by_host(results: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
@@ -79,7 +81,7 @@ def _health(app: Item) -> str:
     answers = app["answers"]
     if app["healthy"]:
         slowest = max(answer["seconds"] for answer in answers)
-        return f"{answers[0]['status']}, {slowest * 1000:.0f} ms"
+        return f"{answers[0]['status']}, {slowest * 1000:.0f} ms" + _UNPUBLISHED * (app.get("published") is False)
     if not answers:
         return "nothing runs"
     if app.get("ill"):
@@ -101,6 +103,10 @@ def _notes(app: Item) -> list[str]:
         found.append(f"systemd had to start it again, {times(app['restarts'])}")
     idle = [unit["unit"] for unit in app["beside"] if unit["state"] == "failed"]
     found += [f"failed beside it: {', '.join(idle)}"] if idle else []
+    if app.get("published") is False:
+        found.append(
+            "not published: no site of nginx leads to it. Set domains and run site.yml, or see why it refused the site"
+        )
     found += ["closed for maintenance"] if app["maintenance"] else []
     return found + _deploys(app)
 

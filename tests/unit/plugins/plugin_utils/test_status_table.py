@@ -52,6 +52,8 @@ LINE = {"when": "2026-01-02T03:04:05Z", "by": "anna@laptop", "release": "aaaaaaa
     ("changes", "note"),
     [
         ({"maintenance": True}, "web1 shop: closed for maintenance"),
+        ({"published": False}, "200, 12 ms, not published  "),
+        ({"published": False}, "web1 shop: not published: no site of nginx leads to it. Set domains and run site.yml"),
         ({"restarts": 3}, "systemd had to start it again, 3 times"),
         ({"restarts": 1}, "systemd had to start it again, once\n"),
         ({"ill": "shop@a.service keeps ending", "healthy": False}, "  FAILS, keeps ending  "),
