@@ -60,6 +60,42 @@ def a_second_nginx_with_links_in_conf_d(host: Host) -> None:
 
 
 @story
+def names_end_as_the_include_says(host: Host) -> None:
+    """With sites-enabled/*.conf, links get that ending without being asked."""
+    host.sh(f"sed -i 's#sites-enabled/[*];#sites-enabled/*.conf;#' /etc/nginx/nginx.conf; rm {ENABLED}/default")
+    host.server("reload")
+    sites = [{"name": name, "content": site(name)} for name in ("a", "b")]
+    ok(host.module(sites=sites), changed=True)
+    ok(host.module(sites=sites), changed=False)
+    assert names(host) == {"a.conf", "b.conf"} and host.get("b.example.com") == "200 one"
+    ok(host.module(sites=[], purge=True), changed=True)
+    assert names(host) == set()
+
+
+@story
+def sites_have_a_directory_of_their_own_beside_conf_d(host: Host) -> None:
+    """Where only conf.d is included, as by nginx.org's package, the shared file includes them."""
+    host.sh("sed -i '/sites-enabled/d' /etc/nginx/nginx.conf; rm -rf /etc/nginx/sites-enabled")
+    host.write("/etc/nginx/conf.d/default.conf", site("welcome", "welcome"))
+    host.server("reload")
+    shared = {"path": "shared.conf", "content": "log_format short '$status';\n"}
+    log = "access_log /var/log/nginx/new.log short;"
+    wanted: dict[str, t.Any] = {"sites": [{"name": "0", "content": site("0", more=log)}], "files": [shared]}
+    try:
+        ok(host.module(check=True, **wanted), changed=True)
+        assert ok(host.module(**wanted), changed=True)["reload"]["proved"]
+        ok(host.module(**wanted), changed=False)
+        assert host.get("0.example.com") == "200 one" and host.get("welcome.example.com") == "200 welcome"
+        assert host.sh("ls /etc/nginx/flaskops-sites") == "0"
+        ok(host.module(name="0", state="absent"), changed=True)
+        assert host.sh("ls /etc/nginx/flaskops-sites") == ""
+    finally:
+        host.sh("rm -rf /etc/nginx/flaskops-sites /etc/nginx/conf.d/*")
+    ok(host.module(name="plain", content=site("plain")), changed=True)
+    assert host.sh("ls /etc/nginx/conf.d") == "plain.conf" and host.get("plain.example.com") == "200 one"
+
+
+@story
 def directories_behind_links(host: Host) -> None:
     """A directory of sites that is itself a link is used where it is."""
     host.sh(f"mkdir -p /srv/links && mv {ENABLED} /srv/links/enabled && ln -s /srv/links/enabled {ENABLED}")

@@ -16,6 +16,7 @@ from ._gunicorn_settings import SettingsError, normalise_settings
 from ._names import check_name, check_socket_path
 from ._release import Layout, Manifest, ReleaseError, is_release_id, read_manifest
 from ._release_owner import check_owner, owner_ids
+from ._socket_group import socket_group
 from ._user import check_accounts, find_group
 
 
@@ -134,7 +135,9 @@ def _read_existing(layout: Layout, service: t.Mapping[str, t.Any], check: bool) 
 
 def _checked(layout: Layout, manifest: Manifest) -> Manifest:
     """Return a manifest whose settings are complete, also when an earlier version wrote it."""
-    checked = replace(manifest, settings=normalise_settings(manifest.settings))
+    settings = normalise_settings(manifest.settings)
+    settings["socket_group"] = socket_group(str(settings["socket_group"]))
+    checked = replace(manifest, settings=settings)
     for number in range(t.cast(int, checked.settings["instances"])):
         check_socket_path(layout.socket(checked.id, number))
     return checked

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ._files import read_file
 from ._nginx_journal import Step
+from ._nginx_layout import Places, places_of
 from ._nginx_model import ABSENT, Layout, SiteError, Wanted, WantedFile
 from ._nginx_outcome import Policy
 
@@ -90,15 +91,32 @@ def wanted_sites(params: t.Mapping[str, t.Any], layout: Layout) -> tuple[list[Wa
     return sites, origins
 
 
-def wanted_files(params: t.Mapping[str, t.Any]) -> list[WantedFile]:
+def is_shared(item: t.Mapping[str, t.Any]) -> bool:
+    """Tell whether a file is named without a directory: it belongs where nginx includes what sites share."""
+    return "/" not in item["path"]
+
+
+def find_places_of(params: t.Mapping[str, t.Any]) -> Places:
+    """Return where nginx reads sites and what they share, as its main file is, or is about to be."""
+    config, files = os.path.normpath(params["config"]), params["files"] or []
+    planned = [item for item in files if os.path.normpath(item["path"]) == config and item["state"] != "absent"]
+    content = content_of(planned[0], f"file {config}") if planned else None
+    return places_of(config, content, any(map(is_shared, files)))
+
+
+def wanted_files(params: t.Mapping[str, t.Any], places: Places) -> list[WantedFile]:
     """Return the wanted further files; raise SiteError for one without a content or with an odd path or mode."""
-    return [_wanted_file(item) for item in params["files"] or []]
+    items = params["files"] or []
+    shared = [item for item in items if is_shared(item) and item["state"] != "absent"]
+    # The first one brings the links of sites to nginx where its own file includes none of them.
+    include = f"\n# nginx.conf does not include the sites.\ninclude {places.include};\n" if places.include else ""
+    return [_wanted_file(item, places, include if item in shared[:1] else "") for item in items]
 
 
-def _wanted_file(item: t.Mapping[str, t.Any]) -> WantedFile:
-    path = os.path.normpath(item["path"])
+def _wanted_file(item: t.Mapping[str, t.Any], places: Places, include: str) -> WantedFile:
+    path = places.shared_path(item["path"]) if is_shared(item) else os.path.normpath(item["path"])
     if not path.startswith("/"):
-        raise SiteError(f"file '{item['path']}' must be an absolute path")
+        raise SiteError(f"file '{item['path']}' must be an absolute path, or a name without a directory")
     if item["state"] == "absent":
         return WantedFile(path, None)
     content = content_of(item, f"file {path}")
@@ -108,4 +126,4 @@ def _wanted_file(item: t.Mapping[str, t.Any]) -> WantedFile:
         mode = None if item["mode"] is None else int(item["mode"], 8)
     except ValueError as exc:
         raise SiteError(f"file {path}: mode '{item['mode']}' must be an octal string like '0644'") from exc
-    return WantedFile(path, content, mode)
+    return WantedFile(path, content + include.encode(), mode)

@@ -56,7 +56,8 @@ def _unread(plan: Plan, config: Configuration | None, future: Future) -> list[st
     read = {future.key(path) for path in config.files} if config else set()
     return [
         f"nginx would not read {path}: no 'include' below {config.main if config else ''} matches it; "
-        "name the included directory in directory_enabled (and its suffix in suffix)"
+        "name the included directory in directory_enabled and the ending of its names in suffix "
+        "(role nginx: nginx_directory_enabled and nginx_suffix)"
         for path in (swap.path for swap in plan.swaps if swap.after.kind == "link")
         if future.key(path) not in read
     ]

@@ -44,9 +44,16 @@ options:
     type: path
     default: /srv
   directory_enabled:
-    description: Where nginx has the application's site, which must look for the file.
+    description:
+      - Where nginx has the application's site, which must look for the file.
+      - By default the directory in which M(flaskops.stack.nginx_site) makes links on this host.
     type: path
-    default: /etc/nginx/sites-enabled
+  suffix:
+    description:
+      - What the name of the site's link ends with.
+      - By default what M(flaskops.stack.nginx_site) lets it end with on this host; empty with O(directory_enabled).
+    type: str
+    version_added: 1.1.0
 attributes:
   check_mode:
     description: Checks everything, changes nothing.
@@ -102,6 +109,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._command import CommandError
 from ..module_utils._maintenance import MaintenanceError, Wish, maintain
 from ..module_utils._names import UnsafeNameError
+from ..module_utils._nginx_layout import places_of
 from ..module_utils._release import Layout
 
 
@@ -116,12 +124,14 @@ def main() -> None:
             "page": {"type": "str"},
             "pause": {"type": "bool", "default": False},
             "root": {"type": "path", "default": "/srv"},
-            "directory_enabled": {"type": "path", "default": "/etc/nginx/sites-enabled"},
+            "directory_enabled": {"type": "path"},
+            "suffix": {"type": "str"},
         },
         supports_check_mode=True,
     )
     params = module.params
-    site = os.path.join(params["directory_enabled"], params["name"])
+    sites = places_of("/etc/nginx/nginx.conf").chosen(params["directory_enabled"], params["suffix"])
+    site = os.path.join(sites.directory, params["name"] + sites.suffix)
     wish = Wish(Layout(params["root"], params["name"]), params["closed"], params["page"], params["pause"], site)
     try:
         result = maintain(wish, module.check_mode)

@@ -221,7 +221,10 @@ options:
         type: bool
         default: false
       socket_group:
-        description: Group that may connect to the sockets, the one that nginx runs as.
+        description:
+          - Group that may connect to the sockets, the one that nginx runs as.
+          - The default stands for the group of the user in C(/etc/nginx/nginx.conf), where that is another one, as with
+            nginx.org's packages (user and group V(nginx)).
         type: str
         default: www-data
       memory_max:

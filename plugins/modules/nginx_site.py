@@ -132,7 +132,10 @@ options:
     elements: dict
     suboptions:
       path:
-        description: Absolute path of the file.
+        description:
+          - Absolute path of the file.
+          - A name without a directory is that of a shared file, which sites need. It is put where O(config) includes
+            such files, which is C(/etc/nginx/conf.d) nearly everywhere.
         type: path
         required: true
       state:
@@ -180,13 +183,17 @@ options:
     type: path
     default: /etc/nginx/sites-available
   directory_enabled:
-    description: Directory of the links; an C(include) of nginx's configuration must match it.
+    description:
+      - Directory of the links; an C(include) of nginx's configuration must match it.
+      - By default C(/etc/nginx/sites-enabled), where O(config) includes that, otherwise another one that it includes.
+      - With a shared file (see O(files[].path)), and where O(config) includes no C(sites-enabled) after C(conf.d),
+        C(/etc/nginx/flaskops-sites), which the shared file then includes.
     type: path
-    default: /etc/nginx/sites-enabled
   suffix:
-    description: What the names of links end with, for example V(.conf) for C(include /etc/nginx/conf.d/*.conf).
+    description:
+      - What the names of links end with, for example V(.conf) for C(include /etc/nginx/conf.d/*.conf).
+      - By default what O(config) includes; empty when O(directory_enabled) is given.
     type: str
-    default: ''
   binary:
     description: nginx's binary, a name in C(PATH) or an absolute path.
     type: str
@@ -421,9 +428,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._chain_probe import probe_sites
 from ..module_utils._command import CommandError
+from ..module_utils._nginx_layout import Places
 from ..module_utils._nginx_model import Layout, SiteError
 from ..module_utils._nginx_outcome import KINDS, Policy, ReloadError
-from ..module_utils._nginx_request import Request, wanted_files, wanted_sites
+from ..module_utils._nginx_request import Request, find_places_of, wanted_files, wanted_sites
 from ..module_utils._nginx_transaction import manage
 
 _SITE: dict[str, t.Any] = {
@@ -464,8 +472,8 @@ SPEC: dict[str, t.Any] = {
     "strict": {"type": "bool", "default": False},
     "tolerate": {"type": "list", "elements": "str", "choices": list(KINDS), "default": []},
     "directory_available": {"type": "path", "default": "/etc/nginx/sites-available"},
-    "directory_enabled": {"type": "path", "default": "/etc/nginx/sites-enabled"},
-    "suffix": {"type": "str", "default": ""},
+    "directory_enabled": {"type": "path"},
+    "suffix": {"type": "str"},
     "binary": {"type": "str", "default": "nginx"},
     "config": {"type": "path", "default": "/etc/nginx/nginx.conf"},
     "prefix": {"type": "path"},
@@ -480,7 +488,7 @@ SPEC: dict[str, t.Any] = {
 }
 
 
-def layout_of(params: t.Mapping[str, t.Any]) -> Layout:
+def layout_of(params: t.Mapping[str, t.Any], places: Places) -> Layout:
     """Return the layout; raise SiteError for an owner, group or mode that is none."""
     try:
         uid, gid = pwd.getpwnam(params["owner"]).pw_uid, grp.getgrnam(params["group"]).gr_gid
@@ -489,13 +497,15 @@ def layout_of(params: t.Mapping[str, t.Any]) -> Layout:
         raise SiteError(f"owner, group and mode must be known and octal: {exc}") from exc
     if params["keep"] < 1:
         raise SiteError(f"keep {params['keep']} must be 1 or more: the version that nginx reads is one of them")
-    available, enabled = (os.path.normpath(params[f"directory_{which}"]) for which in ("available", "enabled"))
-    return Layout(available, enabled, params["suffix"], params["keep"], mode, uid, gid)
+    sites = places.chosen(params["directory_enabled"], params["suffix"])
+    available = os.path.normpath(params["directory_available"])
+    return Layout(available, sites.directory, sites.suffix, params["keep"], mode, uid, gid)
 
 
 def request_of(params: t.Mapping[str, t.Any], check: bool, diff: bool) -> Request:
     """Return what a call of the module asks for."""
-    layout = layout_of(params)
+    places = find_places_of(params)
+    layout = layout_of(params, places)
     sites, origins = wanted_sites(params, layout)
     policy = Policy(frozenset(params["tolerate"]), params["strict"], origins)
     return Request(
@@ -504,7 +514,7 @@ def request_of(params: t.Mapping[str, t.Any], check: bool, diff: bool) -> Reques
         os.path.normpath(params["config"]),
         params["prefix"] or "",
         sites,
-        wanted_files(params),
+        wanted_files(params, places),
         params["purge"],
         params["service"],
         policy,

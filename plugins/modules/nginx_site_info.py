@@ -31,13 +31,15 @@ options:
     type: path
     default: /etc/nginx/sites-available
   directory_enabled:
-    description: Directory of the links.
+    description:
+      - Directory of the links.
+      - By default that in which M(flaskops.stack.nginx_site) makes them on this host.
     type: path
-    default: /etc/nginx/sites-enabled
   suffix:
-    description: What the names of links end with.
+    description:
+      - What the names of links end with.
+      - By default what M(flaskops.stack.nginx_site) lets them end with on this host; empty with O(directory_enabled).
     type: str
-    default: ''
   binary:
     description: nginx's binary, a name in C(PATH) or an absolute path.
     type: str
@@ -163,12 +165,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._command import CommandError
 from ..module_utils._nginx_binary import Nginx
 from ..module_utils._nginx_inventory import describe
+from ..module_utils._nginx_layout import places_of
 from ..module_utils._nginx_model import Layout, SiteError
 
 SPEC = {
     "directory_available": {"type": "path", "default": "/etc/nginx/sites-available"},
-    "directory_enabled": {"type": "path", "default": "/etc/nginx/sites-enabled"},
-    "suffix": {"type": "str", "default": ""},
+    "directory_enabled": {"type": "path"},
+    "suffix": {"type": "str"},
     "binary": {"type": "str", "default": "nginx"},
     "config": {"type": "path", "default": "/etc/nginx/nginx.conf"},
     "prefix": {"type": "path"},
@@ -180,10 +183,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(SPEC, supports_check_mode=True)
     params = module.params
-    available, enabled = (os.path.normpath(params[f"directory_{which}"]) for which in ("available", "enabled"))
+    config = os.path.normpath(params["config"])
     try:
-        layout = Layout(available, enabled, params["suffix"])
-        nginx = Nginx(params["binary"], os.path.normpath(params["config"]), params["prefix"] or "")
+        sites = places_of(config).chosen(params["directory_enabled"], params["suffix"])
+        layout = Layout(os.path.normpath(params["directory_available"]), *sites)
+        nginx = Nginx(params["binary"], config, params["prefix"] or "")
         result = describe(layout, nginx, params["service"])
     except (SiteError, CommandError, OSError) as exc:
         module.fail_json(msg=f"Cannot read nginx's sites: {exc}")

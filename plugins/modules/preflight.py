@@ -111,6 +111,12 @@ nginx_version:
   returned: success
   type: str
   sample: 1.26.3
+nginx_user:
+  description: The user that C(/etc/nginx/nginx.conf) names; empty when it names none, or is not there.
+  returned: success
+  type: str
+  sample: www-data
+  version_added: 1.1.0
 """
 
 import os
@@ -121,6 +127,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _systemd
 from ..module_utils._command import CommandError, run
+from ..module_utils._files import read_file
 from ..module_utils._host import (
     HostError,
     check_host,
@@ -130,6 +137,7 @@ from ..module_utils._host import (
     parse_os_release,
 )
 from ..module_utils._lists import split_text
+from ..module_utils._nginx_layout import account_of
 
 # As apt takes one, also with a version, a release or an architecture, or as the path of a file.
 _PACKAGE = re.compile(r"[A-Za-z0-9/.][A-Za-z0-9+.:=~_/*-]*")
@@ -146,6 +154,7 @@ def inspect(packages: list[str], services: list[str], nginx: str) -> dict[str, t
         "missing_packages": missing_packages(packages, dpkg_states(packages)),
         "idle_services": idle_services(_systemd.show(services, ["ActiveState", "UnitFileState"])),
         "nginx_version": nginx_version(nginx),
+        "nginx_user": nginx_user(),
     }
 
 
@@ -172,6 +181,12 @@ def nginx_version(program: str) -> str:
     except CommandError:
         return ""
     return parse_nginx_version(answer.err)
+
+
+def nginx_user() -> str:
+    """Return the user that nginx's main configuration file names, or an empty string."""
+    account = account_of((read_file("/etc/nginx/nginx.conf") or b"").decode("utf-8", "replace"))
+    return account[0] if account else ""
 
 
 def main() -> None:

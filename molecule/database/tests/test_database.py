@@ -52,6 +52,21 @@ def test_a_visitor_reaches_the_application(visit: Visit, eventually: Eventually)
     assert "Canaille" in visit("accounts.test", "/login").text
 
 
+def test_links_are_where_nginx_reads_them_and_sockets_are_open_to_it(hosts: list[Host]) -> None:
+    """The first host includes sites-enabled/*.conf, the second conf.d/*.conf only, and runs as user nginx."""
+    places = ("/etc/nginx/sites-enabled/accounts.conf", "/etc/nginx/flaskops-sites/accounts")
+    for host, place in zip(hosts, places, strict=True):
+        assert read(host, f"readlink -e {place}").startswith("/etc/nginx/sites-available/accounts@")
+    groups = [read(host, "stat --format %G /srv/accounts/current/run/0.sock") for host in hosts]
+    assert groups == ["www-data", "nginx"]
+    # The page that the package brings stays, and is nobody's default.
+    assert "localhost" in read(hosts[1], "cat /etc/nginx/conf.d/default.conf")
+
+
+def test_unknown_host_names_get_an_empty_reply_in_each_layout(visit: Visit) -> None:
+    assert visit("nobody.test", "/").status == 0
+
+
 def test_the_schema_is_that_of_the_newest_migration(hosts: list[Host]) -> None:
     query = "cd / && runuser -u postgres -- psql -tA accounts -c 'select version_num from alembic_version'"
     version = read(hosts[0], query)
