@@ -26,11 +26,16 @@ from strike_trace import KILL
 
 CHAPTERS = (nginx_scenarios, nginx_layouts, nginx_reloads, nginx_hostile, nginx_malice, nginx_ports)
 PACKAGES = "nginx strace openssl procps"
-INSIDE = ("strike.py", "strike_trace.py", "visitors.py", "nginx_points.py", "nginx_load.py", "nginx_readers.py")
+INSIDE = (
+    *("strike.py", "strike_trace.py", "visitors.py", "nginx_points.py"),
+    *("nginx_load.py", "nginx_readers.py", "nginx_differential.py"),
+)
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EROFS")
 # One link; links and a file. A host without CAP_SYS_ADMIN, where each run makes more calls, takes the second only.
 PLANS = {"namespace": ("one", "files"), "shadow": ("files",)}
 JOBS = 4
+# Random configurations, on each host.
+COMPARED = 600
 # Swaps with what avoids a cut connection, and swaps while others test the configuration, for each swap without.
 CALM = 0.25
 READ = 0.25
@@ -44,6 +49,7 @@ class Count:
     kills: int = 0
     faults: int = 0
     swaps: int = 0
+    compared: int = 0
     broken: list[str] = field(default_factory=list)
 
     def add(self, other: Count) -> None:
@@ -52,13 +58,14 @@ class Count:
         self.kills += other.kills
         self.faults += other.faults
         self.swaps += other.swaps
+        self.compared += other.compared
         self.broken += other.broken
 
     def __str__(self) -> str:
         """Return the line that counts."""
         return (
             f"nginx_site: {self.kills} kill points, {self.faults} fault points, {self.swaps} swaps under load, "
-            f"{len(self.broken)} broken"
+            f"{self.compared} configurations compared, {len(self.broken)} broken"
         )
 
 
@@ -112,6 +119,21 @@ class Bench(faults_bench.Bench[Count]):
             self.say(
                 f"plan {plan} ({time.monotonic() - started:.0f} s): {faults_bench.tell_blows(struck)}; "
                 f"{found.get('unreached')} points were not met again; {len(broken)} broken"
+            )
+
+    def compare(self, number: int, part: int) -> None:
+        """Compare validation with what nginx says of the same configuration on disk; each host takes others."""
+        started = time.monotonic()
+        # Where mounts are allowed, the shadow tree is compared as well.
+        methods = "namespace,shadow" if self._host.method == "namespace" else "shadow"
+        first = str(part * number)
+        found = self._inside("nginx_differential.py", str(number), "--first", first, "--methods", methods)
+        if found:
+            self.count.compared += found["configurations"]
+            self._blame(*found["wrong"])
+            self.say(
+                f"{found['configurations']} configurations compared ({time.monotonic() - started:.0f} s), "
+                f"{found['right']} of them right; {len(found['wrong'])} broken"
             )
 
     def load(self, swaps: int) -> None:
@@ -169,6 +191,7 @@ def try_to_break(options: Options) -> Outcome:
         bench.prepare()
         bench.tell(options.only)
         if not options.only:
+            bench.compare(COMPARED // options.every, number)
             bench.strike(share(ERRORS, number, len(machines)), options.every)
             bench.load(options.swaps)
             bench.read(options.swaps)

@@ -39,6 +39,9 @@ _NEVER_HIDE = (
 )
 # A GeoIP database has 60 MiB, a configuration some KiB; a mount costs a millisecond.
 _LARGE = 1024 * 1024
+# Their relative paths are taken from nginx's prefix, which a shadow does not change.
+_FROM_PREFIX = (*_PATHS, *LOGS, "alias", "load_module", "pid", "root")
+_UP = re.compile(r"(?:\.\.?/+)+")
 _WRITES = re.compile(r"\b(?:pid|http)[ \t\r\n{]|_(?:temp|cache)_path\b")
 
 
@@ -134,14 +137,14 @@ class Stage:
             return self._stand_in(log)
         return ""
 
-    def _neutral(self, file: str, logs: bool, includes: str = "") -> bytes | None:
-        """Return a file with harmless paths and, below a shadow root, includes; None when it can stay as it is."""
+    def _neutral(self, file: str, logs: bool, shadow: str = "") -> bytes | None:
+        """Return a file with harmless paths and those that lead into a shadow; None when it can stay as it is."""
         text = self._config.texts[file]
         replacements = []
         for item in descend(self._config.files[file]):
-            if includes and item.name == "include" and len(item.args) == 1 and item.args[0].startswith("/"):
-                replacements.append((item.spans[0], quote(includes + item.args[0])))
-            elif item.name in ("pid", *_PATHS, *LOGS):
+            if shadow:
+                replacements += self._shadowed(item, shadow)
+            if item.name in ("pid", *_PATHS, *LOGS):
                 stand_in = self._harmless(item, logs)
                 if stand_in:
                     replacements.append((item.spans[0], quote(stand_in)))
@@ -149,6 +152,19 @@ class Stage:
                 replacements.append((self._block_start(text, item), "{" + self._missing_paths()))
         replacements = [(span, word) for span, word in replacements if word != "{"]
         return _encode(replace_words(text, replacements)) if replacements else None
+
+    def _shadowed(self, directive: Directive, root: str) -> list[tuple[tuple[int, int], str]]:
+        """Return what replaces words that would lead out of a shadow, or past it to what changes."""
+        found = []
+        # Above the root directory there is the root directory.
+        most = os.path.realpath(os.path.dirname(self._config.main)).strip("/").count("/") + 1
+        for span, word in zip(directive.spans, directive.args):
+            up = _UP.match(word)
+            if word.startswith("/") and (directive.name == "include" or self._future.changed(word)):
+                found.append((span, quote(root + word)))
+            elif up and up.group().count("..") > most and directive.name not in _FROM_PREFIX:
+                found.append((span, quote("../" * most + word[up.end() :])))
+        return found
 
     @staticmethod
     def _block_start(text: str, directive: Directive) -> tuple[int, int]:
@@ -262,27 +278,46 @@ class Stage:
     def prepare_shadow(self) -> str:
         """Make a tree of everything that nginx reads; return its main file.
 
-        Whatever else stands beside the configuration (certificates, password files) is linked into it, because nginx
-        takes relative paths from the directory of its main file.
+        Whatever else there is (certificates, password files) is linked into it, from the root directory on: nginx takes
+        relative paths from the directory of its main file, and they may leave it. Links of directories are made anew,
+        so that C(..) leads behind them to where it does in the real tree.
         """
         root = os.path.join(self.directory, "shadow")
         self._names[root] = ""
         for file in self._config.files:
-            data = self._neutral(file, logs=True, includes=root)
-            self._write(root + file, _encode(self._config.texts[file]) if data is None else data)
+            data = self._neutral(file, logs=True, shadow=root)
+            self._write(self._mirrored(file, root), _encode(self._config.texts[file]) if data is None else data)
         for file in self._config.missing:
-            if os.path.islink(file):
-                os.makedirs(os.path.dirname(root + file), exist_ok=True)
-                os.symlink(file, root + file)
-        self._link_others(os.path.dirname(self._config.main), root)
+            place = self._mirrored(file, root)
+            if os.path.islink(file) and not os.path.lexists(place):
+                os.symlink(file, place)
+        for path, content in self._future.changes.items():
+            place = self._mirrored(path, root)
+            if content is not None and not os.path.lexists(place):
+                self._write(place, content)
+        self._mirrored(self._config.main, root)
+        self._link_others("/", root)
         return root + self._config.main
+
+    def _mirrored(self, path: str, root: str) -> str:
+        """Return the place of a path in the shadow, with its directories and the links on the way made there."""
+        place = "/"
+        directory, base = os.path.split(path)
+        for part in directory.split("/"):
+            place = os.path.dirname(place) if part == ".." else os.path.join(place, part)
+            if part not in ("", ".", "..") and os.path.islink(place):
+                link, place = root + place, os.path.realpath(place)
+                if not os.path.lexists(link):
+                    os.symlink(root + place, link)
+            os.makedirs(root + place, exist_ok=True)
+        return os.path.join(root + place, base)
 
     def _link_others(self, directory: str, root: str) -> None:
         """Link what a real directory holds into its shadow, and do the same below where the shadow has a directory."""
         with os.scandir(directory) as entries:
             for entry in entries:
                 shadow = root + entry.path
-                if os.path.isdir(shadow) and entry.is_dir(follow_symlinks=False):
+                if os.path.isdir(shadow) and not os.path.islink(shadow):
                     self._link_others(entry.path, root)
                 elif not os.path.lexists(shadow) and not self._future.changed(entry.path):
                     os.symlink(entry.path, shadow)

@@ -160,9 +160,10 @@ def test_every_error_is_met_on_some_host(hosts: int) -> None:
 
 
 def test_the_last_line_counts() -> None:
-    total = faults_nginx.Count(1, 2, 3, 4, [])
-    total.add(faults_nginx.Count(1, 20, 30, 40, ["x"]))
-    assert str(total) == "nginx_site: 22 kill points, 33 fault points, 44 swaps under load, 1 broken"
+    total = faults_nginx.Count(1, 2, 3, 4, 5, [])
+    total.add(faults_nginx.Count(1, 20, 30, 40, 50, ["x"]))
+    told = "nginx_site: 22 kill points, 33 fault points, 44 swaps under load, 55 configurations compared, 1 broken"
+    assert str(total) == told
 
 
 def test_what_visitors_noticed_is_explained() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import tempfile
 from pathlib import Path
 
@@ -143,3 +144,58 @@ def test_a_stage_is_in_memory_only_where_there_is_room(tmp_path: Path) -> None:
     assert staging_parent(1, memory) == memory
     assert staging_parent(1 << 60, memory) == tempfile.gettempdir()
     assert staging_parent(1, str(tmp_path / "none")) == tempfile.gettempdir()
+
+
+@pytest.mark.parametrize(
+    ("word", "real"),
+    [
+        ("../ssl/t.crt", "ssl/t.crt"),
+        ("./.././ssl/t.crt", "ssl/t.crt"),
+        ("linked/t.crt", "ssl/t.crt"),
+        ("linked/../ssl/t.crt", "ssl/t.crt"),
+        ("certs/../../ssl/t.crt", "ssl/t.crt"),
+    ],
+)
+def test_relative_paths_lead_out_of_a_shadow_as_out_of_the_real_tree(root: Path, word: str, real: str) -> None:
+    (root / "ssl").mkdir()
+    (root / "ssl/t.crt").write_text("pem")
+    (root / "etc/linked").symlink_to("../ssl")
+    etc = Path(staged(root, {"etc/sites/new": b"#new"}).prepare_shadow()).parent
+    # Not by Path, which takes ".." away without a look at links.
+    assert os.path.samefile(f"{etc}/{word}", root / real)
+
+
+def test_a_path_ends_at_the_root_directory_of_a_shadow(root: Path) -> None:
+    depth = str(root / "etc").count("/")
+    most, above = "../" * depth, "../" * (depth + 3)
+    text = f"ssl_certificate {above}x.crt; root {above}x; access_log off;"
+    etc = Path(staged(root, {"etc/sites/new": text.encode()}).prepare_shadow()).parent
+    tested = (etc / "sites/new").read_text()
+    assert f'ssl_certificate "{most}x.crt";' in tested
+    # nginx takes this one from its prefix.
+    assert f"root {above}x;" in tested
+
+
+def test_links_of_directories_are_made_anew_in_a_shadow(root: Path) -> None:
+    (root / "elsewhere").mkdir()
+    (root / "etc/sites").rename(root / "elsewhere/sites")
+    (root / "etc/sites").symlink_to("../elsewhere/sites")
+    (root / "elsewhere/t.crt").write_text("pem")
+    (root / "elsewhere/sites/link").unlink()
+    etc = Path(staged(root, {"etc/sites/new": b"#new", "etc/sites/old": None}).prepare_shadow()).parent
+    assert sorted(os.listdir(f"{etc}/sites")) == ["new"]
+    assert os.path.samefile(f"{etc}/sites/../t.crt", root / "elsewhere/t.crt")
+
+
+def test_a_shadow_has_what_changes_and_is_no_configuration(root: Path) -> None:
+    text = f"ssl_certificate certs/new.pem; ssl_certificate_key {root}/etc/certs/new.pem;"
+    stage = staged(root, {"etc/sites/new": text.encode(), "etc/certs/new.pem": b"new", "etc/sites/old": None})
+    etc = Path(stage.prepare_shadow()).parent
+    assert (etc / "certs/new.pem").read_bytes() == b"new"
+    assert f'ssl_certificate_key "{etc}/certs/new.pem";' in (etc / "sites/new").read_text()
+
+
+def test_a_directory_that_becomes_empty_is_empty_in_a_shadow(root: Path) -> None:
+    (root / "etc/sites/link").unlink()
+    etc = Path(staged(root, {"etc/sites/old": None}).prepare_shadow()).parent
+    assert os.listdir(etc / "sites") == []
