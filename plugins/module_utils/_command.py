@@ -141,25 +141,6 @@ def _as_user(argv: t.Sequence[str], user: str | None) -> tuple[list[str], dict[s
     return list(argv), {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
 
 
-@contextmanager
-def running(
-    argv: t.Sequence[str],
-    timeout: float = 60,
-    env: t.Mapping[str, str] | None = None,
-    cwd: str | None = None,
-    user: str | None = None,
-    inherit: bool = True,
-) -> t.Iterator[None]:
-    """Do what C(run) does while the block runs, and wait for its end after it; it is killed when the block fails."""
-    process = _start(argv, _environment(env, inherit), cwd, user)
-    try:
-        yield
-    except BaseException:
-        _kill(process)
-        raise
-    _await(process, argv, None, timeout)
-
-
 def run_checked(
     argv: t.Sequence[str],
     timeout: float = 60,

@@ -253,8 +253,12 @@ def lead_back(layout: Layout, release: str, previous: str) -> None:
 
 def uses_home(code: str, virtualenv: str) -> bool:
     """Tell whether code or interpreter lie where ProtectHome=yes hides everything."""
-    paths = map(os.path.realpath, (code, virtualenv, os.path.join(virtualenv, "bin", "python")))
-    return any(path.startswith(_HOMES) for path in paths)
+    return is_in_home(code, virtualenv, os.path.join(virtualenv, "bin", "python"))
+
+
+def is_in_home(*paths: str) -> bool:
+    """Tell whether one of the paths lies where ProtectHome=yes hides everything."""
+    return any(os.path.realpath(path).startswith(_HOMES) for path in paths)
 
 
 def untold(names: t.Collection[str]) -> list[str]:

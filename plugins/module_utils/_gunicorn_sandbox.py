@@ -110,6 +110,46 @@ def sandbox_lines(sandbox: bool | t.Mapping[str, object], writable: t.Sequence[s
     return [*lines, *(f"ReadWritePaths={path}" for path in writable)]
 
 
+# A build fetches from the network and starts compilers and bundlers, which make code at run time, have many threads
+# and copy files with their group. What C(sandbox) says of the network or of paths is about a process that serves.
+_BUILD: dict[str, tuple[str, ...]] = {
+    "MemoryDenyWriteExecute": ("no",),
+    "RestrictAddressFamilies": ("AF_UNIX AF_INET AF_INET6 AF_NETLINK",),
+    "SystemCallFilter": ("@system-service", "~@privileged", "@chown setuid"),
+}
+_SERVING = frozenset(
+    {
+        "AmbientCapabilities",
+        "BindPaths",
+        "BindReadOnlyPaths",
+        "ExecPaths",
+        "IPAddressAllow",
+        "IPAddressDeny",
+        "InaccessiblePaths",
+        "MemoryDenyWriteExecute",
+        "NoExecPaths",
+        "PrivateNetwork",
+        "ReadOnlyPaths",
+        "RestrictAddressFamilies",
+        "SocketBindAllow",
+        "SocketBindDeny",
+        "TemporaryFileSystem",
+    }
+)
+
+
+def build_lines(
+    sandbox: bool | t.Mapping[str, object], writable: t.Sequence[str], readable: t.Sequence[str], home_is_used: bool
+) -> list[str]:
+    """Return the directives of what builds an application; C(readable) is to be seen although it is below C(/tmp)."""
+    if sandbox is False:
+        return []
+    given = sandbox if isinstance(sandbox, t.Mapping) else {}
+    changed: dict[str, object] = {name: list(values) for name, values in _BUILD.items()}
+    changed.update({name: value for name, value in given.items() if name not in _SERVING})
+    return [*sandbox_lines(changed, writable, home_is_used), *(f"BindReadOnlyPaths={path}" for path in readable)]
+
+
 # Directives whose paths systemd has to find when it starts the service, unless a '-' stands before one.
 _WITH_PATHS = ("ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths", "BindPaths", "BindReadOnlyPaths")
 

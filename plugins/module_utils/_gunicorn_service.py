@@ -33,7 +33,8 @@ from ._hook_run import Ran, run_hooks
 from ._hooks import MIGRATE, HookError
 from ._log_excerpt import excerpt, has_trouble
 from ._process_units import process_units
-from ._release import ReleaseError, forget_manifest
+from ._release import Manifest, ReleaseError, forget_manifest
+from ._release_proof import is_loaded
 from ._release_secrets import mask_secrets
 from ._systemd import journal_tail
 from ._user import find_user
@@ -69,11 +70,9 @@ class Services:
         self,
         requests: t.Sequence[Request],
         options: Options,
-        unproved: t.Mapping[str, t.Callable[[], str]] | None = None,
     ) -> None:
-        """Take what is wanted and how; C(unproved) by name what says why a new release cannot be loaded."""
+        """Take what is wanted and how."""
         self._requests = requests
-        self._unproved = unproved or {}
         self._options = options
         self._directory = UnitDirectory(options.directory)
         # Hooks that a rollback asks for, and that can be run now.
@@ -196,17 +195,15 @@ class Services:
             return migrate(layout, manifest)
         return run_hooks(stage, layout, manifest, change.observed.current or "")
 
-    def _explain(self, change: Change, reason: str) -> str:
+    @staticmethod
+    def _explain(change: Change, reason: str) -> str:
         """Return why a release was refused; one that cannot even be loaded is none, and is built anew the next time."""
+        layout, release, manifest = change.service.layout, change.service.wanted.release, change.service.manifest
         asked = change.started and change.plan.switch and not change.healthy
-        proof = self._unproved.get(change.service.name) if asked else None
-        # Where the old release had to stop for this one there is no memory to load it, and so it may be broken.
-        said = proof() if proof and not change.room else ""
-        if said or (proof and change.room):
-            forget_manifest(change.service.layout.release(change.service.wanted.release))
-        manifest = change.service.manifest
-        text = said or _explain(change, reason)
-        return with_ways_out(text, place_of(change.service.layout, manifest.user)) if manifest else text
+        if manifest is None:
+            return _explain(change, reason)
+        said = _explain_load(change, manifest) if asked and not is_loaded(layout, release) else ""
+        return with_ways_out(said or _explain(change, reason), place_of(layout, manifest.user))
 
     def _lock(self, request: Request) -> Lock:
         what = f"hand-over to release {request.release}" if request.present else "removal"
@@ -263,6 +260,18 @@ def _make(request: Request) -> None:
         path = os.path.join(request.layout.release(request.release), "run", name)
         if read_link(path) != target:
             replace_link(target, path)
+
+
+def _explain_load(change: Change, manifest: Manifest) -> str:
+    """Return why a release cannot be loaded that nobody has loaded yet; an empty text when it can, or nobody knows."""
+    # A run that succeeds need not read this.
+    from ._release_load import explain_load
+
+    # Where the old release had to stop for this one there is no memory to load it, and so it may be broken.
+    said = "" if change.room else explain_load(change.service.layout, manifest)
+    if said or change.room:
+        forget_manifest(change.service.layout.release(manifest.id))
+    return said
 
 
 def _explain(change: Change, reason: str) -> str:

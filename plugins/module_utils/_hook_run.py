@@ -12,7 +12,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ._command import Result, run
-from ._files import read_file, remove_file, write_file
+from ._fence import inside
+from ._files import remove_file, write_file
 from ._gunicorn_host import uses_home, wait_until_stopped
 from ._gunicorn_units import process_lines
 from ._hooks import Command, HookError, Hooks, explain_failure, find_program, hook_environment, parse_hooks, show
@@ -102,8 +103,10 @@ def _systemd_run(
     ]
     argv = ["systemd-run", f"--unit={hook_unit(layout.name)}", "--wait", "--collect", "--service-type=exec"]
     options = [f"--property={line}" for line in lines]
+    # What keeps the end of its output ends with it; the module may be gone by then.
+    command = inside(f"{release}/venv/bin/python", *words)
     # systemd would put the value of a variable in the place of its name.
-    command = [word.replace("$", "$$") for word in words]
+    command = [word.replace("$", "$$") for word in command]
     return run([*argv, *options, "--", *command], timeout + 2 * _GRACE)
 
 
@@ -112,7 +115,9 @@ def _quote(text: str) -> str:
 
 
 def _tail(log: str) -> str:
-    return (read_file(log) or b"")[-_KEPT:].decode("utf-8", "replace")
+    with open(log, "rb") as stream:
+        stream.seek(max(os.fstat(stream.fileno()).st_size - _KEPT, 0))
+        return stream.read(_KEPT).decode("utf-8", "replace")
 
 
 def _failure(result: Result, timeout: int) -> str:

@@ -24,7 +24,6 @@ from ._history import note, short_reason
 from ._holder import caller
 from ._hooks import HookError
 from ._names import UnsafeNameError, check_name
-from ._orphans import OrphanError
 from ._process_check import check_schedules
 from ._release import Layout, ReleaseError, current_id, list_releases, read_manifest
 from ._release_app import App, AppError, parse_apps
@@ -32,7 +31,7 @@ from ._release_build import Plan, build, is_built, needs_payload
 from ._release_list import find_applications
 from ._release_owner import check_owner, owner_ids
 from ._release_rename import RenameError, check_rename, is_pending, move_data
-from ._release_run import Unproved, prove_again
+from ._release_run import prove_again
 from ._release_seal import reveal
 from ._release_share import ShareError
 from ._release_source import Sent, find_revision
@@ -50,7 +49,6 @@ FAILURES = (
     DependencyError,
     HookError,
     OSError,
-    OrphanError,
     ReleaseError,
     RenameError,
     SettingsError,
@@ -74,8 +72,8 @@ class Options:
     check_mode: bool
     # Who asked for it, for others who want the lock.
     by: str = ""
-    # For what C(build) leaves to the start, which comes next in the daily command; None where it does not.
-    unproved: Unproved | None = None
+    # Whether releases are started next, as in the daily command, which proves more than to load them.
+    starts_next: bool = False
 
 
 def open_seal(
@@ -170,7 +168,7 @@ def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter]
     bundle = trusted_bundle(app.ca_bundle)
     if app.wheel_dir and not os.path.isdir(app.wheel_dir):
         raise DependencyError(f"wheel_dir '{app.wheel_dir}' is no directory on this host: copy the wheels there first")
-    expect_new = options.unproved is not None
+    expect_new = options.starts_next
     revision = find_revision(app, found, layout, app.ca_bundle, options.check_mode, expect_new)
     return Plan(app, layout, revision, interpreters[app.python], bundle, options.uv_requirement)
 
@@ -188,7 +186,7 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
             if built and not options.check_mode:
                 _build(plan, options)
             elif not options.check_mode:
-                prove_again(plan.app, plan.layout, plan.id, options.unproved)
+                prove_again(plan.app, plan.layout, plan.id, options.starts_next)
             activated = options.activate and _activate(plan, options.check_mode)
     except FAILURES as exc:
         said = with_ways_out(plan.app.mask(str(exc)), place_of(plan.layout, plan.app.user))
@@ -223,7 +221,7 @@ def _former(plan: Plan, options: Options) -> str:
 def _build(plan: Plan, options: Options) -> None:
     """Build a release; a failure stands in the history, like that of an activation, unless it was the first of all."""
     try:
-        build(plan, options.unproved)
+        build(plan, options.starts_next)
     except FAILURES as exc:
         if not os.path.lexists(plan.layout.base):
             raise

@@ -16,19 +16,20 @@ from ._build_access import private_cache, remove_secrets, write_deploy_key
 from ._chain_token import write_token
 from ._command import flushing
 from ._disk_space import explain_full_disk
+from ._fence import Fence
 from ._files import write_file
 from ._gunicorn_mark import with_mark
 from ._gunicorn_settings import render_environment, render_gunicorn_conf
 from ._home import home_variable
-from ._orphans import Orphans
 from ._prepared import adopt_prepared
 from ._process_check import check_programs
 from ._release import Layout, Manifest, digest, is_release_id, read_manifest, write_manifest
 from ._release_app import App, build_key, identify, migration_key
+from ._release_fence import build_fence, end_leftovers
 from ._release_links import check_links
 from ._release_owner import hand_over
 from ._release_proof import loaded_releases
-from ._release_run import Unproved, kill_inside, prove, run_build_hooks
+from ._release_run import check_hooks, kill_inside, prove, run_build_hooks
 from ._release_share import Owner, link_instance, link_shared, make_shared
 from ._release_source import Revision, describe, fetch, text_reader
 from ._scm_version import scm_environment, scm_files
@@ -93,11 +94,10 @@ def find_twin(plan: Plan) -> Manifest | None:
     return next((found for found in loaded_releases(plan.layout) if found.build == plan.key), None)
 
 
-def build(plan: Plan, unproved: Unproved | None = None) -> None:
+def build(plan: Plan, starts_next: bool = False) -> None:
     """Build the release; the caller holds the application's lock. After a failure nothing of it is left.
 
-    An application is loaded before its release is complete. Where C(unproved) is given, the release is started next,
-    which proves more: what tells why it cannot be loaded is left there instead.
+    An application is loaded before its release is complete, unless it C(starts_next), which proves more.
     """
     remove_unfinished(plan.layout)
     is_first = not os.path.lexists(plan.layout.base)
@@ -105,7 +105,7 @@ def build(plan: Plan, unproved: Unproved | None = None) -> None:
     try:
         owner = _prepare(plan)
         os.mkdir(plan.path, 0o755)
-        _fill(plan, owner, unproved)
+        _fill(plan, owner, starts_next)
     except BaseException as exc:
         full = explain_full_disk(exc, [plan.path, plan.layout.cache])
         remove_tree(plan.path)
@@ -132,10 +132,12 @@ def remove_unfinished(layout: Layout) -> None:
         names = os.listdir(layout.releases)
     except FileNotFoundError:
         return
-    for name in names:
-        if is_release_id(name) and read_manifest(layout.release(name)) is None:
-            kill_inside(layout.release(name))
-            remove_tree(layout.release(name))
+    unfinished = [name for name in names if is_release_id(name) and read_manifest(layout.release(name)) is None]
+    if unfinished:
+        end_leftovers(layout.name)
+    for name in unfinished:
+        kill_inside(layout.release(name))
+        remove_tree(layout.release(name))
 
 
 def _prepare(plan: Plan) -> Owner:
@@ -162,7 +164,7 @@ def _prepare(plan: Plan) -> Owner:
     return owner
 
 
-def _fill(plan: Plan, owner: Owner, unproved: Unproved | None) -> None:
+def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
     app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
     twin = find_twin(plan)
     if twin:
@@ -171,23 +173,38 @@ def _fill(plan: Plan, owner: Owner, unproved: Unproved | None) -> None:
         key = twin.venv
         names: list[str] = []
     else:
-        os.mkdir(app, 0o755)
-        fetch(plan.app, plan.revision, plan.layout, plan.ca_bundle, app)
-        dependencies = plan_dependencies(plan.app.requirements, text_reader(app), plan.app.installer)
-        key, names = _venv_key(plan, dependencies), dependencies.names
-        _build_venv(plan, dependencies, key, owner)
+        # systemd prepares it while the source is fetched.
+        with _fence(plan) as fence:
+            os.mkdir(app, 0o755)
+            fetch(plan.app, plan.revision, plan.layout, plan.ca_bundle, app)
+            dependencies = plan_dependencies(plan.app.requirements, text_reader(app), plan.app.installer)
+            key, names = _venv_key(plan, dependencies), dependencies.names
+            was_built = _build_venv(plan, dependencies, key, owner, fence)
+        for path in [venv, app] if was_built else [app]:
+            own_tree(path, 0, 0, owner.uid)
     link_shared(plan.layout, plan.app.shared, app, owner)
     link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
     _write_settings(plan, owner)
-    run_build_hooks(plan.app, plan.path, plan.cache, owner, lambda paths: _builder(plan).compile(paths))
+    if plan.app.hooks.build:
+        fence = _fence(plan, with_data=True)
+        run_build_hooks(plan.app, plan.path, plan.cache, owner, fence, _builder(plan, fence).compile)
     remove_secrets([venv, app], plan.app.build_secrets)
     if not twin:
         check_links(plan.layout, plan.path, plan.app.shared)
+    check_hooks(plan.app, plan.path)
     check_programs(plan.app.workers, plan.app.timers, plan.path)
+    manifest = _manifest(plan, key)
     # The manifest says that all else is there, and must not survive a power cut which that does not.
     with flushing(plan.path):
-        prove(plan.app, plan.path, bool(twin or names or plan.app.wanted_packages), unproved)
-    _complete(plan, key)
+        prove(plan.app, plan.layout, manifest, bool(twin or names or plan.app.wanted_packages), starts_next)
+    write_manifest(plan.path, manifest)
+
+
+def _fence(plan: Plan, with_data: bool = False) -> Fence:
+    app = plan.app
+    needed = [app.wheel_dir, plan.ca_bundle, plan.uv_requirement]
+    places = [place for place in needed if place.startswith("/")]
+    return build_fence(app, plan.layout, plan.path, plan.cache, [plan.interpreter.path, *places], with_data)
 
 
 def _venv_key(plan: Plan, dependencies: Dependencies) -> str:
@@ -209,33 +226,35 @@ def _copy(plan: Plan, twin: Manifest, name: str) -> None:
         move_paths(os.path.join(plan.path, name), source, plan.path)
 
 
-def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) -> None:
+def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner, fence: Fence) -> bool:
+    """Make the virtualenv and compile it and the code; return whether it had to be built."""
     app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
-    builder = _builder(plan)
+    builder = _builder(plan, fence)
     twin = next((found for found in loaded_releases(plan.layout) if found.venv == key), None)
     if twin:
         own_tree(app, owner.uid, owner.gid)
         with builder.compiling(app):
             _copy(plan, twin, "venv")
-    else:
-        os.mkdir(venv, 0o755)
-        os.chown(venv, owner.uid, owner.gid)
-        local = _needs_source(plan.app, dependencies)
+        return False
+    os.mkdir(venv, 0o755)
+    os.chown(venv, owner.uid, owner.gid)
+    local = _needs_source(plan.app, dependencies)
+    given = scm_files(text_reader(app), plan.describe, plan.revision.revision)
+    with build_copy(app, venv, owner.uid, owner.gid, given) if local else nullcontext():
+        builder.build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
         # Nothing that a build has started may write on when its files are root's.
-        given = scm_files(text_reader(app), plan.describe, plan.revision.revision)
-        with build_copy(app, venv, owner.uid, owner.gid, given) if local else nullcontext(), Orphans():
-            builder.build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
-        own_tree(app, owner.uid, owner.gid)
-        builder.compile([os.path.join(venv, "lib"), app])
-    for path in [app] if twin else [venv, app]:
-        own_tree(path, 0, 0, owner.uid)
+        fence.end()
+    own_tree(app, owner.uid, owner.gid)
+    with _fence(plan) as another:
+        _builder(plan, another).compile([os.path.join(venv, "lib"), app])
+    return True
 
 
-def _builder(plan: Plan) -> Builder:
+def _builder(plan: Plan, fence: Fence) -> Builder:
     app = plan.app
     read = text_reader(os.path.join(plan.path, "app"))
     scm = scm_environment(read, plan.describe, plan.revision.revision)
-    return Builder(_request(plan), app.user, app.build_timeout, app.mask, {**scm, **app.build_variables(plan.cache)})
+    return Builder(_request(plan), fence, app.build_timeout, app.mask, {**scm, **app.build_variables(plan.cache)})
 
 
 def _request(plan: Plan) -> Request:
@@ -268,26 +287,23 @@ def _write_settings(plan: Plan, owner: Owner) -> None:
     os.mkdir(os.path.join(path, "run"), 0o755)
 
 
-def _complete(plan: Plan, key: str) -> None:
+def _manifest(plan: Plan, key: str) -> Manifest:
     app = plan.app
-    write_manifest(
-        plan.path,
-        Manifest(
-            name=app.name,
-            id=plan.id,
-            user=app.user,
-            group=app.group,
-            source=plan.revision.describe(),
-            python=plan.interpreter.version,
-            app=app.app,
-            settings=app.settings,
-            shared=app.shared,
-            keep=app.keep,
-            built_at=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            build=plan.key,
-            venv=key,
-            extra=_extra(plan),
-        ),
+    return Manifest(
+        name=app.name,
+        id=plan.id,
+        user=app.user,
+        group=app.group,
+        source=plan.revision.describe(),
+        python=plan.interpreter.version,
+        app=app.app,
+        settings=app.settings,
+        shared=app.shared,
+        keep=app.keep,
+        built_at=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        build=plan.key,
+        venv=key,
+        extra=_extra(plan),
     )
 
 

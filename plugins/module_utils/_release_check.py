@@ -10,15 +10,41 @@ import typing as t
 
 from ._traceback import split_chain
 
-# gunicorn's own check loads the application, but not the worker class; and it waits for ever.
+# gunicorn's own check loads the application, but not the worker class; and it waits for ever. What is loaded is loaded:
+# neither a thread that goes on, nor what is registered for the end of a process, is waited for.
 PROGRAM = """
-import faulthandler, os, sys
-os.umask(0o027)
+import faulthandler, os, sys, traceback
 faulthandler.dump_traceback_later(float(sys.argv.pop(1)), exit=True)
 from gunicorn.app.wsgiapp import WSGIApplication
-app = WSGIApplication(prog="gunicorn")
-app.cfg.worker_class
-app.run()
+
+def leave(code):
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+    os._exit(code)
+
+class Check(WSGIApplication):
+    def load(self):
+        try:
+            super().load()
+        except SystemExit:
+            traceback.print_exc()
+            leave(1)
+        leave(0)
+
+try:
+    app = Check(prog="gunicorn")
+    app.cfg.worker_class
+    app.run()
+except SystemExit as exc:
+    if isinstance(exc.code, str):
+        print(exc.code, file=sys.stderr)
+    leave(exc.code if isinstance(exc.code, int) and exc.code else 1)
+except BaseException:
+    traceback.print_exc()
+leave(1)
 """
 
 _FRAME = re.compile(r'^  File "(?P<file>[^"]*)", line \d+')
@@ -34,15 +60,6 @@ _DUMP = "(most recent call first)"
 # What os.environ raises, and that it was that.
 _MISSING = re.compile(r"^KeyError: '([A-Za-z_][A-Za-z0-9_]*)'$", re.MULTILINE)
 _ENVIRON = re.compile(r"<frozen os>|/os\.py\"|environ")
-
-# By these glibc finds what it loads into any program, and a caller finds programs.
-_LOADER = re.compile(r"LD_.*|PATH|GCONV_PATH|LOCPATH|GLIBC_TUNABLES")
-
-
-def split_environment(env: t.Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Return words for env(1), which runs with the application's rights, and what may be seen before, with root's."""
-    early = [f"{name}={value}" for name, value in sorted(env.items()) if _LOADER.fullmatch(name)]
-    return early, {name: value for name, value in env.items() if not _LOADER.fullmatch(name)}
 
 
 def shorten_traceback(text: str, lines: int = 20) -> str:

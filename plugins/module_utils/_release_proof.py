@@ -12,15 +12,22 @@ import os
 import typing as t
 from contextlib import suppress
 
-from ._files import remove_file, write_file
+from ._files import read_file, remove_file, write_file
 from ._release import Layout, Manifest, current_id, list_releases
 
 _MARK = "unloaded"
+# What the mark says of a release for which nothing was installed.
+_BARE = b"no requirements\n"
 
 
-def mark_unloaded(path: str) -> None:
+def mark_unloaded(path: str, with_dependencies: bool) -> None:
     """Note, before the release in C(path) is complete, that its start has to prove it."""
-    write_file(os.path.join(path, _MARK), b"", sync=False)
+    write_file(os.path.join(path, _MARK), b"" if with_dependencies else _BARE, sync=False)
+
+
+def has_dependencies(path: str) -> bool:
+    """Tell whether anything was installed for the release in C(path), as far as its mark says."""
+    return read_file(os.path.join(path, _MARK)) != _BARE
 
 
 def mark_loaded(path: str) -> None:

@@ -11,9 +11,7 @@ from ._derive import derive_chain
 from ._gunicorn_report import report
 from ._gunicorn_request import read_requests
 from ._gunicorn_service import Options, Services
-from ._release import forget_manifest
 from ._release_join import join
-from ._release_run import Unproved
 
 
 def sites_of(
@@ -30,13 +28,11 @@ def serve(
     options: Options,
     check: bool,
     sites: t.Mapping[str, t.Any] | None = None,
-    unproved: Unproved | None = None,
 ) -> dict[str, t.Any]:
     """Hand over to the releases that were built, and return the result of both.
 
-    C(sites) says by name how visitors reach an application, and C(unproved) why what was built and not loaded yet
-    cannot be. Where one host has to migrate for all, the action plugin sees to it: C(unserved) are the services left
-    to it.
+    C(sites) says by name how visitors reach an application. Where one host has to migrate for all, the action plugin
+    sees to it: C(unserved) are the services left to it.
     """
     wanted = [
         {"name": name, "release": path, **({"site": site} if site else {})}
@@ -44,23 +40,7 @@ def serve(
             (release["name"], release["path"], (sites or {}).get(release["name"])) for release in built["releases"]
         )
     ]
-    services = Services(read_requests(wanted, root, check), options, unproved or {})
+    services = Services(read_requests(wanted, root, check), options)
     if not check and services.due():
-        return _leave_to_plugin(built, wanted, unproved or {})
+        return {**built, "unserved": wanted}
     return join(built, report(services.plan() if check else services.apply()))
-
-
-def _leave_to_plugin(
-    built: dict[str, t.Any], wanted: t.Sequence[dict[str, t.Any]], unproved: Unproved
-) -> dict[str, t.Any]:
-    """Return what the plugin has to hand over to; what cannot be loaded is no release, and nobody asks again why."""
-    faults: dict[str, str] = {}
-    for service in wanted:
-        said = unproved[service["name"]]() if service["name"] in unproved else ""
-        if said:
-            forget_manifest(service["release"])
-            faults[service["name"]] = said
-    msg = "\n".join(f"app '{name}': {said}" for name, said in faults.items())
-    errors = {**built.get("errors", {}), **faults}
-    result = join(built, {"failed": True, "msg": msg, "errors": errors}) if faults else built
-    return {**result, "unserved": [service for service in wanted if service["name"] not in faults]}

@@ -40,7 +40,7 @@ def run(params: Params, check: bool) -> dict[str, t.Any]:
         activate=params["activate"],
         check_mode=check,
         by=params["by"],
-        unproved={} if params["serve"] else None,
+        starts_next=params["serve"],
     )
     try:
         apps = _wanted_apps(params)
@@ -61,12 +61,12 @@ def _wanted_apps(params: Params) -> list[dict[str, t.Any]]:
 
 
 def _present(apps: t.Sequence[Params], params: Params, options: Options) -> dict[str, t.Any]:
-    if options.unproved is not None:
+    if options.starts_next:
         # A host without room for a thread reads it later.
         with suppress(RuntimeError):
             threading.Thread(target=_read_ahead, daemon=True).start()
     result = present(apps, params["sent"], options)
-    if options.unproved is None or not result["releases"]:
+    if not options.starts_next or not result["releases"]:
         return result
     # A run that only builds need not read this; others have, while git and the compiler were at work.
     from ._gunicorn_host import ForeignUnitError
@@ -78,7 +78,7 @@ def _present(apps: t.Sequence[Params], params: Params, options: Options) -> dict
     )
     try:
         sites = sites_of(apps, options.root, params["site_defaults"]) if params["probe_sites"] else {}
-        return serve(result, options.root, hand_over, options.check_mode, sites, options.unproved)
+        return serve(result, options.root, hand_over, options.check_mode, sites)
     except (*FAILURES, ForeignUnitError) as exc:
         # What has been built, and what could not be, is to be known nevertheless.
         return join(result, {"failed": True, "msg": str(exc)})

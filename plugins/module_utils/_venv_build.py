@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from . import _venv_commands as commands
 from ._build_environment import inherited_environment
-from ._command import CommandError, Result, run, running
+from ._command import CommandError, Result, run
+from ._fence import Fence, FenceError
 from ._files import Lock, read_file, write_file
 from ._mask import mask_urls
 from ._planted import find_below
@@ -117,19 +118,19 @@ def _explain_uv(said: str) -> str:
 
 
 class Builder:
-    """Runs an installer's commands with the rights of the application's user."""
+    """Runs an installer's commands inside a fence, with the rights of the application's user."""
 
     def __init__(
         self,
         request: commands.Request,
-        user: str,
+        fence: Fence,
         timeout: float,
         mask: t.Callable[[str], str],
         env: t.Mapping[str, str],
     ) -> None:
-        """Say what to build, as whom, for how long, how secrets are masked, and what the commands see besides."""
+        """Say what to build, where, for how long, how secrets are masked, and what the commands see besides."""
         self._request = request
-        self._user = user
+        self._fence = fence
         self._timeout = timeout
         self._mask = mask
         self._env = {**inherited_environment(os.environ), **commands.environment(request), **env}
@@ -151,7 +152,7 @@ class Builder:
     def compiling(self, path: str) -> t.Iterator[None]:
         """Compile the modules below a path while the block runs."""
         step = commands.compile_code(self._request, path)
-        with self._timed(), running(step.argv, self._timeout, self._env, self._request.app, self._user, inherit=False):
+        with self._timed(), self._fence.running(step.argv, self._timeout, self._env, self._request.app):
             yield
 
     def _install_dependencies(self, dependencies: Dependencies) -> None:
@@ -204,13 +205,14 @@ class Builder:
 
     def _call(self, step: commands.Step) -> Result:
         with self._timed():
-            env = {**self._env, **step.env}
-            return run(step.argv, self._timeout, env, self._request.app, self._user, inherit=False)
+            return self._fence.run(step.argv, self._timeout, {**self._env, **step.env}, self._request.app)
 
     @contextmanager
     def _timed(self) -> t.Iterator[None]:
         try:
             yield
+        except FenceError:
+            raise
         except CommandError as exc:
             raise BuildError(f"{self._mask(str(exc))} (build_timeout is {self._timeout:g} s)") from exc
 

@@ -19,7 +19,10 @@ description:
   - The input of all applications is checked before anything changes. A build that fails leaves nothing behind, and
     does not keep the other applications from theirs; the task fails in the end. One that was killed is built again.
   - As its last step the application is loaded in its new virtualenv, as its own user with its own environment; if that
-    fails, the end of Python's traceback is in the error.
+    fails, the end of Python's traceback is in the error. One with O(apps[].hooks.migrate) is loaded by its start, after
+    the hooks have run.
+  - Whatever is run of an application, its packages and its build hooks runs in a transient unit of systemd with the
+    sandbox of the service, and leaves no process behind.
   - Nothing is started or switched to, unless O(activate) or O(serve) says so; that is what
     M(flaskops.stack.gunicorn_service) does.
   - Sources on the controller (directories, archives, git repositories) are sent only when the host lacks the release.
@@ -356,7 +359,7 @@ options:
       - Whether the releases are handed over to in the same task, as M(flaskops.stack.gunicorn_service) does.
       - Half the time of a deploy without new dependencies is the start of tasks; this saves one.
       - The start of the release proves that the application can be loaded; why one cannot be is found out afterwards.
-        One that has O(apps[].hooks.migrate) is loaded before it migrates.
+        That of one with O(apps[].hooks.migrate) proves it in any case, after the hooks have run.
     type: bool
     default: false
   overlap:

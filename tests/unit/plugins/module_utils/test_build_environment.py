@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import sys
 from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build_environment import inherited_environment
+from ansible_collections.flaskops.stack.plugins.module_utils._fence import Fence
 from ansible_collections.flaskops.stack.plugins.module_utils._venv_build import Builder, BuildError
 from ansible_collections.flaskops.stack.plugins.module_utils._venv_commands import Request
 from ansible_collections.flaskops.stack.plugins.module_utils._venv_plan import Dependencies
@@ -37,15 +36,17 @@ def test_there_is_a_path_and_one_language_for_errors() -> None:
     assert found["LC_ALL"] == "C.UTF-8"
 
 
-def test_no_token_of_the_task_reaches_an_installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_token_of_the_task_reaches_an_installer(
+    tmp_path: Path, no_systemd: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CI_JOB_TOKEN", "hunter2")
     monkeypatch.setenv("https_proxy", "http://proxy.example.com:3128")
     program = tmp_path / "uv"
     program.write_text("#!/bin/sh\nenv\nexit 1\n")
     program.chmod(0o755)
-    me = pwd.getpwuid(os.getuid()).pw_name
     request = Request("uv", sys.executable, str(tmp_path / "venv"), str(tmp_path), str(tmp_path), uv=str(program))
-    with pytest.raises(BuildError) as failure:
-        Builder(request, me, 20, str, {}).build(Dependencies(), [], [])
+    unit = Fence("flaskops-build-shop.service", [], sys.executable, "Build of shop")
+    with unit as fence, pytest.raises(BuildError) as failure:
+        Builder(request, fence, 20, str, {}).build(Dependencies(), [], [])
     assert "https_proxy=http://proxy.example.com:3128" in str(failure.value)
     assert "hunter2" not in str(failure.value)

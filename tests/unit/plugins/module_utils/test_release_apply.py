@@ -20,7 +20,7 @@ def build_that_fails(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[di
     """Return what is recorded of a build that fails."""
     recorded: list[dict[str, t.Any]] = []
 
-    def fail(_plan: object, _unproved: object) -> None:
+    def fail(_plan: object, _starts_next: object) -> None:
         raise BuildError("cannot install requirements.txt\nmore")
 
     monkeypatch.setattr(_release_apply, "build", fail)
@@ -29,7 +29,7 @@ def build_that_fails(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[di
         layout=layout, id="3f2a91c-1b9e02d4", revision=SimpleNamespace(revision="3f2a91c"),
         app=SimpleNamespace(name="shop", mask=str),
     )  # fmt: skip
-    options: t.Any = SimpleNamespace(by="me", unproved=None)
+    options: t.Any = SimpleNamespace(by="me", starts_next=False)
     with pytest.raises(BuildError):
         _release_apply._build(plan, options)
     return recorded
@@ -117,12 +117,10 @@ def test_what_fails_is_not_tried_twice_when_a_source_has_to_be_sent(
     assert (result["wanted"], list(result["faults"]), result.get("failed")) == (["blog"], ["shop"], None)
 
 
-@pytest.mark.parametrize(("serve", "unproved"), [(True, {}), (False, None)])
-def test_what_was_not_proved_is_told_to_who_starts_it_next(
-    monkeypatch: pytest.MonkeyPatch, serve: bool, unproved: object
-) -> None:
+@pytest.mark.parametrize("serve", [True, False])
+def test_who_starts_a_release_next_need_not_load_it_before(monkeypatch: pytest.MonkeyPatch, serve: bool) -> None:
     keys = ("root", "lock_timeout", "uv_requirement", "activate", "by")
     params = {**dict.fromkeys(keys, ""), "serve": serve, "state": "present"}
     monkeypatch.setattr(_release_task, "_wanted_apps", lambda _params: [])
-    monkeypatch.setattr(_release_task, "_present", lambda _apps, _params, options: {"unproved": options.unproved})
-    assert _release_task.run(params, check=False) == {"unproved": unproved}
+    monkeypatch.setattr(_release_task, "_present", lambda _apps, _params, options: {"starts_next": options.starts_next})
+    assert _release_task.run(params, check=False) == {"starts_next": serve}

@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._release_check import (
+    PROGRAM,
     explain_check,
     shorten_traceback,
-    split_environment,
 )
 
 TRACEBACK = """
@@ -61,13 +66,6 @@ def test_long_texts_are_cut_at_their_beginning() -> None:
     assert shorten_traceback("\n".join(map(str, range(99))), lines=2) == "97\n98"
 
 
-def test_nothing_that_loads_code_is_seen_before_roots_rights_are_dropped() -> None:
-    wanted = {"PATH": "/a", "LD_PRELOAD": "/srv/x.so", "GLIBC_TUNABLES": "x", "KEY": "secret", "OLD_PATH": "b"}
-    words, rest = split_environment(wanted)
-    assert words == ["GLIBC_TUNABLES=x", "LD_PRELOAD=/srv/x.so", "PATH=/a"]
-    assert rest == {"KEY": "secret", "OLD_PATH": "b"}
-
-
 MISSING = """Traceback (most recent call last):
   File "/srv/shop/releases/x/flaskops_wsgi.py", line 9, in _load
     module = importlib.import_module('shop')
@@ -86,3 +84,61 @@ def test_a_variable_that_is_not_set_is_named_with_the_way_out() -> None:
 def test_another_missing_key_is_no_variable() -> None:
     said = MISSING.replace('os.environ["TOKEN"]', 'settings["TOKEN"]').replace("<frozen os>", "settings.py")
     assert "environment variable" not in explain_check(said, "shop:create_app()", 2)
+
+
+GUNICORN = """
+import sys
+
+class WSGIApplication:
+    def __init__(self, prog):
+        self.cfg = type("Config", (), {"worker_class": object})
+
+    def load(self):
+        import app
+
+    def run(self):
+        try:
+            self.load()
+        except Exception:
+            import traceback
+            print("Error while loading the application:", file=sys.stderr)
+            traceback.print_exc()
+            sys.exit(1)
+        sys.exit(0)
+"""
+
+
+def load(tmp_path: Path, code: str) -> subprocess.CompletedProcess[str]:
+    """Let the check load an application; gunicorn's part is played."""
+    (tmp_path / "gunicorn/app").mkdir(parents=True)
+    (tmp_path / "gunicorn/__init__.py").touch()
+    (tmp_path / "gunicorn/app/__init__.py").touch()
+    (tmp_path / "gunicorn/app/wsgiapp.py").write_text(GUNICORN)
+    (tmp_path / "app.py").write_text(code)
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, "20"], cwd=tmp_path, timeout=30, check=False, text=True, capture_output=True
+    )
+
+
+THREAD = "import threading, time\nthreading.Thread(target=time.sleep, args=(15,)).start()\n"
+AT_EXIT = "import atexit, time\natexit.register(time.sleep, 15)\n"
+
+
+@pytest.mark.parametrize("waits", [THREAD, AT_EXIT], ids=["thread", "atexit"])
+def test_loaded_is_loaded_whatever_would_keep_the_process(tmp_path: Path, waits: str) -> None:
+    began = time.monotonic()
+    done = load(tmp_path, f"{waits}print('said')\n")
+    assert (done.returncode, done.stdout) == (0, "said\n"), done.stderr
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [("raise KeyError('x')", "KeyError: 'x'"), ("import sys; sys.exit(0)", "SystemExit: 0"), ("exit()", "SystemExit")],
+)
+def test_what_ends_at_its_import_is_not_loaded_and_says_why_at_once(tmp_path: Path, code: str, says: str) -> None:
+    began = time.monotonic()
+    done = load(tmp_path, f"{THREAD}{code}\n")
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert time.monotonic() - began < 10

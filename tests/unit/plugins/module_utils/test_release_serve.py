@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import _release_serve
@@ -66,18 +65,6 @@ def test_what_one_host_has_to_migrate_for_all_is_left_to_the_plugin(monkeypatch:
     }
     # Nothing migrates in check mode.
     assert serve(BUILT, "/srv", OPTIONS, check=True)["services"] == ["planned"]
-
-
-def test_what_the_plugin_hands_over_to_has_been_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Services, "pending", [{"name": "shop", "key": "1"}])
-    (tmp_path / "release.json").write_text("{}")
-    built = {**BUILT, "releases": [{"name": "blog", "path": str(tmp_path)}, *BUILT["releases"]]}
-    unproved = {"blog": lambda: "'blog:app' cannot be loaded", "shop": lambda: ""}
-    result = serve(built, "/srv", OPTIONS, check=False, unproved=unproved)
-    assert result["unserved"] == [{"name": "shop", "release": RELEASE}]
-    assert (result["failed"], result["msg"]) == (True, "app 'blog': 'blog:app' cannot be loaded")
-    # It is no release any more, and is built anew.
-    assert not (tmp_path / "release.json").exists()
 
 
 def test_a_hand_over_that_fails_fails_the_task_with_all_that_was_done() -> None:

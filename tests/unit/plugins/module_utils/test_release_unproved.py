@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import typing as t
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,15 +14,22 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import (
     _gunicorn_service,
     _release_build,
+    _release_load,
     _release_run,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError
+from ansible_collections.flaskops.stack.plugins.module_utils._fence import FenceError
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_finish import finish
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate import Gate, Health, Probe
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import Request
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import Options, Services
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import Services
 from ansible_collections.flaskops.stack.plugins.module_utils._release import MANIFEST, Layout, Manifest, write_manifest
-from ansible_collections.flaskops.stack.plugins.module_utils._release_run import Unproved
+from ansible_collections.flaskops.stack.plugins.module_utils._release_load import explain_load
+from ansible_collections.flaskops.stack.plugins.module_utils._release_proof import (
+    has_dependencies,
+    is_loaded,
+    mark_unloaded,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._venv_build import BuildError
 
 RELEASE, OTHER = "3f2a91c-1b9e02d4", "0000001-77aa01f2"
@@ -35,11 +41,12 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the applications that were loaded; none of them can be."""
     loaded: list[str] = []
 
-    def check_load(app: t.Any, _path: str, _has_dependencies: bool) -> None:
-        loaded.append(app.name)
+    def load_once(_layout: Layout, manifest: Manifest, _with_dependencies: bool) -> None:
+        loaded.append(manifest.name)
         raise BuildError(SAYS)
 
-    monkeypatch.setattr(_release_run, "check_load", check_load)
+    monkeypatch.setattr(_release_run, "load_once", load_once)
+    monkeypatch.setattr(_release_load, "load_once", load_once)
     return loaded
 
 
@@ -56,42 +63,59 @@ def plan(layout: Layout, *migrate: str) -> t.Any:
     return SimpleNamespace(app=app, layout=layout, id=RELEASE, key="code", path=layout.release(RELEASE))
 
 
-def prove(wanted: t.Any, unproved: Unproved | None) -> None:
-    _release_run.prove(wanted.app, wanted.path, True, unproved)
+def manifest(release: str = RELEASE, settings: t.Mapping[str, object] | None = None) -> Manifest:
+    source = {"type": "git", "location": "", "version": "", "revision": ""}
+    return Manifest("shop", release, "u", "g", source, "3", "shop:app", settings or {}, build="code")
 
 
-def prove_again(wanted: t.Any, unproved: Unproved | None) -> None:
-    _release_run.prove_again(wanted.app, wanted.layout, wanted.id, unproved)
+def prove(wanted: t.Any, starts_next: bool) -> None:
+    _release_run.prove(wanted.app, wanted.layout, manifest(), True, starts_next)
+
+
+def prove_again(wanted: t.Any, starts_next: bool) -> None:
+    _release_run.prove_again(wanted.app, wanted.layout, wanted.id, starts_next)
 
 
 def complete(layout: Layout, release: str = RELEASE) -> None:
     os.makedirs(layout.release(release), exist_ok=True)
-    source = {"type": "git", "location": "", "version": "", "revision": ""}
-    write_manifest(layout.release(release), Manifest("shop", release, "u", "g", source, "3", "a:b", {}, build="code"))
+    write_manifest(layout.release(release), manifest(release))
 
 
 def test_a_release_that_is_only_built_is_loaded_before_it_is_complete(layout: Layout, loads: list[str]) -> None:
     with pytest.raises(BuildError, match="cannot be loaded"):
-        prove(plan(layout), None)
+        prove(plan(layout), starts_next=False)
     assert loads == ["shop"]
 
 
 def test_a_release_that_is_started_next_is_loaded_when_somebody_asks_why(layout: Layout, loads: list[str]) -> None:
-    unproved: Unproved = {}
-    prove(plan(layout), unproved)
+    prove(plan(layout), starts_next=True)
     assert loads == []
-    assert (unproved["shop"](), loads) == (SAYS, ["shop"])
+    assert (explain_load(layout, manifest()), loads) == (SAYS, ["shop"])
 
 
-def test_no_database_is_migrated_for_what_cannot_be_loaded(layout: Layout, loads: list[str]) -> None:
-    with pytest.raises(BuildError, match="cannot be loaded"):
-        prove(plan(layout, "flask db upgrade"), {})
-    assert loads == ["shop"]
+@pytest.mark.parametrize("starts_next", [False, True])
+def test_what_may_need_its_migrations_at_its_import_is_not_loaded_before_them(
+    layout: Layout, loads: list[str], starts_next: bool
+) -> None:
+    wanted = plan(layout, "flask db upgrade")
+    prove(wanted, starts_next)
+    complete(layout)
+    prove_again(wanted, starts_next)
+    assert loads == []
+    # Its start proves it.
+    assert not is_loaded(layout, RELEASE)
+
+
+def test_that_nothing_was_installed_is_told_also_later(layout: Layout) -> None:
+    mark_unloaded(layout.release(RELEASE), with_dependencies=False)
+    assert not has_dependencies(layout.release(RELEASE))
+    mark_unloaded(layout.release(RELEASE), with_dependencies=True)
+    assert has_dependencies(layout.release(RELEASE))
 
 
 def killed_before_the_start(layout: Layout) -> t.Any:
     wanted = plan(layout)
-    prove(wanted, {})
+    prove(wanted, starts_next=True)
     complete(layout)
     return wanted
 
@@ -115,28 +139,24 @@ def test_a_gate_that_was_passed_makes_it_a_model(layout: Layout, loads: list[str
     gated.plan.empty = True
     finish(gated, Request(layout, True, RELEASE), "")
     assert _release_build.find_twin(wanted)
-    prove_again(wanted, None)
+    prove_again(wanted, starts_next=False)
     assert loads == []
 
 
 def test_the_next_run_that_starts_it_learns_why_it_cannot(layout: Layout, loads: list[str]) -> None:
     wanted = killed_before_the_start(layout)
-    unproved: Unproved = {}
-    prove_again(wanted, unproved)
+    prove_again(wanted, starts_next=True)
     assert loads == []
-    assert unproved["shop"]() == SAYS
+    assert explain_load(layout, manifest()) == SAYS
 
 
 def test_one_that_was_refused_and_can_be_loaded_is_a_model_for_its_correction(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_release_run, "check_load", lambda *_args: None)
-    unproved: Unproved = {}
-    wanted = plan(layout)
-    prove(wanted, unproved)
-    complete(layout)
+    monkeypatch.setattr(_release_load, "load_once", lambda *_args: None)
+    wanted = killed_before_the_start(layout)
     assert _release_build.find_twin(wanted) is None
-    assert unproved["shop"]() == ""
+    assert explain_load(layout, manifest()) == ""
     assert _release_build.find_twin(wanted)
 
 
@@ -145,25 +165,26 @@ def test_the_next_run_that_only_builds_loads_it_and_gives_it_up_when_it_cannot(
 ) -> None:
     wanted = killed_before_the_start(layout)
     with pytest.raises(BuildError, match="cannot be loaded"):
-        prove_again(wanted, None)
+        prove_again(wanted, starts_next=False)
     assert loads == ["shop"]
     assert not _release_build.is_built(wanted)
 
 
+@pytest.mark.parametrize("error", [OSError(12, "Cannot allocate memory"), FenceError("could not be started")])
 def test_a_host_where_nothing_starts_says_nothing_of_the_application(
-    monkeypatch: pytest.MonkeyPatch,
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fail(*_args: object) -> t.NoReturn:
-        raise OSError(12, "Cannot allocate memory")
+        raise error
 
-    monkeypatch.setattr(_release_run, "check_load", fail)
-    assert _release_run.explain_load(t.cast("t.Any", None), "/none", True) == ""
+    monkeypatch.setattr(_release_load, "load_once", fail)
+    assert explain_load(layout, manifest()) == ""
 
 
 def change(layout: Layout, started: bool, passed: bool, room: t.Sequence[str] = ()) -> t.Any:
     gate = Gate(Health("/", (), "localhost", 1, 1), [Probe(0, "/none", "shop.service", passed=passed)])
     wanted = SimpleNamespace(release=RELEASE)
-    service = SimpleNamespace(name="shop", layout=layout, wanted=wanted, manifest=SimpleNamespace(user="shop"))
+    service = SimpleNamespace(name="shop", layout=layout, wanted=wanted, manifest=manifest())
     plan = SimpleNamespace(switch=True)
     return SimpleNamespace(service=service, started=started, gate=gate, healthy=passed, plan=plan, room=room)
 
@@ -188,36 +209,52 @@ def test_a_release_that_cannot_be_loaded_says_so_and_is_built_anew_the_next_time
     explained: str,
     complete: bool,
 ) -> None:
-    manifest = Path(layout.release(RELEASE)) / MANIFEST
-    manifest.write_text("{}")
+    file = Path(layout.release(RELEASE)) / MANIFEST
+    file.write_text("{}")
+    mark_unloaded(layout.release(RELEASE), with_dependencies=True)
     monkeypatch.setattr(_gunicorn_service, "_explain", lambda _change, reason: reason)
-    services = Services([], Options("/none"), {"shop": lambda: said})
-    assert services._explain(change(layout, started, passed), "/ answered 500") == explained
-    assert manifest.exists() is complete
+    monkeypatch.setattr(_release_load, "explain_load", lambda _layout, _manifest: said)
+    assert Services._explain(change(layout, started, passed), "/ answered 500") == explained
+    assert file.exists() is complete
+
+
+def test_what_was_loaded_once_is_not_loaded_to_say_why_it_was_refused(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete(layout)
+    monkeypatch.setattr(_gunicorn_service, "_explain", lambda _change, reason: reason)
+    monkeypatch.setattr(_release_load, "explain_load", lambda _layout, _manifest: pytest.fail("it was loaded"))
+    assert Services._explain(change(layout, started=True, passed=False), "/ answered 500") == "/ answered 500"
 
 
 def test_who_has_stopped_the_old_release_for_it_does_not_load_it_once_more_and_builds_it_anew(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     complete(layout)
+    mark_unloaded(layout.release(RELEASE), with_dependencies=True)
     monkeypatch.setattr(_gunicorn_service, "_explain", lambda _change, reason: reason)
-    services = Services([], Options("/none"), {"shop": lambda: pytest.fail("it was loaded")})
+    monkeypatch.setattr(_release_load, "explain_load", lambda _layout, _manifest: pytest.fail("it was loaded"))
     alone = change(layout, started=True, passed=False, room=["shop@1.service"])
-    assert services._explain(alone, "/ answered 500") == "/ answered 500"
+    assert Services._explain(alone, "/ answered 500") == "/ answered 500"
     assert not _release_build.is_built(plan(layout))
 
 
-def test_what_an_application_said_that_is_never_loaded_has_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_args: object) -> t.NoReturn:
-        raise CommandError("'env python -c program' did not end within 11 s; it said last: postgres://shop:s3cret@db")
+def test_what_an_application_said_that_is_never_loaded_has_no_secret(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Never:
+        def __enter__(self) -> Never:
+            return self
 
-    monkeypatch.setattr(_release_run, "_run_as_service", never)
-    app: t.Any = SimpleNamespace(
-        settings={"health": {"timeout": 1}},
-        user=pwd.getpwuid(os.geteuid()).pw_name,
-        app="shop:app",
-        mask=lambda text: text.replace("s3cret", "***"),
-    )
-    said = _release_run.explain_load(app, "/none", True)
-    assert said.endswith("or raise health.timeout; it said last:\npostgres://shop:***@db")
+        def __exit__(self, *_args: object) -> None:
+            pass
+
+        @staticmethod
+        def run(*_args: object) -> t.NoReturn:
+            raise CommandError("'python -c program' did not end within 11 s; it said last: postgres://shop:s3cret@db")
+
+    monkeypatch.setattr(_release_load, "_fence", lambda _layout, _manifest: Never())
+    (Path(layout.release(RELEASE)) / "env").write_text('PASSWORD="s3cret"\n')
+    said = explain_load(layout, manifest(settings={"health": {"timeout": 1}}))
+    assert said.endswith("or raise health.timeout; it said last:\npostgres://shop:********@db")
     assert said.startswith("'shop:app' is not loaded within 11 s")
