@@ -22,7 +22,7 @@ from ..module_utils._release_join import join
 from ..module_utils._release_seal import hidden_part, hide, to_plain
 from ..module_utils._source_spec import SourceError
 from ..plugin_utils._controller_path import controller_path
-from ..plugin_utils._flask_source import Found, look, pack
+from ..plugin_utils._flask_source import Found, explain_packed, look, pack
 from ..plugin_utils._host_code import execute, remote_directory
 from ..plugin_utils._operator import operator, run_id
 from ..plugin_utils._run_record import (
@@ -146,27 +146,35 @@ class ActionModule(ActionBase):
         """Send the wanted sources and run the module again; one that cannot be sent does not stop the others."""
         remote = remote_directory(self)
         payloads: dict[str, str] = {}
+        warnings: dict[str, list[str]] = {}
         for name in wanted:
             try:
-                payloads[name] = self._send_one(name, found[name], remote)
+                payloads[name], warnings[name] = self._send_one(name, found[name], remote)
             except (SourceError, OSError) as exc:
                 faults = {**faults, name: mask_urls(str(exc))}
         if payloads:
             self._fixup_perms2((remote, *payloads.values()))
-        return self._call(args, _described(found, payloads, faults), task_vars)
+        return self._call(args, _described(found, payloads, faults, warnings), task_vars)
 
-    def _send_one(self, name: str, found: Found, remote: str) -> str:
+    def _send_one(self, name: str, found: Found, remote: str) -> tuple[str, list[str]]:
         target = str(self._connection._shell.join_path(remote, f"{name}.source"))
         descriptor, temporary = tempfile.mkstemp(prefix="flaskops-", dir=constants.DEFAULT_LOCAL_TMP)
         os.close(descriptor)
         try:
-            self._transfer_file(pack(found, temporary), target)
+            packed = pack(found, temporary)
+            warnings = explain_packed(found, packed)
+            self._transfer_file(packed, target)
         finally:
             os.unlink(temporary)
-        return target
+        return target, warnings
 
 
-def _described(found: dict[str, Found], payloads: dict[str, str], faults: dict[str, str]) -> dict[str, Args]:
+def _described(
+    found: dict[str, Found],
+    payloads: dict[str, str],
+    faults: dict[str, str],
+    warnings: t.Mapping[str, list[str]] | None = None,
+) -> dict[str, Args]:
     """Return by application what the module is told of its source."""
     known = {
         name: {
@@ -175,6 +183,7 @@ def _described(found: dict[str, Found], payloads: dict[str, str], faults: dict[s
             "version": here.version,
             "description": here.description,
             "payload": payloads.get(name, ""),
+            "warnings": (warnings or {}).get(name, []),
         }
         for name, here in found.items()
     }

@@ -85,6 +85,7 @@ class App:
     wheel_dir: str
     gunicorn_requirement: str
     build_timeout: int
+    source_max_mib: int
     build_environment: t.Mapping[str, str] = field(repr=False)
     build_secrets: t.Mapping[str, str] = field(repr=False)
     build_with_deploy_key: bool
@@ -230,6 +231,7 @@ def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "wheel_dir": absolute("wheel_dir", item),
         "gunicorn_requirement": check_packages([item.get("gunicorn_requirement") or "gunicorn"])[0],
         "build_timeout": whole("build_timeout", item, 1800),
+        "source_max_mib": whole("source_max_mib", item, 4096),
         "keep": whole("keep", item, 5),
     }
 

@@ -107,7 +107,9 @@ def present(items: t.Sequence[Item], sent: Item, options: Options) -> dict[str, 
         if before != plan.id:
             diffs.append(_diff(plan, before))
     listed = {name for app in apps for name in (app.name, app.rename_from)}
-    return {**_result(rows, diffs, errors), "unlisted": _unlisted(options.root, listed)}
+    result = {**_result(rows, diffs, errors), "unlisted": _unlisted(options.root, listed)}
+    warnings = [f"app '{plan.app.name}': {plan.app.mask(warning)}" for plan in plans for warning in plan.warnings]
+    return {**result, **({"warnings": warnings} if warnings else {})}
 
 
 def _unlisted(root: str, listed: t.Collection[str]) -> list[str]:

@@ -10,7 +10,7 @@ import grp
 import os
 import pwd
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ._build_access import private_cache, remove_secrets, write_deploy_key
 from ._chain_token import write_token
@@ -51,6 +51,8 @@ class Plan:
     interpreter: Interpreter
     ca_bundle: str
     uv_requirement: str
+    # What a build has found that is not wrong, and not what everybody expects.
+    warnings: list[str] = field(default_factory=list, compare=False)
 
     @property
     def id(self) -> str:
@@ -176,7 +178,7 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
         # systemd prepares it while the source is fetched.
         with _fence(plan) as fence:
             os.mkdir(app, 0o755)
-            fetch(plan.app, plan.revision, plan.layout, plan.ca_bundle, app)
+            plan.warnings.extend(fetch(plan.app, plan.revision, plan.layout, plan.ca_bundle, app))
             dependencies = plan_dependencies(plan.app.requirements, text_reader(app), plan.app.installer)
             key, names = _venv_key(plan, dependencies), dependencies.names
             was_built = _build_venv(plan, dependencies, key, owner, fence)

@@ -11,10 +11,12 @@ import typing as t
 def join(built: t.Mapping[str, t.Any], served: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return one result of the build's and of the hand-over's."""
     errors = [str(part.get("msg", "")) for part in (built, served) if part.get("failed")]
+    warnings = [*built.get("warnings", []), *served.get("warnings", [])]
     return {
         **built,
         **served,
         "changed": bool(built["changed"] or served.get("changed")),
         "diff": [*built["diff"], *served.get("diff", [])],
+        **({"warnings": warnings} if warnings else {}),
         **({"failed": True, "msg": "\n".join(errors)} if errors else {}),
     }

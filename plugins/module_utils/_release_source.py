@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import typing as t
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ._command import CommandError
@@ -15,7 +16,8 @@ from ._mask import mask_urls
 from ._planted import read_below
 from ._release import Layout, digest
 from ._release_app import App
-from ._source_git import Repository, archive_commit, describe_commit, list_refs, refresh
+from ._source_git import Repository, archive_commit, describe_commit, list_refs, list_tree, refresh
+from ._source_left import explain_left, explain_pointers
 from ._source_spec import (
     PATH,
     SourceError,
@@ -41,6 +43,7 @@ class Sent:
     version: str = ""
     description: str = ""
     payload: str = ""
+    warnings: t.Sequence[str] = ()
     # Why the controller, or an earlier call of the module in this task, could not use it.
     error: str = ""
 
@@ -58,6 +61,8 @@ class Revision:
     sent: bool = False
     payload: str = ""
     description: str = ""
+    # What the controller has found in it.
+    warnings: t.Sequence[str] = ()
 
     def describe(self) -> dict[str, str]:
         """Return what the manifest says of it."""
@@ -74,7 +79,16 @@ def find_revision(
     """
     location = mask_urls(split_credentials(app.source).url)
     if sent is not None:
-        return Revision(sent.type, location, sent.version, sent.revision, "", True, sent.payload, sent.description)
+        return Revision(
+            sent.type,
+            location,
+            sent.version,
+            sent.revision,
+            sent=True,
+            payload=sent.payload,
+            description=sent.description,
+            warnings=sent.warnings,
+        )
     if app.source_type == "pypi":
         return Revision("pypi", mask_urls(app.source), "", mask_urls(app.source) + _fingerprint(app.source))
     if app.source_type == "archive" and is_remote(app.source):
@@ -120,20 +134,28 @@ def repository_of(app: App, layout: Layout, ca_bundle: str) -> Repository:
     return Repository(git_url(app.source), app.deploy_key, app.known_hosts, own, ca_bundle)
 
 
-def fetch(app: App, revision: Revision, layout: Layout, ca_bundle: str, destination: str) -> None:
-    """Write the files of the revision into the empty directory C(destination)."""
+def fetch(app: App, revision: Revision, layout: Layout, ca_bundle: str, destination: str) -> list[str]:
+    """Write the files of the revision into the empty directory C(destination), and return warnings about them."""
     if revision.type == "pypi":
-        return
+        return []
     # Most runs build nothing, and need not wait for what only a build imports (a tenth of a second).
     from ._source_archive import extract
 
     temporary = os.path.join(layout.cache, "source")
     try:
         path = _obtain(app, revision, layout, ca_bundle, temporary)
-        extract(path, destination, revision.location, revision.type == "archive", app.subdirectory)
+        is_archive = revision.type == "archive"
+        written = extract(path, destination, revision.location, is_archive, app.subdirectory, app.source_max_mib)
     finally:
         if os.path.lexists(temporary):
             os.unlink(temporary)
+    warnings = [*revision.warnings, *explain_pointers(written.pointers)]
+    # What the controller has sent, it has compared itself.
+    if revision.type == "git" and not revision.sent:
+        with suppress(CommandError):
+            tree = list_tree(mirror_of(layout), revision.revision)
+            warnings += explain_left(tree, written.names, app.subdirectory)
+    return warnings
 
 
 def _obtain(app: App, revision: Revision, layout: Layout, ca_bundle: str, temporary: str) -> str:

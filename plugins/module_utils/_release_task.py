@@ -25,6 +25,7 @@ _INHERITED = (
     "wheel_dir",
     "gunicorn_requirement",
     "build_timeout",
+    "source_max_mib",
     "keep",
 )
 

@@ -100,6 +100,12 @@ def describe_commit(mirror: str, commit: str) -> str:
     return run(["git", f"--git-dir={mirror}", "describe", "--tags", "--long", commit]).out.strip()
 
 
+def list_tree(mirror: str, commit: str) -> str:
+    """Return all files and submodules of a commit, as C(git ls-tree -r -z) prints them; nothing when that fails."""
+    found = run(["git", f"--git-dir={mirror}", "ls-tree", "-r", "-z", "--full-tree", commit])
+    return found.out if found.rc == 0 else ""
+
+
 Call = t.Callable[[t.Sequence[str], float], Result]
 
 

@@ -51,6 +51,7 @@ options:
             one on the controller or on the host. The path of a work tree is a git source when O(apps[].version) is
             set.
           - A directory on the controller; of a git work tree what C(git add) would take, else all but caches.
+          - Virtualenvs in a source are left out.
           - An archive (tar, also packed, or zip) on the controller, or to download with O(apps[].checksum). The one
             directory at its top that archives usually have is taken away.
           - A requirement for the package index, as V(httpbin==0.10.2).
@@ -138,6 +139,10 @@ options:
       build_timeout:
         description: Seconds that one command of a build may take; see O(build_timeout).
         type: int
+      source_max_mib:
+        description: MiB that the source may have when it is unpacked; see O(source_max_mib).
+        type: int
+        version_added: 1.1.0
       build_environment:
         description:
           - Environment variables of the build - installers, the build scripts of packages and C(hooks.build) see them.
@@ -425,6 +430,13 @@ options:
     description: Seconds that one command of a build may take, for applications that do not say.
     type: int
     default: 1800
+  source_max_mib:
+    description:
+      - MiB that a source may have when it is unpacked, for applications that do not say. Each file counts for 4 KiB at
+        least. An archive that unpacks to more is refused before the disk is full.
+    type: int
+    default: 4096
+    version_added: 1.1.0
   keep:
     description: How many releases to keep, for applications that do not say.
     type: int
@@ -619,6 +631,7 @@ APP_SPEC: dict[str, t.Any] = {
     "wheel_dir": {"type": "path"},
     "gunicorn_requirement": {"type": "str"},
     "build_timeout": {"type": "int"},
+    "source_max_mib": {"type": "int"},
     "build_environment": {"type": "dict", "default": {}},
     "build_secrets": {"type": "dict", "default": {}, "no_log": False},
     "build_with_deploy_key": {"type": "bool", "default": False},
@@ -662,6 +675,7 @@ SPEC: dict[str, t.Any] = {
     "wheel_dir": {"type": "path", "default": ""},
     "gunicorn_requirement": {"type": "str", "default": "gunicorn>=21.2,<28"},
     "build_timeout": {"type": "int", "default": 1800},
+    "source_max_mib": {"type": "int", "default": 4096},
     "keep": {"type": "int", "default": 5},
     "lock_timeout": {"type": "float", "default": 60},
     "by": {"type": "str", "default": ""},

@@ -12,8 +12,9 @@ import stat
 import subprocess
 import tarfile
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..module_utils._source_left import explain_left
 from ..module_utils._source_spec import (
     PATH,
     SourceError,
@@ -25,7 +26,18 @@ from ..module_utils._source_spec import (
     parse_refs,
     resolve_ref,
 )
-from ..module_utils._source_tree import DIRECTORY, FILE, LINK, OTHER, Entry, is_ignored, plan_tree, tree_digest
+from ..module_utils._source_tree import (
+    DIRECTORY,
+    FILE,
+    LINK,
+    OTHER,
+    Entry,
+    check_length,
+    is_environment,
+    is_ignored,
+    plan_tree,
+    tree_digest,
+)
 
 _BLOCK = 1024 * 1024
 
@@ -40,6 +52,8 @@ class Found:
     version: str = ""
     # How git describes the commit by its tags.
     description: str = ""
+    # The part of it that is wanted, for warnings; the host cuts it out.
+    subdirectory: str = ""
 
 
 def look(item: t.Mapping[str, t.Any], resolve: t.Callable[[str], str]) -> Found | None:
@@ -55,7 +69,8 @@ def look(item: t.Mapping[str, t.Any], resolve: t.Callable[[str], str]) -> Found 
     if kind == PATH:
         kind = _kind_of(path, version)
     if kind == "git":
-        return _look_at_git(path, version) if is_repository(path) else None
+        part = str(item.get("subdirectory") or "").strip("/")
+        return replace(_look_at_git(path, version), subdirectory=part) if is_repository(path) else None
     if kind == "archive":
         return _look_at_archive(path, checksum)
     return Found("directory", path, directory_digest(path)) if kind == "directory" else None
@@ -157,11 +172,22 @@ def _known_to_git(top: str) -> list[str] | None:
 
 
 def _walk(top: str) -> list[str]:
+    """Return the names of all files but those of caches and environments; a directory that cannot be read is an error.
+
+    os.walk(3) leaves such a directory out, and calls itself for each level.
+    """
     found: list[str] = []
-    for path, directories, files in os.walk(top):
-        links = [name for name in directories if os.path.islink(os.path.join(path, name))]
-        directories[:] = [name for name in directories if name not in links and not is_ignored(name)]
-        found.extend(os.path.relpath(os.path.join(path, name), top) for name in files + links if not is_ignored(name))
+    waiting = [""]
+    while waiting:
+        place = waiting.pop()
+        check_length(place.split("/"), top)
+        with os.scandir(os.path.join(top, place)) as entries:
+            inner = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+        if place and is_environment(inner):
+            continue
+        for name, is_directory in inner.items():
+            if not is_ignored(name):
+                (waiting if is_directory else found).append(os.path.join(place, name))
     return found
 
 
@@ -182,6 +208,20 @@ def pack(found: Found, target: str) -> str:
         return target
     _pack_directory(found, target)
     return target
+
+
+def explain_packed(found: Found, packed: str) -> list[str]:
+    """Return warnings about what git has left out of the file to send, or a work tree has without content."""
+    if found.type == "git":
+        tree = _git(found.path, ["ls-tree", "-r", "-z", "--full-tree", found.revision])
+    elif found.type == "directory" and os.path.exists(os.path.join(found.path, ".git")):
+        # A deleted file is still in the index, and is left out by whoever deleted it.
+        rows = _git(found.path, ["ls-files", "--stage", "-z"]).split(b"\0")
+        tree = b"\0".join(row for row in rows if row.startswith(b"160000 "))
+    else:
+        return []
+    with tarfile.open(packed) as tar:
+        return explain_left(tree.decode("utf-8", "replace"), tar.getnames(), found.subdirectory)
 
 
 def _pack_directory(found: Found, target: str) -> None:

@@ -28,10 +28,10 @@ class Plugin(ActionModule):
         self.calls.append(sent)
         return {"wanted": ["blog", "wiki"], "faults": {"remote": "git server is down"}}
 
-    def _send_one(self, name: str, _found: object, remote: str) -> str:
+    def _send_one(self, name: str, _found: object, remote: str) -> tuple[str, list[str]]:
         if name == "wiki":
             raise SourceError("it changed while it was read")
-        return f"{remote}/{name}.source"
+        return f"{remote}/{name}.source", ["a file is left out"]
 
     def _fixup_perms2(self, *_args: object, **_options: object) -> None:
         pass
@@ -63,5 +63,6 @@ def test_a_source_that_cannot_be_sent_does_not_stop_the_others(plugin: Plugin) -
     plugin._send({"apps": apps}, found, {"remote": "git server is down"}, ["blog", "wiki"], {})
     (sent,) = plugin.calls
     assert sent["blog"]["payload"] == "/tmp/remote/blog.source"
+    assert sent["blog"]["warnings"] == ["a file is left out"]
     assert sent["wiki"] == {"error": "it changed while it was read"}
     assert sent["remote"] == {"error": "git server is down"}

@@ -53,7 +53,9 @@ def test_a_build_that_fails_does_not_keep_the_others(tmp_path: Path, monkeypatch
         return {"name": plan.app.name, "built": True, "activated": False}
 
     plans = [
-        SimpleNamespace(app=SimpleNamespace(name=name), layout=Layout(str(tmp_path), name), id="x")
+        SimpleNamespace(
+            app=SimpleNamespace(name=name, mask=str), layout=Layout(str(tmp_path), name), id="x", warnings=[]
+        )
         for name in ("shop", "blog")
     ]
     monkeypatch.setattr(_release_apply, "parse_apps", lambda *_args: [])

@@ -16,6 +16,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._source_spec import
 from ansible_collections.flaskops.stack.plugins.plugin_utils._flask_source import (
     Found,
     directory_digest,
+    explain_packed,
     list_directory,
     look,
     pack,
@@ -175,3 +176,51 @@ def test_what_is_not_on_the_controller_is_left_to_the_host(source: str) -> None:
 def test_what_can_only_be_on_the_controller_must_be_there(source: str, kind: str) -> None:
     with pytest.raises(SourceError, match="on the controller"):
         found(source=source, source_type=kind)
+
+
+def test_an_environment_by_another_name_is_left_out(tree: Path) -> None:
+    for name in ("myprojectenv/bin/python3", "myprojectenv/pyvenv.cfg"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / "myprojectenv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    (tree / "myprojectenv" / "bin" / "python3").symlink_to("/usr/bin/python3")
+    assert names(tree) == ["run", "shop/__init__.py"]
+    git(tree, "init", "-q")
+    assert not any("myprojectenv" in name for name in names(tree))
+
+
+def test_directories_that_are_too_deep_are_an_error_with_their_name(tmp_path: Path) -> None:
+    (tmp_path / "web.py").touch()
+    path = tmp_path
+    for _level in range(120):
+        path = path / "d"
+        path.mkdir()
+    with pytest.raises(SourceError, match=r"'d/d/.*directories deep: at most 100"):
+        list_directory(str(tmp_path))
+
+
+def test_what_git_leaves_out_is_told(repository: Path, tmp_path: Path) -> None:
+    (repository / ".gitattributes").write_text("*.md export-ignore\n")
+    (repository / "README.md").touch()
+    library = tmp_path / "library"
+    library.mkdir()
+    git(library, "init", "-q")
+    (library / "x.py").touch()
+    git(library, "add", "-A")
+    git(library, "commit", "-qm", "one")
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "vendor")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "two")
+    here = found(source=str(repository), version="main")
+    assert here
+    modules, files = explain_packed(here, pack(here, str(tmp_path / "sent")))
+    assert "vendor" in modules
+    assert "README.md" in files
+    # The work tree has both.
+    there = found(source=str(repository))
+    assert there
+    assert explain_packed(there, pack(there, str(tmp_path / "all"))) == []
+    git(repository, "submodule", "--quiet", "deinit", "--force", "vendor")
+    there = found(source=str(repository))
+    assert there
+    (modules,) = explain_packed(there, pack(there, str(tmp_path / "less")))
+    assert "vendor" in modules
