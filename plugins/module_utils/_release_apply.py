@@ -157,7 +157,7 @@ def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter]
     check_owner(layout, app.user, bool(app.shared))
     if app.rename_from:
         former = Layout(options.root, app.rename_from)
-        check_rename(layout, former, published=options.unproved is None)
+        check_rename(layout, former, published=not options.starts_next)
         # The old and the new name serve side by side, for a moment.
         check_owner(former, app.user, bool(app.shared))
     # What role gunicorn would refuse later, for all applications at once.

@@ -13,6 +13,7 @@ PLAY = yaml.safe_load((Path(__file__).parents[2] / "playbooks" / "site.yml").rea
 TAGS = {
     task["ansible.builtin.import_role"]["name"].rpartition(".")[2]: set(task["tags"])
     for task in PLAY["tasks"][0]["block"]
+    if "ansible.builtin.import_role" in task
 }
 
 
