@@ -22,12 +22,14 @@ from ._gunicorn_request import check_host, check_paths, check_switch
 from ._gunicorn_settings import SettingsError
 from ._history import note, short_reason
 from ._holder import caller
+from ._hook_run import hook_unit
 from ._hooks import HookError
 from ._names import UnsafeNameError, check_name
 from ._process_check import check_schedules
 from ._release import Layout, ReleaseError, current_id, list_releases, read_manifest
 from ._release_app import App, AppError, parse_apps
 from ._release_build import Plan, build, is_built, needs_payload
+from ._release_fence import end_leftovers
 from ._release_list import find_applications
 from ._release_owner import check_owner, owner_ids
 from ._release_rename import RenameError, check_rename, is_pending, move_data
@@ -36,7 +38,7 @@ from ._release_seal import reveal
 from ._release_share import ShareError
 from ._release_source import Sent, find_revision
 from ._source_spec import SourceError
-from ._user import check_accounts, remove_user
+from ._user import check_accounts, end_user, remove_user
 from ._venv_build import BuildError, Interpreter, find_interpreter, trusted_bundle
 from ._venv_link import remove_tree
 from ._venv_plan import DependencyError
@@ -278,11 +280,17 @@ def absent(names: t.Sequence[str], options: Options, purge_data: bool) -> dict[s
     """Remove what the applications have, with their data only if asked to, and return the module's result."""
     for name in names:
         check_name(name)
-    removed = [name for name in names if _remove(Layout(options.root, name), options, purge_data)]
-    return {"changed": bool(removed), "releases": [], "removed": removed}
+    ended: dict[str, list[str]] = {}
+    removed = [name for name in names if _remove(Layout(options.root, name), options, purge_data, ended)]
+    warnings = [
+        f"{name} was removed, and what still ran as its user was killed: {', '.join(processes)}"
+        for name, processes in ended.items()
+    ]
+    return {"changed": bool(removed), "releases": [], "removed": removed, **({"warnings": warnings} if ended else {})}
 
 
-def _remove(layout: Layout, options: Options, purge_data: bool) -> bool:
+def _remove(layout: Layout, options: Options, purge_data: bool, ended: dict[str, list[str]]) -> bool:
+    """Remove one application and return whether there was anything; C(ended) gets what was still running."""
     paths = [
         layout.current,
         layout.releases,
@@ -295,6 +303,11 @@ def _remove(layout: Layout, options: Options, purge_data: bool) -> bool:
         return bool(found) or _is_empty(layout.base)
     with _lock(layout, options, "removal"):
         user = _user_of(layout)
+        is_used = _is_used(user, layout)
+        # Nothing of it may write, or keep its number, when its files and its user go.
+        end_leftovers(layout.name, [hook_unit(layout.name)])
+        processes = [] if is_used else end_user(user)
+        ended.update({layout.name: processes} if processes else {})
         remove_file(layout.current)
         for path in found:
             if path != layout.current:
@@ -303,7 +316,7 @@ def _remove(layout: Layout, options: Options, purge_data: bool) -> bool:
             # The data has moved, with the application that has another name now.
             os.unlink(layout.shared)
         sweep(layout.base)
-        if purge_data and not _is_used(user, layout):
+        if purge_data and not is_used:
             remove_user(user)
         if _is_empty(layout.base):
             os.rmdir(layout.base)

@@ -39,8 +39,8 @@ def build_fence(
     return Fence(build_unit(app.name), lines, needed[0], f"Build of {app.name}")
 
 
-def end_leftovers(name: str) -> None:
-    """End what a run that was killed has left of an application's builds."""
+def end_leftovers(name: str, units: t.Sequence[str] = ()) -> None:
+    """End what a run that was killed has left of an application's builds, and further units."""
     # Where systemd is not running nothing can be left.
     if os.path.isdir("/run/systemd/system"):
-        end_units([build_unit(name), check_unit(name)])
+        end_units([build_unit(name), check_unit(name), *units])

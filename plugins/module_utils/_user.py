@@ -12,6 +12,7 @@ import pwd
 
 from ._account import Account, Claim, check_claim
 from ._command import run_checked
+from ._user_processes import end_processes, free_number, list_processes, login_defs
 
 # Marks the users that we made: only these are removed.
 COMMENT = "flaskops application"
@@ -81,12 +82,27 @@ def ensure_user(name: str, group: str, home: str) -> bool:
     """
     if exist(name, group):
         return False
+    running, defs = list_processes(), login_defs()
     if find_group(group) is None:
-        run_checked(["groupadd", "--system", "--", group])
+        busy = {gid for process in running for gid in process.gids}
+        number = free_number("GID", {entry.gr_gid for entry in grp.getgrall()}, busy, defs)
+        run_checked(["groupadd", "--system", *_numbered("--gid", number), "--", group])
     if find_user(name) is None:
+        busy = {uid for process in running for uid in process.uids}
+        number = free_number("UID", {entry.pw_uid for entry in pwd.getpwall()}, busy, defs)
         options = ["--system", "--gid", group, "--home-dir", home, "--no-create-home", "--shell", "/usr/sbin/nologin"]
-        run_checked(["useradd", *options, "--comment", COMMENT, "--", name])
+        run_checked(["useradd", *options, *_numbered("--uid", number), "--comment", COMMENT, "--", name])
     return True
+
+
+def _numbered(option: str, number: int | None) -> list[str]:
+    return [] if number is None else [option, str(number)]
+
+
+def end_user(name: str) -> list[str]:
+    """Kill what still runs as a user that C(ensure_user) made, and return it by name."""
+    user = find_user(name)
+    return end_processes(user.pw_uid) if user and user.pw_gecos == COMMENT else []
 
 
 def remove_user(name: str) -> bool:
@@ -94,5 +110,7 @@ def remove_user(name: str) -> bool:
     user = find_user(name)
     if user is None or user.pw_gecos != COMMENT:
         return False
+    # Its number is given to somebody else.
+    end_processes(user.pw_uid)
     run_checked(["userdel", "--", name])
     return True
