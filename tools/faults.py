@@ -13,6 +13,7 @@ import argparse
 import time
 import typing as t
 
+import faults_fence
 import faults_handover
 import faults_nginx
 import images
@@ -22,6 +23,7 @@ from faults_model import Options, Outcome
 # By the names that PART= takes, in the order in which they run. Each ends with a line of its own.
 PARTS: dict[str, t.Callable[[Options], Outcome]] = {
     "nginx": faults_nginx.try_to_break,
+    "fence": faults_fence.try_to_break,
     "gunicorn": faults_handover.try_to_break,
 }
 

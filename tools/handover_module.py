@@ -22,14 +22,14 @@ class Module:
         """Load it."""
         self._warm = strike.Warm(f"{_PLUGINS}.modules.{name}")
         keeps = "code" in vars(sys.modules[f"{_PLUGINS}.modules.{name}"]).get("SPEC", {})
-        self._more = {"code": _keep_code()} if keeps else {}
+        self._more = {"code": keep_code()} if keeps else {}
 
     def run(self, params: t.Mapping[str, t.Any], strace: t.Sequence[str] = ()) -> strike.Ended:
         """Run it with parameters, under strace with these options where there are any."""
         return self._warm.run({**params, **self._more}, strace)
 
 
-def _keep_code() -> str:
+def keep_code() -> str:
     """Keep the code as the controller would send it, load it, and return its name."""
     code, utils = (
         importlib.import_module(f"{_PLUGINS}.module_utils._host_code"),

@@ -32,8 +32,8 @@ _PATIENCE = 20
 _APP = """
 import os
 
-# systemd sets it; while a release is built it is not there.
-if {sick} and "INVOCATION_ID" in os.environ:
+# systemd gives it to a service that says when it is ready; while a release is built it is not there.
+if {sick} and "NOTIFY_SOCKET" in os.environ:
     raise RuntimeError("sick")
 
 def app(environ, start_response):

@@ -74,7 +74,7 @@ def test_what_a_user_has_left_is_killed_and_named(monkeypatch: pytest.MonkeyPatc
 
 def test_one_that_stays_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_user_processes, "_PATIENCE", 0.05)
-    monkeypatch.setattr(_user_processes.os, "kill", lambda _pid, _signal: None)
+    monkeypatch.setattr(os, "kill", lambda _pid, _signal: None)
     monkeypatch.setattr(_user_processes, "list_processes", lambda: [Running(7, "nfs", frozenset({998}), frozenset())])
     with pytest.raises(OSError, match=r"user 998 do not end when they are killed: nfs .7."):
         end_processes(998)
