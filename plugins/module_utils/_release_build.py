@@ -31,7 +31,7 @@ from ._release_owner import hand_over
 from ._release_proof import loaded_releases
 from ._release_run import check_hooks, kill_inside, prove, run_build_hooks
 from ._release_share import Owner, link_instance, link_shared, make_shared
-from ._release_source import Revision, describe, fetch, text_reader
+from ._release_source import Revision, describe, fetch, package_files, text_reader
 from ._scm_version import scm_environment, scm_files
 from ._source_copy import build_copy
 from ._user import ensure_user, exist, remove_user
@@ -39,6 +39,7 @@ from ._venv_build import Builder, BuildError, Interpreter, ensure_uv
 from ._venv_commands import Request
 from ._venv_link import link_tree, move_paths, own_tree, remove_tree
 from ._venv_plan import Dependencies, needs_source, plan_dependencies
+from ._venv_projects import Surroundings
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
         with _fence(plan) as fence:
             os.mkdir(app, 0o755)
             plan.warnings.extend(fetch(plan.app, plan.revision, plan.layout, plan.ca_bundle, app))
-            dependencies = plan_dependencies(plan.app.requirements, text_reader(app), plan.app.installer)
+            dependencies = _read_dependencies(plan, app)
             key, names = _venv_key(plan, dependencies), dependencies.names
             was_built = _build_venv(plan, dependencies, key, owner, fence)
         for path in [venv, app] if was_built else [app]:
@@ -207,6 +208,14 @@ def _fence(plan: Plan, with_data: bool = False) -> Fence:
     needed = [app.wheel_dir, plan.ca_bundle, plan.uv_requirement]
     places = [place for place in needed if place.startswith("/")]
     return build_fence(app, plan.layout, plan.path, plan.cache, [plan.interpreter.path, *places], with_data)
+
+
+def _read_dependencies(plan: Plan, app: str) -> Dependencies:
+    """Return what the source that was just fetched says; what is odd about it goes to the warnings."""
+    around = Surroundings(package_files(app), plan.app.subdirectory, bool(plan.app.wanted_packages), os.path.exists)
+    found = plan_dependencies(plan.app.requirements, text_reader(app), plan.app.installer, around)
+    plan.warnings.extend(found.warnings)
+    return found
 
 
 def _venv_key(plan: Plan, dependencies: Dependencies) -> str:

@@ -187,6 +187,18 @@ def describe(revision: Revision, layout: Layout) -> str:
         return ""
 
 
+def package_files(top: str) -> set[str]:
+    """Return the files at the top of a source that was just fetched, and those in directories of requirements."""
+    names: set[str] = set()
+    with os.scandir(top) as found:
+        for entry in found:
+            if entry.is_file(follow_symlinks=False):
+                names.add(entry.name)
+            elif "requirement" in entry.name and entry.is_dir(follow_symlinks=False):
+                names.update(f"{entry.name}/{name}" for name in os.listdir(entry.path))
+    return names
+
+
 def text_reader(top: str) -> t.Callable[[str], t.Optional[str]]:
     """Return a function that reads the files of a source by their paths in it."""
 

@@ -25,6 +25,7 @@ from ._planted import find_below
 from ._release import digest
 from ._venv_link import remove_tree
 from ._venv_plan import Dependencies, DependencyError
+from ._venv_projects import explain_old_gunicorn, is_too_old
 
 UV_ROOT = "/usr/local/lib/flaskops/uv"
 _UV_LOCK = "/run/flaskops/_locks/_uv.lock"
@@ -143,6 +144,9 @@ class Builder:
         self._install_list(packages, "packages")
         missing = [name for name in runtime if not self._has(name)]
         self._install_list(missing, "runtime")
+        old = next((version for version in self._versions("gunicorn") if is_too_old(version)), "")
+        if old:
+            raise BuildError(f"gunicorn {old}, which the application's requirements install, {explain_old_gunicorn()}")
 
     def compile(self, paths: t.Sequence[str]) -> None:
         """Compile all modules below the paths; a file that this Python cannot compile is none of our business."""
@@ -193,9 +197,13 @@ class Builder:
 
     def _has(self, requirement: str) -> bool:
         name = re.match(r"[A-Za-z0-9._-]+", requirement)
-        wanted = _normal(name.group(0)) if name else ""
+        return bool(self._versions(name.group(0) if name else ""))
+
+    def _versions(self, name: str) -> list[str]:
+        """Return the version of a distribution in the virtualenv, or nothing."""
         found = find_below(self._request.venv, "lib/python*/site-packages/*.dist-info")
-        return any(_normal(info.split("-")[0]) == wanted for _directory, info, _path in found)
+        parts = [info[: -len(".dist-info")].partition("-") for _directory, info, _path in found]
+        return [version for own, _dash, version in parts if _normal(own) == _normal(name)]
 
     def _run(self, step: commands.Step, what: str) -> None:
         result = self._call(step)

@@ -213,6 +213,14 @@ _FAILURES = (
         "the index cannot be reached from this host: check 'index_url', the proxy and the firewall, or set 'wheel_dir'",
     ),
     (
+        r"pkg[-_]resources\s*==\s*0\.0\.0",
+        "'pkg-resources==0.0.0' is no package, although some versions of Debian's pip freeze it: remove that line",
+    ),
+    (
+        r"dubious ownership",
+        "git refuses a repository on this host that belongs to another user: give it to the application's user",
+    ),
+    (
         (
             r"not found in the (?:package registry|provided package locations)|No matching distribution|no versions? of"
             r"|was not found in the cache"

@@ -10,7 +10,17 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ._venv_requirements import included, is_understood, needs_tree
+from ._venv_projects import (
+    ProjectError,
+    Surroundings,
+    check_line,
+    check_project,
+    check_workspace,
+    explain_ignored_lock,
+    explain_nothing,
+    is_project,
+)
+from ._venv_requirements import included, is_understood, lines_of, needs_tree
 
 LOCK, PROJECT = "uv.lock", ("pyproject.toml", "setup.py", "setup.cfg")
 
@@ -46,6 +56,8 @@ class Dependencies:
     inputs: tuple[tuple[str, str], ...] = ()
     # Whether the source itself, beyond C(inputs), goes into the virtualenv, or may do so.
     local: bool = False
+    # What is not wrong, and not what everybody expects.
+    warnings: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -53,15 +65,33 @@ class Dependencies:
         return [name for name in (self.lock, *self.hashed, *self.plain, *self.projects) if name]
 
 
-def plan_dependencies(listed: t.Sequence[str] | None, read: Reader, installer: str) -> Dependencies:
+def plan_dependencies(
+    listed: t.Sequence[str] | None, read: Reader, installer: str, around: Surroundings | None = None
+) -> Dependencies:
     """Return what to install: the files in C(listed), or without such a list the first of AUTO that is there."""
+    around = around or Surroundings()
+    try:
+        return _plan(listed, read, installer, around)
+    except ProjectError as exc:
+        raise DependencyError(str(exc)) from exc
+
+
+def _plan(listed: t.Sequence[str] | None, read: Reader, installer: str, around: Surroundings) -> Dependencies:
     found = _resolve(listed, read)
+    if listed is None:
+        _check_choice(found, read, around)
     lock = [(path, extras) for path, extras in found if posixpath.basename(path) == LOCK]
     if lock:
         _check_lock(lock, found, installer)
     projects = [(path, extras) for path, extras in found if posixpath.basename(path) in PROJECT]
     files = [path for path, _extras in found if posixpath.basename(path) not in (*PROJECT, LOCK)]
     texts = _with_includes(files, read)
+    for path, text in texts.items():
+        for line in lines_of(text):
+            check_line(path, line.number, line.text, installer, around)
+    for path, _extras in projects:
+        if posixpath.basename(path) == "pyproject.toml" and not _has_setup(path, read):
+            check_project(path, read(path) or "", installer, around)
     hashed = tuple(path for path in files if any(_HASH.search(texts[name]) for name in _reach(path, texts)))
     settings = _uv_settings(read) if installer == "uv" and files else {}
     is_local = bool(projects or settings) or not all(map(is_understood, texts.values()))
@@ -75,6 +105,7 @@ def plan_dependencies(listed: t.Sequence[str] | None, read: Reader, installer: s
         plain=tuple(path for path in files if path not in hashed),
         projects=tuple(_project(path, extras) for path, extras in projects),
         inputs=tuple(sorted([*texts.items(), *_beside_lock(lock, read)])),
+        warnings=tuple(filter(None, (explain_ignored_lock(posixpath.dirname(path), around) for path, _ in projects))),
         local=is_local or any(_LOCAL_LOCK.search(texts[path]) for path, _extras in lock),
     )
 
@@ -96,8 +127,28 @@ def _uv_settings(read: Reader) -> dict[str, str]:
 
 def _resolve(listed: t.Sequence[str] | None, read: Reader) -> list[tuple[str, tuple[str, ...]]]:
     if listed is None:
-        return next(([(name, ())] for name in AUTO if read(name) is not None), [])
+        return next(([(name, ())] for name in AUTO if _is_wanted(name, read)), [])
     return [_parse_name(name, read) for name in listed]
+
+
+def _is_wanted(name: str, read: Reader) -> bool:
+    text = read(name)
+    return text is not None and (name != "pyproject.toml" or is_project(text) or _has_setup(name, read))
+
+
+def _has_setup(path: str, read: Reader) -> bool:
+    """Tell whether setuptools is told beside a pyproject.toml what it packs."""
+    beside = posixpath.dirname(path)
+    return any(read(posixpath.join(beside, name)) is not None for name in ("setup.py", "setup.cfg"))
+
+
+def _check_choice(found: t.Sequence[tuple[str, t.Any]], read: Reader, around: Surroundings) -> None:
+    """Raise ProjectError when what was found without a list is nothing, or nothing by itself."""
+    problem = "" if found else explain_nothing(around)
+    if problem:
+        raise ProjectError(problem)
+    if found and not around.has_packages and found[0][0] in (LOCK, "pyproject.toml"):
+        check_workspace("pyproject.toml", read("pyproject.toml") or "")
 
 
 def _parse_name(name: str, read: Reader) -> tuple[str, tuple[str, ...]]:

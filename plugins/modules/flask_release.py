@@ -116,6 +116,7 @@ options:
           - Files in the source that say what to install - requirements files (with hashes, all of theirs are checked),
             V(uv.lock), or V(pyproject.toml); the last two with extras, as V(pyproject.toml[web]).
           - Without it, the first that exists of V(uv.lock), V(requirements.txt), V(pyproject.toml), V(setup.py).
+          - A V(pyproject.toml) that only configures tools does not count. Lock files of others than uv are not read.
           - An empty list installs nothing but O(apps[].packages).
         type: list
         elements: str

@@ -43,3 +43,10 @@ def test_an_index_with_an_authority_of_its_own_is_asked_with_its_token(sh: Shell
 def test_the_token_of_the_index_is_nowhere_on_the_host(sh: Shell) -> None:
     assert sh(f"grep --recursive --files-with-matches --no-messages 'zq7inde[x]3zq' {PLACES} || :") == ""
     assert sh("journalctl --no-pager | grep --count 'zq7inde[x]3zq' || :") == "0"
+
+
+def test_what_the_finder_packs_and_a_virtualenv_are_left_out(visit: Visit, sh: Shell) -> None:
+    assert visit("gev.test", "/healthz").text == "ok\n"
+    found = sh("ls -A /srv/gev/current/app").split()
+    assert "probe.py" in found
+    assert not {"myprojectenv", ".DS_Store", "__MACOSX", "packed"} & set(found)
