@@ -249,3 +249,32 @@ def two_runs_at_once_come_one_after_the_other(host: Host) -> None:
     host.sh("python3 /opt/holder.py >/dev/null 2>&1 & echo $! > /opt/holder; sleep 1")
     unchanged_by(host, lambda: host.module(name="late", content="#", lock_timeout=1), "is held by .*4711")
     host.sh("kill $(cat /opt/holder)")
+
+
+@story
+def what_nginx_is_started_with_counts(host: Host) -> None:
+    """Directives on the command line of nginx's process, or of its unit, are part of the configuration."""
+    given = "daemon on; thread_pool custom threads=2;"
+    unit = "/etc/systemd/system/nginx.service.d"
+    lines = ["[Service]", "ExecStartPre=", "ExecStart=", f"ExecStart=/usr/sbin/nginx -g '{given}'"]
+    systemd = bool(host.sh("[ ! -d /run/systemd/system ] || echo yes"))
+    wanted: dict[str, t.Any] = {"name": "shop", "content": site("shop", more="aio threads=custom;")}
+    unchanged_by(host, lambda: host.module(**wanted), "custom")
+    host.server("stop")
+    if systemd:
+        host.write(f"{unit}/given.conf", "\n".join([*lines, ""]))
+        host.sh("systemctl daemon-reload")
+        # Before it runs, the unit tells.
+        ok(host.module(check=True, **wanted), changed=True)
+        host.server("start")
+    else:
+        unchanged_by(host, lambda: host.module(**wanted), "custom")
+        host.run("nginx", "-g", given)
+    done = ok(host.module(**wanted), changed=True)
+    assert done["reload"]["proved"], done
+    assert host.get("shop.example.com") == "200 one"
+    ok(host.module(name="shop", state="absent"), changed=True)
+    host.server("stop")
+    if systemd:
+        host.sh(f"rm -r {unit}; systemctl daemon-reload")
+    host.server("start")

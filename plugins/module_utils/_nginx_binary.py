@@ -45,6 +45,8 @@ class Nginx:
         self.binary = binary
         self.prefix = prefix
         self.config = config
+        # Directives that it is started with.
+        self.options = ""
         self._build: Build | None = None
 
     @property
@@ -64,7 +66,7 @@ class Nginx:
         """Test the whole configuration as it will be, touching nothing that nginx or anybody else reads or writes."""
         started = time.monotonic()
         try:
-            config = future.load(self.config)
+            config = future.load(self.config, self.options)
         except ConfigurationError as exc:
             return Verdict(False, NONE, time.monotonic() - started, str(exc))
         with _private_directory(_needed(config, future)) as directory:
@@ -73,18 +75,20 @@ class Nginx:
 
     def _test(self, stage: Stage) -> Verdict:
         stage.prepare_mounts()
-        command = [self.binary, *(["-p", self.prefix] if self.prefix else []), "-t", *stage.pid_arguments(), "-c"]
+        command = [self.binary, *(["-p", self.prefix] if self.prefix else []), "-t"]
         reason = "unshare was not found"
         if shutil.which("unshare"):
             pairs = [word for pair in stage.mounts for word in pair]
             isolated = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _SCRIPT, "sh"]
-            result = self._ask([*isolated, str(len(stage.mounts)), *pairs, *command, self.config])
+            result = self._ask(
+                [*isolated, str(len(stage.mounts)), *pairs, *command, *stage.arguments(), "-c", self.config]
+            )
             reason, mark, said = result.err.partition(_MARK + "\n")
             if mark:
                 return _verdict(result, NAMESPACE, stage.real_names(said))
         main = stage.prepare_shadow()
         quiet = ["-e", "stderr"] if self.build.at_least(1, 19, 5) else []
-        result = self._ask([self.binary, *quiet, *command[1:], main])
+        result = self._ask([self.binary, *quiet, *command[1:], *stage.arguments(stage.shadow), "-c", main])
         return _verdict(result, SHADOW, stage.real_names(result.err), reason.strip())
 
     def _ask(self, argv: list[str]) -> Result:

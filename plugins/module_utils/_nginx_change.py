@@ -17,7 +17,7 @@ from ._nginx_memory import Memory
 from ._nginx_model import Plan, SiteError
 from ._nginx_outcome import NONE, NOTHING, Reload, ReloadError, Running, Verdict
 from ._nginx_request import Debt, Request
-from ._nginx_server import Master, error_logs, find_master
+from ._nginx_server import Master, error_logs, find_master, given_directives
 from ._nginx_start import start
 from ._nginx_tree import activate, remove, set_permissions, swap, sweep, touched_directories, write_stores
 from ._nginx_verdict import validate
@@ -34,6 +34,7 @@ def validated(request: Request, nginx: Nginx, plan: Plan, debt: Debt) -> Verdict
         return NOTHING
     if nginx.present:
         master = find_master(request.config, nginx.build, request.service)
+        nginx.options = given_directives(master, request.service)
         running = Running(master.pid if master else 0, tuple(debt.unloaded))
         verdict = validate(nginx, plan, request.policy, running)
         _refuse_two_masters(master)

@@ -28,6 +28,10 @@ _LUA = re.compile(
 _GLOB = re.compile(r"[*?\[]")
 
 
+# Stands for a file where directives are given by nginx's option -g.
+COMMAND_LINE = "command line"
+
+
 class ConfigurationError(ValueError):
     """A configuration that cannot be followed to its end."""
 
@@ -109,9 +113,11 @@ def descend(directives: t.Iterable[Directive]) -> t.Iterator[Directive]:
 class Configuration:
     """Everything that nginx reads, beginning with one file, in the order in which nginx reads it."""
 
-    def __init__(self, main: str) -> None:
-        """Name the main file; relative includes are taken from its directory."""
+    def __init__(self, main: str, options: str = "") -> None:
+        """Name the main file, from whose directory relative includes are taken, and what C(-g) says before it."""
         self.main = main
+        self.options = options
+        self.given = parse(options)
         self.texts: dict[str, str] = {}
         self.files: dict[str, list[Directive]] = {}
         self.includes: dict[str, list[str]] = {}
@@ -132,7 +138,8 @@ class Configuration:
 
     def top(self) -> t.Iterator[Placed]:
         """Yield the directives of the main level."""
-        return self.expand(self.files.get(self.main, ()), self.main)
+        yield from self.expand(self.given, COMMAND_LINE)
+        yield from self.expand(self.files.get(self.main, ()), self.main)
 
     def inside(self, placed: Placed) -> t.Iterator[Placed]:
         """Yield the directives in a block."""
@@ -140,19 +147,21 @@ class Configuration:
 
     def line(self, placed: Placed) -> int:
         """Return the line, from 1, in which a directive stands."""
-        return self.texts[placed.file].count("\n", 0, placed.directive.offset) + 1
+        text = self.texts.get(placed.file, self.options)
+        return text.count("\n", 0, placed.directive.offset) + 1
 
 
 Reader = t.Callable[[str], t.Optional[bytes]]
 Globber = t.Callable[[str], t.List[str]]
 
 
-def load(main: str, read: Reader, glob: Globber) -> Configuration:
+def load(main: str, read: Reader, glob: Globber, options: str = "") -> Configuration:
     """Follow all includes from the main file; raise ConfigurationError where a file includes itself.
 
     C(glob) returns the sorted names that match a pattern. nginx itself says what is wrong with a missing file.
     """
-    config = Configuration(main)
+    config = Configuration(main, options)
+    _follow(config, config.given, read, glob, ())
     _load(config, main, read, glob, ())
     return config
 
@@ -169,12 +178,17 @@ def _load(config: Configuration, path: str, read: Reader, glob: Globber, chain: 
         return
     config.texts[path] = text = data.decode("utf-8", "surrogateescape")
     config.files[path] = directives = parse(text)
-    if "include" not in text:
-        return
+    if "include" in text:
+        _follow(config, directives, read, glob, (*chain, path))
+
+
+def _follow(
+    config: Configuration, directives: t.Iterable[Directive], read: Reader, glob: Globber, chain: tuple[str, ...]
+) -> None:
     for directive in descend(directives):
         if directive.name == "include" and len(directive.args) == 1:
             for found in _included(config, directive.args[0], glob):
-                _load(config, found, read, glob, (*chain, path))
+                _load(config, found, read, glob, chain)
 
 
 def _included(config: Configuration, pattern: str, glob: Globber) -> list[str]:

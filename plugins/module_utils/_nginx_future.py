@@ -59,6 +59,6 @@ class Future:
                     found.add(os.path.join(directory, base))
         return sorted(found)
 
-    def load(self, main: str) -> Configuration:
-        """Return the whole future configuration."""
-        return load(main, self.read, self.glob)
+    def load(self, main: str, options: str = "") -> Configuration:
+        """Return the whole future configuration; C(options) are directives of nginx's command line."""
+        return load(main, self.read, self.glob, options)

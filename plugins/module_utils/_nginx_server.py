@@ -16,6 +16,7 @@ from ._files import read_file
 from ._nginx_build import Build
 from ._nginx_conf import Configuration, parse
 from ._nginx_log import Log, standard_error
+from ._nginx_options import global_directives, unit_directives
 from ._nginx_outcome import Reload
 from ._nginx_proof import DOUBTFUL, PROVED, REFUSED, Attempt, Look, Signals, parse_signals
 from ._systemd import is_running, show
@@ -73,6 +74,18 @@ def pid_file(config: str, build: Build) -> str:
         if directive.name == "pid" and directive.args:
             return os.path.join(build.prefix, directive.args[0])
     return build.pid
+
+
+def given_directives(master: Master | None, service: str) -> str:
+    """Return what nginx's process, or, where there is none, its unit gives to nginx with C(-g)."""
+    if master:
+        return global_directives(_title(master.pid))
+    if not is_running():
+        return ""
+    try:
+        return unit_directives(show([service], ["ExecStart"]).get(service, {}).get("ExecStart", ""))
+    except CommandError:
+        return ""
 
 
 class Master:

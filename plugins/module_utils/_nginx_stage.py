@@ -71,6 +71,7 @@ class Stage:
     def __init__(self, directory: str, config: Configuration, future: Future, build: Build) -> None:
         """Name the directory and what is to be tested; nothing is written."""
         self.directory = directory
+        self.shadow = os.path.join(directory, "shadow")
         self.mounts: list[tuple[str, str]] = []
         self._config = config
         self._future = future
@@ -140,8 +141,12 @@ class Stage:
     def _neutral(self, file: str, logs: bool, shadow: str = "") -> bytes | None:
         """Return a file with harmless paths and those that lead into a shadow; None when it can stay as it is."""
         text = self._config.texts[file]
+        changed = self._harmless_text(text, self._config.files[file], logs, shadow)
+        return None if changed == text else _encode(changed)
+
+    def _harmless_text(self, text: str, directives: t.Iterable[Directive], logs: bool, shadow: str) -> str:
         replacements = []
-        for item in descend(self._config.files[file]):
+        for item in descend(directives):
             if shadow:
                 replacements += self._shadowed(item, shadow)
             if item.name in ("pid", *_PATHS, *LOGS):
@@ -149,9 +154,9 @@ class Stage:
                 if stand_in:
                     replacements.append((item.spans[0], quote(stand_in)))
             elif item.name == "http" and item.block is not None:
-                replacements.append((self._block_start(text, item), "{" + self._missing_paths()))
-        replacements = [(span, word) for span, word in replacements if word != "{"]
-        return _encode(replace_words(text, replacements)) if replacements else None
+                missing = self._missing_paths()
+                replacements += [(self._block_start(text, item), "{" + missing)] if missing else []
+        return replace_words(text, replacements)
 
     def _shadowed(self, directive: Directive, root: str) -> list[tuple[tuple[int, int], str]]:
         """Return what replaces words that would lead out of a shadow, or past it to what changes."""
@@ -203,11 +208,12 @@ class Stage:
             for item in descend(self._config.files[file])
         )
 
-    def pid_arguments(self) -> list[str]:
-        """Return what keeps the test from making the compiled-in pid file."""
-        if any(item.directive.name == "pid" for item in self._config.top()):
-            return []
-        return ["-g", f"pid {quote(self._stand_in(self._build.pid))};"]
+    def arguments(self, shadow: str = "") -> list[str]:
+        """Return the directives that nginx is started with; the test must not make the compiled-in pid file either."""
+        given = self._harmless_text(self._config.options, self._config.given, logs=True, shadow=shadow)
+        if not any(item.directive.name == "pid" for item in self._config.top()):
+            given += f" pid {quote(self._stand_in(self._build.pid))};"
+        return ["-g", given.strip()] if given.strip() else []
 
     # Mounts
 
@@ -282,7 +288,7 @@ class Stage:
         relative paths from the directory of its main file, and they may leave it. Links of directories are made anew,
         so that C(..) leads behind them to where it does in the real tree.
         """
-        root = os.path.join(self.directory, "shadow")
+        root = self.shadow
         self._names[root] = ""
         for file in self._config.files:
             data = self._neutral(file, logs=True, shadow=root)

@@ -42,13 +42,13 @@ def make_root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def staged(root: Path, changes: dict[str, bytes | None]) -> Stage:
+def staged(root: Path, changes: dict[str, bytes | None], options: str = "") -> Stage:
     temporary = (("client_body_temp_path", f"{root}/temp/body"), ("proxy_temp_path", f"{root}/temp/proxy"))
     build = Build(
         "1.26.0", (), str(root), f"{root}/etc/nginx.conf", f"{root}/run/n.pid", f"{root}/log/e.log", "x", temporary
     )
     future = Future({f"{root}/{name}": content for name, content in changes.items()})
-    return Stage(f"{root}/stage", future.load(f"{root}/etc/nginx.conf"), future, build)
+    return Stage(f"{root}/stage", future.load(f"{root}/etc/nginx.conf", options), future, build)
 
 
 def test_changed_directories_are_copied_and_logs_are_hidden(root: Path) -> None:
@@ -74,7 +74,7 @@ def test_the_main_file_is_tested_with_private_places_for_what_would_be_made(root
     assert "client_body_temp_path" not in tested
     for kept in ("access_log off;", "access_log /nowhere/x.log;", f"{root}/log/a.log"):
         assert kept in tested
-    assert stage.pid_arguments() == []
+    assert stage.arguments() == []
     made = tested.split('pid "')[1].split('"')[0]
     assert stage.real_names(f"open() {made} failed") == f"open() {root}/run/nginx.pid failed"
 
@@ -199,3 +199,16 @@ def test_a_directory_that_becomes_empty_is_empty_in_a_shadow(root: Path) -> None
     (root / "etc/sites/link").unlink()
     etc = Path(staged(root, {"etc/sites/old": None}).prepare_shadow()).parent
     assert os.listdir(etc / "sites") == []
+
+
+def test_what_nginx_is_started_with_is_tested_and_does_no_harm(root: Path) -> None:
+    (root / "etc/nginx.conf").write_text("events {}")
+    given = f"load_module m.so; error_log {root}/log/g.log; pid {root}/run/g.pid; include {root}/etc/sites/old;"
+    stage = staged(root, {"etc/sites/old": b"#new"}, given)
+    option, text = stage.arguments()
+    assert option == "-g"
+    assert text.startswith("load_module m.so; ")
+    assert f"{root}/log/" not in text.replace(f"{root}/stage", "")
+    assert text.count("pid ") == 1
+    assert "/run/g.pid" not in text.replace(f"{root}/stage", "")
+    assert f'include "{root}/stage/shadow{root}/etc/sites/old";' in stage.arguments(stage.shadow)[1]

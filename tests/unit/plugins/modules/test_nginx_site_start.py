@@ -18,6 +18,7 @@ ONLY_FOR_CHANGES = {
     "future",
     "holders",
     "loaded",
+    "options",
     "server",
     "sockets",
     "stage",
