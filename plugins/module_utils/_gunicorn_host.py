@@ -67,6 +67,11 @@ class UnitDirectory:
         """Raise ForeignUnitError when a file with one of the names is not ours."""
         for name in names:
             path = os.path.join(self._path, name)
+            if os.path.realpath(path) == os.devnull:
+                raise ForeignUnitError(
+                    f"{path} is a link to {os.devnull}, so that systemd cannot start {name} (it is masked): "
+                    f"'systemctl unmask {name}' on the host takes it away"
+                )
             if os.path.lexists(path) and self.read(name) is None:
                 raise ForeignUnitError(f"{path} was not written by flaskops.stack: move it away or choose another name")
 

@@ -85,6 +85,16 @@ def idle_services(states: t.Mapping[str, t.Mapping[str, str]]) -> list[str]:
     return [unit for unit, state in states.items() if any(state.get(key) != value for key, value in wanted.items())]
 
 
+def refuse_masked(states: t.Mapping[str, t.Mapping[str, str]]) -> None:
+    """Raise HostError for a unit that systemd must not start, by what C(systemctl show) says of it."""
+    for unit, state in states.items():
+        if state.get("UnitFileState", "").startswith("masked"):
+            raise HostError(
+                f"{unit} is masked (a link to /dev/null, below /etc or /run), so that it cannot be started: "
+                f"'systemctl unmask {unit}' on the host takes the link away"
+            )
+
+
 def parse_nginx_version(answer: str) -> str:
     """Return V(1.26.3) from what C(nginx -v) prints, or an empty string when there is no version in it."""
     found = re.search(r"(?:nginx|openresty|angie|tengine)/(\d+\.\d+\.\d+)", answer, re.IGNORECASE)

@@ -135,6 +135,7 @@ from ..module_utils._host import (
     missing_packages,
     parse_nginx_version,
     parse_os_release,
+    refuse_masked,
 )
 from ..module_utils._lists import split_text
 from ..module_utils._nginx_layout import account_of
@@ -148,11 +149,13 @@ def inspect(packages: list[str], services: list[str], nginx: str) -> dict[str, t
     with open("/etc/os-release", encoding="utf-8") as stream:
         distribution = parse_os_release(stream.read())
     check_host(os.geteuid() == 0, _systemd.is_running(), distribution)
+    states = _systemd.show(services, ["ActiveState", "UnitFileState"])
+    refuse_masked(states)
     return {
         "distribution": distribution.identifier,
         "distribution_version": distribution.version,
         "missing_packages": missing_packages(packages, dpkg_states(packages)),
-        "idle_services": idle_services(_systemd.show(services, ["ActiveState", "UnitFileState"])),
+        "idle_services": idle_services(states),
         "nginx_version": nginx_version(nginx),
         "nginx_user": nginx_user(),
     }

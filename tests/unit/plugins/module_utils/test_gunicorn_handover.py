@@ -685,6 +685,12 @@ def test_a_unit_file_of_somebody_else_is_not_touched(host: Host) -> None:
     (host.path / name).write_text("[Service]\n")
     with pytest.raises(ForeignUnitError, match="was not written by"):
         host.directory.check([name])
+    masked = f"shop@{NEW}.service"
+    Path(host.directory.path, masked).unlink(missing_ok=True)
+    Path(host.directory.path, masked).symlink_to("/dev/null")
+    with pytest.raises(ForeignUnitError, match=f"systemctl unmask {masked}"):
+        host.directory.check([masked])
+    Path(host.directory.path, masked).unlink()
     host.directory.check([f"shop@{OLD}.service"])
 
 

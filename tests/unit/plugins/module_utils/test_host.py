@@ -11,6 +11,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._host import (
     missing_packages,
     parse_nginx_version,
     parse_os_release,
+    refuse_masked,
 )
 
 TRIXIE = 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nVERSION_ID="13"\nID=debian\n'
@@ -57,6 +58,13 @@ def test_a_service_is_idle_when_it_does_not_run_or_not_at_boot() -> None:
     up = {"ActiveState": "active", "UnitFileState": "enabled"}
     states = {"a": up, "b": {**up, "ActiveState": "failed"}, "c": {**up, "UnitFileState": "disabled"}, "d": {}}
     assert idle_services(states) == ["b", "c", "d"]
+
+
+@pytest.mark.parametrize("state", ["masked", "masked-runtime"])
+def test_a_masked_service_is_refused_with_the_way_out(state: str) -> None:
+    refuse_masked({"a": {"UnitFileState": "enabled"}, "b": {"UnitFileState": ""}, "c": {}})
+    with pytest.raises(HostError, match=r"nginx\.service is masked.*/dev/null.*systemctl unmask nginx\.service"):
+        refuse_masked({"nginx.service": {"UnitFileState": state}})
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_directives_of_a_command_line_are_found(command: str, given: str) -> Non
     ("exec_start", "given"),
     [
         (
-            "{ path=/usr/sbin/nginx ; argv[]=/usr/sbin/nginx -g daemon on; master_process on; ; ignore_errors=no ; pid=0 }",
+            "{ path=/sbin/nginx ; argv[]=/sbin/nginx -g daemon on; master_process on; ; ignore_errors=no ; pid=0 }",
             "daemon on; master_process on;",
         ),
         ("{ path=/usr/sbin/nginx ; argv[]=/usr/sbin/nginx ; ignore_errors=no ; pid=0 }", ""),
