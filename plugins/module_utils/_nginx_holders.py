@@ -167,9 +167,12 @@ def _why(item: Socket, holder: Held | None, own: t.Container[str]) -> str:
     if holder is None:
         return f"the address is in use, and no process of this host has it: {other_port}"
     if holder.inode in own:
+        opened = f"the running nginx has {holder.address}"
+        if holder.address.is_v6 and not item.address.is_v6:
+            return f"{opened} for IPv4 as well, and a reload keeps that: restart nginx and run this again"
         return (
-            f"the running nginx has {holder.address}, and a reload opens new sockets before it closes old ones: go on "
-            f"listening on {holder.address}, or stop nginx for this change"
+            f"{opened}, and a reload opens new sockets before it closes old ones: go on listening on "
+            f"{holder.address}, or stop nginx and run this again"
         )
     pid, name = _process(holder.inode)
     unit = _unit(pid) if pid else ""

@@ -25,6 +25,8 @@ _BINDS = (
     *("accept_filter", "backlog", "bind", "deferred", "fastopen", "ipv6only"),
     *("multipath", "rcvbuf", "reuseport", "setfib", "sndbuf", "so_keepalive"),
 )
+# So many places of one socket are named: all sites of a host may listen on it.
+_NAMED = 4
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _MAPPED = bytes(10) + b"\xff\xff"
 # The addresses, IPv4 or IPv6, of a name.
@@ -85,9 +87,11 @@ class Socket(t.NamedTuple):
         return next((place for place in self.places if place.options), self.places[0])
 
     def __str__(self) -> str:
-        """Return address, context and place."""
+        """Return address, context and places, the one that matters first."""
         both = " with ipv6only=off" if self.both_families and self.address.wildcard else ""
-        return f"{self.address}{both} ({self.context}, {self.place})"
+        places = [*dict.fromkeys(map(str, (self.place, *self.places)))]
+        more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+        return f"{self.address}{both} ({self.context}, {', '.join(places[:_NAMED])}{more})"
 
 
 def _ports(text: str) -> range:
@@ -234,8 +238,8 @@ def _remedy(one: Socket, other: Socket) -> str:
     for six, four in ((one, other), (other, one)):
         if six.both_families and not four.address.is_v6:
             return (
-                f"take 'ipv6only=off' out of {six.place} and add 'listen {four.address.port};' beside it, "
-                f"or {other_port}"
+                f"take 'ipv6only=off' out of {six.place}, add 'listen {four.address.port};' beside it and restart "
+                f"nginx (a reload keeps the socket as it is), or {other_port}"
             )
     if one.context == other.context:
         special = one if other.address.wildcard else other

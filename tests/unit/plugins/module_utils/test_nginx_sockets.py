@@ -95,10 +95,15 @@ def test_sockets_that_get_along_are_left_alone(contexts: dict[str, str]) -> None
 
 def test_both_places_and_the_way_out_are_named() -> None:
     (message,) = clashes(http="listen 80;|\nlisten 80; listen [::]:80;|\n\nlisten [::]:80 ipv6only=off;")
-    assert "0.0.0.0:80 (http, /main:1)" in message
-    assert "[::]:80 with ipv6only=off (http, /main:6)" in message
-    assert "take 'ipv6only=off' out of /main:6 and add 'listen 80;' beside it" in message
+    assert "0.0.0.0:80 (http, /main:1, /main:3)" in message
+    assert "[::]:80 with ipv6only=off (http, /main:6, /main:3)" in message
+    assert "take 'ipv6only=off' out of /main:6, add 'listen 80;' beside it and restart nginx" in message
     assert "http_port" in message
+
+
+def test_of_many_places_only_some_are_named() -> None:
+    (message,) = clashes(http="listen 80;|" * 9, stream="listen 80;")
+    assert "(http, /main:1, /main:2, /main:3, /main:4 and 5 more)" in message
 
 
 def test_a_range_of_ports_is_told_once() -> None:
