@@ -26,7 +26,9 @@ given = $(if $(findstring command,$(origin $(call upper,$(1)))),--$(1) '$(subst 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: venv ## a host in a container with two applications behind nginx; or yours: APP=module:app SOURCE=… DOMAIN=… [NAME=…]
+demo: ## a host in a container with two applications behind nginx; or yours: APP=module:app SOURCE=… DOMAIN=… [NAME=…]
+	@$(PYTHON) tools/demo.py check $(foreach option,app source domain name,$(call given,$(option)))
+	@$(MAKE) venv
 	@python tools/demo.py up $(foreach option,app source domain name,$(call given,$(option)))
 
 demo-down: ## remove the demo's host

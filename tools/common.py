@@ -78,11 +78,16 @@ def apt_install(*packages: str) -> None:
     run(["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages], env=environment)
 
 
-def call(main: t.Callable[[], int]) -> t.NoReturn:
-    """Run a tool; what its caller can mend is printed in one line, without a traceback."""
+def call(main: t.Callable[[], int], interrupted: str = "") -> t.NoReturn:
+    """Run a tool; what its caller can mend is printed in one line, without a traceback.
+
+    C(interrupted) says how to go on after Ctrl-C.
+    """
     try:
         sys.exit(main())
     except ToolError as exc:
         sys.exit(f"{Path(sys.argv[0]).name}: {exc}")
     except KeyboardInterrupt:
+        if interrupted:
+            print(f"\n{Path(sys.argv[0]).name}: interrupted. {interrupted}", file=sys.stderr, flush=True)
         sys.exit(130)

@@ -23,8 +23,8 @@ import hosts
 import images
 from common import CACHE, ROOT, ToolError, call, docker, say, succeeds
 
-HOST = "flaskops-demo"
-LABEL = "io.github.flaskops.checkout"
+# Two checkouts have two demos.
+HOST = hosts.container("demo")
 DIRECTORY = CACHE / "demo"
 INVENTORY = DIRECTORY / "inventory.yml"
 OWN_APPS = DIRECTORY / "apps.json"
@@ -115,23 +115,12 @@ def free_port() -> int:
     raise ToolError("every port is taken")
 
 
-def is_there() -> bool:
-    """Tell whether this checkout's host exists; that of another is left alone."""
-    if not hosts.state(HOST):
-        return False
-    owner = docker("inspect", "--format", f'{{{{ index .Config.Labels "{LABEL}" }}}}', HOST).strip()
-    if owner != str(ROOT):
-        raise ToolError(f"the container {HOST} belongs to {owner or 'somebody else'}: docker rm --force {HOST}")
-    return True
-
-
 def start_host() -> None:
     """Return when the demo's host runs."""
-    if not is_there():
+    if not hosts.state(HOST):
         family = images.ensure(["newer"], os.environ.get("FLASKOPS_HOSTS", ""))["newer"]
         say(f"starting a host, {family}, as container {HOST}")
-    labels = ["--label", f"{LABEL}={ROOT}"]
-    hosts.start(HOST, "flaskops-host:newer", [*labels, "--publish", f"127.0.0.1:{free_port()}:80"])
+    hosts.start(HOST, "flaskops-host:newer", ["--publish", f"127.0.0.1:{free_port()}:80"])
 
 
 def published_port() -> int:
@@ -256,13 +245,18 @@ def up(arguments: argparse.Namespace) -> None:
     print_screen(apps, deploy(), started)
 
 
+def check(arguments: argparse.Namespace) -> None:
+    """Say what is missing before the minute that the virtualenv takes."""
+    own_app(arguments)
+    engine.ensure()
+
+
 def down() -> None:
     """Remove the demo's host and what is remembered of it."""
     if not engine.answers():
         print("no Docker engine answers, so no demo runs")
         return
-    if is_there():
-        hosts.remove(HOST)
+    hosts.remove(HOST)
     for path in (INVENTORY, OWN_APPS, LOG):
         path.unlink(missing_ok=True)
     print(f"{HOST} is gone")
@@ -271,11 +265,13 @@ def down() -> None:
 def main() -> int:
     """Bring the demo up or down."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("action", choices=["up", "down"])
+    parser.add_argument("action", choices=["check", "up", "down"])
     for option in ("app", "source", "domain", "name"):
         parser.add_argument(f"--{option}", default="")
     arguments = parser.parse_args()
-    if arguments.action == "up":
+    if arguments.action == "check":
+        check(arguments)
+    elif arguments.action == "up":
         up(arguments)
     else:
         down()
@@ -283,4 +279,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    call(main)
+    call(main, "'make demo' again continues where it was; 'make demo-down' removes what there is.")

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make the virtualenv with the pinned tools, .venv, unless it is there for these pins already.
 
-FLASKOPS_PYTHON names the interpreter to use, by default the newest that is found here. Any Python 3 runs this file.
+FLASKOPS_PYTHON names the interpreter to use, by default the newest that is found here, and FLASKOPS_ANSIBLE=2.20
+another ansible-core than the pins have for it. Any Python 3 runs this file.
 """
 
 from __future__ import annotations
@@ -21,6 +22,17 @@ PINS = ROOT / "requirements" / "dev.txt"
 STAMP = VENV / "made-from"
 # What the pins are for, the newest first.
 VERSIONS = ("3.14", "3.13", "3.12", "3.11")
+FIRST_MINOR = 19
+
+
+def ansible_pins(wanted: str) -> list[str]:
+    """Return what takes the place of the pins for a version of ansible-core, with the collections of its time."""
+    if not wanted:
+        return []
+    major, _dot, minor = wanted.partition(".")
+    if major != "2" or not minor.isdigit() or int(minor) < FIRST_MINOR:
+        raise ToolError(f"FLASKOPS_ANSIBLE={wanted} must be a version of ansible-core from 2.{FIRST_MINOR} on")
+    return [f"ansible-core~={wanted}.0", f"ansible~={int(minor) - 7}.0"]
 
 
 def version_of(python: str) -> str:
@@ -60,7 +72,8 @@ def ensure_venv_module(python: str) -> None:
 
 def digest() -> str:
     """Return what the virtualenv depends on: the pins, and the place that its programs name in their first line."""
-    return hashlib.sha256(PINS.read_bytes() + str(VENV).encode()).hexdigest()
+    ansible = os.environ.get("FLASKOPS_ANSIBLE", "")
+    return hashlib.sha256(PINS.read_bytes() + str(VENV).encode() + ansible.encode()).hexdigest()
 
 
 def make(python: str) -> None:
@@ -75,6 +88,9 @@ def make(python: str) -> None:
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", *options]
     if subprocess.run(pip, check=False).returncode != 0:
         raise ToolError(f"pip could not install {PINS.relative_to(ROOT)}; its message is above")
+    other = ansible_pins(os.environ.get("FLASKOPS_ANSIBLE", ""))
+    if other:
+        run([str(VENV / "bin" / "python"), "-m", "pip", "install", "-qq", "--disable-pip-version-check", *other])
     STAMP.write_text(digest(), encoding="utf-8")
     say(f"made .venv in {time.monotonic() - started:.0f} s")
 
