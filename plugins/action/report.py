@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._files import read_file, write_file
+from ..module_utils._printable import printable
 
 Args = t.Dict[str, t.Any]
 
@@ -29,7 +30,7 @@ class ActionModule(ActionBase):
         result: Args = super().run(tmp, task_vars)
         spec = {"text": {"type": "str", "required": True}, "data": {"type": "raw"}, "path": {"type": "path"}}
         _checked, args = self.validate_argument_spec(spec)
-        Display().display(args["text"].rstrip("\n"))
+        Display().display(printable(args["text"].rstrip("\n")))
         path = os.path.abspath(args["path"]) if args["path"] else ""
         changed = bool(path) and self._write(path, args["data"])
         return {**result, "changed": changed, "path": path}

@@ -13,6 +13,10 @@ MASK = "********"
 
 # Shorter values ("1", "true", "8000") say nothing and occur everywhere.
 _SHORTEST = 6
+# They tell nothing, whoever calls them secret.
+_CONSTANTS = {"none", "null", "nil", "true", "false", "yes", "off", "undefined", "default"}
+# Shorter ones of letters or of digits alone are parts of other words and numbers: "is NoneType", "line 1234".
+_WORD = 8
 
 # The password in a URL such as postgresql://user:password@host/name.
 _PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
@@ -30,13 +34,20 @@ def mask_urls(text: str) -> str:
 def mask(text: str, values: t.Iterable[str], shortest: int = _SHORTEST) -> str:
     """Return the text with the values, their lines and the passwords in them masked, and with all URL credentials.
 
-    Values of fewer than C(shortest) characters are left: masking them would only garble the text.
+    Values of fewer than C(shortest) characters, and those that programs have for nothing, yes and no, are left: masking
+    them would only garble the text. Short words and numbers are masked where they stand alone.
     """
     forms = {form for value in values for part in _parts(value) for form in spellings(part.strip())}
-    for form in sorted(forms, key=len, reverse=True):
-        if len(form) >= shortest:
-            text = text.replace(form, MASK)
+    wanted = [form for form in forms if len(form) >= shortest and form.lower() not in _CONSTANTS]
+    if wanted:
+        # In one pass, the longest first: nothing is masked within what was masked.
+        text = re.sub("|".join(map(_pattern, sorted(wanted, key=len, reverse=True))), MASK, text)
     return mask_urls(text)
+
+
+def _pattern(form: str) -> str:
+    is_word = (form.isalpha() or form.isdigit()) and len(form) < _WORD
+    return rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])" if is_word else re.escape(form)
 
 
 def _parts(value: str) -> list[str]:

@@ -10,6 +10,7 @@ import typing as t
 from contextlib import suppress
 from importlib import import_module
 
+from ._printable import printable_result
 from ._proxy_trust import trust_warnings
 from ._release_apply import FAILURES, Options, absent, open_seal, present
 from ._release_join import join
@@ -33,7 +34,11 @@ Params = t.Mapping[str, t.Any]
 
 
 def run(params: Params, check: bool) -> dict[str, t.Any]:
-    """Return the module's result; one that has failed says why."""
+    """Return the module's result, in printable characters; one that has failed says why."""
+    return t.cast("dict[str, t.Any]", printable_result(_run(params, check)))
+
+
+def _run(params: Params, check: bool) -> dict[str, t.Any]:
     options = Options(
         root=params["root"],
         lock_timeout=params["lock_timeout"],

@@ -16,6 +16,7 @@ from ._gunicorn_service import Options, Services
 from ._gunicorn_settings import SettingsError
 from ._hooks import HookError
 from ._names import UnsafeNameError
+from ._printable import printable_result
 from ._release import ReleaseError
 
 _ERRORS = (CommandError, ForeignUnitError, HookError, OSError, ReleaseError, SettingsError, UnsafeNameError, UserError)
@@ -24,11 +25,12 @@ Params = t.Mapping[str, t.Any]
 
 
 def run(params: Params, check: bool) -> dict[str, t.Any]:
-    """Return the module's result; one that has failed says why."""
+    """Return the module's result, in printable characters; one that has failed says why."""
     try:
-        return _run(params, check)
+        result = _run(params, check)
     except _ERRORS as exc:
-        return {"failed": True, "msg": f"Cannot run the services: {exc}", "services": []}
+        result = {"failed": True, "msg": f"Cannot run the services: {exc}", "services": []}
+    return t.cast("dict[str, t.Any]", printable_result(result))
 
 
 def _run(params: Params, check: bool) -> dict[str, t.Any]:

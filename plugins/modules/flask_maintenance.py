@@ -110,6 +110,7 @@ from ..module_utils._command import CommandError
 from ..module_utils._maintenance import MaintenanceError, Wish, maintain
 from ..module_utils._names import UnsafeNameError
 from ..module_utils._nginx_layout import places_of
+from ..module_utils._printable import printable, printable_result
 from ..module_utils._release import Layout
 
 
@@ -136,8 +137,8 @@ def main() -> None:
     try:
         result = maintain(wish, module.check_mode)
     except (CommandError, MaintenanceError, OSError, UnsafeNameError) as exc:
-        module.fail_json(msg=f"Cannot {'close' if params['closed'] else 'open'} the application: {exc}")
-    module.exit_json(**result)
+        module.fail_json(msg=printable(f"Cannot {'close' if params['closed'] else 'open'} the application: {exc}"))
+    module.exit_json(**printable_result(result))
 
 
 if __name__ == "__main__":

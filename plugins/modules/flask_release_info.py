@@ -112,6 +112,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._names import UnsafeNameError
+from ..module_utils._printable import printable, printable_result
 from ..module_utils._release import ReleaseError
 from ..module_utils._release_list import list_applications
 
@@ -128,8 +129,8 @@ def main() -> None:
     try:
         apps = list_applications(params["root"], params["names"], params["size"])
     except (ReleaseError, UnsafeNameError, OSError) as exc:
-        module.fail_json(msg=f"Cannot list the releases: {exc}")
-    module.exit_json(changed=False, apps=apps)
+        module.fail_json(msg=printable(f"Cannot list the releases: {exc}"))
+    module.exit_json(changed=False, apps=printable_result(apps))
 
 
 if __name__ == "__main__":

@@ -178,6 +178,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._command import CommandError
 from ..module_utils._names import UnsafeNameError
+from ..module_utils._printable import printable, printable_result
 from ..module_utils._release import ReleaseError
 from ..module_utils._status import application_states
 
@@ -195,8 +196,8 @@ def main() -> None:
     try:
         apps = application_states(params["root"], params["names"], params["timeout"], params["probe"])
     except (CommandError, ReleaseError, UnsafeNameError, OSError) as exc:
-        module.fail_json(msg=f"Cannot look at the applications: {exc}")
-    module.exit_json(changed=False, apps=apps)
+        module.fail_json(msg=printable(f"Cannot look at the applications: {exc}"))
+    module.exit_json(changed=False, apps=printable_result(apps))
 
 
 if __name__ == "__main__":

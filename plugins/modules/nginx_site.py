@@ -433,6 +433,7 @@ from ..module_utils._nginx_model import Layout, SiteError
 from ..module_utils._nginx_outcome import KINDS, Policy, ReloadError
 from ..module_utils._nginx_request import Request, find_places_of, wanted_files, wanted_sites
 from ..module_utils._nginx_transaction import manage
+from ..module_utils._printable import printable, printable_result
 
 _SITE: dict[str, t.Any] = {
     "name": {"type": "str"},
@@ -540,13 +541,14 @@ def main() -> None:
         result = manage(request_of(module.params, module.check_mode, module._diff))
     except (SiteError, ReloadError, CommandError, OSError) as exc:
         remedy = "; the play needs 'become: true'" if isinstance(exc, PermissionError) and os.geteuid() != 0 else ""
-        module.fail_json(msg=f"Cannot manage nginx's sites: {exc}{remedy}")
+        module.fail_json(msg=printable(f"Cannot manage nginx's sites: {exc}{remedy}"))
     probed = result["changed"] and not module.check_mode
     wrong, unknown = probe_sites(module.params["sites"] or [] if probed else [])
-    for warning in [*result.pop("warnings"), *unknown]:
+    result = printable_result(result)
+    for warning in [*result.pop("warnings"), *map(printable, unknown)]:
         module.warn(warning)
     if wrong:
-        module.fail_json(msg="\n".join(wrong), **result)
+        module.fail_json(msg=printable("\n".join(wrong)), **result)
     module.exit_json(**result)
 
 

@@ -167,6 +167,7 @@ from ..module_utils._nginx_binary import Nginx
 from ..module_utils._nginx_inventory import describe
 from ..module_utils._nginx_layout import places_of
 from ..module_utils._nginx_model import Layout, SiteError
+from ..module_utils._printable import printable
 
 SPEC = {
     "directory_available": {"type": "path", "default": "/etc/nginx/sites-available"},
@@ -190,7 +191,7 @@ def main() -> None:
         nginx = Nginx(params["binary"], config, params["prefix"] or "")
         result = describe(layout, nginx, params["service"])
     except (SiteError, CommandError, OSError) as exc:
-        module.fail_json(msg=f"Cannot read nginx's sites: {exc}")
+        module.fail_json(msg=printable(f"Cannot read nginx's sites: {exc}"))
     module.exit_json(changed=False, **result)
 
 

@@ -25,6 +25,24 @@ def test_a_secret_is_masked_in_all_its_forms(text: str, secrets: list[str], show
     assert mask(text, secrets) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "secrets", "shown"),
+    [
+        ("'x' is NoneType, None", ["None"], "'x' is NoneType, None"),
+        ("it is True: true", ["true", "1", "e"], "it is True: true"),
+        ("ValueError: e 1", ["e", "1", ""], "ValueError: e 1"),
+        ("Latest tested test", ["test"], "Latest tested ********"),
+        ("line 12345, pin 1234", ["1234"], "line 12345, pin ********"),
+        ("key=test;x_test", ["test"], "key=********;x_********"),
+        ("tokenhunter2x", ["hunter2"], "token********x"),
+        ("thepasswordis", ["password"], "the********is"),
+        ("the star is ********", ["***x", "****"], "the star is ****************"),
+    ],
+)
+def test_short_and_common_words_do_not_garble_others(text: str, secrets: list[str], shown: str) -> None:
+    assert mask(text, secrets, shortest=3) == shown
+
+
 def test_a_caller_who_knows_that_it_is_a_secret_masks_short_ones_too() -> None:
     assert mask("the pin is 1234", ["1234"], shortest=3) == "the pin is ********"
 
