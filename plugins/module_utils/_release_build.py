@@ -9,12 +9,12 @@ import datetime
 import grp
 import os
 import pwd
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
 from ._build_access import private_cache, remove_secrets, write_deploy_key
 from ._chain_token import write_token
-from ._command import flushing
+from ._command import CommandError, flushing
 from ._disk_space import explain_full_disk
 from ._fence import Fence
 from ._files import write_file
@@ -34,9 +34,10 @@ from ._release_share import Owner, link_instance, link_shared, make_shared
 from ._release_source import Revision, describe, fetch, package_files, text_reader
 from ._scm_version import scm_environment, scm_files
 from ._source_copy import build_copy
-from ._user import ensure_user, exist, remove_user
+from ._user import ensure_user
 from ._venv_build import Builder, BuildError, Interpreter, ensure_uv
 from ._venv_commands import Request
+from ._venv_kept import confirm_mark, keep_virtualenv, mark_whole, take_virtualenv
 from ._venv_link import link_tree, move_paths, own_tree, remove_tree
 from ._venv_plan import Dependencies, needs_source, plan_dependencies
 from ._venv_projects import Surroundings
@@ -98,35 +99,30 @@ def find_twin(plan: Plan) -> Manifest | None:
 
 
 def build(plan: Plan, starts_next: bool = False) -> None:
-    """Build the release; the caller holds the application's lock. After a failure nothing of it is left.
+    """Build the release; the caller holds the application's lock. After a failure nothing of it is left but its caches.
 
+    What is whole of a failed build - the user, what was downloaded, the virtualenv - makes the next try quick.
     An application is loaded before its release is complete, unless it C(starts_next), which proves more.
     """
     remove_unfinished(plan.layout)
     is_first = not os.path.lexists(plan.layout.base)
-    has_user = exist(plan.app.user, plan.app.group)
     try:
         owner = _prepare(plan)
         os.mkdir(plan.path, 0o755)
         _fill(plan, owner, starts_next)
     except BaseException as exc:
         full = explain_full_disk(exc, [plan.path, plan.layout.cache])
+        if not full:
+            with suppress(OSError, CommandError):
+                keep_virtualenv(plan.path, plan.layout.cache)
         remove_tree(plan.path)
         if is_first:
-            _remove_traces(plan, has_user)
+            remove_tree(plan.layout.base)
         if full:
             raise BuildError(full) from exc
         raise
     finally:
         remove_tree(private_cache(plan.layout.cache))
-
-
-def _remove_traces(plan: Plan, has_user: bool) -> None:
-    """Remove what the first build of an application has made around its release."""
-    remove_tree(plan.layout.base)
-    remove_tree(plan.layout.cache)
-    if not has_user:
-        remove_user(plan.app.user)
 
 
 def remove_unfinished(layout: Layout) -> None:
@@ -140,6 +136,8 @@ def remove_unfinished(layout: Layout) -> None:
         end_leftovers(layout.name)
     for name in unfinished:
         kill_inside(layout.release(name))
+        with suppress(OSError, CommandError):
+            keep_virtualenv(layout.release(name), layout.cache, durable=True)
         remove_tree(layout.release(name))
 
 
@@ -185,6 +183,9 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
             was_built = _build_venv(plan, dependencies, key, owner, fence)
         for path in [venv, app] if was_built else [app]:
             own_tree(path, 0, 0, owner.uid)
+        # A project of the source has its own code in it, and a secret may be.
+        if was_built and not _needs_source(plan.app, dependencies) and not plan.app.build_secrets:
+            mark_whole(plan.path, key)
     link_shared(plan.layout, plan.app.shared, app, owner)
     link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
     _write_settings(plan, owner)
@@ -200,6 +201,7 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
     # The manifest says that all else is there, and must not survive a power cut which that does not.
     with flushing(plan.path):
         prove(plan.app, plan.layout, manifest, bool(twin or names or plan.app.wanted_packages), starts_next)
+    confirm_mark(plan.path, plan.layout.cache)
     write_manifest(plan.path, manifest)
 
 
@@ -246,6 +248,10 @@ def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner, 
         own_tree(app, owner.uid, owner.gid)
         with builder.compiling(app):
             _copy(plan, twin, "venv")
+        return False
+    if take_virtualenv(plan.path, plan.layout.cache, key):
+        own_tree(app, owner.uid, owner.gid)
+        builder.compile([app])
         return False
     os.mkdir(venv, 0o755)
     os.chown(venv, owner.uid, owner.gid)

@@ -16,8 +16,10 @@ description:
     changes again.
   - The id comes from the content, so it is equal on every host and in every run; an equal release is never built
     twice. What differs in its environment or settings only is built from hard links, without a download.
-  - The input of all applications is checked before anything changes. A build that fails leaves nothing behind, and
-    does not keep the other applications from theirs; the task fails in the end. One that was killed is built again.
+  - The input of all applications is checked before anything changes. A build that fails leaves no release behind,
+    and does not keep the other applications from theirs; the task fails in the end. One that was killed is built again.
+  - What is whole of a build that failed makes the next try quick - the user, what was downloaded and, for a day, the
+    virtualenv. O(state=absent) removes it.
   - As its last step the application is loaded in its new virtualenv, as its own user with its own environment; if that
     fails, the end of Python's traceback is in the error. One with O(apps[].hooks.migrate) is loaded by its start, after
     the hooks have run.
