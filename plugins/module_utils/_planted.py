@@ -124,6 +124,18 @@ def open_parent(top: str, path: str, make: bool = False) -> tuple[int, str]:
             os.close(descriptor)
 
 
+def open_directory(top: str, path: str = "") -> int:
+    """Return an open directory below C(top); no link on the way is followed, wherever it leads."""
+    directory = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    for part in [part for part in path.split("/") if part]:
+        try:
+            inner = _enter(directory, part, False)
+        finally:
+            os.close(directory)
+        directory = inner
+    return directory
+
+
 def _parts(path: str) -> list[str]:
     """Return the parts of a path, the first one at the end."""
     return [part for part in reversed(path.split("/")) if part not in ("", ".")] or [""]
@@ -173,14 +185,18 @@ class Place(t.NamedTuple):
     descriptor: int
 
 
-def walk(top: str, deepest: int = DEEPEST, complete: bool = True) -> t.Iterator[Place]:
-    """Yield C(top) and all directories below it, as os.fwalk does, which needs a descriptor and a call for each level.
+def walk(top: str | int, deepest: int = DEEPEST, complete: bool = True) -> t.Iterator[Place]:
+    """Yield C(top), a path or an open directory, and all directories below it.
 
+    os.fwalk does that, too, but needs a descriptor and a call for each level.
     Raise PlantedError for a tree of more than C(deepest) levels; unless it is to be C(complete), they are left out. A
     directory that is gone meanwhile is left out.
     """
     waiting: list[tuple[int, str, list[str]]] = []
-    place: Place | None = _look(os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), top)
+    # O_NOFOLLOW is for what is found on the way: C(top) is the caller's word.
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    first = os.open(top, flags) if isinstance(top, str) else os.open(".", flags, dir_fd=top)
+    place: Place | None = _look(first, top if isinstance(top, str) else ".")
     try:
         while place or waiting:
             if place:

@@ -9,9 +9,8 @@ import os
 import stat
 import typing as t
 
+from ._planted import open_directory, walk
 from ._release import Layout
-
-_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def adopt_prepared(layout: Layout, paths: t.Sequence[str], uid: int, gid: int) -> None:
@@ -20,9 +19,9 @@ def adopt_prepared(layout: Layout, paths: t.Sequence[str], uid: int, gid: int) -
     An administrator who puts a configuration or a database there before the first deploy does so as root, and before
     the application has a user. What belongs to another user or group was given to it on purpose, and stays.
     """
-    for path in [layout.shared, *(os.path.join(layout.shared, path) for path in paths)]:
+    for path in ["", *paths]:
         try:
-            directory = os.open(path, _FLAGS)
+            directory = open_directory(layout.shared, path)
         except OSError:
             # It is made next, or refused with a reason.
             continue
@@ -34,7 +33,7 @@ def adopt_prepared(layout: Layout, paths: t.Sequence[str], uid: int, gid: int) -
 
 
 def _adopt_tree(top: int, uid: int, gid: int) -> None:
-    for _path, _directories, files, directory in os.fwalk(".", follow_symlinks=False, dir_fd=top):
+    for _path, _directories, files, directory in walk(top):
         for name in files:
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
             # A second name of a file may be anywhere, and is nobody's to give.

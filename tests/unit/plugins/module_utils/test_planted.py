@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._files import read_file
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_existing import _python_version
+from ansible_collections.flaskops.stack.plugins.module_utils._prepared import adopt_prepared
 from ansible_collections.flaskops.stack.plugins.module_utils._release import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release_owner import hand_over
 from ansible_collections.flaskops.stack.plugins.module_utils._release_share import Owner, link_instance, link_shared
@@ -268,3 +269,16 @@ def test_no_instance_folder_leads_out_of_the_virtualenv(venv: Path, tmp_path: Pa
     with pytest.raises(OSError, match="leads out of"):
         link_instance(Layout(str(tmp_path), "shop"), ["instance"], "shop", str(venv))
     assert os.listdir(tmp_path / "victim") == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives files to another user")
+def test_a_link_in_shared_data_does_not_lead_to_files_that_root_prepared_elsewhere(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    (tmp_path / "etc/ssl").mkdir(parents=True)
+    (tmp_path / "etc/ssl/key").touch(0o600)
+    os.makedirs(layout.shared)
+    os.chown(layout.shared, 12345, 12345)
+    os.symlink(tmp_path / "etc", os.path.join(layout.shared, "var"))
+    adopt_prepared(layout, ["var/ssl"], 12345, 12345)
+    assert (tmp_path / "etc/ssl/key").stat().st_uid == 0
+    assert (tmp_path / "etc/ssl").stat().st_uid == 0
