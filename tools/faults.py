@@ -16,6 +16,7 @@ import typing as t
 import faults_fence
 import faults_handover
 import faults_nginx
+import faults_planted
 import images
 from common import ToolError, call
 from faults_model import Options, Outcome
@@ -25,6 +26,7 @@ PARTS: dict[str, t.Callable[[Options], Outcome]] = {
     "nginx": faults_nginx.try_to_break,
     "fence": faults_fence.try_to_break,
     "gunicorn": faults_handover.try_to_break,
+    "planted": faults_planted.try_to_break,
 }
 
 
