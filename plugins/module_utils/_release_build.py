@@ -168,6 +168,8 @@ def _prepare(plan: Plan) -> Owner:
 def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
     app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
     twin = find_twin(plan)
+    # What is made of files of another release was looked at when that was built.
+    made: list[str] = []
     if twin:
         _copy(plan, twin, "app")
         _copy(plan, twin, "venv")
@@ -181,7 +183,8 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
             dependencies = _read_dependencies(plan, app)
             key, names = _venv_key(plan, dependencies), dependencies.names
             was_built = _build_venv(plan, dependencies, key, owner, fence)
-        for path in [venv, app] if was_built else [app]:
+        made = [venv, app] if was_built else [app]
+        for path in made:
             own_tree(path, 0, 0, owner.uid)
         # A project of the source has its own code in it, and a secret may be.
         if was_built and not _needs_source(plan.app, dependencies) and not plan.app.build_secrets:
@@ -193,8 +196,7 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
         fence = _fence(plan, with_data=True)
         run_build_hooks(plan.app, plan.path, plan.cache, owner, fence, _builder(plan, fence).compile)
     remove_secrets([venv, app], plan.app.build_secrets)
-    if not twin:
-        check_links(plan.layout, plan.path, plan.app.shared)
+    check_links(plan.layout, plan.path, made, plan.app.shared)
     check_hooks(plan.app, plan.path)
     check_programs(plan.app.workers, plan.app.timers, plan.path)
     manifest = _manifest(plan, key)

@@ -12,15 +12,15 @@ from ._release import Layout
 from ._venv_build import BuildError
 
 
-def check_links(layout: Layout, path: str, shared: t.Sequence[str]) -> None:
-    """Raise BuildError for a link of a build or a hook that leads out of the release.
+def check_links(layout: Layout, path: str, trees: t.Sequence[str], shared: t.Sequence[str]) -> None:
+    """Raise BuildError for a link in C(trees) of the release C(path) that leads out of it.
 
     The rule is that of sources and archives. What belongs to root by now stays as it is seen here.
     """
     ours = {os.path.join(path, "app", name): os.path.join(layout.shared, name) for name in shared}
     instance, release = os.path.join(layout.shared, "instance"), os.path.realpath(path)
     # Programs of the virtualenv are links to the Python of the host, and nobody serves them.
-    for place, target in _links(os.path.join(path, "app"), os.path.join(path, "venv"), skipped={f"{path}/venv/bin"}):
+    for place, target in _links(trees, skipped={f"{path}/venv/bin"}):
         if target == ours.get(place) or (target == instance and place.startswith(f"{path}/venv/var/")):
             continue
         if os.path.commonpath([os.path.realpath(place), release]) != release:
@@ -31,7 +31,7 @@ def check_links(layout: Layout, path: str, shared: t.Sequence[str]) -> None:
             )
 
 
-def _links(*tops: str, skipped: t.Collection[str]) -> t.Iterator[tuple[str, str]]:
+def _links(tops: t.Sequence[str], skipped: t.Collection[str]) -> t.Iterator[tuple[str, str]]:
     """Yield each link below some directories and what it says, without following any."""
     left = list(tops)
     while left:

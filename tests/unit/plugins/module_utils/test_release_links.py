@@ -33,7 +33,8 @@ def release(tmp_path: Path) -> Path:
 
 
 def check(release: Path) -> None:
-    check_links(Layout(str(release.parents[2]), "shop"), str(release), SHARED)
+    trees = [str(release / "app"), str(release / "venv")]
+    check_links(Layout(str(release.parents[2]), "shop"), str(release), trees, SHARED)
 
 
 def test_links_of_ours_and_such_as_stay_inside_are_accepted(release: Path) -> None:
