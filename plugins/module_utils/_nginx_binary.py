@@ -34,7 +34,7 @@ _SCRIPT = (
 )
 # Names of upstream servers are resolved by the test, one after the other.
 _TIMEOUT = 120
-_NOISE = ("syntax is ok", "test is successful", "test failed")
+_NOISE = ("syntax is ok", "test is successful", "test failed", "Enter PEM pass phrase:")
 
 
 class Nginx:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 import typing as t
@@ -14,6 +15,7 @@ from ._nginx_certificate import Certificate, CertificateError, read_certificate
 from ._nginx_checks import Problem, Server, certificate_paths, check_certificates, find_problems, find_servers
 from ._nginx_conf import Configuration, ConfigurationError
 from ._nginx_future import Future
+from ._nginx_hints import CERTIFICATE, KEY, NO_FILES, Used, missing_files, small_hashes, unusable_files
 from ._nginx_holders import find_taken, resolve
 from ._nginx_model import Plan, SiteError
 from ._nginx_outcome import Policy, Running, Verdict
@@ -31,7 +33,8 @@ def validate(nginx: Nginx, plan: Plan, policy: Policy, running: Running) -> Verd
     config = verdict.config
     servers = find_servers(config) if config else []
     if not verdict.ok:
-        raise SiteError(_refusal(nginx, verdict, future, policy, servers, running.unloaded))
+        advice = _advice(verdict, future, servers, plan)
+        raise SiteError(_refusal(nginx, verdict, future, policy, servers, [*advice, *_changed(running.unloaded)]))
     problems = []
     if config:
         certificates = _certificates(config, servers, future, set(running.unloaded))
@@ -135,7 +138,7 @@ def _refusal(
     future: Future,
     policy: Policy,
     servers: t.Sequence[Server],
-    unloaded: t.Sequence[str],
+    advice: t.Sequence[str],
 ) -> str:
     """Say what nginx has said, where, and whether the host's configuration was broken before."""
     parts = ["nginx refused the new configuration and nothing was changed:", verdict.output]
@@ -146,9 +149,37 @@ def _refusal(
         parts[0] = f"{_BROKEN}, and nothing was changed; nginx goes on with what it has loaded before:"
     elif not (present := nginx.test(Future({}))).ok:
         parts.insert(0, f"{_BROKEN} before this change: {present.output}\n")
-    if unloaded:
-        parts.append(f"These files have changed since nginx has loaded its configuration: {', '.join(unloaded)}")
-    return "\n".join(parts)
+    return "\n".join([*parts, *advice])
+
+
+def _changed(unloaded: t.Sequence[str]) -> list[str]:
+    """Name the files that others have changed, which may be to blame."""
+    files = ", ".join(unloaded)
+    return [f"These files have changed since nginx has loaded its configuration: {files}"] if unloaded else []
+
+
+def _advice(verdict: Verdict, future: Future, servers: t.Sequence[Server], plan: Plan) -> list[str]:
+    """Say which variable helps against what nginx has said."""
+    if verdict.config is None:
+        return []
+    names = {
+        future.key(swap.path): os.path.basename(swap.after.target).rpartition("@")[0]
+        for swap in plan.swaps
+        if swap.after.kind == "link"
+    }
+    sites = {server.file: names[future.key(server.file)] for server in servers if future.key(server.file) in names}
+    used = [
+        Used(kind, verdict.config.absolute(path), server)
+        for server in servers
+        for pair in server.certificates
+        for kind, path in zip((CERTIFICATE, KEY), pair)
+        if not path.startswith(NO_FILES)
+    ]
+    return [
+        *missing_files(used, lambda path: future.read(path) is not None, sites),
+        *unusable_files(verdict.output, used, sites),
+        *small_hashes(verdict.output, [name for server in servers for name in server.names]),
+    ]
 
 
 def _excerpts(output: str, future: Future, policy: Policy) -> list[str]:
