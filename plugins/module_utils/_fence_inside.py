@@ -60,8 +60,6 @@ def run_one(argv: list[str]) -> int:
 
     Nobody has to be there for it: its time is systemd's business.
     """
-    # Those that systemd ends are its own business, and this waits for them. A handler does not reach the command.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     size = 0
     end = b""
 
@@ -79,6 +77,13 @@ def run_one(argv: list[str]) -> int:
     except OSError as exc:
         keep(0, str(exc).encode("utf-8", "replace"))
         return 127
+
+    def pass_on(number: int, _frame: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+
+    # systemd tells this process alone, and kills whatever there is when it has ended.
+    signal.signal(signal.SIGTERM, pass_on)
     _follow(process, [process.stdout.fileno()] if process.stdout else [], keep, None, lifeline=False)
     return process.returncode
 

@@ -97,11 +97,14 @@ def _systemd_run(
         *(f"Environment={_quote(f'{name}={value}')}" for name, value in more.items()),
         f"RuntimeMaxSec={timeout}",
         f"TimeoutStopSec={_GRACE}",
+        # What it has left behind when it ends is not waited for.
+        "KillMode=mixed",
         # To a file, and not to this process, whose end would otherwise be that of the command as well.
         f"StandardOutput=append:{log}",
         "StandardError=inherit",
     ]
     argv = ["systemd-run", f"--unit={hook_unit(layout.name)}", "--wait", "--collect", "--service-type=exec"]
+    argv.append(f"--description=Hook of {layout.name}: {show(words)}")
     options = [f"--property={line}" for line in lines]
     # What keeps the end of its output ends with it; the module may be gone by then.
     command = inside(f"{release}/venv/bin/python", *words)
