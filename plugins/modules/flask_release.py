@@ -230,6 +230,7 @@ options:
             description:
               - Run while the release is built, may write into C(app), for example to make assets. When one fails there
                 is no release. A change of the environment runs them again.
+              - A link that one of them leaves and that leads out of the release is refused.
             type: list
             elements: raw
             default: []
