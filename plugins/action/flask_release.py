@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 import typing as t
+from contextlib import nullcontext
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
@@ -25,6 +26,7 @@ from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._flask_source import Found, explain_packed, look, pack
 from ..plugin_utils._host_code import execute, remote_directory
 from ..plugin_utils._operator import operator, run_id
+from ..plugin_utils._progress_watch import reader, watched
 from ..plugin_utils._run_record import (
     note_apps,
     note_failure,
@@ -138,7 +140,9 @@ class ActionModule(ActionBase):
             hidden = [hidden_part(app) if isinstance(app, dict) else {} for app in apps]
             text = json.dumps({"apps": hidden, "defaults": hidden_part(args)})
             shown["sealed"] = base64.b64encode(text.encode()).decode()
-        return execute(self, "flaskops.stack.flask_release", shown, task_vars)
+        read = reader(self)
+        with watched(read, str((task_vars or {}).get("inventory_hostname", ""))) if read else nullcontext():
+            return execute(self, "flaskops.stack.flask_release", shown, task_vars)
 
     def _send(
         self, args: Args, found: dict[str, Found], faults: dict[str, str], wanted: list[str], task_vars: Args | None

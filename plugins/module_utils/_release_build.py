@@ -23,6 +23,7 @@ from ._gunicorn_settings import render_environment, render_gunicorn_conf
 from ._home import home_variable
 from ._prepared import adopt_prepared
 from ._process_check import check_programs
+from ._progress import building, say
 from ._release import Layout, Manifest, digest, is_release_id, read_manifest, write_manifest
 from ._release_app import App, build_key, identify, migration_key
 from ._release_fence import build_fence, end_leftovers
@@ -109,7 +110,8 @@ def build(plan: Plan, starts_next: bool = False) -> None:
     try:
         owner = _prepare(plan)
         os.mkdir(plan.path, 0o755)
-        _fill(plan, owner, starts_next)
+        with building(plan.app.name):
+            _fill(plan, owner, starts_next)
     except BaseException as exc:
         full = explain_full_disk(exc, [plan.path, plan.layout.cache])
         if not full:
@@ -179,6 +181,7 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
         # systemd prepares it while the source is fetched.
         with _fence(plan) as fence:
             os.mkdir(app, 0o755)
+            say(plan.app.name, "fetching the source")
             plan.warnings.extend(fetch(plan.app, plan.revision, plan.layout, plan.ca_bundle, app))
             dependencies = _read_dependencies(plan, app)
             key, names = _venv_key(plan, dependencies), dependencies.names
@@ -193,6 +196,7 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
     link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
     _write_settings(plan, owner)
     if plan.app.hooks.build:
+        say(plan.app.name, "running the build hooks")
         fence = _fence(plan, with_data=True)
         run_build_hooks(plan.app, plan.path, plan.cache, owner, fence, _builder(plan, fence).compile)
     remove_secrets([venv, app], plan.app.build_secrets)
@@ -201,6 +205,7 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
     check_programs(plan.app.workers, plan.app.timers, plan.path)
     manifest = _manifest(plan, key)
     # The manifest says that all else is there, and must not survive a power cut which that does not.
+    say(plan.app.name, "loading the application")
     with flushing(plan.path):
         prove(plan.app, plan.layout, manifest, bool(twin or names or plan.app.wanted_packages), starts_next)
     confirm_mark(plan.path, plan.layout.cache)
@@ -259,10 +264,12 @@ def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner, 
     os.chown(venv, owner.uid, owner.gid)
     local = _needs_source(plan.app, dependencies)
     given = scm_files(text_reader(app), plan.describe, plan.revision.revision)
+    say(plan.app.name, f"installing the requirements with {plan.app.installer}")
     with build_copy(app, venv, owner.uid, owner.gid, given) if local else nullcontext():
         builder.build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
         # Nothing that a build has started may write on when its files are root's.
         fence.end()
+    say(plan.app.name, "compiling the code")
     own_tree(app, owner.uid, owner.gid)
     with _fence(plan) as another:
         _builder(plan, another).compile([os.path.join(venv, "lib"), app])

@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which step of a build is under way, for the controller to show when it takes long. Private to flaskops.stack.
+
+A module says nothing before it ends. So it keeps the step in a file that anybody may read: nothing of it is secret.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from contextlib import contextmanager, suppress
+
+# A directory of its own, which the user of the connection may read without root's rights.
+DIRECTORY = "/run/flaskops/_progress"
+
+
+def say(app: str, step: str) -> None:
+    """Say what is done now; a host that cannot keep it builds all the same."""
+    with suppress(OSError):
+        os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
+        path = os.path.join(DIRECTORY, app)
+        with open(f"{path}.new", "w", encoding="utf-8") as stream:
+            stream.write(f"{app}: {step}\n")
+        os.rename(f"{path}.new", path)
+
+
+@contextmanager
+def building(app: str) -> t.Iterator[None]:
+    """Say nothing any more when the build has ended, well or not."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.unlink(os.path.join(DIRECTORY, app))
