@@ -18,6 +18,7 @@ from ._account import UserError
 from ._clock import utc_now
 from ._command import CommandError
 from ._files import TEMPORARY, Lock, remove_file, replace_link, sweep
+from ._gunicorn_own import USUAL, explain_unread
 from ._gunicorn_request import check_host, check_paths, check_switch
 from ._gunicorn_settings import SettingsError
 from ._history import note, short_reason
@@ -36,7 +37,7 @@ from ._release_rename import RenameError, check_rename, is_pending, move_data
 from ._release_run import prove_again
 from ._release_seal import reveal
 from ._release_share import ShareError
-from ._release_source import Sent, find_revision
+from ._release_source import Sent, find_revision, text_reader
 from ._source_spec import SourceError
 from ._user import check_accounts, end_user, remove_user
 from ._venv_build import BuildError, Interpreter, find_interpreter, trusted_bundle
@@ -192,6 +193,7 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
             elif not options.check_mode:
                 prove_again(plan.app, plan.layout, plan.id, options.starts_next)
             activated = options.activate and _activate(plan, options.check_mode)
+        plan.warnings.extend(_own_configuration(plan))
     except FAILURES as exc:
         said = with_ways_out(plan.app.mask(str(exc)), place_of(plan.layout, plan.app.user))
         raise AppError(f"app '{plan.app.name}', release {plan.id}: {said}") from exc
@@ -206,6 +208,14 @@ def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
         "former": _former(plan, options),
         "seconds": round(time.monotonic() - started, 3),
     }
+
+
+def _own_configuration(plan: Plan) -> list[str]:
+    """Return the warning about a gunicorn.conf.py of the application that the release does not read."""
+    if plan.app.settings["config_file"] == USUAL:
+        return []
+    said = explain_unread(text_reader(os.path.join(plan.path, "app"))(USUAL) or "")
+    return [said] if said else []
 
 
 def _take_over(plan: Plan, options: Options) -> None:

@@ -126,3 +126,15 @@ def test_who_starts_a_release_next_need_not_load_it_before(monkeypatch: pytest.M
     monkeypatch.setattr(_release_task, "_wanted_apps", lambda _params: [])
     monkeypatch.setattr(_release_task, "_present", lambda _apps, _params, options: {"starts_next": options.starts_next})
     assert _release_task.run(params, check=False) == {"starts_next": serve}
+
+
+@pytest.mark.parametrize(("config_file", "said"), [("", 1), ("gunicorn.conf.py", 0), ("conf/gunicorn.py", 1)])
+def test_each_deploy_says_that_the_applications_own_configuration_is_not_read(
+    tmp_path: Path, config_file: str, said: int
+) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "gunicorn.conf.py").write_text("workers = 2\n", encoding="utf-8")
+    plan: t.Any = SimpleNamespace(path=str(tmp_path), app=SimpleNamespace(settings={"config_file": config_file}))
+    assert len(_release_apply._own_configuration(plan)) == said
+    os.unlink(tmp_path / "app" / "gunicorn.conf.py")
+    assert _release_apply._own_configuration(plan) == []
