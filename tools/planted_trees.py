@@ -27,7 +27,9 @@ SOURCE, WHEELS = Path("/opt/planted"), Path("/opt/planted-wheels")
 VICTIM = Path("/etc/planted-victim")
 # A build and a look at it take some seconds; the installer's own patience is less than this.
 PATIENCE = 100
-_MEMORY = 3 * 2**30
+# Its allocator reserves more than it uses.
+_MEMORY = 6 * 2**30
+UV = "uv==0.13.8"
 _ACCOUNTS = re.compile("passwd|shadow|group|sub[ug]id|pwd")
 
 BACKEND = """
@@ -93,7 +95,7 @@ def prepare() -> None:
     )
     if not WHEELS.is_dir():
         sh("python3", "-m", "venv", "/opt/planted-pip")
-        sh("/opt/planted-pip/bin/pip", "wheel", "--quiet", "-w", str(WHEELS), "gunicorn>=21.2,<28", "werkzeug")
+        sh("/opt/planted-pip/bin/pip", "wheel", "--quiet", "-w", str(WHEELS), "gunicorn>=21.2,<28", "werkzeug", UV)
     VICTIM.write_text("nobody but root reads this\n")
     VICTIM.chmod(0o600)
 
@@ -124,7 +126,6 @@ def application(plant: str, in_hook: bool, colour: str) -> dict[str, t.Any]:
         "app": "main:app",
         "requirements": [],
         "packages": ["werkzeug", "./plant"],
-        "installer": "pip",
         "wheel_dir": str(WHEELS),
         "build_timeout": 30,
         "environment": {"COLOUR": colour},
@@ -166,6 +167,9 @@ class Field:
         ]
         refused = False
         for module, params in steps:
+            # What is refused once is refused again.
+            if refused and module is self._build:
+                continue
             try:
                 failure, _seconds = bounded(module, params)
             except LateError:
