@@ -168,7 +168,7 @@ def _obtain(app: App, revision: Revision, layout: Layout, ca_bundle: str, tempor
     if revision.type == "archive":
         from ._source_http import download
 
-        download(app.source, revision.revision, temporary, ca_bundle, app.build_timeout)
+        download(app.source, revision.revision, temporary, ca_bundle, app.build_timeout, app.source_max_mib)
         return temporary
     mirror = mirror_of(layout)
     scratch = os.path.join(_SCRATCH, app.name)

@@ -34,12 +34,17 @@ from ._source_spec import Location, SourceError, split_credentials
 _STEP = 60.0
 
 
-def download(source: str, checksum: str, path: str, ca_bundle: str = "", timeout: float = 1800) -> None:
-    """Write what C(source) delivers within C(timeout) seconds to C(path); raise SourceError for another SHA-256."""
+def download(
+    source: str, checksum: str, path: str, ca_bundle: str = "", timeout: float = 1800, max_mib: int = 4096
+) -> None:
+    """Write what C(source) delivers within C(timeout) seconds to C(path).
+
+    Raise SourceError for another SHA-256 and for more than C(max_mib), which a server could send without end.
+    """
     location = split_credentials(source)
     deadline = Deadline(timeout, _STEP)
     with _explained(location.url), _opener(location, ca_bundle, deadline).open(location.url, timeout=_STEP) as answer:
-        found = _save(answer, path)
+        found = _save(answer, path, location.url, max_mib)
     if found != checksum:
         os.unlink(path)
         raise SourceError(
@@ -116,11 +121,17 @@ def _explained(url: str) -> t.Iterator[None]:
         raise SourceError(f"{url} cannot be reached from this host: {reason}: check address, proxy, firewall") from exc
 
 
-def _save(answer: t.IO[bytes], path: str) -> str:
-    total = hashlib.sha256()
+def _save(answer: t.IO[bytes], path: str, url: str, max_mib: int) -> str:
+    total, left = hashlib.sha256(), max_mib << 20
     with open(path, "wb") as stream:
         for block in iter(lambda: answer.read(1024 * 1024), b""):
             total.update(block)
+            left -= len(block)
+            if left < 0:
+                raise SourceError(
+                    f"{url} sends more than {max_mib} MiB: make sure that it is what you mean, and set "
+                    "'source_max_mib' higher (flask_source_max_mib for all applications)"
+                )
             stream.write(block)
     return total.hexdigest()
 

@@ -73,6 +73,13 @@ def test_what_has_the_checksum_is_written(port: int, tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == DATA
 
 
+def test_what_a_server_sends_is_bounded(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    much = b"x" * ((1 << 20) + 1)
+    monkeypatch.setitem(Handler.do_GET.__globals__, "DATA", much)
+    with pytest.raises(SourceError, match=r"sends more than 1 MiB.*set 'source_max_mib' higher"):
+        download(f"http://127.0.0.1:{port}/app.tar.gz", SUM, str(tmp_path / "a"), max_mib=1)
+
+
 def test_what_has_another_checksum_is_not_kept(port: int, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=f"has the checksum sha256:{SUM}, not sha256:00"):
         download(f"http://127.0.0.1:{port}/app.tar.gz", "00", str(tmp_path / "a"))
