@@ -25,5 +25,5 @@ def read_token(release: str) -> tuple[str, int] | None:
     try:
         known = json.loads(read_file(os.path.join(release, FILE)) or b"{}")
         return str(known["token"]), int(known["hops"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError, OSError):
         return None

@@ -12,7 +12,7 @@ import typing as t
 from ._command import start_behind
 from ._gunicorn_assets import kept_assets
 from ._history import activation_times
-from ._release import MANIFEST, Layout, current_id, is_release_id, list_releases, plan_prune
+from ._release import Layout, current_id, is_release_id, is_unfinished, list_releases, plan_prune
 from ._rollback import previous_healthy, verdicts
 
 # Begins the name of a release that is being removed.
@@ -42,10 +42,10 @@ def prune_releases(
     """
     releases = [manifest.id for manifest in list_releases(layout, activation_times(history))]
     bad = verdicts(history)
-    stay = {*kept, kept_assets(layout), previous_healthy(history, releases, current_id(layout) or "")}
-    surplus = unfinished_releases(layout) + plan_prune(
-        sorted(releases, key=lambda release: release not in bad), keep, stay
-    )
+    current = current_id(layout) or ""
+    stay = {*kept, current, kept_assets(layout), previous_healthy(history, releases, current)}
+    unfinished = [release for release in unfinished_releases(layout) if release not in stay]
+    surplus = unfinished + plan_prune(sorted(releases, key=lambda release: release not in bad), keep, stay)
     used = releases_in_use(layout) if surplus else set()
     removed = [release for release in surplus if release not in used]
     remove_releases(layout, removed)
@@ -53,13 +53,9 @@ def prune_releases(
 
 
 def unfinished_releases(layout: Layout) -> list[str]:
-    """Return the ids of release directories without a manifest."""
+    """Return the ids of release directories without a manifest that can be used."""
     names = os.listdir(layout.releases) if os.path.isdir(layout.releases) else []
-    return sorted(
-        name
-        for name in names
-        if is_release_id(name) and not os.path.exists(os.path.join(layout.release(name), MANIFEST))
-    )
+    return sorted(name for name in names if is_release_id(name) and is_unfinished(layout.release(name)))
 
 
 def releases_in_use(layout: Layout) -> set[str]:

@@ -14,7 +14,7 @@ from ._gunicorn_existing import Existing, check_existing
 from ._gunicorn_sandbox import needed_paths
 from ._gunicorn_settings import SettingsError, normalise_settings
 from ._names import check_name, check_socket_path
-from ._release import Layout, Manifest, ReleaseError, is_release_id, read_manifest
+from ._release import Layout, Manifest, ReleaseError, damage, is_release_id, read_manifest
 from ._release_owner import check_owner, owner_ids
 from ._socket_group import socket_group
 from ._user import check_accounts, find_group
@@ -117,7 +117,12 @@ def read_release(layout: Layout, path: str, check: bool) -> Request:
         raise SettingsError(f"release '{path}' must be the absolute path <root>/{layout.name}/releases/<id>")
     manifest = read_manifest(path)
     if manifest is None and not check:
-        raise ReleaseError(f"release '{path}' is not there or was not built to its end: build it with role flask again")
+        why = damage(path)
+        raise ReleaseError(
+            f"release '{release}' of {layout.name} cannot be run: {why}"
+            if why
+            else f"release '{path}' is not there or was not built to its end: build it with role flask again"
+        )
     if manifest is not None and (manifest.name, manifest.id) != (layout.name, release):
         raise ReleaseError(
             f"{path}/release.json is of {manifest.name} {manifest.id}: a release cannot be moved or copied"

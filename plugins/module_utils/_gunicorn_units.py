@@ -10,6 +10,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ._gunicorn_defaults import DEFAULTS
 from ._gunicorn_sandbox import sandbox_lines
 from ._release import Layout, Manifest
 
@@ -73,7 +74,7 @@ def address_name(app: str, address: str) -> str:
 
 def stop_seconds(settings: t.Mapping[str, t.Any]) -> int:
     """Return how long systemd gives a service to end."""
-    return int(settings["graceful_timeout"]) + _STOP_MARGIN
+    return int(settings.get("graceful_timeout", DEFAULTS["graceful_timeout"])) + _STOP_MARGIN
 
 
 def release_units(layout: Layout, manifest: Manifest, home_is_used: bool = False) -> dict[str, str]:

@@ -20,6 +20,9 @@ from ._files import read_file, write_file
 # Years of several deploys a week, and a file that is rewritten in no time.
 _KEPT = 500
 DIRECTORY = "/var/lib/flaskops"
+# What a line says first of all, and what else are texts where they are there.
+_NEEDED = ("release", "when", "result")
+_TEXTS = ("what", "from", "from_ill", "by", "reason", "version", "revision")
 # What leads to the lines below it.
 _LEADING = re.compile(r"[.;] [^.;:]*:$")
 
@@ -37,20 +40,37 @@ def history_path(name: str) -> str:
 
 
 def parse_history(text: str) -> list[dict[str, t.Any]]:
-    """Return the activations, oldest first; a line that cannot be read is left out."""
+    """Return the activations, oldest first; a line that cannot be read, or is no activation, is left out."""
     entries = []
     for line in text.splitlines():
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(entry, dict):
-            entries.append(entry)
+        if isinstance(entry, dict) and _is_entry(entry):
+            entries.append({key: value for key, value in entry.items() if _is_sound(key, value)})
     return entries
 
 
+def _is_entry(entry: t.Mapping[str, object]) -> bool:
+    """Tell whether a line names a release, and says when it was activated or begun, if it was."""
+    known = entry.get("result") not in ("activated", "begun") or "when" in entry
+    return known and "release" in entry and all(isinstance(entry.get(key, ""), str) for key in _NEEDED)
+
+
+def _is_sound(key: str, value: object) -> bool:
+    return isinstance(value, str) if key in _TEXTS else key != "seconds" or isinstance(value, (int, float))
+
+
 def read_history(name: str) -> list[dict[str, t.Any]]:
-    """Return the activations of an application, oldest first."""
+    """Return the activations of an application, oldest first; none when their file cannot be read."""
+    try:
+        return _load(name)
+    except OSError:
+        return []
+
+
+def _load(name: str) -> list[dict[str, t.Any]]:
     return parse_history((read_file(history_path(name)) or b"").decode("utf-8", "replace"))
 
 
@@ -90,7 +110,8 @@ def completed(entries: t.Sequence[Entry], entry: Entry) -> list[Entry]:
 
 def settle(name: str, current: str, entry: Entry | None = None) -> None:
     """Judge what an earlier run has begun, and begin another activation if C(entry) is one."""
-    entries = read_history(name)
+    # Where the disk does not give it away now, it is not replaced by less.
+    entries = _load(name)
     wanted = settled(entries, current) + ([{**entry, "result": "begun"}] if entry else [])
     if wanted != entries:
         _write(name, wanted)
@@ -98,7 +119,7 @@ def settle(name: str, current: str, entry: Entry | None = None) -> None:
 
 def record(name: str, entry: Entry) -> None:
     """Append an activation, or complete the one that was begun."""
-    _write(name, completed(read_history(name), entry))
+    _write(name, completed(_load(name), entry))
 
 
 def note(name: str, entry: Entry) -> None:

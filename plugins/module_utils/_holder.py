@@ -33,7 +33,7 @@ class Holder:
         try:
             values = json.loads(text)
             return cls(int(values["pid"]), str(values["who"]), str(values["since"]), str(values["what"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return cls()
 
     def __str__(self) -> str:

@@ -22,7 +22,7 @@ def migrated_key(name: str) -> str:
     """Return what names the migrations that have run last; empty when none are known of."""
     try:
         return str(json.loads(read_file(migration_path(name)) or b"{}").get("key", ""))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError, OSError):
         return ""
 
 

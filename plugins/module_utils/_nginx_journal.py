@@ -68,7 +68,7 @@ class Journal:
         try:
             paths = json.loads(data)["paths"]
             return [Step(path, self._node(path, item["old"]), self._node(path, item["new"])) for path, item in paths]
-        except (ValueError, KeyError, TypeError) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
             raise SiteError(
                 f"{self.path} cannot be read ({exc}): it records a change whose reload is owed; "
                 "look at nginx's configuration, reload nginx and remove that file"

@@ -68,7 +68,7 @@ class Memory:
             data = json.loads(read_file(self.path) or b"{}")
             workers = [(int(pid), int(start)) for pid, start in data["workers"]]
             return Record(dict(data["files"]), dict(data["patterns"]), list(data["asked"]), workers)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return Record()
 
     def write(self, record: Record, workers: t.Sequence[Worker]) -> None:

@@ -10,7 +10,8 @@ import os
 import typing as t
 
 from ._files import remove_file, write_file
-from ._process_units import timer_lock, timers_of
+from ._gunicorn_values import SettingsError
+from ._process_units import timer_lock, timers_of, workers_of
 from ._release import Layout, Manifest, ReleaseError, read_manifest
 from ._user import find_group
 
@@ -19,10 +20,13 @@ _STAMPS = "/var/lib/systemd/timers"
 
 
 def manifest_of(layout: Layout, release: str) -> Manifest | None:
-    """Return the manifest of a release, None when it has none that can be read."""
+    """Return the manifest of a release, None when it has none that can be used."""
     try:
-        return read_manifest(layout.release(release)) if release else None
-    except ReleaseError:
+        found = read_manifest(layout.release(release)) if release else None
+        if found:
+            workers_of(found), timers_of(found)
+        return found
+    except (ReleaseError, SettingsError):
         return None
 
 

@@ -13,6 +13,8 @@ import typing as t
 from dataclasses import asdict, dataclass, field
 
 from ._files import read_file, read_link, remove_file, write_file
+from ._planted import PlantedError
+from ._release_damage import fault_of
 
 # Of release.json; a reader refuses what it does not know.
 SCHEMA = 1
@@ -27,6 +29,10 @@ _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 class ReleaseError(ValueError):
     """A release that cannot be named, read or trusted."""
+
+
+class DamagedError(ReleaseError):
+    """A release whose manifest is none; it counts as unfinished."""
 
 
 @dataclass(frozen=True)
@@ -112,17 +118,23 @@ class Manifest:
     @classmethod
     def from_json(cls, text: str, path: str = MANIFEST) -> Manifest:
         """Return what C(text) says; raise ReleaseError, which names C(path), when it is no manifest."""
+        remedy = "remove the directory it is in, it is built again"
         try:
             values = json.loads(text)
-        except ValueError as exc:
-            raise ReleaseError(f"{path} is not JSON ({exc}): remove the directory it is in, it is built again") from exc
-        if not isinstance(values, dict) or values.get("schema") != SCHEMA:
+        except (ValueError, RecursionError) as exc:
+            raise DamagedError(f"{path} is not JSON ({exc}): {remedy}") from exc
+        if not isinstance(values, dict) or not isinstance(values.get("schema"), int):
             found = values.get("schema") if isinstance(values, dict) else values
-            raise ReleaseError(f"{path} has schema '{found}', this version of the collection reads {SCHEMA}")
+            raise DamagedError(f"{path} has schema '{str(found)[:40]}' and not {SCHEMA}: {remedy}")
+        if values["schema"] != SCHEMA:
+            raise ReleaseError(
+                f"{path} has schema '{values['schema']}', this version of the collection reads {SCHEMA}: use the "
+                "version that wrote it, or a newer one"
+            )
+        fault = fault_of(values)
+        if fault:
+            raise DamagedError(f"{path} {fault}: {remedy}")
         known = {name for name in cls.__dataclass_fields__ if name != "extra"}
-        missing = sorted({"name", "id", "user", "group", "source", "python", "app", "settings"} - set(values))
-        if missing:
-            raise ReleaseError(f"{path} lacks {', '.join(missing)}: remove the directory it is in, it is built again")
         extra = {key: value for key, value in values.items() if key not in known and key != "schema"}
         fields = {key: value for key, value in values.items() if key in known}
         fields["shared"] = tuple(fields.get("shared", ()))
@@ -130,13 +142,53 @@ class Manifest:
 
 
 def read_manifest(path: str) -> Manifest | None:
-    """Return the manifest in the release directory C(path), or None when that is unfinished or not there."""
+    """Return the manifest in the release directory C(path), or None when that is unfinished or not there.
+
+    One that is damaged or cannot be read counts as unfinished. Raise ReleaseError for one of a newer version.
+    """
+    try:
+        return load_manifest(path)
+    except (DamagedError, OSError):
+        return None
+
+
+def load_manifest(path: str) -> Manifest | None:
+    """Return the manifest in the release directory C(path), None when there is none; raise an error when damaged."""
     file = os.path.join(path, MANIFEST)
     try:
         data = read_file(file)
     except NotADirectoryError:
         return None
-    return None if data is None else Manifest.from_json(data.decode("utf-8", "replace"), file)
+    if data is None:
+        return None
+    found = Manifest.from_json(data.decode("utf-8", "replace"), file)
+    # In the directory of another release it says nothing of what is there; /srv/<name>/releases/<id>.
+    name = os.path.basename(path.rstrip("/"))
+    if is_release_id(name) and found.id != name:
+        raise DamagedError(f"{file} is of release {found.id}: a release cannot be moved or copied")
+    return found
+
+
+def damage(path: str) -> str:
+    """Return why the manifest in the release directory C(path) cannot be used; an empty text when it can."""
+    try:
+        load_manifest(path)
+    except (ReleaseError, OSError) as exc:
+        return str(exc)
+    return ""
+
+
+def is_unfinished(path: str) -> bool:
+    """Tell whether the release directory C(path) has no manifest, or a damaged one.
+
+    One that a newer version wrote, or that the disk does not give away now, is left to others.
+    """
+    try:
+        return load_manifest(path) is None
+    except (DamagedError, IsADirectoryError, PlantedError):
+        return True
+    except (ReleaseError, OSError):
+        return False
 
 
 def write_manifest(path: str, manifest: Manifest) -> None:
@@ -176,9 +228,16 @@ def list_releases(layout: Layout, activated: t.Mapping[str, str] | None = None) 
         names = [name for name in os.listdir(layout.releases) if is_release_id(name)]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    found = [manifest for manifest in (read_manifest(layout.release(name)) for name in names) if manifest]
+    found = [manifest for manifest in (_listed(layout.release(name)) for name in names) if manifest]
     times = activated or {}
     return sorted(found, key=lambda manifest: (max(manifest.built_at, times.get(manifest.id, "")), manifest.id))
+
+
+def _listed(path: str) -> Manifest | None:
+    try:
+        return read_manifest(path)
+    except ReleaseError:
+        return None
 
 
 def plan_prune(releases: t.Sequence[str], keep: int, protected: t.Collection[str]) -> list[str]:

@@ -349,4 +349,9 @@ def _user_of(layout: Layout) -> str:
 def _is_used(user: str, layout: Layout) -> bool:
     """Tell whether another application has the same user."""
     others = [Layout(layout.root, name) for name in os.listdir(layout.root) if name != layout.name]
-    return any(manifest.user == user for other in others for manifest in list_releases(other))
+    # A release that cannot be read does not say whose it is, but its data does.
+    return any(
+        (os.path.isdir(other.shared) and _user_of(other) == user)
+        or any(manifest.user == user for manifest in list_releases(other))
+        for other in others
+    )

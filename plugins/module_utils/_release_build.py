@@ -24,7 +24,18 @@ from ._home import home_variable
 from ._prepared import adopt_prepared
 from ._process_check import check_programs
 from ._progress import building, say
-from ._release import Layout, Manifest, digest, is_release_id, read_manifest, write_manifest
+from ._release import (
+    MANIFEST,
+    Layout,
+    Manifest,
+    current_id,
+    damage,
+    digest,
+    is_release_id,
+    is_unfinished,
+    read_manifest,
+    write_manifest,
+)
 from ._release_app import App, build_key, identify, migration_key
 from ._release_fence import build_fence, end_leftovers
 from ._release_links import check_links
@@ -106,6 +117,12 @@ def build(plan: Plan, starts_next: bool = False) -> None:
     An application is loaded before its release is complete, unless it C(starts_next), which proves more.
     """
     remove_unfinished(plan.layout)
+    if os.path.lexists(plan.path):
+        why = damage(plan.path) or "it is not complete"
+        raise BuildError(
+            f"what runs from {plan.path} keeps it from being built again, and it cannot be used: {why}. Deploy another "
+            "release first (any change makes one, such as a variable in environment), then this one again"
+        )
     is_first = not os.path.lexists(plan.layout.base)
     try:
         owner = _prepare(plan)
@@ -127,16 +144,26 @@ def build(plan: Plan, starts_next: bool = False) -> None:
         remove_tree(private_cache(plan.layout.cache))
 
 
+def _in_use(layout: Layout) -> set[str]:
+    from ._gunicorn_prune import releases_in_use
+
+    return {current_id(layout) or "", *releases_in_use(layout)}
+
+
 def remove_unfinished(layout: Layout) -> None:
-    """Remove what a killed build has left: a release directory without a manifest."""
+    """Remove what a killed build has left: a release directory without a manifest that can be used."""
     try:
         names = os.listdir(layout.releases)
     except FileNotFoundError:
         return
-    unfinished = [name for name in names if is_release_id(name) and read_manifest(layout.release(name)) is None]
-    if unfinished:
+    unfinished = [name for name in names if is_release_id(name) and is_unfinished(layout.release(name))]
+    damaged = [name for name in unfinished if os.path.lexists(os.path.join(layout.release(name), MANIFEST))]
+    # One that was complete may run, as long as it lasts.
+    used = _in_use(layout) if damaged else set()
+    surplus = [name for name in unfinished if name not in damaged or name not in used]
+    if surplus:
         end_leftovers(layout.name)
-    for name in unfinished:
+    for name in surplus:
         kill_inside(layout.release(name))
         with suppress(OSError, CommandError):
             keep_virtualenv(layout.release(name), layout.cache, durable=True)

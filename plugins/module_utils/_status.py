@@ -25,7 +25,7 @@ from ._holder import holder_of
 from ._names import check_name
 from ._planted import find_below, walk
 from ._published import is_published
-from ._release import Layout, Manifest, current_id, list_releases
+from ._release import Layout, Manifest, current_id, damage, is_release_id, list_releases
 from ._release_list import find_applications
 from ._rollback import deploy_runs, describe_state, possible_targets, previous_healthy, verdicts
 from ._systemd import show, show_matching
@@ -82,6 +82,7 @@ def _state(layout: Layout, count: bool) -> Row:
         "maintenance": os.path.exists(os.path.join(layout.maintenance, "on")),
         "assets_of": kept_assets(layout),
         "published": is_published(layout, _binds(manifest)) if manifest else None,
+        "damaged": _damaged(layout),
         **_releases(layout, releases, history, current),
         "rollback_interrupted": interrupted,
         "disk": disk_usage(layout.base) if count else 0,
@@ -91,6 +92,13 @@ def _state(layout: Layout, count: bool) -> Row:
 
 def _binds(manifest: Manifest) -> t.Sequence[str]:
     return t.cast("t.Sequence[str]", manifest.settings.get("bind") or ())
+
+
+def _damaged(layout: Layout) -> list[Row]:
+    """Return the releases whose manifest cannot be used, and why."""
+    names = sorted(os.listdir(layout.releases)) if os.path.isdir(layout.releases) else []
+    found = ((name, damage(layout.release(name))) for name in names if is_release_id(name))
+    return [{"id": name, "reason": reason} for name, reason in found if reason]
 
 
 def _is_activation(entry: Entry, current: str) -> bool:
@@ -132,7 +140,8 @@ def _process(layout: Layout, manifest: Manifest | None) -> Row:
     try:
         settings = normalise_settings(manifest.settings)
     except SettingsError:
-        settings = dict(manifest.settings)
+        # An earlier version took for right what this one does not.
+        settings = {**normalise_settings({}), **manifest.settings}
     numbers = range(t.cast(int, settings.get("instances", 1)))
     services = [f"{instance_name(layout.name, manifest.id, number)}.service" for number in numbers]
     found = show(services, _PROPERTIES)

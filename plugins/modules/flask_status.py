@@ -146,6 +146,12 @@ apps:
         Whether a site of nginx leads to it; empty when that says nothing, because no release serves, the host has no
         nginx, or the application has addresses of its own (C(bind)).
       type: bool
+    damaged:
+      description: >-
+        Releases whose C(release.json) is damaged, with C(id) and C(reason). They count as unfinished, and are removed
+        with the next build unless something runs from them.
+      type: list
+      elements: dict
     releases:
       description: >-
         The complete releases, newest first, with C(id), C(version), C(revision), C(built), C(activated), C(state) in

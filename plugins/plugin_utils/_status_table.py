@@ -107,6 +107,9 @@ def _notes(app: Item) -> list[str]:
         found.append(
             "not published: no site of nginx leads to it. Set domains and run site.yml, or see why it refused the site"
         )
+    found += [
+        f"release {release['id']} counts as unfinished: {release['reason']}" for release in app.get("damaged", [])
+    ]
     found += ["closed for maintenance"] if app["maintenance"] else []
     return found + _deploys(app)
 
