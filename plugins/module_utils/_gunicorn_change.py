@@ -75,6 +75,8 @@ class Change:
     # Units that did not end; the next run takes them up, and the note says why.
     lingering: list[str] = field(default_factory=list)
     note: str = ""
+    # What to warn of although everything went well.
+    caution: str = ""
     # Releases that were removed because there were more than enough.
     pruned: list[str] = field(default_factory=list)
     seconds: float = 0.0

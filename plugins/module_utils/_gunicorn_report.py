@@ -19,7 +19,9 @@ def report(changes: t.Sequence[Change]) -> dict[str, t.Any]:
         "changed": any(not change.plan.empty for change in changes),
         "services": [describe(change) for change in changes],
         "diff": differences(changes),
-        "warnings": [f"{change.service.name}: {change.note}" for change in changes if change.note],
+        "warnings": [
+            f"{change.service.name}: {said}" for change in changes for said in (change.note, change.caution) if said
+        ],
         **({"failed": True, "msg": "\n".join(failed)} if failed else {}),
     }
 

@@ -14,6 +14,7 @@ from ._account import UserError
 from ._command import CommandError, run
 from ._files import Lock, read_link, replace_link, sweep
 from ._gunicorn_assets import sweep_assets
+from ._gunicorn_caution import caution
 from ._gunicorn_change import Change, Service
 from ._gunicorn_defaults import REFUSE
 from ._gunicorn_existing import make_release
@@ -166,6 +167,7 @@ class Services:
             handover = Handover(self._directory, self._explain, self._run_hooks, self._options.overlap)
             handover.run([change for change, _request in ours])
             for change, request in ours:
+                change.caution = caution(change)
                 try:
                     finish(change, request, self._options.by, self._options.run)
                 except (CommandError, OSError) as exc:

@@ -16,6 +16,7 @@ from ._build_access import private_cache, remove_secrets, write_deploy_key
 from ._chain_token import write_token
 from ._command import CommandError, flushing
 from ._disk_space import explain_full_disk
+from ._distributions import version_of
 from ._fence import Fence
 from ._files import write_file
 from ._gunicorn_mark import with_mark
@@ -347,7 +348,7 @@ def _manifest(plan: Plan, key: str) -> Manifest:
         id=plan.id,
         user=app.user,
         group=app.group,
-        source=plan.revision.describe(),
+        source=_describe_source(plan),
         python=plan.interpreter.version,
         app=app.app,
         settings=app.settings,
@@ -358,6 +359,12 @@ def _manifest(plan: Plan, key: str) -> Manifest:
         venv=key,
         extra=_extra(plan),
     )
+
+
+def _describe_source(plan: Plan) -> dict[str, str]:
+    """Return what the manifest says of the source, with the version that was installed of a requirement."""
+    source = plan.revision.describe()
+    return {**source, "version": version_of(source, os.path.join(plan.path, "venv"))}
 
 
 def _extra(plan: Plan) -> dict[str, object]:

@@ -13,6 +13,7 @@ import time
 import typing as t
 from dataclasses import asdict, replace
 
+from ._distributions import installed, version_of
 from ._gunicorn_assets import kept_assets
 from ._gunicorn_gate import Health, Probe, run_probe, start_asking
 from ._gunicorn_ill import LIFE, SINCE, keeps_ending
@@ -23,7 +24,7 @@ from ._gunicorn_workers import release_marks
 from ._history import Entry, activation_times, cut_short, read_history, settled
 from ._holder import holder_of
 from ._names import check_name
-from ._planted import find_below, walk
+from ._planted import walk
 from ._published import is_published
 from ._release import Layout, Manifest, current_id, damage, is_release_id, list_releases
 from ._release_list import find_applications
@@ -31,7 +32,6 @@ from ._rollback import deploy_runs, describe_state, possible_targets, previous_h
 from ._systemd import show, show_matching
 
 _PROPERTIES = (*LIFE, "MemoryCurrent", "ControlGroup", "TasksCurrent")
-_VERSION = re.compile(r"/gunicorn-([0-9][^/]*)\.dist-info$")
 _PSS = re.compile(r"^Pss: +([0-9]+) kB$", re.MULTILINE)
 # Seconds that nobody waits longer for the size of a tree.
 _MEASURED = 20
@@ -85,7 +85,7 @@ def _state(layout: Layout, count: bool) -> Row:
         "damaged": _damaged(layout),
         **_releases(layout, releases, history, current),
         "rollback_interrupted": interrupted,
-        "disk": disk_usage(layout.base) if count else 0,
+        "disk": disk_usage(layout.base) if count and os.path.isdir(layout.base) else 0,
         "disk_free": shutil.disk_usage(layout.base).free if os.path.isdir(layout.base) else 0,
     }
 
@@ -119,16 +119,12 @@ def _unfinished(history: t.Sequence[Entry]) -> Row | None:
 def _versions(layout: Layout, manifest: Manifest | None) -> Row:
     if manifest is None:
         return {"version": "", "revision": "", "python": "", "gunicorn": ""}
-    # The virtualenv may be a link to one of somebody else's.
-    virtualenv = os.path.join(layout.release(manifest.id), "venv")
-    places = find_below(virtualenv, "lib/python3*/site-packages/gunicorn-*.dist-info")
-    found = [match.group(1) for _directory, _name, path in places if (match := _VERSION.search(path))]
-    source = manifest.source
+    virtualenv, source = os.path.join(layout.release(manifest.id), "venv"), manifest.source
     return {
-        "version": source.get("version", ""),
+        "version": version_of(source, virtualenv),
         "revision": source.get("revision", ""),
         "python": manifest.python,
-        "gunicorn": found[0] if found else "",
+        "gunicorn": installed(virtualenv).get("gunicorn", ""),
     }
 
 
@@ -207,7 +203,7 @@ def _releases(layout: Layout, releases: t.Sequence[Manifest], history: t.Sequenc
     rows = [
         {
             "id": manifest.id,
-            "version": manifest.source.get("version", ""),
+            "version": version_of(manifest.source, os.path.join(layout.release(manifest.id), "venv")),
             "revision": manifest.source.get("revision", ""),
             "built": manifest.built_at,
             "activated": times.get(manifest.id, ""),

@@ -66,6 +66,11 @@ def test_an_application_that_never_served_has_no_health(layout: Layout) -> None:
     assert (found["current"], found["healthy"], found["answers"]) == ("", False, [])
 
 
+def test_an_application_that_is_not_there_has_nothing(layout: Layout) -> None:
+    found = _status.application_states(layout.root, ["wiki"], 1)[0]
+    assert (found["current"], found["healthy"], found["releases"], found["disk"]) == ("", False, [], 0)
+
+
 def test_what_failed_last_is_told_until_something_succeeds(layout: Layout) -> None:
     failed = {"release": "b", "when": "2", "result": "failed"}
     for entry, expected in (
