@@ -10,6 +10,15 @@ import typing as t
 
 from ._distributions import installed
 from ._gunicorn_change import Change
+from ._gunicorn_edited import describe_edits
+
+
+def cautions(change: Change, done: bool = True) -> list[str]:
+    """Return what to warn of; C(done) says whether it was done or only planned."""
+    observed, plan = change.observed, change.plan
+    # Of a release that goes nobody needs to know.
+    edits = describe_edits(list(plan.mend), observed.drop_ins if change.service.manifest else (), done)
+    return [said for said in (caution(change) if done else "", edits) if said]
 
 
 def caution(change: Change) -> str:

@@ -76,7 +76,7 @@ class Change:
     lingering: list[str] = field(default_factory=list)
     note: str = ""
     # What to warn of although everything went well.
-    caution: str = ""
+    cautions: list[str] = field(default_factory=list)
     # Releases that were removed because there were more than enough.
     pruned: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -139,7 +139,7 @@ class Change:
     def outdated(self) -> bool:
         """Tell whether systemd may remember other texts than those of the units to start; it reads new ones itself."""
         known = self.observed.loaded | set(self.observed.files)
-        return bool(self.plan.forward_write) or not known.isdisjoint(
+        return bool(self.plan.forward_write or self.plan.mend) or not known.isdisjoint(
             [*self.plan.write, *self.plan.start, *self.plan.employ]
         )
 

@@ -11,6 +11,7 @@ import typing as t
 
 from ._command import CommandError, run
 from ._files import STALE_SECONDS, read_file, remove_file, replace_link, sweep, sync_directory, write_file
+from ._gunicorn_edited import drop_ins, recorded_units
 from ._gunicorn_ill import LIFE, SINCE, keeps_ending
 from ._gunicorn_plan import Observed, is_process
 from ._gunicorn_units import MARK, parse_unit_name
@@ -24,6 +25,8 @@ _WANTS = {"socket": "sockets.target.wants", "service": "multi-user.target.wants"
 _ALIVE = {"active", "activating", "deactivating", "reloading"}
 # A unit with its file there is as it was until it ends, and is gone after a reboot.
 _ASIDE = "/run/systemd/system"
+# Where systemd looks for what an administrator adds.
+UNITS = "/etc/systemd/system"
 # A worker that cannot work ends when it has imported the application: it is believed when it has had that time.
 SETTLE = 1.5
 # Below these a process sees nothing when ProtectHome=yes.
@@ -185,6 +188,8 @@ def _observe_one(
         aside=frozenset(_ours(layout, names["aside"])),
         paused=os.path.exists(pause_flag(layout)),
         ill=_illness(known, current_id(layout) or ""),
+        recorded=recorded_units(layout, current_id(layout) or ""),
+        drop_ins=tuple(drop_ins(directory.path, layout.name)),
     )
 
 

@@ -42,6 +42,10 @@ class Observed:
     paused: bool = False
     # Why the current release does not run well; empty when it does, or when there is none.
     ill: str = ""
+    # The texts of the current release's units as they were written; nothing when an earlier version wrote them.
+    recorded: t.Mapping[str, str] = field(default_factory=dict)
+    # Files of somebody else that change units of the application.
+    drop_ins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Plan:
     # 5. Workers and timers: those of other releases, which finish what they do, and those to start in their place.
     relieve: tuple[str, ...] = ()
     employ: tuple[str, ...] = ()
+    # Units of the release that serves which somebody has edited: written again, and nothing is restarted.
+    mend: t.Mapping[str, str] = field(default_factory=dict)
 
     @property
     def gated(self) -> bool:
@@ -92,17 +98,20 @@ class Plan:
     def empty(self) -> bool:
         """Tell whether nothing has to be done."""
         forwards = (self.forward_write, self.forward_start, self.forward_restart)
-        rest = (self.write, self.enable, *forwards, self.retire, self.relieve, self.employ)
+        rest = (self.write, self.enable, *forwards, self.retire, self.relieve, self.employ, self.mend)
         return not self.gated and not any(rest)
 
 
 def plan_handover(observed: Observed, wanted: Wanted) -> Plan:
     """Return the steps from what is observed to what is wanted.
 
-    The units of the current release are never rewritten: a unit belongs to its release.
+    The units of the current release are never changed: a unit belongs to its release. Those that somebody has edited
+    get the text again that was written for the release.
     """
     is_current = bool(wanted.release) and observed.current == wanted.release
     own = {**wanted.units, **wanted.processes}
+    if is_current:
+        own = {name: observed.recorded.get(name, text) for name, text in own.items()}
     missing = {name: text for name, text in own.items() if name not in observed.files}
     stale = {name: text for name, text in own.items() if observed.files.get(name, text) != text}
     forward = {name: text for name, text in wanted.forwards.items() if observed.files.get(name) != text}
@@ -124,6 +133,7 @@ def plan_handover(observed: Observed, wanted: Wanted) -> Plan:
         retire=tuple(name for name in others if not is_process(name)),
         relieve=tuple(name for name in others if is_process(name)),
         employ=_employ(observed, work, bool(others)),
+        mend={name: text for name, text in stale.items() if is_current and name in observed.recorded},
     )
 
 

@@ -20,7 +20,7 @@ def report(changes: t.Sequence[Change]) -> dict[str, t.Any]:
         "services": [describe(change) for change in changes],
         "diff": differences(changes),
         "warnings": [
-            f"{change.service.name}: {said}" for change in changes for said in (change.note, change.caution) if said
+            f"{change.service.name}: {said}" for change in changes for said in (change.note, *change.cautions) if said
         ],
         **({"failed": True, "msg": "\n".join(failed)} if failed else {}),
     }
@@ -50,7 +50,7 @@ def describe(change: Change) -> dict[str, t.Any]:
 
 def differences(changes: t.Sequence[Change]) -> list[dict[str, str]]:
     """Return the diff of each service that is changed."""
-    return [
+    return [*(_mended(change, name) for change in changes for name in change.plan.mend)] + [
         {
             "before_header": change.service.layout.current,
             "after_header": change.service.layout.current,
@@ -62,6 +62,12 @@ def differences(changes: t.Sequence[Change]) -> list[dict[str, str]]:
         for change in changes
         if not change.plan.empty
     ]
+
+
+def _mended(change: Change, name: str) -> dict[str, str]:
+    """Return the diff of a unit that was edited on the host."""
+    texts = {"before": change.observed.files.get(name, ""), "after": change.plan.mend[name]}
+    return {"before_header": f"{name} as it was edited", "after_header": f"{name} of the release", **texts}
 
 
 def _lines(release: str, units: t.Iterable[str]) -> list[str]:

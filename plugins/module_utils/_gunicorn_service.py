@@ -14,7 +14,7 @@ from ._account import UserError
 from ._command import CommandError, run
 from ._files import Lock, read_link, replace_link, sweep
 from ._gunicorn_assets import sweep_assets
-from ._gunicorn_caution import caution
+from ._gunicorn_caution import cautions
 from ._gunicorn_change import Change, Service
 from ._gunicorn_defaults import REFUSE
 from ._gunicorn_existing import make_release
@@ -93,6 +93,7 @@ class Services:
             except ForeignUnitError as exc:
                 errors.setdefault(change.service.name, str(exc))
             change.error = errors.get(change.service.name, "") or self._explain_overtaken(change)
+            change.cautions = cautions(change, done=False) if check else []
         return changes
 
     def _explain_overtaken(self, change: Change) -> str:
@@ -167,7 +168,7 @@ class Services:
             handover = Handover(self._directory, self._explain, self._run_hooks, self._options.overlap)
             handover.run([change for change, _request in ours])
             for change, request in ours:
-                change.caution = caution(change)
+                change.cautions = cautions(change)
                 try:
                     finish(change, request, self._options.by, self._options.run)
                 except (CommandError, OSError) as exc:

@@ -14,6 +14,7 @@ import typing as t
 from ._command import CommandError
 from ._gunicorn_assets import arm_assets
 from ._gunicorn_change import Change
+from ._gunicorn_edited import record_units
 from ._gunicorn_host import UnitDirectory
 from ._gunicorn_units import address_name
 from ._systemd import daemon_reload, journal_tail, show, systemctl
@@ -52,7 +53,10 @@ class Starts:
             self._attempt(change, self._start_one)
 
     def _write(self, change: Change) -> None:
-        self._directory.write({**change.plan.write, **change.plan.forward_write})
+        wanted = change.service.wanted
+        if change.plan.switch:
+            record_units(change.service.layout, wanted.release, {**wanted.units, **wanted.processes})
+        self._directory.write({**change.plan.write, **change.plan.forward_write, **change.plan.mend})
 
     def _start_one(self, change: Change) -> None:
         change.started_at, change.started = time.time(), True

@@ -10,15 +10,12 @@ import typing as t
 from dataclasses import dataclass
 
 from ._files import read_file, remove_file, write_file
-from ._gunicorn_host import UnitDirectory
+from ._gunicorn_host import UNITS, UnitDirectory
 from ._gunicorn_plan import is_process
 from ._names import check_name
 from ._release import Layout, current_id
 from ._release_list import find_applications
 from ._systemd import show_matching, systemctl
-
-# Where role gunicorn writes units, unless told otherwise.
-UNITS = "/etc/systemd/system"
 
 PAGE = """\
 <!DOCTYPE html>

@@ -15,7 +15,9 @@ from dataclasses import asdict, replace
 
 from ._distributions import installed, version_of
 from ._gunicorn_assets import kept_assets
+from ._gunicorn_edited import describe_edits, drop_ins, edited, recorded_units
 from ._gunicorn_gate import Health, Probe, run_probe, start_asking
+from ._gunicorn_host import UNITS, UnitDirectory
 from ._gunicorn_ill import LIFE, SINCE, keeps_ending
 from ._gunicorn_rollback import can_run
 from ._gunicorn_settings import SettingsError, normalise_settings
@@ -83,6 +85,7 @@ def _state(layout: Layout, count: bool) -> Row:
         "assets_of": kept_assets(layout),
         "published": is_published(layout, _binds(manifest)) if manifest else None,
         "damaged": _damaged(layout),
+        "edited": _edits(layout, current),
         **_releases(layout, releases, history, current),
         "rollback_interrupted": interrupted,
         "disk": disk_usage(layout.base) if count and os.path.isdir(layout.base) else 0,
@@ -99,6 +102,13 @@ def _damaged(layout: Layout) -> list[Row]:
     names = sorted(os.listdir(layout.releases)) if os.path.isdir(layout.releases) else []
     found = ((name, damage(layout.release(name))) for name in names if is_release_id(name))
     return [{"id": name, "reason": reason} for name, reason in found if reason]
+
+
+def _edits(layout: Layout, current: str) -> str:
+    """Return what somebody has changed of the units of the release that serves."""
+    recorded, units = recorded_units(layout, current), UnitDirectory(UNITS)
+    there = {name: text for name in recorded if (text := units.read(name)) is not None}
+    return describe_edits(list(edited(there, recorded)), drop_ins(UNITS, layout.name), mended=False)
 
 
 def _is_activation(entry: Entry, current: str) -> bool:

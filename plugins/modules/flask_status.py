@@ -146,6 +146,10 @@ apps:
         Whether a site of nginx leads to it; empty when that says nothing, because no release serves, the host has no
         nginx, or the application has addresses of its own (C(bind)).
       type: bool
+    edited:
+      description: >-
+        Which units of the release that serves were edited on the host, or have drop-ins; empty when none was.
+      type: str
     damaged:
       description: >-
         Releases whose C(release.json) is damaged, with C(id) and C(reason). They count as unfinished, and are removed

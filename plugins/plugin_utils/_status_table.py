@@ -107,6 +107,7 @@ def _notes(app: Item) -> list[str]:
         found.append(
             "not published: no site of nginx leads to it. Set domains and run site.yml, or see why it refused the site"
         )
+    found += [app["edited"]] if app.get("edited") else []
     found += [
         f"release {release['id']} counts as unfinished: {release['reason']}" for release in app.get("damaged", [])
     ]

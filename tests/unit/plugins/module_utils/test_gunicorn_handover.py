@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
 import socket
@@ -29,7 +30,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils import (
 from ansible_collections.flaskops.stack.plugins.module_utils._chain import Chain
 from ansible_collections.flaskops.stack.plugins.module_utils._chain_probe import Verdict
 from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError, Result
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_caution import cautions
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_change import Change, Service
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_edited import drop_ins, recorded_units
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate import GateError
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_handover import Handover
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_host import (
@@ -40,6 +43,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_plan impo
     Observed,
     Wanted,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_report import report
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_units import address_units, release_units
 from ansible_collections.flaskops.stack.plugins.module_utils._hook_run import Ran
@@ -908,3 +912,46 @@ def test_a_release_is_watched_for_as_long_as_it_needed_to_load(
     assert _gunicorn_watch.watch_seconds(change, time.monotonic()) == pytest.approx(seconds, abs=0.1)
     first = host.change(Observed(), health={"watch": watch})
     assert _gunicorn_watch.watch_seconds(first, 0.0) == 0.0
+
+
+def test_an_edited_unit_is_written_again_and_nothing_is_restarted(host: Host) -> None:
+    os.makedirs(host.layout.release(NEW))
+    host.run(host.change(host.install_old()))
+    units = release_units(host.layout, host.manifest(NEW))
+    assert recorded_units(host.layout, NEW) == units
+    service = f"shop@{NEW}.service"
+    (host.path / service).write_text(units[service].replace("Restart=always", "Restart=no"))
+    names = frozenset(units)
+    files = {name: (host.path / name).read_text() for name in units}
+    observed = Observed(NEW, files, names, names, names, loaded=names, recorded=recorded_units(host.layout, NEW))
+    host.log.clear()
+    change = host.change(observed)
+    host.run(change)
+    assert (change.error, (host.path / service).read_text()) == ("", units[service])
+    assert host.log == ["reload"]
+    assert f"{service} was edited on the host, and is as the release has it again" in cautions(change)[0]
+    assert f"{service} was edited on the host, and the next run" in cautions(change, done=False)[0]
+    assert "-Restart=no" in "".join(
+        difflib.ndiff(*(report([change])["diff"][0][key].splitlines(True) for key in ("before", "after")))
+    ).replace("- ", "-")
+
+
+def test_drop_ins_are_told_and_left_alone(host: Host) -> None:
+    before = host.install_old()
+    (host.path / "shop@.service.d").mkdir()
+    (host.path / "shop@.service.d" / "memory.conf").write_text("[Service]\nMemoryMax=1G\n")
+    (host.path / "wiki@.service.d").mkdir()
+    (host.path / "wiki@.service.d" / "memory.conf").touch()
+    found = drop_ins(str(host.path), "shop")
+    assert found == [str(host.path / "shop@.service.d" / "memory.conf")]
+    change = host.change(replace(before, drop_ins=tuple(found)))
+    host.run(change)
+    assert "memory.conf changes units of this application beside its releases" in cautions(change)[0]
+    assert "gunicorn settings (sandbox, memory_max" in cautions(change)[0]
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"a": 1}', b"[" * 100_000])
+def test_a_damaged_record_of_units_is_none(host: Host, content: bytes) -> None:
+    os.makedirs(host.layout.release(NEW))
+    Path(host.layout.release(NEW), "units.json").write_bytes(content)
+    assert recorded_units(host.layout, NEW) == {}

@@ -189,11 +189,27 @@ def test_nothing_there_means_everything_is_done() -> None:
     assert (plan.forward_write, plan.forward_start, plan.retire) == (NEW.forwards, ("t.socket",), ())
 
 
-def test_units_of_the_current_release_are_never_rewritten() -> None:
-    files = {"n.socket": "edited", "n.service": "2", **NEW.forwards}
+def test_units_that_another_version_wrote_stay_with_the_release_that_serves() -> None:
+    files = {"n.socket": "of a version before", "n.service": "2", **NEW.forwards}
     up = frozenset(files)
     assert plan_handover(Observed(ID, files, up, up, up), NEW).empty
+    recorded = {"n.socket": "of a version before", "n.service": "2"}
+    assert plan_handover(Observed(ID, files, up, up, up, recorded=recorded), NEW).empty
     assert plan_handover(Observed(OLD, files, up, up, up), NEW).write == {"n.socket": "1"}
+
+
+def test_units_that_somebody_edited_get_the_text_of_their_release_again() -> None:
+    files = {"n.socket": "of a version before", "n.service": "edited", **NEW.forwards}
+    up = frozenset(files)
+    recorded = {"n.socket": "of a version before", "n.service": "of a version before, too"}
+    plan = plan_handover(Observed(ID, files, up, up, up, recorded=recorded), NEW)
+    assert plan.mend == {"n.service": "of a version before, too"}
+    assert (plan.start, plan.switch, plan.gated, plan.empty) == ((), False, False, False)
+    # One that somebody removed has it, too.
+    gone = {name: text for name, text in files.items() if name != "n.socket"}
+    assert plan_handover(Observed(ID, gone, up, up, up, recorded=recorded), NEW).write == {
+        "n.socket": "of a version before"
+    }
 
 
 def test_a_current_release_that_does_not_run_is_started_and_gated() -> None:
