@@ -226,6 +226,8 @@ class Gate:
     probes: list[Probe]
     deadline: float = 0.0
     passed: bool = False
+    # When systemd was asked last, on the clock of time.monotonic().
+    looked: float = 0.0
 
     def open(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
         """Start to ask all instances; C(states) are those of the services just started."""
@@ -247,7 +249,8 @@ class Gate:
         return self.passed
 
     def judge(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
-        """Raise GateError when an instance, or one of its workers, has ended."""
+        """Raise GateError when an instance, or one of its workers, has ended; without C(states) workers count alone."""
+        self.looked = time.monotonic() if states else self.looked
         for probe in self.probes:
             state = states.get(probe.service, {})
             probe.restarts = count_at_start(probe.restarts, state)

@@ -17,8 +17,9 @@ from ._gunicorn_workers import last_death
 # Seconds from the switch to the first look after a release, between two looks, and for how long a look is believed. The
 # first is answered while the old release may not be told to end yet.
 FIRST_WATCH, WATCH_INTERVAL, FRESH = 0.08, 0.25, 0.05
-# Without health.watch a release is looked after for as long as it needed to load, and no longer than this.
-_WATCH_MOST = 1.0
+# Without health.watch a release is looked after for as long as it needed to load, and no longer than the second. What
+# needs no more than the first is looked after while the old release is drained.
+_WATCH_FREE, _WATCH_MOST = 0.25, 1.0
 
 
 def undrained(changes: t.Iterable[Change]) -> list[Change]:
@@ -35,10 +36,9 @@ def watch_seconds(change: Change, switched: float) -> float:
     """Return how long the old release has to stay ready, at least; C(switched) is when the link was renamed."""
     if not change.plan.switch or not change.retired_sockets():
         return 0.0
-    # A small application loads in the time that the drain takes anyway.
     needed = max((probe.seconds for probe in change.gate.probes), default=0.0) if change.gate else 0.0
     past = time.monotonic() - switched if switched else 0.0
-    return max(float(change.health["watch"]), min(needed, _WATCH_MOST) - past)
+    return max(float(change.health["watch"]), min(needed - _WATCH_FREE, _WATCH_MOST) - past, 0.0)
 
 
 def let_ill_finish(change: Change) -> None:

@@ -83,9 +83,12 @@ class Workers:
     def _fault_of(self, gone: t.Iterable[int]) -> str:
         """Return why workers that have ended speak against the release, as far as that can be known without its log."""
         for pid in sorted(gone):
+            # It may have loaded, answered and been replaced since the last look.
+            if not self._keeps_workers:
+                continue
             if pid not in self.loaded and self.marked and not self.preload:
                 return f"worker {pid} ended before it had loaded the application"
-            if self.fresh and self._keeps_workers:
+            if self.fresh:
                 return f"worker {pid} ended"
         return ""
 

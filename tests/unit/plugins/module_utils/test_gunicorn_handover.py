@@ -901,7 +901,7 @@ def test_a_release_that_ended_after_its_gate_gets_no_traffic(
     assert not [line for line in host.log if line.startswith("keep")]
 
 
-@pytest.mark.parametrize(("needed", "watch", "seconds"), [(0.2, 0, 0.2), (9.0, 0, 1.0), (0.2, 5, 5.0)])
+@pytest.mark.parametrize(("needed", "watch", "seconds"), [(0.2, 0, 0.0), (0.75, 0, 0.5), (9.0, 0, 1.0), (0.2, 5, 5.0)])
 def test_a_release_is_watched_for_as_long_as_it_needed_to_load(
     host: Host, needed: float, watch: int, seconds: float
 ) -> None:

@@ -141,6 +141,15 @@ def test_a_worker_may_be_replaced_for_its_requests_only(server: Server, more: di
     assert (bool(workers.fault), workers.complete) == (fault, True)
 
 
+def test_one_that_is_replaced_after_each_request_may_be_gone_before_it_was_seen_to_load(server: Server) -> None:
+    workers = server.workers(max_requests=1)
+    waiting = server.tell("fork wait")
+    workers.look(server.process.pid)
+    server.tell("kill", waiting)
+    assert workers.look(server.process.pid) == {waiting}
+    assert workers.fault == ""
+
+
 def test_what_a_hook_of_gunicorn_starts_is_no_worker(tmp_path: Path) -> None:
     (tmp_path / "gunicorn.conf.py").write_text(with_mark(""))
     with subprocess.Popen(["sleep", "30"]) as other:
