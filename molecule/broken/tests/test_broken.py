@@ -53,10 +53,14 @@ def application(changes: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def deploy(host: Host, case: t.Mapping[str, t.Any]) -> subprocess.CompletedProcess[str]:
     """Run the playbook as a user would."""
     apps = [application(changes) for changes in case.get("apps", [case.get("app", {})])]
-    variables = json.dumps({"flask_apps": apps, **case.get("vars", {})})
-    inventory, playbook = os.environ["MOLECULE_INVENTORY_FILE"], str(ROOT / "playbooks" / "site.yml")
+    return playbook(host, "site", {"flask_apps": apps, **case.get("vars", {})})
+
+
+def playbook(host: Host, name: str, variables: t.Mapping[str, t.Any]) -> subprocess.CompletedProcess[str]:
+    """Run a playbook of the collection on the host."""
+    inventory, path = os.environ["MOLECULE_INVENTORY_FILE"], str(ROOT / "playbooks" / f"{name}.yml")
     limit = str(host.backend.get_hostname())
-    command = ["ansible-playbook", "-i", inventory, "--limit", limit, playbook, "--extra-vars", variables]
+    command = ["ansible-playbook", "-i", inventory, "--limit", limit, path, "--extra-vars", json.dumps(variables)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
 
 
@@ -134,6 +138,37 @@ def test_a_source_that_cannot_be_used_does_not_stop_the_others(host: Host, visit
     assert f"Not deployed: {', '.join(sorted(failing))}." in output
     assert all(f"app '{name}': " in output for name in failing), output
     assert visit("beside.test").status == 200
+
+
+def test_a_damaged_manifest_of_an_old_release_stops_nobody(host: Host, sh: Shell) -> None:
+    current = sh("basename $(readlink /srv/hello/current)").strip()
+    damaged = f"/srv/hello/releases/{'7' * 7}-{'7' * 8}"
+    sh(f"mkdir {damaged}; printf '{{' > {damaged}/release.json")
+    run = deploy(host, {})
+    status = playbook(host, "status", {"app": "hello"})
+    output = run.stdout + run.stderr + status.stdout
+    assert (run.returncode, status.returncode) == (0, 0), output
+    assert f"release {'7' * 7}-{'7' * 8} counts as unfinished" in status.stdout
+    assert "is not JSON" in status.stdout
+    assert sh("basename $(readlink /srv/hello/current)").strip() == current
+    sh(f"rm -r {damaged}")
+
+
+def test_an_edited_unit_is_written_again_and_a_drop_in_is_told(host: Host, sh: Shell) -> None:
+    unit = sh("echo hello@$(basename $(readlink /srv/hello/current)).service").strip()
+    path = f"/etc/systemd/system/{unit}"
+    before = sh(f"cat {path}; systemctl show --property MainPID {unit}")
+    sh(f"sed -i s/Restart=always/Restart=no/ {path}")
+    sh(f"mkdir {path}.d && printf '[Service]\\nMemoryMax=1G\\n' > {path}.d/memory.conf && systemctl daemon-reload")
+    told = playbook(host, "status", {"app": "hello"}).stdout
+    run = deploy(host, {})
+    sh(f"rm -r {path}.d && systemctl daemon-reload")
+    assert run.returncode == 0, run.stdout + run.stderr
+    for output in (told, run.stdout + run.stderr):
+        words = " ".join(output.split())
+        assert f"{unit} was edited on the host" in words
+        assert f"{path}.d/memory.conf changes units of this application" in words
+    assert sh(f"cat {path}; systemctl show --property MainPID {unit}") == before
 
 
 def test_an_application_that_fails_does_not_keep_the_others(host: Host, visit: Visit) -> None:
