@@ -326,4 +326,13 @@ class Stage:
                 if os.path.isdir(shadow) and not os.path.islink(shadow):
                     self._link_others(entry.path, root)
                 elif not os.path.lexists(shadow) and not self._future.changed(entry.path):
-                    os.symlink(entry.path, shadow)
+                    os.symlink(self._target(entry, root), shadow)
+
+    def _target(self, entry: os.DirEntry[str], root: str) -> str:
+        """Return what stands for an entry in a shadow: itself, but for a link to what the shadow has of its own."""
+        if entry.is_symlink():
+            real = os.path.realpath(entry.path)
+            staged = root + real
+            if self._future.changed(real) or (os.path.exists(staged) and not os.path.islink(staged)):
+                return staged
+        return entry.path

@@ -212,3 +212,19 @@ def test_what_nginx_is_started_with_is_tested_and_does_no_harm(root: Path) -> No
     assert text.count("pid ") == 1
     assert "/run/g.pid" not in text.replace(f"{root}/stage", "")
     assert f'include "{root}/stage/shadow{root}/etc/sites/old";' in stage.arguments(stage.shadow)[1]
+
+
+def test_a_link_to_what_changes_leads_to_it_in_a_shadow(root: Path) -> None:
+    (root / "elsewhere").mkdir()
+    (root / "etc/sites").rename(root / "elsewhere/sites")
+    (root / "etc/sites").symlink_to("../elsewhere/sites")
+    (root / "etc/again").symlink_to("sites")
+    (root / "etc/one").symlink_to("sites/new")
+    (root / "etc/gone").symlink_to("sites/old")
+    (root / "elsewhere/sites/link").unlink()
+    # nginx reads none of them: no include follows these links.
+    (root / "etc/nginx.conf").write_text("events {}")
+    etc = Path(staged(root, {"etc/sites/new": b"#new", "etc/sites/old": None}).prepare_shadow()).parent
+    assert os.listdir(etc / "sites") == os.listdir(etc / "again") == ["new"]
+    assert (etc / "one").read_text() == "#new"
+    assert not (etc / "gone").exists()
