@@ -108,6 +108,11 @@ def test_the_application_writes_only_where_it_may(host: Host, visit: Visit) -> N
     }
 
 
+def test_what_the_application_has_left_behind_when_it_was_loaded_is_gone(sh: Shell) -> None:
+    assert sh("pgrep --full --exact '/usr/bin/sleep 86397' || echo none").strip() == "none"
+    assert sh("systemctl list-units --all --plain --no-legend 'flaskops-build-*' 'flaskops-check-*'").strip() == ""
+
+
 def test_what_the_application_writes_is_in_the_shared_directory(host: Host, visit: Visit) -> None:
     visit("shop.test", "/writable", ca_file=CA)
     written = host.file("/srv/shop/shared/uploads/written-by-probe")
