@@ -42,7 +42,8 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
         wheel.writestr("plant-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: plant\\nVersion: 1\\n")
         wheel.writestr("plant-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
         wheel.writestr("plant-1.dist-info/RECORD", "")
-    release = glob.glob("/srv/planted/releases/*-*/venv")[-1]
+    found = glob.glob("/srv/planted/releases/*-*/venv")
+    release = next(path for path in found if not os.path.exists(path + "/../release.json"))
     site = glob.glob(release + "/lib/python3*/site-packages")[0]
     exec(PLANT, {{"os": os, "site": site, "venv": release, "app": os.path.join(os.path.dirname(release), "app")}})
     return name
@@ -238,11 +239,11 @@ def main() -> int:
 
 
 def _plant(place: str, before: str, kind: str, in_hook: bool) -> str:
-    """Return the code that plants; what the kernel does not let a user do is not done."""
+    """Return the code that plants; what the kernel or the sandbox does not let a user do is not done."""
     remove = f"if os.path.lexists({place}): os.unlink({place})\n" if in_hook and kind in FILES else ""
     code = KINDS[kind].format(place)
     indented = "".join(f"    {line}\n" for line in code.splitlines())
-    return f"{before}{remove}try:\n{indented}except PermissionError: pass\n"
+    return f"{before}{remove}try:\n{indented}except OSError: pass\n"
 
 
 if __name__ == "__main__":
