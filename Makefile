@@ -64,7 +64,7 @@ bench: venv ## how long it takes, in ratios to something simpler: PART=site or n
 	@python tools/images.py
 	python tools/bench.py $(PART)
 
-faults: venv ## try to break what promises to survive: PART=nginx, fence or gunicorn, DISTRIBUTIONS="newer older bullseye forky", EVERY=10, MINUTES=50
+faults: venv ## try to break what promises to survive: PART=nginx, fence, gunicorn or planted, DISTRIBUTIONS="newer older bullseye forky", EVERY=10, MINUTES=50
 	@python tools/faults.py $(foreach option,part distributions every minutes,$(call given,$(option)))
 
 readmes: venv ## write the variables of the roles into their READMEs, from the specifications
