@@ -81,7 +81,8 @@ def _verdict(chain: Chain, hops: int, status: int, body: bytes) -> Verdict:
     if status in (502, 504):
         return Verdict(
             wrong=f"nginx answers {status} for {where}: it does not reach the application; see its error log, and "
-            "socket_group, which has to be the group that nginx runs as"
+            "socket_group, which has to be the group that nginx runs as. Where nginx has another user than when the "
+            "application was deployed, its next release gets sockets of the new group"
         )
     try:
         believed = dict(json.loads(body)["believed"])

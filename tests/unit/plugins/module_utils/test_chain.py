@@ -170,7 +170,9 @@ def test_an_application_that_reads_the_headers_itself_is_free_to(host: Host) -> 
 def test_a_site_that_does_not_reach_the_application_is_wrong(host: Host) -> None:
     host.release(1)
     host.status = 502
-    assert "does not reach the application; see its error log, and socket_group" in probe_chain(host.chain()).wrong
+    wrong = probe_chain(host.chain()).wrong
+    assert "does not reach the application; see its error log, and socket_group" in wrong
+    assert "its next release gets sockets of the new group" in wrong
 
 
 SITE = "upstream shop {{ server unix:{current}/run/0.sock; }}\nserver {{ server_name {names}; }}\n"
