@@ -169,10 +169,10 @@ def lay_out(dice: random.Random) -> None:
         if path.is_symlink():
             path.unlink()
         shutil.rmtree(path, ignore_errors=True)
+    ELSEWHERE.parent.mkdir(parents=True, exist_ok=True)
     home = ROOT
     if dice.random() < 0.3:
         home = ELSEWHERE
-        home.parent.mkdir(parents=True, exist_ok=True)
         ROOT.symlink_to(home)
     shutil.copytree(ORIGINAL, home, symlinks=True)
     (home / "sites-enabled/default").unlink(missing_ok=True)
