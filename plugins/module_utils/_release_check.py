@@ -53,6 +53,9 @@ _MACHINERY = ("<frozen importlib", "/importlib/__init__.py")
 # The last frame before the application's own.
 _ENTRY = "flaskops_wsgi.py"
 
+# Where an application is that calls app.run().
+_SERVES = re.compile(r'/(?:werkzeug/serving|wsgiref/simple_server)\.py", line \d+ in (?:run_simple|serve_forever)')
+
 # faulthandler's order is the other way round than a traceback's.
 _DUMP = "(most recent call first)"
 
@@ -91,6 +94,11 @@ def _without_machinery(lines: t.Sequence[str], is_dump: bool) -> list[str]:
 
 def explain_check(said: str, app: str, timeout: int) -> str:
     """Return in one sentence what the check found; C(said) is what it printed."""
+    if "Timeout (" in said and _DUMP in said and _SERVES.search(said):
+        return (
+            f"'{app}' serves requests itself when it is imported, and was not loaded within {timeout} s: put its "
+            "app.run() below 'if __name__ == \"__main__\":'; it was here when the time was over"
+        )
     if "Timeout (" in said and _DUMP in said:
         return f"'{app}' is not loaded within health.timeout, {timeout} s; it was here when the time was over"
     missing = _MISSING.findall(said)

@@ -57,6 +57,12 @@ def test_of_an_application_that_hangs_the_place_is_shown() -> None:
     assert "within health.timeout, 2 s" in explain_check(DUMP, "web:app", 2)
 
 
+def test_an_application_that_serves_itself_at_its_import_is_told_so() -> None:
+    frame = '  File "<release>/venv/lib/python3.13/site-packages/werkzeug/serving.py", line 1129 in run_simple\n'
+    said = DUMP.replace('  File "<release>/app/web.py"', frame + '  File "<release>/app/web.py"')
+    assert "put its app.run() below 'if __name__ == \"__main__\":'" in explain_check(said, "web:app", 2)
+
+
 @pytest.mark.parametrize(("text", "shown"), [("", "nothing"), ("extra: no setting 'x'", "extra: no setting 'x'")])
 def test_other_texts_are_shown_as_they_are(text: str, shown: str) -> None:
     assert shorten_traceback(text) == shown
