@@ -105,16 +105,16 @@ def test_the_working_application_is_accepted_and_changes_nothing(host: Host) -> 
 
 
 def test_an_application_gets_another_name_with_its_data(host: Host, sh: Shell, visit: Visit) -> None:
-    old = {"name": "former", "domains": ["renamed.test"], "shared": ["uploads"]}
+    old = {"name": "former", "domains": ["renamed.test"], "shared": ["instance"]}
     new = {**old, "name": "renamed", "rename_from": "former"}
     assert deploy(host, {"apps": [{}, old]}).returncode == 0
-    sh("touch /srv/former/shared/uploads/kept")
+    sh("touch /srv/former/shared/instance/kept")
     # Whoever only changes the name is told what is left behind.
     run = deploy(host, {"apps": [{}]})
     assert "former: not in flask_apps" in run.stdout, run.stdout
     run = deploy(host, {"apps": [{}, new]})
     assert run.returncode == 0, run.stdout + run.stderr
-    assert host.file("/srv/renamed/shared/uploads/kept").exists
+    assert host.file("/srv/renamed/shared/instance/kept").exists
     assert not host.file("/srv/former").exists
     assert sh("systemctl list-units --all --no-legend --plain 'former@*'") == ""
     assert visit("renamed.test").status == 200
