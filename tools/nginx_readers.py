@@ -62,7 +62,7 @@ def main() -> int:
         (ENABLED / f"foreign{number:03}").write_text("# Somebody else's.\n")
     module, end = strike.Warm(MODULE), threading.Event()
     wrong = [text for text in (swap(module, "one"), swap(module, "two")) if text]
-    readers = [Reader(end) for _ in range(READERS)]
+    readers = [Reader(end) for _number in range(READERS)]
     for reader in readers:
         reader.start()
     try:

@@ -290,12 +290,14 @@ def pass_gates(gates: t.Mapping[str, Gate]) -> t.Iterator[tuple[str, GateError]]
         _wait_for_probes(waiting.values())
         states, silence = ask_systemd(services)
         for name, gate in list(waiting.items()):
+            refused: GateError | None = None
             try:
                 if gate.verdict(states, silence):
                     gate.close()
-                continue
             except GateError as exc:
                 refused = exc
+            if refused is None:
+                continue
             gate.close()
             del waiting[name]
             yield name, refused

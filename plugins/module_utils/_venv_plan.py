@@ -105,7 +105,9 @@ def _plan(listed: t.Sequence[str] | None, read: Reader, installer: str, around: 
         plain=tuple(path for path in files if path not in hashed),
         projects=tuple(_project(path, extras) for path, extras in projects),
         inputs=tuple(sorted([*texts.items(), *_beside_lock(lock, read)])),
-        warnings=tuple(filter(None, (explain_ignored_lock(posixpath.dirname(path), around) for path, _ in projects))),
+        warnings=tuple(
+            filter(None, (explain_ignored_lock(posixpath.dirname(path), around) for path, _extras in projects))
+        ),
         local=is_local or any(_LOCAL_LOCK.search(texts[path]) for path, _extras in lock),
     )
 

@@ -169,7 +169,7 @@ def _listing(apps: t.Mapping[str, Item]) -> str:
     states: dict[str, dict[str, list[str]]] = {}
     for host, app in sorted(apps.items()):
         for row in app["releases"]:
-            states.setdefault(row["id"], {}).setdefault(str(row["state"]).split(" since ")[0], []).append(host)
+            states.setdefault(row["id"], {}).setdefault(str(row["state"]).partition(" since ")[0], []).append(host)
     lines = [
         f"  {release}  " + "; ".join(f"{state} ({', '.join(hosts)})" for state, hosts in sorted(of.items()))
         for release, of in states.items()

@@ -243,7 +243,7 @@ def test_what_an_application_said_that_is_never_loaded_has_no_secret(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Never:
-        def __enter__(self) -> Never:
+        def __enter__(self) -> t.Any:
             return self
 
         def __exit__(self, *_args: object) -> None:

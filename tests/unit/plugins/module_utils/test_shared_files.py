@@ -50,7 +50,7 @@ def test_what_is_shared_is_told_from_what_is_not(static: object, shared: list[st
 
 def test_the_innermost_path_comes_first() -> None:
     static = [UPLOADS, {"url": "/media/new/", "path": "new"}]
-    assert [url for url, *_ in shared_places(static, ["uploads", "new"], BASE)] == ["/media/new/", "/media/"]
+    assert [url for url, *_rest in shared_places(static, ["uploads", "new"], BASE)] == ["/media/new/", "/media/"]
 
 
 def rendered(app: dict[str, t.Any]) -> str:
@@ -109,8 +109,8 @@ class Site:
         (release / "app" / "files_test_app.py").write_text(
             "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'app']\n"
         )
-        places = [["/media/", "uploads", ""], ["/pub/", "uploads", "public"]]
-        text = render_wsgi("files_test_app:app", 0, "", [(a, b, c) for a, b, c in places])
+        places = [("/media/", "uploads", ""), ("/pub/", "uploads", "public")]
+        text = render_wsgi("files_test_app:app", 0, "", places)
         names = {"__file__": str(release / "wsgi.py")}
         sys.path.insert(0, str(release / "app"))
         try:
