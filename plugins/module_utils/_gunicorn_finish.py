@@ -17,7 +17,7 @@ from ._gunicorn_units import parse_unit_name
 from ._history import forget, note, read_history, record, settle, short_reason
 from ._holder import caller
 from ._migration import forget_migration
-from ._release import Layout, current_id, list_releases
+from ._release import Layout, current_id, is_unfinished, list_releases
 from ._release_proof import mark_loaded
 from ._user import remove_user
 from ._venv_link import remove_tree
@@ -46,7 +46,10 @@ def finish(change: Change, request: Request, by: str, run: str = "") -> None:
             forget_migration(request.name)
             forget(request.name)
     elif not change.plan.empty:
-        kept = {change.service.wanted.release, change.observed.current or "", current_id(request.layout) or ""}
+        kept = {change.observed.current or "", current_id(request.layout) or ""}
+        # One that cannot be loaded is none.
+        if not is_unfinished(request.layout.release(change.service.wanted.release)):
+            kept.add(change.service.wanted.release)
         # Its hook is still to run.
         kept.add(request.left)
         kept |= {unit.release for unit in map(parse_unit_name, change.finishing) if unit}

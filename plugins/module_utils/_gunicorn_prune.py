@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import re
 import typing as t
+from contextlib import suppress
 
-from ._command import start_behind
+from ._command import CommandError, start_behind
 from ._gunicorn_assets import kept_assets
 from ._history import activation_times
 from ._release import Layout, current_id, is_release_id, is_unfinished, list_releases, plan_prune
 from ._rollback import previous_healthy, verdicts
+from ._venv_kept import keep_virtualenv
 
 # Begins the name of a release that is being removed.
 _REMOVED = ".removed-"
@@ -38,7 +40,8 @@ def prune_releases(
     """Remove all but the newest C(keep) releases, those C(kept) and those with a process; return what was removed.
 
     The one that a rollback would go to stays. Those that are no place to go back to go first. What a killed run has
-    begun to build goes too: the caller holds the application's lock, so nobody builds now.
+    begun to build goes too, and what cannot be loaded, but for the virtualenv, which makes the next try quick: the
+    caller holds the application's lock, so nobody builds now.
     """
     releases = [manifest.id for manifest in list_releases(layout, activation_times(history))]
     bad = verdicts(history)
@@ -48,6 +51,9 @@ def prune_releases(
     surplus = unfinished + plan_prune(sorted(releases, key=lambda release: release not in bad), keep, stay)
     used = releases_in_use(layout) if surplus else set()
     removed = [release for release in surplus if release not in used]
+    for release in set(removed) & set(unfinished):
+        with suppress(OSError, CommandError):
+            keep_virtualenv(layout.release(release), layout.cache, durable=True)
     remove_releases(layout, removed)
     return removed
 

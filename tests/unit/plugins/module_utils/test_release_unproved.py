@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils import (
+    _gunicorn_prune,
     _gunicorn_service,
     _release_build,
     _release_load,
@@ -23,7 +24,13 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_finish im
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_gate import Gate, Health, Probe
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import Request
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_service import Services
-from ansible_collections.flaskops.stack.plugins.module_utils._release import MANIFEST, Layout, Manifest, write_manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._release import (
+    MANIFEST,
+    Layout,
+    Manifest,
+    forget_manifest,
+    write_manifest,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._release_load import explain_load
 from ansible_collections.flaskops.stack.plugins.module_utils._release_proof import (
     has_dependencies,
@@ -31,6 +38,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release_proof impo
     mark_unloaded,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._venv_build import BuildError
+from ansible_collections.flaskops.stack.plugins.module_utils._venv_kept import confirm_mark, mark_whole
 
 RELEASE, OTHER = "3f2a91c-1b9e02d4", "0000001-77aa01f2"
 SAYS = "'shop:app' cannot be loaded; the end of what Python says:\nNameError: name 'flsk' is not defined"
@@ -168,6 +176,27 @@ def test_the_next_run_that_only_builds_loads_it_and_gives_it_up_when_it_cannot(
         prove_again(wanted, starts_next=False)
     assert loads == ["shop"]
     assert not _release_build.is_built(wanted)
+
+
+def test_one_that_cannot_be_loaded_goes_at_once_and_leaves_its_virtualenv_to_the_next_try(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Layout, "cache", str(tmp_path / "cache"))
+    monkeypatch.setattr(_gunicorn_prune, "releases_in_use", lambda _layout: set())
+    complete(layout, OTHER)
+    os.symlink(f"releases/{OTHER}", layout.current)
+    killed_before_the_start(layout)
+    path = layout.release(RELEASE)
+    os.mkdir(f"{path}/venv")
+    mark_whole(path, "key")
+    confirm_mark(path, layout.cache)
+    refused = change(layout, started=True, passed=False)
+    refused.plan = SimpleNamespace(switch=False, empty=False)
+    refused.observed, refused.finishing = SimpleNamespace(current=OTHER), []
+    forget_manifest(path)
+    finish(refused, Request(layout, True, RELEASE), "")
+    assert (refused.pruned, [found for found in os.listdir(layout.releases) if found[0] != "."]) == ([RELEASE], [OTHER])
+    assert os.path.isdir(f"{layout.cache}/kept/venv")
 
 
 @pytest.mark.parametrize("error", [OSError(12, "Cannot allocate memory"), FenceError("could not be started")])
