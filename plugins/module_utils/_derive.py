@@ -130,7 +130,8 @@ def _derive_site(app: App, root: str) -> dict[str, t.Any]:
 
 
 def _hops(app: App) -> int:
-    return int(app.get("trusted_hops", 1))
+    hops = app.get("trusted_hops")
+    return 1 if hops is None else int(hops)
 
 
 def _read_timeout(app: App) -> int:
@@ -149,13 +150,14 @@ def _given(app: App, base: str) -> dict[str, t.Any]:
     """Return what the application says of its site, with places on the host."""
     gunicorn = app.get("gunicorn") or {}
     given = {key: value for key, value in (app.get("nginx") or {}).items() if value is not None}
-    given["maintenance"] = {**_maintenance(base, gunicorn), **given.get("maintenance", {})}
+    given["maintenance"] = {**_maintenance(base, gunicorn), **(given.get("maintenance") or {})}
     places = shared_places(given.get("static"), app.get("shared"), base)
     if places:
         given["locations"] = _shared_locations(given["static"], places, given.get("locations") or [])
         given["static"] = [entry for entry in given["static"] if not is_shared(entry, places)]
     if "static" in given:
-        grace = int(gunicorn.get("asset_grace", _ASSET_GRACE))
+        given_grace = gunicorn.get("asset_grace")
+        grace = _ASSET_GRACE if given_grace is None else int(given_grace)
         previous = f"{PREVIOUS}/{app['name']}/app" if grace else ""
         given["static"] = [_locate(entry, f"{base}/current/app", previous) for entry in given["static"]]
     if app.get("host_header") and _hops(app) <= 1:
@@ -186,7 +188,10 @@ def _shared_locations(
 
 def _locate(entry: t.Mapping[str, t.Any], code: str, previous: str) -> dict[str, t.Any]:
     """Make the path of a static location absolute: it is relative to the application's code, now and before."""
-    path = entry["path"]
+    path = entry.get("path")
+    if not path:
+        # To say that it is missing is the business of those who read the site.
+        return dict(entry)
     before = {"previous": posixpath.join(previous, path)} if previous and not path.startswith("/") else {}
     return {**before, **entry, "path": posixpath.join(code, path)}
 

@@ -45,6 +45,8 @@ def interpreter(python: str) -> str:
         raise DependencyError(
             f"python '{python}' must be a version (3.12), a program (python3.12) or its absolute path"
         )
+    if found.group(1) == "3.1":
+        raise DependencyError("python is 3.1: YAML reads 3.10 without quotes as 3.1, so write python: '3.10'")
     return f"python{found.group(1)}" if found.group(1) else python
 
 

@@ -26,6 +26,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._lists import (
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release_app import AppError, identify, parse_app
 from ansible_collections.flaskops.stack.plugins.module_utils._release_serve import sites_of
+from ansible_collections.flaskops.stack.plugins.module_utils._scalars import Flag, Text, Whole
 
 ROLES = Path(__file__).parents[2] / "roles"
 FILTERS: dict[str, t.Callable[..., t.Any]] = {**Derive().filters(), **Packages().filters(), **Sites().filters()}
@@ -88,6 +89,8 @@ def shape_options(shape: t.Mapping[str, t.Any], path: str = "") -> set[str]:
     """Return the paths of all lists that the readers know."""
     found = set()
     for name, kind in shape.items():
+        if isinstance(kind, (Text, Whole, Flag)):
+            continue
         if isinstance(kind, Listed):
             found.add(path + name)
         found |= shape_options((kind.inner or {}) if isinstance(kind, Listed) else kind, f"{path}{name}.")
