@@ -198,8 +198,6 @@ def _prepare(plan: Plan) -> Owner:
 def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
     app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
     twin = find_twin(plan)
-    # What is made of files of another release was looked at when that was built.
-    made: list[str] = []
     if twin:
         _copy(plan, twin, "app")
         _copy(plan, twin, "venv")
@@ -214,9 +212,11 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
             dependencies = _read_dependencies(plan, app)
             key, names = _venv_key(plan, dependencies), dependencies.names
             was_built = _build_venv(plan, dependencies, key, owner, fence)
-        made = [venv, app] if was_built else [app]
-        for path in made:
+        for path in [venv, app] if was_built else [app]:
             own_tree(path, 0, 0, owner.uid)
+        if was_built:
+            # Before it is kept for another try, which does not look at it again.
+            check_links(plan.layout, plan.path, [venv], ())
         # A project of the source has its own code in it, and a secret may be.
         if was_built and not _needs_source(plan.app, dependencies) and not plan.app.build_secrets:
             mark_whole(plan.path, key)
@@ -228,7 +228,8 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
         fence = _fence(plan, with_data=True)
         run_build_hooks(plan.app, plan.path, plan.cache, owner, fence, _builder(plan, fence).compile)
     remove_secrets([venv, app], plan.app.build_secrets)
-    check_links(plan.layout, plan.path, made, plan.app.shared)
+    # What is made of files of another release was looked at when that was built.
+    check_links(plan.layout, plan.path, [] if twin else [app], plan.app.shared)
     check_hooks(plan.app, plan.path)
     check_programs(plan.app.workers, plan.app.timers, plan.path)
     manifest = _manifest(plan, key)

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import os
 import time
+import typing as t
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils import _venv_kept
+from ansible_collections.flaskops.stack.plugins.module_utils import _release_build, _venv_kept
+from ansible_collections.flaskops.stack.plugins.module_utils._release import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._venv_build import BuildError
 from ansible_collections.flaskops.stack.plugins.module_utils._venv_kept import (
     confirm_mark,
     keep_virtualenv,
     mark_whole,
     take_virtualenv,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._venv_plan import Dependencies
 
 
 @pytest.fixture
@@ -99,3 +105,29 @@ def test_a_cache_on_another_file_system_gets_a_copy(
     assert not (first / "venv").exists()
     assert (tmp_path / "moved/pyvenv.cfg").exists()
     assert not take_virtualenv(str(second), cache, "key")
+
+
+def test_a_virtualenv_with_a_link_that_leads_out_is_not_kept(
+    tmp_path: Path, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next try would take it without another look."""
+    path = release(tmp_path, "1")
+
+    def plant(*_arguments: object) -> bool:
+        (path / "venv/passwd").symlink_to("/etc/passwd")
+        return True
+
+    results = {"find_twin": None, "fetch": [], "_read_dependencies": Dependencies(), "_venv_key": "key"}
+    for name, result in results.items():
+        monkeypatch.setattr(_release_build, name, lambda *_arguments, result=result: result)
+    monkeypatch.setattr(_release_build, "_fence", nullcontext)
+    monkeypatch.setattr(_release_build, "_build_venv", plant)
+    monkeypatch.setattr(_release_build, "own_tree", lambda *_arguments: None)
+    app = SimpleNamespace(name="shop", build_secrets={}, wanted_packages=(), runtime_requirements=(), shared=())
+    plan: t.Any = SimpleNamespace(
+        app=app, path=str(path), layout=Layout(str(tmp_path), "shop"), revision=None, ca_bundle="", warnings=[]
+    )
+    with pytest.raises(BuildError, match="'venv/passwd' is a link to '/etc/passwd'"):
+        _release_build._fill(plan, t.cast("t.Any", SimpleNamespace(uid=os.getuid(), gid=os.getgid())), True)
+    keep_virtualenv(str(path), cache)
+    assert os.listdir(cache) == []
