@@ -112,7 +112,9 @@ def serving_at_start(variables: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 def refuse_after_loss(variables: t.Mapping[str, t.Any]) -> None:
     """Raise AnsibleActionFail for a batch that begins after a host was lost; Ansible stops for hosts that failed."""
-    if not is_recorded(variables) or float(variables.get("max_fail_percentage") or 0) > 0:
+    # Ansible takes a percentage with its sign, too.
+    accepted_share = str(variables.get("max_fail_percentage") or 0).replace("%", "")
+    if not is_recorded(variables) or float(accepted_share) > 0:
         return
     accepted = {entry["host"] for entry in read() if entry["kind"] == "lost" and entry["stage"] == "reach"}
     playing = set(variables.get("ansible_play_hosts", [])) | accepted
