@@ -22,7 +22,8 @@ def start(service: str, find: t.Callable[[], Master | None]) -> Reload:
     """Start the unit and find its master process; without C(performed) there was nothing to start."""
     if not is_running():
         return Reload(False, False, "nginx is not running, and systemd, which would start it, is not either")
-    since = f"@{time.time():.0f}"
+    # Not rounded: what nginx says within the same second would be left out.
+    since = f"@{time.time():.3f}"
     try:
         systemctl("start", [service])
     except CommandError as exc:

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import time
 import typing as t
 
 import pytest
@@ -10,6 +11,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils import _nginx_start
 from ansible_collections.flaskops.stack.plugins.module_utils._command import CommandError
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_server import Master
 
+# A start that fails does so within the same second.
+BEGAN = 1000.7
 BIND = "nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)"
 
 
@@ -34,7 +37,11 @@ def make_systemd(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., None]:
 
         monkeypatch.setattr(_nginx_start, "is_running", lambda: running)
         monkeypatch.setattr(_nginx_start, "systemctl", systemctl)
-        monkeypatch.setattr(_nginx_start, "journal_tail", lambda *_arguments: BIND)
+        # systemd leaves out what was logged earlier.
+        monkeypatch.setattr(
+            _nginx_start, "journal_tail", lambda _unit, _lines, since: BIND if float(since[1:]) <= BEGAN else ""
+        )
+        monkeypatch.setattr(time, "time", lambda: BEGAN)
 
     return prepare
 
