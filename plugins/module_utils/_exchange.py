@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
@@ -13,6 +12,8 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 def exchange(one: str, other: str) -> bool:
     """Let two paths change places; False where the C library or the file system cannot do that (renameat2(2))."""
+    import ctypes  # Python has no renameat2(2), and few runs need it.
+
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError):

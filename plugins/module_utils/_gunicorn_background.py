@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ._command import CommandError
+from ._files import read_link
 from ._gunicorn_change import Change
 from ._gunicorn_gate import count_at_start, judge_state
 from ._gunicorn_host import SETTLE, UnitDirectory, untold, wait_until_stopped
@@ -61,8 +62,9 @@ class Background:
     def _relieve_former(self, change: Change) -> None:
         """Let workers and timers take nothing new that run under the application's former name."""
         manifest = change.service.manifest
-        former = manifest.extra.get("former") if manifest else ""
-        if not former or not change.switched:
+        former, layout = str(manifest.extra.get("former") or "") if manifest else "", change.service.layout
+        # A new application may have that name meanwhile, with data of its own.
+        if not former or not change.switched or read_link(Layout(layout.root, former).shared) != layout.shared:
             return
         states = show_matching([f"{former}@*.service", f"{former}@*.timer"], ["ActiveState"])
         units = [name for name in states if (unit := parse_unit_name(name)) and unit.role]

@@ -258,21 +258,36 @@ def test_the_old_ones_take_nothing_new_before_the_new_ones_start_and_a_job_is_no
     ]
 
 
-def test_those_of_the_former_name_stop_at_the_switch_and_work_again_when_the_release_is_refused(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def renamed_change(host: Host, monkeypatch: pytest.MonkeyPatch) -> Change:
+    """Return the hand-over to a release that was built when the application got its name; something runs as store."""
     change = host.change()
     renamed = replace(manifest(), extra={**manifest().extra, "former": "store"})
     change.service = replace(change.service, manifest=renamed)
     worker, web = f"store@{OLD}.{WORKER}", f"store@{OLD}.service"
     states = {name: {"ActiveState": "active"} for name in (worker, web)}
     monkeypatch.setattr(_gunicorn_background, "show_matching", lambda _names, _what: states)
+    os.makedirs(Layout(host.layout.root, "store").base)
+    return change
+
+
+def test_those_of_the_former_name_stop_at_the_switch_and_work_again_when_the_release_is_refused(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = renamed_change(host, monkeypatch)
+    os.symlink(host.layout.shared, Layout(host.layout.root, "store").shared)
     host.background.change_over(change)
     # The web serves until the new name is published.
     assert host.log[0] == f"stop store@old.{WORKER} --no-block"
     assert not [line for line in host.log if "store@old.service" in line]
     host.background.work_again(change)
     assert f"start store@old.{WORKER} --no-block" in host.log
+
+
+def test_those_of_a_new_application_with_the_former_name_work_on(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    change = renamed_change(host, monkeypatch)
+    os.makedirs(Layout(host.layout.root, "store").shared)
+    host.background.change_over(change)
+    assert not [line for line in host.log if "store@" in line]
 
 
 def test_a_run_that_would_have_been_between_two_releases_is_made_up_for(host: Host) -> None:
