@@ -9,12 +9,14 @@ import os
 import re
 import typing as t
 
-from ._files import read_file
+from ._planted import open_file, read_open
 from ._release import Layout
 
 NGINX = "/etc/nginx"
 # What is there and not in service.
 _IDLE = ("sites-available", "modules-available")
+# A configuration is smaller; what else lies there, such as a database of addresses, can be of any size.
+_LARGEST = 2**20
 
 
 def is_published(layout: Layout, binds: t.Sequence[str] = (), nginx: str = NGINX) -> bool | None:
@@ -26,7 +28,7 @@ def is_published(layout: Layout, binds: t.Sequence[str] = (), nginx: str = NGINX
         return None
     # A commented line leads nowhere.
     upstream = re.compile(rf"^[^#\n]*unix:{re.escape(layout.base)}/current/run/".encode(), re.MULTILINE)
-    if any(upstream.search(read_file(path) or b"") for path in _files(nginx)):
+    if any(upstream.search(_content(path)) for path in _files(nginx)):
         return True
     return None if binds else False
 
@@ -35,3 +37,10 @@ def _files(nginx: str) -> t.Iterator[str]:
     for directory, names, files in os.walk(nginx):
         names[:] = [name for name in names if name not in _IDLE]
         yield from (path for path in (os.path.join(directory, name) for name in files) if os.path.isfile(path))
+
+
+def _content(path: str) -> bytes:
+    try:
+        return read_open(open_file(path), path, _LARGEST)
+    except OSError:
+        return b""

@@ -41,6 +41,14 @@ def test_a_comment_and_a_link_to_nothing_do_not(nginx: Path) -> None:
     assert is_published(LAYOUT, nginx=str(nginx)) is False
 
 
+def test_a_large_file_beside_the_configuration_is_none(nginx: Path) -> None:
+    (nginx / "conf.d" / "own.conf").write_text(LINE)
+    with (nginx / "GeoLite2-City.mmdb").open("wb") as stream:
+        stream.truncate(65 * 2**20)
+    assert is_published(Layout("/srv", "blog"), nginx=str(nginx)) is False
+    assert is_published(LAYOUT, nginx=str(nginx)) is True
+
+
 def test_where_it_says_nothing_nothing_is_said(nginx: Path, tmp_path: Path) -> None:
     assert is_published(LAYOUT, nginx=str(tmp_path / "none")) is None
     assert is_published(LAYOUT, ["127.0.0.1:8000"], nginx=str(nginx)) is None
