@@ -117,7 +117,12 @@ def test_a_virtualenv_with_a_link_that_leads_out_is_not_kept(
         (path / "venv/passwd").symlink_to("/etc/passwd")
         return True
 
-    results = {"find_twin": None, "fetch": [], "_read_dependencies": Dependencies(), "_venv_key": "key"}
+    results: dict[str, object] = {
+        "find_twin": None,
+        "fetch": [],
+        "_read_dependencies": Dependencies(),
+        "_venv_key": "key",
+    }
     for name, result in results.items():
         monkeypatch.setattr(_release_build, name, lambda *_arguments, result=result: result)
     monkeypatch.setattr(_release_build, "_fence", nullcontext)
