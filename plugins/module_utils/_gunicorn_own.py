@@ -71,7 +71,7 @@ _own = _own_settings(chdir + "/" + {path!r})
 _refused = sorted(name for name in _own if name in _REFUSED and _own[name] != globals().get(name))
 if _refused:
     _said = [name + " (use " + _REFUSED[name] + ")" for name in _refused]
-    raise SystemExit("config_file: {path} sets what the release decides: " + ", ".join(_said))
+    raise SystemExit("config_file: " + {path!r} + " sets what the release decides: " + ", ".join(_said))
 globals().update(_own)
 '''
 
