@@ -83,7 +83,7 @@ def remove_secrets(tops: t.Sequence[str], secrets: t.Mapping[str, str]) -> None:
     wanted = {
         form.encode(): name
         for name, value in secrets.items()
-        if len(value) >= _SHORTEST
+        if len(value.strip()) >= _SHORTEST
         for form in spellings(value.strip())
     }
     longest = max(map(len, wanted), default=0)

@@ -102,7 +102,7 @@ def test_what_installers_note_of_a_source_is_masked(venv: Path) -> None:
     for place in (f"{SITE}/lib-1.dist-info/direct_url.json", "src/lib/.git/config"):
         (venv / place).write_text(f'{{"url": "file:///srv/git/{TOKEN}.git"}}')
     (venv / "src/lib/.git/config").chmod(0o600)
-    remove_secrets([str(venv)], {"TOKEN": TOKEN, "SHORT": "x"})
+    remove_secrets([str(venv)], {"TOKEN": TOKEN, "SHORT": "x", "BLANKS": " " * 8, "PADDED": "     1\n"})
     for place in (f"{SITE}/lib-1.dist-info/direct_url.json", "src/lib/.git/config"):
         assert (venv / place).read_text() == '{"url": "file:///srv/git/********.git"}'
     assert (venv / "src/lib/.git/config").stat().st_mode & 0o777 == 0o600
