@@ -26,6 +26,8 @@ from ._command import CommandError, Result, run
 _START = 30.0
 # Nothing of it is asked to end, so what takes longer waits for a device that does not answer.
 _END = 20.0
+# When it was killed.
+_KILLED = 5.0
 # What a command says, twice, as JSON.
 _LONGEST = 1024 * 1024
 
@@ -214,15 +216,40 @@ class Fence:
 
 
 def _close(process: subprocess.Popen[bytes], unit: str) -> str:
-    """Let a unit end, which it does when its standard input ends; return what systemd-run(1) said."""
-    try:
-        said = process.communicate(timeout=_END)[1]
-    except subprocess.TimeoutExpired:
+    """Let a unit end, which it does when its standard input ends; return the end of what systemd-run(1) said."""
+    if process.stdin:
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+    said, has_ended = _drain(process, _END)
+    if not has_ended:
         end_units([unit])
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        said = process.communicate()[1]
+        # What the kernel keeps from ending may have the pipes open for ever.
+        said = (said + _drain(process, _KILLED)[0])[-_LONGEST:]
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream:
+            stream.close()
     return said.decode("utf-8", "replace")
+
+
+def _drain(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, bool]:
+    """Read to the end of the outputs; return the end of the errors, and whether all came in time.
+
+    What runs in the unit can write to them, too, as much as it likes.
+    """
+    deadline = time.monotonic() + seconds
+    said = b""
+    left = [stream for stream in (process.stdout, process.stderr) if stream]
+    while left and time.monotonic() < deadline:
+        for stream in select.select(left, [], [], max(deadline - time.monotonic(), 0))[0]:
+            data = os.read(stream.fileno(), 65536)
+            if not data:
+                left.remove(stream)
+            elif stream is process.stderr:
+                said = (said + data)[-_LONGEST:]
+    return said, not left
 
 
 def _parse(line: bytes, unit: str) -> dict[str, t.Any]:
