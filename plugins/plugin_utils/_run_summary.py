@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..module_utils._printable import printable
 from ._fleet import describe, is_mixed
 
 Entry = t.Mapping[str, t.Any]
@@ -156,5 +157,6 @@ def _unlisted(entries: t.Sequence[Entry]) -> list[str]:
 
 
 def _short(text: str) -> str:
-    line = (text.splitlines() or [""])[0]
+    # What was said by a host that was lost has passed no module.
+    line = (printable(text).splitlines() or [""])[0]
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

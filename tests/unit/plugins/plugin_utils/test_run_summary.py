@@ -80,8 +80,8 @@ def test_a_host_that_was_lost_serves_what_nobody_knows() -> None:
 
 
 def test_a_refusal_before_anything_began_says_which_host() -> None:
-    lost = {"kind": "lost", "host": "web2", "stage": "reach", "error": "no route to host"}
-    assert render([reached("web1"), lost], COMMAND) == ["web2: not reached, no route to host"]
+    lost = {"kind": "lost", "host": "web2", "stage": "reach", "error": "no route\x1b]0;owned\x07 to host"}
+    assert render([reached("web1"), lost], COMMAND) == ["web2: not reached, no route\\x1b]0;owned\\x07 to host"]
 
 
 def test_check_mode_says_where_it_would_go() -> None:
