@@ -102,12 +102,13 @@ def address_of(app: Args, root: str, defaults: Args) -> str:
 
 
 def serving_at_start(variables: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """Return the releases that this host served when the run began; nothing where nobody has looked."""
+    """Return the releases that this host served when the playbook began; nothing where nobody has looked."""
     if not is_recorded(variables):
         return {}
     host = variables.get("inventory_hostname")
-    found = (entry["serving"] for entry in read() if entry["kind"] == "reached" and entry["host"] == host)
-    return dict(next(found, {}))
+    found = [entry["serving"] for entry in read() if entry["kind"] == "reached" and entry["host"] == host]
+    # Several of our playbooks may be imported in one run, such as a deploy and a rollback: each has looked itself.
+    return dict(found[-1]) if found else {}
 
 
 def refuse_after_loss(variables: t.Mapping[str, t.Any]) -> None:

@@ -36,6 +36,12 @@ def test_a_task_knows_what_its_host_served_when_the_run_began() -> None:
     assert _run_record.serving_at_start({**OURS, "inventory_hostname": "web2"}) == {}
 
 
+def test_the_second_playbook_of_a_run_is_not_overtaken_by_the_first() -> None:
+    for release in (V1, "2222222-22222222"):
+        _run_record.note(OURS, "reached", serving={"shop": release})
+    assert _run_record.serving_at_start(OURS) == {"shop": "2222222-22222222"}
+
+
 def test_a_reason_is_one_line_and_nothing_where_output_is_hidden() -> None:
     answer: dict[str, t.Any] = {"services": [{"name": "shop", "error": "/ answered 500\nits log: token=abc"}]}
     _run_record.note_services(OURS, answer, secret=False)
