@@ -270,7 +270,7 @@ def _parse(line: bytes, unit: str) -> dict[str, t.Any]:
 
 def _judge(answer: t.Mapping[str, t.Any], argv: t.Sequence[str], timeout: float) -> Result:
     if "missing" in answer:
-        raise CommandError(f"'{argv[0]}' was not found: {answer['missing']}")
+        raise CommandError(answer["missing"])
     result = Result(tuple(argv), answer["rc"], answer["out"], answer["err"])
     if answer["late"]:
         raise CommandError(f"'{' '.join(argv)}' did not end within {timeout:g} s; it said last: {result.tail()}")

@@ -23,6 +23,8 @@ import typing as t
 KEPT = 65536
 # A pipe holds no more than this, unless somebody asks for it.
 _PIPE = 65536
+# Of a script's first line, what the kernel reads.
+_FIRST_LINE = 256
 
 
 def serve() -> None:
@@ -43,7 +45,7 @@ def _run(job: dict[str, t.Any]) -> dict[str, t.Any]:
     try:
         process = _start(job["argv"], subprocess.PIPE, job["env"], job["cwd"])
     except OSError as exc:
-        return {"missing": str(exc)}
+        return {"missing": _why(job["argv"][0], job["cwd"], exc)}
     kept = {one.fileno(): b"" for one in (process.stdout, process.stderr) if one}
 
     def keep(number: int, data: bytes) -> None:
@@ -75,7 +77,7 @@ def run_one(argv: list[str]) -> int:
     try:
         process = _start(argv, subprocess.STDOUT, None, None)
     except OSError as exc:
-        keep(0, str(exc).encode("utf-8", "replace"))
+        keep(0, _why(argv[0], None, exc).encode("utf-8", "replace"))
         return 127
 
     def pass_on(number: int, _frame: object) -> None:
@@ -86,6 +88,24 @@ def run_one(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, pass_on)
     _follow(process, [process.stdout.fileno()] if process.stdout else [], keep, None, lifeline=False)
     return process.returncode
+
+
+def _why(program: str, cwd: str | None, exc: OSError) -> str:
+    """Return why a program cannot be started; the kernel names the script when it misses the interpreter."""
+    path = os.path.join(cwd or ".", program)
+    if not isinstance(exc, FileNotFoundError):
+        return f"'{program}' cannot be started: {exc.strerror}"
+    if not os.path.isfile(path):
+        return f"'{program}' was not found"
+    with open(path, "rb") as stream:
+        first = stream.readline(_FIRST_LINE).rstrip(b"\n")
+    if first.endswith(b"\r"):
+        return (
+            f"'{program}' has the line ends of Windows, so that its first line names an interpreter that is nowhere: "
+            "save it with those of Unix (with git: '* text=auto eol=lf' in .gitattributes)"
+        )
+    line = first.decode("utf-8", "replace")
+    return f"'{program}' names an interpreter in its first line that is not on this host: {line!a}"
 
 
 def _start(argv: list[str], errors: int, env: dict[str, str] | None, cwd: str | None) -> subprocess.Popen[bytes]:

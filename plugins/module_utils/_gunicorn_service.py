@@ -206,7 +206,9 @@ class Services:
         if manifest is None:
             return _explain(change, reason)
         said = _explain_load(change, manifest) if asked and not is_loaded(layout, release) else ""
-        return with_ways_out(said or _explain(change, reason), place_of(layout, manifest.user))
+        return with_ways_out(
+            said or _explain(change, reason), place_of(layout, manifest.user, manifest.shared, manifest.app)
+        )
 
     def _lock(self, request: Request) -> Lock:
         what = f"hand-over to release {request.release}" if request.present else "removal"

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from ._command import CommandError
 from ._fence import Fence, FenceError
-from ._hooks import BUILD, Command, HookError, check_programs, explain_failure, find_program, hook_environment
+from ._hooks import BUILD, Command, HookError, check_programs, explain_failure, find_program, hook_environment, show
 from ._release import Layout, Manifest, forget_manifest, read_manifest
 from ._release_app import App
 from ._release_load import load_once
@@ -75,8 +75,12 @@ def _run_build_hook(app: App, path: str, cache: str, words: Command, fence: Fenc
     except FenceError:
         raise
     except CommandError as exc:
-        said = str(exc).partition("it said last: ")[2]
-        reason = f"did not end within {app.hooks.timeout} s (hooks.timeout)" if said else str(exc)
+        _before, late, said = str(exc).partition("it said last: ")
+        if not late:
+            # The release's own directory is about to be removed.
+            reason = str(exc).replace(path, "<release>")
+            raise HookError(app.mask(f"hook {BUILD} '{show(words)}' cannot be run: {reason}")) from None
+        reason = f"did not end within {app.hooks.timeout} s (hooks.timeout)"
         raise HookError(app.mask(explain_failure(BUILD, words, reason, said))) from None
     if result.rc != 0:
         said = f"{result.out.strip()}\n{result.err.strip()}".replace(path, "<release>")

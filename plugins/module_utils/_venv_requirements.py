@@ -28,6 +28,8 @@ _FOREIGN = re.compile("\r(?!\n)|[\x00\x0b\x0c\x1c-\x1e\x85\u2028\u2029\ufffd]")
 # pip reads the file in this encoding (PEP 263), uv in UTF-8.
 _CODING = re.compile(r"[ \t]*#.*coding[:=]\s*(?!utf-?8\b)", re.IGNORECASE)
 _COMMENT_LINE = re.compile(r"\s*#")
+# A comment behind something else ends at its line for uv, and not for pip.
+_CONTINUED_COMMENT = re.compile(r"^[ \t]*[^\s#].*[ \t]#.*\\$", re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|\s+)#.*$")
 
 _INCLUDE = re.compile(
@@ -100,7 +102,11 @@ def _included(line: Line) -> re.Match[str] | None:
 
 def is_understood(text: str) -> bool:
     """Tell whether pip and uv install what C(text) says whatever else there is, but for the files it includes."""
-    if _FOREIGN.search(text) or any(_CODING.match(line) for line in text.split("\n")[:2]):
+    if (
+        _FOREIGN.search(text)
+        or _CONTINUED_COMMENT.search(text)
+        or any(_CODING.match(line) for line in text.split("\n")[:2])
+    ):
         return False
     return all(_included(line) or _is_plain(line.text) for line in lines_of(text))
 

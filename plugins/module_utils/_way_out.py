@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import typing as t
 from dataclasses import dataclass
 
 from ._release import Layout
@@ -21,6 +22,10 @@ _TEMPORARY = ("/tmp/", "/var/tmp/")
 # Releases are shortened in errors of a build.
 _SHORT = "<release>"
 _MOST = 2
+_OTHER_TOP = (
+    "modules are looked for at the top of the code: when this one is below a directory of it, such as src/, set "
+    "environment to {PYTHONPATH: src}, or let requirements install the project"
+)
 
 
 @dataclass(frozen=True)
@@ -31,11 +36,16 @@ class Place:
     user: str
     releases: str
     shared: str
+    # The directories, relative to the code, that outlive releases.
+    listed: tuple[str, ...] = ()
+    # What the application is imported from.
+    module: str = ""
 
 
-def place_of(layout: Layout, user: str) -> Place:
-    """Return where an application lives."""
-    return Place(layout.name, user, layout.releases, layout.shared)
+def place_of(layout: Layout, user: str, listed: t.Sequence[str] = (), app: str = "") -> Place:
+    """Return where an application lives; C(listed) are its shared directories, and C(app) is what gunicorn loads."""
+    module = app.partition(":")[0].partition(".")[0]
+    return Place(layout.name, user, layout.releases, layout.shared, tuple(listed), module)
 
 
 def ways_out(text: str, place: Place) -> list[str]:
@@ -62,6 +72,7 @@ def _of_words(place: Place) -> dict[str, str]:
             "SQLite needs a directory it may write to: put the database into a directory of 'shared', "
             f"such as instance/, and let it belong to user '{place.user}' ({place.shared})"
         ),
+        **({rf"No module named '{re.escape(place.module)}'": _OTHER_TOP} if place.module else {}),
         r"Address family not supported by protocol": (
             "the sandbox allows AF_UNIX, AF_INET and AF_INET6 only: set gunicorn.sandbox.RestrictAddressFamilies to "
             "those that the application needs"
@@ -76,6 +87,8 @@ def _of_path(number: str, path: str, place: Place) -> str:
             f"systemd's journal: journalctl -t {place.name} shows it"
         )
     inside = _inside_release(path, place)
+    if inside and inside[0] == "app" and any(inside[1].startswith(f"{name}/") for name in place.listed):
+        return _of_listed(number, inside[1], place)
     if inside:
         return _of_release(number, *inside, place)
     if f"{path}/".startswith(place.shared + "/"):
@@ -87,7 +100,7 @@ def _inside_release(path: str, place: Place) -> tuple[str, str] | None:
     """Return the part of a release that a path is in, and the rest of the path."""
     base = re.escape(posixpath.dirname(place.releases))
     found = re.fullmatch(rf"(?:{_SHORT}|{base}/current|{base}/releases/[^/]+)/(app|venv)/(.+)", path)
-    return (found[1], found[2]) if found else None
+    return (found[1], posixpath.normpath(found[2])) if found else None
 
 
 def _of_release(number: str, part: str, path: str, place: Place) -> str:
@@ -107,6 +120,17 @@ def _of_release(number: str, part: str, path: str, place: Place) -> str:
     if number == _ENOENT and directory:
         return f"if the application writes there, add '{directory}' to shared: the directory is made then"
     return ""
+
+
+def _of_listed(number: str, path: str, place: Place) -> str:
+    """Return the way out for what is in a directory that is shared already."""
+    where = f"{place.shared}/{path}"
+    if number == _ENOENT:
+        return (
+            f"'{path}' is in a shared directory, which outlives releases and lacks it: put it to {where} on the host, "
+            "or let the application make it"
+        )
+    return _of_shared(number, where, place)
 
 
 def _of_shared(number: str, path: str, place: Place) -> str:

@@ -57,6 +57,26 @@ def test_a_command_that_is_missing_or_too_slow_is_named_and_others_run(no_system
         assert one.run(["echo", "on"], 20).out == "on\n"
 
 
+@pytest.mark.parametrize(
+    ("first", "error"),
+    [
+        ("#!/bin/sh\r", "'./build.sh' has the line ends of Windows.*save it with those of Unix"),
+        (
+            "#!/opt/gone/bin/node",
+            "'./build.sh' names an interpreter in its first line that is not on this host: '#!/opt/gone",
+        ),
+    ],
+)
+def test_a_script_whose_interpreter_is_missing_is_not_said_to_be_missing(
+    no_systemd: None, tmp_path: Path, first: str, error: str
+) -> None:
+    script = tmp_path / "build.sh"
+    script.write_bytes(f"{first}\necho built\n".encode())
+    script.chmod(0o755)
+    with fence() as one, pytest.raises(CommandError, match=error):
+        one.run(["./build.sh"], 20, None, str(tmp_path))
+
+
 @pytest.mark.parametrize("start", ["sleep 20 &", "setsid --fork sleep 5;"])
 def test_nobody_waits_for_what_a_command_has_left(no_systemd: None, start: str) -> None:
     began = time.monotonic()

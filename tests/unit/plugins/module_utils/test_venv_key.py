@@ -37,6 +37,7 @@ def test_the_key_of_what_is_understood_stays_as_it_was() -> None:
     ("files", "changes"),
     [
         ({"requirements.txt": "--find-links wheels\nshop-lib\n"}, {}),
+        ({"requirements.txt": "flask # note \\\n-r base.txt\n", "base.txt": "six\n"}, {}),
         ({"requirements.txt": "flask\n"}, {"packages": ["vendor/shop_lib.whl"]}),
         ({"requirements.txt": "flask\n"}, {"packages": ["shop_lib.whl"]}),
         ({"requirements.txt": "flask\n"}, {"gunicorn_requirement": "gunicorn @ file:vendor/gunicorn"}),

@@ -10,7 +10,7 @@ import re
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._way_out import Place, ways_out, with_ways_out
 
-SHOP = Place("shop", "shop", "/srv/shop/releases", "/srv/shop/shared")
+SHOP = Place("shop", "shop", "/srv/shop/releases", "/srv/shop/shared", ("instance",), "shop")
 DENIED, READ_ONLY = "PermissionError: [Errno 13] Permission denied", "OSError: [Errno 30] Read-only file system"
 ABSENT = "FileNotFoundError: [Errno 2] No such file or directory"
 NO_DEVICE = "OSError: [Errno 6] No such device or address"
@@ -48,6 +48,10 @@ CODE = "/srv/shop/releases/3f2a91c-1b9e02d4/app"
             "'/var/log/shop' to gunicorn.sandbox_paths",
         ),
         (f"{ABSENT}: '/tmp/job.txt'", "/tmp .*private to each unit"),
+        (f"{ABSENT}: '<release>/app/instance/config.py'", "put it to /srv/shop/shared/instance/config.py on the host"),
+        (f"{ABSENT}: '{CODE}/instance/db/x.db'", "put it to /srv/shop/shared/instance/db/x.db on the host"),
+        (f"{DENIED}: '{CODE}/instance/x.db'", "/srv/shop/shared/instance/x.db must belong to user 'shop'"),
+        ("ModuleNotFoundError: No module named 'shop'", "PYTHONPATH: src"),
         ("sqlite3.OperationalError: unable to open database file", "SQLite.*'shared'"),
         ("(sqlite3.OperationalError) attempt to write a readonly database", "SQLite.*'shared'"),
         ("OSError: [Errno 97] Address family not supported by protocol", "RestrictAddressFamilies"),
@@ -67,6 +71,8 @@ def test_the_setting_is_named(said: str, way: str) -> None:
         f"{ABSENT}: '{CODE}/config.py'",
         f"{DENIED}: '/proc/1/environ'",
         "KeyError: 'SECRET_KEY'",
+        "ModuleNotFoundError: No module named 'shopping'",
+        f"{ABSENT}: '{CODE}/./build.sh'",
     ],
 )
 def test_nothing_is_guessed_where_no_setting_helps(said: str) -> None:
