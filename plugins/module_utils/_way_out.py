@@ -97,7 +97,9 @@ def _of_path(number: str, path: str, place: Place) -> str:
 
 
 def _inside_release(path: str, place: Place) -> tuple[str, str] | None:
-    """Return the part of a release that a path is in, and the rest of the path."""
+    """Return the part of a release that a path is in, and the rest of the path; relative ones begin at the code."""
+    if not path.startswith(("/", "..", _SHORT)):
+        return ("app", posixpath.normpath(path))
     base = re.escape(posixpath.dirname(place.releases))
     found = re.fullmatch(rf"(?:{_SHORT}|{base}/current|{base}/releases/[^/]+)/(app|venv)/(.+)", path)
     return (found[1], posixpath.normpath(found[2])) if found else None
@@ -145,7 +147,7 @@ def _of_host(number: str, path: str, place: Place) -> str:
             "/tmp and /var/tmp are private to each unit: web, workers, timers and hooks see none of each other's files "
             "there; share them in a directory of 'shared'"
         )
-    if number not in _REFUSED:
+    if number not in _REFUSED or not path.startswith("/"):
         return ""
     if path.startswith(_HOMES):
         return (

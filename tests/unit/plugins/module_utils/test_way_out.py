@@ -30,6 +30,9 @@ CODE = "/srv/shop/releases/3f2a91c-1b9e02d4/app"
             f"{READ_ONLY}: '{CODE}/flask_session'",
             "add 'flask_session' to shared",
         ),
+        (f"{READ_ONLY}: 'logs/app.log'", "code is read-only: add 'logs' to shared"),
+        (f"{READ_ONLY}: './data.json'", "'data.json' into a directory of its own, such as data/data.json"),
+        (f"{ABSENT}: 'instance/config.py'", "put it to /srv/shop/shared/instance/config.py"),
         (f"{DENIED}: '{CODE}/app.log'", "'app.log' into a directory of its own, such as data/app.log"),
         (f"{ABSENT}: '{CODE}/logs/app.log'", "add 'logs' to shared"),
         (
@@ -73,6 +76,8 @@ def test_the_setting_is_named(said: str, way: str) -> None:
         "KeyError: 'SECRET_KEY'",
         "ModuleNotFoundError: No module named 'shopping'",
         f"{ABSENT}: '{CODE}/./build.sh'",
+        f"{ABSENT}: 'shop.cfg'",
+        f"{DENIED}: '../app'",
     ],
 )
 def test_nothing_is_guessed_where_no_setting_helps(said: str) -> None:
