@@ -24,7 +24,7 @@ _MISSING = tuple(
                 r"no acceptable C compiler|Unknown compiler\(s\)|No CMAKE_\w+_COMPILER",
                 r"linker `cc` not found|Failed to find C compiler",
             ],
-            "needs a compiler, which this host has not",
+            "needs a compiler, which this host lacks",
             _C,
         ),
         (["pg_config"], "needs pg_config", "libpq-dev and build-essential"),
@@ -38,7 +38,7 @@ _MISSING = tuple(
                 r"pkg-config[^\n]*(?:not found|No such file|could not be found|not installed|is required)",
                 r"No such file[^\n]*'pkg-config'|Did not find pkg-config",
             ],
-            "needs pkg-config, which this host has not",
+            "needs pkg-config, which this host lacks",
             "pkg-config and the library that it looks for (a package whose name ends in -dev)",
         ),
         (

@@ -265,7 +265,9 @@ def _parse(line: bytes, unit: str) -> dict[str, t.Any]:
             "err": str(answer["err"]),
         }
     except (ValueError, TypeError, KeyError) as exc:
-        raise FenceError(f"{unit} gave an answer that is none ({exc}): something in it has disturbed it") from None
+        raise FenceError(
+            f"{unit} sent a malformed answer ({exc}): code of the application, or of a package, has written to its pipe"
+        ) from None
 
 
 def _judge(answer: t.Mapping[str, t.Any], argv: t.Sequence[str], timeout: float) -> Result:
