@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from . import _venv_commands as commands
 from ._build_environment import inherited_environment
 from ._command import CommandError, Result, run
+from ._distributions import distribution_of, installed
 from ._fence import Fence, FenceError
 from ._files import Lock, read_file, write_file
 from ._mask import mask_urls
-from ._planted import find_below
 from ._release import digest
 from ._venv_link import remove_tree
 from ._venv_plan import Dependencies, DependencyError
@@ -142,11 +142,13 @@ class Builder:
             self._run(step, "make the virtualenv")
         self._install_dependencies(dependencies)
         self._install_list(packages, "packages")
-        missing = [name for name in runtime if not self._has(name)]
-        self._install_list(missing, "runtime")
-        old = next((version for version in self._versions("gunicorn") if is_too_old(version)), "")
-        if old:
-            raise BuildError(f"gunicorn {old}, which the application's requirements install, {explain_old_gunicorn()}")
+        present = installed(self._request.venv)
+        self._install_list([name for name in runtime if distribution_of(name) not in present], "runtime")
+        version = installed(self._request.venv).get("gunicorn", "")
+        if version and is_too_old(version):
+            raise BuildError(
+                f"gunicorn {version}, which the application's requirements install, {explain_old_gunicorn()}"
+            )
 
     def compile(self, paths: t.Sequence[str]) -> None:
         """Compile all modules below the paths; a file that this Python cannot compile is none of our business."""
@@ -195,16 +197,6 @@ class Builder:
         finally:
             os.unlink(path)
 
-    def _has(self, requirement: str) -> bool:
-        name = re.match(r"[A-Za-z0-9._-]+", requirement)
-        return bool(self._versions(name.group(0) if name else ""))
-
-    def _versions(self, name: str) -> list[str]:
-        """Return the version of a distribution in the virtualenv, or nothing."""
-        found = find_below(self._request.venv, "lib/python*/site-packages/*.dist-info")
-        parts = [info[: -len(".dist-info")].partition("-") for _directory, info, _path in found]
-        return [version for own, _dash, version in parts if _normal(own) == _normal(name)]
-
     def _run(self, step: commands.Step, what: str) -> None:
         result = self._call(step)
         if result.rc != 0:
@@ -223,8 +215,3 @@ class Builder:
             raise
         except CommandError as exc:
             raise BuildError(f"{self._mask(str(exc))} (build_timeout is {self._timeout:g} s)") from exc
-
-
-def _normal(name: str) -> str:
-    """Return a distribution's name as PEP 503 compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
