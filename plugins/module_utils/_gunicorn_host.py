@@ -14,6 +14,7 @@ from ._files import STALE_SECONDS, read_file, remove_file, replace_link, sweep, 
 from ._gunicorn_edited import drop_ins, recorded_units
 from ._gunicorn_ill import LIFE, SINCE, keeps_ending
 from ._gunicorn_plan import Observed, is_process
+from ._gunicorn_sandbox import HOMES
 from ._gunicorn_units import MARK, parse_unit_name
 from ._process_units import pause_flag
 from ._release import Layout, current_id
@@ -29,8 +30,6 @@ _ASIDE = "/run/systemd/system"
 UNITS = "/etc/systemd/system"
 # A worker that cannot work ends when it has imported the application: it is believed when it has had that time.
 SETTLE = 1.5
-# Below these a process sees nothing when ProtectHome=yes.
-_HOMES = ("/home/", "/root/", "/run/user/")
 _OURS = MARK.split(":")[0]
 
 
@@ -268,7 +267,7 @@ def uses_home(code: str, virtualenv: str) -> bool:
 
 def is_in_home(*paths: str) -> bool:
     """Tell whether one of the paths lies where ProtectHome=yes hides everything."""
-    return any(os.path.realpath(path).startswith(_HOMES) for path in paths)
+    return any(os.path.realpath(path).startswith(HOMES) for path in paths)
 
 
 def untold(names: t.Collection[str]) -> list[str]:

@@ -10,10 +10,9 @@ import pwd
 import typing as t
 
 from ._gunicorn_host import uses_home
+from ._gunicorn_sandbox import HOMES
 from ._release import Layout
 
-# What ProtectHome= hides; see systemd.exec(5).
-_HIDDEN = ("/home/", "/root/", "/run/user/")
 # What Debian gives to users that have no home directory.
 _NONE = ("/", "/nonexistent", "/var/empty", "/dev/null")
 
@@ -32,7 +31,7 @@ def home_variable(
     if home != layout.shared and home == Layout(layout.root, os.path.basename(os.path.dirname(home))).shared:
         # Of another application, or of this one under its former name.
         return {"HOME": layout.shared}
-    if f"{home}/".startswith(_HIDDEN) and _hides_home(settings["sandbox"]) and not uses_home(code, virtualenv):
+    if f"{home}/".startswith(HOMES) and _hides_home(settings["sandbox"]) and not uses_home(code, virtualenv):
         return {"HOME": layout.shared}
     return {}
 

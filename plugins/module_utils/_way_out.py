@@ -10,6 +10,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ._gunicorn_sandbox import HOMES
 from ._release import Layout
 
 # What Python says of a system call that failed, with the path: "[Errno 13] Permission denied: '/var/log/shop.log'".
@@ -17,7 +18,6 @@ _FAILED = re.compile(r"\[Errno (?P<number>\d+)\] [^:\n]*: '(?P<path>[^'\n]+)'")
 _ENOENT, _ENXIO, _EACCES, _EROFS, _EPERM = "2", "6", "13", "30", "1"
 _REFUSED = (_EACCES, _EROFS, _EPERM)
 _STANDARD = re.compile(r"/dev/(?:stdout|stderr|fd/[0-9]+)|/proc/(?:self|[0-9]+)/fd/[0-9]+")
-_HOMES = ("/home/", "/root/", "/run/user/")
 _TEMPORARY = ("/tmp/", "/var/tmp/")
 # Releases are shortened in errors of a build.
 _SHORT = "<release>"
@@ -149,7 +149,7 @@ def _of_host(number: str, path: str, place: Place) -> str:
         )
     if number not in _REFUSED or not path.startswith("/"):
         return ""
-    if path.startswith(_HOMES):
+    if path.startswith(HOMES):
         return (
             "the sandbox hides /home and /root: in environment, set what leads there (HOME, XDG_CACHE_HOME) "
             f"to {place.shared}; or set gunicorn.sandbox.ProtectHome to false, and list the directory in "
