@@ -39,7 +39,12 @@ def scm_version(description: str, commit: str) -> str:
     found = _DESCRIPTION.fullmatch(description)
     if found is None:
         return f"0+g{commit[:7]}"
-    return found.group(1) + ("" if found.group(2) == "0" else f".post{found.group(2)}+g{found.group(3)}")
+    tagged, distance, short = found.groups()
+    if distance == "0":
+        return tagged
+    # A version has one such part at most (PEP 440).
+    has_part = "post" in tagged or "dev" in tagged
+    return f"{tagged}+{distance}.g{short}" if has_part else f"{tagged}.post{distance}+g{short}"
 
 
 def scm_environment(read: Reader, describe: Describe, commit: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._scm_version import
     scm_files,
     scm_version,
 )
+from packaging.version import Version
 
 SCM = '[build-system]\nrequires = ["setuptools", "setuptools_scm"]\n'
 SETUP = 'setup(name="my.shop-web", use_scm_version=True)\n'
@@ -25,12 +26,17 @@ FOR_SHOP = "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MY_SHOP_WEB"
         ("shop-1.2.3-0-gabc1234", "1.2.3"),
         ("release/v1.2.3-0-gabc1234", "1.2.3"),
         ("v1.2.3rc1-0-gabc1234", "1.2.3rc1"),
+        ("v1.2.3rc1-2-gabc1234", "1.2.3rc1.post2+gabc1234"),
+        ("v1.2.post1-0-gabc1234", "1.2.post1"),
+        ("v1.2.post1-3-gabc1234", "1.2.post1+3.gabc1234"),
+        ("v1.3.dev0-3-gabc1234", "1.3.dev0+3.gabc1234"),
         ("", "0+g0123456"),
         ("production-3-gabc1234", "0+g0123456"),
     ],
 )
 def test_the_version_is_that_of_the_tag(described: str, version: str) -> None:
     assert scm_version(described, "0123456789") == version
+    assert Version(version)
 
 
 @pytest.mark.parametrize(
