@@ -21,6 +21,8 @@ _OWN = "flaskops-sites"
 _USUAL = re.compile(
     r"^\s*include\s+/etc/nginx/conf\.d/\*\.conf;.*^\s*include\s+/etc/nginx/sites-enabled/\*;", re.MULTILINE | re.DOTALL
 )
+# What a link to a version of a site ends with.
+_VERSION = re.compile(r"@[0-9a-f]{12}")
 _PATTERN = re.compile(r"(/[^*?\[\]]*)/\*([A-Za-z0-9._-]*)")
 _USER = re.compile(r"^\s*user\s+([^\s;#]+)(?:\s+([^\s;#]+))?\s*;", re.MULTILINE)
 
@@ -50,10 +52,13 @@ class Places(t.NamedTuple):
         return os.path.join(self.shared.directory, stem)
 
 
-def find_places(text: str, config: str, shared: bool, own: bool) -> Places:
+def find_places(
+    text: str, config: str, shared: bool, own: bool, used: t.Callable[[str], bool] = lambda _directory: False
+) -> Places:
     """Return the places by nginx's main configuration file: its text and path.
 
-    C(shared) tells whether files are to be shared by sites, C(own) whether there are links in a directory of our own.
+    C(shared) tells whether files are to be shared by sites, C(own) whether there are links in a directory of our own,
+    and C(used) whether there are some in another directory.
     """
     if _USUAL.search(text):
         return Places()
@@ -61,8 +66,8 @@ def find_places(text: str, config: str, shared: bool, own: bool) -> Places:
     root = os.path.dirname(config)
     by_name = {os.path.basename(item.directory): item for item in reversed(found)}
     enabled, snippets = by_name.get("sites-enabled"), by_name.get("conf.d")
-    # What sites share, such as formats of logs, has to come before them.
-    if enabled and snippets and found.index(snippets) < found.index(enabled):
+    # What sites share, such as formats of logs, has to come before them. Sites that are there stay where they are.
+    if enabled and snippets and (found.index(snippets) < found.index(enabled) or (not own and used(enabled.directory))):
         return Places(enabled, snippets)
     usable = snippets or enabled or next(iter(found), None)
     if usable and (shared or own):
@@ -90,7 +95,17 @@ def _included(text: str, config: str) -> list[Included]:
 def places_of(config: str, planned: bytes | None = None, shared: bool = False) -> Places:
     """Return the places on this host; C(planned) is the text that the main configuration file is about to get."""
     text = (planned if planned is not None else read_file(config) or b"").decode("utf-8", "surrogateescape")
-    return find_places(text, config, shared, os.path.isdir(os.path.join(os.path.dirname(config), _OWN)))
+    return find_places(text, config, shared, os.path.isdir(os.path.join(os.path.dirname(config), _OWN)), _has_sites)
+
+
+def _has_sites(directory: str) -> bool:
+    """Tell whether a directory has links of ours."""
+    try:
+        with os.scandir(directory) as entries:
+            targets = [os.readlink(entry.path) for entry in entries if entry.is_symlink()]
+    except OSError:
+        return False
+    return any(_VERSION.fullmatch(target[-13:]) for target in targets)
 
 
 def account_of(text: str) -> tuple[str, str] | None:

@@ -16,6 +16,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx_layout impor
     Places,
     account_of,
     find_places,
+    places_of,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_model import Layout, SiteError
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx_request import find_places_of, wanted_files
@@ -73,6 +74,20 @@ def test_without_anything_that_is_shared_any_include_will_do() -> None:
 def test_sites_that_come_before_what_they_share_get_another_place() -> None:
     lines = DEBIAN.splitlines(keepends=True)
     assert places("".join([*lines[:5], lines[6], lines[5], *lines[7:]])) == OWN
+
+
+def test_sites_that_are_there_stay_where_they_are(tmp_path: Path) -> None:
+    """Version 1.0 had them there whatever the order was; a second link would claim the same names."""
+    lines = DEBIAN.replace("/etc/nginx", str(tmp_path)).splitlines(keepends=True)
+    config = tmp_path / "nginx.conf"
+    config.write_text("".join([*lines[:5], lines[6], lines[5], *lines[7:]]))
+    (tmp_path / "sites-enabled").mkdir()
+    (tmp_path / "sites-enabled" / "foreign").symlink_to("../sites-available/foreign")
+    assert places_of(str(config), shared=True).include
+    (tmp_path / "sites-enabled" / "shop").symlink_to("/etc/nginx/sites-available/shop@0123456789ab")
+    assert places_of(str(config), shared=True).sites == Included(f"{tmp_path}/sites-enabled", "")
+    (tmp_path / "flaskops-sites").mkdir()
+    assert places_of(str(config), shared=True).include
 
 
 def test_includes_elsewhere_do_not_count() -> None:
