@@ -84,7 +84,7 @@ def note_apps(variables: t.Mapping[str, t.Any], apps: t.Sequence[Args], args: Ar
     for app in apps:
         name = str(app.get("name"))
         error = _shown(str(errors.get(name) or ""), secret)
-        note(variables, "app", name=name, url=address_of(app, root, defaults), error=error)
+        note(variables, "app", name=name, url=address_of(app, root, defaults, apps), error=error)
 
 
 def note_unlisted(variables: t.Mapping[str, t.Any], answer: Args) -> None:
@@ -93,10 +93,12 @@ def note_unlisted(variables: t.Mapping[str, t.Any], answer: Args) -> None:
         note(variables, "unlisted", names=list(answer["unlisted"]))
 
 
-def address_of(app: Args, root: str, defaults: Args) -> str:
-    """Return where visitors find an application."""
+def address_of(app: Args, root: str, defaults: Args, apps: t.Sequence[Args] = ()) -> str:
+    """Return where visitors find an application; C(apps) are those whose sites may lead to it, too."""
     if not app.get("domains"):
-        return "not published, because it has no domains"
+        sockets = f"unix:{root}/{app.get('name')}/current/run/"
+        through = next((other for other in apps if other.get("domains") and sockets in str(other.get("nginx"))), None)
+        return f"published by the site of {through['name']}" if through else "not published, because it has no domains"
     site = derive_chain(app, root, defaults).get("site")
     return f"{'https' if site['tls'] else 'http'}://{Chain(**site).authority}/" if site else ""
 

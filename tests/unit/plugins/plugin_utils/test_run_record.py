@@ -78,6 +78,13 @@ def test_visitors_find_an_application_at_its_address(app: dict[str, t.Any], url:
     assert _run_record.address_of({"name": "shop", **app}, "/srv", {}) == url
 
 
+def test_an_application_below_a_path_is_published_by_the_site_of_another() -> None:
+    location = {"path": "/blog/", "upstream": ["unix:/srv/blog/current/run/0.sock"]}
+    front = {"name": "front", "domains": ["shop.test"], "nginx": {"locations": [location]}}
+    assert _run_record.address_of({"name": "blog"}, "/srv", {}, [front]) == "published by the site of front"
+    assert "not published" in _run_record.address_of({"name": "log"}, "/srv", {}, [front])
+
+
 def test_what_a_host_serves_is_read_from_its_links() -> None:
     text = f"shop/current releases/{V1}\nwiki/current releases/x/\nLast login: today\nflaskops-reached"
     assert parse(text) == {"shop": V1, "wiki": "x"}
