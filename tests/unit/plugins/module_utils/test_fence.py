@@ -178,7 +178,7 @@ def test_what_fills_the_pipe_of_a_fence_that_does_not_end_fills_no_memory(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.monotonic()
     one.end()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
 
 
