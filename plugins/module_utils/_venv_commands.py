@@ -217,6 +217,13 @@ _FAILURES = (
         "'pkg-resources==0.0.0' is no package, although some versions of Debian's pip freeze it: remove that line",
     ),
     (
+        r"Expected '=' or whitespace, found|Unexpected '-', expected '-c'|Error parsing included.*\n.*failed to read",
+        (
+            "uv does not read an option of this form, and pip may: put it on one line with a blank, as '-r base.txt', "
+            "or set installer: pip"
+        ),
+    ),
+    (
         r"dubious ownership",
         "git refuses a repository on this host that belongs to another user: give it to the application's user",
     ),

@@ -300,6 +300,12 @@ def test_a_lock_file_is_synchronised_into_the_virtualenv() -> None:
         ("cause: dns error", "cannot be resolved"),
         ("tcp connect error\nConnection refused (os error 111)", "cannot be reached"),
         ("Because flaskk was not found in the package registry", "not in the index"),
+        ("error: Expected '=' or whitespace, found Some('r'): requirements.txt:1:3", "installer: pip"),
+        ("error: Unexpected '-', expected '-c', '-e', '-r' or the start of a requirement: a.txt:1:1", "installer: pip"),
+        (
+            "Error parsing included file in `a.txt` at position 0\n  cause: failed to read from file `/app/`",
+            "as '-r base.txt'",
+        ),
         ("ERROR: No matching distribution found for flask==99", "not in the index"),
         ("x requires-python >=3.14", "set 'python'"),
         ("error: command 'x86_64-linux-gnu-gcc' failed", "could not be built"),
