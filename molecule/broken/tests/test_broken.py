@@ -35,8 +35,9 @@ FINGERPRINT = """
 {
   find /etc/nginx /etc/systemd/system /etc/passwd /etc/group /etc/shadow /etc/logrotate.d /srv /var/lib/flaskops /mnt \
     -not -path '/srv/*/shared/*' -printf '%p %y %m %u %g %l\n'
-  find /etc/nginx /etc/systemd/system /etc/passwd /etc/group /srv -not -path '/srv/*/shared/*' -type f -print0 |
-    xargs -0 sha256sum
+  find /etc/nginx /etc/systemd/system /srv -not -path '/srv/*/shared/*' -type f -print0 | xargs -0 sha256sum
+  sed 's,^,/etc/passwd  ,' /etc/passwd
+  sed 's,^,/etc/group  ,' /etc/group
   systemctl show --property MainPID,ActiveEnterTimestamp 'hello@*' nginx.service
   pgrep -a nginx
 } 2>/dev/null | sort
@@ -67,7 +68,7 @@ def playbook(host: Host, name: str, variables: t.Mapping[str, t.Any]) -> subproc
 def changes(before: t.Sequence[str], after: t.Sequence[str], allowed: str | None) -> list[str]:
     """Return the lines of two fingerprints that differ, except new ones that are allowed."""
     gone, new = set(before) - set(after), set(after) - set(before)
-    # A checksum stands before the path of its file.
+    # A checksum stands before the path of its file, and the name of its file before an account.
     return sorted(gone) + sorted(line for line in new if not allowed or not re.search(allowed, line.split("  ")[-1]))
 
 
