@@ -137,6 +137,9 @@ class Bench(faults_bench.Bench[Count]):
         broken = [f"{plan}: {text}" for text in found.get("broken", ())]
         self.count.strike(struck)
         self._blame(*broken)
+        # A run takes most of an hour: whoever looks at it need not wait for its end.
+        for text in broken:
+            self.say(f"BROKEN: {text}")
         self.count.requests += found.get("requests", 0)
         self.count.left += found.get("left", 0)
         self.say(

@@ -29,7 +29,7 @@ class Switch:
 
     visited = True
     # What the error has to say, of a change that has to fail.
-    reason = ""
+    reasons: tuple[str, ...] = ()
 
     def __init__(self, one: Release | None, other: Release | None) -> None:
         """Load the modules."""
@@ -76,7 +76,7 @@ class Switch:
 
     def judge(self, told: str) -> str:
         """Look at what the blow has left, and at what the next two runs do."""
-        wrong = dishonest(told, self.ended, self.reason) or self._at_once() or self._afterwards() or lost()
+        wrong = dishonest(told, self.ended, self.reasons) or self._at_once() or self._afterwards() or lost()
         return f"{told}: {wrong}" if wrong else ""
 
     def _at_once(self) -> str:
@@ -184,8 +184,8 @@ class Removal(Switch):
 class Refusal(Switch):
     """A release that is refused before the switch."""
 
-    # How exactly it ended, systemd says by the moment at which it is asked.
-    reason = ".service ended"
+    # By the moment at which they are asked, gunicorn's workers have ended or, as systemd says, the service has.
+    reasons: tuple[str, ...] = (".service ended", "ended before it had loaded the application")
     _healed = 0
 
     def _at_once(self) -> str:
@@ -200,7 +200,7 @@ class Refusal(Switch):
         if self._healed % 2:
             return self.run(self._from).failure
         failure = self.attempt().failure
-        return "" if self.reason in failure else f"the next run is not refused: {failure!r}"
+        return "" if any(reason in failure for reason in self.reasons) else f"the next run is not refused: {failure!r}"
 
     def _afterwards(self) -> str:
         """Let the next run be refused again, and one that wants the old release find nothing to do."""
@@ -219,13 +219,13 @@ class Refusal(Switch):
 class GateRefusal(Refusal):
     """A release that starts, and answers with an error when it is asked."""
 
-    reason = "answered 500"
+    reasons = ("answered 500",)
 
 
 class LateRefusal(Refusal):
     """A release that is refused after the switch: its worker ends."""
 
-    reason = ".worker-mail.0.service ended"
+    reasons = (".worker-mail.0.service ended",)
 
     def _at_once(self) -> str:
         """Look whether one of the two serves."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import typing as t
 from pathlib import Path
 
 from handover_stage import NAME, Release
@@ -24,7 +25,7 @@ def lost() -> str:
     return f"visitors lost something: {text[:500]}" if text else ""
 
 
-def dishonest(told: str, ended: Ended, due: str) -> str:
+def dishonest(told: str, ended: Ended, due: t.Sequence[str]) -> str:
     """Return what is wrong with what a run says of itself: it has to say what failed, or what was due to fail."""
     said = str(ended.result.get("msg", ""))
     if ended.rc < 0:
@@ -37,7 +38,7 @@ def dishonest(told: str, ended: Ended, due: str) -> str:
     kind, what, struck = found.groups()
     # A hook is told by its name.
     named = ["struck for a test", f"'{struck}", "hook "]
-    reasons = [*filter(None, [due]), *([os.strerror(getattr(errno, what))] if kind == "error" else named)]
+    reasons = [*due, *([os.strerror(getattr(errno, what))] if kind == "error" else named)]
     if struck.startswith("clone"):
         # Of a thread that cannot be started Python does not tell the error of the system, of a process it does.
         reasons.append("can't start new thread")

@@ -34,7 +34,7 @@ from ._hook_run import Ran, run_hooks
 from ._hooks import MIGRATE, HookError
 from ._log_excerpt import excerpt, has_trouble
 from ._process_units import process_units
-from ._release import Manifest, ReleaseError, forget_manifest
+from ._release import Manifest, ReleaseError, forget_manifest, is_release_id
 from ._release_proof import is_loaded
 from ._release_secrets import mask_secrets
 from ._systemd import journal_tail
@@ -239,9 +239,18 @@ def _sweep(request: Request) -> None:
     """Remove what a run that was killed left under a temporary name."""
     sweep(request.layout.base)
     sweep(os.path.dirname(history_path(request.name)))
-    if request.release:
-        sweep(os.path.join(request.layout.release(request.release), "run"))
+    # The run that was killed may have been about another release than this one.
+    for name in filter(is_release_id, _names(request.layout.releases)):
+        sweep(request.layout.release(name))
+        sweep(os.path.join(request.layout.release(name), "run"))
     sweep_assets()
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
 
 
 def _prepare(change: Change, request: Request) -> None:

@@ -80,11 +80,11 @@ def test_what_nobody_needs_is_not_struck_at(call: str, text: str, worth: bool) -
     ],
 )
 def test_a_failure_names_its_reason(told: str, result: dict[str, t.Any], honest: bool) -> None:
-    assert (dishonest(told, Ended(1, result), "answered 500") == "") is honest
+    assert (dishonest(told, Ended(1, result), ["answered 500"]) == "") is honest
 
 
 def test_a_run_that_was_killed_says_nothing() -> None:
-    assert dishonest("signal=KILL at fsync 3", Ended(-9, {"failed": True, "msg": "no result"}), "") == ""
+    assert dishonest("signal=KILL at fsync 3", Ended(-9, {"failed": True, "msg": "no result"}), []) == ""
 
 
 def test_the_units_of_a_release_are_known() -> None:

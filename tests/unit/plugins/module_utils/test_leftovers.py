@@ -122,19 +122,17 @@ def test_a_unit_of_somebody_else_stops_one_service(
     assert change.error == "[] are not ours"
 
 
-def test_a_run_clears_up_in_the_release_that_it_wants(
-    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_clears_up_in_all_releases(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release, places = "3f2a91c-1b9e02d4", tmp_path / "previous"
-    run = Path(layout.release(release), "run")
-    for place in (run, places):
+    run, other = Path(layout.release(release), "run"), Path(layout.release("77aa01f-90b1c7e2"))
+    for place in (run, other, places):
         place.mkdir(parents=True)
         (place / ".flaskops-one").symlink_to("0.sock")
         os.utime(place / ".flaskops-one", (0, 0), follow_symlinks=False)
     (places / ".flaskops-new").symlink_to("0.sock")
     monkeypatch.setattr(_gunicorn_assets, "DIRECTORY", str(places))
     _gunicorn_service._sweep(Request(layout, True, release))
-    assert (os.listdir(run), os.listdir(places)) == ([], [".flaskops-new"])
+    assert (os.listdir(run), os.listdir(other), os.listdir(places)) == ([], [], [".flaskops-new"])
 
 
 def test_an_application_that_is_absent_leaves_no_directory(layout: Layout) -> None:
