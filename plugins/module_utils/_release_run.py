@@ -86,7 +86,7 @@ def _run_build_hook(app: App, path: str, cache: str, words: Command, fence: Fenc
         said = f"{result.out.strip()}\n{result.err.strip()}".replace(path, "<release>")
         raise HookError(
             app.mask(explain_failure(BUILD, words, f"failed with exit code {result.rc}", said))
-            + "\nNothing was changed."
+            + "\nNothing that serves was changed."
         )
 
 
