@@ -54,18 +54,8 @@ class TimedSocket(socket.socket):
             raise self.deadline.missed() from None
 
 
-class _TimedTls(ssl.SSLSocket):
-    deadline: Deadline | None = None
-
-    def recv_into(self, *arguments: t.Any, **options: t.Any) -> int:
-        """Read what is there, within the time that is left."""
-        if self.deadline is None:
-            return super().recv_into(*arguments, **options)
-        self.settimeout(self.deadline.left())
-        try:
-            return super().recv_into(*arguments, **options)
-        except socket.timeout:
-            raise self.deadline.missed() from None
+class _TimedTls(TimedSocket, ssl.SSLSocket):
+    """The same over TLS: each read goes on to that of SSLSocket."""
 
 
 def timed(sock: socket.socket, deadline: Deadline) -> TimedSocket:
