@@ -141,6 +141,21 @@ def _as_user(argv: t.Sequence[str], user: str | None) -> tuple[list[str], dict[s
     return list(argv), {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
 
 
+@contextmanager
+def running(argv: t.Sequence[str], timeout: float, cwd: str, user: str) -> t.Iterator[None]:
+    """Run a command while the block runs, with nothing of this process's environment, and wait for its end after it.
+
+    It is killed when the block fails. What it says and how it ends is not looked at, but for its time: CommandError.
+    """
+    process = _start(argv, _environment(None, inherit=False), cwd, user)
+    try:
+        yield
+    except BaseException:
+        _kill(process)
+        raise
+    _await(process, argv, None, timeout)
+
+
 def run_checked(
     argv: t.Sequence[str],
     timeout: float = 60,

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import time
 import typing as t
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from types import TracebackType
 
 from . import _fence_inside
@@ -66,6 +66,11 @@ def check_unit(name: str) -> str:
     return f"flaskops-check-{name}.service"
 
 
+def hook_unit(name: str) -> str:
+    """Return the name of the unit in which the hooks of an application run, one at a time."""
+    return f"flaskops-hook-{name}.service"
+
+
 def inside(python: str, *argv: str) -> list[str]:
     """Return the command that runs what C(_fence_inside) does, without the packages of that interpreter."""
     # It may be in an archive.
@@ -109,21 +114,10 @@ class Fence:
 
         C(env) is its environment, the unit's when there is none; C(cwd) its directory.
         """
-        with self.running(argv, timeout, env, cwd) as done:
-            pass
-        return done[0]
-
-    @contextmanager
-    def running(
-        self, argv: t.Sequence[str], timeout: float, env: t.Mapping[str, str] | None = None, cwd: str | None = None
-    ) -> t.Iterator[list[Result]]:
-        """Do what C(run) does while the block runs, and leave the result in the list when it has ended."""
         job = {"argv": [*argv], "timeout": timeout, "env": dict(env) if env is not None else None, "cwd": cwd}
         line = json.dumps(job).encode("ascii") + b"\n"
         self._send(line)
-        done: list[Result] = []
-        yield done
-        done.append(_judge(self._answer(line, timeout), argv, timeout))
+        return _judge(self._answer(line, timeout), argv, timeout)
 
     def _start(self) -> subprocess.Popen[bytes]:
         options = [f"--unit={self._unit}", "--wait", "--collect", "--pipe", "--service-type=exec"]

@@ -14,7 +14,6 @@ from ._files import STALE_SECONDS, read_file, remove_file, replace_link, sweep, 
 from ._gunicorn_edited import drop_ins, recorded_units
 from ._gunicorn_ill import LIFE, SINCE, keeps_ending
 from ._gunicorn_plan import Observed, is_process
-from ._gunicorn_sandbox import HOMES
 from ._gunicorn_units import MARK, parse_unit_name
 from ._process_units import pause_flag
 from ._release import Layout, current_id
@@ -258,16 +257,6 @@ def lead_back(layout: Layout, release: str, previous: str) -> None:
         replace_link(f"releases/{previous}", layout.current)
     else:
         remove_file(layout.current)
-
-
-def uses_home(code: str, virtualenv: str) -> bool:
-    """Tell whether code or interpreter lie where ProtectHome=yes hides everything."""
-    return is_in_home(code, virtualenv, os.path.join(virtualenv, "bin", "python"))
-
-
-def is_in_home(*paths: str) -> bool:
-    """Tell whether one of the paths lies where ProtectHome=yes hides everything."""
-    return any(os.path.realpath(path).startswith(HOMES) for path in paths)
 
 
 def untold(names: t.Collection[str]) -> list[str]:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 
 from ._chain import Chain
 from ._gunicorn_existing import Existing, check_existing
-from ._gunicorn_sandbox import needed_paths
+from ._gunicorn_host_check import check_host, check_paths, check_switch
 from ._gunicorn_settings import SettingsError, normalise_settings
 from ._names import check_name, check_socket_path
 from ._release import Layout, Manifest, ReleaseError, damage, is_release_id, read_manifest
 from ._release_owner import check_owner, owner_ids
 from ._socket_group import socket_group
-from ._user import check_accounts, find_group
+from ._user import check_accounts
 
 
 @dataclass(frozen=True)
@@ -146,28 +146,3 @@ def _checked(layout: Layout, manifest: Manifest) -> Manifest:
     for number in range(t.cast(int, checked.settings["instances"])):
         check_socket_path(layout.socket(checked.id, number))
     return checked
-
-
-def check_switch(layout: Layout) -> None:
-    """Raise SettingsError when something else stands where the link to the current release belongs."""
-    if os.path.lexists(layout.current) and not os.path.islink(layout.current):
-        raise SettingsError(
-            f"{layout.current} is not a symbolic link: move it away, it has to lead to the current release"
-        )
-
-
-def check_host(settings: t.Mapping[str, object]) -> None:
-    """Raise SettingsError for a group that this host does not have."""
-    group = str(settings["socket_group"])
-    if find_group(group) is None:
-        raise SettingsError(f"socket_group '{group}' does not exist on this host: name the group that nginx runs as")
-
-
-def check_paths(settings: t.Mapping[str, t.Any], below: str = "/dev/null") -> None:
-    """Raise SettingsError for a path that the sandbox needs and this host has not; those C(below) may be made yet."""
-    for key, path in needed_paths(settings["sandbox"], settings["sandbox_paths"]):
-        if not os.path.exists(path) and not f"{path}/".startswith(f"{below}/"):
-            raise SettingsError(
-                f"{key} '{path}' does not exist on this host, and the service could not start: make it before "
-                "(writable by the application's user where it is to write), correct it, or leave it out"
-            )

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import typing as t
 
-# What ProtectHome= hides (systemd.exec(5)).
-HOMES = ("/home/", "/root/", "/run/user/")
-
 # Directives of systemd.exec(5) and systemd.resource-control(5) that C(sandbox) may set. systemd only warns about a
 # directive that it does not know, so a typing error would leave the application less protected than it looks.
 SANDBOX = frozenset(

@@ -9,8 +9,7 @@ import os
 import pwd
 import typing as t
 
-from ._gunicorn_host import uses_home
-from ._gunicorn_sandbox import HOMES
+from ._hidden_homes import HOMES, uses_home
 from ._release import Layout
 
 # What Debian gives to users that have no home directory.

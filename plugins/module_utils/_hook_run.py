@@ -12,10 +12,11 @@ import typing as t
 from dataclasses import dataclass
 
 from ._command import Result, run
-from ._fence import inside
+from ._fence import hook_unit, inside
 from ._files import remove_file, write_file
-from ._gunicorn_host import uses_home, wait_until_stopped
+from ._gunicorn_host import wait_until_stopped
 from ._gunicorn_units import process_lines
+from ._hidden_homes import uses_home
 from ._hooks import Command, HookError, Hooks, explain_failure, find_program, hook_environment, parse_hooks, show
 from ._release import Layout, Manifest
 from ._release_secrets import mask_secrets, release_environment
@@ -52,11 +53,6 @@ def run_hooks(stage: str, layout: Layout, manifest: Manifest, previous: str = ""
     if commands:
         _await_earlier(layout, hooks.timeout)
     return [_run_one(stage, words, layout, manifest, hooks.timeout, previous) for words in commands]
-
-
-def hook_unit(name: str) -> str:
-    """Return the name of the unit in which the hooks of an application run, one at a time."""
-    return f"flaskops-hook-{name}.service"
 
 
 def _await_earlier(layout: Layout, timeout: int) -> None:

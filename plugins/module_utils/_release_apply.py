@@ -17,15 +17,16 @@ from dataclasses import dataclass
 from ._account import UserError
 from ._clock import utc_now
 from ._command import CommandError
+from ._fence import hook_unit
 from ._files import TEMPORARY, Lock, remove_file, replace_link, sweep
+from ._gunicorn_host_check import check_host, check_paths, check_switch
 from ._gunicorn_own import USUAL, explain_unread
-from ._gunicorn_request import check_host, check_paths, check_switch
 from ._gunicorn_settings import SettingsError
-from ._history import note, short_reason
+from ._history import note
 from ._holder import caller
-from ._hook_run import hook_unit
 from ._hooks import HookError
 from ._names import UnsafeNameError, check_name
+from ._printable import short_reason
 from ._process_check import check_schedules
 from ._release import Layout, ReleaseError, current_id, list_releases, read_manifest
 from ._release_app import App, AppError, parse_apps

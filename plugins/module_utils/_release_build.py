@@ -204,14 +204,12 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
         key = twin.venv
         names: list[str] = []
     else:
-        # systemd prepares it while the source is fetched.
-        with _fence(plan) as fence:
-            os.mkdir(app, 0o755)
-            say(plan.app.name, "fetching the source")
-            plan.warnings.extend(fetch(plan.app, plan.revision, plan.layout, plan.ca_bundle, app))
-            dependencies = _read_dependencies(plan, app)
-            key, names = _venv_key(plan, dependencies), dependencies.names
-            was_built = _build_venv(plan, dependencies, key, owner, fence)
+        os.mkdir(app, 0o755)
+        say(plan.app.name, "fetching the source")
+        plan.warnings.extend(fetch(plan.app, plan.revision, plan.layout, plan.ca_bundle, app))
+        dependencies = _read_dependencies(plan, app)
+        key, names = _venv_key(plan, dependencies), dependencies.names
+        was_built = _build_venv(plan, dependencies, key, owner)
         for path in [venv, app] if was_built else [app]:
             own_tree(path, 0, 0, owner.uid)
         if was_built:
@@ -275,27 +273,25 @@ def _copy(plan: Plan, twin: Manifest, name: str) -> None:
         move_paths(os.path.join(plan.path, name), source, plan.path)
 
 
-def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner, fence: Fence) -> bool:
+def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) -> bool:
     """Make the virtualenv and compile it and the code; return whether it had to be built."""
     app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
-    builder = _builder(plan, fence)
     twin = next((found for found in loaded_releases(plan.layout) if found.venv == key), None)
-    if twin:
+    is_taken = not twin and take_virtualenv(plan.path, plan.layout.cache, key)
+    if twin or is_taken:
         own_tree(app, owner.uid, owner.gid)
-        with builder.compiling(app):
-            _copy(plan, twin, "venv")
-        return False
-    if take_virtualenv(plan.path, plan.layout.cache, key):
-        own_tree(app, owner.uid, owner.gid)
-        builder.compile([app])
+        # Nothing of the source or of a package runs, so that no unit is started for it.
+        with _builder(plan, _fence(plan)).compiling(app):
+            if twin:
+                _copy(plan, twin, "venv")
         return False
     os.mkdir(venv, 0o755)
     os.chown(venv, owner.uid, owner.gid)
     local = _needs_source(plan.app, dependencies)
     given = scm_files(text_reader(app), plan.describe, plan.revision.revision)
     say(plan.app.name, f"installing the requirements with {plan.app.installer}")
-    with build_copy(app, venv, owner.uid, owner.gid, given) if local else nullcontext():
-        builder.build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
+    with _fence(plan) as fence, build_copy(app, venv, owner.uid, owner.gid, given) if local else nullcontext():
+        _builder(plan, fence).build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
         # Nothing that a build has started may write on when its files are root's.
         fence.end()
     say(plan.app.name, "compiling the code")
@@ -309,7 +305,8 @@ def _builder(plan: Plan, fence: Fence) -> Builder:
     app = plan.app
     read = text_reader(os.path.join(plan.path, "app"))
     scm = scm_environment(read, plan.describe, plan.revision.revision)
-    return Builder(_request(plan), fence, app.build_timeout, app.mask, {**scm, **app.build_variables(plan.cache)})
+    env = {**scm, **app.build_variables(plan.cache)}
+    return Builder(_request(plan), fence, app.build_timeout, app.mask, env, app.user)
 
 
 def _request(plan: Plan) -> Request:

@@ -9,8 +9,8 @@ import os
 import typing as t
 
 from ._fence import Fence, build_unit, check_unit, end_units
-from ._gunicorn_host import is_in_home
 from ._gunicorn_sandbox import build_lines
+from ._hidden_homes import is_in_home
 from ._release import Layout
 from ._release_app import App
 

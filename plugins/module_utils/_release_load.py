@@ -10,8 +10,8 @@ from contextlib import suppress
 
 from ._command import CommandError
 from ._fence import Fence, FenceError, check_unit
-from ._gunicorn_host import uses_home
 from ._gunicorn_units import process_lines
+from ._hidden_homes import uses_home
 from ._release import Layout, Manifest
 from ._release_check import PROGRAM, explain_check, shorten_traceback
 from ._release_proof import has_dependencies, mark_loaded

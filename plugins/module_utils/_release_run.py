@@ -16,7 +16,6 @@ from ._fence import Fence, FenceError
 from ._hooks import BUILD, Command, HookError, check_programs, explain_failure, find_program, hook_environment, show
 from ._release import Layout, Manifest, forget_manifest, read_manifest
 from ._release_app import App
-from ._release_load import load_once
 from ._release_proof import has_dependencies, is_loaded, mark_loaded, mark_unloaded
 from ._release_share import Owner
 from ._venv_build import BuildError
@@ -31,7 +30,7 @@ def prove(app: App, layout: Layout, manifest: Manifest, with_dependencies: bool,
     if starts_next or app.hooks.migrate:
         mark_unloaded(layout.release(manifest.id), with_dependencies)
     else:
-        load_once(layout, manifest, with_dependencies)
+        _load_once(layout, manifest, with_dependencies)
 
 
 def prove_again(app: App, layout: Layout, release: str, starts_next: bool) -> None:
@@ -42,11 +41,18 @@ def prove_again(app: App, layout: Layout, release: str, starts_next: bool) -> No
     manifest = read_manifest(path)
     try:
         if manifest:
-            load_once(layout, manifest, has_dependencies(path))
+            _load_once(layout, manifest, has_dependencies(path))
     except BuildError:
         forget_manifest(path)
         raise
     mark_loaded(path)
+
+
+def _load_once(layout: Layout, manifest: Manifest, with_dependencies: bool) -> None:
+    # Most runs build nothing, or leave this to the start.
+    from ._release_load import load_once
+
+    load_once(layout, manifest, with_dependencies)
 
 
 def run_build_hooks(

@@ -10,7 +10,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ._gunicorn_sandbox import HOMES
+from ._hidden_homes import HOMES
 from ._release import Layout
 
 # What Python says of a system call that failed, with the path: "[Errno 13] Permission denied: '/var/log/shop.log'".

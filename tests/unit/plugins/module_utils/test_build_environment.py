@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from pathlib import Path
 
@@ -47,6 +48,6 @@ def test_no_token_of_the_task_reaches_an_installer(
     request = Request("uv", sys.executable, str(tmp_path / "venv"), str(tmp_path), str(tmp_path), uv=str(program))
     unit = Fence("flaskops-build-shop.service", [], sys.executable, "Build of shop")
     with unit as fence, pytest.raises(BuildError) as failure:
-        Builder(request, fence, 20, str, {}).build(Dependencies(), [], [])
+        Builder(request, fence, 20, str, {}, getpass.getuser()).build(Dependencies(), [], [])
     assert "https_proxy=http://proxy.example.com:3128" in str(failure.value)
     assert "hunter2" not in str(failure.value)

@@ -93,16 +93,6 @@ def test_of_what_a_command_says_the_end_is_kept(no_systemd: None) -> None:
     assert result.out.endswith("y\nend\n")
 
 
-def test_something_else_is_done_meanwhile(no_systemd: None, tmp_path: Path) -> None:
-    mark = tmp_path / "mark"
-    with fence() as one, one.running(
-        ["sh", "-c", f"while ! test -e {mark}; do sleep 0.01; done; echo seen"], 20
-    ) as done:
-        assert not done
-        mark.touch()
-    assert done[0].out == "seen\n"
-
-
 def test_it_ends_with_whoever_has_asked_for_it(no_systemd: None, tmp_path: Path) -> None:
     """A module that is killed closes its pipe, and the unit's first process ends."""
     words = inside(sys.executable)

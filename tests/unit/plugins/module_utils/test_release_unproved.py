@@ -53,7 +53,6 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         loaded.append(manifest.name)
         raise BuildError(SAYS)
 
-    monkeypatch.setattr(_release_run, "load_once", load_once)
     monkeypatch.setattr(_release_load, "load_once", load_once)
     return loaded
 

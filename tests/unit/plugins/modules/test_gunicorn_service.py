@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import check_paths, read_requests
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_host_check import check_paths
+from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import read_requests
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import (
     DEFAULTS,
     HEALTH_DEFAULTS,
