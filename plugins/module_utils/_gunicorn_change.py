@@ -33,6 +33,8 @@ class Service:
     wanted: Wanted
     # How visitors reach it, where that is known.
     chain: Chain | None = None
+    # Whether it goes back to a release that has served before.
+    rollback: bool = False
 
     @property
     def name(self) -> str:

@@ -20,7 +20,7 @@ from ._gunicorn_defaults import REFUSE
 from ._gunicorn_existing import make_release
 from ._gunicorn_finish import begin, finish, record_refusal
 from ._gunicorn_handover import Handover
-from ._gunicorn_host import ForeignUnitError, UnitDirectory, observe, uses_home
+from ._gunicorn_host import ForeignUnitError, UnitDirectory, observe
 from ._gunicorn_left import leave, run_left_hook
 from ._gunicorn_migrate import describe_ran, is_due_in_fleet, key_of, migrate, note_migration
 from ._gunicorn_plan import Wanted
@@ -29,6 +29,7 @@ from ._gunicorn_rollback import with_target
 from ._gunicorn_room import Room
 from ._gunicorn_settings import SettingsError
 from ._gunicorn_units import address_links, address_units, release_units
+from ._hidden_homes import uses_home
 from ._history import history_path, read_history
 from ._hook_run import Ran, run_hooks
 from ._hooks import MIGRATE, HookError
@@ -232,6 +233,7 @@ def _service(request: Request) -> Service:
             process_units(request.layout, request.manifest, home_is_used),
         ),
         request.chain,
+        request.rollback,
     )
 
 

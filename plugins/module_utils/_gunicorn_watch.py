@@ -17,9 +17,9 @@ from ._gunicorn_workers import last_death
 # Seconds from the switch to the first look after a release, between two looks, and for how long a look is believed. The
 # first is answered while the old release may not be told to end yet.
 FIRST_WATCH, WATCH_INTERVAL, FRESH = 0.08, 0.25, 0.05
-# Without health.watch a release is looked after for as long as it needed to load, and no longer than the second. What
-# needs no more than the first is looked after while the old release is drained.
-_WATCH_FREE, _WATCH_MOST = 0.25, 1.0
+# Without health.watch a release is looked after for half as long as it needed to load, and no longer than the second of
+# these; one that needed no more than the first is looked after while the old release is drained.
+_WATCH_FREE, _WATCH_MOST, _WATCH_SHARE = 0.25, 1.0, 0.5
 
 
 def undrained(changes: t.Iterable[Change]) -> list[Change]:
@@ -36,9 +36,16 @@ def watch_seconds(change: Change, switched: float) -> float:
     """Return how long the old release has to stay ready, at least; C(switched) is when the link was renamed."""
     if not change.plan.switch or not change.retired_sockets():
         return 0.0
-    needed = max((probe.seconds for probe in change.gate.probes), default=0.0) if change.gate else 0.0
     past = time.monotonic() - switched if switched else 0.0
-    return max(float(change.health["watch"]), min(needed - _WATCH_FREE, _WATCH_MOST) - past, 0.0)
+    return max(float(change.health["watch"]), _default_watch(change) - past, 0.0)
+
+
+def _default_watch(change: Change) -> float:
+    # One that is gone back to was looked after when it was new, and the other one is that which does not work.
+    if change.service.rollback or not change.gate:
+        return 0.0
+    needed = max((probe.seconds for probe in change.gate.probes), default=0.0)
+    return min(needed * _WATCH_SHARE, _WATCH_MOST) if needed > _WATCH_FREE else 0.0
 
 
 def let_ill_finish(change: Change) -> None:

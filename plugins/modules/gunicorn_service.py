@@ -301,9 +301,9 @@ options:
             default: 1
           watch:
             description:
-              - Seconds for which the old release stays ready after the switch, at least. It stays for as long as the
-                new one needed to load, up to one second, in any case. A new one whose process ends meanwhile, or whose
-                workers die, is switched back from.
+              - Seconds for which the old release stays ready after the switch, at least. In any case it stays for half
+                as long as the new one needed to load, up to one second, but for a rollback. A new one whose process
+                ends meanwhile, or whose workers die, is switched back from.
             type: int
             default: 0
       drain_timeout:

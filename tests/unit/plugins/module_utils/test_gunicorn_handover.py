@@ -901,15 +901,17 @@ def test_a_release_that_ended_after_its_gate_gets_no_traffic(
     assert not [line for line in host.log if line.startswith("keep")]
 
 
-@pytest.mark.parametrize(("needed", "watch", "seconds"), [(0.2, 0, 0.0), (0.75, 0, 0.5), (9.0, 0, 1.0), (0.2, 5, 5.0)])
-def test_a_release_is_watched_for_as_long_as_it_needed_to_load(
+@pytest.mark.parametrize(("needed", "watch", "seconds"), [(0.2, 0, 0.0), (1.0, 0, 0.5), (9.0, 0, 1.0), (0.2, 5, 5.0)])
+def test_a_release_is_watched_for_half_as_long_as_it_needed_to_load(
     host: Host, needed: float, watch: int, seconds: float
 ) -> None:
     change = host.change(host.install_old(), health={"watch": watch})
     change.gate = change.new_gate()
     assert change.gate
     change.gate.probes[0].seconds = needed
-    assert _gunicorn_watch.watch_seconds(change, time.monotonic()) == pytest.approx(seconds, abs=0.1)
+    assert _gunicorn_watch.watch_seconds(change, time.monotonic()) == pytest.approx(seconds, abs=0.05)
+    change.service = replace(change.service, rollback=True)
+    assert _gunicorn_watch.watch_seconds(change, time.monotonic()) == pytest.approx(watch, abs=0.05)
     first = host.change(Observed(), health={"watch": watch})
     assert _gunicorn_watch.watch_seconds(first, 0.0) == 0.0
 
