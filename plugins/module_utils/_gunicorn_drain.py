@@ -17,7 +17,7 @@ _LISTENING = 0x10000
 _FLAGS, _STATE, _PATH = 3, 5, 7
 _OPEN_STATES = {"02", "03"}
 
-LOOK_INTERVAL = 0.02
+LOOK_INTERVAL = 0.01
 # Longer than the way of a connection from the lookup of the path, in nginx, into the queue of the socket found.
 _SETTLE = 0.1
 # Nobody is seen in a row so often: the kernel's list is read in parts, and can miss a socket while another one closes.

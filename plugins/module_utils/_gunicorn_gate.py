@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ._command import CommandError
-from ._gunicorn_workers import Workers, last_death, wait_until_complete
+from ._gunicorn_workers import LOOK_INTERVAL, Workers, last_death
 from ._probe import Answer, ProbeError, get
 from ._systemd import has_job, show
 
@@ -233,8 +233,12 @@ class Gate:
         """Start to ask all instances; C(states) are those of the services just started."""
         self.deadline = time.monotonic() + self.health.timeout
         for probe in self.probes:
-            probe.restarts = count_at_start(probe.restarts, states.get(probe.service, {}))
+            state = states.get(probe.service, {})
+            probe.restarts = count_at_start(probe.restarts, state)
             start_asking(threading.Thread(target=run_probe, args=(probe, self.health, self.deadline), daemon=True))
+            if probe.workers:
+                # What it finds is judged when the probe has passed.
+                probe.workers.look(int(state.get("MainPID") or 0))
 
     def verdict(self, states: t.Mapping[str, t.Mapping[str, str]], silence: str = "") -> bool:
         """Tell whether all instances are healthy; raise GateError as soon as one cannot become so.
@@ -279,9 +283,8 @@ class Gate:
 def pass_gates(gates: t.Mapping[str, Gate]) -> t.Iterator[tuple[str, GateError]]:
     """Wait for the verdict on all releases at once; yield those that are refused, each as soon as that is known."""
     services = {probe.service for gate in gates.values() for probe in gate.probes}
-    # systemd counts the restarts of what was just started from zero; of what ran before it has to tell.
-    running = {probe.service for gate in gates.values() for probe in gate.probes if not probe.restarts}
-    first, _silence = ask_systemd(running) if running else ({}, "")
+    # While the applications load: it tells whose workers are to be waited for, and how often what ran before restarted.
+    first, _silence = ask_systemd(services)
     for gate in gates.values():
         gate.open(first)
     waiting = dict(gates)
@@ -318,9 +321,16 @@ def _wait_for_probes(gates: t.Iterable[Gate]) -> None:
     """Sleep until the next look at systemd, or until the last probe has passed and the last worker has loaded."""
     until = time.monotonic() + _WATCH_INTERVAL
     probes = [probe for gate in gates if not gate.passed for probe in gate.probes]
-    for probe in probes:
-        probe.proved.wait(max(until - time.monotonic(), 0))
-    # Whose workers they are is not known before systemd was asked once.
+    # Whose workers they are is not known before systemd has told.
     known = [probe.workers for probe in probes if probe.workers and probe.workers.master]
-    if all(probe.passed for probe in probes):
-        wait_until_complete(known, until)
+    while time.monotonic() < until:
+        # From the beginning: the kernel needs 0.01 s to list locks when nobody has asked for a while.
+        for crew in known:
+            crew.look(crew.master)
+        missing = [probe for probe in probes if not probe.passed]
+        if any(crew.fault for crew in known) or not (missing or any(not crew.complete for crew in known)):
+            return
+        if missing:
+            missing[0].proved.wait(LOOK_INTERVAL)
+        else:
+            time.sleep(LOOK_INTERVAL)
