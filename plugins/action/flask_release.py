@@ -33,10 +33,10 @@ from ..plugin_utils._run_record import (
     note_lost,
     note_services,
     note_unlisted,
+    read_ahead,
     refuse_after_loss,
     serving_at_start,
 )
-from ..plugin_utils._secret_watch import warn_of_unequal
 
 Args = t.Dict[str, t.Any]
 
@@ -49,6 +49,7 @@ class ActionModule(ActionBase):
         result: Args = super().run(tmp, task_vars)
         variables = task_vars or {}
         refuse_after_loss(variables)
+        read_ahead(variables)
         args = {**self._settled(to_plain(self._task.args)), "expected": serving_at_start(variables)}
         try:
             answer = self._build(args, task_vars)
@@ -93,6 +94,11 @@ class ActionModule(ActionBase):
         note_unlisted(variables, answer)
         if not answer.get("services") and not answer.get("errors"):
             note_failure(variables, "build", answer, secret)
+        # Ansible compiles what it loads in each run, and many runs have no secrets.
+        if not any(app.get("secrets") for app in apps):
+            return
+        from ..plugin_utils._secret_watch import warn_of_unequal
+
         for warning in warn_of_unequal(apps, str(variables.get("inventory_hostname", ""))):
             Display().warning(warning)
 

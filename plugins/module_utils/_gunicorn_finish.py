@@ -14,9 +14,10 @@ from ._gunicorn_change import Change
 from ._gunicorn_prune import prune_releases
 from ._gunicorn_request import Request
 from ._gunicorn_units import parse_unit_name
-from ._history import forget, note, read_history, record, settle, short_reason
+from ._history import forget, note, read_history, record, settle
 from ._holder import caller
 from ._migration import forget_migration
+from ._printable import short_reason
 from ._release import Layout, current_id, is_unfinished, list_releases
 from ._release_proof import mark_loaded
 from ._user import remove_user

@@ -20,11 +20,12 @@ from ._gunicorn_host import wait_until_stopped
 from ._gunicorn_migrate import key_of
 from ._gunicorn_request import Request
 from ._gunicorn_units import parse_unit_name
-from ._history import Entry, note, short_reason
+from ._history import Entry, note
 from ._holder import caller
 from ._hook_run import Ran, hooks_of, run_hooks
 from ._hooks import HookError, find_program, rollback_stage
 from ._migration import forget_migration
+from ._printable import short_reason
 from ._release import Layout, Manifest, current_id, read_manifest
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import typing as t
 from contextlib import suppress
 
@@ -23,15 +22,8 @@ DIRECTORY = "/var/lib/flaskops"
 # What a line says first of all, and what else are texts where they are there.
 _NEEDED = ("release", "when", "result")
 _TEXTS = ("what", "from", "from_ill", "by", "reason", "version", "revision")
-# What leads to the lines below it.
-_LEADING = re.compile(r"[.;] [^.;:]*:$")
 
 Entry = t.Mapping[str, t.Any]
-
-
-def short_reason(error: str) -> str:
-    """Return the line of an error that stands in the history; what was printed below it is not for everybody's eyes."""
-    return _LEADING.sub("", error.splitlines()[0])
 
 
 def history_path(name: str) -> str:

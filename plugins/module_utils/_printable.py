@@ -13,6 +13,8 @@ _COLOURS = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
 # Controls but newline and tab, what changes the direction of text, separators of lines, and halves of characters.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _NEWLINES = re.compile(r"\r+\n?")
+# What leads to the lines below it.
+_LEADING = re.compile(r"[.;] [^.;:]*:$")
 
 
 def printable(text: str) -> str:
@@ -23,6 +25,11 @@ def printable(text: str) -> str:
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found.group())
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def short_reason(error: str) -> str:
+    """Return the line of an error that stands in the history; what was printed below it is not for everybody's eyes."""
+    return _LEADING.sub("", error.splitlines()[0])
 
 
 def printable_result(value: t.Any) -> t.Any:

@@ -14,15 +14,16 @@ import atexit
 import json
 import os
 import shlex
+import threading
 import typing as t
+from contextlib import suppress
+from importlib import import_module
 
 from ansible import constants, context
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
-from ..module_utils._chain import Chain
-from ..module_utils._derive import derive_chain
-from ..module_utils._history import short_reason
+from ..module_utils._printable import short_reason
 from ._run_summary import render
 
 Args = t.Dict[str, t.Any]
@@ -99,8 +100,20 @@ def address_of(app: Args, root: str, defaults: Args, apps: t.Sequence[Args] = ()
         sockets = f"unix:{root}/{app.get('name')}/current/run/"
         through = next((other for other in apps if other.get("domains") and sockets in str(other.get("nginx"))), None)
         return f"published by the site of {through['name']}" if through else "not published, because it has no domains"
+    # Ansible compiles what it loads in each run; read_ahead does that while the host is at work.
+    from ..module_utils._chain import Chain
+    from ..module_utils._derive import derive_chain
+
     site = derive_chain(app, root, defaults).get("site")
     return f"{'https' if site['tls'] else 'http'}://{Chain(**site).authority}/" if site else ""
+
+
+def read_ahead(variables: t.Mapping[str, t.Any]) -> None:
+    """Load what C(note_apps) needs while the task waits for its host."""
+    if is_recorded(variables):
+        # A controller without room for a thread loads it later.
+        with suppress(RuntimeError):
+            threading.Thread(target=import_module, args=("..module_utils._derive", __package__), daemon=True).start()
 
 
 def serving_at_start(variables: t.Mapping[str, t.Any]) -> dict[str, str]:

@@ -20,8 +20,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_prune imp
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import Request, read_requests
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_rollback import with_target
 from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import SettingsError, normalise_settings
-from ansible_collections.flaskops.stack.plugins.module_utils._history import completed, settled, short_reason
+from ansible_collections.flaskops.stack.plugins.module_utils._history import completed, settled
 from ansible_collections.flaskops.stack.plugins.module_utils._hooks import HookError
+from ansible_collections.flaskops.stack.plugins.module_utils._printable import short_reason
 from ansible_collections.flaskops.stack.plugins.module_utils._release import (
     Layout,
     Manifest,
