@@ -39,7 +39,7 @@ class Keeping(Switch):
         self._release = other
         self._code = importlib.import_module(f"{_PLUGINS}.module_utils._host_code")
         source = Path(self._code.__file__ or "").parent
-        self._files = {"__init__.py": b"", **{path.name: path.read_bytes() for path in source.glob("_[!_]*.py")}}
+        self._files = self._code.read_code(str(source))
         with zipfile.ZipFile(_ARCHIVE, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in self._files.items():
                 archive.writestr(f"{self._code.PACKAGE}/{name}", content)
@@ -85,7 +85,8 @@ class Keeping(Switch):
     def _partial(self) -> str:
         """Return what is under its name and not whole."""
         for place, files in ((self._place, self._files), (self._old, _OLD)):
-            found = {path.name: path.read_bytes() for path in (place / self._code.PACKAGE).glob("*.py")}
+            package = place / self._code.PACKAGE
+            found = {str(path.relative_to(package)): path.read_bytes() for path in package.rglob("*.py")}
             if place.exists() and found != files:
                 return f"{place} has {len(found)} of {len(files)} files"
         return ""

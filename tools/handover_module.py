@@ -41,6 +41,6 @@ def keep_code() -> str:
         (place / code.PACKAGE).symlink_to(source)
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
-    for task in source.glob("_*_task.py"):
-        importlib.import_module(f"{code.PACKAGE}.{task.stem}")
+    for task in source.glob("_entrypoints/[!_]*.py"):
+        importlib.import_module(f"{code.PACKAGE}._entrypoints.{task.stem}")
     return place.name

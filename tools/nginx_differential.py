@@ -19,9 +19,9 @@ import subprocess
 import typing as t
 from pathlib import Path
 
-from ansible_collections.flaskops.stack.plugins.module_utils import _nginx_binary
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx_future import Future
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx_outcome import NAMESPACE, NONE, SHADOW
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx import binary as _nginx_binary
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.future import Future
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy import NAMESPACE, NONE, SHADOW
 
 from strike import PROGRESS
 

@@ -161,7 +161,7 @@ def an_owed_reload_is_paid(host: Host) -> None:
     ok(host.module(name="shop", content=site("shop")))
     killed = site("shop", "two")
     script = "import os, sys\n"
-    script += "from ansible_collections.flaskops.stack.plugins.module_utils import _nginx_server as server\n"
+    script += "from ansible_collections.flaskops.stack.plugins.module_utils._nginx import server as server\n"
     script += "server.Master.reload = lambda self, timeout: os.kill(os.getpid(), 9)\n"
     script += "from ansible_collections.flaskops.stack.plugins.modules import nginx_site\nnginx_site.main()\n"
     host.write("/opt/flaskops-test/killed.py", script)

@@ -17,11 +17,11 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils._lists import ListError, settle_apps
-from ..module_utils._mask import mask_urls
-from ..module_utils._release_join import join
-from ..module_utils._release_seal import hidden_part, hide, to_plain
-from ..module_utils._source_spec import SourceError
+from ..module_utils._app.source import SourceError
+from ..module_utils._input.lists import ListError, settle_apps
+from ..module_utils._input.redact import mask_urls
+from ..module_utils._input.redacted_values import hidden_part, hide, to_plain
+from ..module_utils._input.result import join
 from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._flask_source import Found, explain_packed, look, pack
 from ..plugin_utils._host_code import execute, remote_directory

@@ -12,7 +12,7 @@ from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._printable import short_reason
+from ..module_utils._input.printable import short_reason
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._left_hook import decide, describe_lost_amid
 from ..plugin_utils._operator import operator, run_id

@@ -13,8 +13,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils._files import read_file, write_file
-from ..module_utils._printable import printable
+from ..module_utils._input.printable import printable
+from ..module_utils._system.files import read_file, write_file
 
 Args = t.Dict[str, t.Any]
 

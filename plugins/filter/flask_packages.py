@@ -9,9 +9,9 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils._lists import Listed, ListError, elements
-from ..module_utils._release_app import AppError, needed_packages
-from ..module_utils._release_seal import to_plain
+from ..module_utils._app.application import AppError, needed_packages
+from ..module_utils._input.lists import Listed, ListError, elements
+from ..module_utils._input.redacted_values import to_plain
 
 DOCUMENTATION = r"""
 name: flask_packages

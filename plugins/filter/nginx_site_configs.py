@@ -10,8 +10,8 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ..module_utils._nginx_render import site_configs
-from ..module_utils._site_values import SiteError
+from ..module_utils._site.render import site_configs
+from ..module_utils._site.values import SiteError
 
 Item = t.Mapping[str, object]
 

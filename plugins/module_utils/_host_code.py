@@ -50,6 +50,18 @@ def digest(files: t.Mapping[str, bytes]) -> str:
     return total.hexdigest()[:16]
 
 
+def read_code(directory: str) -> dict[str, bytes]:
+    """Return the files that make the package on the host, by their paths below C(directory)."""
+    files = {"__init__.py": b""}
+    for path, directories, names in os.walk(directory):
+        directories[:] = [name for name in directories if name != "__pycache__"]
+        for name in names:
+            if name.endswith(".py"):
+                with open(os.path.join(path, name), "rb") as stream:
+                    files[os.path.relpath(os.path.join(path, name), directory)] = stream.read()
+    return files
+
+
 class Module(t.Protocol):
     """What is used here of Ansible's module."""
 
@@ -151,14 +163,17 @@ def _install(name: str, archive: str, path: str) -> str:
 def _unpack(name: str, archive: str, package: str) -> None:
     try:
         with zipfile.ZipFile(archive) as source:
-            files = {entry.rpartition("/")[2]: source.read(entry) for entry in source.namelist()}
+            files = {entry.partition("/")[2]: source.read(entry) for entry in source.namelist()}
     except zipfile.BadZipFile as exc:
         raise HostCodeError(f"{archive} did not arrive whole ({exc}): run it again") from exc
     if digest(files) != name:
         raise HostCodeError(f"{archive} is not the code {name} that was to be sent: run it again")
-    os.mkdir(package, 0o755)
     for entry, content in files.items():
-        with open(os.path.join(package, entry), "xb") as stream:
+        path = os.path.normpath(os.path.join(package, entry))
+        if not path.startswith(package + os.sep):
+            raise HostCodeError(f"{archive} has the path {entry}, which leads out of it: it was not unpacked")
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        with open(path, "xb") as stream:
             stream.write(content)
 
 

@@ -106,12 +106,12 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._command import CommandError
-from ..module_utils._maintenance import MaintenanceError, Wish, maintain
-from ..module_utils._names import UnsafeNameError
-from ..module_utils._nginx_layout import places_of
-from ..module_utils._printable import printable, printable_result
-from ..module_utils._release import Layout
+from ..module_utils._entrypoints.flask_maintenance import MaintenanceError, Wish, maintain
+from ..module_utils._input.names import UnsafeNameError
+from ..module_utils._input.printable import printable, printable_result
+from ..module_utils._nginx.layout import places_of
+from ..module_utils._release.release import Layout
+from ..module_utils._system.command import CommandError
 
 
 def main() -> None:

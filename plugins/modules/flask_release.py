@@ -598,7 +598,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._host_code import CODE_SPEC, work
-from ..module_utils._release_defaults import HOOK_TIMEOUT, STAGES, TIMER_DEFAULTS, WORKER_DEFAULTS
+from ..module_utils._input.release_defaults import HOOK_TIMEOUT, STAGES, TIMER_DEFAULTS, WORKER_DEFAULTS
 
 _TYPES = {bool: "bool", int: "int", str: "str"}
 
@@ -698,7 +698,7 @@ def main() -> None:
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    work(module, "_release_task")
+    work(module, "_entrypoints.flask_release")
 
 
 if __name__ == "__main__":

@@ -111,10 +111,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._names import UnsafeNameError
-from ..module_utils._printable import printable, printable_result
-from ..module_utils._release import ReleaseError
-from ..module_utils._release_list import list_applications
+from ..module_utils._input.names import UnsafeNameError
+from ..module_utils._input.printable import printable, printable_result
+from ..module_utils._release.release import ReleaseError
+from ..module_utils._release.releases import list_applications
 
 
 def main() -> None:

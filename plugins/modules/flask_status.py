@@ -186,11 +186,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._command import CommandError
-from ..module_utils._names import UnsafeNameError
-from ..module_utils._printable import printable, printable_result
-from ..module_utils._release import ReleaseError
-from ..module_utils._status import application_states
+from ..module_utils._entrypoints.flask_status import application_states
+from ..module_utils._input.names import UnsafeNameError
+from ..module_utils._input.printable import printable, printable_result
+from ..module_utils._release.release import ReleaseError
+from ..module_utils._system.command import CommandError
 
 
 def main() -> None:

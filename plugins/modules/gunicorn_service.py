@@ -547,8 +547,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._gunicorn_defaults import DEFAULTS, HEALTH_DEFAULTS, OVERLAPS, REFUSE
 from ..module_utils._host_code import CODE_SPEC, work
+from ..module_utils._input.defaults import DEFAULTS, HEALTH_DEFAULTS, OVERLAPS, REFUSE
 
 _CHOICES = {
     "worker_class": ["sync", "gthread", "gevent", "tornado"],
@@ -628,7 +628,7 @@ def main() -> None:
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    work(module, "_service_task")
+    work(module, "_entrypoints.gunicorn_service")
 
 
 if __name__ == "__main__":

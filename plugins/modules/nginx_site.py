@@ -426,14 +426,14 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._chain_probe import probe_sites
-from ..module_utils._command import CommandError
-from ..module_utils._nginx_layout import Places
-from ..module_utils._nginx_model import Layout, SiteError
-from ..module_utils._nginx_outcome import KINDS, Policy, ReloadError
-from ..module_utils._nginx_request import Request, find_places_of, wanted_files, wanted_sites
-from ..module_utils._nginx_transaction import manage
-from ..module_utils._printable import printable, printable_result
+from ..module_utils._input.printable import printable, printable_result
+from ..module_utils._nginx.layout import Places
+from ..module_utils._nginx.model import Layout, SiteError
+from ..module_utils._nginx.policy import KINDS, Policy, ReloadError
+from ..module_utils._nginx.request import Request, find_places_of, wanted_files, wanted_sites
+from ..module_utils._nginx.transaction import manage
+from ..module_utils._release.proxy_probe import probe_sites
+from ..module_utils._system.command import CommandError
 
 _SITE: dict[str, t.Any] = {
     "name": {"type": "str"},

@@ -162,12 +162,12 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._command import CommandError
-from ..module_utils._nginx_binary import Nginx
-from ..module_utils._nginx_inventory import describe
-from ..module_utils._nginx_layout import places_of
-from ..module_utils._nginx_model import Layout, SiteError
-from ..module_utils._printable import printable
+from ..module_utils._input.printable import printable
+from ..module_utils._nginx.binary import Nginx
+from ..module_utils._nginx.inventory import describe
+from ..module_utils._nginx.layout import places_of
+from ..module_utils._nginx.model import Layout, SiteError
+from ..module_utils._system.command import CommandError
 
 SPEC = {
     "directory_available": {"type": "path", "default": "/etc/nginx/sites-available"},

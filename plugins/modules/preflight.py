@@ -125,10 +125,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _systemd
-from ..module_utils._command import CommandError, run
-from ..module_utils._files import read_file
-from ..module_utils._host import (
+from ..module_utils._input.lists import split_text
+from ..module_utils._nginx.layout import account_of
+from ..module_utils._system import systemd as _systemd
+from ..module_utils._system.command import CommandError, run
+from ..module_utils._system.distribution import (
     HostError,
     check_host,
     idle_services,
@@ -137,8 +138,7 @@ from ..module_utils._host import (
     parse_os_release,
     refuse_masked,
 )
-from ..module_utils._lists import split_text
-from ..module_utils._nginx_layout import account_of
+from ..module_utils._system.files import read_file
 
 # As apt takes one, also with a version, a release or an architecture, or as the path of a file.
 _PACKAGE = re.compile(r"[A-Za-z0-9/.][A-Za-z0-9+.:=~_/*-]*")

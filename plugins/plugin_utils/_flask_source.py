@@ -14,8 +14,7 @@ import tarfile
 import typing as t
 from dataclasses import dataclass, replace
 
-from ..module_utils._source_left import explain_left
-from ..module_utils._source_spec import (
+from ..module_utils._app.source import (
     PATH,
     SourceError,
     check_checksum,
@@ -26,7 +25,8 @@ from ..module_utils._source_spec import (
     parse_refs,
     resolve_ref,
 )
-from ..module_utils._source_tree import (
+from ..module_utils._app.source_left import explain_left
+from ..module_utils._app.source_tree import (
     DIRECTORY,
     FILE,
     LINK,

@@ -14,7 +14,7 @@ from ansible import constants
 from ansible.plugins.action import ActionBase
 
 from ..module_utils import _host_code
-from ..module_utils._host_code import PACKAGE, digest
+from ..module_utils._host_code import PACKAGE, digest, read_code
 from ._task_process import keep_garbage
 
 Args = t.Dict[str, t.Any]
@@ -23,7 +23,7 @@ Args = t.Dict[str, t.Any]
 def execute(action: ActionBase, module: str, args: Args, task_vars: Args | None) -> Args:
     """Run a module whose code stays on the host; where it is not there yet, send it and run the module again."""
     keep_garbage()
-    files = read_code()
+    files = read_code(os.path.dirname(_host_code.__file__))
     given = {**args, "code": digest(files)}
     answer: Args = action._execute_module(module, given, task_vars=task_vars)
     if not answer.pop("code_is_missing", False):
@@ -42,17 +42,6 @@ def remote_directory(action: ActionBase) -> str:
     it, where pipelining is off.
     """
     return str(action._connection._shell.tmpdir or action._make_tmp_path())
-
-
-def read_code() -> dict[str, bytes]:
-    """Return the files that make the package on the host, by name."""
-    directory = os.path.dirname(_host_code.__file__)
-    names = sorted(name for name in os.listdir(directory) if name.startswith("_") and name.endswith(".py"))
-    files = {"__init__.py": b""}
-    for name in names:
-        with open(os.path.join(directory, name), "rb") as stream:
-            files[name] = stream.read()
-    return files
 
 
 def _send(action: ActionBase, files: t.Mapping[str, bytes], target: str) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 
-from ..module_utils._progress import DIRECTORY
+from ..module_utils._build.progress import DIRECTORY
 
 # Most deploys have ended by then; after that, somebody who waits wants to know for what.
 INTERVAL = 15.0

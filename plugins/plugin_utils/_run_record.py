@@ -23,13 +23,14 @@ from ansible import constants, context
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
-from ..module_utils._printable import short_reason
+from ..module_utils._input.printable import short_reason
 from ._run_summary import render
 
 Args = t.Dict[str, t.Any]
 
 # Defined by our playbooks: a role in a playbook of somebody else says nothing of its own.
 VARIABLE = "__stack_run"
+_DERIVE = "..module_utils._app.derive"
 # Whoever reads these expects JSON and nothing else on the standard output.
 _MACHINES = ("json", "jsonl")
 
@@ -101,8 +102,8 @@ def address_of(app: Args, root: str, defaults: Args, apps: t.Sequence[Args] = ()
         through = next((other for other in apps if other.get("domains") and sockets in str(other.get("nginx"))), None)
         return f"published by the site of {through['name']}" if through else "not published, because it has no domains"
     # Ansible compiles what it loads in each run; read_ahead does that while the host is at work.
-    from ..module_utils._chain import Chain
-    from ..module_utils._derive import derive_chain
+    from ..module_utils._app.derive import derive_chain
+    from ..module_utils._site.forwarded import Chain
 
     site = derive_chain(app, root, defaults).get("site")
     return f"{'https' if site['tls'] else 'http'}://{Chain(**site).authority}/" if site else ""
@@ -113,7 +114,9 @@ def read_ahead(variables: t.Mapping[str, t.Any]) -> None:
     if is_recorded(variables):
         # A controller without room for a thread loads it later.
         with suppress(RuntimeError):
-            threading.Thread(target=import_module, args=("..module_utils._derive", __package__), daemon=True).start()
+            threading.Thread(
+                target=import_module, args=("..module_utils._app.derive", __package__), daemon=True
+            ).start()
 
 
 def serving_at_start(variables: t.Mapping[str, t.Any]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._printable import printable
+from ..module_utils._input.printable import printable
 from ._fleet import describe, is_mixed
 
 Entry = t.Mapping[str, t.Any]

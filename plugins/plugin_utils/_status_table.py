@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._gunicorn_ill import times
+from ..module_utils._deploy.unhealthy import times
 from ._fleet import status_lines
 
 Item = t.Mapping[str, t.Any]

@@ -13,11 +13,11 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
-from ansible_collections.flaskops.stack.plugins.module_utils._derive import derive_sites
-from ansible_collections.flaskops.stack.plugins.module_utils._proxy_trust import trust_warnings
-from ansible_collections.flaskops.stack.plugins.module_utils._release_app import parse_apps
-from ansible_collections.flaskops.stack.plugins.module_utils._release_seal import to_plain
-from ansible_collections.flaskops.stack.plugins.module_utils._site_parse import parse_sites
+from ansible_collections.flaskops.stack.plugins.module_utils._app.application import parse_apps
+from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import derive_sites
+from ansible_collections.flaskops.stack.plugins.module_utils._app.proxy_trust import trust_warnings
+from ansible_collections.flaskops.stack.plugins.module_utils._input.redacted_values import to_plain
+from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_sites
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "inventories"
 

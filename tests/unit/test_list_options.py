@@ -14,8 +14,9 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.flaskops.stack.plugins.filter.derive import FilterModule as Derive
 from ansible_collections.flaskops.stack.plugins.filter.flask_packages import FilterModule as Packages
 from ansible_collections.flaskops.stack.plugins.filter.nginx_site_configs import FilterModule as Sites
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import normalise_settings
-from ansible_collections.flaskops.stack.plugins.module_utils._lists import (
+from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError, identify, parse_app
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release_serve import sites_of
+from ansible_collections.flaskops.stack.plugins.module_utils._input.lists import (
     ANY,
     APP,
     SECRET,
@@ -24,9 +25,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._lists import (
     ListError,
     settle_apps,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._release_app import AppError, identify, parse_app
-from ansible_collections.flaskops.stack.plugins.module_utils._release_serve import sites_of
-from ansible_collections.flaskops.stack.plugins.module_utils._scalars import Flag, Text, Whole
+from ansible_collections.flaskops.stack.plugins.module_utils._input.scalars import Flag, Text, Whole
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 
 ROLES = Path(__file__).parents[2] / "roles"
 FILTERS: dict[str, t.Callable[..., t.Any]] = {**Derive().filters(), **Packages().filters(), **Sites().filters()}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.flaskops.stack.plugins.module_utils._site_model import Location, Maintenance, Site, Static, Tls
-from ansible_collections.flaskops.stack.plugins.module_utils._site_parse import DEFAULT_KEYS, SITE_KEYS, parse_site
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Location, Maintenance, Site, Static, Tls
+from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import DEFAULT_KEYS, SITE_KEYS, parse_site
 from ansible_collections.flaskops.stack.plugins.modules import flask_release
 
 from role_readme import readme

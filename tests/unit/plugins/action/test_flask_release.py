@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.flaskops.stack.plugins.action import flask_release
 from ansible_collections.flaskops.stack.plugins.action.flask_release import ActionModule
-from ansible_collections.flaskops.stack.plugins.module_utils._source_spec import SourceError
+from ansible_collections.flaskops.stack.plugins.module_utils._app.source import SourceError
 
 Args = dict[str, t.Any]
 

@@ -26,9 +26,10 @@ from ansible_collections.flaskops.stack.plugins.module_utils._host_code import (
     HostCodeError,
     digest,
     find_code,
+    read_code,
     run,
 )
-from ansible_collections.flaskops.stack.plugins.plugin_utils._host_code import execute, read_code
+from ansible_collections.flaskops.stack.plugins.plugin_utils._host_code import execute
 
 CODE = {
     "__init__.py": b"",
@@ -36,6 +37,7 @@ CODE = {
     "_more.py": b"word = 'said'\n",
 }
 NAME = digest(CODE)
+SOURCE = str(Path(_host_code.__file__).parent)
 
 
 def test_what_the_controller_says_of_the_code_is_documented() -> None:
@@ -219,16 +221,18 @@ def test_what_a_killed_run_has_left_goes_when_nobody_can_be_at_work_with_it(
 
 def test_all_that_the_modules_need_is_in_it(tmp_path: Path) -> None:
     """It runs on hosts that have Python and nothing of Ansible's."""
-    code = pack(tmp_path / "code.zip", read_code())
-    for task in ("_release_task", "_service_task"):
+    code = pack(tmp_path / "code.zip", read_code(SOURCE))
+    for task in ("_entrypoints.flask_release", "_entrypoints.gunicorn_service"):
         program = f"import sys; sys.path.insert(0, {code!r}); import {PACKAGE}.{task} as task; task.run"
         subprocess.run([sys.executable, "-I", "-c", program], check=True)
 
 
 def test_what_only_the_hand_over_needs_is_not_read_before_a_build(tmp_path: Path) -> None:
-    code = pack(tmp_path / "code.zip", read_code())
-    late = {"http.client", f"{PACKAGE}._gunicorn_handover", f"{PACKAGE}._site_model"}
-    program = f"import sys; sys.path.insert(0, {code!r}); import {PACKAGE}._release_task; print(*sys.modules)"
+    code = pack(tmp_path / "code.zip", read_code(SOURCE))
+    late = {"http.client", f"{PACKAGE}._deploy.handover", f"{PACKAGE}._site.model"}
+    program = (
+        f"import sys; sys.path.insert(0, {code!r}); import {PACKAGE}._entrypoints.flask_release; print(*sys.modules)"
+    )
     said = subprocess.run([sys.executable, "-I", "-c", program], check=True, stdout=subprocess.PIPE, text=True).stdout
     assert late & set(said.split()) == set()
 
@@ -237,9 +241,9 @@ def test_what_only_the_hand_over_needs_is_not_read_before_a_build(tmp_path: Path
 def test_ansible_sends_little_more_than_the_interface(name: str) -> None:
     """The host compiles anew whatever comes with it, in each run."""
     utils = Path(_host_code.__file__).parent
-    relative = re.compile(r"^\s*from (?:\.|\.\.module_utils\.)(_\w+) import", re.MULTILINE)
+    relative = re.compile(r"^\s*from (?:\.\.module_utils\.|\.)(\w[\w.]*) import", re.MULTILINE)
     wanted = relative.findall((utils.parent / "modules" / f"{name}.py").read_text())
-    texts = [(utils / f"{used}.py").read_text() for used in wanted]
+    texts = [(utils / f"{used.replace('.', '/')}.py").read_text() for used in wanted]
     assert [relative.findall(text) for text in texts] == [[]] * len(texts)
     assert sum(map(len, texts)) < 12_000
 
@@ -273,7 +277,7 @@ class Action:
 
     def _transfer_file(self, local: str, remote: str) -> None:
         with zipfile.ZipFile(local) as archive:
-            names = {name.rpartition("/")[2]: archive.read(name) for name in archive.namelist()}
+            names = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
         assert (digest(names), remote) == (self.calls[0]["code"], "/remote/code.zip")
 
     def _fixup_perms2(self, paths: t.Sequence[str]) -> None:
@@ -284,7 +288,7 @@ def test_nobody_looks_through_all_of_ansible_for_garbage(monkeypatch: pytest.Mon
     steps: list[str] = []
     monkeypatch.setattr(gc, "freeze", lambda: steps.append("freeze"))
     action: t.Any = Action()
-    action.has.add(digest(read_code()))
+    action.has.add(digest(read_code(SOURCE)))
 
     def executed(*_args: object, **_more: object) -> dict[str, t.Any]:
         steps.append("execute")

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_host_check import check_paths
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_request import read_requests
-from ansible_collections.flaskops.stack.plugins.module_utils._gunicorn_settings import (
+from ansible_collections.flaskops.stack.plugins.module_utils._build.host_check import check_paths
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import read_requests
+from ansible_collections.flaskops.stack.plugins.module_utils._input.names import UnsafeNameError
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import ReleaseError
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
     DEFAULTS,
     HEALTH_DEFAULTS,
     SettingsError,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._names import UnsafeNameError
-from ansible_collections.flaskops.stack.plugins.module_utils._release import ReleaseError
 from ansible_collections.flaskops.stack.plugins.modules import gunicorn_service
 
 ROOT = Path(__file__).parents[4]

@@ -6,13 +6,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-UTILITIES = "ansible_collections.flaskops.stack.plugins.module_utils._nginx_"
+UTILITIES = "ansible_collections.flaskops.stack.plugins.module_utils._nginx."
 # Ansible compiles them in each task; a run that finds everything in place does without.
 ONLY_FOR_CHANGES = {
     "binary",
-    "build",
+    "build_options",
     "certificate",
-    "change",
+    "apply",
     "checks",
     "conf",
     "future",

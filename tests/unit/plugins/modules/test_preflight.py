@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._host import HostError
+from ansible_collections.flaskops.stack.plugins.module_utils._system.distribution import HostError
 from ansible_collections.flaskops.stack.plugins.modules.preflight import package_names
 
 

@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._source_archive import extract
-from ansible_collections.flaskops.stack.plugins.module_utils._source_spec import SourceError
+from ansible_collections.flaskops.stack.plugins.module_utils._app.source import SourceError
+from ansible_collections.flaskops.stack.plugins.module_utils._build.archive import extract
 from ansible_collections.flaskops.stack.plugins.plugin_utils._flask_source import (
     Found,
     directory_digest,

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils import _progress
+from ansible_collections.flaskops.stack.plugins.module_utils._build import progress as _progress
 from ansible_collections.flaskops.stack.plugins.plugin_utils import _progress_watch
 
 

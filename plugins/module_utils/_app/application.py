@@ -1,0 +1,346 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an application is: checked input, and which of it names a release. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from .._input.hooks import HookError, Hooks, parse_hooks
+from .._input.lists import APP, ListError, settle_apps, with_lists
+from .._input.names import UnsafeNameError, check_name, check_socket_path
+from .._input.processes import Process, normalise_timers, normalise_workers
+from .._input.redact import mask, mask_urls
+from .._release.release import Layout, digest, release_id
+from .._release.shared_files import Place, shared_places
+from .._service.environment import merge_environment
+from .._service.settings import (
+    SettingsError,
+    identifying_settings,
+    render_gunicorn_conf,
+    render_wsgi,
+    worker_requirements,
+)
+from .._system.account import Claim
+from .application_values import (
+    absolute,
+    choice,
+    interpreter,
+    settings_of,
+    shared_paths,
+    variables,
+    whole,
+    wsgi_path,
+)
+from .build_access import build_variables, check_build_variables
+from .dependencies import DependencyError, check_packages
+from .source import (
+    PATH,
+    TYPES,
+    SourceError,
+    check_checksum,
+    check_subdirectory,
+    check_version,
+    detect_type,
+    is_remote,
+)
+
+INSTALLERS = ("uv", "pip")
+
+# As long as any release id is.
+_SAMPLE_ID = "0000000-00000000"
+
+_REQUIRED = ("source", "app")
+
+
+class AppError(ValueError):
+    """An application that cannot be built as it is described."""
+
+
+@dataclass(frozen=True)
+class App:
+    """One checked item of C(flask_apps)."""
+
+    name: str
+    user: str
+    group: str
+    source: str = field(repr=False)
+    source_type: str
+    version: str
+    subdirectory: str
+    checksum: str
+    deploy_key: str = field(repr=False)
+    known_hosts: str
+    app: str
+    python: str
+    installer: str
+    requirements: tuple[str, ...] | None
+    packages: tuple[str, ...] = field(repr=False)
+    index_url: str = field(repr=False)
+    ca_bundle: str
+    wheel_dir: str
+    gunicorn_requirement: str
+    build_timeout: int
+    source_max_mib: int
+    build_environment: t.Mapping[str, str] = field(repr=False)
+    build_secrets: t.Mapping[str, str] = field(repr=False)
+    build_with_deploy_key: bool
+    environment: t.Mapping[str, str] = field(repr=False)
+    secrets: t.Mapping[str, str] = field(repr=False)
+    shared: tuple[str, ...]
+    trusted_hops: int
+    host_header: str
+    keep: int
+    settings: t.Mapping[str, object]
+    hooks: Hooks = field(default_factory=Hooks)
+    workers: t.Sequence[Process] = ()
+    timers: t.Sequence[Process] = ()
+    names_user: bool = False
+    # The name that the application had before.
+    rename_from: str = ""
+    names_group: bool = False
+    # Static files that only the application may read.
+    places: tuple[Place, ...] = ()
+
+    @property
+    def wsgi(self) -> str:
+        """Return the text of its wsgi.py."""
+        return render_wsgi(self.app, self.trusted_hops, self.host_header, self.places)
+
+    def claim(self, data: tuple[int, int] | None) -> Claim:
+        """Return the accounts that it asks for; C(data) are the ids that its data belongs to."""
+        return Claim(self.name, self.user, self.group, self.names_user, self.names_group, data)
+
+    @property
+    def has_build_access(self) -> bool:
+        """Tell whether a build is given what nobody may find after it."""
+        return bool(self.build_secrets or self.build_with_deploy_key)
+
+    def build_variables(self, cache: str) -> dict[str, str]:
+        """Return what a build that works in C(cache) is given by the user."""
+        has_key = self.build_with_deploy_key
+        return build_variables(self.build_environment, self.build_secrets, cache, has_key, self.known_hosts)
+
+    @property
+    def processes(self) -> dict[str, object]:
+        """Return what runs beside the web, by its key; nothing depends on lists that are empty."""
+        lists = {"workers": list(self.workers), "timers": list(self.timers)}
+        return {key: processes for key, processes in lists.items() if processes}
+
+    @property
+    def runtime_requirements(self) -> tuple[str, ...]:
+        """Return what the server needs and the application need not bring."""
+        return (self.gunicorn_requirement, *worker_requirements(str(self.settings["worker_class"])))
+
+    @property
+    def wanted_packages(self) -> tuple[str, ...]:
+        """Return the requirements that are in no file."""
+        return (self.source, *self.packages) if self.source_type == "pypi" else self.packages
+
+    def mask(self, text: str) -> str:
+        """Return C(text) without any secret of this application."""
+        return mask(text, [*self.secrets.values(), *self.build_secrets.values(), self.deploy_key], shortest=3)
+
+
+def parse_app(item: t.Mapping[str, t.Any], root: str) -> App:
+    """Return the checked application; raise AppError, which names it and the remedy, when something cannot be."""
+    name = item.get("name") or ""
+    try:
+        check_name(name)
+        item = with_lists(item, APP)
+        check_socket_path(Layout(root, name).socket(_SAMPLE_ID, 0))
+        _check_required(item)
+        return _parse(item, posixpath.join(root, name))
+    except (SettingsError, SourceError, DependencyError, HookError, ListError, UnsafeNameError) as exc:
+        given = [item.get(key) for key in ("secrets", "build_secrets")]
+        secrets = [str(value) for found in given if isinstance(found, t.Mapping) for value in found.values()]
+        raise AppError(f"app '{name}': {mask(str(exc), secrets, shortest=3)}") from None
+
+
+def parse_apps(items: t.Sequence[t.Mapping[str, t.Any]], root: str) -> list[App]:
+    """Return all applications, checked before anything changes."""
+    apps = [parse_app(item, root) for item in items]
+    names = [app.name for app in apps]
+    for name in names:
+        if names.count(name) > 1:
+            raise AppError(
+                f"apps has the name '{name}' {names.count(name)} times: give each application a name of its own"
+            )
+    for app in apps:
+        if app.rename_from in names:
+            raise AppError(
+                f"app '{app.name}': rename_from '{app.rename_from}' is another application of the list: remove that "
+                "one, which has another name now, or leave rename_from out"
+            )
+    return apps
+
+
+def _check_required(item: t.Mapping[str, t.Any]) -> None:
+    for key in _REQUIRED:
+        if not item.get(key):
+            raise AppError(f"app '{item['name']}': '{key}' is missing: set it (only state=absent does without)")
+
+
+def _parse(item: t.Mapping[str, t.Any], base: str) -> App:
+    static = (item.get("nginx") or {}).get("static")
+    places = shared_places(static, item.get("shared"), base)
+    fields = {
+        "name": item["name"],
+        **_source_fields(item),
+        **_build_fields(item),
+        **_process_fields(item),
+        "places": places,
+    }
+    return App(**fields)
+
+
+def _source_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    source_type, version = item.get("source_type") or "auto", str(item.get("version") or "")
+    source, checksum = _source(item, source_type, version)
+    kind = detect_type(source, version, checksum, source_type)
+    return {
+        "source": _pinned(source, version) if kind == "pypi" else source,
+        "source_type": kind,
+        "version": check_version(version) if kind in ("git", "path") else version,
+        "subdirectory": check_subdirectory(item.get("subdirectory") or ""),
+        "checksum": checksum,
+        "deploy_key": item.get("deploy_key") or "",
+        "known_hosts": item.get("known_hosts") or "",
+    }
+
+
+def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    environment, secrets = variables(item, "build_environment"), variables(item, "build_secrets")
+    check_build_variables(environment, secrets)
+    if item.get("build_with_deploy_key") and not item.get("deploy_key"):
+        raise SourceError("build_with_deploy_key is set and there is no deploy_key: set it, or leave the other one out")
+    return {
+        "build_environment": environment,
+        "build_secrets": secrets,
+        "build_with_deploy_key": bool(item.get("build_with_deploy_key")),
+        "python": interpreter(item.get("python") or "python3"),
+        "installer": choice("installer", item.get("installer") or "uv", INSTALLERS),
+        "requirements": None if item.get("requirements") is None else tuple(item["requirements"]),
+        "packages": check_packages(item.get("packages") or ()),
+        "index_url": item.get("index_url") or "",
+        "ca_bundle": absolute("ca_bundle", item),
+        "wheel_dir": absolute("wheel_dir", item),
+        "gunicorn_requirement": check_packages([item.get("gunicorn_requirement") or "gunicorn"])[0],
+        "build_timeout": whole("build_timeout", item, 1800),
+        "source_max_mib": whole("source_max_mib", item, 4096),
+        "keep": whole("keep", item, 5),
+    }
+
+
+def _process_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    environment, secrets = variables(item, "environment"), variables(item, "secrets")
+    merge_environment(environment, secrets)
+    return {
+        # Its data belongs to this user, and the old and the new name serve side by side.
+        "user": check_name(item.get("user") or item.get("rename_from") or item["name"]),
+        "group": check_name(item.get("group") or item.get("user") or item.get("rename_from") or item["name"]),
+        "rename_from": _former_name(item),
+        "names_user": bool(item.get("user")),
+        "names_group": bool(item.get("group")),
+        "app": wsgi_path(item),
+        "environment": environment,
+        "secrets": secrets,
+        "shared": shared_paths(item.get("shared")),
+        "trusted_hops": whole("trusted_hops", item, 1, least=0),
+        "host_header": item.get("host_header") or "",
+        "settings": settings_of(item),
+        "hooks": parse_hooks(item.get("hooks") or {}),
+        "workers": normalise_workers(item.get("workers")),
+        "timers": normalise_timers(item.get("timers")),
+    }
+
+
+def _former_name(item: t.Mapping[str, t.Any]) -> str:
+    former = item.get("rename_from") or ""
+    if former == item["name"]:
+        raise AppError(f"app '{former}': rename_from is its own name: set it to the name before, or leave it out")
+    return check_name(former) if former else ""
+
+
+def _source(item: t.Mapping[str, t.Any], source_type: str, version: str) -> tuple[str, str]:
+    source, checksum = str(item["source"]).strip(), str(item.get("checksum") or "")
+    choice("source_type", source_type, TYPES)
+    if checksum:
+        check_checksum(checksum)
+    if detect_type(source, version, checksum, source_type) == "archive" and is_remote(source) and not checksum:
+        raise SourceError(
+            f"source '{mask_urls(source)}' is an archive to download and has no checksum: set checksum: 'sha256:...' "
+            "(see sha256sum), so that every host builds the same bytes"
+        )
+    return source, checksum
+
+
+def _pinned(requirement: str, version: str) -> str:
+    if version and re.search(r"[=<>!~@;]", requirement):
+        raise SourceError(f"source '{requirement}' and version '{version}' both name a version: keep one of them")
+    return f"{requirement}=={version}" if version else requirement
+
+
+def build_key(app: App, kind: str, revision: str, python: str) -> str:
+    """Return what two releases have in common whose app/ and venv/ are equal; C(kind) is the type of the source."""
+    return digest(_build_inputs(app, kind, revision, python))
+
+
+def _build_inputs(app: App, kind: str, revision: str, python: str) -> dict[str, object]:
+    return {
+        "revision": revision,
+        "type": kind,
+        "subdirectory": app.subdirectory,
+        "python": python,
+        "installer": app.installer,
+        "requirements": app.requirements,
+        "packages": app.wanted_packages,
+        "runtime": app.runtime_requirements,
+        "shared": app.shared,
+        "module": app.app.split(":", 1)[0],
+        # What they make is part of the code.
+        **({"hooks": app.hooks.build} if app.hooks.build else {}),
+        # Secrets let a build in, and do not change what it makes: one that is exchanged is no reason for a new release.
+        **({"build_environment": app.build_environment} if app.build_environment else {}),
+    }
+
+
+def migration_key(app: App, revision: str) -> str:
+    """Return what is equal on hosts with one database: they may have different Pythons, and so different releases."""
+    return digest([app.name, revision, app.subdirectory, app.environment, app.secrets, app.hooks.migrate])[:16]
+
+
+def identify(app: App, kind: str, revision: str, python: str) -> str:
+    """Return the release id: everything that the process is, but neither where it came from nor how many are kept."""
+    return release_id(
+        revision,
+        {
+            **_build_inputs(app, kind, revision, python),
+            "user": [app.user, app.group],
+            "app": app.app,
+            "environment": app.environment,
+            "secrets": app.secrets,
+            "settings": identifying_settings(app.settings),
+            "wsgi": app.wsgi,
+            "conf": render_gunicorn_conf(app.settings, "/release"),
+            **({} if app.hooks.empty else {"hooks": app.hooks.to_json()}),
+            **app.processes,
+        },
+    )
+
+
+def needed_packages(items: t.Sequence[t.Mapping[str, t.Any]], root: str) -> list[str]:
+    """Return the packages that fetching the sources needs on the host; raise AppError for what cannot be built."""
+    try:
+        apps = parse_apps(settle_apps(items), root)
+    except ListError as exc:
+        raise AppError(str(exc)) from None
+    # A path may be a repository on the host, when a version of it is wanted.
+    wanted = [app for app in apps if app.source_type == "git" or (app.source_type == PATH and app.version)]
+    over_ssh = any("ssh://" in app.source or "@" in app.source.split("://")[0] for app in wanted)
+    by_key = any(app.build_with_deploy_key for app in apps)
+    return [*(["git"] if wanted or by_key else []), *(["openssh-client"] if over_ssh or by_key else [])]

@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Derive services from applications and sites from services. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+from collections import Counter
+
+from .._input.lists import APP, ListError, settle_apps, with_lists
+from .._release.shared_files import Place, covers, is_shared, shared_places
+from .._site.lines import cache_lines
+from .._site.model import Static
+from .._site.parse import parse_site
+from .._site.site_forwarded import chain_of
+from .._site.values import Reader, SiteError
+
+App = t.Mapping[str, t.Any]
+
+# gunicorn kills a worker after this many seconds; nginx must not give up before (see role gunicorn's defaults).
+_GUNICORN_TIMEOUT = 30
+_NGINX_READ_TIMEOUT = 60
+# How long files of the previous release are served (role gunicorn's default), and the directory with a link to it.
+_ASSET_GRACE = 3600
+PREVIOUS = "/run/flaskops/previous"
+
+
+class DeriveError(ValueError):
+    """Applications that contradict each other."""
+
+
+def check_apps(apps: t.Sequence[App]) -> None:
+    """Raise DeriveError when two applications claim one name or one domain."""
+    _refuse_repeated((app["name"] for app in apps), "name", "give each application a name of its own")
+    claims = [(host.lower(), app["name"]) for app in apps for host in _hosts(app)]
+    for host, count in Counter(host for host, _name in claims).items():
+        owners = [name for claimed, name in claims if claimed == host]
+        if count > 1:
+            raise DeriveError(
+                f"domain '{host}' is claimed by {' and '.join(repr(name) for name in owners)}: "
+                "nginx can send a host name to one application only; remove it from all but one"
+            )
+
+
+def _settle(apps: object) -> list[dict[str, t.Any]]:
+    try:
+        return settle_apps(apps)
+    except ListError as exc:
+        raise DeriveError(str(exc)) from None
+
+
+def _hosts(app: App) -> list[str]:
+    nginx = app.get("nginx") or {}
+    return [*(app.get("domains") or []), *(nginx.get("redirects") or [])]
+
+
+def _refuse_repeated(values: t.Iterable[str], what: str, remedy: str) -> None:
+    for value, count in Counter(values).items():
+        if count > 1:
+            raise DeriveError(f"flask_apps has the {what} '{value}' {count} times: {remedy}")
+
+
+def derive_services(
+    apps: t.Sequence[App],
+    releases: t.Sequence[t.Mapping[str, t.Any]],
+    defaults: t.Mapping[str, object] | None = None,
+    partial: bool = False,
+) -> list[dict[str, t.Any]]:
+    """Return the C(gunicorn_services) that run the given releases; C(defaults) are those of the sites.
+
+    C(partial) says that some may be missing, because they could not be built.
+    """
+    apps = _settle(apps)
+    paths = {release["name"]: release["path"] for release in releases}
+    unbuilt = [app["name"] for app in apps if app["name"] not in paths]
+    if unbuilt and not partial:
+        raise DeriveError(f"no release of {', '.join(unbuilt)}: run role flaskops.stack.flask on this host first")
+    return [
+        {"name": app["name"], "release": paths[app["name"]], **derive_chain(app, _root(paths[app["name"]]), defaults)}
+        for app in apps
+        if app["name"] in paths
+    ]
+
+
+def _root(release: str) -> str:
+    return posixpath.dirname(posixpath.dirname(posixpath.dirname(release)))
+
+
+def derive_chain(app: App, root: str, defaults: t.Mapping[str, object] | None = None) -> dict[str, t.Any]:
+    """Return how visitors reach an application, as far as that can be known, as the key C(site) of a service."""
+    try:
+        app = with_lists(app, APP)
+        if not app.get("domains"):
+            return {}
+        chain = chain_of(parse_site(_derive_site(app, root), defaults or {}))
+    except (SiteError, DeriveError, ListError, KeyError, TypeError, ValueError, AttributeError):
+        # To say so is the business of those who publish it.
+        return {}
+    return {"site": chain.to_json()} if chain else {}
+
+
+def derive_sites(
+    apps: t.Sequence[App], root: str, services: t.Sequence[t.Mapping[str, t.Any]] | None = None
+) -> list[dict[str, t.Any]]:
+    """Return the C(nginx_sites) that publish the applications that have domains.
+
+    C(services) say what became of the hand-overs: the site of one that was refused is left as it is.
+    """
+    apps = _settle(apps)
+    check_apps(apps)
+    named = {app["name"] for app in apps}
+    well = named if services is None else {service["name"] for service in services if not service.get("error")}
+    return [_derive_site(app, root) for app in apps if app.get("domains") and app["name"] in well]
+
+
+def _derive_site(app: App, root: str) -> dict[str, t.Any]:
+    gunicorn = app.get("gunicorn") or {}
+    base = posixpath.join(root, app["name"])
+    return {
+        "name": app["name"],
+        "domains": list(app["domains"]),
+        "upstream": [f"unix:{base}/current/run/{number}.sock" for number in range(int(gunicorn.get("instances") or 1))],
+        "read_timeout": _read_timeout(app),
+        "behind_proxy": _hops(app) > 1,
+        **({"rename_from": app["rename_from"]} if app.get("rename_from") else {}),
+        **_given(app, base),
+    }
+
+
+def _hops(app: App) -> int:
+    hops = app.get("trusted_hops")
+    return 1 if hops is None else int(hops)
+
+
+def _read_timeout(app: App) -> int:
+    """Return how long nginx waits for an answer, which is no less than gunicorn gives the application for it."""
+    timeout = int((app.get("gunicorn") or {}).get("timeout") or _GUNICORN_TIMEOUT)
+    given = (app.get("nginx") or {}).get("read_timeout")
+    if given is not None and int(given) < timeout:
+        raise DeriveError(
+            f"app '{app['name']}': nginx.read_timeout {given} s is less than gunicorn.timeout "
+            f"{timeout} s: visitors would get 504 for requests that still run; raise the first or lower the second"
+        )
+    return max(_NGINX_READ_TIMEOUT, timeout)
+
+
+def _given(app: App, base: str) -> dict[str, t.Any]:
+    """Return what the application says of its site, with places on the host."""
+    gunicorn = app.get("gunicorn") or {}
+    given = {key: value for key, value in (app.get("nginx") or {}).items() if value is not None}
+    given["maintenance"] = {**_maintenance(base, gunicorn), **(given.get("maintenance") or {})}
+    places = shared_places(given.get("static"), app.get("shared"), base)
+    if places:
+        given["locations"] = _shared_locations(given["static"], places, given.get("locations") or [])
+        given["static"] = [entry for entry in given["static"] if not is_shared(entry, places)]
+    if "static" in given:
+        given_grace = gunicorn.get("asset_grace")
+        grace = _ASSET_GRACE if given_grace is None else int(given_grace)
+        previous = f"{PREVIOUS}/{app['name']}/app" if grace else ""
+        given["static"] = [_locate(entry, f"{base}/current/app", previous) for entry in given["static"]]
+    if app.get("host_header") and _hops(app) <= 1:
+        # No proxy in front says it: without this, a visitor could.
+        given["proxy_headers"] = {app["host_header"]: "$flaskops_host", **given.get("proxy_headers", {})}
+    return given
+
+
+def _shared_locations(
+    static: t.Sequence[t.Mapping[str, t.Any]], places: t.Sequence[Place], own: t.Sequence[t.Mapping[str, t.Any]]
+) -> list[dict[str, t.Any]]:
+    """Return the user's own locations, and those of files that the application answers for: nginx may not read them."""
+    found = [dict(location) for location in own]
+    paths = [str(location.get("path", "")).split() for location in own]
+    for place in places:
+        # The innermost one, whose path is the longest.
+        entry = max((entry for entry in static if covers(entry, place)), key=lambda entry: len(str(entry["url"])))
+        given = Reader(entry, "static: ")
+        caching = cache_lines(given.flag("immutable", Static.immutable), given.number("expires", Static.expires))
+        found.append(
+            {"path": f"^~ {place[0]}", "config": "\n".join(["location ~ /\\. {", "    return 404;", "}", *caching])}
+        )
+        # Without it nginx would lead from the path without the slash to the one with it; the first may be a page.
+        page = ["=", place[0].rstrip("/")]
+        found += [] if page in paths else [{"path": " ".join(page)}]
+    return found
+
+
+def _locate(entry: t.Mapping[str, t.Any], code: str, previous: str) -> dict[str, t.Any]:
+    """Make the path of a static location absolute: it is relative to the application's code, now and before."""
+    path = entry.get("path")
+    if not path:
+        # To say that it is missing is the business of those who read the site.
+        return dict(entry)
+    before = {"previous": posixpath.join(previous, path)} if previous and not path.startswith("/") else {}
+    return {**before, **entry, "path": posixpath.join(code, path)}
+
+
+def _maintenance(base: str, gunicorn: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return where the flag and the page of an application are, and that its health can be asked for all the same."""
+    path = str((gunicorn.get("health") or {}).get("path") or "/").partition("?")[0]
+    directory = f"{base}/maintenance"
+    # A health path that is the front page would leave that open to everybody.
+    return {"flag": f"{directory}/on", "page": f"{directory}/page.html", "open": [path] if path != "/" else []}

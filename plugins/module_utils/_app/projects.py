@@ -1,0 +1,237 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Projects that pip and uv cannot install as they are, and what to write. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from .._input.redact import mask_urls
+
+# Of a pyproject.toml: a table's head, alone on its line.
+_TABLE = re.compile(r"^\s*\[+\s*(?P<name>[^\[\]#]+?)\s*\]+\s*(?:#.*)?$")
+_KEY = re.compile(r"^\s*(?P<key>[\w.\"'-]+)\s*=\s*(?P<value>.*)$")
+
+_FROZEN = re.compile(r"(?P<name>[\w.-]+(?:\[[^\]]*\])?)\s*@\s*file://(?:localhost)?(?P<path>/[^\s;#]+)")
+_EDITABLE = re.compile(r"(?:-e|--editable)(?:\s*=\s*|\s+)(?P<what>\S+)")
+_VCS = re.compile(r"(?:git|hg|svn|bzr)\+")
+_EGG = re.compile(r"#(?:.*&)?egg=(?P<name>[\w.-]+)")
+_GUNICORN = re.compile(r"gunicorn\s*(?:\[[^\]]*\])?\s*={2,3}\s*(?P<version>[\d.]+)", re.IGNORECASE)
+# With the settings of a release older ones do not start.
+OLDEST_GUNICORN = (20, 1)
+
+_EXPORTS = {
+    "poetry.lock": "poetry export --format requirements.txt --output requirements.txt",
+    "pdm.lock": "pdm export --output requirements.txt",
+    "Pipfile.lock": "pipenv requirements > requirements.txt",
+    "Pipfile": "pipenv requirements > requirements.txt",
+}
+_CONDA = ("environment.yml", "environment.yaml", "conda-lock.yml")
+_REQUIREMENTS = re.compile(r"(?:[\w.-]*requirements?[\w.-]*/)?[\w.-]+\.txt|[\w./-]*requirements?[\w.-]*\.txt")
+
+
+class ProjectError(ValueError):
+    """A project that cannot be installed as it is described."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the source is besides the files that were asked for."""
+
+    # The files at the top, and those of directories of requirements.
+    names: t.Collection[str] = ()
+    subdirectory: str = ""
+    # Whether packages are asked for that are in no file.
+    has_packages: bool = False
+    # Whether a path of the host leads to anything.
+    exists: t.Callable[[str], bool] = field(default=lambda _path: True)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A key of a TOML file, with its line and table."""
+
+    line: int
+    table: str
+    key: str
+    value: str
+
+
+def entries_of(text: str) -> list[Entry]:
+    """Return the keys of a TOML file by lines, which is as exact as a host without a parser for TOML allows."""
+    table = ""
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):
+        head = _TABLE.match(line)
+        key = None if head else _KEY.match(line)
+        if head:
+            table = head.group("name").replace(" ", "")
+            found.append(Entry(number, table, "", ""))
+        elif key:
+            found.append(Entry(number, table, key.group("key"), key.group("value")))
+    return found
+
+
+def is_project(text: str) -> bool:
+    """Tell whether a pyproject.toml describes something to install, and not only the settings of tools."""
+    tables = {entry.table for entry in entries_of(text)}
+    return any(table.split(".")[0] in ("project", "build-system") for table in tables) or any(
+        table.startswith(("tool.poetry", "tool.flit", "tool.setuptools")) for table in tables
+    )
+
+
+def check_project(path: str, text: str, installer: str, around: Surroundings) -> None:
+    """Raise ProjectError for a pyproject.toml that cannot be installed, with its line and what to write."""
+    entries = entries_of(text)
+    if not is_project(text):
+        raise ProjectError(
+            f"'requirements' lists {path}, which only configures tools and has no [project]: name a file that says "
+            f"what to install{_candidates(around)}"
+        )
+    for entry in entries:
+        if (entry.table, entry.key) == ("tool.poetry", "package-mode") and entry.value.startswith("false"):
+            raise ProjectError(
+                f"{path} line {entry.line} says package-mode = false: such a project of Poetry is no package, so "
+                f"neither uv nor pip installs its dependencies. Run '{_EXPORTS['poetry.lock']}' where the source is "
+                "kept, and commit requirements.txt"
+            )
+    _check_sources(path, entries, installer, around)
+
+
+def _check_sources(path: str, entries: t.Sequence[Entry], installer: str, around: Surroundings) -> None:
+    own = [entry for entry in entries if _is_elsewhere(entry)]
+    if not own:
+        return
+    name = own[0].table.rpartition(".")[2] if own[0].table != "tool.uv.sources" else own[0].key
+    what = f"{path} line {own[0].line} takes '{name}' from another directory of the repository ([tool.uv.sources])"
+    if around.subdirectory:
+        listed = posixpath.join(around.subdirectory, path)
+        raise ProjectError(
+            f"{what}, and 'subdirectory: {around.subdirectory}' leaves that out of the release: remove 'subdirectory' "
+            f"and set requirements: [{listed}]"
+        )
+    if installer != "uv":
+        raise ProjectError(
+            f"{what}, which only uv reads; {installer} would take a package of that name from the index: set "
+            "installer: uv"
+        )
+
+
+def _is_elsewhere(entry: Entry) -> bool:
+    """Tell whether an entry leads out of the directory of its project."""
+    if not entry.table.startswith("tool.uv.sources"):
+        return False
+    text = f"{entry.key} = {entry.value}"
+    return re.search(r"\bworkspace\s*=\s*true|\bpath\s*=\s*[\"']\.\.", text) is not None
+
+
+def check_workspace(path: str, text: str) -> None:
+    """Raise ProjectError for the root of a uv workspace that has nothing to install itself."""
+    entries = entries_of(text)
+    root = next((entry for entry in entries if entry.table == "tool.uv.workspace"), None)
+    own = {entry.key: entry.value for entry in entries if entry.table == "project"}
+    if root is None or "dependencies" in own or "dependencies" in own.get("dynamic", ""):
+        return
+    members = next((entry.value for entry in entries if (entry.table, entry.key) == (root.table, "members")), "[...]")
+    raise ProjectError(
+        f"{path} line {root.line} is the root of a uv workspace and has no dependencies itself (members = {members}): "
+        "name the project to deploy, such as requirements: [services/web/pyproject.toml]"
+    )
+
+
+def explain_nothing(around: Surroundings) -> str:
+    """Return what to write where the source has files about packages that neither uv nor pip reads; else nothing."""
+    if around.has_packages:
+        return ""
+    for name, command in _EXPORTS.items():
+        if name in around.names:
+            return (
+                f"the source says what to install in {name}, which neither uv nor pip reads: run '{command}' where it "
+                "is kept and commit requirements.txt, or name another file in 'requirements'"
+            )
+    conda = next((name for name in _CONDA if name in around.names), "")
+    if conda:
+        return (
+            f"the source says what to install in {conda}, which only conda reads: write its packages into a file "
+            "requirements.txt, as 'pip list --format=freeze' prints them, and commit it"
+        )
+    candidates = _candidates(around)
+    if not candidates:
+        return ""
+    tools = "a pyproject.toml that only configures tools, and " if "pyproject.toml" in around.names else ""
+    return (
+        f"the source has {tools}none of uv.lock, requirements.txt, setup.py or a pyproject.toml with [project]: "
+        f"name the file that says what to install{candidates}"
+    )
+
+
+def _candidates(around: Surroundings) -> str:
+    found = sorted(name for name in around.names if _REQUIREMENTS.fullmatch(name))
+    if not found:
+        return ""
+    others = f" (the source has {', '.join(found[:8])})" if len(found) > 1 else ""
+    best = min(found, key=lambda name: ("prod" not in name, "base" not in name and "main" not in name, len(name), name))
+    return f", as requirements: [{best}]{others}"
+
+
+def explain_ignored_lock(project: str, around: Surroundings) -> str:
+    """Return that the lock file of an installed project is not read, or nothing where there is none."""
+    if project and "uv.lock" in around.names:
+        return (
+            f"uv.lock is not read for {project}, so each new virtualenv gets the newest versions that its "
+            "pyproject.toml allows: to install the locked ones, run 'uv export --package NAME --no-emit-workspace "
+            "--output-file locked.txt' where the source is kept, commit locked.txt, and set requirements: "
+            f"[locked.txt, {project}/pyproject.toml]"
+        )
+    lock = next((name for name in ("poetry.lock", "pdm.lock") if posixpath.join(project, name) in around.names), "")
+    return lock and (
+        f"{lock} is not read, so each new virtualenv gets the newest versions that pyproject.toml allows: to install "
+        f"the locked ones, run '{_EXPORTS[lock]}' where the source is kept and commit requirements.txt"
+    )
+
+
+def check_line(path: str, number: int, text: str, installer: str, around: Surroundings) -> None:
+    """Raise ProjectError for a line of a requirements file that cannot be installed, and say what to write instead."""
+    where, shown = f"{path} line {number}", mask_urls(text)
+    frozen = _FROZEN.match(text)
+    if frozen and not around.exists(frozen.group("path")):
+        raise ProjectError(
+            f"{where}, '{frozen.group(0)}', names a path of the machine on which it was written (by conda, or 'pip "
+            f"freeze'): write '{frozen.group('name')}' with its version instead, as 'pip list --format=freeze' prints "
+            "it"
+        )
+    editable = _EDITABLE.match(text)
+    if editable and _VCS.match(editable.group("what")) and installer == "uv":
+        address = mask_urls(editable.group("what").partition("#")[0])
+        egg = _EGG.search(editable.group("what"))
+        name = egg.group("name") if egg else "NAME"
+        raise ProjectError(
+            f"{where}, '{shown}': uv installs nothing from a repository as editable: write '{name} @ {address}' "
+            "instead, or set installer: pip"
+        )
+    if editable and editable.group("what").startswith("/") and not around.exists(editable.group("what")):
+        raise ProjectError(
+            f"{where}, '{shown}', names a path of the machine on which it was written: write where this host gets the "
+            "package from, such as 'NAME @ git+https://git.example.com/NAME.git'"
+        )
+    gunicorn = _GUNICORN.match(text)
+    if gunicorn and is_too_old(gunicorn.group("version")):
+        raise ProjectError(f"{where}, '{shown}', {explain_old_gunicorn()}")
+
+
+def is_too_old(gunicorn: str) -> bool:
+    """Tell whether a version of gunicorn is older than what a release needs."""
+    return tuple(int(part) for part in re.findall(r"\d+", gunicorn)[:2]) < OLDEST_GUNICORN
+
+
+def explain_old_gunicorn() -> str:
+    """Return how an error about an old gunicorn goes on."""
+    oldest = ".".join(str(part) for part in OLDEST_GUNICORN)
+    return (
+        f"is older than {oldest}, with which a release does not run: write 'gunicorn>=21.2', or remove it (without it, "
+        "gunicorn_requirement is installed)"
+    )

@@ -1,0 +1,360 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring all applications of a task to the wanted state. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pwd
+import time
+import typing as t
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from .._system.account import UserError
+from .._system.clock import utc_now
+from .._system.command import CommandError
+from .._system.fence import hook_unit
+from .._system.files import TEMPORARY, Lock, remove_file, replace_link, sweep
+from .host_check import check_host, check_paths, check_switch
+from .._service.own_conf import USUAL, explain_unread
+from .._service.settings import SettingsError
+from .._release.history import note
+from .._system.lock import caller
+from .._input.hooks import HookError
+from .._input.names import UnsafeNameError, check_name
+from .._input.printable import short_reason
+from .preflight import check_schedules
+from .._release.release import Layout, ReleaseError, current_id, list_releases, read_manifest
+from .._app.application import App, AppError, parse_apps
+from .build import Plan, build, is_built, needs_payload
+from .build_fence import end_leftovers
+from .._release.releases import find_applications
+from .._release.ownership import check_owner, owner_ids
+from .rename import RenameError, check_rename, is_pending, move_data
+from .verify_import import prove_again
+from .._input.redacted_values import reveal
+from .._release.shared import ShareError
+from .fetch import Sent, find_revision, text_reader
+from .._app.source import SourceError
+from .._system.users import check_accounts, end_user, remove_user
+from .venv import BuildError, Interpreter, find_interpreter, trusted_bundle
+from .._system.trees import remove_tree
+from .._app.dependencies import DependencyError
+from .._release.way_out import place_of, with_ways_out
+
+FAILURES = (
+    AppError,
+    BuildError,
+    CommandError,
+    DependencyError,
+    HookError,
+    OSError,
+    ReleaseError,
+    RenameError,
+    SettingsError,
+    ShareError,
+    SourceError,
+    UnsafeNameError,
+    UserError,
+)
+
+Item = t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for all applications of a task."""
+
+    root: str
+    lock_timeout: float
+    uv_requirement: str
+    activate: bool
+    check_mode: bool
+    # Who asked for it, for others who want the lock.
+    by: str = ""
+    # Whether releases are started next, as in the daily command, which proves more than to load them.
+    starts_next: bool = False
+
+
+def open_seal(
+    sealed: str | None, apps: t.Sequence[Item], params: Item
+) -> tuple[list[dict[str, t.Any]], dict[str, t.Any]]:
+    """Return applications and defaults with the values that the action plugin kept from being shown."""
+    hidden = json.loads(base64.b64decode(sealed)) if sealed else {"apps": [{}] * len(apps), "defaults": {}}
+    return [reveal(app, part) for app, part in zip(apps, hidden["apps"])], reveal(params, hidden["defaults"])
+
+
+def present(items: t.Sequence[Item], sent: Item, options: Options) -> dict[str, t.Any]:
+    """Build the releases that are missing and return the module's result; change nothing unless all input is right.
+
+    An application that cannot be built does not stop the others: the releases lack it, and C(msg) has its error.
+    C(faults) are errors that the action plugin hands back in C(sent), so that a server that is down is waited for once.
+    """
+    apps = parse_apps(items, options.root)
+    plans, faults = _make_plans(apps, sent, options)
+    wanted = [] if options.check_mode else [plan.app.name for plan in plans if needs_payload(plan)]
+    if wanted:
+        return {"changed": False, "releases": [], "removed": [], "wanted": wanted, "faults": faults}
+    rows, diffs = [], []
+    errors = {name: f"app '{name}': {fault}" for name, fault in faults.items()}
+    for plan in plans:
+        before = current_id(plan.layout)
+        try:
+            rows.append(_apply(plan, options))
+        except AppError as exc:
+            errors[plan.app.name] = str(exc)
+            continue
+        if before != plan.id:
+            diffs.append(_diff(plan, before))
+    listed = {name for app in apps for name in (app.name, app.rename_from)}
+    result = {**_result(rows, diffs, errors), "unlisted": _unlisted(options.root, listed)}
+    warnings = [f"app '{plan.app.name}': {plan.app.mask(warning)}" for plan in plans for warning in plan.warnings]
+    return {**result, **({"warnings": warnings} if warnings else {})}
+
+
+def _unlisted(root: str, listed: t.Collection[str]) -> list[str]:
+    """Return the applications that serve here and are not in the list: one that was renamed goes on unseen."""
+    found = [layout for layout in find_applications(root) if layout.name not in listed]
+    return [layout.name for layout in found if current_id(layout) and not _is_existing(layout)]
+
+
+def _is_existing(layout: Layout) -> bool:
+    """Tell whether role gunicorn alone runs it, from code that somebody else has put there."""
+    try:
+        manifest = read_manifest(layout.release(current_id(layout) or ""))
+    except ReleaseError:
+        return False
+    return manifest is not None and manifest.source.get("type") == "existing"
+
+
+def _result(rows: t.Sequence[Item], diffs: t.Sequence[Item], errors: t.Mapping[str, str]) -> dict[str, t.Any]:
+    changed = any(row["built"] or row["activated"] for row in rows)
+    releases = [{key: value for key, value in row.items() if key != "activated"} for row in rows]
+    facts = {"flask_releases": releases}
+    result = {"changed": changed, "releases": releases, "removed": [], "ansible_facts": facts, "diff": [*diffs]}
+    return {**result, "failed": True, "msg": "\n".join(errors.values()), "errors": errors} if errors else result
+
+
+def _make_plans(apps: t.Sequence[App], sent: Item, options: Options) -> tuple[list[Plan], dict[str, str]]:
+    """Return what to build, and by name why the other applications cannot be built."""
+    interpreters: dict[str, Interpreter] = {}
+    plans, faults = [], {}
+    for app in apps:
+        try:
+            plans.append(_make_plan(app, sent.get(app.name), interpreters, options))
+        except FAILURES as exc:
+            faults[app.name] = app.mask(str(exc))
+    return plans, faults
+
+
+def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter], options: Options) -> Plan:
+    layout = Layout(options.root, app.name)
+    found = Sent(**sent) if sent else None
+    if found and found.error:
+        raise SourceError(found.error)
+    check_accounts(app.claim(owner_ids(layout)))
+    check_schedules(app.timers)
+    check_owner(layout, app.user, bool(app.shared))
+    if app.rename_from:
+        former = Layout(options.root, app.rename_from)
+        check_rename(layout, former, published=not options.starts_next)
+        # The old and the new name serve side by side, for a moment.
+        check_owner(former, app.user, bool(app.shared))
+    # What role gunicorn would refuse later, for all applications at once.
+    check_switch(layout)
+    if not options.check_mode:
+        check_host(app.settings)
+        check_paths(app.settings, below=layout.base)
+    if app.python not in interpreters:
+        interpreters[app.python] = find_interpreter(app.python)
+    bundle = trusted_bundle(app.ca_bundle)
+    if app.wheel_dir and not os.path.isdir(app.wheel_dir):
+        raise DependencyError(f"wheel_dir '{app.wheel_dir}' is no directory on this host: copy the wheels there first")
+    expect_new = options.starts_next
+    revision = find_revision(app, found, layout, app.ca_bundle, options.check_mode, expect_new)
+    return Plan(app, layout, revision, interpreters[app.python], bundle, options.uv_requirement)
+
+
+def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
+    started = time.monotonic()
+    lock = nullcontext() if options.check_mode else _lock(plan.layout, options, f"build of release {plan.id}")
+    try:
+        with lock:
+            if not options.check_mode:
+                sweep(plan.layout.base)
+            built = not is_built(plan)
+            if not options.check_mode:
+                _take_over(plan, options)
+            if built and not options.check_mode:
+                _build(plan, options)
+            elif not options.check_mode:
+                prove_again(plan.app, plan.layout, plan.id, options.starts_next)
+            activated = options.activate and _activate(plan, options.check_mode)
+        plan.warnings.extend(_own_configuration(plan))
+    except FAILURES as exc:
+        said = with_ways_out(
+            plan.app.mask(str(exc)), place_of(plan.layout, plan.app.user, plan.app.shared, plan.app.app)
+        )
+        raise AppError(f"app '{plan.app.name}', release {plan.id}: {said}") from exc
+    return {
+        "name": plan.app.name,
+        "id": plan.id,
+        "path": plan.path,
+        "built": built,
+        "activated": activated,
+        "source": plan.revision.location,
+        "revision": plan.revision.revision,
+        "former": _former(plan, options),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _own_configuration(plan: Plan) -> list[str]:
+    """Return the warning about a gunicorn.conf.py of the application that the release does not read."""
+    if plan.app.settings["config_file"] == USUAL:
+        return []
+    said = explain_unread(text_reader(os.path.join(plan.path, "app"))(USUAL) or "")
+    return [said] if said else []
+
+
+def _take_over(plan: Plan, options: Options) -> None:
+    """Move the data of an application that has another name now; what it is called now serves next."""
+    former = Layout(options.root, plan.app.rename_from)
+    if plan.app.rename_from and is_pending(former):
+        with _lock(former, options, f"renaming to {plan.app.name}"):
+            move_data(plan.layout, former)
+
+
+def _former(plan: Plan, options: Options) -> str:
+    """Return the former name as long as something is on the host under it."""
+    name = plan.app.rename_from
+    return name if name and is_pending(Layout(options.root, name)) else ""
+
+
+def _build(plan: Plan, options: Options) -> None:
+    """Build a release; a failure stands in the history, like that of an activation, unless it was the first of all."""
+    try:
+        build(plan, options.starts_next)
+    except FAILURES as exc:
+        if not os.path.lexists(plan.layout.base):
+            raise
+        entry = {
+            "when": utc_now(),
+            "what": "build",
+            "release": plan.id,
+            "revision": plan.revision.revision,
+            "by": caller(options.by, os.environ),
+            "result": "failed",
+            "reason": short_reason(plan.app.mask(str(exc))),
+        }
+        note(plan.app.name, entry)
+        raise
+
+
+def _lock(layout: Layout, options: Options, what: str) -> Lock:
+    return Lock(layout.lock, options.lock_timeout, f"{what} of {layout.name}", options.by)
+
+
+def _activate(plan: Plan, check_mode: bool) -> bool:
+    if current_id(plan.layout) == plan.id:
+        return False
+    if not check_mode:
+        replace_link(os.path.join("releases", plan.id), plan.layout.current)
+    return True
+
+
+def _diff(plan: Plan, before: str | None) -> dict[str, str]:
+    """Return what is public of the current and of the wanted release; no environment and no secret is in it."""
+    manifest = read_manifest(plan.layout.release(before)) if before else None
+    old: dict[str, t.Any] = {}
+    if manifest:
+        old = {"id": manifest.id, "source": manifest.source, "python": manifest.python, "app": manifest.app}
+        old.update(shared=list(manifest.shared), settings=manifest.settings)
+    app = plan.app
+    new = {"id": plan.id, "source": plan.revision.describe(), "python": plan.interpreter.version, "app": app.app}
+    new.update(shared=list(app.shared), settings=app.settings)
+    return {
+        "before_header": f"{app.name}: current release",
+        "after_header": f"{app.name}: wanted release",
+        "before": _text(old),
+        "after": _text(new),
+    }
+
+
+def _text(values: Item) -> str:
+    return json.dumps(values, indent=1, sort_keys=True) + "\n" if values else ""
+
+
+def absent(names: t.Sequence[str], options: Options, purge_data: bool) -> dict[str, t.Any]:
+    """Remove what the applications have, with their data only if asked to, and return the module's result."""
+    for name in names:
+        check_name(name)
+    ended: dict[str, list[str]] = {}
+    removed = [name for name in names if _remove(Layout(options.root, name), options, purge_data, ended)]
+    warnings = [
+        f"{name} was removed, and what still ran as its user was killed: {', '.join(processes)}"
+        for name, processes in ended.items()
+    ]
+    return {"changed": bool(removed), "releases": [], "removed": removed, **({"warnings": warnings} if ended else {})}
+
+
+def _remove(layout: Layout, options: Options, purge_data: bool, ended: dict[str, list[str]]) -> bool:
+    """Remove one application and return whether there was anything; C(ended) gets what was still running."""
+    paths = [
+        layout.current,
+        layout.releases,
+        layout.maintenance,
+        layout.cache,
+        *([layout.shared] if purge_data else []),
+    ]
+    found = [path for path in paths if os.path.lexists(path)]
+    if not (found or _is_empty(layout.base)) or options.check_mode:
+        return bool(found) or _is_empty(layout.base)
+    with _lock(layout, options, "removal"):
+        user = _user_of(layout)
+        is_used = _is_used(user, layout)
+        # Nothing of it may write, or keep its number, when its files and its user go.
+        end_leftovers(layout.name, [hook_unit(layout.name)])
+        processes = [] if is_used else end_user(user)
+        ended.update({layout.name: processes} if processes else {})
+        remove_file(layout.current)
+        for path in found:
+            if path != layout.current:
+                remove_tree(path)
+        if os.path.islink(layout.shared):
+            # The data has moved, with the application that has another name now.
+            os.unlink(layout.shared)
+        sweep(layout.base)
+        if purge_data and not is_used:
+            remove_user(user)
+        if _is_empty(layout.base):
+            os.rmdir(layout.base)
+    return True
+
+
+def _is_empty(directory: str) -> bool:
+    """Tell whether there is such a directory, with nothing in it but what a killed run has left."""
+    return os.path.isdir(directory) and all(name.startswith(TEMPORARY) for name in os.listdir(directory))
+
+
+def _user_of(layout: Layout) -> str:
+    """Return whose data it is, which also a run after the releases were removed has to know."""
+    try:
+        return pwd.getpwuid(os.stat(layout.shared).st_uid).pw_name
+    except (FileNotFoundError, KeyError):
+        return layout.name
+
+
+def _is_used(user: str, layout: Layout) -> bool:
+    """Tell whether another application has the same user."""
+    others = [Layout(layout.root, name) for name in os.listdir(layout.root) if name != layout.name]
+    # A release that cannot be read does not say whose it is, but its data does.
+    return any(
+        (os.path.isdir(other.shared) and _user_of(other) == user)
+        or any(manifest.user == user for manifest in list_releases(other))
+        for other in others
+    )

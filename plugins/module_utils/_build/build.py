@@ -1,0 +1,376 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build a release: complete, checked and immutable, or not there at all. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import datetime
+import grp
+import os
+import pwd
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, replace
+
+from .._app.build_access import private_cache, remove_secrets, write_deploy_key
+from .._release.contents import write_token
+from .._system.command import CommandError, flushing
+from .._system.disk_space import explain_full_disk
+from .._release.distributions import version_of
+from .._system.fence import Fence
+from .._system.files import write_file
+from .._service.worker_mark import with_mark
+from .._service.settings import render_environment, render_gunicorn_conf
+from .home import home_variable
+from .._release.prepared import adopt_prepared
+from .preflight import check_programs
+from .progress import building, say
+from .._release.release import (
+    MANIFEST,
+    Layout,
+    Manifest,
+    current_id,
+    damage,
+    digest,
+    is_release_id,
+    is_unfinished,
+    read_manifest,
+    write_manifest,
+)
+from .._app.application import App, build_key, identify, migration_key
+from .build_fence import build_fence, end_leftovers
+from .links import check_links
+from .._release.ownership import hand_over
+from .._release.verified import loaded_releases
+from .verify_import import check_hooks, kill_inside, prove, run_build_hooks
+from .._release.shared import Owner, link_instance, link_shared, make_shared
+from .fetch import Revision, describe, fetch, package_files, text_reader
+from .scm_version import scm_environment, scm_files
+from .source_copy import build_copy
+from .._system.users import ensure_user
+from .venv import Builder, BuildError, Interpreter, ensure_uv
+from .venv_commands import Request
+from .._release.kept_venv import confirm_mark, keep_virtualenv, mark_whole, take_virtualenv
+from .._system.trees import link_tree, move_paths, own_tree, remove_tree
+from .._app.dependencies import Dependencies, needs_source, plan_dependencies
+from .._app.projects import Surroundings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One release that is wanted."""
+
+    app: App
+    layout: Layout
+    revision: Revision
+    interpreter: Interpreter
+    ca_bundle: str
+    uv_requirement: str
+    # What a build has found that is not wrong, and not what everybody expects.
+    warnings: list[str] = field(default_factory=list, compare=False)
+
+    @property
+    def id(self) -> str:
+        """Return its name."""
+        return identify(self.app, self.revision.type, self.revision.revision, self.interpreter.version)
+
+    @property
+    def key(self) -> str:
+        """Return what releases with the same code and virtualenv have in common."""
+        return build_key(self.app, self.revision.type, self.revision.revision, self.interpreter.version)
+
+    def describe(self) -> str:
+        """Return how git describes the commit."""
+        return describe(self.revision, self.layout)
+
+    @property
+    def cache(self) -> str:
+        """Return where it is built, and what makes the next build quick, unless that could hold a secret."""
+        return private_cache(self.layout.cache) if self.app.has_build_access else self.layout.cache
+
+    @property
+    def path(self) -> str:
+        """Return its directory."""
+        return self.layout.release(self.id)
+
+
+def is_built(plan: Plan) -> bool:
+    """Tell whether the release is there, complete."""
+    return read_manifest(plan.path) is not None
+
+
+def needs_payload(plan: Plan) -> bool:
+    """Tell whether the release can only be built from a file that the controller has to send."""
+    return plan.revision.sent and not plan.revision.payload and not is_built(plan) and find_twin(plan) is None
+
+
+def find_twin(plan: Plan) -> Manifest | None:
+    """Return the newest release with the same code and virtualenv; what hooks make of the code, they make each time."""
+    if plan.app.hooks.build:
+        return None
+    return next((found for found in loaded_releases(plan.layout) if found.build == plan.key), None)
+
+
+def build(plan: Plan, starts_next: bool = False) -> None:
+    """Build the release; the caller holds the application's lock. After a failure nothing of it is left but its caches.
+
+    What is whole of a failed build - the user, what was downloaded, the virtualenv - makes the next try quick.
+    An application is loaded before its release is complete, unless it C(starts_next), which proves more.
+    """
+    remove_unfinished(plan.layout)
+    if os.path.lexists(plan.path):
+        why = damage(plan.path) or "it is not complete"
+        raise BuildError(
+            f"what runs from {plan.path} keeps it from being built again, and it cannot be used: {why}. Deploy another "
+            "release first (any change makes one, such as a variable in environment), then this one again"
+        )
+    is_first = not os.path.lexists(plan.layout.base)
+    try:
+        owner = _prepare(plan)
+        os.mkdir(plan.path, 0o755)
+        with building(plan.app.name):
+            _fill(plan, owner, starts_next)
+    except BaseException as exc:
+        full = explain_full_disk(exc, [plan.path, plan.layout.cache])
+        if not full:
+            with suppress(OSError, CommandError):
+                keep_virtualenv(plan.path, plan.layout.cache)
+        remove_tree(plan.path)
+        if is_first:
+            remove_tree(plan.layout.base)
+        if full:
+            raise BuildError(full) from exc
+        raise
+    finally:
+        remove_tree(private_cache(plan.layout.cache))
+
+
+def _in_use(layout: Layout) -> set[str]:
+    from .._release.prune import releases_in_use
+
+    return {current_id(layout) or "", *releases_in_use(layout)}
+
+
+def remove_unfinished(layout: Layout) -> None:
+    """Remove what a killed build has left: a release directory without a manifest that can be used."""
+    try:
+        names = os.listdir(layout.releases)
+    except FileNotFoundError:
+        return
+    unfinished = [name for name in names if is_release_id(name) and is_unfinished(layout.release(name))]
+    damaged = [name for name in unfinished if os.path.lexists(os.path.join(layout.release(name), MANIFEST))]
+    # One that was complete may run, as long as it lasts.
+    used = _in_use(layout) if damaged else set()
+    surplus = [name for name in unfinished if name not in damaged or name not in used]
+    if surplus:
+        end_leftovers(layout.name)
+    for name in surplus:
+        kill_inside(layout.release(name))
+        with suppress(OSError, CommandError):
+            keep_virtualenv(layout.release(name), layout.cache, durable=True)
+        remove_tree(layout.release(name))
+
+
+def _prepare(plan: Plan) -> Owner:
+    layout, app = plan.layout, plan.app
+    ensure_user(app.user, app.group, layout.shared)
+    owner = Owner(app.user, pwd.getpwnam(app.user).pw_uid, grp.getgrnam(app.group).gr_gid)
+    # One that was killed has left it.
+    remove_tree(private_cache(layout.cache))
+    for path in (layout.releases, plan.cache):
+        os.makedirs(path, mode=0o755, exist_ok=True)
+    for name in ("home", "tmp", "uv", "pip"):
+        path = os.path.join(plan.cache, name)
+        if os.path.isdir(path) and os.stat(path).st_uid != owner.uid:
+            remove_tree(path)
+        if not os.path.isdir(path):
+            os.mkdir(path, 0o700)
+        # Only root can put a link here, so this follows none.
+        os.chown(path, owner.uid, owner.gid)
+    hand_over(layout, owner)
+    adopt_prepared(layout, app.shared, owner.uid, owner.gid)
+    make_shared(layout, app.shared, owner)
+    if app.build_with_deploy_key:
+        write_deploy_key(plan.cache, app.deploy_key, app.known_hosts, owner.uid, owner.gid)
+    return owner
+
+
+def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
+    app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
+    twin = find_twin(plan)
+    if twin:
+        _copy(plan, twin, "app")
+        _copy(plan, twin, "venv")
+        key = twin.venv
+        names: list[str] = []
+    else:
+        os.mkdir(app, 0o755)
+        say(plan.app.name, "fetching the source")
+        plan.warnings.extend(fetch(plan.app, plan.revision, plan.layout, plan.ca_bundle, app))
+        dependencies = _read_dependencies(plan, app)
+        key, names = _venv_key(plan, dependencies), dependencies.names
+        was_built = _build_venv(plan, dependencies, key, owner)
+        for path in [venv, app] if was_built else [app]:
+            own_tree(path, 0, 0, owner.uid)
+        if was_built:
+            # Before it is kept for another try, which does not look at it again.
+            check_links(plan.layout, plan.path, [venv], ())
+        # A project of the source has its own code in it, and a secret may be.
+        if was_built and not _needs_source(plan.app, dependencies) and not plan.app.build_secrets:
+            mark_whole(plan.path, key)
+    link_shared(plan.layout, plan.app.shared, app, owner)
+    link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
+    _write_settings(plan, owner)
+    if plan.app.hooks.build:
+        say(plan.app.name, "running the build hooks")
+        fence = _fence(plan, with_data=True)
+        run_build_hooks(plan.app, plan.path, plan.cache, owner, fence, _builder(plan, fence).compile)
+    remove_secrets([venv, app], plan.app.build_secrets)
+    # What is made of files of another release was looked at when that was built.
+    check_links(plan.layout, plan.path, [] if twin else [app], plan.app.shared)
+    check_hooks(plan.app, plan.path)
+    check_programs(plan.app.workers, plan.app.timers, plan.path)
+    manifest = _manifest(plan, key)
+    # The manifest says that all else is there, and must not survive a power cut which that does not.
+    say(plan.app.name, "loading the application")
+    with flushing(plan.path):
+        prove(plan.app, plan.layout, manifest, bool(twin or names or plan.app.wanted_packages), starts_next)
+    confirm_mark(plan.path, plan.layout.cache)
+    write_manifest(plan.path, manifest)
+
+
+def _fence(plan: Plan, with_data: bool = False) -> Fence:
+    app = plan.app
+    needed = [app.wheel_dir, plan.ca_bundle, plan.uv_requirement]
+    places = [place for place in needed if place.startswith("/")]
+    return build_fence(app, plan.layout, plan.path, plan.cache, [plan.interpreter.path, *places], with_data)
+
+
+def _read_dependencies(plan: Plan, app: str) -> Dependencies:
+    """Return what the source that was just fetched says; what is odd about it goes to the warnings."""
+    around = Surroundings(package_files(app), plan.app.subdirectory, bool(plan.app.wanted_packages), os.path.exists)
+    found = plan_dependencies(plan.app.requirements, text_reader(app), plan.app.installer, around)
+    plan.warnings.extend(found.warnings)
+    return found
+
+
+def _venv_key(plan: Plan, dependencies: Dependencies) -> str:
+    app = plan.app
+    tree = [plan.revision.revision, app.subdirectory] if _needs_source(app, dependencies) else []
+    inputs = [dependencies.inputs, dependencies.names, app.wanted_packages, app.runtime_requirements]
+    given = [app.build_environment] if app.build_environment else []
+    return digest([inputs, app.installer, plan.interpreter.version, tree, *given])
+
+
+def _needs_source(app: App, dependencies: Dependencies) -> bool:
+    return dependencies.local or needs_source([*app.wanted_packages, *app.runtime_requirements])
+
+
+def _copy(plan: Plan, twin: Manifest, name: str) -> None:
+    source = plan.layout.release(twin.id)
+    link_tree(os.path.join(source, name), os.path.join(plan.path, name))
+    if name == "venv":
+        move_paths(os.path.join(plan.path, name), source, plan.path)
+
+
+def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) -> bool:
+    """Make the virtualenv and compile it and the code; return whether it had to be built."""
+    app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
+    twin = next((found for found in loaded_releases(plan.layout) if found.venv == key), None)
+    is_taken = not twin and take_virtualenv(plan.path, plan.layout.cache, key)
+    if twin or is_taken:
+        own_tree(app, owner.uid, owner.gid)
+        # Nothing of the source or of a package runs, so that no unit is started for it.
+        with _builder(plan, _fence(plan)).compiling(app):
+            if twin:
+                _copy(plan, twin, "venv")
+        return False
+    os.mkdir(venv, 0o755)
+    os.chown(venv, owner.uid, owner.gid)
+    local = _needs_source(plan.app, dependencies)
+    given = scm_files(text_reader(app), plan.describe, plan.revision.revision)
+    say(plan.app.name, f"installing the requirements with {plan.app.installer}")
+    with _fence(plan) as fence, build_copy(app, venv, owner.uid, owner.gid, given) if local else nullcontext():
+        _builder(plan, fence).build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
+        # Nothing that a build has started may write on when its files are root's.
+        fence.end()
+    say(plan.app.name, "compiling the code")
+    own_tree(app, owner.uid, owner.gid)
+    with _fence(plan) as another:
+        _builder(plan, another).compile([os.path.join(venv, "lib"), app])
+    return True
+
+
+def _builder(plan: Plan, fence: Fence) -> Builder:
+    app = plan.app
+    read = text_reader(os.path.join(plan.path, "app"))
+    scm = scm_environment(read, plan.describe, plan.revision.revision)
+    env = {**scm, **app.build_variables(plan.cache)}
+    return Builder(_request(plan), fence, app.build_timeout, app.mask, env, app.user)
+
+
+def _request(plan: Plan) -> Request:
+    app = plan.app
+    request = Request(
+        installer=app.installer,
+        interpreter=plan.interpreter.path,
+        venv=os.path.join(plan.path, "venv"),
+        app=os.path.join(plan.path, "app"),
+        cache=plan.cache,
+        uv="",
+        index_url=app.index_url,
+        ca_bundle=plan.ca_bundle,
+        wheel_dir=app.wheel_dir,
+    )
+    return replace(request, uv=ensure_uv(plan.uv_requirement, request)) if app.installer == "uv" else request
+
+
+def _write_settings(plan: Plan, owner: Owner) -> None:
+    app, path = plan.app, plan.path
+    home = home_variable(plan.layout, app.user, app.settings, os.path.join(path, "app"), os.path.join(path, "venv"))
+    environment = render_environment({**home, **app.environment, **app.secrets})
+    conf = with_mark(render_gunicorn_conf(app.settings, path))
+    # The whole release is brought to the disk before it is complete.
+    write_file(os.path.join(path, "env"), environment.encode(), 0o640, 0, owner.gid, sync=False)
+    write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode(), sync=False)
+    write_file(os.path.join(path, "wsgi.py"), app.wsgi.encode(), sync=False)
+    write_token(path, app.trusted_hops, owner.gid)
+    os.symlink("wsgi.py", os.path.join(path, "flaskops_wsgi.py"))
+    os.mkdir(os.path.join(path, "run"), 0o755)
+
+
+def _manifest(plan: Plan, key: str) -> Manifest:
+    app = plan.app
+    return Manifest(
+        name=app.name,
+        id=plan.id,
+        user=app.user,
+        group=app.group,
+        source=_describe_source(plan),
+        python=plan.interpreter.version,
+        app=app.app,
+        settings=app.settings,
+        shared=app.shared,
+        keep=app.keep,
+        built_at=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        build=plan.key,
+        venv=key,
+        extra=_extra(plan),
+    )
+
+
+def _describe_source(plan: Plan) -> dict[str, str]:
+    """Return what the manifest says of the source, with the version that was installed of a requirement."""
+    source = plan.revision.describe()
+    return {**source, "version": version_of(source, os.path.join(plan.path, "venv"))}
+
+
+def _extra(plan: Plan) -> dict[str, object]:
+    app = plan.app
+    # Their values are masked in what is shown of the application's log.
+    extra: dict[str, object] = {"secret_names": sorted(app.secrets), **app.processes}
+    if app.rename_from:
+        extra["former"] = app.rename_from
+    if not app.hooks.empty:
+        extra.update(hooks=app.hooks.to_json(), migration=migration_key(app, plan.revision.revision))
+    return extra

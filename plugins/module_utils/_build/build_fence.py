@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fence in which an application is built. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._system.fence import Fence, build_unit, check_unit, end_units
+from .._service.sandbox import build_lines
+from .._system.homes import is_in_home
+from .._release.release import Layout
+from .._app.application import App
+
+# What a unit that has directories of its own for these does not see.
+_TEMPORARY = ("/tmp/", "/var/tmp/")
+
+
+def build_fence(
+    app: App, layout: Layout, path: str, cache: str, needed: t.Sequence[str], with_data: bool = False
+) -> Fence:
+    """Return where an application is built in the directory C(path), with a cache beside it.
+
+    C(needed) are files that it reads elsewhere, its interpreter first; C(with_data) lets it write to what is shared.
+    """
+    settings = t.cast("t.Mapping[str, t.Any]", app.settings)
+    data = [layout.shared, *settings["sandbox_paths"]] if with_data else []
+    writable = [path, cache, *(f"-{place}" for place in data)]
+    hidden = [place for place in needed if place.startswith(_TEMPORARY)]
+    lines = [
+        f"User={app.user}",
+        f"Group={app.group}",
+        f"WorkingDirectory={path}",
+        "UMask=0022",
+        *build_lines(settings["sandbox"], writable, hidden, is_in_home(*needed)),
+    ]
+    return Fence(build_unit(app.name), lines, needed[0], f"Build of {app.name}")
+
+
+def end_leftovers(name: str, units: t.Sequence[str] = ()) -> None:
+    """End what a run that was killed has left of an application's builds, and further units."""
+    # Where systemd is not running nothing can be left.
+    if os.path.isdir("/run/systemd/system"):
+        end_units([build_unit(name), check_unit(name), *units])

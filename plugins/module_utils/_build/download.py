@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Download one file whose checksum is known. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import ssl
+import typing as t
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import (
+    BaseHandler,
+    HTTPBasicAuthHandler,
+    HTTPHandler,
+    HTTPPasswordMgrWithPriorAuth,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    Request,
+    build_opener,
+)
+
+from .._system.deadline import Deadline, TimedConnection, TimedTlsConnection
+from .._input.redact import mask_urls
+from .._app.source import Location, SourceError, split_credentials
+
+# For one read of a download.
+_STEP = 60.0
+
+
+def download(
+    source: str, checksum: str, path: str, ca_bundle: str = "", timeout: float = 1800, max_mib: int = 4096
+) -> None:
+    """Write what C(source) delivers within C(timeout) seconds to C(path).
+
+    Raise SourceError for another SHA-256 and for more than C(max_mib), which a server could send without end.
+    """
+    location = split_credentials(source)
+    deadline = Deadline(timeout, _STEP)
+    with _explained(location.url), _opener(location, ca_bundle, deadline).open(location.url, timeout=_STEP) as answer:
+        found = _save(answer, path, location.url, max_mib)
+    if found != checksum:
+        os.unlink(path)
+        raise SourceError(
+            f"{location.url} has the checksum sha256:{found}, not sha256:{checksum}: it has changed, or is not what "
+            "you mean; correct 'checksum' after you have made sure which"
+        )
+
+
+class _Http(HTTPHandler):
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def http_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(self._connection, req)
+
+    def _connection(self, host: str, **_options: object) -> HTTPConnection:
+        return TimedConnection(host, self._deadline)
+
+
+class _Https(HTTPSHandler):
+    def __init__(self, deadline: Deadline, ca_bundle: str) -> None:
+        super().__init__()
+        self._deadline = deadline
+        self._tls = ssl.create_default_context(cafile=ca_bundle or None)
+
+    def https_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(self._connection, req)
+
+    def _connection(self, host: str, **_options: object) -> HTTPConnection:
+        return TimedTlsConnection(host, self._deadline, self._tls)
+
+
+def _opener(location: Location, ca_bundle: str, deadline: Deadline) -> OpenerDirector:
+    """Return what sends the credentials to that server, and to none that it leads to."""
+    # With Python's own means: Ansible's are a tenth of all that the module brings to a host.
+    handlers: list[BaseHandler] = [_Http(deadline), _Https(deadline, ca_bundle)]
+    if location.username:
+        known = HTTPPasswordMgrWithPriorAuth()
+        server = urlunsplit((*urlsplit(location.url)[:2], "/", "", ""))
+        known.add_password(None, server, location.username, location.password, is_authenticated=True)
+        handlers += [HTTPBasicAuthHandler(known), _Confidential()]
+    opener = build_opener(*handlers)
+    opener.addheaders = [("User-Agent", "flaskops.stack")]
+    return opener
+
+
+class _Confidential(HTTPRedirectHandler):
+    """Follow a server to others, but not out of TLS: the credentials would be read on the way."""
+
+    def redirect_request(
+        self, req: Request, fp: t.IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        if req.type == "https" and newurl.lower().startswith("http:"):
+            fp.close()
+            raise URLError(f"it leads to {mask_urls(newurl)}, and its credentials are not sent without TLS")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+@contextmanager
+def _explained(url: str) -> t.Iterator[None]:
+    """Say of a failed download what to do about it; what fails on this host's disk is no matter of the download."""
+    try:
+        yield
+    except HTTPError as exc:
+        exc.close()
+        raise SourceError(f"{url} answers {exc.code} {exc.reason}: correct 'source' or the credentials in it") from exc
+    except (URLError, ConnectionError, socket.timeout, HTTPException) as exc:
+        cause = getattr(exc, "reason", exc)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            problem = f"the certificate of {url} is not trusted on this host ({cause.verify_message})"
+            raise SourceError(f"{problem}: set 'ca_bundle'") from exc
+        reason = mask_urls(str(cause))
+        raise SourceError(f"{url} cannot be reached from this host: {reason}: check address, proxy, firewall") from exc
+
+
+def _save(answer: t.IO[bytes], path: str, url: str, max_mib: int) -> str:
+    total, left = hashlib.sha256(), max_mib << 20
+    with open(path, "wb") as stream:
+        for block in iter(lambda: answer.read(1024 * 1024), b""):
+            total.update(block)
+            left -= len(block)
+            if left < 0:
+                raise SourceError(
+                    f"{url} sends more than {max_mib} MiB: make sure that it is what you mean, and set "
+                    "'source_max_mib' higher (flask_source_max_mib for all applications)"
+                )
+            stream.write(block)
+    return total.hexdigest()
+
+
+def file_checksum(path: str) -> str:
+    """Return the SHA-256 of a file."""
+    total = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(1024 * 1024), b""):
+            total.update(block)
+    return total.hexdigest()

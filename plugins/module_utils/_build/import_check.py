@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load an application before it is started, and say why it cannot be. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .._input.tracebacks import split_chain
+
+# gunicorn's own check loads the application, but not the worker class; and it waits for ever. What is loaded is loaded:
+# neither a thread that goes on, nor what is registered for the end of a process, is waited for.
+PROGRAM = """
+import faulthandler, os, sys, traceback
+faulthandler.dump_traceback_later(float(sys.argv.pop(1)), exit=True)
+from gunicorn.app.wsgiapp import WSGIApplication
+
+def leave(code):
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+    os._exit(code)
+
+class Check(WSGIApplication):
+    def load(self):
+        try:
+            super().load()
+        except SystemExit:
+            traceback.print_exc()
+            leave(1)
+        leave(0)
+
+try:
+    app = Check(prog="gunicorn")
+    app.cfg.worker_class
+    app.run()
+except SystemExit as exc:
+    if isinstance(exc.code, str):
+        print(exc.code, file=sys.stderr)
+    leave(exc.code if isinstance(exc.code, int) and exc.code else 1)
+except BaseException:
+    traceback.print_exc()
+leave(1)
+"""
+
+_FRAME = re.compile(r'^  File "(?P<file>[^"]*)", line \d+')
+_MACHINERY = ("<frozen importlib", "/importlib/__init__.py")
+
+# The last frame before the application's own.
+_ENTRY = "flaskops_wsgi.py"
+
+# Where an application is that calls app.run().
+_SERVES = re.compile(r'/(?:werkzeug/serving|wsgiref/simple_server)\.py", line \d+ in (?:run_simple|serve_forever)')
+
+# faulthandler's order is the other way round than a traceback's.
+_DUMP = "(most recent call first)"
+
+
+# What os.environ raises, and that it was that.
+_MISSING = re.compile(r"^KeyError: '([A-Za-z_][A-Za-z0-9_]*)'$", re.MULTILINE)
+_ENVIRON = re.compile(r"<frozen os>|/os\.py\"|environ")
+
+
+def shorten_traceback(text: str, lines: int = 20) -> str:
+    """Return the end of a traceback without the frames of the server and of Python's import machinery.
+
+    Of the exceptions that it was raised from the last lines stay.
+    """
+    causes, last = split_chain(text.strip().splitlines())
+    return "\n".join([*causes, *_without_machinery(last, _DUMP in text)[-lines:]]) or "nothing"
+
+
+def _without_machinery(lines: t.Sequence[str], is_dump: bool) -> list[str]:
+    kept: list[str] = []
+    wanted = True
+    for line in lines:
+        frame = _FRAME.match(line)
+        if frame:
+            wanted = not any(part in frame.group("file") for part in _MACHINERY)
+            if frame.group("file").endswith(_ENTRY):
+                if is_dump:
+                    break
+                kept, wanted = [], False
+        elif not line.startswith("    "):
+            wanted = True
+        if wanted:
+            kept.append(line)
+    return kept
+
+
+def explain_check(said: str, app: str, timeout: int) -> str:
+    """Return in one sentence what the check found; C(said) is what it printed."""
+    if "Timeout (" in said and _DUMP in said and _SERVES.search(said):
+        return (
+            f"'{app}' serves requests itself when it is imported, and was not loaded within {timeout} s: put its "
+            "app.run() below 'if __name__ == \"__main__\":'; it was here when the time was over"
+        )
+    if "Timeout (" in said and _DUMP in said:
+        return f"'{app}' is not loaded within health.timeout, {timeout} s; it was here when the time was over"
+    missing = _MISSING.findall(said)
+    if missing and _ENVIRON.search(said):
+        return (
+            f"'{app}' needs the environment variable {missing[-1]}, which is not set: add it to environment, or to "
+            "secrets if nobody may see it; the end of what Python says"
+        )
+    return f"'{app}' cannot be loaded; the end of what Python says"

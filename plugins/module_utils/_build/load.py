@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load the application of a release once, inside a fence, and say why it cannot be. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import typing as t
+from contextlib import suppress
+
+from .._system.command import CommandError
+from .._system.fence import Fence, FenceError, check_unit
+from .._service.units import process_lines
+from .._system.homes import uses_home
+from .._release.release import Layout, Manifest
+from .import_check import PROGRAM, explain_check, shorten_traceback
+from .._release.verified import has_dependencies, mark_loaded
+from .secret_values import mask_secrets
+from .venv import BuildError
+
+# The program has its own time-out, which tells where the application is; this one is for what does not let it.
+_MARGIN = 10
+
+
+def load_once(layout: Layout, manifest: Manifest, with_dependencies: bool = True) -> None:
+    """Load the application as its service will: same user, environment, interpreter, worker class and sandbox."""
+    path = layout.release(manifest.id)
+    timeout = t.cast("t.Mapping[str, t.Any]", manifest.settings)["health"]["timeout"]
+    words = [f"{path}/venv/bin/python", "-c", PROGRAM, str(timeout), "--check-config", "-c", f"{path}/gunicorn.conf.py"]
+    try:
+        with _fence(layout, manifest) as fence:
+            result = fence.run(words, timeout + _MARGIN)
+    except FenceError:
+        raise
+    except CommandError as exc:
+        said = _explain_unended(manifest.app, exc, timeout + _MARGIN)
+        raise BuildError(mask_secrets(said, path, manifest)) from None
+    if result.rc != 0:
+        said = mask_secrets(result.err.strip() or result.out, path, manifest).replace(path, "<release>")
+        hint = "" if with_dependencies else "the source names no requirements, so nothing was installed for it; "
+        raise BuildError(f"{hint}{explain_check(said, manifest.app, timeout)}:\n{shorten_traceback(said)}")
+
+
+def explain_load(layout: Layout, manifest: Manifest) -> str:
+    """Return why the application cannot be loaded, an empty text when it can."""
+    path = layout.release(manifest.id)
+    # A host on which nothing can be started says nothing of the application.
+    with suppress(OSError, FenceError):
+        try:
+            load_once(layout, manifest, has_dependencies(path))
+            mark_loaded(path)
+        except BuildError as exc:
+            return str(exc)
+    return ""
+
+
+def _fence(layout: Layout, manifest: Manifest) -> Fence:
+    path = layout.release(manifest.id)
+    lines = process_lines(layout, manifest, uses_home(f"{path}/app", f"{path}/venv"))
+    return Fence(check_unit(manifest.name), lines, f"{path}/venv/bin/python", f"Loading of {manifest.name}")
+
+
+def _explain_unended(app: str, exc: CommandError, seconds: float) -> str:
+    """Return why nobody knows whether the application can be loaded."""
+    reason, late, said = str(exc).partition("it said last: ")
+    if not late:
+        return reason
+    return (
+        f"'{app}' is not loaded within {seconds:g} s, and cannot be asked where it is: let it do less at its "
+        f"import, or raise health.timeout; it said last:\n{said or 'nothing'}"
+    )

@@ -1,0 +1,264 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands that make a virtualenv, and what their failures mean. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from .missing_tools import missing_tool
+from .._app.dependencies import Dependencies
+
+UV, PIP = "uv", "pip"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Where a virtualenv is to be and where its packages come from."""
+
+    installer: str
+    interpreter: str
+    venv: str
+    app: str
+    cache: str
+    uv: str = ""
+    index_url: str = field(default="", repr=False)
+    ca_bundle: str = ""
+    wheel_dir: str = ""
+
+    @property
+    def python(self) -> str:
+        """Return the interpreter of the virtualenv."""
+        return f"{self.venv}/bin/python"
+
+    @property
+    def has_other_index(self) -> bool:
+        """Tell whether packages come from elsewhere than a lock file says."""
+        return bool(self.index_url or self.wheel_dir)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command."""
+
+    argv: tuple[str, ...]
+    env: t.Mapping[str, str] = field(default_factory=dict)
+
+
+def environment(request: Request) -> dict[str, str]:
+    """Return the environment of a build. Credentials travel here: argv is in the process list."""
+    values = {
+        "HOME": f"{request.cache}/home",
+        "TMPDIR": f"{request.cache}/tmp",
+        "UV_CACHE_DIR": f"{request.cache}/uv",
+        # A hard link into a cache that the application's user can write would let it change the release.
+        "UV_LINK_MODE": "copy",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_NO_PROGRESS": "1",
+        "PIP_CACHE_DIR": f"{request.cache}/pip",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "PIP_RETRIES": "2",
+    }
+    if request.index_url:
+        values.update(UV_DEFAULT_INDEX=request.index_url, PIP_INDEX_URL=request.index_url)
+    if request.ca_bundle:
+        names = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "CURL_CA_BUNDLE")
+        values.update(dict.fromkeys(names, request.ca_bundle))
+    if request.wheel_dir:
+        values.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=request.wheel_dir, UV_OFFLINE="1")
+    return values
+
+
+def create(request: Request) -> list[Step]:
+    """Return the command that makes the empty virtualenv."""
+    if request.installer == UV:
+        return [Step((request.uv, "venv", "--quiet", "--no-project", "--python", request.interpreter, request.venv))]
+    return [Step((request.interpreter, "-m", "venv", request.venv))]
+
+
+def install(request: Request, dependencies: Dependencies) -> list[Step]:
+    """Return the commands that install what the source asks for; those of a lock file are C(sync)."""
+    groups = [["--require-hashes", *_files(dependencies.hashed)]] if dependencies.hashed else []
+    rest = [*_files(dependencies.plain), *(_project(project) for project in dependencies.projects)]
+    return [_install(request, group) for group in (*groups, rest) if group]
+
+
+def install_file(request: Request, path: str) -> Step:
+    """Return the command that installs the requirements in a file."""
+    return _install(request, ["-r", path])
+
+
+def _files(paths: t.Sequence[str]) -> list[str]:
+    return [word for path in paths for word in ("-r", path)]
+
+
+def _project(project: str) -> str:
+    return project if project.startswith(".") else f"./{project}"
+
+
+def _install(request: Request, arguments: t.Sequence[str]) -> Step:
+    if request.installer == UV:
+        return Step(
+            (request.uv, "pip", "install", "--quiet", "--python", request.python, *_source(request), *arguments)
+        )
+    return Step((request.python, "-m", "pip", "install", "--quiet", "--no-compile", *arguments))
+
+
+def _source(request: Request) -> list[str]:
+    return ["--no-index", "--find-links", request.wheel_dir] if request.wheel_dir else []
+
+
+def sync(request: Request, dependencies: Dependencies) -> list[Step]:
+    """Return the command that installs a lock file from where it says."""
+    extras = [word for extra in dependencies.extras for word in ("--extra", extra)]
+    project = ["--project", _parent(dependencies.lock)]
+    options = ["--quiet", "--locked", "--no-dev", "--no-editable", "--python", request.interpreter]
+    return [Step((request.uv, "sync", *options, *project, *extras), {"UV_PROJECT_ENVIRONMENT": request.venv})]
+
+
+def check_lock(request: Request, dependencies: Dependencies) -> Step:
+    """Return the command that compares a lock file with its project without asking an index."""
+    # The lock file names the index it was made with: another one here would be a difference.
+    env = {"UV_DEFAULT_INDEX": ""} if request.index_url else {}
+    words = ("lock", "--quiet", "--check", "--offline", "--python", request.interpreter)
+    return Step((request.uv, *words, "--project", _parent(dependencies.lock)), env)
+
+
+def export_lock(request: Request, dependencies: Dependencies, path: str) -> Step:
+    """Return the command that writes a lock file as requirements with hashes, to install from another index."""
+    extras = [word for extra in dependencies.extras for word in ("--extra", extra)]
+    options = ["--quiet", "--frozen", "--no-dev", "--no-emit-local", "--output-file", path, "--offline"]
+    return Step((request.uv, "export", *options, "--project", _parent(dependencies.lock), *extras))
+
+
+def install_exported(request: Request, dependencies: Dependencies, path: str) -> list[Step]:
+    """Return the commands that install what C(export_lock) wrote, and the project itself where it is one."""
+    steps = [_install(request, ["--require-hashes", "-r", path])]
+    if dependencies.local:
+        steps.append(_install(request, ["--no-deps", _project(_parent(dependencies.lock))]))
+    return steps
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0] or "."
+
+
+def compile_all(request: Request, paths: t.Sequence[str]) -> Step:
+    """Return the command that compiles all modules: a sandboxed service cannot, and would start slowly."""
+    jobs = ["-j", "0"] if len(paths) > 1 else []
+    # Without site the packages' own code is not run.
+    return Step((request.interpreter, "-I", "-S", "-m", "compileall", "-q", *jobs, *paths))
+
+
+# compileall(1) reads a dozen modules before it begins, which takes twice as long as the code of most applications.
+_COMPILE = """
+import os, sys
+from importlib.machinery import SourceFileLoader
+for place, _directories, names in os.walk(sys.argv[1]):
+    for name in names:
+        if name.endswith(".py"):
+            try:
+                SourceFileLoader(name, os.path.join(place, name)).get_code(name)
+            except Exception:
+                pass
+"""
+
+
+def compile_code(request: Request, path: str) -> Step:
+    """Return the command that compiles the modules of an application, as an import would."""
+    return Step((request.interpreter, "-I", "-S", "-c", _COMPILE, path))
+
+
+_FULL = "the disk is full"
+
+# The first that matches explains.
+_FAILURES = (
+    (r"No space left on device|Disk quota exceeded", _FULL),
+    (
+        r"needs to be updated, but .?--locked",
+        "the lock file does not match pyproject.toml: run 'uv lock' where the source is kept and commit uv.lock",
+    ),
+    (
+        r"DO NOT MATCH THE HASHES|Hash mismatch",
+        "a package is not the one whose hash was recorded: somebody replaced it, or the hash is wrong",
+    ),
+    (
+        r"--require-hashes|must have their versions pinned|[Hh]ashes are required|must be pinned|missing a hash",
+        "a requirement has no hash while others have: make the file again with 'uv pip compile --generate-hashes'",
+    ),
+    (
+        r"UnknownIssuer|CERTIFICATE_VERIFY_FAILED|invalid peer certificate|certificate verify failed",
+        "the index's certificate is not trusted on this host: set 'ca_bundle'",
+    ),
+    (
+        r"\b401\b|\b403\b|Unauthorized|Forbidden",
+        "the index refuses the credentials: put user and token into 'index_url'",
+    ),
+    (
+        r"dns error|failed to lookup address|Name or service not known|Temporary failure in name resolution",
+        (
+            "the index's name cannot be resolved on this host: correct 'index_url', or set 'wheel_dir' on a host "
+            "without network"
+        ),
+    ),
+    (
+        (
+            r"Connection refused|tcp connect error|Network is unreachable|timed out|error sending request"
+            r"|NewConnectionError|ConnectTimeout"
+        ),
+        "the index cannot be reached from this host: check 'index_url', the proxy and the firewall, or set 'wheel_dir'",
+    ),
+    (
+        r"pkg[-_]resources\s*==\s*0\.0\.0",
+        "'pkg-resources==0.0.0' is no package, although some versions of Debian's pip freeze it: remove that line",
+    ),
+    (
+        r"Expected '=' or whitespace, found|Unexpected '-', expected '-c'|Error parsing included.*\n.*failed to read",
+        (
+            "uv does not read an option of this form, and pip may: put it on one line with a blank, as '-r base.txt', "
+            "or set installer: pip"
+        ),
+    ),
+    (
+        r"dubious ownership",
+        "git refuses a repository on this host that belongs to another user: give it to the application's user",
+    ),
+    (
+        (
+            r"not found in the (?:package registry|provided package locations)|No matching distribution|no versions? of"
+            r"|was not found in the cache"
+        ),
+        "a package, or that version of it, is not in the index",
+    ),
+    (
+        r"requires-python|Requires-Python|requires a different Python|Python requirement",
+        "the interpreter is too old or too new for a package: set 'python'",
+    ),
+    (r"No solution found|ResolutionImpossible|conflicting dependencies", "the requirements contradict each other"),
+    (
+        (
+            r"command '.*(?:gcc|cc|clang)'|fatal error: .*\.h|pg_config|Failed to build|failed-wheel-build"
+            r"|metadata-generation-failed"
+        ),
+        (
+            "a package has no wheel for this host and could not be built: add the packages of the distribution "
+            "that its build needs to flask_packages, or choose another version"
+        ),
+    ),
+    (
+        r"Permission denied",
+        "the application's user may not read a file: packages are installed with its rights",
+    ),
+)
+
+
+def explain_failure(said: str) -> str:
+    """Return what the end of an installer's output means, and what to do."""
+    tool = missing_tool(said)
+    hints = [hint for pattern, hint in _FAILURES if re.search(pattern, said)]
+    # What a compiler says may contain a number that an index would mean as well.
+    return hints[0] if hints and (not tool or hints[0] == _FULL) else tool or "see what the installer says"

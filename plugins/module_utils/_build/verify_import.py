@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run what a release brings while it is built: its build hooks, and the application once. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import glob
+import os
+import signal
+import typing as t
+from contextlib import suppress
+
+from .._system.command import CommandError
+from .._system.fence import Fence, FenceError
+from .._input.hooks import BUILD, Command, HookError, check_programs, explain_failure, find_program, hook_environment, show
+from .._release.release import Layout, Manifest, forget_manifest, read_manifest
+from .._app.application import App
+from .._release.verified import has_dependencies, is_loaded, mark_loaded, mark_unloaded
+from .._release.shared import Owner
+from .venv import BuildError
+from .._system.trees import own_tree
+
+
+def prove(app: App, layout: Layout, manifest: Manifest, with_dependencies: bool, starts_next: bool) -> None:
+    """Load the application, or note that the start of the release has to prove it.
+
+    With hooks that migrate it is loaded after them only: it may need at its import what they make.
+    """
+    if starts_next or app.hooks.migrate:
+        mark_unloaded(layout.release(manifest.id), with_dependencies)
+    else:
+        _load_once(layout, manifest, with_dependencies)
+
+
+def prove_again(app: App, layout: Layout, release: str, starts_next: bool) -> None:
+    """Prove a complete release that a killed run has not; one that cannot be loaded is built anew the next time."""
+    if starts_next or app.hooks.migrate or is_loaded(layout, release):
+        return
+    path = layout.release(release)
+    manifest = read_manifest(path)
+    try:
+        if manifest:
+            _load_once(layout, manifest, has_dependencies(path))
+    except BuildError:
+        forget_manifest(path)
+        raise
+    mark_loaded(path)
+
+
+def _load_once(layout: Layout, manifest: Manifest, with_dependencies: bool) -> None:
+    # Most runs build nothing, or leave this to the start.
+    from .load import load_once
+
+    load_once(layout, manifest, with_dependencies)
+
+
+def run_build_hooks(
+    app: App, path: str, cache: str, owner: Owner, fence: Fence, compile_paths: t.Callable[[t.Sequence[str]], None]
+) -> None:
+    """Run the build hooks, which may write into the code."""
+    code = os.path.join(path, "app")
+    own_tree(code, owner.uid, owner.gid)
+    # Nothing that a hook has started may write on when its files are root's.
+    with fence:
+        for words in app.hooks.build:
+            _run_build_hook(app, path, cache, words, fence)
+        compile_paths([code])
+    own_tree(code, 0, 0, owner.uid)
+
+
+def check_hooks(app: App, path: str) -> None:
+    """See that the programs of all hooks that run later are there."""
+    check_programs(app.hooks, path)
+
+
+def _run_build_hook(app: App, path: str, cache: str, words: Command, fence: Fence) -> None:
+    argv = [find_program(BUILD, words, path), *words[1:]]
+    try:
+        result = fence.run(argv, app.hooks.timeout, _hook_environment(app, path, cache), f"{path}/app")
+    except FenceError:
+        raise
+    except CommandError as exc:
+        _before, late, said = str(exc).partition("it said last: ")
+        if not late:
+            # The release's own directory is about to be removed.
+            reason = str(exc).replace(path, "<release>")
+            raise HookError(app.mask(f"hook {BUILD} '{show(words)}' cannot be run: {reason}")) from None
+        reason = f"did not end within {app.hooks.timeout} s (hooks.timeout)"
+        raise HookError(app.mask(explain_failure(BUILD, words, reason, said))) from None
+    if result.rc != 0:
+        said = f"{result.out.strip()}\n{result.err.strip()}".replace(path, "<release>")
+        raise HookError(
+            app.mask(explain_failure(BUILD, words, f"failed with exit code {result.rc}", said))
+            + "\nNothing that serves was changed."
+        )
+
+
+def _hook_environment(app: App, path: str, cache: str) -> dict[str, str]:
+    """Return what a build hook sees: what the application does, and places to write to."""
+    known = {*app.environment, *app.secrets}
+    return {
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "PATH": f"{path}/venv/bin:/usr/local/bin:/usr/bin:/bin",
+        "USER": app.user,
+        "LOGNAME": app.user,
+        "VIRTUAL_ENV": f"{path}/venv",
+        "PYTHONUNBUFFERED": "1",
+        # Many tools for assets want to write to both.
+        "HOME": f"{cache}/home",
+        "TMPDIR": f"{cache}/tmp",
+        **hook_environment(path, app.app, known),
+        **app.build_variables(cache),
+        **app.environment,
+        **app.secrets,
+    }
+
+
+def kill_inside(path: str) -> None:
+    """Kill what works in an unfinished release: an installer that outlived its build would write into the next one."""
+    for process in glob.glob("/proc/[0-9]*/cwd"):
+        with suppress(OSError):
+            if os.readlink(process).startswith(path + "/"):
+                os.kill(int(process.split("/")[2]), signal.SIGKILL)

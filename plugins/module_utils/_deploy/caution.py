@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Warn of what a release serves with, and what no health check can see. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._release.distributions import installed
+from .change import Change
+from .edited_units import describe_edits
+
+
+def cautions(change: Change, done: bool = True) -> list[str]:
+    """Return what to warn of; C(done) says whether it was done or only planned."""
+    observed, plan = change.observed, change.plan
+    # Of a release that goes nobody needs to know.
+    edits = describe_edits(list(plan.mend), observed.drop_ins if change.service.manifest else (), done)
+    return [said for said in (caution(change) if done else "", edits) if said]
+
+
+def caution(change: Change) -> str:
+    """Return what to warn of when a release has just got its traffic; an empty text when there is nothing."""
+    manifest = change.service.manifest
+    if manifest is None or not change.plan.switch or change.error:
+        return ""
+    workers = _workers(change, t.cast(int, manifest.settings["workers"]))
+    # Most releases have one; their packages need not be looked through.
+    if workers == 1:
+        return ""
+    release = change.service.layout.release(manifest.id)
+    return socketio_caution(installed(os.path.join(release, "venv")), workers)
+
+
+def _workers(change: Change, wanted: int) -> int:
+    """Return how many workers an instance has, as they say it themselves; 0 when that is not known."""
+    probes = change.gate.probes if change.gate else []
+    return max((probe.workers.wanted for probe in probes if probe.workers), default=0) or wanted
+
+
+def socketio_caution(distributions: t.Mapping[str, str], workers: int) -> str:
+    """Return why sessions of Socket.IO fail with several workers on one socket, and the way out."""
+    version = distributions.get("flask-socketio")
+    if version is None:
+        return ""
+    return (
+        f"flask-socketio {version} is installed, and an instance has {workers or 'several'} workers: each request of a "
+        "session may reach another worker, which does not know it, so that polling fails with 400. Set "
+        "gunicorn.workers: 1 (with gunicorn.threads for more at once), gunicorn.instances to the number of processes, "
+        "and for more than one nginx.balance: ip_hash and a message_queue in the application"
+    )

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wait until nobody waits for an answer of a release. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from collections import Counter
+from dataclasses import dataclass
+
+from .._system.files import read_file
+
+# Fields of /proc/net/unix: flags, state and the path; a connection is "connecting" until the server accepts it.
+_LISTENING = 0x10000
+_FLAGS, _STATE, _PATH = 3, 5, 7
+_OPEN_STATES = {"02", "03"}
+
+LOOK_INTERVAL = 0.01
+# Longer than the way of a connection from the lookup of the path, in nginx, into the queue of the socket found.
+_SETTLE = 0.1
+# Nobody is seen in a row so often: the kernel's list is read in parts, and can miss a socket while another one closes.
+_LOOKS = 3
+
+
+def count_connections(table: str, paths: t.Collection[str]) -> dict[str, int]:
+    """Return how many connections to each socket are waiting or being served, from the text of /proc/net/unix."""
+    counts = Counter(path for path in map(_connection_path, table.splitlines()) if path in paths)
+    return {path: counts[path] for path in paths}
+
+
+def _connection_path(line: str) -> str | None:
+    fields = line.split(None, _PATH)
+    if len(fields) <= _PATH or fields[_STATE] not in _OPEN_STATES:
+        return None
+    return None if int(fields[_FLAGS], 16) & _LISTENING else fields[_PATH]
+
+
+def read_table() -> str:
+    """Return the unix sockets of this host."""
+    return (read_file("/proc/net/unix") or b"").decode("utf-8", "surrogateescape")
+
+
+def let_finish(paths: t.Iterable[str], timeout: float) -> None:
+    """Wait until the sockets have no connection any more, or the time is over."""
+    drain = Drain.start(paths, timeout)
+    while not drain.over(read_table(), time.monotonic()):
+        time.sleep(LOOK_INTERVAL)
+
+
+@dataclass
+class Drain:
+    """The wait for one release: until its sockets have had no connection for a moment, and a least time is over."""
+
+    paths: frozenset[str]
+    began: float
+    timeout: float
+    least: float = 0.0
+    left: int = 0
+    # How many looks in a row have shown nobody, and when the first of them was.
+    quiet_looks: int = 0
+    quiet_since: float = 0.0
+
+    @classmethod
+    def start(cls, paths: t.Iterable[str], timeout: float, least: float = 0.0) -> Drain:
+        """Begin to wait now."""
+        return cls(frozenset(paths), time.monotonic(), timeout, least)
+
+    def look(self, table: str | None, now: float) -> None:
+        """Note whether somebody waits, from a look at the sockets; without one, somebody may."""
+        self.left = self.left if table is None else sum(count_connections(table, self.paths).values())
+        self.quiet_looks = 0 if self.left or table is None else self.quiet_looks + 1
+        if self.quiet_looks == 1:
+            self.quiet_since = now
+
+    def over(self, table: str | None, now: float) -> bool:
+        """Tell whether the wait is over, in view of the sockets at this moment."""
+        self.look(table, now)
+        quiet = self.quiet_looks >= _LOOKS and now - self.quiet_since >= _SETTLE
+        return now - self.began >= self.least and (quiet or now - self.began >= self.timeout)

@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What comes after a hand-over: the record, and the end of what is surplus. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+from .._input.printable import short_reason
+from .._release.history import forget, note, read_history, record, settle
+from .._release.migration import forget_migration
+from .._release.prune import prune_releases
+from .._release.release import Layout, current_id, is_unfinished, list_releases
+from .._release.verified import mark_loaded
+from .._service.units import parse_unit_name
+from .._system.clock import utc_now
+from .._system.lock import caller
+from .._system.trees import remove_tree
+from .._system.users import remove_user
+from .change import Change
+from .request import Request
+
+
+def begin(change: Change, request: Request, by: str, run: str = "") -> None:
+    """Record that an activation has begun, in case that this run is killed, and what became of one that was."""
+    # A disk that is full must not keep anybody from going back.
+    with contextlib.suppress(OSError):
+        settle(
+            request.name,
+            change.observed.current or "",
+            _entry(change, request, by, run) if change.plan.switch else None,
+        )
+
+
+def finish(change: Change, request: Request, by: str, run: str = "") -> None:
+    """Record the activation, prune what is surplus, remove what belongs to an application that is gone."""
+    if change.healthy:
+        mark_loaded(request.layout.release(change.service.wanted.release))
+    if change.plan.switch:
+        record(request.name, result_of(change, _entry(change, request, by, run)))
+    if not request.present:
+        if not (change.error or change.lingering):
+            _remove_existing(request.layout)
+            forget_migration(request.name)
+            forget(request.name)
+    elif not change.plan.empty:
+        kept = {change.observed.current or "", current_id(request.layout) or ""}
+        # One that cannot be loaded is none.
+        if not is_unfinished(request.layout.release(change.service.wanted.release)):
+            kept.add(change.service.wanted.release)
+        # Its hook is still to run.
+        kept.add(request.left)
+        kept |= {unit.release for unit in map(parse_unit_name, change.finishing) if unit}
+        change.pruned = prune_releases(request.layout, request.keep, kept, read_history(request.name))
+
+
+def record_refusal(change: Change, request: Request, by: str) -> None:
+    """Record that a release was refused before the hand-over began, so that nobody goes back to it."""
+    note(request.name, result_of(change, _entry(change, request, by)))
+
+
+def _entry(change: Change, request: Request, by: str, run: str = "") -> dict[str, object]:
+    source = change.service.manifest.source if change.service.manifest else {}
+    return {
+        "when": utc_now(),
+        "what": "rollback" if request.rollback else "deploy",
+        "release": change.service.wanted.release,
+        "from": change.observed.current or "",
+        **({"from_ill": change.observed.ill} if change.observed.ill else {}),
+        "version": source.get("version", ""),
+        "revision": source.get("revision", ""),
+        "by": caller(by, os.environ),
+        **({"run": run} if run else {}),
+    }
+
+
+def result_of(change: Change, entry: dict[str, object]) -> dict[str, object]:
+    """Return the line of the history when it is known what became of an activation."""
+    result = {**entry, "result": "failed" if change.error else "activated", "seconds": change.seconds}
+    if change.error:
+        result["started"] = change.started
+    reason = change.error or change.late
+    return {**result, "reason": short_reason(reason)} if reason else result
+
+
+def _remove_existing(layout: Layout) -> None:
+    """Remove the releases that C(make_release) made, and what is empty then; shared files stay."""
+    manifests = [manifest for manifest in list_releases(layout) if manifest.source.get("type") == "existing"]
+    for manifest in manifests:
+        remove_tree(layout.release(manifest.id))
+    if manifests and os.path.isdir(layout.maintenance):
+        shutil.rmtree(layout.maintenance)
+    for directory in (layout.releases, layout.shared, layout.base):
+        if manifests and os.path.isdir(directory) and not os.listdir(directory):
+            shutil.rmtree(directory)
+    for manifest in manifests[-1:]:
+        if not os.path.exists(layout.base):
+            remove_user(manifest.user)

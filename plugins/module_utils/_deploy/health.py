@@ -1,0 +1,336 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The health gate: a release gets traffic after it has answered, not before. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from .._system.command import CommandError
+from .._system.http import Answer, ProbeError, get
+from .._system.systemd import has_job, show
+from .workers import LOOK_INTERVAL, Workers, last_death
+
+# A watcher of systemd costs a process each time; a dead release is noticed soon enough with this.
+_WATCH_INTERVAL = 0.25
+# Between two answers that both have to be good.
+_PROBE_INTERVAL = 0.25
+# What systemd is asked about a service.
+STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "MainPID", "Job")
+# Of a refused answer's body, the part that is shown.
+_EXCERPT = 300
+
+
+class GateError(RuntimeError):
+    """A release that did not prove its health."""
+
+    def __init__(self, reason: str, service: str = "") -> None:
+        """Take the reason, and the service whose log tells more, where one is known."""
+        super().__init__(reason)
+        self.service = service
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a healthy instance answers, and until when."""
+
+    path: str
+    status: tuple[int, ...]
+    host: str
+    timeout: float
+    successes: int
+    # For a release that was built when any status below 500 was healthy: going back to it has to stay possible.
+    lenient: bool = False
+
+    @classmethod
+    def from_settings(cls, settings: t.Mapping[str, t.Any], lenient: bool = False) -> Health:
+        """Return the health that normalised settings describe."""
+        health = settings["health"]
+        return cls(
+            health["path"],
+            tuple(health["status"]),
+            _askable(health["host"]),
+            health["timeout"],
+            health["successes"],
+            lenient,
+        )
+
+    def accepts(self, status: int) -> bool:
+        """Tell whether this is the status of a healthy answer."""
+        if self.status:
+            return status in self.status
+        return status < 500 if self.lenient else 200 <= status < 400 or status == 401
+
+    def expected(self) -> str:
+        """Return the accepted statuses in words."""
+        if self.status:
+            return " or ".join(map(str, self.status))
+        return "a status below 500" if self.lenient else "2xx, 3xx or 401"
+
+
+def _askable(host: str) -> str:
+    """Return a name that a visitor can ask for, of one that nginx serves; it may stand for several."""
+    if host.startswith("*."):
+        return "www" + host[1:]
+    name = host.rstrip("*").strip(".")
+    return name if name and "*" not in name and not name.startswith("~") else "localhost"
+
+
+@dataclass
+class Probe:
+    """The proof of one instance, collected by a thread of its own."""
+
+    instance: int
+    socket: str
+    service: str
+    status: int = 0
+    seconds: float = 0.0
+    # Why the last answer was not good; empty before the first.
+    problem: str = ""
+    passed: bool = False
+    # Set when it has passed.
+    proved: threading.Event = field(default_factory=threading.Event)
+    # How often systemd had restarted the service when it was started; empty when that is not known yet.
+    restarts: str = ""
+    # Its workers, and when it was started, where all of them have to load; None where one answer is enough.
+    workers: Workers | None = None
+    since: float = 0.0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+def run_probe(probe: Probe, health: Health, deadline: float, once: bool = False) -> None:
+    """Ask one instance until it has answered well as often in a row as it must, or the deadline has passed."""
+    started = time.monotonic()
+    good = 0
+    while good < health.successes and not probe.stop.is_set() and time.monotonic() < deadline:
+        answer = _ask(probe, health, deadline - time.monotonic())
+        good = good + 1 if answer is not None and health.accepts(answer.status) else 0
+        probe.problem = "" if good else probe.problem if answer is None else _refusal(answer, health)
+        probe.status = probe.status if answer is None else answer.status
+        if once:
+            break
+        if good < health.successes:
+            probe.stop.wait(_PROBE_INTERVAL)
+    probe.seconds = round(time.monotonic() - started, 3)
+    probe.passed = good >= health.successes
+    if probe.passed:
+        probe.proved.set()
+
+
+def _ask(probe: Probe, health: Health, timeout: float) -> Answer | None:
+    # As nginx asks: a redirect to https or a host that is not allowed would otherwise pass for health, or for illness.
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": health.host}
+    try:
+        return get(
+            f"unix:{probe.socket}", health.path, health.host, max(timeout, 0.1), {**headers, "User-Agent": "flaskops"}
+        )
+    except ProbeError as exc:
+        probe.problem = f"no answer to {health.path}: {exc}"
+        return None
+
+
+def _refusal(answer: Answer, health: Health) -> str:
+    said = f"{health.path} answered {answer.status}"
+    way_out = f"accept it with health.status: [{answer.status}]"
+    location = answer.headers.get("location", "") if 300 <= answer.status < 400 else ""
+    if location:
+        # What follows the question mark is for the application alone.
+        place = location.partition("?")[0]
+        return (
+            f"{said} and leads to {place}, wanted {health.expected()}: let health.path name what needs no login, or "
+            f"{way_out}"
+        )
+    text = " ".join(answer.body.decode("utf-8", "replace").split())[:_EXCERPT]
+    return (
+        f"{said} for host '{health.host}', wanted {health.expected()}{_advice(answer.status, way_out)}"
+        f"{f'; it said: {text}' if text else ''}"
+    )
+
+
+def _advice(status: int, way_out: str) -> str:
+    """Return what to do about a status; one that says that the application is ill needs no other rule for it."""
+    if status >= 500:
+        return ""
+    if status in (400, 403, 421):
+        return f" (let the application accept this host, or ask for another one with health.host; or {way_out})"
+    return f" (let health.path name a path that it answers, or {way_out})"
+
+
+def judge_state(service: str, state: t.Mapping[str, str], restarts: str) -> str:
+    """Return why a service can be given up, or an empty text; C(restarts) is its count when it was started."""
+    # It is to start as soon as units that it comes after have started, or its own former process has ended.
+    if state.get("ActiveState") in ("inactive", "failed") and has_job(state):
+        return ""
+    if state.get("ActiveState") == "failed" or state.get("SubState") in ("auto-restart", "auto-restart-queued"):
+        return f"{service} ended ({state.get('Result')}, exit status {state.get('ExecMainStatus')})"
+    if restarts and state.get("NRestarts", restarts) != restarts:
+        return f"{service} ended and was started again"
+    if state.get("LoadState") == "not-found" or state.get("ActiveState") == "inactive":
+        return f"{service} does not run"
+    return ""
+
+
+def judge_workers(probe: Probe, state: t.Mapping[str, str]) -> str:
+    """Return why an instance can be given up for its workers, or an empty text; C(state) is what systemd says of it."""
+    workers = probe.workers
+    if workers is None:
+        return ""
+    gone = workers.look(int(state.get("MainPID", workers.master) or 0))
+    if workers.fault:
+        return f"{workers.fault} ({probe.service})"
+    # One that has loaded may be replaced for the number of its requests; gunicorn logs which it was.
+    said = last_death(probe.service, probe.since) if gone else ""
+    return f"a worker of {probe.service} died ({said})" if said else ""
+
+
+def is_loaded(probe: Probe) -> bool:
+    """Tell whether all workers of an instance have loaded the application."""
+    return probe.workers is None or probe.workers.complete
+
+
+def count_at_start(known: str, state: t.Mapping[str, str]) -> str:
+    """Return how often systemd had restarted a service when it was started, an empty text when that cannot be told yet.
+
+    C(known) is what was taken for it so far. A service that still ends shows the count of the life that ends; with the
+    start that waits for this, systemd counts from zero.
+    """
+    count = state.get("NRestarts", "")
+    if not count or state.get("ActiveState") not in ("active", "activating", "reloading"):
+        return known
+    return min(known, count, key=int) if known else count
+
+
+def start_asking(thread: threading.Thread) -> None:
+    """Start a thread; raise an OSError, as for all else that a host runs out of, where it cannot have one more."""
+    try:
+        thread.start()
+    except RuntimeError as exc:
+        # Python does not tell what the system said.
+        raise OSError(
+            errno.EAGAIN,
+            f"the health of a release cannot be asked for, {exc}: the host, or what this runs in, has too many "
+            "processes (TasksMax=, ulimit -u) or no memory",
+        ) from exc
+
+
+@dataclass
+class Gate:
+    """The proof of one release: all its instances, until a deadline."""
+
+    health: Health
+    probes: list[Probe]
+    deadline: float = 0.0
+    passed: bool = False
+    # When systemd was asked last, on the clock of time.monotonic().
+    looked: float = 0.0
+
+    def open(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
+        """Start to ask all instances; C(states) are those of the services just started."""
+        self.deadline = time.monotonic() + self.health.timeout
+        for probe in self.probes:
+            state = states.get(probe.service, {})
+            probe.restarts = count_at_start(probe.restarts, state)
+            start_asking(threading.Thread(target=run_probe, args=(probe, self.health, self.deadline), daemon=True))
+            if probe.workers:
+                # What it finds is judged when the probe has passed.
+                probe.workers.look(int(state.get("MainPID") or 0))
+
+    def verdict(self, states: t.Mapping[str, t.Mapping[str, str]], silence: str = "") -> bool:
+        """Tell whether all instances are healthy; raise GateError as soon as one cannot become so.
+
+        C(silence) is why systemd did not tell the states: nobody is healthy until it has.
+        """
+        self.judge(states)
+        if not silence and all(probe.passed and is_loaded(probe) for probe in self.probes):
+            self.passed = True
+        if not self.passed and time.monotonic() > self.deadline:
+            raise self._too_late(silence)
+        return self.passed
+
+    def judge(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
+        """Raise GateError when an instance, or one of its workers, has ended; without C(states) workers count alone."""
+        self.looked = time.monotonic() if states else self.looked
+        for probe in self.probes:
+            state = states.get(probe.service, {})
+            probe.restarts = count_at_start(probe.restarts, state)
+            reason = judge_state(probe.service, state, probe.restarts) or judge_workers(probe, state)
+            if reason:
+                raise GateError(reason, probe.service)
+
+    def _too_late(self, silence: str) -> GateError:
+        if silence:
+            return GateError(silence)
+        late = next((probe for probe in self.probes if not probe.passed), None)
+        waited = f"(waited {self.health.timeout:g} s: health.timeout)"
+        if late:
+            reason = late.problem or f"{self.health.path} was not answered"
+            return GateError(f"instance {late.instance}: {reason} {waited}", late.service)
+        slow = next(probe for probe in self.probes if not is_loaded(probe))
+        progress = slow.workers.progress() if slow.workers else ""
+        return GateError(f"instance {slow.instance}: {progress} {waited}", slow.service)
+
+    def close(self) -> None:
+        """End the asking."""
+        for probe in self.probes:
+            probe.stop.set()
+
+
+def pass_gates(gates: t.Mapping[str, Gate]) -> t.Iterator[tuple[str, GateError]]:
+    """Wait for the verdict on all releases at once; yield those that are refused, each as soon as that is known."""
+    services = {probe.service for gate in gates.values() for probe in gate.probes}
+    # While the applications load: it tells whose workers are to be waited for, and how often what ran before restarted.
+    first, _silence = ask_systemd(services)
+    for gate in gates.values():
+        gate.open(first)
+    waiting = dict(gates)
+    # Those that have passed may end while others load.
+    while not all(gate.passed for gate in waiting.values()):
+        _wait_for_probes(waiting.values())
+        states, silence = ask_systemd(services)
+        for name, gate in list(waiting.items()):
+            refused: GateError | None = None
+            try:
+                if gate.verdict(states, silence):
+                    gate.close()
+            except GateError as exc:
+                refused = exc
+            if refused is None:
+                continue
+            gate.close()
+            del waiting[name]
+            yield name, refused
+            # It was undone meanwhile, which takes its time: what systemd has said is old.
+            break
+
+
+def ask_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:
+    """Return the states, and why there are none: systemd may be busy for a moment."""
+    try:
+        return show(sorted(services), STATE), ""
+    except CommandError as exc:
+        time.sleep(_WATCH_INTERVAL)
+        return {}, f"systemd could not be asked: {exc}"
+
+
+def _wait_for_probes(gates: t.Iterable[Gate]) -> None:
+    """Sleep until the next look at systemd, or until the last probe has passed and the last worker has loaded."""
+    until = time.monotonic() + _WATCH_INTERVAL
+    probes = [probe for gate in gates if not gate.passed for probe in gate.probes]
+    # Whose workers they are is not known before systemd has told.
+    known = [probe.workers for probe in probes if probe.workers and probe.workers.master]
+    while time.monotonic() < until:
+        # From the beginning: the kernel needs 0.01 s to list locks when nobody has asked for a while.
+        for crew in known:
+            crew.look(crew.master)
+        missing = [probe for probe in probes if not probe.passed]
+        if any(crew.fault for crew in known) or not (missing or any(not crew.complete for crew in known)):
+            return
+        if missing:
+            missing[0].proved.wait(LOOK_INTERVAL)
+        else:
+            time.sleep(LOOK_INTERVAL)

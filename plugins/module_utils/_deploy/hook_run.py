@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the hooks of a release as its service runs: same user, environment and sandbox. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .._build.secret_values import mask_secrets, release_environment
+from .._input.hooks import Command, HookError, Hooks, explain_failure, find_program, hook_environment, parse_hooks, show
+from .._release.release import Layout, Manifest
+from .._service.units import process_lines
+from .._system.command import Result, run
+from .._system.fence import hook_unit, inside
+from .._system.files import remove_file, write_file
+from .._system.homes import uses_home
+from .observe import wait_until_stopped
+
+# Only root sees it: what a command prints may be secret.
+_LOGS = "/run/flaskops/_hooks"
+# Of a command's output, the part that is kept.
+_KEPT = 8192
+_RESULT = re.compile(r"Finished with result: (\S+)")
+_STATUS = re.compile(r"status=(\S+)")
+# After its time a command may still clear up.
+_GRACE = 10
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A hook that has run and succeeded."""
+
+    hook: str
+    command: str
+    seconds: float
+    output: str
+
+
+def hooks_of(manifest: Manifest | None) -> Hooks:
+    """Return the hooks of a release."""
+    return parse_hooks(manifest.extra.get("hooks") or {}) if manifest else Hooks()
+
+
+def run_hooks(stage: str, layout: Layout, manifest: Manifest, previous: str = "") -> list[Ran]:
+    """Run all commands of a stage, one after the other; raise HookError, with the end of its output, when one fails."""
+    hooks = hooks_of(manifest)
+    commands = hooks.commands(stage)
+    if commands:
+        _await_earlier(layout, hooks.timeout)
+    return [_run_one(stage, words, layout, manifest, hooks.timeout, previous) for words in commands]
+
+
+def _await_earlier(layout: Layout, timeout: int) -> None:
+    """Let a command end which a run has begun that was killed: two at once would get into each other's way."""
+    if wait_until_stopped([hook_unit(layout.name)], timeout + _GRACE):
+        raise HookError(
+            f"a hook that an earlier run has begun still runs, as {hook_unit(layout.name)}: "
+            f"see 'systemctl status {hook_unit(layout.name)}' and stop it, or wait for its end"
+        )
+
+
+def _run_one(stage: str, words: Command, layout: Layout, manifest: Manifest, timeout: int, previous: str) -> Ran:
+    release = layout.release(manifest.id)
+    program = find_program(stage, words, release)
+    log = os.path.join(_LOGS, f"{layout.name}.log")
+    os.makedirs(_LOGS, mode=0o700, exist_ok=True)
+    write_file(log, b"", 0o600, sync=False)
+    began = time.monotonic()
+    try:
+        result = _systemd_run([program, *words[1:]], layout, manifest, timeout, previous, log)
+        output = mask_secrets(_tail(log).replace(release, "<release>"), release, manifest)
+    finally:
+        remove_file(log, sync=False)
+    reason = _failure(result, timeout)
+    if reason:
+        raise HookError(explain_failure(stage, words, reason, output))
+    return Ran(stage, show(words), round(time.monotonic() - began, 3), output)
+
+
+def _systemd_run(
+    words: t.Sequence[str], layout: Layout, manifest: Manifest, timeout: int, previous: str, log: str
+) -> Result:
+    release = layout.release(manifest.id)
+    known = release_environment(release)
+    more = hook_environment(release, manifest.app, known, previous)
+    lines = [
+        *process_lines(layout, manifest, uses_home(f"{release}/app", f"{release}/venv")),
+        *(f"Environment={_quote(f'{name}={value}')}" for name, value in more.items()),
+        f"RuntimeMaxSec={timeout}",
+        f"TimeoutStopSec={_GRACE}",
+        # What it has left behind when it ends is not waited for.
+        "KillMode=mixed",
+        # To a file, and not to this process, whose end would otherwise be that of the command as well.
+        f"StandardOutput=append:{log}",
+        "StandardError=inherit",
+    ]
+    argv = ["systemd-run", f"--unit={hook_unit(layout.name)}", "--wait", "--collect", "--service-type=exec"]
+    argv.append(f"--description=Hook of {layout.name}: {show(words)}")
+    options = [f"--property={line}" for line in lines]
+    # What keeps the end of its output ends with it; the module may be gone by then.
+    command = inside(f"{release}/venv/bin/python", *words)
+    # systemd would put the value of a variable in the place of its name.
+    command = [word.replace("$", "$$") for word in command]
+    return run([*argv, *options, "--", *command], timeout + 2 * _GRACE)
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _tail(log: str) -> str:
+    with open(log, "rb") as stream:
+        stream.seek(max(os.fstat(stream.fileno()).st_size - _KEPT, 0))
+        return stream.read(_KEPT).decode("utf-8", "replace")
+
+
+def _failure(result: Result, timeout: int) -> str:
+    """Return why a command has failed, nothing when it has not; C(result) is that of systemd-run(1)."""
+    if result.rc == 0:
+        return ""
+    found = _RESULT.search(result.err)
+    if not found:
+        return f"could not be started: {result.tail(3)}"
+    if found.group(1) == "timeout":
+        return f"did not end within {timeout} s (hooks.timeout)"
+    status = _STATUS.search(result.err)
+    if found.group(1) == "exit-code" and status:
+        # systemd has names for numbers that mean something else here.
+        return f"failed with exit code {status.group(1).split('/')[0]}"
+    return f"was ended ({found.group(1)}{f', {status.group(1)}' if status else ''})"

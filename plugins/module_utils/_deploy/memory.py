@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Memory for two releases side by side, or a hand-over that does without. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+from dataclasses import replace
+
+from .._input.defaults import ALWAYS, FALLBACK, NEVER
+from .._release.release import ReleaseError, read_manifest
+from .._service.units import parse_unit_name, stop_seconds
+from .._system.command import run
+from .._system.files import read_file
+from .._system.systemd import systemctl
+from .change import Change
+from .observe import wait_until_stopped
+
+_CGROUPS = "/sys/fs/cgroup"
+_MIB = 2**20
+
+
+def parse_available(meminfo: str) -> int | None:
+    """Return the bytes that can be had without swapping, from the text of /proc/meminfo."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else None
+
+
+def parse_used(current: str, stat: str) -> int:
+    """Return the bytes of a cgroup that no other can have, from its memory.current and memory.stat.
+
+    Files that it has read are in the first, too; the next release reads the same, and they can be dropped at any time.
+    """
+    values = dict(line.split() for line in stat.splitlines() if len(line.split()) == 2)
+    cached = int(values.get("active_file", 0)) + int(values.get("inactive_file", 0))
+    return max(int(current or 0) - cached, 0)
+
+
+def parse_own(rollup: str) -> int:
+    """Return the bytes that a process has for itself, shared ones in part, from smaps_rollup; not those of files."""
+    return sum(int(kib) * 1024 for kib in re.findall(r"^Pss_(?:Anon|Shmem):\s+(\d+) kB$", rollup, re.MULTILINE))
+
+
+def explain_shortage(release: str, needed: int, available: int) -> str:
+    """Return why a release cannot be started beside the one that serves, and what to do."""
+    return (
+        f"release {release} has to run beside the one that serves, which uses {needed // _MIB} MiB of memory, and "
+        f"{available // _MIB} MiB are available: free some, lower 'workers' or 'instances', or set gunicorn_overlap: "
+        "fallback, which stops the old release first (visitors get 502 until the new one has started); always does not "
+        "look at the memory"
+    )
+
+
+class Room:
+    """What sees to it that a release has the memory it needs."""
+
+    def __init__(self, overlap: str, report: t.Callable[[Change, str], None]) -> None:
+        """Say what to do when there is too little, and to whom a shortage is reported."""
+        self._overlap = overlap
+        self._report = report
+
+    def check(self, changes: t.Sequence[Change]) -> None:
+        """Decide which changes have to do without the release that serves; report those that cannot."""
+        candidates = [change for change in changes if change.plan.switch and running_services(change)]
+        if self._overlap == NEVER:
+            for change in candidates:
+                change.alone = True
+        if not candidates or self._overlap in (ALWAYS, NEVER):
+            return
+        left = parse_available((read_file("/proc/meminfo") or b"").decode())
+        if left is None:
+            return
+        for change in candidates:
+            needed = _needed(change)
+            if needed <= left:
+                left -= needed
+            elif self._overlap == FALLBACK:
+                change.alone = True
+            else:
+                self._report(change, explain_shortage(change.service.wanted.release, needed, left))
+
+    @staticmethod
+    def make(changes: t.Sequence[Change]) -> None:
+        """Stop the releases that serve, of the changes that have to do without; their requests may finish."""
+        for change in changes:
+            if not change.alone or change.error:
+                continue
+            services = running_services(change)
+            sockets = [name for name in change.observed.alive if name.replace(".socket", ".service") in services]
+            change.room = sorted(set(services) | set(sockets))
+            # Without its socket nobody starts it again; what it has accepted it still answers.
+            systemctl("stop", [name for name in change.room if name.endswith(".socket")])
+            systemctl("stop", services, ["--no-block"])
+            wait_until_stopped(services, _stop_timeout(change))
+            gone = frozenset(change.room)
+            observed = change.observed
+            change.observed = replace(observed, alive=observed.alive - gone, up=observed.up - gone)
+
+    @staticmethod
+    def give_back(change: Change) -> None:
+        """Start again what was stopped for a release that was refused."""
+        if change.room:
+            run(["systemctl", "start", "--", *change.room])
+            change.error += f"\n{change.observed.current} had been stopped to make room, and was started again."
+
+
+def running_services(change: Change) -> list[str]:
+    """Return the units of the release that serves, one for each of its instances."""
+    parsed = [(name, parse_unit_name(name)) for name in sorted(change.observed.alive)]
+    return [
+        name
+        for name, unit in parsed
+        if unit and unit.kind == "service" and not unit.role and unit.release == change.observed.current
+    ]
+
+
+def _stop_timeout(change: Change) -> float:
+    try:
+        manifest = read_manifest(change.service.layout.release(change.observed.current or ""))
+    except ReleaseError:
+        manifest = None
+    return float(stop_seconds(manifest.settings)) if manifest else 90.0
+
+
+def _needed(change: Change) -> int:
+    """Return what the new release will need, if each of its instances is like those that run."""
+    running, manifest = running_services(change), change.service.manifest
+    used = sum(_used(change.observed.groups.get(name, "")) for name in running)
+    instances = t.cast(int, manifest.settings["instances"]) if manifest else 1
+    return used * instances // len(running)
+
+
+def _used(group: str) -> int:
+    """Return the memory of a cgroup; by its processes where it is not counted (old hierarchies, containers)."""
+    path = _CGROUPS + group
+    if group and os.path.exists(f"{path}/memory.current"):
+        return parse_used(_text(f"{path}/memory.current").strip(), _text(f"{path}/memory.stat"))
+    processes = _text(f"{path}/cgroup.procs").split() if group else []
+    return sum(parse_own(_text(f"/proc/{pid}/smaps_rollup")) for pid in processes)
+
+
+def _text(path: str) -> str:
+    try:
+        return (read_file(path) or b"").decode("utf-8", "replace")
+    except OSError:
+        # The process has ended meanwhile.
+        return ""

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Migrate databases before any host of a fleet starts the code that needs it. Private to flaskops.stack.
+
+The action plugin lets one host of a run do it while the others wait; a host alone does it in the hand-over itself.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._input.hooks import MIGRATE, HookError
+from .._release.migration import migrated_key, record_migration
+from .._release.release import Layout, Manifest, current_id
+from .hook_run import Ran, hooks_of, run_hooks
+
+
+def key_of(manifest: Manifest) -> str:
+    """Return what names the migrations of a release: equal on all hosts that share a database."""
+    return str(manifest.extra.get("migration") or manifest.id)
+
+
+def is_due(layout: Layout, manifest: Manifest | None) -> bool:
+    """Tell whether the release is about to serve here and its migrations are not known to have run."""
+    if manifest is None or not hooks_of(manifest).migrate:
+        return False
+    return manifest.id != current_id(layout) and key_of(manifest) != migrated_key(layout.name)
+
+
+def is_due_in_fleet(layout: Layout, manifest: Manifest | None) -> bool:
+    """Tell whether one host has to migrate for all."""
+    return is_due(layout, manifest) and not hooks_of(manifest).migrate_each_host
+
+
+def migrate(layout: Layout, manifest: Manifest) -> list[Ran]:
+    """Run the migrations of a release when they are due, and note that they have run; raise HookError."""
+    if not is_due(layout, manifest):
+        return []
+    serving = current_id(layout) or ""
+    try:
+        ran = run_hooks(MIGRATE, layout, manifest, serving)
+    except HookError as exc:
+        rest = f"release {serving} serves on" if serving else "nothing was started"
+        raise HookError(f"{exc}\nRelease {manifest.id} was not started on any host; {rest}.") from None
+    record_migration(layout.name, manifest.id, key_of(manifest), here=True)
+    return ran
+
+
+def note_migration(layout: Layout, manifest: Manifest | None) -> None:
+    """Note that another host of the fleet has run the migrations of a release, when they were due."""
+    if manifest and is_due(layout, manifest):
+        record_migration(layout.name, manifest.id, key_of(manifest), here=False)
+
+
+def describe_ran(ran: t.Sequence[Ran]) -> list[dict[str, t.Any]]:
+    """Return what a module's result says about hooks."""
+    return [
+        {"hook": one.hook, "command": one.command, "seconds": one.seconds, "output": one.output.splitlines()[-20:]}
+        for one in ran
+    ]

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task asks of services, checked before anything changes. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass, replace
+
+from .._build.adopt import Existing, check_existing
+from .._build.host_check import check_host, check_paths, check_switch
+from .._input.names import check_name, check_socket_path
+from .._nginx.socket_group import socket_group
+from .._release.ownership import check_owner, owner_ids
+from .._release.release import Layout, Manifest, ReleaseError, damage, is_release_id, read_manifest
+from .._service.settings import SettingsError, normalise_settings
+from .._site.forwarded import Chain
+from .._system.users import check_accounts
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user wants of one service, checked."""
+
+    layout: Layout
+    present: bool
+    release: str = ""
+    manifest: Manifest | None = None
+    existing: Existing | None = None
+    # Back to an earlier release, empty for the one before: decided when nobody else can change it any more.
+    rollback: bool = False
+    # How visitors reach it, where that is known.
+    chain: Chain | None = None
+    asked: str = ""
+    # What is to be run of the release that a rollback leaves, and that release.
+    hook: str = ""
+    left: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return the application's name."""
+        return self.layout.name
+
+    @property
+    def keep(self) -> int:
+        """Return how many releases stay."""
+        return self.existing.keep if self.existing else self.manifest.keep if self.manifest else 1
+
+
+def read_requests(services: t.Sequence[t.Mapping[str, t.Any]], root: str, check: bool) -> list[Request]:
+    """Return the services of a task, each checked, and all against each other, before anything changes."""
+    if not os.path.isabs(root) or any(char.isspace() or char in "%\\\"'$" for char in root):
+        raise SettingsError(f"root '{root}' must be an absolute path without blanks, quotes, '%', '$' and backslashes")
+    requests = [_name_errors(service, os.path.normpath(root), check) for service in services]
+    _refuse_twice((request.name for request in requests), "services has the name", "each application is one service")
+    binds = [address for request in requests if request.manifest for address in _binds(request.manifest)]
+    _refuse_twice(binds, "two services bind", "give each an address of its own")
+    return requests
+
+
+def _refuse_twice(values: t.Iterable[str], what: str, remedy: str) -> None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise SettingsError(f"{what} '{value}' twice: {remedy}")
+        seen.add(value)
+
+
+def _binds(manifest: Manifest) -> list[str]:
+    return t.cast("list[str]", manifest.settings["bind"])
+
+
+def _name_errors(service: t.Mapping[str, t.Any], root: str, check: bool) -> Request:
+    try:
+        return _read_request(service, root, check)
+    except SettingsError as exc:
+        raise SettingsError(f"service '{service['name']}': {exc}") from exc
+
+
+def _chain_of(service: t.Mapping[str, t.Any]) -> Chain | None:
+    site = service.get("site")
+    return Chain(**{key: value for key, value in site.items() if value is not None}) if site else None
+
+
+def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Request:
+    release, state = service.get("release"), service.get("state")
+    # A release says itself where it is.
+    layout = Layout(_root_of(release) if release and state != "rolled_back" else root, check_name(service["name"]))
+    check_switch(layout)
+    hook = service.get("hook") or ""
+    if state == "rolled_back":
+        return Request(layout, True, rollback=True, asked=os.path.basename(release or ""), hook=hook)
+    if hook:
+        raise SettingsError(f"hook '{hook}' is for a rollback: set state: rolled_back, or leave it out")
+    if state == "absent":
+        return Request(layout, present=False)
+    request = read_release(layout, release, check) if release else _read_existing(layout, service, check)
+    request = replace(request, chain=_chain_of(service))
+    if request.manifest and not check:
+        check_host(request.manifest.settings)
+        check_paths(request.manifest.settings)
+        check_owner(layout, request.manifest.user, bool(request.manifest.shared))
+    return request
+
+
+def _root_of(release: str) -> str:
+    """Return the root in /root/name/releases/id."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.normpath(release))))
+
+
+def read_release(layout: Layout, path: str, check: bool) -> Request:
+    """Return the wish for a release that was built; raise an error when it cannot be run."""
+    release = os.path.basename(os.path.normpath(path))
+    if not is_release_id(release) or os.path.normpath(path) != layout.release(release):
+        raise SettingsError(f"release '{path}' must be the absolute path <root>/{layout.name}/releases/<id>")
+    manifest = read_manifest(path)
+    if manifest is None and not check:
+        why = damage(path)
+        raise ReleaseError(
+            f"release '{release}' of {layout.name} cannot be run: {why}"
+            if why
+            else f"release '{path}' is not there or was not built to its end: build it with role flask again"
+        )
+    if manifest is not None and (manifest.name, manifest.id) != (layout.name, release):
+        raise ReleaseError(
+            f"{path}/release.json is of {manifest.name} {manifest.id}: a release cannot be moved or copied"
+        )
+    return Request(layout, True, release, _checked(layout, manifest) if manifest else None)
+
+
+def _read_existing(layout: Layout, service: t.Mapping[str, t.Any], check: bool) -> Request:
+    existing = Existing.from_params(service)
+    check_accounts(existing.claim(owner_ids(layout)))
+    if not check:
+        check_existing(existing)
+    return Request(layout, True, existing.id, _checked(layout, existing.manifest()), existing)
+
+
+def _checked(layout: Layout, manifest: Manifest) -> Manifest:
+    """Return a manifest whose settings are complete, also when an earlier version wrote it."""
+    settings = normalise_settings(manifest.settings)
+    settings["socket_group"] = socket_group(str(settings["socket_group"]))
+    checked = replace(manifest, settings=settings)
+    for number in range(t.cast(int, checked.settings["instances"])):
+        check_socket_path(layout.socket(checked.id, number))
+    return checked

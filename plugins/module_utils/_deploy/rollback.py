@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turn the wish to go back into the wish for one release of this host. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from .._release.history import activation_times, cut_short, read_history, settled
+from .._release.release import Layout, ReleaseError, current_id, list_releases
+from .._release.releases import find_applications
+from .._release.rollback import choose_target
+from .request import Request, read_release
+from .rollback_hook import check_hook, left_release
+
+
+def with_target(request: Request, check: bool) -> Request:
+    """Return a request that names its release; the caller holds the application's lock, but for a look."""
+    if not request.rollback or request.release:
+        return request
+    layout = request.layout
+    if not os.path.isdir(layout.releases):
+        others = ", ".join(found.name for found in find_applications(layout.root)) or "none"
+        raise ReleaseError(
+            f"there is no application '{layout.name}' below {layout.root} on this host; there are: {others}"
+        )
+    current = current_id(layout) or ""
+    history = read_history(layout.name)
+    entries = settled(history, current)
+    releases = list_releases(layout, activation_times(entries))
+    usable = {manifest.id for manifest in releases if can_run(layout, manifest.id)}
+    asked = request.asked or (current if cut_short(history, current) else "")
+    target = choose_target(layout.name, releases, usable, entries, current, asked)
+    left = left_release(entries, current, target)
+    if request.hook:
+        check_hook(layout, left, request.hook)
+    wanted = read_release(layout, layout.release(target), check)
+    return replace(wanted, rollback=True, asked=request.asked, hook=request.hook, left=left)
+
+
+def can_run(layout: Layout, release: str) -> bool:
+    """Tell whether code and interpreter of a release are there; both may lie outside of it."""
+    return all(os.path.exists(os.path.join(layout.release(release), part)) for part in ("app", "venv/bin/python"))

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hook that a rollback asks for by name, of the release that it leaves. Private to flaskops.stack.
+
+A database that goes back needs the code of the release that took it forward, and nobody may work with that release any
+more. So it runs after the switch, when the release has ended, and in a fleet on the last host that has gone back.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._input.hooks import HookError, find_program, rollback_stage
+from .._input.printable import short_reason
+from .._release.history import Entry, note
+from .._release.migration import forget_migration
+from .._release.release import Layout, Manifest, current_id, read_manifest
+from .._service.units import parse_unit_name
+from .._system.clock import utc_now
+from .._system.command import CommandError
+from .._system.lock import caller
+from .change import Change
+from .hook_run import Ran, hooks_of, run_hooks
+from .migrate import key_of
+from .observe import wait_until_stopped
+from .processes import longest_end
+from .request import Request
+
+
+def left_release(entries: t.Sequence[Entry], current: str, target: str) -> str:
+    """Return the release that a rollback leaves, or has left when there is nothing to switch any more."""
+    if current != target:
+        return current
+    backs = [entry for entry in entries if entry.get("what") == "rollback" and entry.get("result") == "activated"]
+    return next((str(entry.get("from", "")) for entry in reversed(backs) if entry.get("release") == target), "")
+
+
+def check_hook(layout: Layout, left: str, hook: str) -> Manifest:
+    """Return the manifest of a release whose hook can be run; raise HookError, which names those that there are."""
+    manifest = read_manifest(layout.release(left)) if left else None
+    if manifest is None:
+        which = f"release {left}, which was left, is gone" if left else "no release was left by a rollback"
+        raise HookError(f"hook '{hook}' of {layout.name} cannot be run: {which}. Roll back without it")
+    hooks = hooks_of(manifest)
+    if hook not in hooks.rollback:
+        there = ", ".join(hooks.rollback)
+        has = f"it has {there}" if there else "it has none (hooks.rollback of the application lists them)"
+        raise HookError(f"release {left} of {layout.name} has no hook '{hook}' for a rollback: {has}")
+    for words in hooks.commands(rollback_stage(hook)):
+        find_program(rollback_stage(hook), words, layout.release(left))
+    return manifest
+
+
+def leave(change: Change, request: Request) -> dict[str, t.Any] | None:
+    """Return the hook that is due, once nothing of the release that was left runs here; None when none is."""
+    if not request.hook or change.error or change.late:
+        return None
+    try:
+        return _due(change, request)
+    except (HookError, CommandError, OSError) as exc:
+        serves = change.service.wanted.release
+        change.late = (
+            f"release {serves} serves, but hook '{request.hook}' was not run: {exc}. Ask for it again, with the "
+            f"release by its name: -e release={serves} -e hook={request.hook}"
+        )
+        return None
+
+
+def _due(change: Change, request: Request) -> dict[str, t.Any]:
+    # Whatever becomes of the hook, the next deploy has to look at the schema.
+    forget_migration(request.name)
+    working = _await_end(change, request.left)
+    if working:
+        raise HookError(f"{', '.join(working)} still works with the release that was left, and has to end first")
+    manifest = check_hook(request.layout, request.left, request.hook)
+    each = hooks_of(manifest).migrate_each_host
+    return {"name": request.name, "left": request.left, "key": key_of(manifest), "each_host": each}
+
+
+def _await_end(change: Change, left: str) -> list[str]:
+    """Wait for what still ends of the release that was left; return what does not."""
+    seen = change.observed
+    known = {*change.plan.retire, *change.plan.relieve, *change.finishing, *seen.leaving, *seen.ending}
+    parsed = {name: parse_unit_name(name) for name in known}
+    units = sorted(name for name, unit in parsed.items() if unit and unit.release == left and unit.kind == "service")
+    if not units:
+        return []
+    return wait_until_stopped(units, max(change.stop_timeout(), longest_end(change.service.layout, units)))
+
+
+def run_left_hook(layout: Layout, left: str, hook: str, by: str, served: str = "") -> list[Ran]:
+    """Run the hook of a release that was left, and record it; raise HookError. The caller holds the lock.
+
+    C(served) is the release that the rollback went to: another run may have deployed since.
+    """
+    manifest = check_hook(layout, left, hook)
+    current = current_id(layout) or ""
+    if current == left:
+        raise HookError(f"hook '{hook}' was not run: release {left} serves again")
+    if served and current != served:
+        raise HookError(f"hook '{hook}' was not run: the rollback went to {served}, and meanwhile {current} serves")
+    entry: dict[str, object] = {"when": utc_now(), "what": f"hook {hook}", "release": left, "from": current}
+    entry["by"] = caller(by, os.environ)
+    # A run that has gone forward meanwhile may have noted it again.
+    forget_migration(layout.name)
+    try:
+        ran = run_hooks(rollback_stage(hook), layout, manifest, current)
+    except HookError as exc:
+        note(layout.name, {**entry, "result": "unsuccessful", "reason": short_reason(str(exc))})
+        raise HookError(f"release {current} serves, but {exc}") from None
+    # A run that failed here would be asked for again, and the hook would take the database back twice.
+    note(layout.name, {**entry, "result": "done", "seconds": round(sum(one.seconds for one in ran), 3)})
+    return ran

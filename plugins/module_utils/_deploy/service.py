@@ -1,0 +1,312 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the services of one task as they are wanted. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from .._build.adopt import make_release
+from .._build.secret_values import mask_secrets
+from .._input.defaults import REFUSE
+from .._input.hooks import MIGRATE, HookError
+from .._release.assets import sweep_assets
+from .._release.history import history_path, read_history
+from .._release.release import Manifest, ReleaseError, forget_manifest, is_release_id
+from .._release.verified import is_loaded
+from .._release.way_out import place_of, with_ways_out
+from .._service.process_units import process_units
+from .._service.settings import SettingsError
+from .._service.units import address_links, address_units, release_units
+from .._system.account import UserError
+from .._system.command import CommandError, run
+from .._system.files import Lock, read_link, replace_link, sweep
+from .._system.homes import uses_home
+from .._system.systemd import journal_tail
+from .._system.users import find_user
+from .caution import cautions
+from .change import Change, Service
+from .finish import begin, finish, record_refusal
+from .handover import Handover
+from .hook_run import Ran, run_hooks
+from .log_excerpt import excerpt, has_trouble
+from .memory import Room
+from .migrate import describe_ran, is_due_in_fleet, key_of, migrate, note_migration
+from .observe import ForeignUnitError, UnitDirectory, observe
+from .plan import Wanted
+from .request import Request
+from .rollback import with_target
+from .rollback_hook import leave, run_left_hook
+
+_LOG_LINES = 30
+# Many workers may say the same before the master ends.
+_LOG_READ = 1000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for all services of a task."""
+
+    # systemd's directory.
+    directory: str
+    # How long to wait for others.
+    lock_timeout: float = 60
+    # Who asks for it.
+    by: str = ""
+    # What to do when there is too little memory for two releases.
+    overlap: str = REFUSE
+    # What served when the run began, by service, where a fleet is deployed to.
+    expected: t.Mapping[str, str] = field(default_factory=dict)
+    # Which run of Ansible it is: in the history of all its hosts.
+    run: str = ""
+
+
+class Services:
+    """The services of one task on this host."""
+
+    def __init__(
+        self,
+        requests: t.Sequence[Request],
+        options: Options,
+    ) -> None:
+        """Take what is wanted and how."""
+        self._requests = requests
+        self._options = options
+        self._directory = UnitDirectory(options.directory)
+        # Hooks that a rollback asks for, and that can be run now.
+        self.left: list[dict[str, t.Any]] = []
+
+    def plan(self, check: bool = True, refused: t.Mapping[str, str] | None = None) -> list[Change]:
+        """Return what would be done; nothing is written. C(refused) are errors by name that stop one service."""
+        errors = dict(refused or {})
+        self._requests = [
+            request if request.name in errors else with_target(request, check) for request in self._requests
+        ]
+        observed = observe(self._directory, [request.layout for request in self._requests])
+        changes = [Change.between(_service(request), observed[request.name]) for request in self._requests]
+        for change in changes:
+            try:
+                self._directory.check([*change.plan.write, *change.plan.forward_write])
+            except ForeignUnitError as exc:
+                errors.setdefault(change.service.name, str(exc))
+            change.error = errors.get(change.service.name, "") or self._explain_overtaken(change)
+            change.cautions = cautions(change, done=False) if check else []
+        return changes
+
+    def _explain_overtaken(self, change: Change) -> str:
+        """Return why a release that another run has put here meanwhile is not replaced; empty when there is none."""
+        name, current = change.service.name, change.observed.current or ""
+        expected = self._options.expected.get(name, current)
+        if current in (expected, change.service.wanted.release):
+            return ""
+        by = next((entry.get("by") for entry in reversed(read_history(name)) if entry.get("release") == current), None)
+        return (
+            f"{current or 'no release'} serves here, and {expected or 'none'} served when this run began: another run "
+            f"({by or 'by somebody unknown'}) deployed meanwhile. Nothing was changed here. See with status.yml what "
+            "the hosts serve, and run one of the two again"
+        )
+
+    def due(self) -> list[dict[str, str]]:
+        """Return the services whose migrations one host has to run before any of them starts the release."""
+        found = [(request.layout, request.manifest) for request in self._requests]
+        return [
+            {"name": layout.name, "key": key_of(manifest)}
+            for layout, manifest in found
+            if manifest and is_due_in_fleet(layout, manifest)
+        ]
+
+    def migrate(self, names: t.Collection[str]) -> dict[str, t.Any]:
+        """Run the migrations of these services, and nothing else; one that fails does not keep the others."""
+        changes, ran = self.plan(), {}
+        # A database is not changed for a release that could not be started then.
+        Room(self._options.overlap, lambda change, error: setattr(change, "error", error)).check(changes)
+        for change, request in zip(changes, self._requests):
+            if request.name not in names or request.manifest is None:
+                continue
+            try:
+                with self._lock(request):
+                    done = [] if change.error else migrate(request.layout, request.manifest)
+                ran[request.name] = describe_ran(done)
+            except (HookError, OSError, CommandError) as exc:
+                change.error = str(exc)
+            if change.error:
+                record_refusal(change, request, self._options.by)
+        errors = {change.service.name: change.error for change in changes if change.error}
+        return {"changed": True, "services": [], "migrated": ran, "unmigrated": errors}
+
+    def run_left(self, left: t.Mapping[str, str]) -> dict[str, t.Any]:
+        """Run the hooks asked for, of the releases that rollbacks have left, and nothing else."""
+        ran, failed = {}, {}
+        for request in self._requests:
+            try:
+                with self._lock(request):
+                    gone, served = left[request.name], request.asked
+                    done = run_left_hook(request.layout, gone, request.hook, self._options.by, served)
+                ran[request.name] = describe_ran(done)
+            except (HookError, OSError, CommandError) as exc:
+                failed[request.name] = str(exc)
+        return {"changed": True, "services": [], "ran": ran, "unsuccessful": failed}
+
+    def apply(self, migrated: t.Collection[str] = ()) -> list[Change]:
+        """Do it; what went wrong with a service is in its change. C(migrated) are those that another host migrated."""
+        with contextlib.ExitStack() as stack:
+            busy = self._lock_all(stack)
+            changes = self.plan(check=False, refused=busy)
+            self._directory.sweep()
+            # What another run works on is left alone, down to its files.
+            ours = [pair for pair in zip(changes, self._requests) if pair[1].name not in busy]
+            for change, request in ours:
+                _sweep(request)
+                _prepare(change, request)
+                if request.name in migrated:
+                    note_migration(request.layout, request.manifest)
+            for change, request in ours:
+                begin(change, request, self._options.by, self._options.run)
+            handover = Handover(self._directory, self._explain, self._run_hooks, self._options.overlap)
+            handover.run([change for change, _request in ours])
+            for change, request in ours:
+                change.cautions = cautions(change)
+                try:
+                    finish(change, request, self._options.by, self._options.run)
+                except (CommandError, OSError) as exc:
+                    # The services are as they shall be: a history that cannot be written must not hide that.
+                    change.note = f"the history, or what is removed with it, is not up to date: {exc}"
+            self.left = [due for change, request in ours if (due := leave(change, request))]
+            return changes
+
+    def _lock_all(self, stack: contextlib.ExitStack) -> dict[str, str]:
+        """Lock all services that can be locked; return by name why the others cannot."""
+        busy = {}
+        # Always in the same order, so that two tasks never wait for each other.
+        for request in sorted(self._requests, key=lambda request: request.name):
+            try:
+                stack.enter_context(self._lock(request))
+            except OSError as exc:
+                busy[request.name] = str(exc)
+        return busy
+
+    def _run_hooks(self, change: Change, stage: str) -> list[Ran]:
+        layout, manifest = change.service.layout, change.service.manifest
+        going_back = any(request.rollback for request in self._requests if request.name == layout.name)
+        # A release that is gone back to knows nothing of what came after it.
+        if manifest is None or (stage == MIGRATE and going_back):
+            return []
+        if stage == MIGRATE:
+            return migrate(layout, manifest)
+        return run_hooks(stage, layout, manifest, change.observed.current or "")
+
+    @staticmethod
+    def _explain(change: Change, reason: str) -> str:
+        """Return why a release was refused; one that cannot even be loaded is none, and is built anew the next time."""
+        layout, release, manifest = change.service.layout, change.service.wanted.release, change.service.manifest
+        asked = change.started and change.plan.switch and not change.healthy
+        if manifest is None:
+            return _explain(change, reason)
+        said = _explain_load(change, manifest) if asked and not is_loaded(layout, release) else ""
+        return with_ways_out(
+            said or _explain(change, reason), place_of(layout, manifest.user, manifest.shared, manifest.app)
+        )
+
+    def _lock(self, request: Request) -> Lock:
+        what = f"hand-over to release {request.release}" if request.present else "removal"
+        what = "rollback" if request.rollback else what
+        return Lock(request.layout.lock, self._options.lock_timeout, f"{what} of {request.name}", self._options.by)
+
+
+def _service(request: Request) -> Service:
+    if request.manifest is None:
+        return Service(request.layout, None, Wanted(request.release))
+    release = request.layout.release(request.release)
+    places = (request.existing.directory, request.existing.virtualenv) if request.existing else None
+    home_is_used = uses_home(*(places or (f"{release}/app", f"{release}/venv")))
+    return Service(
+        request.layout,
+        request.manifest,
+        Wanted(
+            request.release,
+            release_units(request.layout, request.manifest, home_is_used),
+            address_units(request.layout, request.manifest),
+            process_units(request.layout, request.manifest, home_is_used),
+        ),
+        request.chain,
+        request.rollback,
+    )
+
+
+def _sweep(request: Request) -> None:
+    """Remove what a run that was killed left under a temporary name."""
+    sweep(request.layout.base)
+    sweep(os.path.dirname(history_path(request.name)))
+    # The run that was killed may have been about another release than this one.
+    for name in filter(is_release_id, _names(request.layout.releases)):
+        sweep(request.layout.release(name))
+        sweep(os.path.join(request.layout.release(name), "run"))
+    sweep_assets()
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
+
+
+def _prepare(change: Change, request: Request) -> None:
+    """Make what the hand-over needs; what cannot be made stops this service alone."""
+    try:
+        if not change.error:
+            _make(request)
+    except (SettingsError, ReleaseError, UserError, CommandError, OSError) as exc:
+        change.error = str(exc)
+
+
+def _make(request: Request) -> None:
+    if request.existing:
+        make_release(request.layout, request.existing)
+    manifest = request.manifest
+    if manifest and find_user(manifest.user) is None:
+        raise SettingsError(
+            f"user '{manifest.user}' of {request.name} does not exist on this host: run role flask again"
+        )
+    for name, target in address_links(manifest).items() if manifest else ():
+        path = os.path.join(request.layout.release(request.release), "run", name)
+        if read_link(path) != target:
+            replace_link(target, path)
+
+
+def _explain_load(change: Change, manifest: Manifest) -> str:
+    """Return why a release cannot be loaded that nobody has loaded yet; an empty text when it can, or nobody knows."""
+    # A run that succeeds need not read this.
+    from .._build.load import explain_load
+
+    # Where the old release had to stop for this one there is no memory to load it, and so it may be broken.
+    said = "" if change.room else explain_load(change.service.layout, manifest)
+    if said or change.room:
+        forget_manifest(change.service.layout.release(manifest.id))
+    return said
+
+
+def _explain(change: Change, reason: str) -> str:
+    """Return why a release was refused and what its log says, without its secrets."""
+    failed = [probe.service for probe in change.gate.probes if not probe.passed] if change.gate else []
+    services = [
+        *filter(None, [change.culprit]),
+        *failed,
+        *(name for name in change.service.wanted.units if name.endswith(".service")),
+    ]
+    try:
+        run(["journalctl", "--sync"])
+        log = journal_tail(services[0], _LOG_READ, f"@{int(change.started_at)}") if services else ""
+        if services and " ended" in reason and not has_trouble(log):
+            # A run that was killed may have started it, before this one.
+            log = journal_tail(services[0], _LOG_READ)
+    except CommandError as exc:
+        # A journal that hangs must not hide the reason.
+        log = f"(it cannot be read: {exc})"
+    text = excerpt(log, _LOG_LINES)
+    release = change.service.layout.release(change.service.wanted.release)
+    return mask_secrets(reason + (f"\nIts log says:\n{text}" if text else ""), release, change.service.manifest)

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""See which workers of a gunicorn have loaded the application, and which have ended. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from .._service.worker_mark import FILE, Mark, count_of, marks, parse_marks
+from .._system.command import CommandError, run
+
+# Of the host's locks; each takes less than a hundred bytes.
+_MOST_LOCKS = 1 << 24
+# Of gunicorn.conf.py, which root wrote.
+_MOST_CONF = 1 << 20
+# More requests than a release gets before the switch: a worker that ends earlier was not replaced for their number.
+_PROBES_MOST = 50
+# Seconds between two looks.
+LOOK_INTERVAL = 0.01
+# What gunicorn says of a worker that nobody told to end, and whose turn it was not either (max_requests).
+_DEATH = r"Worker \(pid:[0-9]+\) (exited with code [1-9]|was sent SIG(?!TERM|INT|QUIT))"
+
+
+@dataclass
+class Workers:
+    """The workers of one instance, as far as they were seen."""
+
+    release: str
+    # Whether the service was started by this run, so that no worker may have been replaced.
+    fresh: bool = False
+    # Whether the application is loaded before the workers are made.
+    preload: bool = False
+    # After how many requests a worker is replaced; 0 for never.
+    max_requests: int = 0
+    master: int = 0
+    seen: set[int] = field(default_factory=set)
+    loaded: dict[int, Mark] = field(default_factory=dict)
+    # Why the release can be given up.
+    fault: str = ""
+    _marked: bool | None = None
+
+    @property
+    def wanted(self) -> int:
+        """Return how many workers there are to be; 0 when that is not known yet."""
+        return count_of(self.loaded.values())
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether all workers have loaded, as far as the release lets that be known."""
+        return not self.master or not self.marked or 0 < self.wanted <= len(self.loaded)
+
+    @property
+    def marked(self) -> bool:
+        """Tell whether the release marks its workers; one that an earlier version built does not."""
+        if self._marked is None:
+            self._marked = release_marks(self.release)
+        return self._marked
+
+    def progress(self) -> str:
+        """Return in words how far the loading is."""
+        return f"{len(self.loaded)} of {self.wanted or 'its'} workers have loaded the application"
+
+    def look(self, master: int) -> set[int]:
+        """Look at the workers; return those that were there before and have ended."""
+        if master != self.master:
+            self.master, self.seen, self.loaded = master, set(), {}
+        if not master:
+            return set()
+        now = _children(master)
+        # What a hook of gunicorn starts is no worker.
+        workers = {pid for pid in now if pid in self.seen or _is_worker(pid, master)}
+        gone = self.seen - workers
+        self.fault = self.fault or self._fault_of(gone)
+        # A worker keeps its mark until it ends; for the first look in a while the kernel takes 0.01 s to list locks.
+        if workers != self.seen or not self.complete:
+            found = parse_marks(_read("/proc/locks", _MOST_LOCKS)) if self.marked else {}
+            self.loaded = {pid: mark for pid, mark in found.items() if pid in workers}
+        self.seen = workers
+        self.fault = self.fault or self._replaced()
+        return gone
+
+    def _fault_of(self, gone: t.Iterable[int]) -> str:
+        """Return why workers that have ended speak against the release, as far as that can be known without its log."""
+        for pid in sorted(gone):
+            # It may have loaded, answered and been replaced since the last look.
+            if not self._keeps_workers:
+                continue
+            if pid not in self.loaded and self.marked and not self.preload:
+                return f"worker {pid} ended before it had loaded the application"
+            if self.fresh:
+                return f"worker {pid} ended"
+        return ""
+
+    def _replaced(self) -> str:
+        late = [pid for pid, mark in self.loaded.items() if mark.number > mark.workers]
+        # One that ends at its first request can be gone before it was seen.
+        return f"a worker ended, and {min(late)} took its place" if late and self.fresh and self._keeps_workers else ""
+
+    @property
+    def _keeps_workers(self) -> bool:
+        """Tell whether no worker is replaced by intention before the switch."""
+        return not 0 < self.max_requests <= _PROBES_MOST
+
+
+def release_marks(release: str) -> bool:
+    """Tell whether the workers of the release in this directory mark themselves when they have loaded."""
+    return marks(_read(os.path.join(release, FILE), _MOST_CONF))
+
+
+def last_death(service: str, since: float) -> str:
+    """Return what gunicorn has logged last of a worker that died; an empty text when there is nothing to read."""
+    words = ["journalctl", "--no-pager", "--output=cat", f"--unit={service}", f"--since=@{int(since)}"]
+    try:
+        found = run([*words, "--lines=1", "--quiet", f"--grep={_DEATH}"])
+    except (CommandError, OSError):
+        # A journal that is busy says nothing against it.
+        return ""
+    # It exits 1 when there is nothing, and when it cannot search.
+    return found.out.strip() if found.rc == 0 else ""
+
+
+def _children(pid: int) -> set[int]:
+    """Return the processes that a process has started and that have not ended."""
+    path = f"/proc/{pid}/task/{pid}/children"
+    if os.path.exists(path):
+        return {int(word) for word in _read(path).split()}
+    # A kernel without CONFIG_PROC_CHILDREN.
+    return {int(name) for name in os.listdir("/proc") if name.isdigit() and _parent(name) == pid}
+
+
+def _parent(pid: str) -> int:
+    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return int(fields[1]) if len(fields) > 1 else 0
+
+
+def _is_worker(pid: int, master: int) -> bool:
+    """Tell whether a child is a copy of its master: what else is started by it has other words, and may end."""
+    words = _read(f"/proc/{pid}/cmdline")
+    return bool(words) and (words == _read(f"/proc/{master}/cmdline") or words.startswith("gunicorn: worker"))
+
+
+def _read(path: str, most: int = 65536) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read(most)
+    except OSError:
+        return ""

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What module flask_release does with its parameters. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+from contextlib import suppress
+from importlib import import_module
+
+from .._app.proxy_trust import trust_warnings
+from .._build.apply import FAILURES, Options, absent, open_seal, present
+from .._input.printable import printable_result
+from .._input.result import join
+
+# Where systemd looks for what an administrator adds.
+_UNITS = "/etc/systemd/system"
+# What an application takes from the task when it does not say otherwise.
+_INHERITED = (
+    "python",
+    "installer",
+    "index_url",
+    "ca_bundle",
+    "wheel_dir",
+    "gunicorn_requirement",
+    "build_timeout",
+    "source_max_mib",
+    "keep",
+)
+
+Params = t.Mapping[str, t.Any]
+
+
+def run(params: Params, check: bool) -> dict[str, t.Any]:
+    """Return the module's result, in printable characters; one that has failed says why."""
+    return t.cast("dict[str, t.Any]", printable_result(_run(params, check)))
+
+
+def _run(params: Params, check: bool) -> dict[str, t.Any]:
+    options = Options(
+        root=params["root"],
+        lock_timeout=params["lock_timeout"],
+        uv_requirement=params["uv_requirement"],
+        activate=params["activate"],
+        check_mode=check,
+        by=params["by"],
+        starts_next=params["serve"],
+    )
+    try:
+        apps = _wanted_apps(params)
+        if params["state"] == "absent":
+            return absent([app["name"] for app in apps], options, params["purge_data"])
+        result = _present(apps, params, options)
+        warnings = trust_warnings(apps, params["site_defaults"])
+        return {**result, "warnings": [*result.get("warnings", []), *warnings]} if warnings else result
+    except FAILURES as exc:
+        return {"failed": True, "msg": str(exc)}
+
+
+def _wanted_apps(params: Params) -> list[dict[str, t.Any]]:
+    """Return the applications with their secrets, and with the task's values where they have none."""
+    apps, defaults = open_seal(params["sealed"], params["apps"], params)
+    inherited = {key: defaults[key] for key in _INHERITED}
+    return [{**inherited, **{key: value for key, value in app.items() if value is not None}} for app in apps]
+
+
+def _present(apps: t.Sequence[Params], params: Params, options: Options) -> dict[str, t.Any]:
+    if options.starts_next:
+        # A host without room for a thread reads it later.
+        with suppress(RuntimeError):
+            threading.Thread(target=_read_ahead, daemon=True).start()
+    result = present(apps, params["sent"], options)
+    if not options.starts_next or not result["releases"]:
+        return result
+    # A run that only builds need not read this; others have, while git and the compiler were at work.
+    from .._deploy.observe import ForeignUnitError
+    from .._deploy.service import Options as HandoverOptions
+    from .flask_release_serve import serve, sites_of
+
+    hand_over = HandoverOptions(
+        _UNITS, options.lock_timeout, options.by, params["overlap"], params["expected"], params["run"]
+    )
+    try:
+        sites = sites_of(apps, options.root, params["site_defaults"]) if params["probe_sites"] else {}
+        return serve(result, options.root, hand_over, options.check_mode, sites)
+    except (*FAILURES, ForeignUnitError) as exc:
+        # What has been built, and what could not be, is to be known nevertheless.
+        return join(result, {"failed": True, "msg": str(exc)})
+
+
+def _read_ahead() -> None:
+    import_module(".flask_release_serve", __package__)

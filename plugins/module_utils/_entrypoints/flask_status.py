@@ -1,0 +1,261 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say how the applications of a host are, at this moment. Only reads. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+import time
+import typing as t
+from dataclasses import asdict, replace
+
+from .._deploy.edited_units import describe_edits, drop_ins, edited, recorded_units
+from .._deploy.health import Health, Probe, run_probe, start_asking
+from .._deploy.observe import UNITS, UnitDirectory
+from .._deploy.rollback import can_run
+from .._deploy.unhealthy import LIFE, SINCE, keeps_ending
+from .._deploy.workers import release_marks
+from .._input.names import check_name
+from .._release.assets import kept_assets
+from .._release.distributions import installed, version_of
+from .._release.history import Entry, activation_times, cut_short, read_history, settled
+from .._release.published import is_published
+from .._release.release import Layout, Manifest, current_id, damage, is_release_id, list_releases
+from .._release.releases import find_applications
+from .._release.rollback import deploy_runs, describe_state, possible_targets, previous_healthy, verdicts
+from .._service.settings import SettingsError, normalise_settings
+from .._service.units import instance_name
+from .._system.lock import holder_of
+from .._system.planted import walk
+from .._system.systemd import show, show_matching
+
+_PROPERTIES = (*LIFE, "MemoryCurrent", "ControlGroup", "TasksCurrent")
+_PSS = re.compile(r"^Pss: +([0-9]+) kB$", re.MULTILINE)
+# Seconds that nobody waits longer for the size of a tree.
+_MEASURED = 20
+_BESIDE = re.compile(r"\.(?:worker|timer)-")
+
+Row = t.Dict[str, t.Any]
+
+
+def application_states(root: str, names: t.Sequence[str] | None, timeout: float, probe: bool = True) -> list[Row]:
+    """Return how each application is; without C(names), all that have releases below C(root).
+
+    Without C(probe) no instance is asked and no disk is counted, so that nobody waits.
+    """
+    layouts = [Layout(root, check_name(name)) for name in names] if names is not None else find_applications(root)
+    rows = [_state(layout, probe) for layout in layouts]
+    if not probe:
+        return [_finished({**row, "_probes": []}) for row in rows]
+    threads = [
+        threading.Thread(target=run_probe, args=(probe, row["_health"], time.monotonic() + timeout, True))
+        for row in rows
+        for probe in row["_probes"]
+    ]
+    for thread in threads:
+        start_asking(thread)
+    for thread in threads:
+        thread.join()
+    return [_finished(row) for row in rows]
+
+
+def _state(layout: Layout, count: bool) -> Row:
+    current, history = current_id(layout) or "", read_history(layout.name)
+    releases = list_releases(layout, activation_times(history))
+    manifest = next((found for found in releases if found.id == current), None)
+    holder, begun = holder_of(layout.lock), _unfinished(history)
+    interrupted = cut_short(history, current)
+    # What goes on has no result yet; what was killed has that which the link tells.
+    history = history if holder else [dict(entry) for entry in settled(history, current)]
+    return {
+        "name": layout.name,
+        "current": current,
+        **_versions(layout, manifest),
+        **_process(layout, manifest),
+        "beside": _beside(layout.name),
+        "activated": next((dict(line) for line in reversed(history) if _is_activation(line, current)), None),
+        "failed": _last_failure(history),
+        "unfinished": begun,
+        "lock": asdict(holder) if holder else None,
+        "maintenance": os.path.exists(os.path.join(layout.maintenance, "on")),
+        "assets_of": kept_assets(layout),
+        "published": is_published(layout, _binds(manifest)) if manifest else None,
+        "damaged": _damaged(layout),
+        "edited": _edits(layout, current),
+        **_releases(layout, releases, history, current),
+        "rollback_interrupted": interrupted,
+        "disk": disk_usage(layout.base) if count and os.path.isdir(layout.base) else 0,
+        "disk_free": shutil.disk_usage(layout.base).free if os.path.isdir(layout.base) else 0,
+    }
+
+
+def _binds(manifest: Manifest) -> t.Sequence[str]:
+    return t.cast("t.Sequence[str]", manifest.settings.get("bind") or ())
+
+
+def _damaged(layout: Layout) -> list[Row]:
+    """Return the releases whose manifest cannot be used, and why."""
+    names = sorted(os.listdir(layout.releases)) if os.path.isdir(layout.releases) else []
+    found = ((name, damage(layout.release(name))) for name in names if is_release_id(name))
+    return [{"id": name, "reason": reason} for name, reason in found if reason]
+
+
+def _edits(layout: Layout, current: str) -> str:
+    """Return what somebody has changed of the units of the release that serves."""
+    recorded, units = recorded_units(layout, current), UnitDirectory(UNITS)
+    there = {name: text for name in recorded if (text := units.read(name)) is not None}
+    return describe_edits(list(edited(there, recorded)), drop_ins(UNITS, layout.name), mended=False)
+
+
+def _is_activation(entry: Entry, current: str) -> bool:
+    return entry.get("release") == current and entry.get("result") == "activated"
+
+
+def _last_failure(history: t.Sequence[Entry]) -> Row | None:
+    """Return what failed last, unless something has been activated since."""
+    last = next((line for line in reversed(history) if line.get("result") in ("failed", "activated")), None)
+    return dict(last) if last and last["result"] == "failed" else None
+
+
+def _unfinished(history: t.Sequence[Entry]) -> Row | None:
+    """Return the hand-over that was begun and has not ended: it goes on, or was killed."""
+    return dict(history[-1]) if history and history[-1].get("result") == "begun" else None
+
+
+def _versions(layout: Layout, manifest: Manifest | None) -> Row:
+    if manifest is None:
+        return {"version": "", "revision": "", "python": "", "gunicorn": ""}
+    virtualenv, source = os.path.join(layout.release(manifest.id), "venv"), manifest.source
+    return {
+        "version": version_of(source, virtualenv),
+        "revision": source.get("revision", ""),
+        "python": manifest.python,
+        "gunicorn": installed(virtualenv).get("gunicorn", ""),
+    }
+
+
+def _process(layout: Layout, manifest: Manifest | None) -> Row:
+    """Return what systemd says of the instances, and the probes that ask them."""
+    nothing: Row = {"instances": 0, "running": 0, "memory": 0, "tasks": 0, "restarts": 0, "uptime": 0, "ill": ""}
+    if manifest is None:
+        return {**nothing, "_health": None, "_probes": []}
+    try:
+        settings = normalise_settings(manifest.settings)
+    except SettingsError:
+        # An earlier version took for right what this one does not.
+        settings = {**normalise_settings({}), **manifest.settings}
+    numbers = range(t.cast(int, settings.get("instances", 1)))
+    services = [f"{instance_name(layout.name, manifest.id, number)}.service" for number in numbers]
+    found = show(services, _PROPERTIES)
+    states = list(found.values())
+    active = [state for state in states if state.get("ActiveState") == "active"]
+    since = [_number(state, SINCE) for state in active]
+    return {
+        "instances": len(services),
+        "running": len(active),
+        "memory": sum(map(_memory, active)),
+        "tasks": sum(_number(state, "TasksCurrent") for state in active),
+        "restarts": sum(_number(state, "NRestarts") for state in states),
+        "uptime": int(time.monotonic() - max(since) / 1e6) if since else 0,
+        "ill": _illness(found),
+        "_health": replace(Health.from_settings(settings, not release_marks(layout.release(manifest.id))), successes=1),
+        "_probes": [
+            Probe(number, layout.socket(manifest.id, number), service) for number, service in zip(numbers, services)
+        ],
+    }
+
+
+def _illness(states: t.Mapping[str, t.Mapping[str, str]]) -> str:
+    """Return which service keeps ending, and why; an empty text when none does."""
+    said = ((name, keeps_ending(state, time.monotonic())) for name, state in states.items())
+    return next((f"{name} {reason}" for name, reason in said if reason), "")
+
+
+def _memory(state: t.Mapping[str, str]) -> int:
+    """Return the memory of a service; where its cgroup does not count, that of its processes, what they share once."""
+    known = _number(state, "MemoryCurrent")
+    processes = _read(f"/sys/fs/cgroup{state.get('ControlGroup', '')}/cgroup.procs").split() if not known else []
+    shares = (_PSS.search(_read(f"/proc/{pid}/smaps_rollup")) for pid in processes)
+    return known or sum(int(found.group(1)) * 1024 for found in shares if found)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        # The process has ended, or the kernel does not have this.
+        return ""
+
+
+def _number(state: t.Mapping[str, str], name: str) -> int:
+    """Return a number; systemd says "[not set]" or the greatest one when it does not know."""
+    text = state.get(name, "")
+    return int(text) if text.isdigit() and int(text) < 2**63 else 0
+
+
+def _beside(name: str) -> list[Row]:
+    """Return the workers and timers in systemd's memory."""
+    states = show_matching([f"{name}@*.service", f"{name}@*.timer"], ["ActiveState"])
+    return [
+        {"unit": unit, "state": states[unit].get("ActiveState", "")} for unit in sorted(states) if _BESIDE.search(unit)
+    ]
+
+
+def _releases(layout: Layout, releases: t.Sequence[Manifest], history: t.Sequence[Entry], current: str) -> Row:
+    usable = {manifest.id for manifest in releases if can_run(layout, manifest.id)}
+    times, bad = activation_times(history), verdicts(history)
+    target = previous_healthy(history, usable, current)
+    rows = [
+        {
+            "id": manifest.id,
+            "version": version_of(manifest.source, os.path.join(layout.release(manifest.id), "venv")),
+            "revision": manifest.source.get("revision", ""),
+            "built": manifest.built_at,
+            "activated": times.get(manifest.id, ""),
+            "state": describe_state(manifest.id, usable, times, bad, current),
+            "rollback": manifest.id == target,
+            "usable": manifest.id in usable and manifest.id not in bad,
+        }
+        for manifest in reversed(releases)
+    ]
+    return {"releases": rows, "targets": possible_targets(history, usable, current), "runs": deploy_runs(history)}
+
+
+def disk_usage(top: str) -> int:
+    """Return the bytes on disk of a tree, each file once, also when it has several names.
+
+    An application may write any number of files: what is not seen in time, or lies too deep, is not counted.
+    """
+    deadline = time.monotonic() + _MEASURED
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for _path, directories, files, descriptor in walk(top, complete=False):
+        if time.monotonic() > deadline:
+            break
+        for name in [*directories, *files]:
+            try:
+                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if (found.st_dev, found.st_ino) not in seen:
+                seen.add((found.st_dev, found.st_ino))
+                total += found.st_blocks * 512
+    return total
+
+
+def _finished(row: Row) -> Row:
+    """Return the row with what the probes have found in the place of these."""
+    probes: list[Probe] = row["_probes"]
+    answers = [
+        {"instance": probe.instance, "status": probe.status, "seconds": probe.seconds, "problem": probe.problem}
+        for probe in probes
+    ]
+    shown = {key: value for key, value in row.items() if not key.startswith("_")}
+    # One that is between two of its ends may answer.
+    healthy = bool(probes) and all(probe.passed for probe in probes) and not row["ill"]
+    return {**shown, "healthy": healthy, "answers": answers}

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read values that a user wrote, with errors that name them. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .lists import Listed, ListError, elements
+
+_TRUE = {"true", "yes", "on", "1"}
+_FALSE = {"false", "no", "off", "0"}
+
+
+class SettingsError(ValueError):
+    """A setting of an application server that cannot be used."""
+
+
+def as_int(key: str, value: object, least: int = 0) -> int:
+    """Return a whole number of at least C(least); Jinja gives numbers as text."""
+    if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise SettingsError(f"{key} '{value}' must be a whole number, {least} or more")
+    return value
+
+
+def as_bool(key: str, value: object) -> bool:
+    """Return a truth value as Ansible reads it."""
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text not in _TRUE | _FALSE:
+        raise SettingsError(f"{key} '{value}' must be true or false")
+    return text in _TRUE
+
+
+def as_line(key: str, value: object) -> str:
+    """Return a text of one line without control characters: it goes into a unit file or a header."""
+    if isinstance(value, (bool, list, tuple, dict)) or value is None:
+        raise SettingsError(f"{key} '{value}' must be a text")
+    text = str(value)
+    if any(ord(char) < 32 or ord(char) == 127 for char in text):
+        raise SettingsError(f"{key} {text!r} must be one line without control characters")
+    return text
+
+
+def as_list(key: str, value: object, example: str) -> list[object]:
+    """Return a list; a text alone is a list of one, or of its parts between commas."""
+    try:
+        found = elements(value, Listed(example, mixed=True), key)
+    except ListError as exc:
+        raise SettingsError(str(exc)) from None
+    # What Ansible itself split at commas has kept its blanks.
+    return [element.strip() if isinstance(element, str) else element for element in found]
+
+
+def as_mapping(key: str, value: object) -> dict[str, object]:
+    """Return a dictionary with texts as keys."""
+    if value is None or value == "":
+        return {}
+    if not isinstance(value, t.Mapping):
+        raise SettingsError(f"{key} '{value}' must be a dictionary")
+    return {str(name): content for name, content in value.items()}
+
+
+def refuse_unknown(what: str, given: t.Iterable[str], known: t.Collection[str]) -> None:
+    """Raise SettingsError for keys that nobody reads: most are typing errors."""
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise SettingsError(f"{what} has no setting '{unknown[0]}': choose from {', '.join(sorted(known))}")

@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find what nginx accepts, or only warns of, although it is a mistake. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .certificate import Certificate, covers
+from .conf import Configuration, Placed
+from .policy import KINDS
+
+# A name that a certificate can cover; regular expressions, "_" and single labels are not.
+_HOST_NAME = re.compile(r"(?:\*\.|\.)?(?:[a-z0-9-]+\.)+[a-z0-9-]+")
+
+
+class Problem(t.NamedTuple):
+    """One mistake; two configurations have the same one when kind, subject and files are equal."""
+
+    kind: str
+    subject: str
+    files: tuple[str, ...]
+    message: str
+
+    @property
+    def key(self) -> tuple[str, str, tuple[str, ...]]:
+        """Return what makes two problems the same."""
+        return (self.kind, self.subject, self.files)
+
+
+class Listen(t.NamedTuple):
+    """One socket of a server."""
+
+    socket: str
+    default: bool
+    tls: bool
+
+
+class Server(t.NamedTuple):
+    """One C(server) block with what it inherits."""
+
+    file: str
+    line: int
+    listens: tuple[Listen, ...]
+    names: tuple[str, ...]
+    certificates: tuple[tuple[str, str], ...]
+    rejects_tls: bool
+
+    @property
+    def place(self) -> str:
+        """Return file and line."""
+        return f"{self.file}:{self.line}"
+
+
+def socket_name(address: str) -> str:
+    """Return the address of a C(listen) directive in one spelling."""
+    if address.startswith("unix:"):
+        return address
+    if address.isdigit():
+        return f"0.0.0.0:{address}"
+    if address.startswith("["):
+        return address.lower() if "]:" in address else f"{address.lower()}:80"
+    host, colon, port = address.partition(":")
+    return f"{'0.0.0.0' if host == '*' else host.lower()}:{port if colon else '80'}"
+
+
+def _listen(args: tuple[str, ...], always_tls: bool) -> Listen:
+    options = args[1:]
+    name = socket_name(args[0]) + ("/udp" if "quic" in options else "")
+    return Listen(name, bool({"default_server", "default"} & set(options)), always_tls or "ssl" in options)
+
+
+def _pairs(block: list[Placed]) -> tuple[tuple[str, str], ...]:
+    certificates = [placed.directive.args[0] for placed in block if placed.directive.name == "ssl_certificate"]
+    keys = [placed.directive.args[0] for placed in block if placed.directive.name == "ssl_certificate_key"]
+    return tuple(zip(certificates, keys))
+
+
+_RELEVANT = frozenset(
+    ("listen", "server_name", "ssl_certificate", "ssl_certificate_key", "ssl", "ssl_reject_handshake")
+)
+
+
+def _server(config: Configuration, placed: Placed, inherited: tuple[tuple[str, str], ...]) -> Server:
+    block = [item for item in config.inside(placed) if item.directive.name in _RELEVANT and item.directive.args]
+    always = any(item.directive.name == "ssl" and item.directive.args == ("on",) for item in block)
+    listens = tuple(_listen(item.directive.args, always) for item in block if item.directive.name == "listen")
+    names = tuple(
+        name.lower() for item in block if item.directive.name == "server_name" for name in item.directive.args
+    )
+    rejects = any(item.directive.name == "ssl_reject_handshake" and item.directive.args == ("on",) for item in block)
+    return Server(
+        placed.file,
+        config.line(placed),
+        listens or (Listen("0.0.0.0:80", False, always),),
+        names or ("",),
+        _pairs(block) or inherited,
+        rejects,
+    )
+
+
+def find_servers(config: Configuration) -> list[Server]:
+    """Return all C(server) blocks of all C(http) blocks, in nginx's order."""
+    found = []
+    for http in config.top():
+        if http.directive.name == "http":
+            level = list(config.inside(http))
+            inherited = _pairs([placed for placed in level if placed.directive.args])
+            found += [_server(config, placed, inherited) for placed in level if placed.directive.name == "server"]
+    return found
+
+
+def _problem(kind: str, subject: str, servers: t.Sequence[Server], text: str) -> Problem:
+    places = " and ".join(dict.fromkeys(server.place for server in servers))
+    return Problem(kind, subject, tuple(sorted({server.file for server in servers})), f"{text}: {places}")
+
+
+def _names(name: str) -> list[str]:
+    """Return what nginx puts into its hash: C(.example.com) stands for two names."""
+    return [name[1:], "*" + name] if name.startswith(".") else [name]
+
+
+def check_names(servers: t.Sequence[Server]) -> list[Problem]:
+    """Find names that two servers claim on one socket; nginx serves the first and warns."""
+    seen: dict[tuple[str, str], Server] = {}
+    problems: dict[tuple[str, str, tuple[str, ...]], Problem] = {}
+    for server in servers:
+        mine = {(item.socket, one) for item in server.listens for name in server.names for one in _names(name)}
+        for key in sorted(mine):
+            first = seen.setdefault(key, server)
+            if first is not server:
+                text = f"server_name '{key[1]}' is taken twice on {key[0]}; nginx would ignore the second one"
+                problem = _problem(KINDS[0], f"{key[1]} {key[0]}", (first, server), text)
+                problems.setdefault(problem.key, problem)
+    return list(problems.values())
+
+
+def check_defaults(servers: t.Sequence[Server]) -> list[Problem]:
+    """Find sockets with more than one default server; nginx refuses them and names one file only."""
+    seen: dict[str, Server] = {}
+    problems = []
+    for server in servers:
+        for item in dict.fromkeys(item.socket for item in server.listens if item.default):
+            first = seen.setdefault(item, server)
+            if first is not server:
+                # The pair of which one is role nginx's own is the most common: any host with a default of its own.
+                ours = any("/flaskops-default" in path for path in (first.file, server.file))
+                remedy = ": set nginx_catch_all: false to keep the other, or take default_server out of it"
+                text = f"{item} has two default servers{remedy if ours else ''}"
+                problems.append(_problem(KINDS[1], item, (first, server), text))
+    return problems
+
+
+def check_tls(servers: t.Sequence[Server]) -> list[Problem]:
+    """Find sockets that one server uses with TLS and another without it."""
+    tls: dict[str, Server] = {}
+    plain: dict[str, Server] = {}
+    for server in servers:
+        for item in server.listens:
+            (tls if item.tls else plain).setdefault(item.socket, server)
+    return [
+        _problem(KINDS[2], name, (tls[name], plain[name]), f"{name} is used with TLS and without it")
+        for name in tls
+        if name in plain and not name.endswith("/udp")
+    ]
+
+
+def certificate_paths(servers: t.Sequence[Server], files: t.Container[str]) -> list[str]:
+    """Return the certificates that servers in the given files use, each once."""
+    return list(dict.fromkeys(path for server in servers if server.file in files for path, _key in server.certificates))
+
+
+def check_certificates(
+    servers: t.Sequence[Server], certificates: t.Mapping[str, Certificate], now: float
+) -> list[Problem]:
+    """Find certificates, of those given, that are expired or do not cover the names they are used for."""
+    problems = []
+    for server in servers:
+        known = [(path, certificates[path]) for path, _key in server.certificates if path in certificates]
+        for path, certificate in known:
+            if certificate.not_after < now:
+                problems.append(_certificate_problem(KINDS[3], path, server, "is expired"))
+        bare = [name for name in server.names if _HOST_NAME.fullmatch(name)]
+        missing = [name for name in bare if not any(covers(certificate.names, name) for _path, certificate in known)]
+        if known and missing and not server.rejects_tls and any(item.tls for item in server.listens):
+            text = f"does not cover {', '.join(missing)} (it is for {', '.join(known[0][1].names) or 'no host'})"
+            problems.append(_certificate_problem(KINDS[4], known[0][0], server, text))
+    return problems
+
+
+def _certificate_problem(kind: str, path: str, server: Server, text: str) -> Problem:
+    return Problem(kind, f"{path} {text}", (server.file,), f"certificate {path}, used in {server.place}, {text}")
+
+
+def find_problems(servers: t.Sequence[Server]) -> list[Problem]:
+    """Return everything that can be said without looking at certificates."""
+    return [*check_names(servers), *check_defaults(servers), *check_tls(servers)]

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hear what a running nginx complains of. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import typing as t
+
+from .._system.command import CommandError
+from .._system.systemd import is_running, journal_tail
+
+# The journal is asked by a process of its own, a log file is only read.
+_ASK = 0.5
+# More than this is not the end of one reload.
+_MOST = 1024 * 1024
+_COMPLAINT = re.compile(r"\[(?:emerg|alert|crit)\] (\d+)#")
+
+
+def standard_error(pid: int) -> str:
+    """Return the file that a process has as its standard error; '' when it is none."""
+    try:
+        path = os.readlink(f"/proc/{pid}/fd/2")
+    except OSError:
+        return ""
+    return path if os.path.isfile(path) else ""
+
+
+class Log:
+    """What a process has logged since C(begin), in files, or in the journal where there is none."""
+
+    def __init__(self, pid: int, paths: t.Iterable[str], service: str) -> None:
+        """Name the process, the files in which it may log, and the unit whose journal is read otherwise."""
+        self._pid = str(pid)
+        self._service = service
+        self._paths = [path for path in paths if path]
+        self.begin()
+
+    def begin(self) -> None:
+        """Leave out what was logged until now."""
+        self._started = time.time()
+        self._asked = 0.0
+        self._said: list[str] = []
+        self._files = {path: _size(path) for path in self._paths}
+
+    def complaints(self, now: bool = False) -> list[str]:
+        """Return the errors, without time; the journal is asked at times only, unless the answer is wanted now."""
+        if not any(os.path.isfile(path) for path in self._files):
+            lines = self._journal(now)
+        else:
+            lines = [line for path, start in self._files.items() for line in _lines(path, start)]
+        found = [(match, line) for line in lines for match in [_COMPLAINT.search(line)] if match]
+        return list(dict.fromkeys(line[match.start() :] for match, line in found if match.group(1) == self._pid))
+
+    def _journal(self, now: bool) -> list[str]:
+        if is_running() and (now or time.monotonic() - self._asked > _ASK):
+            self._asked = time.monotonic()
+            try:
+                self._said = journal_tail(self._service, 200, f"@{self._started:.3f}").splitlines()
+            except CommandError:
+                self._said = []
+        return self._said
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _lines(path: str, start: int) -> list[str]:
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(start)
+            return stream.read(_MOST).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say which variable of the roles helps against what nginx has refused. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .checks import Server
+
+_HASH = re.compile(r"could not build (?:the )?(\w+), you should increase (\w+_bucket_size): (\d+)")
+_BAD_FILE = re.compile(r'cannot load certificate( key)? "([^"]+)": (.*)')
+# OpenSSL's words: for a key with a passphrase when nobody is there to be asked, and for one that does not fit.
+_PASSPHRASE = re.compile(r"problems getting password|bad password read|bad decrypt|maybe wrong password")
+_NO_PEM = re.compile(r"no start line|DECODER routines::unsupported")
+_LARGEST = 65536
+CERTIFICATE, KEY = "certificate", "key"
+# Beginnings of what stands in place of a path.
+NO_FILES = ("data:", "engine:", "store:")
+
+
+class Used(t.NamedTuple):
+    """A certificate or key that a server uses: by its absolute path."""
+
+    kind: str
+    path: str
+    server: Server
+
+
+def _of(used: Used, sites: t.Mapping[str, str]) -> str:
+    """Begin a sentence about a file with the site that uses it; C(sites) are names of sites by the file nginx reads."""
+    name = sites.get(used.server.file)
+    file = f"{used.kind} {used.path}"
+    return f"site '{name}': {file}" if name else f"{file}, used in {used.server.place},"
+
+
+def _variable(setting: str) -> str:
+    return f"(nginx_sites[].{setting}, or flask_apps[].nginx.{setting})"
+
+
+def missing_files(used: t.Iterable[Used], exists: t.Callable[[str], bool], sites: t.Mapping[str, str]) -> list[str]:
+    """Name every certificate and key that is not on the host; nginx names the first one only, and no site."""
+    found = [
+        f"{_of(item, sites)} does not exist on this host: bring it there first, or correct tls.{item.kind} "
+        f"{_variable('tls.' + item.kind)}"
+        for item in used
+        if "$" not in item.path and not exists(item.path)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def unusable_files(output: str, used: t.Sequence[Used], sites: t.Mapping[str, str]) -> list[str]:
+    """Say what helps against a certificate or a key that nginx could not read."""
+    found = []
+    for is_key, path, reason in _BAD_FILE.findall(output):
+        kind = KEY if is_key else CERTIFICATE
+        item = next((item for item in used if (item.kind, item.path) == (kind, path)), None)
+        start = _of(item, sites) if item else f"{kind} {path}"
+        if _PASSPHRASE.search(reason):
+            found.append(
+                f"{start} has a passphrase, and nginx was given none that fits: write the key without one "
+                f"('openssl pkey -in {path} -out NEW') and name that file in tls.key {_variable('tls.key')}, or name a "
+                f"file with the passphrase in config, 'ssl_password_file FILE;' {_variable('config')}"
+            )
+        elif _NO_PEM.search(reason):
+            found.append(f"{start} is no {kind} in PEM format: correct tls.{kind} {_variable('tls.' + kind)}")
+    return found
+
+
+def small_hashes(output: str, names: t.Iterable[str]) -> list[str]:
+    """Say what makes room for a long name in one of nginx's hashes; C(names) are all server names."""
+    found = []
+    for hash_name, directive, size in _HASH.findall(output):
+        longest = max(names, key=len, default="") if hash_name == "server_names_hash" else ""
+        needed = bucket_size(len(longest), int(size))
+        reason = f"the host name '{longest}' is too long for it. " if longest else "a name in it is too long. "
+        found.append(
+            f"{hash_name}: {reason}Set nginx_http_config of role nginx to '{directive} {needed};'. A line of "
+            f"the same name elsewhere in nginx.conf has to go"
+        )
+    return found
+
+
+def bucket_size(length: int, present: int) -> int:
+    """Return the size of a bucket that holds a name of this length: more than the present one, a power of two."""
+    # An element is a pointer and the name with two bytes, in words; a bucket ends with a pointer.
+    needed = 8 + (length + 2 + 7) // 8 * 8 + 8
+    size = present * 2
+    while size < needed and size < _LARGEST:
+        size *= 2
+    return size

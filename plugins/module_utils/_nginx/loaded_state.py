@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remember which files nginx has loaded, and in which state they were. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import typing as t
+from dataclasses import dataclass, field, replace
+from glob import glob
+
+from .._system.files import read_file, write_file
+from .journal import STATE, instance_id
+
+_SCHEMA = 1
+State = t.List[t.Union[str, int]]
+# Process id and start time in clock ticks: together they name one process.
+Worker = t.Tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What nginx had loaded: state of files by path, names by pattern, files that were asked for, and its workers."""
+
+    files: t.Mapping[str, State] = field(default_factory=dict)
+    patterns: t.Mapping[str, State] = field(default_factory=dict)
+    asked: t.Sequence[str] = ()
+    workers: t.Sequence[Worker] = ()
+
+    def is_current(self, paths: t.Iterable[str]) -> bool:
+        """Tell whether these paths are recorded and all that is recorded is as it was."""
+        return all(path in self.files for path in paths) and not self.differing()
+
+    def differing(self) -> list[str]:
+        """Return the paths and patterns that are no longer as recorded."""
+        files = [path for path, state in self.files.items() if file_state(path) != state]
+        return files + [pattern for pattern, names in self.patterns.items() if names_of(pattern) != names]
+
+
+def file_state(path: str) -> State:
+    """Return what tells one content of a path from another without reading it; an empty list when nothing is there."""
+    try:
+        info = os.stat(path)
+        target = os.readlink(path) if os.path.islink(path) else ""
+    except OSError:
+        return []
+    return [target, info.st_mtime_ns, info.st_size, info.st_ino]
+
+
+def names_of(pattern: str) -> State:
+    """Return the names that match a pattern now."""
+    return [*sorted(glob(pattern))]
+
+
+class Memory:
+    """The record of one nginx; it is an aid, so that trouble with it is never an error."""
+
+    def __init__(self, config: str, state: str = STATE) -> None:
+        """Name the nginx; nothing is read or written."""
+        self.path = os.path.join(state, instance_id(config) + ".loaded")
+
+    def read(self) -> Record:
+        """Return the record; an empty one when there is none that can be read."""
+        try:
+            data = json.loads(read_file(self.path) or b"{}")
+            workers = [(int(pid), int(start)) for pid, start in data["workers"]]
+            return Record(dict(data["files"]), dict(data["patterns"]), list(data["asked"]), workers)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return Record()
+
+    def write(self, record: Record, workers: t.Sequence[Worker]) -> None:
+        """Remember what these workers, or, when there are none, those to come, have loaded."""
+        document = {"schema": _SCHEMA, "workers": workers, "asked": record.asked}
+        document.update(files=record.files, patterns=record.patterns)
+        with contextlib.suppress(OSError):
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            write_file(self.path, json.dumps(document).encode("ascii"), 0o600, sync=False)
+
+    def put_back(self, paths: t.Iterable[str]) -> None:
+        """Take note that paths have their recorded content again, in a file that was written anew."""
+        record = self.read()
+        again = {path: file_state(path) for path in paths if path in record.files}
+        if again:
+            self.write(replace(record, files={**record.files, **again}), record.workers)

@@ -1,0 +1,215 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decide what has to change so that nginx's sites are as wanted. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .model import (
+    ABSENT,
+    DISABLED,
+    ENABLED,
+    REPLACE,
+    UNMODIFIED,
+    Current,
+    Layout,
+    Node,
+    Plan,
+    SiteError,
+    Store,
+    Swap,
+    Version,
+    Wanted,
+    WantedFile,
+    check_site_name,
+    version_id,
+)
+
+
+def check_wanted(sites: t.Sequence[Wanted], files: t.Sequence[WantedFile], layout: Layout) -> None:
+    """Raise SiteError for wants that contradict each other or the layout."""
+    if layout.available == layout.enabled:
+        raise SiteError(
+            f"directory_available and directory_enabled are both {layout.available}: nginx would read all versions; "
+            "name two directories"
+        )
+    names: set[str] = set()
+    for site in sites:
+        for name in filter(None, (check_site_name(site.name), site.rename_from)):
+            check_site_name(name)
+            if name in names:
+                raise SiteError(f"site '{name}' is listed twice (as a name or in rename_from): list it once")
+            names.add(name)
+    paths = [item.path for item in files]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise SiteError(f"file {path} is listed twice: list it once")
+        if os.path.dirname(path) in (layout.available, layout.enabled):
+            raise SiteError(f"file {path} lies in a directory of sites: list it in sites")
+
+
+class Planner:
+    """Collects the operations for one wanted set; the result is in C(plan)."""
+
+    def __init__(self, layout: Layout, current: Current) -> None:
+        """Start with the tree as it is."""
+        self.plan = Plan()
+        self._layout = layout
+        self._current = current
+
+    def node(self, name: str) -> Node:
+        """Return what stands where the link of a site belongs."""
+        return self._current.nodes.get(name + self._layout.suffix, Node())
+
+    def linked(self, name: str) -> str | None:
+        """Return the version that a link of ours points to."""
+        return self._layout.version_of(name, self.node(name).target)
+
+    def site(self, wanted: Wanted) -> None:
+        """Plan one site."""
+        if not self._may_act(wanted, wanted.name):
+            self._report(wanted.name, "foreign", self.node(wanted.name).target or None)
+            return
+        if wanted.state == ENABLED:
+            self._enable(wanted)
+        else:
+            self._withdraw(wanted.name, wanted.state)
+        if wanted.rename_from and self._may_act(wanted, wanted.rename_from):
+            self._withdraw(wanted.rename_from, ABSENT)
+
+    def _may_act(self, wanted: Wanted, name: str) -> bool:
+        """Tell whether a place may be changed; raise SiteError where the wish for it is refused."""
+        node, path = self.node(name), self._layout.link(name)
+        if node.kind in ("directory", "other"):
+            what = "a directory" if node.kind == "directory" else "neither a file nor a link"
+            raise SiteError(f"{path} is {what}, not a link to a site: move it away")
+        if node.kind == "absent" or self.linked(name) or wanted.foreign == REPLACE:
+            return True
+        found = f"a link to {node.target}" if node.kind == "link" else "a regular file"
+        if wanted.foreign == UNMODIFIED:
+            if not node.pristine:
+                self.plan.warnings.append(f"{path} is {found} that is not as its package left it: left alone")
+            return node.pristine
+        raise SiteError(
+            f"{path} is {found} that this module did not make: choose another name, "
+            "or set foreign to 'replace' to take it over (what it points to is kept)"
+        )
+
+    def _content(self, wanted: Wanted) -> bytes:
+        """Return the content that a site is to have."""
+        if wanted.content is not None and not wanted.version:
+            return wanted.content
+        source = wanted.name
+        history = self._current.versions.get(source, ())
+        if not history and wanted.rename_from:
+            source = wanted.rename_from
+            history = self._current.versions.get(source, ())
+        version = wanted.version or self.linked(source) or (history[0].version if history else "")
+        if version == "previous":
+            version = next((item.version for item in history if item.version != self.linked(source)), "")
+        content = next((item.content for item in history if item.version == version), None)
+        if content is None:
+            kept = ", ".join(item.version for item in history) or "none"
+            asked = f"version '{wanted.version}'" if wanted.version else "content, and no earlier version"
+            raise SiteError(f"site '{wanted.name}' has no {asked} (kept: {kept}): give its content, src or template")
+        return content
+
+    def _enable(self, wanted: Wanted) -> None:
+        name, content = wanted.name, self._content(wanted)
+        version, before = version_id(content), self.node(name)
+        path = self._layout.version_path(name, version)
+        kept = next((item for item in self._current.versions.get(name, ()) if item.version == version), None)
+        if before.kind == "link" and before.target == path:
+            self._mend(name, path, kept, content)
+        else:
+            if kept is None or kept.content != content:
+                self.plan.stores.append(Store(path, content))
+            self._keep_foreign(name, before)
+            self.plan.swaps.append(Swap(self._layout.link(name), before, Node("link", path, content)))
+            self.plan.activated.append(path)
+        if kept is not None and not self._right(kept):
+            self.plan.permissions.append(path)
+        self._prune(name, version)
+        self._report(name, ENABLED, before.target or None, path)
+
+    def _mend(self, name: str, path: str, kept: Version | None, content: bytes) -> None:
+        """Put back a version that was edited by hand or is gone, although a link points to it."""
+        if kept is None or kept.content != content:
+            layout = self._layout
+            old = Node() if kept is None else Node("file", "", kept.content, kept.mode, kept.uid, kept.gid)
+            new = Node("file", "", content, layout.mode, layout.uid, layout.gid)
+            self.plan.swaps.append(Swap(path, old, new, layout.link(name)))
+
+    def _right(self, kept: Version) -> bool:
+        return (kept.mode, kept.uid, kept.gid) == (self._layout.mode, self._layout.uid, self._layout.gid)
+
+    def _keep_foreign(self, name: str, before: Node) -> None:
+        """Keep the content of a regular file that is taken over as a version of the site."""
+        if before.kind == "file" and before.content is not None:
+            old = self._layout.version_path(name, version_id(before.content))
+            if all(store.path != old for store in self.plan.stores):
+                self.plan.stores.append(Store(old, before.content))
+
+    def _withdraw(self, name: str, state: str) -> None:
+        before = self.node(name)
+        if before.kind != "absent":
+            if state == DISABLED:
+                self._keep_foreign(name, before)
+            self.plan.swaps.append(Swap(self._layout.link(name), before, Node()))
+        if state == ABSENT:
+            history = self._current.versions.get(name, ())
+            self.plan.removals += [self._layout.version_path(name, item.version) for item in history]
+        else:
+            self._prune(name, self.linked(name))
+        self._report(name, state, before.target or None)
+
+    def _prune(self, name: str, newest: str | None) -> None:
+        """Plan to forget the oldest versions, never the one that is or was just in use."""
+        others = [item.version for item in self._current.versions.get(name, ()) if item.version != newest]
+        room = max(self._layout.keep - (1 if newest else 0), 0)
+        self.plan.removals += [self._layout.version_path(name, version) for version in others[room:]]
+
+    def _report(self, name: str, state: str, previous: str | None, current: str | None = None) -> None:
+        current = previous if state == "foreign" else current
+        self.plan.sites.append({"name": name, "state": state, "previous": previous, "current": current})
+
+    def purge(self, listed: t.Container[str]) -> None:
+        """Plan to remove all sites of ours that are not listed."""
+        suffix = self._layout.suffix
+        linked = [name[: len(name) - len(suffix)] for name in self._current.nodes if name.endswith(suffix)]
+        ours = {name for name in linked if self.linked(name)} | set(self._current.versions)
+        for name in sorted(ours):
+            # A foreign link may have the name of a site that we made once; only our versions go.
+            if name not in listed and (self.linked(name) or self.node(name).kind == "absent"):
+                self._withdraw(name, ABSENT)
+
+    def file(self, wanted: WantedFile) -> None:
+        """Plan one file beside the sites; its mode and owner stay unless a mode is given."""
+        before = self._current.files.get(wanted.path, Node())
+        if before.kind not in ("absent", "file"):
+            raise SiteError(f"{wanted.path} is a {before.kind}, not a regular file: name the file itself")
+        mode = wanted.mode if wanted.mode is not None else (before.mode if before.kind == "file" else self._layout.mode)
+        owner = (before.uid, before.gid) if before.kind == "file" else (self._layout.uid, self._layout.gid)
+        after = Node() if wanted.content is None else Node("file", "", wanted.content, mode, *owner)
+        changed = (before.kind, before.content, before.mode) != (after.kind, after.content, after.mode)
+        if changed:
+            self.plan.swaps.append(Swap(wanted.path, before, after))
+        self.plan.files.append({"path": wanted.path, "changed": changed})
+
+
+def make_plan(
+    layout: Layout, current: Current, sites: t.Sequence[Wanted], files: t.Sequence[WantedFile] = (), purge: bool = False
+) -> Plan:
+    """Return what has to be done so that the sites and files are as wanted; raise SiteError where that cannot be."""
+    check_wanted(sites, files, layout)
+    planner = Planner(layout, current)
+    for site in sites:
+        planner.site(site)
+    for item in files:
+        planner.file(item)
+    if purge:
+        planner.purge({name for site in sites for name in (site.name, site.rename_from)})
+    return planner.plan

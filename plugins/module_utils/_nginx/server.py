@@ -1,0 +1,256 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find a running nginx, reload it and prove that the new configuration runs. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import glob
+import os
+import signal
+import time
+import typing as t
+
+from .._system.command import CommandError
+from .._system.files import read_file
+from .._system.systemd import is_running, show
+from .build_options import Build
+from .conf import Configuration, parse
+from .error_log import Log, standard_error
+from .options import global_directives, unit_directives
+from .policy import Reload
+from .proof import DOUBTFUL, PROVED, REFUSED, Attempt, Look, Signals, parse_signals
+
+_POLL = 0.005
+_MASTER = "nginx: master process"
+_WORKER = "nginx: worker process"
+_LEAVING = "is shutting down"
+_ENDED = "the master process ended"
+_UPGRADE = "somebody has begun to exchange nginx's binary (USR2) meanwhile"
+
+
+def _title(pid: int) -> str:
+    """Return the command line of a process as nginx has set it; '' when there is no such process."""
+    try:
+        return (read_file(f"/proc/{pid}/cmdline") or b"").replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        children = read_file(f"/proc/{pid}/task/{pid}/children")
+    except ProcessLookupError:
+        return []
+    if children is not None:
+        return [int(word) for word in children.split()]
+    # A kernel without this list (CONFIG_PROC_CHILDREN): ask every process for its parent.
+    return [int(path[len("/proc/") :]) for path in glob.glob("/proc/[0-9]*") if _parent(path) == pid]
+
+
+def _parent(path: str) -> int:
+    """Return the parent of a process; the second field of its state may hold blanks and brackets."""
+    try:
+        return int((read_file(f"{path}/stat") or b"").rpartition(b")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
+def _workers(master: int, leaving: bool = False) -> set[int]:
+    titles = {pid: _title(pid) for pid in _children(master)}
+    return {pid for pid, title in titles.items() if title.startswith(_WORKER) and (_LEAVING in title) == leaving}
+
+
+def _namespace(pid: int | str) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return ""
+
+
+def pid_file(config: str, build: Build) -> str:
+    """Return the pid file that the configuration on disk names."""
+    for directive in parse((read_file(config) or b"").decode("utf-8", "surrogateescape")):
+        if directive.name == "pid" and directive.args:
+            return os.path.join(build.prefix, directive.args[0])
+    return build.pid
+
+
+def given_directives(master: Master | None, service: str) -> str:
+    """Return what nginx's process, or, where there is none, its unit gives to nginx with C(-g)."""
+    if master:
+        return global_directives(_title(master.pid))
+    if not is_running():
+        return ""
+    try:
+        return unit_directives(show([service], ["ExecStart"]).get(service, {}).get("ExecStart", ""))
+    except CommandError:
+        return ""
+
+
+class Master:
+    """The master process of a running nginx."""
+
+    def __init__(self, pid: int, log: Log) -> None:
+        """Name the process and its log."""
+        self.pid = pid
+        self._log = log
+
+    def workers(self, leaving: bool = False) -> set[int]:
+        """Return the workers that take new connections, or those that only finish old ones."""
+        return _workers(self.pid, leaving)
+
+    def reload(self, timeout: float) -> Reload:
+        """Send HUP and wait until workers of a load that began after it have replaced all others.
+
+        nginx starts new workers only after it has read the configuration, opened its logs and bound its sockets, and
+        only then tells the old ones to end; until both were seen nothing is proved. A load that somebody else has asked
+        for is waited for first, so that what the log says is said of ours.
+        """
+        self.present_workers()
+        self._wait_until_idle(timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            self._log.begin()
+            attempt = Attempt(self._look())
+            old = tuple(sorted(attempt.old))
+            reason = self._hang_up() or self._follow(attempt, deadline)
+            if reason != DOUBTFUL:
+                break
+        if not reason:
+            return Reload(True, True, "", old, tuple(sorted(self.workers())))
+        return Reload(True, False, reason, old, (), "\n".join(self._log.complaints(now=True)))
+
+    def _hang_up(self) -> str:
+        """Send HUP; return why that is not possible."""
+        try:
+            os.kill(self.pid, signal.SIGHUP)
+        except ProcessLookupError:
+            return _ENDED
+        return ""
+
+    def _follow(self, attempt: Attempt, deadline: float) -> str:
+        """Wait for what comes of a HUP; return why it has failed, DOUBTFUL when it has to be sent again, or ''."""
+        while True:
+            state = attempt.judge(self._look(), self._complained())
+            if state == PROVED:
+                return _UPGRADE if self.rivals() else ""
+            if state == REFUSED:
+                return "nginx could not load the new configuration"
+            if not _title(self.pid):
+                return _ENDED
+            if time.monotonic() > deadline:
+                return "no new workers in time" if attempt.taken else "nginx was still loading an earlier configuration"
+            if state == DOUBTFUL:
+                return DOUBTFUL
+            time.sleep(_POLL)
+
+    def _look(self) -> Look:
+        """Return what the processes are doing; the order matters, see Attempt."""
+        began = time.monotonic()
+        workers = frozenset(self.workers())
+        signals = self._signals()
+        return Look(began, time.monotonic(), workers, signals)
+
+    def _signals(self) -> Signals:
+        try:
+            return parse_signals((read_file(f"/proc/{self.pid}/status") or b"").decode("utf-8", "replace"))
+        except OSError:
+            return Signals()
+
+    def present_workers(self) -> set[int]:
+        """Return the workers; a master that was just started is given the time to make them."""
+        deadline = time.monotonic() + 1
+        while not self.workers() and time.monotonic() < deadline:
+            time.sleep(_POLL)
+        return self.workers()
+
+    def _wait_until_idle(self, timeout: float) -> None:
+        """Wait for the end of loads that are under way; under a storm of signals there is none."""
+        deadline = time.monotonic() + timeout
+        while not self._signals().idle and _title(self.pid) and time.monotonic() < deadline:
+            time.sleep(_POLL)
+
+    def _complained(self) -> bool:
+        """Tell whether nginx has given up a load; it tries to bind five times within 2.5 s before it does."""
+        return any(line.startswith("[emerg]") and "bind() to" not in line for line in self._log.complaints())
+
+    def runs_only(self, workers: t.Iterable[int]) -> bool:
+        """Tell whether the given workers are all there, none is about to leave, and nothing is being loaded."""
+        return set(workers) <= self.workers() and self._signals().idle
+
+    def rivals(self) -> list[tuple[int, int]]:
+        """Return, while the binary is exchanged (USR2), the old and the new master when both take connections.
+
+        A worker that was just made has its master's title for a moment, but no workers.
+        """
+        parent = _parent(f"/proc/{self.pid}")
+        pairs = [(parent, self.pid), *((self.pid, child) for child in _children(self.pid))]
+        return [pair for pair in pairs if all(_title(pid).startswith(_MASTER) and _workers(pid) for pid in pair)]
+
+
+def find_master(config: str, build: Build, service: str, logs: t.Sequence[str] = ()) -> Master | None:
+    """Return the master process of the nginx that runs a configuration, None when it does not run.
+
+    A pid file may be stale or another instance's, so that the process must say itself which configuration it runs.
+    C(logs) are further error logs that it may write when it reloads.
+    """
+    mine = _namespace("self")
+    for pid in _candidates(config, build, service):
+        if pid and _is_master(pid, config, build) and _namespace(pid) == mine:
+            return Master(pid, Log(pid, [standard_error(pid), *logs], service))
+    return None
+
+
+def error_logs(config: Configuration | None, build: Build) -> list[str]:
+    """Return the error logs of the main level; a reload that fails late is logged in those of the new configuration."""
+    if config is None:
+        return []
+    found = [item.directive.args[0] for item in config.top() if item.directive.name == "error_log"]
+    return [os.path.join(build.prefix, path) for path in found if path != "stderr" and ":" not in path]
+
+
+def _candidates(config: str, build: Build, service: str) -> t.Iterator[int]:
+    """Yield process ids, the likely ones first; systemd and the whole process table are asked only when needed."""
+    yield _pid_from_file(pid_file(config, build))
+    yield _pid_from_systemd(service)
+    for path in glob.glob("/proc/[0-9]*"):
+        yield int(path[len("/proc/") :])
+
+
+def _pid_from_file(path: str) -> int:
+    try:
+        return int((read_file(path) or b"0").strip() or b"0")
+    except (OSError, ValueError):
+        return 0
+
+
+def _pid_from_systemd(service: str) -> int:
+    if not is_running():
+        return 0
+    try:
+        return int(show([service], ["MainPID"]).get(service, {}).get("MainPID", "0") or 0)
+    except (CommandError, ValueError):
+        return 0
+
+
+def _is_master(pid: int, config: str, build: Build) -> bool:
+    title = _title(pid)
+    if not title.startswith(_MASTER):
+        return False
+    try:
+        directory = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        directory = "/"
+    return os.path.realpath(configuration_of(title, directory, build)) == os.path.realpath(config)
+
+
+def configuration_of(title: str, directory: str, build: Build) -> str:
+    """Return the configuration file that a master with this command line, begun in this directory, has read."""
+    options = {"-c": "", "-p": ""}
+    words = title.split()
+    for word, following in zip(words, [*words[1:], ""]):
+        if word[:2] in options:
+            options[word[:2]] = word[2:] or following
+    prefix, config = build.compiled
+    return os.path.join(directory, options["-p"] or prefix, options["-c"] or config)

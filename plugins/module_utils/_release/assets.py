@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Static files of the previous release stay reachable for a while: open pages ask for them. Private to flaskops.stack.
+
+nginx looks for a file that the current release has not below a link to the previous one. A timer of systemd's removes
+the link. Both lie in C(/run), so that a restart of the host ends them together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+from .._system.command import CommandError, run, run_checked
+from .._system.files import STALE_SECONDS, read_link, remove_file, replace_link, sweep
+from .release import Layout
+
+DIRECTORY = "/run/flaskops/previous"
+# Seconds that are added to a grace: how long most applications take to start.
+_MARGIN = 3
+
+
+def link_path(layout: Layout) -> str:
+    """Return the link to the previous release of an application."""
+    return os.path.join(DIRECTORY, layout.name)
+
+
+def kept_assets(layout: Layout) -> str:
+    """Return the id of the release whose files are reachable beside those of the current one, or an empty text."""
+    return os.path.basename(read_link(link_path(layout)) or "")
+
+
+def arm_assets(layout: Layout, release: str, seconds: int) -> float:
+    """Arm the timer that ends what C(keep_assets) does; return when it fires, on the clock of C(time.time), or 0."""
+    if not (release and seconds):
+        return 0.0
+    with contextlib.suppress(CommandError, OSError):
+        command = ["find", link_path(layout), "-lname", layout.release(release), "-delete"]
+        return _arm(f"flaskops-assets-{layout.name}-{release}", seconds + _MARGIN, command)
+    return 0.0
+
+
+def keep_assets(layout: Layout, release: str, seconds: int, end: float = 0.0) -> None:
+    """Make the files of a release reachable for so long, and those of no other; a failure costs nothing else.
+
+    C(end) is when a timer fires that is armed already; one that fires too early is armed anew.
+    """
+    with contextlib.suppress(CommandError, OSError):
+        # The timer comes first: a link without one would stay.
+        if end < time.time() + seconds:
+            end = arm_assets(layout, release, seconds)
+        if not end:
+            forget_assets(layout)
+            return
+        os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
+        replace_link(layout.release(release), link_path(layout), sync=False)
+
+
+def forget_assets(layout: Layout) -> None:
+    """Make the files of all but the current release unreachable."""
+    if os.path.isdir(DIRECTORY):
+        remove_file(link_path(layout), sync=False)
+
+
+def sweep_assets() -> None:
+    """Remove what a run that was killed left under a temporary name; others may be at work there."""
+    sweep(DIRECTORY, STALE_SECONDS)
+
+
+def _arm(unit: str, seconds: int, command: list[str]) -> float:
+    # A time of day: systemd counts seconds from anew when it is reloaded, which each deploy does.
+    end = int(time.time()) + seconds
+    when = [f"--on-calendar=@{end}", "--timer-property=AccuracySec=1s"]
+    argv = ["systemd-run", "--quiet", f"--unit={unit}", *when, *command]
+    if run(argv).rc:
+        # The same release was the previous one before, not long ago.
+        run(["systemctl", "stop", f"{unit}.timer"])
+        run_checked(argv)
+    return float(end)

@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose an application's data is, and when it may change hands. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import typing as t
+
+from .._system.account import UserError
+from .._system.planted import walk
+from .._system.users import find_user
+from .release import Layout
+from .shared import Owner
+
+
+def check_owner(layout: Layout, user: str, uses_data: bool) -> None:
+    """Raise UserError when the data belongs to another user, as whom the application runs now.
+
+    The old and the new release run side by side, and as two users they could not both write to it.
+    """
+    status = _status(layout.shared)
+    owner = find_user(user)
+    if status is None or status.st_uid == 0 or (owner is not None and owner.pw_uid == status.st_uid):
+        return
+    if os.path.lexists(layout.current) and (uses_data or os.listdir(layout.shared)):
+        name = _name(status.st_uid)
+        raise UserError(
+            f"user '{user}' cannot be set while the application runs: the data in {layout.shared} belongs to '{name}', "
+            f"and the old and the new release could not both write to it. Set user: {name}; or run the playbook "
+            f"remove with -e app={layout.name} (the data stays) and then this one, which hands the data over"
+        )
+
+
+def owner_ids(layout: Layout) -> t.Optional[t.Tuple[int, int]]:
+    """Return the ids of the user and the group that the data belongs to; None where there is none yet."""
+    status = _status(layout.shared)
+    return None if status is None else (status.st_uid, status.st_gid)
+
+
+def hand_over(layout: Layout, owner: Owner) -> None:
+    """Give the data to the application's user and group, as far as it was the previous one's, following no link."""
+    status = _status(layout.shared)
+    if status is None or status.st_uid == 0 or (status.st_uid, status.st_gid) == (owner.uid, owner.gid):
+        return
+    for _path, directories, others, descriptor in walk(layout.shared):
+        for name in [*directories, *others]:
+            _give(name, descriptor, status, owner)
+    # Last, because it tells a run that follows a killed one that there is something left to do.
+    os.chown(layout.shared, owner.uid, owner.gid, follow_symlinks=False)
+
+
+def _give(name: str, directory: int, was: os.stat_result, owner: Owner) -> None:
+    found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if found.st_uid == was.st_uid:
+        gid = owner.gid if found.st_gid == was.st_gid else -1
+        os.chown(name, owner.uid, gid, dir_fd=directory, follow_symlinks=False)
+
+
+def _status(path: str) -> t.Optional[os.stat_result]:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask an application through nginx what it believes of a request with forged headers. Private to flaskops.stack.
+
+Each release has a token, which only root and the application can read; to whoever sends it, wsgi.py tells what the
+application would have been told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import ssl
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .._site.forwarded import Chain, forged_headers, judge
+from .._system.command import CommandError, run
+from .._system.deadline import Deadline, TimedConnection, TimedTlsConnection
+from .contents import FILE, read_token
+
+_HEADER = "X-Flaskops-Probe"
+_TIMEOUT = 5.0
+# nginx has just been told, or a worker of the application is being replaced.
+_AGAIN = 0.1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of a probe: nothing wrong, something wrong, or no way to know."""
+
+    wrong: str = ""
+    unknown: str = ""
+
+
+def probe_chain(chain: Chain, path: str = "/") -> Verdict:
+    """Return whether the application that serves believes of a visitor through nginx what it should."""
+    known = read_token(chain.current)
+    if known is None:
+        return Verdict(unknown="the release was built before there was such a probe")
+    token, hops = known
+    headers = {**forged_headers(chain, hops), _HEADER: token}
+    for attempt in (1, 2):
+        status, body = _ask(chain, path, headers)
+        if status not in (502, 504) or attempt > 1:
+            break
+        time.sleep(_AGAIN)
+    return _verdict(chain, hops, status, body)
+
+
+def probe_sites(items: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[list[str], list[str]]:
+    """Return what is wrong with the sites of nginx that lead to applications of ours, and what could not be known."""
+    wrong, unknown = [], []
+    for item in items:
+        chain = Chain(**item["chain"]) if item.get("chain") else None
+        # The first release of an application may come after its site.
+        if chain is None or not os.path.exists(os.path.join(chain.current, FILE)):
+            continue
+        verdict = probe_chain(chain)
+        if verdict.wrong:
+            wrong.append(f"site '{item['name']}' is published, but {verdict.wrong}")
+        if verdict.unknown:
+            unknown.append(f"site '{item['name']}': what its application believes was not compared: {verdict.unknown}")
+    return wrong, unknown
+
+
+def _verdict(chain: Chain, hops: int, status: int, body: bytes) -> Verdict:
+    where = f"{'https' if chain.tls else 'http'}://{chain.authority}"
+    if not status:
+        return Verdict(unknown=f"nginx does not answer for {where}: {body.decode()}")
+    if status in (502, 504) and not _is_published(chain):
+        return Verdict(
+            unknown=f"nginx has no site that leads from {chain.host} to the application yet, and answers {status} for "
+            f"{where}"
+        )
+    if status in (502, 504):
+        return Verdict(
+            wrong=f"nginx answers {status} for {where}: it does not reach the application; see its error log, and "
+            "socket_group, which has to be the group that nginx runs as. Where nginx has another user than when the "
+            "application was deployed, its next release gets sockets of the new group"
+        )
+    try:
+        believed = dict(json.loads(body)["believed"])
+    except (ValueError, KeyError, TypeError):
+        return Verdict(unknown=f"for {where} something else than the application answers, with status {status}")
+    return Verdict(wrong=judge(chain, hops, believed))
+
+
+def _is_published(chain: Chain) -> bool:
+    """Tell whether nginx leads the host to the application: another server answers for names that no site has."""
+    try:
+        config = run(["nginx", "-T", "-q"])
+    except CommandError:
+        return True
+    names = re.compile(rf"\bserver_name\s[^;]*(?<![\w.-]){re.escape(chain.host)}(?![\w.-])")
+    return config.rc != 0 or (f"unix:{chain.current}/run/" in config.out and bool(names.search(config.out)))
+
+
+def _ask(chain: Chain, path: str, headers: t.Mapping[str, str]) -> tuple[int, bytes]:
+    try:
+        with contextlib.closing(_connect(chain)) as connection:
+            connection.request("GET", path, headers={"Host": chain.authority, "Connection": "close", **headers})
+            response = connection.getresponse()
+            return response.status, response.read(4096)
+    except (OSError, http.client.HTTPException) as exc:
+        return 0, (str(exc) or type(exc).__name__).encode()
+
+
+def _connect(chain: Chain) -> http.client.HTTPConnection:
+    deadline = Deadline(_TIMEOUT)
+    if not chain.tls:
+        return TimedConnection("127.0.0.1", deadline, chain.port)
+    # By the name of the site; the certificate is nobody's business here.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return TimedTlsConnection("127.0.0.1", deadline, context, chain.port, chain.host)

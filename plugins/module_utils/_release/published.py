@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""See whether nginx leads visitors to an application. Only reads. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from .._system.planted import open_file, read_open
+from .release import Layout
+
+NGINX = "/etc/nginx"
+# What is there and not in service.
+_IDLE = ("sites-available", "modules-available")
+# A configuration is smaller; what else lies there, such as a database of addresses, can be of any size.
+_LARGEST = 2**20
+
+
+def is_published(layout: Layout, binds: t.Sequence[str] = (), nginx: str = NGINX) -> bool | None:
+    """Tell whether a site leads to the application, also one that somebody else made.
+
+    None when that says nothing, because the host has no nginx, or the application has addresses (C(binds)) of its own.
+    """
+    if not os.path.isfile(os.path.join(nginx, "nginx.conf")):
+        return None
+    # A commented line leads nowhere.
+    upstream = re.compile(rf"^[^#\n]*unix:{re.escape(layout.base)}/current/run/".encode(), re.MULTILINE)
+    if any(upstream.search(_content(path)) for path in _files(nginx)):
+        return True
+    return None if binds else False
+
+
+def _files(nginx: str) -> t.Iterator[str]:
+    for directory, names, files in os.walk(nginx):
+        names[:] = [name for name in names if name not in _IDLE]
+        yield from (path for path in (os.path.join(directory, name) for name in files) if os.path.isfile(path))
+
+
+def _content(path: str) -> bytes:
+    try:
+        return read_open(open_file(path), path, _LARGEST)
+    except OSError:
+        return b""

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Choose the release to go back to, from what history says. Pure. Private to flaskops.stack.
+
+What was said last of a release counts: one that failed, or was rolled back from, is no place to go back to until it has
+been deployed again and was healthy then.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .history import Entry, activation_times
+from .release import Manifest, ReleaseError
+
+
+def verdicts(entries: t.Iterable[Entry]) -> dict[str, str]:
+    """Return why releases are no place to go back to, by id."""
+    found: dict[str, str] = {}
+    served: set[str] = set()
+    for entry in entries:
+        release, result, when = str(entry.get("release", "")), entry.get("result"), entry.get("when", "?")
+        # Too little memory says nothing against a release that has served, nor does a disk that was full.
+        if result == "failed" and (entry.get("started", True) or release not in served):
+            found[release] = f"failed {when}: {entry.get('reason') or 'for a reason that was not recorded'}"
+        elif result == "activated":
+            served.add(release)
+            found.pop(release, None)
+            if entry.get("what") == "rollback" and entry.get("from"):
+                found[str(entry["from"])] = f"rolled back from {when}"
+            elif entry.get("from") and entry.get("from_ill"):
+                found[str(entry["from"])] = f"did not run well when it was replaced {when}: {entry['from_ill']}"
+    return found
+
+
+def deployed(entries: t.Iterable[Entry]) -> list[str]:
+    """Return the releases that were activated, in the order of their last deploy; a rollback changes no order."""
+    order: dict[str, None] = {}
+    for entry in entries:
+        release = str(entry.get("release", ""))
+        if entry.get("result") == "activated" and (entry.get("what") != "rollback" or release not in order):
+            order.pop(release, None)
+            order[release] = None
+    return list(order)
+
+
+def previous_healthy(entries: t.Sequence[Entry], usable: t.Collection[str], current: str) -> str:
+    """Return the release that was deployed last before the current one and was never found bad; empty when none was."""
+    order, bad = deployed(entries), verdicts(entries)
+    earlier = order[: order.index(current)] if current in order else order
+    return next((release for release in reversed(earlier) if release in usable and release not in bad), "")
+
+
+def possible_targets(entries: t.Sequence[Entry], usable: t.Collection[str], current: str) -> list[str]:
+    """Return the releases that a host may stay at or go back to, newest first: the current one, then earlier ones."""
+    order, bad = deployed(entries), verdicts(entries)
+    earlier = order[: order.index(current)] if current in order else [one for one in order if one != current]
+    candidates = [*([current] if current else []), *reversed(earlier)]
+    return [release for release in candidates if release in usable and release not in bad]
+
+
+def deploy_runs(entries: t.Iterable[Entry]) -> dict[str, str]:
+    """Return which run of Ansible deployed each release last: ids differ where hosts do, and the run is the same."""
+    return {
+        str(entry["release"]): str(entry["run"])
+        for entry in entries
+        if entry.get("result") == "activated" and entry.get("what") == "deploy" and entry.get("run")
+    }
+
+
+def choose_target(
+    name: str,
+    releases: t.Sequence[Manifest],
+    usable: t.Collection[str],
+    entries: t.Sequence[Entry],
+    current: str,
+    asked: str,
+) -> str:
+    """Return the release to go back to; raise ReleaseError, which lists what there is, when there is none."""
+    listing = list_of_releases(releases, usable, entries, current)
+    if not asked:
+        found = previous_healthy(entries, usable, current)
+        if found:
+            return found
+        earlier = f"deployed before {current}, healthy" if current else "healthy"
+        raise ReleaseError(
+            f"{name} has no release to go back to: none that was {earlier} and is still there. {listing}"
+        )
+    matching = [manifest.id for manifest in releases if manifest.id.startswith(asked)]
+    if len(matching) != 1:
+        what = f"is the beginning of {len(matching)} releases" if matching else "is no release"
+        raise ReleaseError(f"'{asked}' {what} of {name}: name one by its id. {listing}")
+    return _checked(name, matching[0], usable, entries, listing)
+
+
+def _checked(name: str, release: str, usable: t.Collection[str], entries: t.Sequence[Entry], listing: str) -> str:
+    bad = verdicts(entries).get(release)
+    if bad:
+        raise ReleaseError(
+            f"release {release} of {name} is no place to go back to: {bad}. Name another one, or deploy this one "
+            f"again (site.yml with its version). {listing}"
+        )
+    if release not in usable:
+        raise ReleaseError(
+            f"release {release} of {name} cannot run: its code or its Python is gone from the host. {listing}"
+        )
+    return release
+
+
+def list_of_releases(
+    releases: t.Sequence[Manifest], usable: t.Collection[str], entries: t.Sequence[Entry], current: str
+) -> str:
+    """Return the releases and what is known of them, newest first, a line each."""
+    if not releases:
+        return "There is no release on this host."
+    times, bad = activation_times(entries), verdicts(entries)
+    lines = [
+        f"  {manifest.id}  {describe_state(manifest.id, usable, times, bad, current)}"
+        + (f", version {manifest.source['version']}" if manifest.source.get("version") else "")
+        for manifest in reversed(releases)
+    ]
+    return "There are, newest first:\n" + "\n".join(lines)
+
+
+def describe_state(
+    release: str, usable: t.Collection[str], times: t.Mapping[str, str], bad: t.Mapping[str, str], current: str
+) -> str:
+    """Return what is known of a release in a few words."""
+    if release == current:
+        return f"current since {times[release]}" if release in times else "current"
+    if release in bad:
+        return bad[release]
+    if release not in usable:
+        return "its code or its Python is gone"
+    return f"healthy {times[release]}" if release in times else "never activated"

@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which setting helps an application that its sandbox or its release stops. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .._system.homes import HOMES
+from .release import Layout
+
+# What Python says of a system call that failed, with the path: "[Errno 13] Permission denied: '/var/log/shop.log'".
+_FAILED = re.compile(r"\[Errno (?P<number>\d+)\] [^:\n]*: '(?P<path>[^'\n]+)'")
+_ENOENT, _ENXIO, _EACCES, _EROFS, _EPERM = "2", "6", "13", "30", "1"
+_REFUSED = (_EACCES, _EROFS, _EPERM)
+_STANDARD = re.compile(r"/dev/(?:stdout|stderr|fd/[0-9]+)|/proc/(?:self|[0-9]+)/fd/[0-9]+")
+_TEMPORARY = ("/tmp/", "/var/tmp/")
+# Releases are shortened in errors of a build.
+_SHORT = "<release>"
+_MOST = 2
+_OTHER_TOP = (
+    "modules are looked for at the top of the code: when this one is below a directory of it, such as src/, set "
+    "environment to {PYTHONPATH: src}, or let requirements install the project"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an application lives, and as whom."""
+
+    name: str
+    user: str
+    releases: str
+    shared: str
+    # The directories, relative to the code, that outlive releases.
+    listed: tuple[str, ...] = ()
+    # What the application is imported from.
+    module: str = ""
+
+
+def place_of(layout: Layout, user: str, listed: t.Sequence[str] = (), app: str = "") -> Place:
+    """Return where an application lives; C(listed) are its shared directories, and C(app) is what gunicorn loads."""
+    module = app.partition(":")[0].partition(".")[0]
+    return Place(layout.name, user, layout.releases, layout.shared, tuple(listed), module)
+
+
+def ways_out(text: str, place: Place) -> list[str]:
+    """Return what to set, a sentence for each kind of failure in C(text), the end of a log or a traceback."""
+    found = [way for match in _FAILED.finditer(text) if (way := _of_path(match["number"], match["path"], place))]
+    if not found:
+        found = [way for pattern, way in _of_words(place).items() if re.search(pattern, text)]
+    return list(dict.fromkeys(found))[:_MOST]
+
+
+def with_ways_out(text: str, place: Place) -> str:
+    """Return an error with the ways out below it."""
+    return "\n".join([text, *(f"Way out: {way}" for way in ways_out(text, place))])
+
+
+def _of_words(place: Place) -> dict[str, str]:
+    """Return the ways out by what is said where no path is named."""
+    return {
+        r"(?s)^(?!.*cannot install).*No module named 'pkg_resources'": (
+            "setuptools 81 and later do not have pkg_resources: add 'setuptools<81' to packages, or take a newer "
+            "version of the package that imports it"
+        ),
+        r"sqlite3.*(?:unable to open database file|attempt to write a readonly database)": (
+            "SQLite needs a directory it may write to: put the database into a directory of 'shared', "
+            f"such as instance/, and let it belong to user '{place.user}' ({place.shared})"
+        ),
+        **({rf"No module named '{re.escape(place.module)}'": _OTHER_TOP} if place.module else {}),
+        r"Address family not supported by protocol": (
+            "the sandbox allows AF_UNIX, AF_INET and AF_INET6 only: set gunicorn.sandbox.RestrictAddressFamilies to "
+            "those that the application needs"
+        ),
+    }
+
+
+def _of_path(number: str, path: str, place: Place) -> str:
+    if _STANDARD.fullmatch(path):
+        return (
+            f"log to standard error with logging.StreamHandler() instead of opening {path}, which is a socket of "
+            f"systemd's journal: journalctl -t {place.name} shows it"
+        )
+    inside = _inside_release(path, place)
+    if inside and inside[0] == "app" and any(inside[1].startswith(f"{name}/") for name in place.listed):
+        return _of_listed(number, inside[1], place)
+    if inside:
+        return _of_release(number, *inside, place)
+    if f"{path}/".startswith(place.shared + "/"):
+        return _of_shared(number, path, place)
+    return _of_host(number, path, place)
+
+
+def _inside_release(path: str, place: Place) -> tuple[str, str] | None:
+    """Return the part of a release that a path is in, and the rest of the path; relative ones begin at the code."""
+    if not path.startswith(("/", "..", _SHORT)):
+        return ("app", posixpath.normpath(path))
+    base = re.escape(posixpath.dirname(place.releases))
+    found = re.fullmatch(rf"(?:{_SHORT}|{base}/current|{base}/releases/[^/]+)/(app|venv)/(.+)", path)
+    return (found[1], posixpath.normpath(found[2])) if found else None
+
+
+def _of_release(number: str, part: str, path: str, place: Place) -> str:
+    if part == "venv":
+        if number not in _REFUSED:
+            return ""
+        return f"the virtualenv is read-only: tell the package, in environment, to write below {place.shared}"
+    # A name without a suffix is a directory more often than not.
+    directory = posixpath.dirname(path) or ("" if "." in path else path)
+    if number in _REFUSED and directory:
+        return f"the code is read-only: add '{directory}' to shared, which makes it a directory that outlives releases"
+    if number in _REFUSED:
+        return (
+            f"the code is read-only: let the application write '{path}' into a directory of its own, such as "
+            f"data/{path}, and add that directory to shared"
+        )
+    if number == _ENOENT and directory:
+        return f"if the application writes there, add '{directory}' to shared: the directory is made then"
+    return ""
+
+
+def _of_listed(number: str, path: str, place: Place) -> str:
+    """Return the way out for what is in a directory that is shared already."""
+    where = f"{place.shared}/{path}"
+    if number == _ENOENT:
+        return (
+            f"'{path}' is in a shared directory, which outlives releases and lacks it: put it to {where} on the host, "
+            "or let the application make it"
+        )
+    return _of_shared(number, where, place)
+
+
+def _of_shared(number: str, path: str, place: Place) -> str:
+    if number in _REFUSED:
+        return f"{path} must belong to user '{place.user}', who runs the application: chown it, with what is below it"
+    return ""
+
+
+def _of_host(number: str, path: str, place: Place) -> str:
+    if path.startswith(_TEMPORARY):
+        return (
+            "/tmp and /var/tmp are private to each unit: web, workers, timers and hooks see none of each other's files "
+            "there; share them in a directory of 'shared'"
+        )
+    if number not in _REFUSED or not path.startswith("/"):
+        return ""
+    if path.startswith(HOMES):
+        return (
+            "the sandbox hides /home and /root: in environment, set what leads there (HOME, XDG_CACHE_HOME) "
+            f"to {place.shared}; or set gunicorn.sandbox.ProtectHome to false, and list the directory in "
+            "gunicorn.sandbox_paths"
+        )
+    if path.startswith(("/proc/", "/sys/", "/dev/")):
+        return ""
+    return (
+        f"the service may write to {place.shared} only: add '{posixpath.dirname(path)}' to gunicorn.sandbox_paths, and "
+        f"let it belong to user '{place.user}'"
+    )

@@ -1,0 +1,259 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The settings of an application server: defaults and checks. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import typing as t
+
+from .._input.defaults import DEFAULTS, HEALTH_DEFAULTS
+from .._input.values import SettingsError, as_bool, as_int, as_line, as_list, as_mapping, refuse_unknown
+from .environment import parse_environment, render_environment
+from .gunicorn_conf import check_extra, render_gunicorn_conf
+from .own_conf import check_config_file
+from .sandbox import SANDBOX
+from .wsgi import check_app_path, render_wsgi
+
+__all__ = [
+    "DEFAULTS",
+    "HEALTH_DEFAULTS",
+    "SANDBOX",
+    "SettingsError",
+    "check_app_path",
+    "normalise_settings",
+    "parse_environment",
+    "render_environment",
+    "render_gunicorn_conf",
+    "render_wsgi",
+    "worker_requirements",
+]
+
+# What has to be installed beside gunicorn, per worker class; its gevent worker imports packaging without asking for it.
+_REQUIREMENTS: dict[str, tuple[str, ...]] = {
+    "sync": (),
+    "gthread": (),
+    "gevent": ("gevent", "packaging"),
+    "tornado": ("tornado",),
+}
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+# A size of systemd.resource-control(5): bytes, with K, M, G or T; a percentage; or no limit.
+_SIZE = re.compile(r"[0-9]+[KMGT]?|[0-9]+(?:\.[0-9]+)?%|infinity")
+_QUOTA = re.compile(r"[0-9]+%")
+_UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+\.(?:service|socket|target|mount|path|device|slice|timer)")
+_GROUP = re.compile(r"[a-z_][a-z0-9_-]*")
+_PATH = re.compile(r"/[A-Za-z0-9._@+/-]*")
+_TEXT_PATH = re.compile(r"/[!-~]*")
+_HOST = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]+)?|\[[0-9a-fA-F:.]+\](?::[0-9]+)?|")
+
+
+def worker_requirements(worker_class: str) -> tuple[str, ...]:
+    """Return the distributions that a worker class needs beside gunicorn."""
+    if worker_class == "eventlet":
+        raise SettingsError("worker_class 'eventlet' was removed from gunicorn: use 'gevent' or 'gthread'")
+    if worker_class not in _REQUIREMENTS:
+        raise SettingsError(f"worker_class '{worker_class}' does not exist: choose from {', '.join(_REQUIREMENTS)}")
+    return _REQUIREMENTS[worker_class]
+
+
+def normalise_settings(raw: t.Mapping[str, object]) -> dict[str, object]:
+    """Return all settings, in JSON's types, checked; raise SettingsError for one that cannot be used.
+
+    A setting that is absent or None has its default.
+    """
+    given = {key: value for key, value in raw.items() if value is not None}
+    refuse_unknown("gunicorn", given, DEFAULTS)
+    values = {**DEFAULTS, **given}
+    result = {key: _CHECKS[key](key, values[key]) for key in DEFAULTS}
+    _check_together(result)
+    return result
+
+
+# Settings that came after 1.0. With their defaults they are no part of a release's id, which would change otherwise.
+_LATER = ("config_file",)
+
+
+def identifying_settings(settings: t.Mapping[str, object]) -> dict[str, object]:
+    """Return the settings that tell one release from another."""
+    return {key: value for key, value in settings.items() if key not in _LATER or value != DEFAULTS[key]}
+
+
+def _check_together(settings: t.Mapping[str, t.Any]) -> None:
+    binds = settings["bind"]
+    if len(set(binds)) != len(binds):
+        raise SettingsError(f"bind lists an address twice: {', '.join(binds)}")
+    public = [address for address in binds if not _is_loopback(address)]
+    if public and not settings["allow_public_bind"]:
+        raise SettingsError(
+            f"bind '{public[0]}' can be reached from other hosts, past nginx and its TLS: bind a loopback address, or "
+            "set allow_public_bind: true if a firewall lets only your proxies in"
+        )
+    check_extra(settings["extra"])
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    return ipaddress.ip_address(host).is_loopback
+
+
+def _worker_class(_key: str, value: object) -> str:
+    name = str(value)
+    worker_requirements(name)
+    return name
+
+
+def _natural(key: str, value: object) -> int:
+    return as_int(key, value)
+
+
+def _positive(key: str, value: object) -> int:
+    return as_int(key, value, least=1)
+
+
+def _size(key: str, value: object) -> str:
+    text = as_line(key, value).strip()
+    if text and not _SIZE.fullmatch(text):
+        raise SettingsError(f"{key} '{text}' must be a size such as 512M or 2G, a percentage of memory, or empty")
+    return text
+
+
+def _quota(key: str, value: object) -> str:
+    text = as_line(key, value).strip()
+    if text and not _QUOTA.fullmatch(text):
+        raise SettingsError(f"{key} '{text}' must be a percentage of one CPU such as 150%, or empty")
+    return text
+
+
+def _group(key: str, value: object) -> str:
+    text = as_line(key, value)
+    if not _GROUP.fullmatch(text):
+        raise SettingsError(f"{key} '{text}' must be the name of a group")
+    return text
+
+
+def _level(key: str, value: object) -> str:
+    if value not in _LEVELS:
+        raise SettingsError(f"{key} '{value}' must be one of {', '.join(_LEVELS)}")
+    return str(value)
+
+
+def _units(key: str, value: object) -> list[str]:
+    names = [as_line(key, name) for name in as_list(key, value, "postgresql.service")]
+    full = [name if "." in name else name + ".service" for name in names]
+    for name in full:
+        if not _UNIT.fullmatch(name):
+            raise SettingsError(f"{key} '{name}' must be the name of a unit, such as postgresql.service")
+    return full
+
+
+def _paths(key: str, value: object) -> list[str]:
+    paths = [as_line(key, path) for path in as_list(key, value, "/var/spool/shop")]
+    for path in paths:
+        if not _PATH.fullmatch(path) or "/../" in path + "/":
+            raise SettingsError(f"{key} '{path}' must be an absolute path of letters, digits and ._@+-")
+    return paths
+
+
+def _binds(key: str, value: object) -> list[str]:
+    return [_bind(key, as_line(key, address)) for address in as_list(key, value, "127.0.0.1:8000")]
+
+
+def _bind(key: str, address: str) -> str:
+    host, colon, port = address.rpartition(":")
+    try:
+        if not colon or not 0 < int(port) < 65536 or (":" in host) != host.startswith("["):
+            raise ValueError
+        parsed = ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    except ValueError:
+        raise SettingsError(
+            f"{key} '{address}' must be an IP address and a port, such as 127.0.0.1:8000 or [::1]:8000 "
+            "(the unix socket for nginx is always there and is not listed)"
+        ) from None
+    return f"[{parsed}]:{int(port)}" if parsed.version == 6 else f"{parsed}:{int(port)}"
+
+
+def _sandbox(key: str, value: object) -> bool | dict[str, object]:
+    if not isinstance(value, t.Mapping):
+        return as_bool(key, value)
+    refuse_unknown(key, map(str, value), SANDBOX)
+    return {str(name): _directive(f"{key}.{name}", content) for name, content in value.items()}
+
+
+def _directive(key: str, value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [as_line(key, item) for item in value]
+    return as_line(key, value)
+
+
+def _extra(key: str, value: object) -> dict[str, object]:
+    extra = as_mapping(key, value)
+    try:
+        return t.cast("dict[str, object]", json.loads(json.dumps(extra, allow_nan=False)))
+    except (TypeError, ValueError) as exc:
+        raise SettingsError(
+            f"{key} must hold texts, numbers, truth values, lists and dictionaries only: {exc}"
+        ) from exc
+
+
+def _health(key: str, value: object) -> dict[str, object]:
+    given = {name: content for name, content in as_mapping(key, value).items() if content is not None}
+    refuse_unknown(key, given, HEALTH_DEFAULTS)
+    values = {**HEALTH_DEFAULTS, **given}
+    path, host = as_line(f"{key}.path", values["path"]), as_line(f"{key}.host", values["host"])
+    if not _TEXT_PATH.fullmatch(path):
+        raise SettingsError(f"{key}.path '{path}' must start with '/' and be percent-encoded, such as /health?full=1")
+    if not _HOST.fullmatch(host):
+        raise SettingsError(f"{key}.host '{host}' must be a host name, with a port or without")
+    return {
+        "path": path,
+        "status": [_status(f"{key}.status", code) for code in as_list(f"{key}.status", values["status"], "200")],
+        "host": host,
+        "timeout": as_int(f"{key}.timeout", values["timeout"], least=1),
+        "successes": as_int(f"{key}.successes", values["successes"], least=1),
+        "watch": as_int(f"{key}.watch", values["watch"]),
+    }
+
+
+def _status(key: str, value: object) -> int:
+    code = as_int(key, value)
+    if not 100 <= code <= 599:
+        raise SettingsError(f"{key} '{value}' must list HTTP status codes, such as 200")
+    return code
+
+
+_CHECKS: dict[str, t.Callable[[str, object], object]] = {
+    "worker_class": _worker_class,
+    "workers": _natural,
+    "threads": _positive,
+    "timeout": _natural,
+    "graceful_timeout": _positive,
+    "keepalive": _natural,
+    "max_requests": _natural,
+    "max_requests_jitter": _natural,
+    "preload": as_bool,
+    "extra": _extra,
+    "config_file": check_config_file,
+    "instances": _positive,
+    "bind": _binds,
+    "allow_public_bind": as_bool,
+    "socket_group": _group,
+    "memory_max": _size,
+    "memory_high": _size,
+    "cpu_quota": _quota,
+    "tasks_max": _natural,
+    "open_files": _positive,
+    "after": _units,
+    "sandbox": _sandbox,
+    "sandbox_paths": _paths,
+    "log_level": _level,
+    "access_log": as_bool,
+    "health": _health,
+    "drain_timeout": _natural,
+    "asset_grace": _natural,
+}

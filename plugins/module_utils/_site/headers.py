@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Request headers that say of a visitor what only a proxy can know. Pure. Private to flaskops.stack.
+
+Proxies, content delivery networks and frameworks have names of their own for what X-Forwarded-For, -Proto and -Host
+say. Where nothing sets them, a visitor can, and applications and libraries that look for them believe him.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+
+from .values import SiteError
+
+# The visitor's address.
+_ADDRESS = (
+    "Ali-CDN-Real-IP",
+    "Cdn-Src-Ip",
+    "CF-Connecting-IP",
+    "CF-Connecting-IPv6",
+    "CF-Pseudo-IPv4",
+    "Client-IP",
+    "CloudFront-Viewer-Address",
+    "DO-Connecting-IP",
+    "Fastly-Client-IP",
+    "Fly-Client-IP",
+    "Forwarded",
+    "Forwarded-For",
+    "Proxy-Client-IP",
+    "Remote-Addr",
+    "True-Client-IP",
+    "WL-Proxy-Client-IP",
+    "X-Appengine-User-IP",
+    "X-Azure-ClientIP",
+    "X-Azure-SocketIP",
+    "X-Client-IP",
+    "X-Cluster-Client-IP",
+    "X-Envoy-External-Address",
+    "X-Forward-For",
+    "X-Forwarded",
+    "X-Forwarded-By",
+    "X-Nf-Client-Connection-Ip",
+    "X-Original-For",
+    "X-Original-Forwarded-For",
+    "X-Originating-IP",
+    "X-ProxyUser-Ip",
+    "X-Real-Port",
+    "X-Remote-Addr",
+    "X-Remote-IP",
+    "X-Vercel-Forwarded-For",
+)
+# The scheme, host, port and path that the visitor asked for.
+_TARGET = (
+    "CF-Visitor",
+    "CloudFront-Forwarded-Proto",
+    "Forwarded-Host",
+    "Forwarded-Proto",
+    "Front-End-Https",
+    "WL-Proxy-SSL",
+    "X-Appengine-Https",
+    "X-ARR-SSL",
+    "X-Forwarded-Context",
+    "X-Forwarded-Host-Override",
+    "X-Forwarded-Https",
+    "X-Forwarded-Method",
+    "X-Forwarded-Path",
+    "X-Forwarded-Port",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Protocol",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Server",
+    "X-Forwarded-Ssl",
+    "X-Forwarded-Uri",
+    "X-Forwarded-Url",
+    "X-Host",
+    "X-Original-Host",
+    "X-Original-Method",
+    "X-Original-Proto",
+    "X-Original-Scheme",
+    "X-Original-URI",
+    "X-Script-Name",
+    "X-Url-Scheme",
+)
+# Who the visitor is, as proxies that ask for a login say it.
+_IDENTITY = (
+    "Remote-Email",
+    "Remote-Groups",
+    "Remote-Name",
+    "Remote-User",
+    "X-Auth-Request-Email",
+    "X-Auth-Request-Groups",
+    "X-Auth-Request-User",
+    "X-Forwarded-Access-Token",
+    "X-Forwarded-Client-Cert",
+    "X-Forwarded-Email",
+    "X-Forwarded-Groups",
+    "X-Forwarded-Preferred-Username",
+    "X-Forwarded-User",
+    "X-Remote-User",
+    "X-SSL-Client-Cert",
+    "X-SSL-Client-DN",
+    "X-SSL-Client-S-DN",
+    "X-SSL-Client-Verify",
+)
+# Another path, host or method than that of the request, past the rules of nginx and of proxies before it.
+_OVERRIDE = (
+    "X-HTTP-DestinationURL",
+    "X-HTTP-Host-Override",
+    "X-HTTP-Method",
+    "X-HTTP-Method-Override",
+    "X-HTTP-Path-Override",
+    "X-Method-Override",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+)
+FAMILY = (*_ADDRESS, *_TARGET, *_IDENTITY, *_OVERRIDE)
+_BY_NAME = {name.lower(): name for name in FAMILY}
+
+
+def check_passed(names: t.Iterable[str]) -> tuple[str, ...]:
+    """Return the headers that are passed on nevertheless; raise SiteError for one that is never taken out."""
+    for name in names:
+        if name.lower() not in _BY_NAME:
+            near = difflib.get_close_matches(name.lower(), _BY_NAME, 1)
+            hint = f"did you mean '{_BY_NAME[near[0]]}'?" if near else "proxy_headers sets headers of your own"
+            raise SiteError(f"pass_headers: '{name}' is none of the headers that are taken out; {hint}")
+    return tuple(names)
+
+
+def removed_headers(from_proxy: bool, passed: t.Collection[str]) -> tuple[str, ...]:
+    """Return the headers of requests that never reach the application.
+
+    Another proxy has set, or taken out, those that say something of the visitor.
+    """
+    kept = {name.lower() for name in passed}
+    return tuple(name for name in (_OVERRIDE if from_proxy else FAMILY) if name.lower() not in kept)

@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lines that a server block of nginx needs. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .headers import removed_headers
+from .model import Site
+from .values import quote
+
+Version = t.Tuple[int, ...]
+Lines = t.List[str]
+
+# The first versions with: "http2 on", ssl_reject_handshake, connections to upstreams kept open by default,
+# keepalive_min_timeout.
+HTTP2_DIRECTIVE: Version = (1, 25, 1)
+REJECT_HANDSHAKE: Version = (1, 19, 4)
+UPSTREAM_KEEPALIVE: Version = (1, 29, 7)
+KEEPALIVE_MIN: Version = (1, 27, 4)
+
+_LOGS = "/var/log/nginx"
+# Sent with each answer unless the application sends its own; the variables are empty then.
+_SECURITY = {
+    "X-Content-Type-Options": "$flaskops_nosniff",
+    "X-Frame-Options": "$flaskops_frame",
+    "Referrer-Policy": "$flaskops_referrer",
+}
+_GZIP_TYPES = (
+    "application/atom+xml application/javascript application/json application/ld+json application/manifest+json "
+    "application/rss+xml application/vnd.ms-fontobject application/wasm application/xml font/otf font/ttf image/bmp "
+    "image/svg+xml image/x-icon text/calendar text/css text/javascript text/markdown text/plain text/xml"
+)
+_CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
+# Mozilla's intermediate profile, 5.7. The curves are named because OpenSSL's default has more than it allows.
+TLS = [
+    "ssl_protocols TLSv1.2 TLSv1.3;",
+    f"ssl_ciphers {_CIPHERS};",
+    "ssl_prefer_server_ciphers off;",
+    "ssl_ecdh_curve X25519:prime256v1:secp384r1;",
+    "ssl_session_timeout 1d;",
+    "ssl_session_cache shared:flaskops:10m;",
+    "ssl_session_tickets off;",
+]
+# A visitor who sends or reads this slowly is cut off.
+PATIENCE = ["client_header_timeout 15s;", "client_body_timeout 30s;", "send_timeout 30s;"]
+
+
+def block(opening: str, lines: t.Iterable[str]) -> Lines:
+    """Return a block with its lines indented."""
+    return [f"{opening} {{", *(f"    {line}" if line else "" for line in lines), "}"]
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that servers of one or more sites share."""
+
+    number: int
+    tls: bool
+    ipv6: bool
+    http2: bool
+
+    def lines(self, version: Version, more: str = "") -> Lines:
+        """Return what makes a server listen on it."""
+        http2 = self.tls and self.http2
+        options = (" ssl" if self.tls else "") + (" http2" if http2 and version < HTTP2_DIRECTIVE else "") + more
+        listen = [f"listen {self.number}{options};"] + ([f"listen [::]:{self.number}{options};"] if self.ipv6 else [])
+        return listen + (["http2 on;"] if http2 and version >= HTTP2_DIRECTIVE else [])
+
+
+def log_lines(name: str, log_format: str, level: str = "error") -> Lines:
+    """Return where a site logs; the distribution rotates C(/var/log/nginx/*.log)."""
+    formats = {"combined": " combined", "json": " flaskops_json"}
+    access = f"{_LOGS}/{name}.access.log{formats[log_format]}" if log_format in formats else "off"
+    return [f"access_log {access};", f"error_log {_LOGS}/{name}.error.log {level};"]
+
+
+def variable(site: Site, what: str) -> str:
+    """Return the name of a variable that belongs to one site."""
+    name = site.name.replace("-", "_")
+    # Long names do not fit nginx's variables_hash_bucket_size, 64 by default; a variable takes no other characters.
+    if not re.fullmatch("[a-z0-9-]{1,16}", site.name):
+        name = "x" + hashlib.sha256(site.name.encode()).hexdigest()[:12]
+    return f"$flaskops_{name}_{what}"
+
+
+def forwarded(site: Site, what: str, own: str, theirs: str) -> str:
+    """Return the variable with our own or the outer proxy's view of the visitor."""
+    if site.trusted_proxies:
+        return variable(site, what)
+    return theirs if site.behind_proxy else own
+
+
+def plain_port(site: Site) -> Port:
+    """Return the port of a site for HTTP."""
+    return Port(site.http_port, tls=False, ipv6=site.ipv6, http2=False)
+
+
+def tls_port(site: Site) -> Port:
+    """Return the port of a site for HTTPS."""
+    return Port(site.https_port, tls=True, ipv6=site.ipv6, http2=site.http2)
+
+
+def certificate_lines(site: Site) -> Lines:
+    """Return what HTTPS needs."""
+    if not site.tls:
+        return []
+    return [f"ssl_certificate {quote(site.tls.certificate)};", f"ssl_certificate_key {quote(site.tls.key)};", *TLS]
+
+
+def real_ip_lines(site: Site) -> Lines:
+    """Return what makes the visitor's address of that of a trusted proxy."""
+    if not site.trusted_proxies:
+        return []
+    trusted = [f"set_real_ip_from {network};" for network in site.trusted_proxies]
+    return [*trusted, "real_ip_header X-Forwarded-For;", "real_ip_recursive on;"]
+
+
+def gzip_lines(site: Site) -> Lines:
+    """Return what is compressed."""
+    if not site.gzip:
+        return ["gzip off;"]
+    settings = ["gzip on;", "gzip_vary on;", "gzip_proxied any;", "gzip_comp_level 5;", "gzip_min_length 1024;"]
+    return [*settings, f"gzip_types {_GZIP_TYPES};"]
+
+
+def proxy_lines(site: Site) -> Lines:
+    """Return how requests are passed on."""
+    buffering = "on" if site.buffering else "off"
+    return [
+        "proxy_http_version 1.1;",
+        "proxy_redirect off;",
+        # Room for all headers that are set or taken out.
+        "proxy_headers_hash_max_size 2048;",
+        "proxy_headers_hash_bucket_size 128;",
+        f"proxy_connect_timeout {site.connect_timeout}s;",
+        f"proxy_read_timeout {site.read_timeout}s;",
+        f"proxy_send_timeout {site.send_timeout}s;",
+        f"proxy_buffering {buffering};",
+        f"proxy_request_buffering {buffering};",
+        "proxy_buffer_size 16k;",
+        "proxy_buffers 8 16k;",
+        # Not "non_idempotent": a request that may change something is sent once.
+        "proxy_next_upstream error timeout;",
+        "proxy_next_upstream_tries 3;",
+        "proxy_next_upstream_timeout 10s;",
+    ]
+
+
+def request_headers(site: Site) -> Lines:
+    """Return the complete set: a location that sets one header inherits none."""
+    forwarded_host = forwarded(site, "host", "$flaskops_host", "$flaskops_xhost")
+    scheme = forwarded(site, "proto", "$scheme", "$flaskops_xproto")
+    headers = {
+        "Host": "$flaskops_host",
+        "X-Real-IP": "$remote_addr",
+        "X-Forwarded-For": forwarded(site, "for", "$remote_addr", "$proxy_add_x_forwarded_for"),
+        "X-Forwarded-Proto": scheme,
+        "X-Forwarded-Host": forwarded_host,
+        "X-Scheme": scheme,
+        "Connection": "$flaskops_conn" if site.websockets else "close",
+        **({"Upgrade": "$flaskops_upgrade"} if site.websockets else {}),
+        # A request header "Proxy" would become the environment variable HTTP_PROXY (httpoxy).
+        "Proxy": "",
+        **dict.fromkeys(removed_headers(site.from_proxy, site.pass_headers), ""),
+    }
+    ours = {name.lower() for name, _value in site.proxy_headers}
+    wanted = [*((name, value) for name, value in headers.items() if name.lower() not in ours), *site.proxy_headers]
+    return [f"proxy_set_header {name} {_word(value)};" for name, value in wanted]
+
+
+def _word(value: str) -> str:
+    return value if re.fullmatch(r"\$?[A-Za-z0-9_]+", value) else quote(value)
+
+
+def answer_headers(site: Site) -> Lines:
+    """Return the security headers: the usual ones yield to the application, chosen ones overrule it."""
+    lines: Lines = []
+    if site.security_headers is not None:
+        changed = {name.lower() for name, _value in site.security_headers}
+        lines = [
+            f"add_header {name} {value} always;" for name, value in _SECURITY.items() if name.lower() not in changed
+        ]
+        for name, value in site.security_headers:
+            if value:
+                lines += [f"proxy_hide_header {name};", f"add_header {name} {quote(value)} always;"]
+    return lines + hsts_lines(site)
+
+
+def hsts_lines(site: Site) -> Lines:
+    """Return what makes browsers stay with HTTPS; it overrules the application."""
+    if not site.hsts:
+        return []
+    name = "Strict-Transport-Security"
+    return [f"proxy_hide_header {name};", f'add_header {name} "max-age={site.hsts}" always;']
+
+
+def cache_lines(immutable: bool, seconds: int) -> Lines:
+    """Return how long browsers keep static files: all of them for long, or those whose names have a fingerprint."""
+    caching = f"public, max-age={seconds}, immutable"
+    if immutable:
+        return [f'add_header Cache-Control "{caching}";']
+    return [f'set $flaskops_kept "{caching}";', "add_header Cache-Control $flaskops_cache;"]
+
+
+def link_lines(path: str) -> Lines:
+    """Return what keeps links of a release from leading to files of somebody else's, as a second fence.
+
+    A release is built only when none of its links leads out of it; those that are older were not looked at.
+    """
+    found = re.match(r"/(?:.+/current|run/flaskops/previous/[^/]+)/app/", path)
+    return [f"disable_symlinks if_not_owner from={quote(found.group())};"] if found else []

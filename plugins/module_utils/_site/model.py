@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a site of nginx is. Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from .values import SiteError
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server of an upstream."""
+
+    address: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Static:
+    """A directory that nginx serves itself; all paths end with a slash, but for a previous directory that is none."""
+
+    url: str
+    path: str
+    immutable: bool = False
+    expires: int = 31536000
+    previous: str = ""
+
+
+@dataclass(frozen=True)
+class Location:
+    """A path with rules of its own."""
+
+    modifier: str
+    path: str
+    upstream: tuple[Server, ...] = ()
+    config: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return what nginx tells locations apart by."""
+        return (self.modifier if self.modifier != "^~" else "") + self.path
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Where the certificate is, and whether plain HTTP leads to HTTPS."""
+
+    certificate: str
+    key: str
+    redirect: bool = True
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """What is answered while a file is there, whose name is empty when there is no such thing."""
+
+    flag: str = ""
+    page: str = ""
+    retry_after: int = 300
+    open: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a page that nobody would see, and a flag without a page."""
+        if bool(self.flag) != bool(self.page):
+            raise SiteError("maintenance: flag and page belong together: name both files, or none")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a visitor reaches under some host names. The defaults are those of the role."""
+
+    name: str
+    state: str = "enabled"
+    domains: tuple[str, ...] = ()
+    redirects: tuple[str, ...] = ()
+    upstream: tuple[Server, ...] = ()
+    balance: str = "round_robin"
+    static: tuple[Static, ...] = ()
+    body_size: str = "16m"
+    connect_timeout: int = 5
+    read_timeout: int = 60
+    send_timeout: int = 60
+    buffering: bool = True
+    websockets: bool = False
+    behind_proxy: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+    proxy_headers: tuple[tuple[str, str], ...] = ()
+    pass_headers: tuple[str, ...] = ()
+    access_log: str = "combined"
+    gzip: bool = True
+    security_headers: tuple[tuple[str, str], ...] | None = ()
+    hsts: int = 0
+    tls: Tls | None = None
+    ipv6: bool = True
+    http_port: int = 80
+    https_port: int = 443
+    http2: bool = True
+    locations: tuple[Location, ...] = ()
+    maintenance: Maintenance = field(default_factory=Maintenance)
+    config: str = ""
+    content: str = ""
+    template: str = ""
+    foreign: str = ""
+    rename_from: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        if self.content and self.template:
+            raise SiteError("content and template exclude each other: keep one")
+        self._refuse_twice("domain", self.domains + self.redirects)
+        if self.state != "absent" and not (self.content or self.template):
+            self._check_names()
+            self._check_service()
+
+    def _check_names(self) -> None:
+        if not self.domains:
+            raise SiteError("domains must list at least one host name")
+        if self.redirects and self.domains[0].startswith("*"):
+            raise SiteError(
+                f"redirects cannot lead to '{self.domains[0]}': put a host name without '*' first in domains"
+            )
+        if self.tls and self.http_port == self.https_port:
+            raise SiteError(f"http_port and https_port are both {self.http_port}: choose two ports")
+
+    def _check_service(self) -> None:
+        if not (self.upstream or self.static or self.locations or self.config):
+            raise SiteError("nothing is served: set upstream, static, locations, config, content or template")
+        if self.hsts and not (self.tls or self.from_proxy):
+            raise SiteError(
+                "hsts needs tls, or behind_proxy where another proxy speaks HTTPS: browsers ignore it over HTTP"
+            )
+        if self.balance in ("ip_hash", "random") and any("backup" in server.options for server in self.upstream):
+            raise SiteError(f"balance {self.balance} cannot have a backup server: choose round_robin or least_conn")
+        if self.upstream and any(static.url == "/" for static in self.static):
+            raise SiteError(
+                "static with the url '/' leaves nothing for upstream: choose a longer url, or leave one out"
+            )
+        self._refuse_twice("path", tuple(s.url for s in self.static) + tuple(place.key for place in self.locations))
+
+    @property
+    def from_proxy(self) -> bool:
+        """Tell whether visitors come through another proxy."""
+        return self.behind_proxy or bool(self.trusted_proxies)
+
+    @property
+    def claims(self) -> tuple[tuple[int, str], ...]:
+        """Return the pairs of port and host name that this site answers."""
+        ports = (self.http_port, self.https_port) if self.tls else (self.http_port,)
+        return tuple((port, host) for port in ports for host in self.domains + self.redirects)
+
+    @staticmethod
+    def _refuse_twice(what: str, values: t.Sequence[str]) -> None:
+        for value in values:
+            if values.count(value) > 1:
+                raise SiteError(f"{what} '{value}' is listed twice: remove one")

@@ -1,0 +1,225 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read sites from items of C(nginx_sites). Pure. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import fields
+
+from .._input.lists import SITE, ListError, settle_sites, with_lists
+from .headers import check_passed
+from .model import Location, Maintenance, Server, Site, Static, Tls
+from .raw import read_statements
+from .values import (
+    Reader,
+    SiteError,
+    as_mapping,
+    check_address,
+    check_domain,
+    check_header,
+    check_keys,
+    check_network,
+    check_path,
+    check_size,
+    quote,
+)
+
+STATES = ("enabled", "disabled", "absent")
+BALANCES = ("round_robin", "least_conn", "ip_hash", "random")
+LOG_FORMATS = ("combined", "json", "off")
+# Names of this collection's own sites, and of the distribution's.
+RESERVED = "flaskops-default"
+DISTRIBUTION_SITE = "default"
+# As module nginx_site accepts it.
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+_MODIFIERS = ("=", "~", "~*", "^~")
+SITE_KEYS = tuple(field.name for field in fields(Site))
+# What makes one site differ from another can have no default.
+DEFAULT_KEYS = tuple(
+    key for key in SITE_KEYS[SITE_KEYS.index("body_size") : SITE_KEYS.index("locations")] if key != "tls"
+)
+
+
+def parse_site(item: t.Mapping[str, object], defaults: t.Mapping[str, object]) -> Site:
+    """Return the site that an item describes; raise SiteError, with its name, when there can be no such site."""
+    name = str(item.get("name", ""))
+    try:
+        if not _NAME.fullmatch(name):
+            raise SiteError(
+                "name must be 1 to 64 letters, digits, '.', '-' or '_' and not start with '.': it names files"
+            )
+        if name.startswith(RESERVED) or name == DISTRIBUTION_SITE:
+            raise SiteError("this name is taken by the site for unknown hosts: choose another")
+        check_keys(defaults, DEFAULT_KEYS, "nginx_site_defaults: ")
+        check_keys(item, SITE_KEYS)
+        given = {key: value for key, value in with_lists(item, SITE).items() if value is not None}
+        return _parse(name, Reader({**with_lists(defaults, SITE), **given}))
+    except (SiteError, ListError) as exc:
+        raise SiteError(f"site '{name}': {exc}") from exc
+
+
+def _parse(name: str, given: Reader) -> Site:
+    return Site(
+        name=name,
+        state=given.choice("state", Site.state, STATES),
+        domains=tuple(check_domain(domain) for domain in given.texts("domains")),
+        redirects=tuple(check_domain(domain) for domain in given.texts("redirects")),
+        upstream=_parse_servers(given),
+        balance=given.choice("balance", Site.balance, BALANCES),
+        static=tuple(_parse_static(entry) for entry in given.items("static")),
+        body_size=check_size(given.text("body_size", Site.body_size), "body_size"),
+        connect_timeout=given.number("connect_timeout", Site.connect_timeout, 1),
+        read_timeout=given.number("read_timeout", Site.read_timeout, 1),
+        send_timeout=given.number("send_timeout", Site.send_timeout, 1),
+        buffering=given.flag("buffering", Site.buffering),
+        websockets=given.flag("websockets", Site.websockets),
+        behind_proxy=given.flag("behind_proxy", Site.behind_proxy),
+        trusted_proxies=tuple(check_network(network) for network in given.texts("trusted_proxies")),
+        proxy_headers=_parse_headers(given.raw("proxy_headers"), "proxy_headers"),
+        pass_headers=check_passed(given.texts("pass_headers")),
+        access_log=given.choice("access_log", Site.access_log, LOG_FORMATS),
+        gzip=given.flag("gzip", Site.gzip),
+        security_headers=_parse_security_headers(given),
+        hsts=given.number("hsts", Site.hsts),
+        tls=_parse_tls(given.raw("tls")),
+        ipv6=given.flag("ipv6", Site.ipv6),
+        http_port=given.number("http_port", Site.http_port, 1, 65535),
+        https_port=given.number("https_port", Site.https_port, 1, 65535),
+        http2=given.flag("http2", Site.http2),
+        locations=tuple(_parse_location(entry) for entry in given.items("locations")),
+        maintenance=_parse_maintenance(given.raw("maintenance")),
+        config=_checked_config(given, "config"),
+        content=given.text("content"),
+        template=given.text("template"),
+        foreign=given.text("foreign"),
+        rename_from=given.text("rename_from"),
+    )
+
+
+def _reader(value: object, known: t.Collection[str], prefix: str) -> Reader:
+    """Return typed access to a nested dictionary, whose keys must be known."""
+    mapping = as_mapping(value, prefix.rstrip(": "))
+    check_keys(mapping, known, prefix)
+    return Reader(mapping, prefix)
+
+
+def _parse_servers(given: Reader) -> tuple[Server, ...]:
+    return tuple(_parse_server(entry) for entry in given.items("upstream"))
+
+
+def _parse_server(entry: object) -> Server:
+    if isinstance(entry, str):
+        return Server(check_address(entry))
+    given = _reader(entry, ("server", "weight", "max_fails", "fail_timeout", "backup", "down"), "upstream: ")
+    numbers = (("weight", 1, ""), ("max_fails", 0, ""), ("fail_timeout", 1, "s"))
+    options = [f"{key}={given.number(key, 0, low)}{unit}" for key, low, unit in numbers if given.raw(key) is not None]
+    options += [key for key in ("backup", "down") if given.flag(key, False)]
+    return Server(check_address(given.text("server")), tuple(options))
+
+
+def _parse_static(entry: object) -> Static:
+    given = _reader(entry, [field.name for field in fields(Static)], "static: ")
+    # alias replaces the URL's prefix by letters: without the slash, "/static../x" would reach the parent directory.
+    return Static(
+        url=check_path(given.text("url"), "static: url").rstrip("/") + "/",
+        path=check_path(given.text("path"), "static: path").rstrip("/") + "/",
+        previous=_parse_directory(given.text("previous"), "static: previous"),
+        immutable=given.flag("immutable", Static.immutable),
+        expires=given.number("expires", Static.expires),
+    )
+
+
+def _parse_directory(path: str, what: str) -> str:
+    return check_path(path, what).rstrip("/") + "/" if path else ""
+
+
+def _parse_maintenance(value: object) -> Maintenance:
+    given = _reader({} if value is None else value, [field.name for field in fields(Maintenance)], "maintenance: ")
+    flag, page = given.text("flag"), given.text("page")
+    return Maintenance(
+        flag=check_path(flag, "maintenance: flag") if flag else "",
+        page=check_path(page, "maintenance: page") if page else "",
+        retry_after=given.number("retry_after", Maintenance.retry_after),
+        open=tuple(check_path(path, "maintenance: open") for path in given.texts("open")),
+    )
+
+
+def _parse_location(entry: object) -> Location:
+    given = _reader(entry, ("path", "upstream", "config"), "locations: ")
+    path = given.text("path").strip()
+    modifier, _space, rest = path.partition(" ")
+    modifier, rest = (modifier, rest.strip()) if modifier in _MODIFIERS else ("", path)
+    if not rest or (modifier not in ("~", "~*") and rest[0] not in "/@"):
+        raise SiteError(
+            f"locations: path '{path}' must start with '/', '@', or one of {' '.join(_MODIFIERS)} and a space"
+        )
+    quote(rest)
+    return Location(modifier, rest, _parse_servers(given), _checked_config(given, "config"))
+
+
+def _checked_config(given: Reader, key: str) -> str:
+    text = given.text(key).strip("\n")
+    try:
+        read_statements(text)
+    except SiteError as exc:
+        raise SiteError(f"{key} is not whole: {exc}") from exc
+    return text
+
+
+def _parse_headers(value: object, what: str) -> tuple[tuple[str, str], ...]:
+    found = as_mapping({} if value is None else value, what)
+    headers = [(check_header(str(name)), "" if text is None else str(text)) for name, text in found.items()]
+    for _name, text in headers:
+        quote(text)
+    return tuple(headers)
+
+
+def _parse_security_headers(given: Reader) -> tuple[tuple[str, str], ...] | None:
+    """Return what deviates from the usual ones, or None when there shall be none at all."""
+    value = given.raw("security_headers")
+    if isinstance(value, dict):
+        return _parse_headers(value, "security_headers")
+    return () if given.flag("security_headers", True) else None
+
+
+def _parse_tls(value: object) -> Tls | None:
+    if value is None:
+        return None
+    given = _reader(value, [field.name for field in fields(Tls)], "tls: ")
+    return Tls(
+        certificate=check_path(given.text("certificate"), "tls: certificate"),
+        key=check_path(given.text("key"), "tls: key"),
+        redirect=given.flag("redirect", Tls.redirect),
+    )
+
+
+def parse_sites(items: t.Sequence[t.Mapping[str, object]], defaults: t.Mapping[str, object]) -> list[Site]:
+    """Return the sites that items describe; raise SiteError when one is impossible or two want the same."""
+    sites = [parse_site(item, defaults) for item in _entries(items)]
+    names: set[str] = set()
+    owners: dict[tuple[int, str], str] = {}
+    for site in sites:
+        if site.name in names:
+            raise SiteError(f"two sites have the name '{site.name}': give each a name of its own")
+        names.add(site.name)
+        for port, host in site.claims if site.state == "enabled" else ():
+            if (port, host) in owners:
+                raise SiteError(
+                    f"sites '{owners[port, host]}' and '{site.name}' both have the domain '{host}' on port {port}: "
+                    "nginx would serve the first only; remove it from one of them"
+                )
+            owners[port, host] = site.name
+    return sites
+
+
+def _entries(items: object) -> list[dict[str, t.Any]]:
+    """Return all sites of a list, or of several lists by the names of their variables."""
+    named = isinstance(items, t.Mapping) and all(str(key).startswith("nginx_sites") for key in items)
+    lists = t.cast("t.Mapping[str, object]", items) if named else {"nginx_sites": items}
+    try:
+        return [site for variable, found in lists.items() for site in settle_sites(found, variable)]
+    except ListError as exc:
+        raise SiteError(str(exc)) from None

@@ -1,0 +1,262 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write sites as nginx configuration, right for nginx 1.18 to the newest. Pure. Private to flaskops.stack.
+
+Variables named C($flaskops_*) come from C(flaskops.conf) of role nginx, but for those that a site's own maps define.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import replace
+
+from .lines import (
+    KEEPALIVE_MIN,
+    PATIENCE,
+    REJECT_HANDSHAKE,
+    TLS,
+    UPSTREAM_KEEPALIVE,
+    Lines,
+    Port,
+    Version,
+    answer_headers,
+    block,
+    cache_lines,
+    certificate_lines,
+    forwarded,
+    gzip_lines,
+    hsts_lines,
+    link_lines,
+    log_lines,
+    plain_port,
+    proxy_lines,
+    real_ip_lines,
+    request_headers,
+    tls_port,
+    variable,
+)
+from .maintenance import closed_locations, fallback, gate_lines, previous_location
+from .model import Location, Server, Site, Static
+from .parse import DISTRIBUTION_SITE, RESERVED, parse_sites
+from .raw import Statement, answers, directive_key, has_long_word, header_lines, overridden, read_statements
+from .site_forwarded import chain_of
+from .values import quote
+
+NEWEST: Version = (9999,)
+
+_NOTE = "# Managed by flaskops.stack: changes made here are lost with the next run."
+
+
+def site_configs(
+    items: t.Sequence[t.Mapping[str, object]],
+    defaults: t.Mapping[str, object],
+    version: str,
+    catch_all: bool,
+) -> list[dict[str, t.Any]]:
+    """Return what module nginx_site is to do for items of C(nginx_sites); raise SiteError when they are impossible."""
+    sites = parse_sites(items, defaults)
+    numbers = parse_version(version)
+    wanted = _catch_alls(sites, defaults, numbers) if catch_all else []
+    return wanted + [_wanted(site, numbers) for site in sites]
+
+
+def parse_version(text: str) -> Version:
+    """Return V(1.26.3) as numbers that compare; without a number, the newest version."""
+    return tuple(int(part) for part in re.findall(r"\d+", text)) or NEWEST
+
+
+def _wanted(site: Site, version: Version) -> dict[str, t.Any]:
+    wanted = {"name": site.name, "state": site.state, "foreign": site.foreign, "rename_from": site.rename_from}
+    if site.state != "absent":
+        wanted["template"] = site.template
+        wanted["content"] = "" if site.template else site.content or render_site(site, version)
+    chain = chain_of(site)
+    return {**{key: value for key, value in wanted.items() if value}, **({"chain": chain.to_json()} if chain else {})}
+
+
+def _catch_alls(sites: t.Sequence[Site], defaults: t.Mapping[str, object], version: Version) -> list[dict[str, t.Any]]:
+    """Return a site for each port in use, so that two uses of the role on a host do not contend for one."""
+    enabled = [site for site in sites if site.state == "enabled"]
+    usual = parse_sites([{"name": "usual", "state": "absent"}], defaults)[0]
+    plain = {plain_port(replace(usual, http_port=site.http_port)) for site in enabled}
+    secure = {tls_port(replace(usual, https_port=site.https_port)) for site in enabled if site.tls}
+    found = [{"name": DISTRIBUTION_SITE, "state": "disabled", "foreign": "unmodified"}] if enabled else []
+    for port in sorted(plain | secure, key=lambda port: port.number):
+        name = RESERVED if port.number == 80 else f"{RESERVED}-{port.number}"
+        found.append({"name": name, "state": "enabled", "content": render_catch_all(port, version)})
+    return found
+
+
+def render_site(site: Site, version: Version) -> str:
+    """Return the file of a site."""
+    servers = [*_redirect_servers(site, version), _main_server(site, version)]
+    parts = [[_NOTE], *_trust_maps(site), *_upstreams(site, version), *servers]
+    return "\n".join("\n".join(part) + "\n" for part in parts)
+
+
+def render_catch_all(port: Port, version: Version) -> str:
+    """Return the site that refuses requests for unknown host names on one port."""
+    # A name that nobody has: "_" and none at all are those of many other catch-alls, and would be taken twice.
+    lines = [*port.lines(version, " default_server"), f"server_name {RESERVED}.invalid;"]
+    # The first server of a port decides on the protocols and session cache of all of them.
+    if port.tls and version >= REJECT_HANDSHAKE:
+        lines += ["ssl_reject_handshake on;", *TLS]
+    elif port.tls:
+        # nginx wants a certificate; one that cannot be loaded when a visitor comes refuses the handshake as well.
+        lines += ["ssl_certificate $flaskops_none;", "ssl_certificate_key $flaskops_none;", *TLS]
+    lines += ["server_tokens off;", *log_lines(RESERVED, "combined", "crit"), *PATIENCE, "return 444;"]
+    return "\n".join([_NOTE, "", *block("server", lines)]) + "\n"
+
+
+def _trust_maps(site: Site) -> list[Lines]:
+    """Return maps that believe X-Forwarded-* only from the proxies that are trusted."""
+    if not site.trusted_proxies:
+        return []
+    peer = variable(site, "peer")
+    geo = block(f"geo $realip_remote_addr {peer}", ["default 0;", *(f"{net} 1;" for net in site.trusted_proxies)])
+    believed = {
+        "for": ("$remote_addr", "$proxy_add_x_forwarded_for"),
+        "proto": ("$scheme", "$flaskops_xproto"),
+        "host": ("$flaskops_host", "$flaskops_xhost"),
+    }
+    return [geo] + [
+        block(f"map {peer} {variable(site, what)}", [f"default {own};", f"1 {theirs};"])
+        for what, (own, theirs) in believed.items()
+    ]
+
+
+def _upstreams(site: Site, version: Version) -> list[Lines]:
+    found = [_upstream(_upstream_name(site), site.upstream, site.balance, version)] if site.upstream else []
+    for number, location in enumerate(site.locations):
+        if location.upstream:
+            found.append(_upstream(_upstream_name(site, number), location.upstream, site.balance, version))
+    return found
+
+
+def _upstream_name(site: Site, number: int | None = None) -> str:
+    return f"flaskops-{site.name}" if number is None else f"flaskops.{number}.{site.name}"
+
+
+def _upstream(name: str, servers: t.Sequence[Server], balance: str, version: Version) -> Lines:
+    methods = {"least_conn": ["least_conn;"], "ip_hash": ["ip_hash;"], "random": ["random two least_conn;"]}
+    lines = methods.get(balance, []) if len(servers) > 1 else []
+    # All processes of nginx share what they know of a server's failures.
+    lines = ([f"zone {name} 64k;"] if len(servers) > 1 else []) + lines
+    lines += [f"server {' '.join((server.address, *_options(server, len(servers) > 1)))};" for server in servers]
+    # A kept connection would stay with the old release after the switch, and race with its end.
+    return block(f"upstream {name}", lines + (["keepalive 0;"] if version >= UPSTREAM_KEEPALIVE else []))
+
+
+def _options(server: Server, among_others: bool) -> tuple[str, ...]:
+    # A socket of this host that does not answer says so at once. By default nginx would leave it out for ten seconds
+    # after one failure or one slow answer, and refuse all requests once that has met every socket.
+    is_own = among_others and server.address.startswith("unix:")
+    known = any(option.startswith("max_fails=") for option in server.options)
+    return server.options if known or not is_own else (*server.options, "max_fails=0")
+
+
+def _redirect_servers(site: Site, version: Version) -> list[Lines]:
+    """Return the servers that lead to the canonical host name, and to HTTPS."""
+    canonical = site.domains[0] if site.domains else ""
+    plain = forwarded(site, "proto", "http", "$flaskops_xproto") + f"://{canonical}$flaskops_port"
+    if not site.tls:
+        return [_redirect(site, version, site.redirects, plain, tls=False)] if site.redirects else []
+    port = "" if site.https_port == 443 else f":{site.https_port}"
+    found = []
+    if site.tls.redirect:
+        found.append(_redirect(site, version, site.domains, f"https://$host{port}", tls=False))
+        plain = f"https://{canonical}{port}"
+    if site.redirects:
+        found.append(_redirect(site, version, site.redirects, plain, tls=False))
+        found.append(_redirect(site, version, site.redirects, f"https://{canonical}$flaskops_port", tls=True))
+    return found
+
+
+def _redirect(site: Site, version: Version, names: t.Sequence[str], target: str, tls: bool) -> Lines:
+    lines = [*(tls_port(site) if tls else plain_port(site)).lines(version), f"server_name {' '.join(names)};"]
+    lines += [*(certificate_lines(site) if tls else []), "server_tokens off;", *log_lines(site.name, site.access_log)]
+    lines += [*PATIENCE, *(hsts_lines(site)[1:] if tls else []), ""]
+    return block("server", lines + block("location /", [f"return 301 {target}$request_uri;"]))
+
+
+def _main_server(site: Site, version: Version) -> Lines:
+    own = read_statements(site.config)
+    lines = [] if site.tls and site.tls.redirect else plain_port(site).lines(version)
+    lines += tls_port(site).lines(version) if site.tls else []
+    lines += [f"server_name {' '.join(site.domains)};", ""]
+    common = ["server_tokens off;", "absolute_redirect off;", *log_lines(site.name, site.access_log)]
+    common += [*certificate_lines(site), *real_ip_lines(site), f"client_max_body_size {site.body_size};", *PATIENCE]
+    # A reload would cut requests that come on idle connections at this moment.
+    common += ["keepalive_min_timeout 5s;"] if version >= KEEPALIVE_MIN else []
+    common += [*gzip_lines(site), *(proxy_lines(site) if _may_proxy(site) else []), *_headers(site)]
+    # The gate stands before the user's own lines, which may answer, too.
+    lines += [*_without(common, overridden(own)), *gate_lines(site.maintenance)]
+    lines += ["", *_raw(site.config)] if site.config else []
+    lines += closed_locations(site.maintenance, _added_headers(site, own))
+    for number, static in enumerate(site.static):
+        lines += _static_locations(site, static, number, own)
+    for number, location in enumerate(site.locations):
+        lines += ["", *_location(site, location, number, own)]
+    return block("server", lines + _root_location(site, own))
+
+
+def _raw(text: str) -> Lines:
+    return [text] if has_long_word(text) else text.splitlines()
+
+
+def _without(lines: t.Iterable[str], taken: t.Collection[str]) -> Lines:
+    """Leave out what the user's own lines take the place of: nginx refuses most directives when they come twice."""
+    return [line for line in lines if directive_key(line.rstrip(";").split()) not in taken]
+
+
+def _may_proxy(site: Site) -> bool:
+    return bool(site.upstream or site.locations or site.config)
+
+
+def _headers(site: Site) -> Lines:
+    return (request_headers(site) if _may_proxy(site) else []) + answer_headers(site)
+
+
+def _inherited_headers(site: Site, own: t.Sequence[Statement]) -> Lines:
+    """Return all that the server block says about headers, with the user's lines in the place of ours."""
+    return _without(_headers(site), overridden(own)) + header_lines(own)
+
+
+def _static_locations(site: Site, static: Static, number: int, own: t.Sequence[Statement]) -> Lines:
+    lines = _added_headers(site, own)
+    lines += cache_lines(static.immutable, static.expires)
+    lines += ["gzip_static on;"] if site.gzip else []
+    hidden = r"~ /\.(?!well-known/)" if static.url == "/" else r"~ /\."
+    own_lines = [*lines, *fallback(static, number), "", *block(f"location {hidden}", ["return 404;"])]
+    # "^~" keeps regular expressions of other locations away; below "/" they must still be tried.
+    opening = f"location {'' if static.url == '/' else '^~ '}{quote(static.url)}"
+    found = ["", *block(opening, [f"alias {quote(static.path)};", *link_lines(static.path), *own_lines])]
+    return found + previous_location(static, number, hidden, lines)
+
+
+def _added_headers(site: Site, own: t.Sequence[Statement]) -> Lines:
+    return [line for line in _inherited_headers(site, own) if line.startswith("add_header ")]
+
+
+def _location(site: Site, location: Location, number: int, above: t.Sequence[Statement]) -> Lines:
+    own = read_statements(location.config)
+    lines = _without(_inherited_headers(site, above), overridden(own)) if location.config else []
+    if location.upstream:
+        lines += [f"proxy_pass http://{_upstream_name(site, number)};"]
+    elif site.upstream and not answers(own):
+        lines += [f"proxy_pass http://{_upstream_name(site)};"]
+    path = location.path if location.path.startswith("@") else quote(location.path)
+    opening = " ".join(part for part in ("location", location.modifier, path) if part)
+    return block(opening, [*lines, *_raw(location.config)])
+
+
+def _root_location(site: Site, own: t.Sequence[Statement]) -> Lines:
+    """Return what answers all other paths, unless that is said elsewhere."""
+    taken = {*(static.url for static in site.static), *(place.key for place in site.locations)}
+    if "/" in taken or any(statement.words == ("location", "/") for statement in own):
+        return []
+    if site.upstream:
+        return ["", *block("location /", [f"proxy_pass http://{_upstream_name(site)};"])]
+    return [] if answers(own) else ["", *block("location /", ["return 404;"])]

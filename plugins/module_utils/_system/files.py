@@ -1,0 +1,212 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The part that touches the disk: every change is one rename, and durable. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import tempfile
+import time
+from contextlib import suppress
+from types import TracebackType
+
+from .lock import read_holder, this_run
+from .planted import open_file, read_open
+
+# Begins the name that a file or link has until it is renamed.
+TEMPORARY = ".flaskops-"
+# A run that works where others do needs a moment for a file; what is older was left by one that was killed.
+STALE_SECONDS = 600
+
+
+_CONTEXT = "security.selinux"
+
+
+class LockedError(OSError):
+    """Another run holds the lock."""
+
+
+def sync_directory(path: str) -> None:
+    """Make the renames and unlinks in a directory durable (fsync(2) of a file does not do that)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_file(path: str) -> bytes | None:
+    """Return the content of a regular file, or None when there is no such file; nothing else is waited for or read."""
+    try:
+        descriptor = open_file(path)
+    except FileNotFoundError:
+        return None
+    return read_open(descriptor, path)
+
+
+def read_link(path: str) -> str | None:
+    """Return the target of a symbolic link, or None when there is no link at C(path)."""
+    try:
+        return os.readlink(path)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        if exc.errno == errno.EINVAL:
+            return None
+        raise
+
+
+def _security_context(path: str | int) -> bytes | None:
+    """Return the SELinux context of a file, or None where there is none."""
+    try:
+        return (
+            os.getxattr(path, _CONTEXT) if isinstance(path, int) else os.getxattr(path, _CONTEXT, follow_symlinks=False)
+        )
+    except OSError:
+        return None
+
+
+def keep_security_context(source: str, path: str | int) -> None:
+    """Give a file, or an open one, the SELinux context of what stands at C(source), where there is one."""
+    context = _security_context(source)
+    # Containers may show contexts that they cannot set; there, all files of a directory have the same one.
+    if context is None or context == _security_context(path):
+        return
+    if isinstance(path, int):
+        os.setxattr(path, _CONTEXT, context)
+    else:
+        os.setxattr(path, _CONTEXT, context, follow_symlinks=False)
+
+
+def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: int = -1, sync: bool = True) -> None:
+    """Replace C(path) by C(data) in one rename; readers see the old or the new content, never a part.
+
+    The mode and owner are set before the rename, so a secret is never readable by others for an instant; a replaced
+    file's SELinux context is kept. Without C(sync) the caller makes many changes durable at once.
+    """
+    directory = os.path.dirname(path)
+    descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            os.fchown(stream.fileno(), uid, gid)
+            os.fchmod(stream.fileno(), mode)
+            keep_security_context(path, stream.fileno())
+            stream.flush()
+            if sync:
+                os.fsync(stream.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    if sync:
+        sync_directory(directory)
+
+
+def replace_link(target: str, path: str, sync: bool = True) -> None:
+    """Point the symbolic link C(path) to C(target) in one rename(2); without C(sync) the caller makes it durable."""
+    directory = os.path.dirname(path)
+    temporary = os.path.join(directory, f"{TEMPORARY}{os.path.basename(path)}-{os.getpid()}")
+    # Only a run that was killed leaves this name; its process is gone.
+    remove_file(temporary, sync=False)
+    os.symlink(target, temporary)
+    try:
+        keep_security_context(path, temporary)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    if sync:
+        sync_directory(directory)
+
+
+def remove_file(path: str, sync: bool = True) -> bool:
+    """Remove a file or link (not what it points to); return whether there was one."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    if sync:
+        sync_directory(os.path.dirname(path))
+    return True
+
+
+def sweep(directory: str, older_than: float = 0) -> None:
+    """Remove what a run that was killed has left in a directory under a temporary name of ours.
+
+    Without an age the caller holds a lock that keeps others from having such a file there now.
+    """
+    try:
+        names = [name for name in os.listdir(directory) if name.startswith(TEMPORARY)]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        path = os.path.join(directory, name)
+        with suppress(FileNotFoundError):
+            status = os.lstat(path)
+            if not stat.S_ISDIR(status.st_mode) and status.st_mtime <= time.time() - older_than:
+                os.unlink(path)
+
+
+class Lock:
+    """An exclusive lock on a file, held by the open file and therefore freed by any kind of death."""
+
+    def __init__(self, path: str, timeout: float, what: str = "", by: str = "") -> None:
+        """Name the lock file, how many seconds to wait for another holder, and what others are told of this one."""
+        self._path = path
+        self._timeout = timeout
+        self._what = what
+        self._by = by
+        self._descriptor = -1
+
+    def __enter__(self) -> Lock:
+        """Take the lock; raise LockedError when another run holds it for longer than the timeout."""
+        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        # O_NOFOLLOW: whoever names the file may have chosen a directory that others can write.
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            self._wait()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        self._write(this_run(self._what, self._by).to_text())
+        return self
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + self._timeout
+        while not self._try():
+            if time.monotonic() > deadline:
+                raise LockedError(
+                    f"{self._path} is held by another run ({read_holder(self._descriptor)}), and was not freed within "
+                    f"{self._timeout:g} s: wait for that run to end; if it hangs, end its process, which frees the lock"
+                )
+            time.sleep(0.05)
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as exc:
+            raise OSError(
+                exc.errno, f"cannot be locked ({exc.strerror}): use a file system with locks", self._path
+            ) from exc
+        return True
+
+    def _write(self, text: str) -> None:
+        # A courtesy to others: a full disk must not undo, or hide, what is done under the lock.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, text.encode(), 0)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Free the lock."""
+        self._write("")
+        os.close(self._descriptor)

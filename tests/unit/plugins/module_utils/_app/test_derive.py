@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._app import derive as _derive
+from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import (
+    PREVIOUS,
+    DeriveError,
+    derive_services,
+    derive_sites,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _gunicorn_assets
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import DEFAULTS
+
+SHOP = {"name": "shop", "app": "shop:app", "source": "shop", "domains": ["shop.example.com"]}
+
+
+def test_a_service_runs_the_release_that_was_built() -> None:
+    releases = [{"name": "other", "path": "/srv/other/releases/b"}, {"name": "shop", "path": "/srv/shop/releases/a"}]
+    [service] = derive_services([SHOP], releases)
+    assert (service["name"], service["release"]) == ("shop", "/srv/shop/releases/a")
+
+
+def test_a_service_knows_how_visitors_reach_it() -> None:
+    releases = [{"name": "shop", "path": "/opt/apps/shop/releases/a"}]
+    tls = {"certificate": "/c", "key": "/k"}
+    [service] = derive_services([{**SHOP, "trusted_hops": 2, "nginx": {"tls": tls}}], releases, {"https_port": 8443})
+    assert service["site"] == {
+        "current": "/opt/apps/shop/current",
+        "host": "shop.example.com",
+        "port": 8443,
+        "tls": True,
+        "behind_proxy": True,
+        "chosen_proxies": False,
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"domains": []},
+        {"domains": ["*.example.com"]},
+        {"nginx": {"body_size": "x"}},
+        {"nginx": {"static": [{"path": 1}]}},
+    ],
+)
+def test_where_that_cannot_be_known_it_is_left_out(changes: dict[str, object]) -> None:
+    releases = [{"name": "shop", "path": "/srv/shop/releases/a"}]
+    assert "site" not in derive_services([{**SHOP, **changes}], releases)[0]
+
+
+def test_a_service_without_a_release_names_the_role_that_builds_it() -> None:
+    with pytest.raises(DeriveError, match=r"no release of shop: run role flaskops\.stack\.flask"):
+        derive_services([SHOP], [])
+
+
+def test_one_that_could_not_be_built_has_no_service_and_those_that_could_have() -> None:
+    blog = {**SHOP, "name": "blog", "domains": ["blog.example.com"]}
+    releases = [{"name": "blog", "path": "/srv/blog/releases/a"}]
+    assert [service["name"] for service in derive_services([SHOP, blog], releases, partial=True)] == ["blog"]
+
+
+def test_one_that_was_not_served_is_not_published_and_the_others_are() -> None:
+    blog = {**SHOP, "name": "blog", "domains": ["blog.example.com"]}
+    wiki = {**SHOP, "name": "wiki", "domains": ["wiki.example.com"]}
+    services = [{"name": "shop", "error": "no answer"}, {"name": "blog", "error": "", "warning": "hook failed"}]
+    assert [site["name"] for site in derive_sites([SHOP, blog, wiki], "/srv", services)] == ["blog"]
+    assert len(derive_sites([SHOP, blog, wiki], "/srv")) == 3
+
+
+def test_a_site_leads_to_the_sockets_of_the_current_release() -> None:
+    [site] = derive_sites([{**SHOP, "gunicorn": {"instances": 2}}], "/srv")
+    assert site == {
+        "name": "shop",
+        "domains": ["shop.example.com"],
+        "upstream": ["unix:/srv/shop/current/run/0.sock", "unix:/srv/shop/current/run/1.sock"],
+        "read_timeout": 60,
+        "behind_proxy": False,
+        "maintenance": {"flag": "/srv/shop/maintenance/on", "page": "/srv/shop/maintenance/page.html", "open": []},
+    }
+
+
+def test_an_application_without_domains_has_no_site() -> None:
+    assert derive_sites([{**SHOP, "domains": []}], "/srv") == []
+
+
+def test_what_the_application_says_of_nginx_wins() -> None:
+    nginx = {"read_timeout": 90, "body_size": "1g", "hsts": None}
+    [site] = derive_sites([{**SHOP, "nginx": nginx}], "/srv")
+    assert (site["read_timeout"], site["body_size"]) == (90, "1g")
+    assert "hsts" not in site
+
+
+def test_nginx_waits_at_least_as_long_as_gunicorn() -> None:
+    [site] = derive_sites([{**SHOP, "gunicorn": {"timeout": 300}}], "/srv")
+    assert site["read_timeout"] == 300
+    with pytest.raises(DeriveError, match=r"nginx.read_timeout 90 s is less than gunicorn.timeout 300 s"):
+        derive_sites([{**SHOP, "gunicorn": {"timeout": 300}, "nginx": {"read_timeout": 90}}], "/srv")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("shop/static", "/srv/shop/current/app/shop/static"), ("/var/www/shop", "/var/www/shop")],
+)
+def test_static_paths_are_relative_to_the_code_of_the_release(path: str, expected: str) -> None:
+    nginx, gunicorn = {"static": [{"url": "/static/", "path": path}]}, {"asset_grace": 0}
+    [site] = derive_sites([{**SHOP, "nginx": nginx, "gunicorn": gunicorn}], "/srv")
+    assert site["static"] == [{"url": "/static/", "path": expected}]
+
+
+@pytest.mark.parametrize(
+    ("path", "previous"), [("shop/static", "/run/flaskops/previous/shop/app/shop/static"), ("/var/www/shop", None)]
+)
+def test_files_of_the_code_are_looked_for_in_the_previous_release_too(path: str, previous: str | None) -> None:
+    [site] = derive_sites([{**SHOP, "nginx": {"static": [{"url": "/static/", "path": path}]}}], "/srv")
+    assert site["static"][0].get("previous") == previous
+
+
+def test_the_place_of_previous_files_and_their_time_are_those_of_the_service() -> None:
+    assert (_gunicorn_assets.DIRECTORY, DEFAULTS["asset_grace"]) == (PREVIOUS, _derive._ASSET_GRACE)
+
+
+@pytest.mark.parametrize(("path", "reachable"), [("/health?deep=1", ["/health"]), ("/", []), ("/?a=b", [])])
+def test_the_health_can_be_asked_for_during_maintenance_unless_it_is_the_front_page(
+    path: str, reachable: list[str]
+) -> None:
+    nginx = {"maintenance": {"retry_after": 9}}
+    [site] = derive_sites([{**SHOP, "gunicorn": {"health": {"path": path}}, "nginx": nginx}], "/srv")
+    assert (site["maintenance"]["open"], site["maintenance"]["retry_after"]) == (reachable, 9)
+
+
+def test_more_than_one_hop_means_another_proxy_in_front() -> None:
+    [site] = derive_sites([{**SHOP, "trusted_hops": 2}], "/srv")
+    assert site["behind_proxy"] is True
+
+
+def test_a_visitor_cannot_say_what_is_in_a_host_header_of_its_own() -> None:
+    app = {**SHOP, "host_header": "X-Real-Host", "nginx": {"proxy_headers": {"X-A": "a"}}}
+    assert derive_sites([app], "/srv")[0]["proxy_headers"] == {"X-Real-Host": "$flaskops_host", "X-A": "a"}
+    assert derive_sites([{**app, "trusted_hops": 2}], "/srv")[0]["proxy_headers"] == {"X-A": "a"}
+
+
+def test_one_domain_belongs_to_one_application() -> None:
+    blog = {**SHOP, "name": "blog", "domains": ["blog.example.com"], "nginx": {"redirects": ["SHOP.example.com"]}}
+    with pytest.raises(DeriveError, match=r"domain 'shop\.example\.com' is claimed by 'shop' and 'blog'"):
+        derive_sites([SHOP, blog], "/srv")
+
+
+def test_one_name_belongs_to_one_application() -> None:
+    with pytest.raises(DeriveError, match="name 'shop' 2 times"):
+        derive_sites([SHOP, SHOP], "/srv")

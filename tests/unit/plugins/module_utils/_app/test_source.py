@@ -1,0 +1,165 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a source is, and which revision a name means."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._app.source import (
+    PATH,
+    Location,
+    SourceError,
+    check_checksum,
+    check_subdirectory,
+    check_version,
+    detect_type,
+    parse_refs,
+    resolve_ref,
+    split_credentials,
+)
+
+SHA1 = "0123456789abcdef0123456789abcdef01234567"
+SHA2 = "89abcdef0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("source", "version", "checksum", "expected"),
+    [
+        ("https://git.example.com/shop.git", "", "", "git"),
+        ("https://git.example.com/shop", "main", "", "git"),
+        ("https://git.example.com/shop", "", "", "git"),
+        ("git+https://git.example.com/shop", "", "", "git"),
+        ("git+ssh://git@git.example.com/shop", "", "", "git"),
+        ("ssh://git@git.example.com/shop.git", "", "", "git"),
+        ("git@git.example.com:group/shop.git", "v1", "", "git"),
+        ("file:///srv/git/shop.git", "", "", "git"),
+        ("https://example.com/shop-1.0.tar.gz", "", "sha256:x", "archive"),
+        ("https://example.com/shop-1.0.tar.gz", "", "", "archive"),
+        ("https://example.com/shop-1.0.zip?token=1", "", "", "archive"),
+        ("https://example.com/download/7", "", "sha256:x", "archive"),
+        ("https://git.example.com/shop.tar.gz", "v1", "", "git"),
+        ("httpbin", "", "", "pypi"),
+        ("httpbin==0.10.2", "", "", "pypi"),
+        ("flask[async]>=3,<4", "", "", "pypi"),
+        ("zope.interface", "", "", "pypi"),
+        ("shop @ https://example.com/shop-1.0-py3-none-any.whl", "", "", "pypi"),
+        ("./shop", "", "", PATH),
+        ("../shop", "main", "", PATH),
+        ("/home/me/shop.tar.gz", "", "", PATH),
+        ("~/shop", "", "", PATH),
+        (".", "", "", PATH),
+        ("examples/hello", "", "", PATH),
+        ("/home/me@work/shop", "", "", PATH),
+    ],
+)
+def test_the_type_is_told_by_the_form(source: str, version: str, checksum: str, expected: str) -> None:
+    assert detect_type(source, version, checksum) == expected
+
+
+@pytest.mark.parametrize("source", ["", "-x", "--upload-pack=id", "a b c", "ftp://example.com/x", "shop\nx", "!"])
+def test_what_is_no_source_is_refused(source: str) -> None:
+    with pytest.raises(SourceError, match="source '"):
+        detect_type(source, "", "")
+
+
+def test_a_given_type_overrules_the_form() -> None:
+    assert detect_type("https://example.com/x.tar.gz", "", "", "git") == "git"
+    assert detect_type("hello", "", "", "directory") == "directory"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("https://host/x", Location("https://host/x")),
+        ("https://user:p%40ss@host:8443/x?y#z", Location("https://host:8443/x?y#z", "user", "p@ss")),
+        ("https://token@host/x", Location("https://host/x", "token", "")),
+        ("ssh://git@host/x", Location("ssh://git@host/x")),
+        ("git@host:x", Location("git@host:x")),
+        ("/a/b@c", Location("/a/b@c")),
+    ],
+)
+def test_credentials_are_taken_out_of_http_addresses(source: str, expected: Location) -> None:
+    assert split_credentials(source) == expected
+    assert "p@ss" not in repr(split_credentials(source))
+
+
+@pytest.mark.parametrize("version", ["", "main", "feature/cart", "v1.0", "refs/pull/7/head", SHA1, "a-b_c.d"])
+def test_names_that_git_allows_are_allowed(version: str) -> None:
+    assert check_version(version) == version
+
+
+@pytest.mark.parametrize(
+    "version", ["-x", "a b", "a..b", "a~1", "a^", "a:b", "a?", "a*", "a[", "a\\", "a.lock", "a/", "/a"]
+)
+def test_names_that_git_forbids_are_refused(version: str) -> None:
+    with pytest.raises(SourceError, match="cannot be a git branch"):
+        check_version(version)
+
+
+def test_annotated_tags_are_followed_to_their_commits() -> None:
+    text = f"{SHA1}\tHEAD\n{SHA1}\trefs/heads/main\n{SHA2}\trefs/tags/v1\n{SHA1}\trefs/tags/v1^{{}}\nwarning: x\n"
+    assert parse_refs(text) == {"HEAD": SHA1, "refs/heads/main": SHA1, "refs/tags/v1": SHA1}
+
+
+def test_the_output_of_show_ref_is_read_as_well() -> None:
+    assert parse_refs(f"{SHA1} HEAD\n{SHA2} refs/tags/v1\n") == {"HEAD": SHA1, "refs/tags/v1": SHA2}
+
+
+REFS = {"HEAD": SHA1, "refs/heads/main": SHA1, "refs/heads/feature/cart": SHA2, "refs/tags/v1.0": SHA2}
+
+
+@pytest.mark.parametrize(
+    ("version", "commit"),
+    [
+        ("", SHA1),
+        ("main", SHA1),
+        ("feature/cart", SHA2),
+        ("v1.0", SHA2),
+        ("refs/tags/v1.0", SHA2),
+        ("f" * 40, "f" * 40),
+    ],
+)
+def test_a_name_means_a_commit(version: str, commit: str) -> None:
+    assert resolve_ref(REFS, version, "repo") == commit
+
+
+@pytest.mark.parametrize(
+    ("refs", "version", "message"),
+    [
+        (REFS, "mian", "version 'mian' is no branch or tag of repo: near it are 'main'"),
+        (REFS, "zzz", "it has 'feature/cart', 'main', 'v1.0'"),
+        (REFS, "0123456", "named by all of its 40 digits"),
+        ({}, "main", "no branch and no tag"),
+        ({"refs/heads/x": SHA1}, "", "no default branch: set 'version' to one of 'x'"),
+        ({"refs/heads/x": SHA1, "refs/tags/x": SHA2}, "x", "ambiguous: write 'refs/heads/x' or 'refs/tags/x'"),
+        ({f"refs/heads/b{n:02}": SHA1 for n in range(12)}, "q", "and 4 more"),
+    ],
+)
+def test_a_name_that_means_nothing_is_refused_with_what_is_near(
+    refs: dict[str, str], version: str, message: str
+) -> None:
+    with pytest.raises(SourceError, match=message):
+        resolve_ref(refs, version, "repo")
+
+
+def test_a_tag_and_a_branch_of_one_name_and_commit_are_no_question() -> None:
+    assert resolve_ref({"refs/heads/x": SHA1, "refs/tags/x": SHA1}, "x", "repo") == SHA1
+
+
+@pytest.mark.parametrize("checksum", ["", "abc", "sha256:abc", "md5:" + "0" * 32, "sha256:" + "A" * 64, "0" * 64])
+def test_only_whole_sha256_checksums_are_accepted(checksum: str) -> None:
+    with pytest.raises(SourceError, match="sha256sum"):
+        check_checksum(checksum)
+    assert check_checksum("sha256:" + "a" * 64) == "a" * 64
+
+
+@pytest.mark.parametrize("path", ["/x", "../x", "a/../b", "./a", "a//b"])
+def test_a_subdirectory_stays_in_the_source(path: str) -> None:
+    with pytest.raises(SourceError, match="subdirectory"):
+        check_subdirectory(path)
+
+
+@pytest.mark.parametrize(("path", "plain"), [("", ""), ("web", "web"), ("services/web/", "services/web")])
+def test_a_plain_subdirectory_is_accepted(path: str, plain: str) -> None:
+    assert check_subdirectory(path) == plain

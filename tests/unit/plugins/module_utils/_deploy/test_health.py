@@ -1,0 +1,460 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The health gate, the drain, and what is said about a release that was refused."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+import types
+import typing as t
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import health as _gunicorn_gate
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _gunicorn_service
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.drain import (
+    Drain,
+    count_connections,
+    read_table,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import (
+    Gate,
+    GateError,
+    Health,
+    Probe,
+    count_at_start,
+    judge_state,
+    pass_gates,
+    run_probe,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.log_excerpt import excerpt, has_trouble
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
+from ansible_collections.flaskops.stack.plugins.module_utils._system.http import Answer, ProbeError, get
+
+HEALTH = Health("/", (), "localhost", 5, 1)
+RUNNING = {"ActiveState": "active", "SubState": "running", "Result": "success", "NRestarts": "0"}
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> t.Iterator[t.Callable[..., str]]:
+    """Answer on a unix socket with the given statuses, one connection each; 0 stays silent."""
+    listeners: list[socket.socket] = []
+
+    def start(*statuses: int) -> str:
+        path = str(tmp_path / "0.sock")
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen()
+        listeners.append(listener)
+        threading.Thread(target=answer, args=(listener, statuses), daemon=True).start()
+        return path
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+def answer(listener: socket.socket, statuses: t.Iterable[int]) -> None:
+    for status in statuses:
+        try:
+            connection, _address = listener.accept()
+        except OSError:
+            # The test is over and has closed the socket; a gate may ask less often than it could.
+            return
+        connection.recv(4096)
+        if status == 0:
+            time.sleep(2)
+        else:
+            connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\nsaid".encode())
+        connection.close()
+
+
+def ask(path: str, health: Health, seconds: float) -> Probe:
+    probe = Probe(0, path, "shop.service")
+    run_probe(probe, health, time.monotonic() + seconds)
+    return probe
+
+
+@pytest.mark.parametrize(
+    ("statuses", "accepted", "successes", "passed", "last"),
+    [
+        ((200,), (), 1, True, 200),
+        ((301,), (), 1, True, 301),
+        ((401,), (), 1, True, 401),
+        ((403, 403, 403, 403, 403), (), 1, False, 403),
+        ((404, 404, 404, 404, 404), (), 1, False, 404),
+        ((404,), (404,), 1, True, 404),
+        ((404, 200), (200,), 1, True, 200),
+        ((503, 200), (), 1, True, 200),
+        ((200, 500, 200, 200), (), 2, True, 200),
+        ((500, 500, 500, 500, 500), (), 1, False, 500),
+    ],
+)
+def test_an_instance_proves_its_health_by_good_answers_in_a_row(
+    serve: t.Callable[..., str],
+    statuses: tuple[int, ...],
+    accepted: tuple[int, ...],
+    successes: int,
+    passed: bool,
+    last: int,
+) -> None:
+    health = Health("/", accepted, "localhost", 1, successes)
+    probe = ask(serve(*statuses), health, 3 if passed else 0.6)
+    assert (probe.passed, probe.status) == (passed, last)
+
+
+def test_a_redirect_says_where_it_leads_and_what_to_do() -> None:
+    answered = Answer(302, {"location": "/login?next=%2F&token=secret"}, b"")
+    said = _gunicorn_gate._refusal(answered, Health("/", (200,), "localhost", 5, 1))
+    assert said == (
+        "/ answered 302 and leads to /login, wanted 200: let health.path name what needs no login, "
+        "or accept it with health.status: [302]"
+    )
+
+
+def test_silence_ends_with_the_deadline(serve: t.Callable[..., str]) -> None:
+    probe = ask(serve(0), HEALTH, 0.3)
+    assert not probe.passed
+    assert "no answer" in probe.problem
+
+
+def test_a_wait_is_told_in_round_numbers(serve: t.Callable[..., str]) -> None:
+    with pytest.raises(ProbeError, match=r"no complete answer within 0\.2 s$"):
+        get(f"unix:{serve(0)}", "/", "localhost", timeout=0.19969)
+
+
+def test_a_refused_answer_is_quoted(serve: t.Callable[..., str]) -> None:
+    probe = ask(serve(500, 500, 500), Health("/up", (200, 204), "localhost", 1, 1), 0.3)
+    assert probe.problem == "/up answered 500 for host 'localhost', wanted 200 or 204; it said: said"
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (403, r"accept this host, or ask for another one with health\.host; or accept it with health\.status: \[403\]"),
+        (400, r"health\.host"),
+        (404, r"let health\.path name a path that it answers, or accept it with health\.status: \[404\]"),
+        (418, r"health\.path"),
+    ],
+)
+def test_a_refusal_says_how_to_accept_the_answer(status: int, says: str) -> None:
+    """A tracking server answered 403 "Invalid Host header" to everything, and was published."""
+    said = _gunicorn_gate._refusal(Answer(status, {}, b"Invalid Host header"), Health("/", (), "shop.test", 5, 1))
+    assert said.startswith(f"/ answered {status} for host 'shop.test', wanted 2xx, 3xx or 401 (")
+    assert re.search(says, said)
+    assert said.endswith("; it said: Invalid Host header")
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("shop.test", "shop.test"),
+        ("shop.test:8080", "shop.test:8080"),
+        ("*.shop.test", "www.shop.test"),
+        (".shop.test", "shop.test"),
+        ("shop.*", "shop"),
+        ("~^shop", "localhost"),
+        ("", "localhost"),
+    ],
+)
+def test_a_host_is_asked_for_as_a_visitor_would(host: str, asked: str) -> None:
+    health = {"path": "/", "status": [], "host": host, "timeout": 1, "successes": 1}
+    assert Health.from_settings({"health": health}).host == asked
+
+
+def test_what_an_earlier_version_has_built_is_asked_by_its_rules() -> None:
+    """Going back to an interface that answers 404 to / has to stay possible."""
+    health = Health.from_settings(normalise_settings({}), lenient=True)
+    assert [health.accepts(status) for status in (200, 404, 500)] == [True, True, False]
+    assert health.expected() == "a status below 500"
+
+
+def test_the_settings_say_what_is_healthy() -> None:
+    settings = normalise_settings({"health": {"path": "/up", "status": [200], "timeout": 9, "successes": 2}})
+    assert Health.from_settings(settings) == Health("/up", (200,), "localhost", 9, 2)
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (RUNNING, ""),
+        ({**RUNNING, "ActiveState": "activating", "SubState": "start"}, ""),
+        ({**RUNNING, "NRestarts": "1"}, "was started again"),
+        ({**RUNNING, "ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code"}, "exit-code"),
+        ({**RUNNING, "ActiveState": "failed", "Result": "signal"}, "ended \\(signal"),
+        ({"ActiveState": "inactive", "LoadState": "loaded", "NRestarts": "0"}, "does not run"),
+        ({"ActiveState": "inactive", "LoadState": "not-found", "NRestarts": "0"}, "does not run"),
+        ({"ActiveState": "inactive", "NRestarts": "0", "Job": ""}, "does not run"),
+        ({"ActiveState": "inactive", "NRestarts": "0", "Job": "0"}, "does not run"),
+        ({"ActiveState": "inactive", "NRestarts": "0", "Job": "668"}, ""),
+        ({"ActiveState": "failed", "Result": "signal", "NRestarts": "0", "Job": "668"}, ""),
+    ],
+)
+def test_a_service_that_ends_is_given_up_at_once(state: dict[str, str], says: str) -> None:
+    gate = Gate(HEALTH, [Probe(0, "/none", "a.service")], deadline=time.monotonic() + 60)
+    gate.probes[0].restarts = "0"
+    assert bool(judge_state("a.service", state, "0")) == bool(says)
+    if says:
+        with pytest.raises(GateError, match=says):
+            gate.verdict({"a.service": state})
+    else:
+        assert gate.verdict({"a.service": state}) is False
+
+
+def test_all_instances_have_to_pass_and_the_late_one_is_named() -> None:
+    probes = [Probe(0, "/none", "a.service", passed=True), Probe(1, "/none", "b.service", problem="/ answered 500")]
+    gate = Gate(HEALTH, probes, deadline=time.monotonic() - 1)
+    with pytest.raises(GateError, match="instance 1: / answered 500"):
+        gate.verdict({"a.service": RUNNING, "b.service": RUNNING})
+    probes[1].passed = True
+    assert gate.verdict({"a.service": RUNNING, "b.service": RUNNING})
+
+
+TABLE = """Num       RefCount Protocol Flags    Type St Inode Path
+000000005c1e4972: 00000002 00000000 00010000 0001 01 56294 /srv/shop/releases/a/run/0.sock
+000000003e2816a4: 00000003 00000000 00000000 0001 02     0 /srv/shop/releases/a/run/0.sock
+000000001b9cc98f: 00000003 00000000 00000000 0001 03 56298 /srv/shop/releases/a/run/0.sock
+000000001b9cc990: 00000003 00000000 00000000 0001 03 56299 /srv/shop/releases/b/run/0.sock
+000000001b9cc991: 00000003 00000000 00000000 0001 03 56300
+000000001b9cc992: 00000003 00000000 00000000 0001 03 56301 /a path with blanks/0.sock
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "count"),
+    [("/srv/shop/releases/a/run/0.sock", 2), ("/none", 0), ("/a path with blanks/0.sock", 1)],
+)
+def test_connections_that_wait_or_are_served_count_and_the_listener_does_not(path: str, count: int) -> None:
+    assert count_connections(TABLE, [path]) == {path: count}
+
+
+def test_the_kernel_lists_connections_in_the_queue_and_accepted_ones(tmp_path: Path) -> None:
+    path = str(tmp_path / "q.sock")
+    with ExitStack() as stack:
+        listener, one, two = (stack.enter_context(socket.socket(socket.AF_UNIX)) for _socket in range(3))
+        listener.bind(path)
+        listener.listen()
+        one.connect(path)
+        two.connect(path)
+        assert count_connections(read_table(), [path]) == {path: 2}
+        accepted, _address = listener.accept()
+        assert count_connections(read_table(), [path]) == {path: 2}
+        accepted.close()
+        assert count_connections(read_table(), [path]) == {path: 1}
+
+
+def _stumbling(monkeypatch: pytest.MonkeyPatch, failures: float) -> None:
+    calls: list[object] = []
+
+    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
+        calls.append(units)
+        if len(calls) <= failures:
+            raise CommandError("systemctl show: connection timed out")
+        return {unit: {**RUNNING, "NRestarts": "2"} for unit in units}
+
+    monkeypatch.setattr(_gunicorn_gate, "show", show)
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2])
+def test_the_gate_outlives_a_systemd_that_does_not_answer_for_a_moment(
+    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    _stumbling(monkeypatch, failures)
+    assert not list(pass_gates({"shop": Gate(HEALTH, [Probe(0, serve(200), "shop.service")])}))
+
+
+def test_after_one_was_refused_systemd_is_asked_anew_of_the_others(
+    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To undo one takes its time; another one may answer and die meanwhile."""
+    dead: set[str] = {"a.service"}
+
+    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
+        return {unit: {**RUNNING, **({"ActiveState": "failed"} if unit in dead else {})} for unit in units}
+
+    monkeypatch.setattr(_gunicorn_gate, "show", show)
+    probes = {name: Probe(0, "/none", f"{name}.service", restarts="0") for name in "ab"}
+    refused = {}
+    for name, reason in pass_gates({name: Gate(HEALTH, [probe]) for name, probe in probes.items()}):
+        refused[name] = str(reason)
+        dead.add("b.service")
+        probes["b"].passed = True
+    assert {name: reason.partition(" (")[0] for name, reason in refused.items()} == {
+        "a": "a.service ended",
+        "b": "b.service ended",
+    }
+
+
+# Of what was just started systemd counts from zero, whatever it says first.
+@pytest.mark.parametrize(("restarts", "says"), [("0", "was started again"), ("", "")])
+def test_a_service_that_answers_at_its_second_start_is_not_healthy(
+    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch, restarts: str, says: str
+) -> None:
+    times: list[object] = []
+
+    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
+        times.append(units)
+        return {unit: {**RUNNING, "NRestarts": "1"} for unit in units}
+
+    monkeypatch.setattr(_gunicorn_gate, "show", show)
+    refused = dict(pass_gates({"shop": Gate(HEALTH, [Probe(0, serve(200), "shop.service", restarts=restarts)])}))
+    assert says in str(refused.get("shop", ""))
+    # Once before the answer, and once after it: what was said before is old.
+    assert (bool(refused), len(times)) == (bool(says), 2)
+
+
+def test_what_waits_for_its_former_life_to_end_was_not_restarted(
+    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback to a release that had been restarted at times, and still finishes its last request."""
+    ending = {"ActiveState": "deactivating", "SubState": "stop-sigterm", "NRestarts": "2", "Job": "7"}
+    lives = [ending, {**RUNNING, "NRestarts": "0"}]
+
+    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
+        return dict.fromkeys(units, lives.pop(0) if len(lives) > 1 else lives[0])
+
+    monkeypatch.setattr(_gunicorn_gate, "show", show)
+    gate = Gate(HEALTH, [Probe(0, serve(200), "shop.service")])
+    assert not dict(pass_gates({"shop": gate}))
+
+
+@pytest.mark.parametrize(
+    ("known", "state", "count"),
+    [
+        ("", {**RUNNING, "NRestarts": "3"}, "3"),
+        ("3", {**RUNNING, "NRestarts": "4"}, "3"),
+        # It was seen before it had ended, as somebody else's stop of a moment ago.
+        ("9", {**RUNNING, "NRestarts": "0"}, "0"),
+        ("10", {**RUNNING, "NRestarts": "9"}, "9"),
+        ("", {"ActiveState": "deactivating", "NRestarts": "3"}, ""),
+        ("", {"ActiveState": "inactive", "NRestarts": "3", "Job": "7"}, ""),
+        ("0", {}, "0"),
+    ],
+)
+def test_the_count_of_restarts_begins_with_the_start(known: str, state: dict[str, str], count: str) -> None:
+    assert count_at_start(known, state) == count
+
+
+def test_a_systemd_that_never_answers_refuses_the_release(
+    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stumbling(monkeypatch, float("inf"))
+    gate = Gate(Health("/", (), "localhost", 1, 1), [Probe(0, serve(200), "shop.service")])
+    refused = dict(pass_gates({"shop": gate}))
+    assert "systemd could not be asked: systemctl show: connection timed out" in str(refused["shop"])
+
+
+def test_a_host_without_room_for_a_thread_refuses_as_for_anything_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_thread: threading.Thread) -> t.NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(_gunicorn_gate, "show", lambda units, _properties: dict.fromkeys(units, RUNNING))
+    with pytest.raises(OSError, match=r"can.t start new thread: the host, .* too many processes"):
+        list(pass_gates({"shop": Gate(HEALTH, [Probe(0, "/nowhere", "shop.service")])}))
+
+
+BUSY, QUIET = TABLE, ""
+
+
+@pytest.mark.parametrize(
+    ("looks", "least", "over"),
+    [
+        ([(0.0, QUIET)], 0, False),
+        ([(0.0, QUIET), (0.1, QUIET), (0.12, QUIET)], 0, True),
+        ([(0.0, QUIET), (0.05, QUIET), (0.09, QUIET)], 0, False),
+        # One look can miss a socket.
+        ([(0.0, QUIET), (0.2, QUIET)], 0, False),
+        ([(0.0, QUIET), (0.05, BUSY), (0.12, QUIET)], 0, False),
+        ([(0.0, BUSY), (9.9, BUSY)], 0, False),
+        ([(0.0, BUSY), (10.0, BUSY)], 0, True),
+        ([(0.0, QUIET), (1.0, QUIET)], 5, False),
+        ([(0.0, QUIET), (4.9, QUIET), (5.0, QUIET)], 5, True),
+    ],
+)
+def test_the_drain_is_over_when_nobody_came_for_a_moment_or_time_is_up(
+    looks: list[tuple[float, str]], least: float, over: bool
+) -> None:
+    drain = Drain(frozenset(["/srv/shop/releases/a/run/0.sock"]), began=0.0, timeout=10, least=least)
+    results = [drain.over(table, now) for now, table in looks]
+    assert results == [False] * (len(looks) - 1) + [over]
+
+
+LOG = """Starting shop@a.service - gunicorn of shop...
+[2026-11-21 02:27:44 +0000] [1712] [INFO] Starting gunicorn 27.0.1
+Started shop@a.service - gunicorn of shop.
+[2026-11-21 02:27:44 +0000] [1715] [ERROR] Exception in worker process
+Traceback (most recent call last):
+  File "shop.py", line 1, in <module>
+ImportError: no module named 'nowhere'
+[2026-11-21 02:27:44 +0000] [1716] [ERROR] Exception in worker process
+ImportError: another
+shop@a.service: Main process exited, code=exited, status=3/NOTIMPLEMENTED
+shop@a.service: Killing process 3876 (gunicorn) with signal SIGKILL.
+shop@a.service: Failed with result 'exit-code'.
+"""
+
+
+def test_the_first_trouble_is_shown_without_what_systemd_always_says() -> None:
+    assert excerpt(LOG, 30).splitlines()[0] == "[2026-11-21 02:27:44 +0000] [1715] [ERROR] Exception in worker process"
+    assert "Killing process" not in excerpt(LOG, 30)
+
+
+@pytest.mark.parametrize("words", ["Starting gunicorn of shop", "Started shop@a.service - gunicorn of shop"])
+def test_every_systemd_has_its_words_for_a_start(words: str) -> None:
+    assert excerpt(f"{words}\nStarted by hand\n", 5) == "Started by hand"
+
+
+def test_of_a_long_traceback_the_end_is_kept_because_there_the_exception_is() -> None:
+    log = LOG.replace('  File "shop.py"', "  frame\n" * 100 + '  File "shop.py"')
+    found = excerpt(log, 6).splitlines()
+    assert (len(found), found[1], found[-1]) == (6, "[...]", "ImportError: no module named 'nowhere'")
+
+
+def test_without_trouble_the_last_lines_are_shown() -> None:
+    assert excerpt("a\n\nb\nc\n", 2) == "b\nc"
+    assert excerpt("", 2) == ""
+
+
+def test_what_kept_systemd_from_starting_a_service_is_shown() -> None:
+    log = "shop@a.service: Failed to set up mount namespacing: /var/lib/none: No such file or directory\n"
+    assert excerpt(log, 5) == log.strip()
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_what_a_service_says_that_was_told_to_end_is_no_cause(swapped: bool) -> None:
+    told = ["Stopping gunicorn of shop", "[1] [INFO] Handling signal: term"]
+    end = "\n".join([*(reversed(told) if swapped else told), "[1] [ERROR] Worker (pid:7) was sent SIGKILL!\n"])
+    assert excerpt(f"Started gunicorn of shop\n[1] [INFO] Listening at 3\n{end}", 30) == "[1] [INFO] Listening at 3"
+    # Who was ended to be started anew has said more since.
+    assert "nowhere" in excerpt(f"{end}{LOG}", 30)
+    # Nobody told this one.
+    assert "term" in excerpt("Started gunicorn of shop\n[1] [INFO] Handling signal: term\n", 30)
+
+
+@pytest.mark.parametrize(("before", "shown"), [("", "ImportError: no module named 'nowhere'"), ("busy", "exited")])
+def test_what_a_run_that_was_killed_has_started_says_why_it_ended_before_this_run(
+    monkeypatch: pytest.MonkeyPatch, before: str, shown: str
+) -> None:
+    """Systemd starts it again and again; this run may end it before it says so once more."""
+    now = "shop@a.service: Main process exited, code=exited, status=3/NOTIMPLEMENTED"
+    assert has_trouble(LOG)
+    assert not has_trouble(now)
+    now += "\n[2026-11-21 02:27:44 +0000] [1] [ERROR] it exited" if before else ""
+
+    def journal_tail(_unit: str, _lines: int, since: str = "") -> str:
+        return now if since else LOG
+
+    monkeypatch.setattr(_gunicorn_service, "run", lambda _words: None)
+    monkeypatch.setattr(_gunicorn_service, "journal_tail", journal_tail)
+    monkeypatch.setattr(_gunicorn_service, "mask_secrets", lambda text, _release, _manifest: text)
+    wanted = types.SimpleNamespace(units={"shop@a.service": ""}, release="a")
+    service = types.SimpleNamespace(wanted=wanted, manifest=None, layout=types.SimpleNamespace(release=str))
+    change: t.Any = types.SimpleNamespace(gate=None, culprit="", started_at=1.0, service=service)
+    assert shown in _gunicorn_service._explain(change, "shop@a.service ended and was started again")

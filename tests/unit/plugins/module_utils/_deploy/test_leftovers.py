@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run that was killed leaves under temporary names is gone after the next run, also an unchanged one."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._build import apply as _release_apply
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _gunicorn_service
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.observe import ForeignUnitError, UnitDirectory
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import Request
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import Options, Services
+from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _gunicorn_assets
+from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._system.files import Lock, sweep
+
+OPTIONS = {"lock_timeout": 1, "uv_requirement": "uv", "activate": False, "check_mode": False}
+
+
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """Return an application whose last run was killed between making a link and renaming it."""
+    monkeypatch.setattr(Layout, "lock", property(lambda self: str(tmp_path / "locks" / self.name)))
+    monkeypatch.setattr(Layout, "cache", property(lambda self: str(tmp_path / "cache" / self.name)))
+    monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path / "history"))
+    layout = Layout(str(tmp_path / "srv"), "shop")
+    os.makedirs(layout.base)
+    os.symlink("releases/3f2a91c-1b9e02d4", os.path.join(layout.base, ".flaskops-current-4711"))
+    (tmp_path / "history" / "shop").mkdir(parents=True)
+    (tmp_path / "history" / "shop" / ".flaskops-abcdef").write_text("")
+    return layout
+
+
+def test_only_temporary_names_are_swept_and_young_ones_if_asked(tmp_path: Path) -> None:
+    for name, age in ((".flaskops-old", 3600), (".flaskops-new", 0), (".other", 3600)):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (os.stat(tmp_path).st_mtime - age,) * 2)
+    (tmp_path / ".flaskops-directory").mkdir()
+    sweep(str(tmp_path), older_than=600)
+    assert sorted(os.listdir(tmp_path)) == [".flaskops-directory", ".flaskops-new", ".other"]
+    sweep(str(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == [".flaskops-directory", ".other"]
+    sweep(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("present", [True, False])
+def test_an_unchanged_run_of_the_services_clears_up(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, present: bool
+) -> None:
+    def observe(_directory: object, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
+        return {found.name: Observed() for found in layouts}
+
+    monkeypatch.setattr(_gunicorn_service, "observe", observe)
+    services = Services([Request(layout, present)], Options(str(tmp_path / "system"), 1))
+    assert [change.plan.empty for change in services.plan()] == [True]
+    assert os.listdir(layout.base)
+    services.apply()
+    assert not (os.path.exists(layout.base) and os.listdir(layout.base))
+    # An application that is gone has no history either.
+    assert not list((tmp_path / "history").glob("*/.*"))
+
+
+def test_a_service_that_another_run_works_on_does_not_stop_the_others(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Layout(layout.root, "blog")
+    os.makedirs(other.base)
+
+    def observe(_directory: object, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
+        return {found.name: Observed() for found in layouts}
+
+    monkeypatch.setattr(_gunicorn_service, "observe", observe)
+    requests = [Request(layout, present=True), Request(other, present=True)]
+    services = Services(requests, Options(str(tmp_path / "system"), 0))
+    with Lock(other.lock, 0, "deploy of blog", "anna@laptop"):
+        shop, blog = services.apply()
+    assert (shop.error, "deploy of blog" in blog.error) == ("", True)
+    # The files of a run that goes on are not cleared up.
+    assert not os.listdir(layout.base)
+    assert os.path.exists(other.lock)
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        ({}, ""),
+        ({"shop": "2222222-22222222"}, ""),
+        ({"shop": "1111111-11111111"}, "2222222-22222222 serves here, and 1111111-11111111 served when this run began"),
+        ({"shop": ""}, "2222222-22222222 serves here, and none served when this run began"),
+    ],
+)
+def test_what_another_run_has_deployed_meanwhile_is_not_replaced(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, str], said: str
+) -> None:
+    monkeypatch.setattr(
+        _gunicorn_service, "observe", lambda *_args: {layout.name: Observed(current="2222222-22222222")}
+    )
+    options = Options(str(tmp_path / "system"), 0, expected=expected)
+    (change,) = Services([Request(layout, present=True, release="3333333-33333333")], options).plan()
+    assert change.error.startswith(said)
+    assert bool(change.error) == bool(said)
+
+
+def test_a_unit_of_somebody_else_stops_one_service(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(_directory: object, names: t.Sequence[str]) -> None:
+        raise ForeignUnitError(f"{names} are not ours")
+
+    monkeypatch.setattr(UnitDirectory, "check", check)
+    monkeypatch.setattr(_gunicorn_service, "observe", lambda *_args: {layout.name: Observed()})
+    (change,) = Services([Request(layout, present=True)], Options(str(tmp_path / "system"), 0)).plan()
+    assert change.error == "[] are not ours"
+
+
+def test_a_run_clears_up_in_all_releases(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release, places = "3f2a91c-1b9e02d4", tmp_path / "previous"
+    run, other = Path(layout.release(release), "run"), Path(layout.release("77aa01f-90b1c7e2"))
+    for place in (run, other, places):
+        place.mkdir(parents=True)
+        (place / ".flaskops-one").symlink_to("0.sock")
+        os.utime(place / ".flaskops-one", (0, 0), follow_symlinks=False)
+    (places / ".flaskops-new").symlink_to("0.sock")
+    monkeypatch.setattr(_gunicorn_assets, "DIRECTORY", str(places))
+    _gunicorn_service._sweep(Request(layout, True, release))
+    assert (os.listdir(run), os.listdir(other), os.listdir(places)) == ([], [], [".flaskops-new"])
+
+
+def test_an_application_that_is_absent_leaves_no_directory(layout: Layout) -> None:
+    os.makedirs(layout.releases)
+    options = _release_apply.Options(root=layout.root, **t.cast("dict[str, t.Any]", OPTIONS))
+    assert _release_apply.absent(["shop"], options, purge_data=False)["changed"] is True
+    assert not os.path.exists(layout.base)
+
+
+def test_an_absence_that_was_killed_is_finished(layout: Layout) -> None:
+    options = _release_apply.Options(root=layout.root, **t.cast("dict[str, t.Any]", OPTIONS))
+    assert _release_apply.absent(["shop"], options, purge_data=False)["removed"] == ["shop"]
+    assert not os.path.exists(layout.base)
+    assert _release_apply.absent(["shop"], options, purge_data=False)["changed"] is False

@@ -1,0 +1,394 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Workers and timers: what may be written of them, their units, and what a hand-over does with those."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._build.preflight import check_programs
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import observe as _gunicorn_host
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import processes as _gunicorn_background
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import timer_state as _process_state
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.change import Change, Service
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.observe import UnitDirectory
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed, Wanted, plan_handover
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.processes import Background
+from ansible_collections.flaskops.stack.plugins.module_utils._input.processes import (
+    normalise_timers,
+    normalise_workers,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout, Manifest, write_manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._service.process_units import process_units
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.units import (
+    UnitName,
+    parse_unit_name,
+    release_units,
+)
+
+NEW, OLD = "3f2a91c-1b9e02d4", "90b1c7e-77aa01f2"
+MAIL = {"name": "mail", "command": "celery -A tasks worker"}
+TICK = {"name": "tick", "command": ["python", "tick.py"], "schedule": "daily"}
+WORKER, JOB, TIMER = "worker-mail.0.service", "timer-tick.service", "timer-tick.timer"
+
+
+def manifest(release: str = NEW, workers: object = (MAIL,), timers: object = (TICK,)) -> Manifest:
+    source = {"type": "git", "location": "", "version": "", "revision": ""}
+    extra = {"workers": normalise_workers(workers), "timers": normalise_timers(timers)}
+    return Manifest("shop", release, "shop", "web", source, "3.13", "shop:app", normalise_settings({}), extra=extra)
+
+
+def units(**given: t.Any) -> dict[str, str]:
+    return process_units(Layout("/srv", "shop"), manifest(**given))
+
+
+def test_what_is_left_out_has_a_default_and_the_order_says_nothing() -> None:
+    other = {**MAIL, "name": "a"}
+    assert normalise_workers([MAIL, other]) == normalise_workers([other, MAIL])
+    assert normalise_workers([MAIL])[0] == {
+        "name": "mail",
+        "command": ["celery", "-A", "tasks", "worker"],
+        "count": 1,
+        "stop_timeout": 60,
+        "memory_max": "",
+        "cpu_quota": "",
+    }
+    assert normalise_timers(None) == normalise_workers([]) == []
+
+
+@pytest.mark.parametrize(
+    ("workers", "said"),
+    [
+        (4, "gunicorn.workers"),
+        ([{"name": "mail"}], r"workers\[0\] has no 'command'"),
+        ([{**MAIL, "name": "Mail"}], "name 'Mail' must be 1 to 31"),
+        ([{**MAIL, "name": "a.b"}], "must be 1 to 31"),
+        ([MAIL, MAIL], "the name 'mail' 2 times"),
+        ([{**MAIL, "cuont": 2}], "has no setting 'cuont'"),
+        ([{**MAIL, "count": 0}], "workers 'mail': count '0'"),
+        ([{**MAIL, "stop_timeout": "soon"}], "workers 'mail': stop_timeout 'soon'"),
+        ([{**MAIL, "memory_max": "much"}], "memory_max 'much' must be a size"),
+        ([{**MAIL, "command": "a 'b"}], "cannot be split"),
+        ([{**MAIL, "command": ["a\nb"]}], "one line"),
+        ([{**MAIL, "command": "a && b"}], "needs a shell for '&&'"),
+    ],
+)
+def test_a_worker_that_cannot_be_is_refused(workers: object, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        normalise_workers(workers)
+
+
+@pytest.mark.parametrize(
+    ("timers", "said"),
+    [
+        ([{"name": "tick", "command": "x"}], "has no 'schedule'"),
+        ([{**TICK, "persistent": "perhaps"}], "persistent 'perhaps'"),
+        ([{**TICK, "timeout": 0}], "timeout '0'"),
+        ([{**TICK, "count": 2}], "has no setting 'count'"),
+        ("daily", "must be a list"),
+    ],
+)
+def test_a_timer_that_cannot_be_is_refused(timers: object, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        normalise_timers(timers)
+
+
+def test_the_names_of_the_units_say_what_they_are() -> None:
+    assert list(units(workers=[{**MAIL, "count": 2}])) == [
+        f"shop@{NEW}.worker-mail.0.service",
+        f"shop@{NEW}.worker-mail.1.service",
+        f"shop@{NEW}.timer-tick.service",
+        f"shop@{NEW}.timer-tick.timer",
+    ]
+    assert parse_unit_name(f"shop@{NEW}.worker-mail.1.service") == UnitName(
+        "shop", NEW, 1, "", "service", "worker", "mail"
+    )
+    assert parse_unit_name(f"shop@{NEW}.timer-tick.timer") == UnitName("shop", NEW, 0, "", "timer", "timer", "tick")
+    assert parse_unit_name(f"shop@{NEW}.worker-mail.0.timer") is None
+    assert parse_unit_name(f"shop@{NEW}.worker-mail.0.socket") is None
+
+
+def test_a_process_has_what_the_web_has() -> None:
+    web = release_units(Layout("/srv", "shop"), manifest())[f"shop@{NEW}.service"].splitlines()
+    shared = [line for line in web if line.startswith(("User", "Group", "Working", "Env", "Protect", "SystemCall"))]
+    assert len(shared) > 10
+    for name in (WORKER, JOB):
+        assert set(shared) <= set(units()[f"shop@{NEW}.{name}"].splitlines())
+
+
+def test_flask_finds_the_application_as_it_does_in_hooks() -> None:
+    app = "shop:create_app(\"50% ü\", mode='a\\b')"
+    created = process_units(Layout("/srv", "shop"), replace(manifest(), app=app))
+    line = 'Environment="FLASK_APP=shop:create_app(\\"50%% ü\\", mode=\'a\\\\b\')"\n'
+    for name in created:
+        # The file of the environment comes later, and wins: an application that sets it decides for itself.
+        assert name.endswith(".timer") or 0 < created[name].index(line) < created[name].index("EnvironmentFile=")
+
+
+def test_systemd_reads_the_words_that_were_written() -> None:
+    text = units(workers=[{**MAIL, "command": ["a", 'b "c"', "$HOME", "5%", "\\n"]}])[f"shop@{NEW}.{WORKER}"]
+    assert r'ExecStart=/usr/bin/env -- "a" "b \"c\"" "$$HOME" "5%%" "\\n"' in text
+
+
+def test_only_the_current_release_works_also_after_a_reboot_and_nobody_while_paused() -> None:
+    for name in (WORKER, JOB):
+        text = units()[f"shop@{NEW}.{name}"]
+        assert f"ExecCondition=/usr/bin/test /srv/shop/current -ef /srv/shop/releases/{NEW}" in text
+        assert "ConditionPathExists=!/srv/shop/maintenance/paused" in text
+
+
+def test_jobs_of_two_releases_do_not_run_at_once() -> None:
+    assert "flock --no-fork /var/lib/flaskops/shop/timer-tick.lock" in units()[f"shop@{NEW}.{JOB}"]
+
+
+def test_a_program_that_is_nowhere_is_named(tmp_path: Path) -> None:
+    workers = normalise_workers([{**MAIL, "command": "no-such-program"}])
+    with pytest.raises(SettingsError, match="workers 'mail': there is no program 'no-such-program'"):
+        check_programs(workers, [], str(tmp_path))
+    with pytest.raises(SettingsError, match=r"timers 'tick': <release>/app/\./bin/x does not exist"):
+        check_programs([], normalise_timers([{**TICK, "command": "./bin/x"}]), str(tmp_path))
+    check_programs(normalise_workers([{**MAIL, "command": "sh -c true"}]), [], str(tmp_path))
+
+
+def observed(**given: t.Any) -> Observed:
+    old = {name.replace(NEW, OLD): text for name, text in units().items()}
+    names = frozenset(old)
+    return Observed(**{"current": OLD, "files": old, "alive": names, "up": names, "enabled": names, **given})
+
+
+def test_the_new_ones_are_started_and_the_old_ones_relieved() -> None:
+    plan = plan_handover(observed(), Wanted(NEW, processes=units()))
+    assert plan.employ == (f"shop@{NEW}.{WORKER}", f"shop@{NEW}.{TIMER}")
+    assert plan.relieve == tuple(f"shop@{OLD}.{name}" for name in (JOB, TIMER, WORKER))
+    assert (plan.retire, plan.start) == ((), ())
+    # A job starts when its time has come.
+    assert plan.enable == plan.employ
+
+
+def test_a_worker_that_has_only_just_started_is_looked_after_by_who_takes_up_a_hand_over() -> None:
+    # One that ends again and again is active at each start; one that ends after so many jobs needs nobody.
+    new = frozenset(units())
+    worker = f"shop@{NEW}.{WORKER}"
+    now = observed(current=NEW, files=units(), alive=new, up=new, enabled=new, young=frozenset({worker}))
+    assert plan_handover(now, Wanted(NEW, processes=units())).empty
+    left = f"shop@{OLD}.service"
+    assert plan_handover(replace(now, files={**units(), left: ""}), Wanted(NEW, processes=units())).employ == (worker,)
+
+
+def test_what_leaves_needs_nothing_unless_the_application_goes() -> None:
+    name = f"shop@{OLD}.{WORKER}"
+    new = {key: frozenset(units()) for key in ("alive", "up", "enabled")}
+    now = observed(current=NEW, files=units(), leaving=frozenset({name}), **new)
+    assert plan_handover(now, Wanted(NEW, processes=units())).empty
+    assert name in plan_handover(now, Wanted()).relieve
+
+
+def test_nothing_is_started_while_it_is_paused() -> None:
+    now = observed(current=NEW, files=units(), alive=frozenset(), up=frozenset(), enabled=frozenset(units()))
+    assert plan_handover(now, Wanted(NEW, processes=units())).employ
+    paused = observed(
+        current=NEW, files=units(), alive=frozenset(), up=frozenset(), enabled=frozenset(units()), paused=True
+    )
+    assert plan_handover(paused, Wanted(NEW, processes=units())).empty
+
+
+class Host:
+    """A directory of units, and a systemd that notes what it is told."""
+
+    def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
+        self.layout = Layout(str(path / "srv"), "shop")
+        self.units, self.aside, self.stamps = path / "system", path / "run", path / "stamps"
+        for directory in (self.units, self.stamps, Path(self.layout.releases)):
+            directory.mkdir(parents=True)
+        self.log: list[str] = []
+        self.alive: set[str] = set()
+        self.state = {"ActiveState": "active", "SubState": "running", "NRestarts": "0"}
+        patch.setattr(_gunicorn_background, "systemctl", self.systemctl)
+        # What discard sees of those that shall go.
+        self.now: dict[str, dict[str, str]] = {}
+        patch.setattr(_gunicorn_background, "show", lambda names, _what: dict.fromkeys(names, self.state))
+        patch.setattr(_gunicorn_host, "show_matching", lambda _names, _what: self.now)
+        patch.setattr(
+            _gunicorn_background, "wait_until_stopped", lambda names, _s: [n for n in names if n in self.alive]
+        )
+        patch.setattr(_gunicorn_background, "make_locks", lambda _manifest: None)
+        patch.setattr(_process_state, "_STAMPS", str(self.stamps))
+        self.directory = UnitDirectory(str(self.units), str(self.aside))
+        self.background = Background(self.directory)
+        for release in (OLD, NEW):
+            os.mkdir(self.layout.release(release))
+            write_manifest(self.layout.release(release), manifest(release))
+
+    def systemctl(self, verb: str, names: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
+        short = " ".join(name.replace(NEW, "new").replace(OLD, "old").replace("shop@", "") for name in names)
+        if names:
+            self.log.append(" ".join([verb, short, *options]))
+
+    def change(self) -> Change:
+        old = process_units(self.layout, manifest(OLD))
+        self.directory.write(old)
+        self.directory.enable([name for name in old if JOB not in name])
+        names = frozenset(old)
+        service = Service(self.layout, manifest(), Wanted(NEW, processes=process_units(self.layout, manifest())))
+        change = Change.between(service, Observed(OLD, old, names, names, frozenset(n for n in names if JOB not in n)))
+        self.directory.write(change.plan.write)
+        change.switched = True
+        return change
+
+    def files(self, path: Path) -> list[str]:
+        return sorted(name for name in os.listdir(path) if name.startswith("shop@")) if path.is_dir() else []
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(tmp_path, monkeypatch)
+
+
+def test_the_old_ones_take_nothing_new_before_the_new_ones_start_and_a_job_is_not_stopped(host: Host) -> None:
+    host.background.change_over(host.change())
+    assert host.log == [
+        f"stop old.{TIMER}",
+        f"stop old.{WORKER} --no-block",
+        f"start new.{WORKER} new.{TIMER} --no-block",
+    ]
+
+
+def renamed_change(host: Host, monkeypatch: pytest.MonkeyPatch) -> Change:
+    """Return the hand-over to a release that was built when the application got its name; something runs as store."""
+    change = host.change()
+    renamed = replace(manifest(), extra={**manifest().extra, "former": "store"})
+    change.service = replace(change.service, manifest=renamed)
+    worker, web = f"store@{OLD}.{WORKER}", f"store@{OLD}.service"
+    states = {name: {"ActiveState": "active"} for name in (worker, web)}
+    monkeypatch.setattr(_gunicorn_background, "show_matching", lambda _names, _what: states)
+    os.makedirs(Layout(host.layout.root, "store").base)
+    return change
+
+
+def test_those_of_the_former_name_stop_at_the_switch_and_work_again_when_the_release_is_refused(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = renamed_change(host, monkeypatch)
+    os.symlink(host.layout.shared, Layout(host.layout.root, "store").shared)
+    host.background.change_over(change)
+    # The web serves until the new name is published.
+    assert host.log[0] == f"stop store@old.{WORKER} --no-block"
+    assert not [line for line in host.log if "store@old.service" in line]
+    host.background.work_again(change)
+    assert f"start store@old.{WORKER} --no-block" in host.log
+
+
+def test_those_of_a_new_application_with_the_former_name_work_on(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    change = renamed_change(host, monkeypatch)
+    os.makedirs(Layout(host.layout.root, "store").shared)
+    host.background.change_over(change)
+    assert not [line for line in host.log if "store@" in line]
+
+
+def test_a_run_that_would_have_been_between_two_releases_is_made_up_for(host: Host) -> None:
+    stamps = [host.stamps / f"stamp-shop@{release}.{TIMER}" for release in (OLD, NEW)]
+    stamps[0].write_text("")
+    os.utime(stamps[0], (1_000_000, 1_000_000))
+    host.background.change_over(host.change())
+    assert stamps[1].stat().st_mtime == 1_000_000
+
+
+def test_another_schedule_begins_anew(host: Host) -> None:
+    write_manifest(host.layout.release(OLD), manifest(OLD, timers=[{**TICK, "schedule": "hourly"}]))
+    (host.stamps / f"stamp-shop@{OLD}.{TIMER}").write_text("")
+    host.background.change_over(host.change())
+    assert not (host.stamps / f"stamp-shop@{NEW}.{TIMER}").exists()
+
+
+def test_what_has_not_finished_keeps_its_settings_and_starts_at_no_boot(host: Host) -> None:
+    change = host.change()
+    host.alive = {f"shop@{OLD}.{WORKER}"}
+    ended = host.background.finish(change)
+    assert sorted(ended) == [f"shop@{OLD}.{name}" for name in (JOB, TIMER)]
+    assert change.finishing == host.files(host.aside) == [f"shop@{OLD}.{WORKER}"]
+    assert not [name for name in host.files(host.units) if OLD in name]
+    assert not [name for name in host.directory.names()["enabled"] if OLD in name]
+
+
+def test_what_has_finished_since_is_cleared_by_the_next_change(host: Host) -> None:
+    change = host.change()
+    host.aside.mkdir()
+    gone = f"shop@{OLD}.worker-gone.0.service"
+    (host.aside / gone).write_text("")
+    change.observed = Observed(OLD, aside=frozenset({gone}))
+    assert gone in host.background.finish(change)
+    assert host.files(host.aside) == []
+
+
+def test_a_worker_that_ends_is_named(host: Host) -> None:
+    change = host.change()
+    host.background.change_over(change)
+    assert host.background.judge(change) == ""
+    host.state = {"ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code", "NRestarts": "1"}
+    assert f"worker shop@{NEW}.{WORKER} ended (exit-code" in host.background.judge(change)
+    assert change.culprit == f"shop@{NEW}.{WORKER}"
+
+
+def test_a_worker_that_still_ended_when_it_was_told_to_start_was_not_restarted(host: Host) -> None:
+    # Of a release that is gone back to; a worker that ends after so many jobs is restarted all day.
+    change = host.change()
+    host.state = {"ActiveState": "deactivating", "SubState": "stop-sigterm", "NRestarts": "57", "Job": "7"}
+    host.background.change_over(change)
+    host.state = {"ActiveState": "active", "SubState": "running", "NRestarts": "0"}
+    assert host.background.judge(change) == ""
+    host.state = {**host.state, "NRestarts": "1"}
+    assert "ended and was started again" in host.background.judge(change)
+
+
+def test_a_worker_that_is_paused_is_not_ill(host: Host) -> None:
+    change = host.change()
+    host.background.change_over(change)
+    host.state = {"ActiveState": "inactive", "ConditionResult": "no"}
+    assert host.background.judge(change) == ""
+
+
+def test_the_old_ones_work_again_after_a_switch_back(host: Host) -> None:
+    change = host.change()
+    host.background.change_over(change)
+    host.directory.disable(change.plan.relieve)
+    host.log.clear()
+    host.background.end_new(change)
+    host.background.work_again(change)
+    assert host.log == [
+        f"stop new.{TIMER}",
+        f"stop new.{WORKER} --no-block",
+        f"start old.{TIMER} old.{WORKER} --no-block",
+    ]
+    assert f"shop@{OLD}.{WORKER}" in host.directory.names()["enabled"]
+    host.background.discard(change)
+    assert not [name for name in host.files(host.units) if NEW in name]
+
+
+def test_what_did_not_hear_that_it_shall_end_is_told_again(host: Host) -> None:
+    change = host.change()
+    host.background.change_over(change)
+    host.log.clear()
+    # As one that ends all the time.
+    host.now = {
+        f"shop@{NEW}.{WORKER}": {"ActiveState": "activating"},
+        f"shop@{NEW}.{TIMER}": {"ActiveState": "inactive"},
+    }
+    host.background.discard(change)
+    assert host.log == [f"stop new.{WORKER} --no-block"]
+    assert not [name for name in host.files(host.units) if NEW in name]
+
+
+def test_what_finishes_is_not_told_again(host: Host) -> None:
+    change = host.change()
+    host.background.change_over(change)
+    host.log.clear()
+    host.now = {f"shop@{NEW}.{WORKER}": {"ActiveState": "deactivating"}}
+    host.background.discard(change)
+    assert host.log == []

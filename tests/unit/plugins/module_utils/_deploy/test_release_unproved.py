@@ -1,0 +1,286 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A release that is started next is loaded by its start; why one could not be loaded is found out afterwards."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._build import build as _release_build
+from ansible_collections.flaskops.stack.plugins.module_utils._build import load as _release_load
+from ansible_collections.flaskops.stack.plugins.module_utils._build import verify_import as _release_run
+from ansible_collections.flaskops.stack.plugins.module_utils._build.load import explain_load
+from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _gunicorn_service
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.finish import finish
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import Gate, Health, Probe
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import Request
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import Services
+from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _gunicorn_prune
+from ansible_collections.flaskops.stack.plugins.module_utils._release.kept_venv import confirm_mark, mark_whole
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import (
+    MANIFEST,
+    Layout,
+    Manifest,
+    forget_manifest,
+    write_manifest,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._release.verified import (
+    has_dependencies,
+    is_loaded,
+    mark_unloaded,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
+from ansible_collections.flaskops.stack.plugins.module_utils._system.fence import FenceError
+
+RELEASE, OTHER = "3f2a91c-1b9e02d4", "0000001-77aa01f2"
+SAYS = "'shop:app' cannot be loaded; the end of what Python says:\nNameError: name 'flsk' is not defined"
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the applications that were loaded; none of them can be."""
+    loaded: list[str] = []
+
+    def load_once(_layout: Layout, manifest: Manifest, _with_dependencies: bool) -> None:
+        loaded.append(manifest.name)
+        raise BuildError(SAYS)
+
+    monkeypatch.setattr(_release_load, "load_once", load_once)
+    return loaded
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """Return an application with a release that is almost complete."""
+    found = Layout(str(tmp_path), "shop")
+    os.makedirs(found.release(RELEASE))
+    return found
+
+
+def plan(layout: Layout, *migrate: str) -> t.Any:
+    app = SimpleNamespace(name="shop", mask=str, hooks=SimpleNamespace(migrate=migrate, build=()))
+    return SimpleNamespace(app=app, layout=layout, id=RELEASE, key="code", path=layout.release(RELEASE))
+
+
+def manifest(release: str = RELEASE, settings: t.Mapping[str, object] | None = None) -> Manifest:
+    source = {"type": "git", "location": "", "version": "", "revision": ""}
+    return Manifest("shop", release, "u", "g", source, "3", "shop:app", settings or {}, build="code")
+
+
+def prove(wanted: t.Any, starts_next: bool) -> None:
+    _release_run.prove(wanted.app, wanted.layout, manifest(), True, starts_next)
+
+
+def prove_again(wanted: t.Any, starts_next: bool) -> None:
+    _release_run.prove_again(wanted.app, wanted.layout, wanted.id, starts_next)
+
+
+def complete(layout: Layout, release: str = RELEASE) -> None:
+    os.makedirs(layout.release(release), exist_ok=True)
+    write_manifest(layout.release(release), manifest(release))
+
+
+def test_a_release_that_is_only_built_is_loaded_before_it_is_complete(layout: Layout, loads: list[str]) -> None:
+    with pytest.raises(BuildError, match="cannot be loaded"):
+        prove(plan(layout), starts_next=False)
+    assert loads == ["shop"]
+
+
+def test_a_release_that_is_started_next_is_loaded_when_somebody_asks_why(layout: Layout, loads: list[str]) -> None:
+    prove(plan(layout), starts_next=True)
+    assert loads == []
+    assert (explain_load(layout, manifest()), loads) == (SAYS, ["shop"])
+
+
+@pytest.mark.parametrize("starts_next", [False, True])
+def test_what_may_need_its_migrations_at_its_import_is_not_loaded_before_them(
+    layout: Layout, loads: list[str], starts_next: bool
+) -> None:
+    wanted = plan(layout, "flask db upgrade")
+    prove(wanted, starts_next)
+    complete(layout)
+    prove_again(wanted, starts_next)
+    assert loads == []
+    # Its start proves it.
+    assert not is_loaded(layout, RELEASE)
+
+
+def test_that_nothing_was_installed_is_told_also_later(layout: Layout) -> None:
+    mark_unloaded(layout.release(RELEASE), with_dependencies=False)
+    assert not has_dependencies(layout.release(RELEASE))
+    mark_unloaded(layout.release(RELEASE), with_dependencies=True)
+    assert has_dependencies(layout.release(RELEASE))
+
+
+def killed_before_the_start(layout: Layout) -> t.Any:
+    wanted = plan(layout)
+    prove(wanted, starts_next=True)
+    complete(layout)
+    return wanted
+
+
+def test_what_was_never_loaded_is_no_model_for_others_until_it_serves(layout: Layout, loads: list[str]) -> None:
+    wanted = killed_before_the_start(layout)
+    assert _release_build.find_twin(wanted) is None
+    os.symlink(f"releases/{RELEASE}", layout.current)
+    assert _release_build.find_twin(wanted)
+    os.unlink(layout.current)
+    complete(layout, OTHER)
+    twin = _release_build.find_twin(wanted)
+    assert twin
+    assert (twin.id, loads) == (OTHER, [])
+
+
+def test_a_gate_that_was_passed_makes_it_a_model(layout: Layout, loads: list[str]) -> None:
+    wanted = killed_before_the_start(layout)
+    gated = change(layout, started=True, passed=True)
+    gated.plan.switch = False
+    gated.plan.empty = True
+    finish(gated, Request(layout, True, RELEASE), "")
+    assert _release_build.find_twin(wanted)
+    prove_again(wanted, starts_next=False)
+    assert loads == []
+
+
+def test_the_next_run_that_starts_it_learns_why_it_cannot(layout: Layout, loads: list[str]) -> None:
+    wanted = killed_before_the_start(layout)
+    prove_again(wanted, starts_next=True)
+    assert loads == []
+    assert explain_load(layout, manifest()) == SAYS
+
+
+def test_one_that_was_refused_and_can_be_loaded_is_a_model_for_its_correction(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_release_load, "load_once", lambda *_args: None)
+    wanted = killed_before_the_start(layout)
+    assert _release_build.find_twin(wanted) is None
+    assert explain_load(layout, manifest()) == ""
+    assert _release_build.find_twin(wanted)
+
+
+def test_the_next_run_that_only_builds_loads_it_and_gives_it_up_when_it_cannot(
+    layout: Layout, loads: list[str]
+) -> None:
+    wanted = killed_before_the_start(layout)
+    with pytest.raises(BuildError, match="cannot be loaded"):
+        prove_again(wanted, starts_next=False)
+    assert loads == ["shop"]
+    assert not _release_build.is_built(wanted)
+
+
+def test_one_that_cannot_be_loaded_goes_at_once_and_leaves_its_virtualenv_to_the_next_try(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Layout, "cache", str(tmp_path / "cache"))
+    monkeypatch.setattr(_gunicorn_prune, "releases_in_use", lambda _layout: set())
+    complete(layout, OTHER)
+    os.symlink(f"releases/{OTHER}", layout.current)
+    killed_before_the_start(layout)
+    path = layout.release(RELEASE)
+    os.mkdir(f"{path}/venv")
+    mark_whole(path, "key")
+    confirm_mark(path, layout.cache)
+    refused = change(layout, started=True, passed=False)
+    refused.plan = SimpleNamespace(switch=False, empty=False)
+    refused.observed, refused.finishing = SimpleNamespace(current=OTHER), []
+    forget_manifest(path)
+    finish(refused, Request(layout, True, RELEASE), "")
+    assert (refused.pruned, [found for found in os.listdir(layout.releases) if found[0] != "."]) == ([RELEASE], [OTHER])
+    assert os.path.isdir(f"{layout.cache}/kept/venv")
+
+
+@pytest.mark.parametrize("error", [OSError(12, "Cannot allocate memory"), FenceError("could not be started")])
+def test_a_host_where_nothing_starts_says_nothing_of_the_application(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_args: object) -> t.NoReturn:
+        raise error
+
+    monkeypatch.setattr(_release_load, "load_once", fail)
+    assert explain_load(layout, manifest()) == ""
+
+
+def change(layout: Layout, started: bool, passed: bool, room: t.Sequence[str] = ()) -> t.Any:
+    gate = Gate(Health("/", (), "localhost", 1, 1), [Probe(0, "/none", "shop.service", passed=passed)])
+    wanted = SimpleNamespace(release=RELEASE)
+    service = SimpleNamespace(name="shop", layout=layout, wanted=wanted, manifest=manifest())
+    plan = SimpleNamespace(switch=True)
+    return SimpleNamespace(service=service, started=started, gate=gate, healthy=passed, plan=plan, room=room)
+
+
+@pytest.mark.parametrize(
+    ("started", "passed", "said", "explained", "complete"),
+    [
+        (True, False, SAYS, SAYS, False),
+        # It loads, and answers 500.
+        (True, False, "", "/ answered 500", True),
+        # Nothing that goes wrong before its start or after its gate says that it cannot be loaded.
+        (False, False, SAYS, "/ answered 500", True),
+        (True, True, SAYS, "/ answered 500", True),
+    ],
+)
+def test_a_release_that_cannot_be_loaded_says_so_and_is_built_anew_the_next_time(
+    layout: Layout,
+    monkeypatch: pytest.MonkeyPatch,
+    started: bool,
+    passed: bool,
+    said: str,
+    explained: str,
+    complete: bool,
+) -> None:
+    file = Path(layout.release(RELEASE)) / MANIFEST
+    file.write_text("{}")
+    mark_unloaded(layout.release(RELEASE), with_dependencies=True)
+    monkeypatch.setattr(_gunicorn_service, "_explain", lambda _change, reason: reason)
+    monkeypatch.setattr(_release_load, "explain_load", lambda _layout, _manifest: said)
+    assert Services._explain(change(layout, started, passed), "/ answered 500") == explained
+    assert file.exists() is complete
+
+
+def test_what_was_loaded_once_is_not_loaded_to_say_why_it_was_refused(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete(layout)
+    monkeypatch.setattr(_gunicorn_service, "_explain", lambda _change, reason: reason)
+    monkeypatch.setattr(_release_load, "explain_load", lambda _layout, _manifest: pytest.fail("it was loaded"))
+    assert Services._explain(change(layout, started=True, passed=False), "/ answered 500") == "/ answered 500"
+
+
+def test_who_has_stopped_the_old_release_for_it_does_not_load_it_once_more_and_builds_it_anew(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete(layout)
+    mark_unloaded(layout.release(RELEASE), with_dependencies=True)
+    monkeypatch.setattr(_gunicorn_service, "_explain", lambda _change, reason: reason)
+    monkeypatch.setattr(_release_load, "explain_load", lambda _layout, _manifest: pytest.fail("it was loaded"))
+    alone = change(layout, started=True, passed=False, room=["shop@1.service"])
+    assert Services._explain(alone, "/ answered 500") == "/ answered 500"
+    assert not _release_build.is_built(plan(layout))
+
+
+def test_what_an_application_said_that_is_never_loaded_has_no_secret(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Never:
+        def __enter__(self) -> t.Any:
+            return self
+
+        def __exit__(self, *_args: object) -> None:
+            pass
+
+        @staticmethod
+        def run(*_args: object) -> t.NoReturn:
+            raise CommandError("'python -c program' did not end within 11 s; it said last: postgres://shop:s3cret@db")
+
+    monkeypatch.setattr(_release_load, "_fence", lambda _layout, _manifest: Never())
+    (Path(layout.release(RELEASE)) / "env").write_text('PASSWORD="s3cret"\n')
+    said = explain_load(layout, manifest(settings={"health": {"timeout": 1}}))
+    assert said.endswith("or raise health.timeout; it said last:\npostgres://shop:********@db")
+    assert said.startswith("'shop:app' is not loaded within 11 s")

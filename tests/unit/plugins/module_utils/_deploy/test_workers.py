@@ -1,0 +1,261 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All workers have to load, and none may end: seen at real processes that behave as gunicorn's do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import health as _gunicorn_gate
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import Gate, GateError, Health, Probe
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.workers import Workers
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
+    normalise_settings,
+    render_gunicorn_conf,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_mark import (
+    Mark,
+    marks,
+    parse_marks,
+    with_mark,
+)
+
+RUNNING = {"ActiveState": "active", "SubState": "running", "NRestarts": "0"}
+HEALTH = Health("/", (), "localhost", 5, 1)
+
+# It runs the configuration that a release has, and tells its workers what to do: load, end, wait.
+MASTER = """
+import os, signal, sys, tempfile, types
+
+package, config = types.ModuleType("gunicorn"), types.ModuleType("gunicorn.config")
+package.__version__, config.KNOWN_SETTINGS = "27.0.1", []
+sys.modules.update({"gunicorn": package, "gunicorn.config": config})
+names = {}
+exec(open(sys.argv[1]).read(), names)
+age, alive = 0, set()
+
+
+def fork(plan):
+    global age
+    age += 1
+    worker = types.SimpleNamespace(age=age, tmp=tempfile.TemporaryFile(), cfg=types.SimpleNamespace(workers=2))
+    ready, told = os.pipe()
+    pid = os.fork()
+    if not pid:
+        if plan == "load":
+            names["post_worker_init"](worker)
+        os.write(told, b".")
+        signal.pause()
+    os.read(ready, 1)
+    alive.add(pid)
+    return pid
+
+
+for line in sys.stdin:
+    word, _blank, rest = line.strip().partition(" ")
+    if word == "fork":
+        print(fork(rest), flush=True)
+    else:
+        os.kill(int(rest), signal.SIGKILL)
+        os.waitpid(int(rest), 0)
+        alive.discard(int(rest))
+        print(rest, flush=True)
+for pid in alive:
+    os.kill(pid, signal.SIGKILL)
+"""
+
+
+class Server:
+    """A master whose workers do what a test wants."""
+
+    def __init__(self, path: Path) -> None:
+        conf = path / "gunicorn.conf.py"
+        conf.write_text(with_mark(render_gunicorn_conf(normalise_settings({}), str(path))))
+        self.release = str(path)
+        words = [sys.executable, "-c", MASTER, str(conf)]
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def tell(self, *words: object) -> int:
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def workers(self, fresh: bool = True, **more: t.Any) -> Workers:
+        return Workers(self.release, fresh=fresh, **more)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> t.Iterator[Server]:
+    made = Server(tmp_path)
+    # At its end the master ends its workers.
+    with made.process:
+        yield made
+
+
+def test_a_worker_counts_when_it_has_loaded_and_not_before(server: Server) -> None:
+    workers = server.workers()
+    server.tell("fork load")
+    waiting = server.tell("fork wait")
+    assert workers.look(server.process.pid) == set()
+    assert (workers.complete, workers.wanted, workers.fault) == (False, 2, "")
+    assert workers.progress() == "1 of 2 workers have loaded the application"
+    server.tell("kill", waiting)
+    assert workers.look(server.process.pid) == {waiting}
+    assert workers.fault == f"worker {waiting} ended before it had loaded the application"
+
+
+def test_a_release_is_complete_with_all_of_its_workers(server: Server) -> None:
+    workers = server.workers()
+    for _number in range(2):
+        server.tell("fork load")
+    workers.look(server.process.pid)
+    assert (workers.complete, workers.fault) == (True, "")
+
+
+def test_a_worker_that_was_gone_before_it_was_seen_left_its_number(server: Server) -> None:
+    workers = server.workers()
+    server.tell("kill", server.tell("fork load"))
+    for _number in range(2):
+        server.tell("fork load")
+    workers.look(server.process.pid)
+    assert "a worker ended" in workers.fault
+
+
+@pytest.mark.parametrize(
+    ("more", "fault"),
+    [({}, True), ({"max_requests": 10000}, True), ({"max_requests": 1}, False), ({"fresh": False}, False)],
+)
+def test_a_worker_may_be_replaced_for_its_requests_only(server: Server, more: dict[str, t.Any], fault: bool) -> None:
+    workers = server.workers(**more)
+    first = server.tell("fork load")
+    server.tell("fork load")
+    workers.look(server.process.pid)
+    server.tell("kill", first)
+    server.tell("fork load")
+    assert workers.look(server.process.pid) == {first}
+    assert (bool(workers.fault), workers.complete) == (fault, True)
+
+
+def test_one_that_is_replaced_after_each_request_may_be_gone_before_it_was_seen_to_load(server: Server) -> None:
+    workers = server.workers(max_requests=1)
+    waiting = server.tell("fork wait")
+    workers.look(server.process.pid)
+    server.tell("kill", waiting)
+    assert workers.look(server.process.pid) == {waiting}
+    assert workers.fault == ""
+
+
+def test_what_a_hook_of_gunicorn_starts_is_no_worker(tmp_path: Path) -> None:
+    (tmp_path / "gunicorn.conf.py").write_text(with_mark(""))
+    with subprocess.Popen(["sleep", "30"]) as other:
+        # The master is this test.
+        workers = Workers(str(tmp_path), fresh=True)
+        workers.look(os.getpid())
+        assert other.pid not in workers.seen
+        other.kill()
+    workers.look(os.getpid())
+    assert workers.fault == ""
+
+
+def test_a_release_of_an_earlier_version_needs_one_answer(tmp_path: Path) -> None:
+    (tmp_path / "gunicorn.conf.py").write_text(render_gunicorn_conf(normalise_settings({}), str(tmp_path)))
+    workers = Workers(str(tmp_path), fresh=True)
+    workers.look(os.getpid())
+    assert (workers.marked, workers.complete) == (False, True)
+
+
+def test_the_gate_waits_for_all_workers_and_names_what_it_waited_for(server: Server) -> None:
+    server.tell("fork load")
+    late = server.tell("fork wait")
+    probe = Probe(0, "/none", "shop.service", passed=True, restarts="0", workers=server.workers())
+    gate = Gate(HEALTH, [probe], deadline=time.monotonic() + 60)
+    states = {"shop.service": {**RUNNING, "MainPID": str(server.process.pid)}}
+    assert gate.verdict(states) is False
+    gate.deadline = time.monotonic() - 1
+    with pytest.raises(GateError, match=r"instance 0: 1 of 2 workers have loaded the application \(waited 5 s: health"):
+        gate.verdict(states)
+    server.tell("kill", late)
+    with pytest.raises(GateError, match=rf"worker {late} ended before it had loaded .* \(shop\.service\)") as refused:
+        gate.judge(states)
+    assert refused.value.service == "shop.service"
+
+
+@pytest.mark.parametrize(("said", "ill"), [("Worker (pid:7) exited with code 1.", True), ("", False)])
+def test_of_one_that_had_loaded_the_log_says_whether_it_died(
+    server: Server, monkeypatch: pytest.MonkeyPatch, said: str, ill: bool
+) -> None:
+    monkeypatch.setattr(_gunicorn_gate, "last_death", lambda _service, _since: said)
+    probe = Probe(0, "/none", "shop.service", workers=server.workers(fresh=False))
+    states = {"MainPID": str(server.process.pid)}
+    first = server.tell("fork load")
+    server.tell("fork load")
+    assert _gunicorn_gate.judge_workers(probe, states) == ""
+    server.tell("kill", first)
+    assert bool(_gunicorn_gate.judge_workers(probe, states)) is ill
+
+
+def test_releases_that_have_passed_are_looked_at_while_others_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one answers at once and dies while the second one loads."""
+    looks: list[int] = []
+
+    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
+        looks.append(1)
+        second.passed = len(looks) > 3
+        dead = {**RUNNING, "ActiveState": "failed", "Result": "exit-code"}
+        return {unit: dead if unit == "a.service" and len(looks) > 2 else RUNNING for unit in units}
+
+    monkeypatch.setattr(_gunicorn_gate, "show", show)
+    monkeypatch.setattr(_gunicorn_gate, "run_probe", lambda *_arguments: None)
+    first, second = (Probe(0, "/none", f"{name}.service", restarts="0") for name in "ab")
+    first.passed = True
+    refused = dict(_gunicorn_gate.pass_gates({"a": Gate(HEALTH, [first]), "b": Gate(HEALTH, [second])}))
+    assert list(refused) == ["a"]
+    assert "a.service ended (exit-code" in str(refused["a"])
+
+
+@pytest.mark.parametrize("hook", ["function", "name"])
+def test_the_hook_of_the_settings_is_called_before(tmp_path: Path, hook: str) -> None:
+    called: list[object] = []
+    theirs = called.append if hook == "function" else "conf.hook"
+    config = types.ModuleType("gunicorn.config")
+    config.validate_callable = lambda _arity: lambda _name: called.append  # type: ignore[attr-defined]  # as gunicorn's
+    names: dict[str, t.Any] = {"post_worker_init": theirs}
+    before = sys.modules.get("gunicorn.config")
+    sys.modules["gunicorn.config"] = config
+    try:
+        exec(with_mark(""), names)
+    finally:
+        sys.modules.pop("gunicorn.config")
+        if before:
+            sys.modules["gunicorn.config"] = before
+    with (tmp_path / "beat").open("w+b") as beat:
+        worker = types.SimpleNamespace(age=3, cfg=types.SimpleNamespace(workers=2), tmp=beat)
+        names["post_worker_init"](worker)
+        assert called == [worker]
+        assert parse_marks(Path("/proc/locks").read_text())[os.getpid()] == Mark(2, 3)
+
+
+def test_locks_of_others_are_no_marks() -> None:
+    locks = """1: POSIX  ADVISORY  READ 1444 00:89:30 7380380541981491203 7380380541981491203
+1: -> POSIX  ADVISORY  READ 1445 00:89:30 7380380541981491203 7380380541981491203
+2: OFDLCK ADVISORY  READ -1 00:06:3 0 EOF
+3: POSIX  ADVISORY  READ 9 fe:00:7 1073741826 1073742335
+4: FLOCK  ADVISORY  WRITE 10 fe:00:7 0 EOF
+5: POSIX  ADVISORY  WRITE 11 fe:00:7 7380380541981491203 7380380541981491203
+"""
+    assert parse_marks(locks) == {1444: Mark(3, 3)}
+
+
+def test_a_mark_is_recognised_in_the_file() -> None:
+    conf = render_gunicorn_conf(normalise_settings({}), "/srv/shop/releases/a")
+    assert (marks(conf), marks(with_mark(conf))) == (False, True)

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An application is closed and opened by one file."""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_maintenance as _maintenance
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_maintenance import (
+    PAGE,
+    MaintenanceError,
+    Wish,
+    maintain,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
+
+RELEASE = "3f2a91c-1b9e02d4"
+UNITS = [
+    f"shop@{RELEASE}.worker-mail.0.service",
+    f"shop@{RELEASE}.timer-tidy.timer",
+    f"shop@{RELEASE}.timer-tidy.service",
+]
+
+
+@pytest.fixture
+def wish(tmp_path: Path) -> Wish:
+    """Return the wish to close an application whose site looks for the flag."""
+    layout = Layout(str(tmp_path / "srv"), "shop")
+    os.makedirs(layout.release(RELEASE))
+    os.symlink(f"releases/{RELEASE}", layout.current)
+    found = Wish(layout, True, site=str(tmp_path / "shop.conf"))
+    Path(found.site).write_text(f'if (-f "{found.flag}") {{ }}')
+    return found
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what systemd is told; all workers and timers run."""
+    log: list[str] = []
+
+    def systemctl(verb: str, units: t.Sequence[str], **_options: object) -> None:
+        log.extend(f"{verb} {unit}" for unit in units)
+
+    monkeypatch.setattr(_maintenance, "systemctl", systemctl)
+    monkeypatch.setattr(
+        _maintenance, "show_matching", lambda *_args: {unit: {"ActiveState": "active"} for unit in UNITS}
+    )
+    return log
+
+
+def test_it_is_closed_and_opened_once(wish: Wish) -> None:
+    results = [maintain(wish, check)["changed"] for check in (True, False, True, False)]
+    assert (results, os.path.exists(wish.flag)) == ([True, True, False, False], True)
+    assert stat.S_IMODE(os.stat(wish.page_path).st_mode) == 0o644
+    opened = replace(wish, closed=False)
+    assert [maintain(opened, check)["changed"] for check in (True, False, True, False)] == [True, True, False, False]
+    assert not os.path.exists(wish.flag)
+
+
+def test_a_chosen_page_is_used_again(wish: Wish) -> None:
+    maintain(wish, False)
+    assert Path(wish.page_path).read_text() == PAGE
+    assert maintain(replace(wish, page="<p>soon"), False)["changed"]
+    maintain(replace(wish, closed=False), False)
+    maintain(wish, False)
+    assert Path(wish.page_path).read_text() == "<p>soon"
+
+
+def test_a_site_that_would_not_notice_is_refused(wish: Wish) -> None:
+    Path(wish.site).write_text("server { }")
+    with pytest.raises(MaintenanceError, match=r"does not look for .*/maintenance/on: .* Run site.yml once"):
+        maintain(wish, True)
+    os.unlink(wish.site)
+    with pytest.raises(MaintenanceError, match="does not exist"):
+        maintain(wish, False)
+    assert maintain(replace(wish, closed=False), False)["changed"] is False
+
+
+def test_an_application_that_is_not_there_is_named_with_those_that_are(wish: Wish) -> None:
+    with pytest.raises(MaintenanceError, match=r"no application 'blog' below .*; there are: shop$"):
+        maintain(replace(wish, layout=Layout(wish.layout.root, "blog")), False)
+
+
+def test_workers_and_timers_pause_when_asked_and_start_again(wish: Wish, told: list[str]) -> None:
+    assert maintain(replace(wish, pause=True), False)["units"] == sorted(UNITS)
+    assert told == [f"stop {UNITS[1]}", f"stop {UNITS[2]}", f"stop {UNITS[0]}"]
+    told.clear()
+    maintain(replace(wish, closed=False), False)
+    assert sorted(told) == [f"start {UNITS[1]}", f"start {UNITS[0]}"]
+    told.clear()
+    maintain(replace(wish, closed=False), False)
+    assert told == []
+
+
+def test_they_are_left_alone_when_not_asked_and_after_a_deploy_meanwhile(wish: Wish, told: list[str]) -> None:
+    maintain(wish, False)
+    assert told == []
+    maintain(replace(wish, pause=True), False)
+    told.clear()
+    os.unlink(wish.layout.current)
+    os.symlink("releases/90b1c7e-77aa01f2", wish.layout.current)
+    maintain(replace(wish, closed=False), False)
+    assert told == []

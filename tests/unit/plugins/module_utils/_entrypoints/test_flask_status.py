@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is read of a host to say how its applications are."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_status as _status
+from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout, Manifest, write_manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+
+RELEASE = "3f2a91c-1b9e02d4"
+
+
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """Return an application with a release whose service does not run."""
+    monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path / "history"))
+    monkeypatch.setattr(Layout, "lock", property(lambda self: str(tmp_path / "locks" / self.name)))
+    monkeypatch.setattr(_status, "show", lambda units, _properties: {unit: {"ActiveState": "failed"} for unit in units})
+    monkeypatch.setattr(
+        _status, "show_matching", lambda *_args: {"shop@x.worker-mail.0.service": {"ActiveState": "active"}}
+    )
+    layout = Layout(str(tmp_path / "s"), "shop")
+    os.makedirs(f"{layout.release(RELEASE)}/venv/lib/python3.13/site-packages/gunicorn-27.0.1.dist-info")
+    source = {"type": "git", "location": "", "version": "v2", "revision": "3f2a91c"}
+    settings = normalise_settings({"health": {"path": "/health"}})
+    write_manifest(layout.release(RELEASE), Manifest("shop", RELEASE, "u", "g", source, "3.13.5", "a:b", settings))
+    os.symlink(f"releases/{RELEASE}", layout.current)
+    return layout
+
+
+def look(layout: Layout) -> dict[str, t.Any]:
+    return _status.application_states(layout.root, None, 1)[0]
+
+
+def test_an_application_that_does_not_answer_is_not_healthy(layout: Layout) -> None:
+    found = look(layout)
+    assert (found["name"], found["current"], found["healthy"]) == ("shop", RELEASE, False)
+    assert (found["version"], found["python"], found["gunicorn"]) == ("v2", "3.13.5", "27.0.1")
+    assert found["answers"][0]["problem"].startswith("no answer to /health")
+    assert (found["instances"], found["running"], found["uptime"]) == (1, 0, 0)
+    assert found["beside"] == [{"unit": "shop@x.worker-mail.0.service", "state": "active"}]
+
+
+def test_one_that_answers_between_two_of_its_ends_is_not_healthy(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker cannot load, another one answers, and systemd starts the service again and again."""
+    looping = {"ActiveState": "active", "SubState": "running", "NRestarts": "6"}
+    monkeypatch.setattr(_status, "show", lambda units, _properties: dict.fromkeys(units, looping))
+    monkeypatch.setattr(_status, "run_probe", lambda probe, *_rest: setattr(probe, "passed", True))
+    found = look(layout)
+    assert (found["healthy"], found["running"]) == (False, 1)
+    assert "keeps ending; systemd has started it again 6 times" in found["ill"]
+
+
+def test_an_application_that_never_served_has_no_health(layout: Layout) -> None:
+    os.unlink(layout.current)
+    found = look(layout)
+    assert (found["current"], found["healthy"], found["answers"]) == ("", False, [])
+
+
+def test_an_application_that_is_not_there_has_nothing(layout: Layout) -> None:
+    found = _status.application_states(layout.root, ["wiki"], 1)[0]
+    assert (found["current"], found["healthy"], found["releases"], found["disk"]) == ("", False, [], 0)
+
+
+def test_what_failed_last_is_told_until_something_succeeds(layout: Layout) -> None:
+    failed = {"release": "b", "when": "2", "result": "failed"}
+    for entry, expected in (
+        ({"release": RELEASE, "when": "1", "result": "activated"}, None),
+        (failed, failed),
+        ({"release": "c", "when": "3", "result": "interrupted"}, failed),
+        ({"release": "c", "when": "4", "result": "activated"}, None),
+    ):
+        _history.record("shop", entry)
+        assert look(layout)["failed"] == expected
+    assert look(layout)["activated"]["when"] == "1"
+
+
+def test_what_was_begun_and_the_flag_of_maintenance_are_seen(layout: Layout) -> None:
+    _history.settle("shop", RELEASE, {"release": "b", "when": "1"})
+    os.makedirs(layout.maintenance)
+    Path(layout.maintenance, "on").touch()
+    found = look(layout)
+    assert (found["unfinished"]["release"], found["maintenance"], found["lock"]) == ("b", True, None)
+
+
+def test_a_file_with_two_names_takes_its_place_once(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 100_000)
+    before = _status.disk_usage(str(tmp_path))
+    os.link(tmp_path / "a", tmp_path / "b")
+    assert before >= 100_000
+    assert _status.disk_usage(str(tmp_path)) == before
+
+
+@pytest.mark.parametrize(("text", "number"), [("12", 12), ("[not set]", 0), (str(2**64 - 1), 0), ("", 0)])
+def test_what_systemd_does_not_know_is_nothing(text: str, number: int) -> None:
+    assert _status._number({"MemoryCurrent": text}, "MemoryCurrent") == number
+
+
+def test_memory_is_counted_by_process_where_the_cgroup_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "/sys/fs/cgroup/shop/cgroup.procs": "7\n8\n9\n",
+        "/proc/7/smaps_rollup": "Rss: 9 kB\nPss:      4 kB\nPss_Dirty: 1 kB\n",
+        "/proc/8/smaps_rollup": "Pss: 6 kB\n",
+    }
+    monkeypatch.setattr(_status, "_read", lambda path: files.get(path, ""))
+    assert _status._memory({"MemoryCurrent": "[not set]", "ControlGroup": "/shop"}) == 10 * 1024
+    assert _status._memory({"MemoryCurrent": "5", "ControlGroup": "/shop"}) == 5

@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a future configuration is refused for, and what is only told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx import validate as _nginx_verdict
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.binary import Nginx
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.certificate import Certificate
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.future import Future
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import Node, Plan, SiteError, Swap
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy import SHADOW, Policy, Running, Verdict
+
+TLS = "server { listen unix:%s/t.sock ssl; server_name t.test; ssl_certificate t.crt; ssl_certificate_key t.key; }"
+
+
+class Accepting(Nginx):
+    """An nginx that accepts everything."""
+
+    def test(self, future: Future) -> Verdict:
+        """Return what the real one says of a configuration that it likes."""
+        return Verdict(True, SHADOW, 0.0, "", config=future.load(self.config))
+
+
+@pytest.fixture(name="nginx")
+def make_nginx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Accepting:
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "nginx.conf").write_text("http { include sites/*; }")
+    (tmp_path / "sites/t").write_text(TLS % tmp_path)
+    (tmp_path / "t.crt").write_text("wrong.test")
+    monkeypatch.setattr(_nginx_verdict, "read_certificate", lambda data: Certificate((data.decode(),), 2e10))
+    return Accepting("nginx", str(tmp_path / "nginx.conf"))
+
+
+def plan(root: Path, name: str, content: str) -> Plan:
+    """Return a plan that writes one site."""
+    return Plan(swaps=[Swap(str(root / "sites" / name), Node(), Node("file", content=content.encode()))])
+
+
+@pytest.mark.parametrize("name", ["t", "other"])
+def test_a_certificate_that_nginx_has_not_loaded_is_refused(nginx: Accepting, tmp_path: Path, name: str) -> None:
+    """Whether the site that uses it changes or another one."""
+    text = TLS % tmp_path if name == "t" else "server { listen unix:/nowhere/o.sock; server_name o.test; }"
+    changed = plan(tmp_path, name, f"{text} # new")
+    with pytest.raises(SiteError, match=r"t\.crt, used in .*/sites/t:1, does not cover t\.test"):
+        _nginx_verdict.validate(nginx, changed, Policy(), Running(unloaded=(str(tmp_path / "t.crt"),)))
+    # The same certificate, loaded long ago.
+    warned = _nginx_verdict.validate(nginx, changed, Policy(), Running()).warnings
+    assert ["t.crt" in warning for warning in warned] == ([True] if name == "t" else [])
+
+
+def test_a_clash_that_was_there_is_told_and_a_new_one_is_refused(nginx: Accepting, tmp_path: Path) -> None:
+    clash = f"server {{ listen unix:{tmp_path}/./t.sock; server_name u.test; }}"
+    with pytest.raises(SiteError, match=r"sites/t:1.*sites/u:1.*socket_clash.*nginx_tolerate"):
+        _nginx_verdict.validate(nginx, plan(tmp_path, "u", clash), Policy(), Running())
+    tolerated = Policy(frozenset({"socket_clash"}))
+    assert _nginx_verdict.validate(nginx, plan(tmp_path, "u", clash), tolerated, Running()).warnings
+    (tmp_path / "sites/u").write_text(clash)
+    other = plan(tmp_path, "v", f"server {{ listen unix:{tmp_path}/v.sock; }}")
+    assert "sites/u:1" in str(_nginx_verdict.validate(nginx, other, Policy(), Running()).warnings)

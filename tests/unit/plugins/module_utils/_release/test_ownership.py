@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An application that gets another user: its data changes hands while nobody uses it, and at no other time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.ownership import check_owner, hand_over
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._release.shared import Owner
+from ansible_collections.flaskops.stack.plugins.module_utils._system.account import UserError
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="gives files to others")
+OLD, NEW, OTHER = 40001, 40002, 40003
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """Return an application that runs and has data, of which a part was made by somebody else."""
+    layout = Layout(str(tmp_path), "shop")
+    os.makedirs(os.path.join(layout.shared, "instance"))
+    (tmp_path / "victim").write_text("")
+    os.symlink("releases/x", layout.current)
+    for name in ("instance/db", "instance/backup"):
+        Path(layout.shared, name).write_text("")
+    os.symlink(tmp_path / "victim", os.path.join(layout.shared, "link"))
+    os.link(tmp_path / "victim", os.path.join(layout.shared, "hard"))
+    for path in (layout.shared, *(os.path.join(layout.shared, name) for name in ("instance", "instance/db", "link"))):
+        os.chown(path, OLD, OLD, follow_symlinks=False)
+    os.chown(os.path.join(layout.shared, "instance/backup"), OTHER, OTHER)
+    return layout
+
+
+def owner(layout: Layout, name: str = "") -> tuple[int, int]:
+    status = os.lstat(os.path.join(layout.shared, name))
+    return status.st_uid, status.st_gid
+
+
+def test_data_in_use_is_refused_with_the_way_out(layout: Layout) -> None:
+    with pytest.raises(UserError, match=r"Set user: 40001; or .*-e app=shop") as said:
+        check_owner(layout, "no-such-user", uses_data=True)
+    assert layout.shared in str(said.value)
+
+
+def test_data_that_nobody_uses_may_change_hands(layout: Layout) -> None:
+    os.unlink(layout.current)
+    check_owner(layout, "no-such-user", uses_data=True)
+    hand_over(layout, Owner("new", NEW, NEW))
+    assert {owner(layout, name) for name in ("", "instance", "instance/db", "link")} == {(NEW, NEW)}
+    assert owner(layout, "instance/backup") == (OTHER, OTHER)
+
+
+def test_what_others_own_stays_theirs_by_whatever_name_it_is_there(layout: Layout, tmp_path: Path) -> None:
+    hand_over(layout, Owner("new", NEW, NEW))
+    assert (tmp_path / "victim").stat().st_uid == 0
+
+
+def test_another_group_of_the_same_user_disturbs_nobody(layout: Layout) -> None:
+    hand_over(layout, Owner("old", OLD, NEW))
+    assert {owner(layout, name) for name in ("", "instance", "instance/db")} == {(OLD, NEW)}
+
+
+def test_what_the_administrator_owns_stays_hers(layout: Layout) -> None:
+    os.chown(layout.shared, 0, 0)
+    check_owner(layout, "no-such-user", uses_data=True)
+    hand_over(layout, Owner("new", NEW, NEW))
+    assert (owner(layout), owner(layout, "instance")) == ((0, 0), (OLD, OLD))
+
+
+def test_an_application_without_data_changes_its_user_freely(layout: Layout, tmp_path: Path) -> None:
+    empty = Layout(str(tmp_path), "empty")
+    os.makedirs(empty.shared)
+    os.symlink("releases/x", empty.current)
+    os.chown(empty.shared, OLD, OLD)
+    check_owner(empty, "no-such-user", uses_data=False)
+    with pytest.raises(UserError):
+        check_owner(empty, "no-such-user", uses_data=True)
+    check_owner(Layout(str(tmp_path), "none"), "no-such-user", uses_data=True)

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases: names, manifests and what is pruned."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import (
+    Layout,
+    Manifest,
+    ReleaseError,
+    current_id,
+    is_release_id,
+    list_releases,
+    plan_prune,
+    read_manifest,
+    release_id,
+    write_manifest,
+)
+
+MANIFEST = Manifest(
+    name="shop",
+    id="3f2a91c-1b9e02d4",
+    user="shop",
+    group="shop",
+    source={"type": "git", "location": "https://git.example.com/shop.git", "version": "main", "revision": "3f" * 20},
+    python="3.13.5",
+    app="shop:create_app()",
+    settings={"workers": 0},
+    shared=("instance",),
+    built_at="2026-01-02T03:04:05.000000Z",
+)
+
+
+def test_paths_are_those_of_the_documented_layout() -> None:
+    layout = Layout("/srv", "shop")
+    assert layout.current == "/srv/shop/current"
+    assert layout.shared == "/srv/shop/shared"
+    assert layout.release("a") == "/srv/shop/releases/a"
+    assert layout.socket("a", 1) == "/srv/shop/releases/a/run/1.sock"
+    assert layout.lock == "/run/flaskops/_locks/shop.lock"
+
+
+def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
+    write_manifest(str(tmp_path), MANIFEST)
+    assert read_manifest(str(tmp_path)) == MANIFEST
+
+
+def test_a_directory_without_manifest_is_unfinished(tmp_path: Path) -> None:
+    assert read_manifest(str(tmp_path)) is None
+    assert read_manifest(str(tmp_path / "missing")) is None
+
+
+def test_what_a_later_version_added_is_kept() -> None:
+    later = replace(MANIFEST, extra={"workers": ["celery"]})
+    assert Manifest.from_json(later.to_json()) == later
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not JSON"),
+        ("[]", "schema"),
+        ('{"schema": 2}', "schema '2'"),
+        ('{"schema": 1, "name": "shop"}', "lacks app, group, id"),
+    ],
+)
+def test_what_is_no_manifest_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ReleaseError, match=message):
+        Manifest.from_json(text)
+
+
+def test_equal_input_has_the_equal_id_in_any_order() -> None:
+    assert release_id("a" * 40, {"x": 1, "y": {"b": 1, "a": 2}}) == release_id(
+        "a" * 40, {"y": {"a": 2, "b": 1}, "x": 1}
+    )
+
+
+@pytest.mark.parametrize("revision", ["a" * 40, "0123456789abcdef" * 4, "httpbin==0.10.2", ""])
+def test_an_id_begins_with_the_revision_or_its_hash(revision: str) -> None:
+    identity = release_id(revision, {})
+    assert is_release_id(identity)
+    if len(revision) in (40, 64):
+        assert identity.startswith(revision[:7])
+
+
+def test_any_difference_is_another_id() -> None:
+    ids = [release_id("a" * 40, {"x": 1}), release_id("a" * 40, {"x": 2}), release_id("a" * 39 + "b", {"x": 1})]
+    assert len(set(ids)) == 3
+
+
+@pytest.mark.parametrize(
+    ("keep", "protected", "removed"),
+    [
+        (5, (), []),
+        (2, (), ["a", "b"]),
+        (2, ("a",), ["b"]),
+        (1, ("a", "b", "c"), []),
+        (0, (), ["a", "b", "c"]),
+    ],
+)
+def test_prune_keeps_the_newest_and_the_protected(keep: int, protected: tuple[str, ...], removed: list[str]) -> None:
+    assert plan_prune(["a", "b", "c", "d"], keep, protected) == removed
+
+
+def test_releases_are_listed_oldest_first_and_unfinished_ones_not_at_all(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    for identity, built in (
+        ("1111111-11111111", "2026-03"),
+        ("2222222-22222222", "2026-01"),
+        ("3333333-33333333", "2026-02"),
+    ):
+        os.makedirs(layout.release(identity))
+        write_manifest(layout.release(identity), replace(MANIFEST, id=identity, built_at=built))
+    os.makedirs(layout.release("4444444-44444444"))
+    assert [m.id[0] for m in list_releases(layout)] == ["2", "3", "1"]
+    assert [m.id[0] for m in list_releases(layout, {"2222222-22222222": "2026-04"})] == ["3", "1", "2"]
+
+
+def test_a_file_where_an_application_could_be_has_no_releases(tmp_path: Path) -> None:
+    (tmp_path / "readme").touch()
+    assert list_releases(Layout(str(tmp_path), "readme")) == []
+
+
+def test_current_is_the_name_that_the_link_points_to(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    assert current_id(layout) is None
+    os.makedirs(layout.base)
+    os.symlink("releases/3f2a91c-1b9e02d4", layout.current)
+    assert current_id(layout) == "3f2a91c-1b9e02d4"

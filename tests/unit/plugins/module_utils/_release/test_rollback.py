@@ -1,0 +1,395 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a rollback goes, and what history says of it."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import rollback_hook as _gunicorn_left
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.change import Change, Service
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed, Wanted
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import Request, read_requests
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.rollback import with_target
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.rollback_hook import (
+    leave,
+    left_release,
+    run_left_hook,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError
+from ansible_collections.flaskops.stack.plugins.module_utils._input.printable import short_reason
+from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
+from ansible_collections.flaskops.stack.plugins.module_utils._release import migration as _migration
+from ansible_collections.flaskops.stack.plugins.module_utils._release.history import completed, settled
+from ansible_collections.flaskops.stack.plugins.module_utils._release.prune import prune_releases
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import (
+    Layout,
+    Manifest,
+    ReleaseError,
+    list_releases,
+    write_manifest,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._release.rollback import (
+    choose_target,
+    deploy_runs,
+    possible_targets,
+    previous_healthy,
+    verdicts,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import SettingsError, normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
+
+V1, V2, V3, V4 = (f"{number * 7}-0000000{number}" for number in "1234")
+ALL = (V1, V2, V3, V4)
+
+
+def manifest(release: str) -> Manifest:
+    source = {"type": "git", "location": "", "version": f"v{release[0]}", "revision": ""}
+    built = f"2026-01-0{release[0]}"
+    return Manifest("shop", release, "u", "g", source, "3", "a:b", normalise_settings({}), built_at=built)
+
+
+def story(*steps: str) -> tuple[list[dict[str, t.Any]], str]:
+    """Return history and current release after steps: C(1), C(2!) failed, C(<1) back to 1, C(2?) killed."""
+    entries: list[dict[str, t.Any]] = []
+    current = ""
+    for number, step in enumerate(steps):
+        release = ALL[int(step.strip("<!?")) - 1]
+        result = "failed" if "!" in step else "interrupted" if "?" in step else "activated"
+        what = "rollback" if "<" in step else "deploy"
+        entry = {"when": f"2026-01-{number + 10}", "what": what, "release": release, "from": current, "result": result}
+        entries.append({**entry, "reason": "no answer"} if result == "failed" else entry)
+        current = release if result == "activated" else current
+    return entries, current
+
+
+@pytest.mark.parametrize(
+    ("steps", "target"),
+    [
+        ("1 2", V1),
+        ("1 2 3", V2),
+        ("1 2 3 <2", V1),
+        ("1 2 3 <2 4", V2),
+        ("1 2 3!", V1),
+        ("1 2! 3", V1),
+        ("1 2! 2 3", V2),
+        ("1 2 2! 3", V1),
+        ("1 2 3 <2! <1", ""),
+        ("1 2 3 <2!", V1),
+        ("1 2 <1 2 3", V2),
+        ("1 2 <1 3", V1),
+        ("1 2 1", V2),
+        ("1 2 3 <1", ""),
+        ("1 2? 3", V1),
+        ("1", ""),
+        ("1!", ""),
+        ("", ""),
+    ],
+)
+def test_the_release_before_that_was_never_found_bad_is_the_target(steps: str, target: str) -> None:
+    entries, current = story(*steps.split())
+    assert previous_healthy(entries, ALL, current) == target
+
+
+@pytest.mark.parametrize(
+    ("steps", "targets"),
+    [
+        ("1 2 3", [V3, V2, V1]),
+        ("1 2 3!", [V2, V1]),
+        ("1 2! 3", [V3, V1]),
+        ("1 2 3 <2", [V2, V1]),
+        ("1 2 1", [V1, V2]),
+        ("", []),
+    ],
+)
+def test_a_host_may_stay_where_it_is_or_go_to_what_was_healthy(steps: str, targets: list[str]) -> None:
+    entries, current = story(*steps.split())
+    assert possible_targets(entries, ALL, current) == targets
+
+
+def test_what_one_run_deployed_is_known_by_the_run() -> None:
+    entries, _current = story("1", "2", "<1", "3!")
+    known = [{**entry, "run": f"r{number}"} for number, entry in enumerate(entries)]
+    assert deploy_runs([*known, {"result": "activated", "what": "deploy", "release": V4}]) == {V1: "r0", V2: "r1"}
+
+
+def test_one_that_was_refused_before_it_was_started_is_as_good_as_it_was() -> None:
+    entries, current = story("1", "2", "3", "<2!")
+    refused = {**entries.pop(), "reason": "too little memory", "started": False}
+    assert previous_healthy([*entries, refused], ALL, current) == V2
+    assert verdicts([*entries, {**refused, "release": V4}]) == {V4: "failed 2026-01-13: too little memory"}
+
+
+def test_one_that_cannot_run_any_more_is_passed_over() -> None:
+    entries, current = story("1", "2", "3")
+    assert previous_healthy(entries, {V1, V3}, current) == V1
+
+
+def test_a_current_release_that_history_does_not_know_is_newer_than_all() -> None:
+    entries, _current = story("1", "2")
+    assert previous_healthy(entries, ALL, V3) == V2
+
+
+def choose(steps: str, asked: str = "", usable: t.Collection[str] = ALL) -> str:
+    entries, current = story(*steps.split())
+    return choose_target("shop", [manifest(release) for release in ALL[:3]], usable, entries, current, asked)
+
+
+@pytest.mark.parametrize("asked", [V1, V1[:4]])
+def test_a_release_can_be_named_by_the_beginning_of_its_id(asked: str) -> None:
+    assert choose("1 2 3", asked) == V1
+
+
+def test_one_that_was_never_activated_can_be_named() -> None:
+    assert choose("1 2", V3) == V3
+
+
+@pytest.mark.parametrize(
+    ("steps", "asked", "words"),
+    [
+        ("1", "", ["shop has no release to go back to", f"{V2}  never activated, version v2", f"{V1}  current since"]),
+        ("1 2!", "", ["failed 2026-01-11: no answer"]),
+        ("1 2", "abc", ["'abc' is no release of shop", V1, V2, V3]),
+        ("1 2 3!", V3, [f"release {V3} of shop is no place to go back to: failed 2026-01-12: no answer", "site.yml"]),
+        ("1 2 <1", V2, ["rolled back from 2026-01-12"]),
+    ],
+)
+def test_a_wish_that_cannot_be_met_says_what_there_is(steps: str, asked: str, words: list[str]) -> None:
+    with pytest.raises(ReleaseError) as error:
+        choose(steps, asked)
+    assert [word for word in words if word not in str(error.value)] == []
+
+
+def test_a_named_release_whose_python_is_gone_is_refused() -> None:
+    with pytest.raises(ReleaseError, match="its code or its Python is gone"):
+        choose("1 2 3", V1, {V2, V3})
+
+
+def test_the_beginning_of_several_ids_names_none() -> None:
+    with pytest.raises(ReleaseError, match="beginning of 2 releases"):
+        choose_target("shop", [manifest(V1), manifest("1111112-00000000")], ALL, [], "", "11111")
+
+
+def test_what_a_killed_run_has_begun_is_judged_by_the_link() -> None:
+    begun = {"release": V2, "from": V1, "when": "2026", "result": "begun"}
+    assert settled([begun], V2)[0]["result"] == "activated"
+    assert settled([begun], V1)[0]["result"] == "interrupted"
+    assert [entry["result"] for entry in settled([begun, begun], V2)] == ["interrupted", "activated"]
+
+
+def test_a_result_completes_the_line_that_was_begun() -> None:
+    begun = {"release": V2, "when": "1", "result": "begun"}
+    assert completed([begun], {"release": V2, "when": "2", "result": "failed"}) == [
+        {"release": V2, "when": "1", "result": "failed"}
+    ]
+    assert len(completed([begun], {"release": V3, "result": "failed"})) == 2
+
+
+def test_an_unchanged_application_writes_no_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path))
+    _history.settle("shop", V1)
+    assert os.listdir(tmp_path) == []
+    _history.settle("shop", V1, {"release": V2, "when": "1"})
+    _history.settle("shop", V2)
+    assert _history.read_history("shop") == [{"release": V2, "result": "activated", "when": "1"}]
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """Return an application with four complete releases."""
+    monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path / "history"))
+    layout = Layout(str(tmp_path / "s"), "shop")
+    for release in ALL:
+        os.makedirs(f"{layout.release(release)}/app")
+        os.makedirs(f"{layout.release(release)}/venv/bin")
+        Path(layout.release(release), "venv/bin/python").touch()
+        write_manifest(layout.release(release), manifest(release))
+    return layout
+
+
+def write(layout: Layout, steps: str) -> list[dict[str, t.Any]]:
+    """Bring the host to where the steps lead."""
+    entries, current = story(*steps.split())
+    for entry in entries:
+        _history.record("shop", entry)
+    os.symlink(f"releases/{current}", layout.current)
+    return entries
+
+
+def back(layout: Layout, release: str | None = None) -> str:
+    """Return the release that a task of module gunicorn_service would go back to."""
+    services = [{"name": layout.name, "state": "rolled_back", "release": release}]
+    return with_target(read_requests(services, layout.root, True)[0], True).release
+
+
+def test_a_rollback_asks_for_a_release(host: Layout) -> None:
+    write(host, "1 2 3")
+    assert back(host) == V2
+    assert back(host, V1) == back(host, host.release(V1)) == V1
+    os.unlink(f"{host.release(V2)}/venv/bin/python")
+    assert back(host) == V1
+
+
+def test_a_rollback_that_was_killed_after_its_switch_is_completed_and_not_done_twice(host: Layout) -> None:
+    write(host, "1 2 3")
+    _history.settle("shop", V3, {"release": V2, "from": V3, "what": "rollback", "when": "2027"})
+    assert back(host) == V2
+    os.unlink(host.current)
+    os.symlink(f"releases/{V2}", host.current)
+    assert back(host) == V2
+    _history.settle("shop", V2)
+    assert back(host) == V1
+
+
+def down(layout: Layout, hook: str, release: str | None = None) -> str:
+    """Return the release whose hook a rollback would run."""
+    services = [{"name": layout.name, "state": "rolled_back", "release": release, "hook": hook}]
+    return with_target(read_requests(services, layout.root, True)[0], True).left
+
+
+def with_hooks(layout: Layout, release: str, **hooks: list[str]) -> None:
+    write_manifest(layout.release(release), replace(manifest(release), extra={"hooks": {"rollback": hooks}}))
+
+
+def test_a_hook_is_that_of_the_release_that_is_left(host: Layout) -> None:
+    write(host, "1 2 3")
+    with_hooks(host, V3, migrate_down=["true"], forget=["true"])
+    assert down(host, "migrate_down") == V3
+    with pytest.raises(
+        HookError, match=rf"{V3} of shop has no hook 'down' for a rollback: it has forget, migrate_down"
+    ):
+        down(host, "down")
+    with_hooks(host, V3)
+    with pytest.raises(HookError, match=r"no hook 'down' for a rollback: it has none \(hooks.rollback"):
+        down(host, "down")
+    with_hooks(host, V3, down=["no-such-program"])
+    with pytest.raises(
+        HookError, match=r"hook rollback.down 'no-such-program' cannot be run: .* in hooks.rollback.down"
+    ):
+        down(host, "down")
+
+
+def test_a_hook_can_be_asked_for_again_when_nothing_has_to_be_switched(host: Layout) -> None:
+    entries = write(host, "1 2 3 <2")
+    with_hooks(host, V3, migrate_down=["true"])
+    assert down(host, "migrate_down", V2) == V3
+    assert left_release(entries, V2, V1) == V2
+    assert left_release(entries[:-1], V3, V3) == ""
+    os.unlink(host.current)
+    os.symlink(f"releases/{V1}", host.current)
+    with pytest.raises(HookError, match="no release was left by a rollback"):
+        down(host, "migrate_down", V1)
+
+
+def test_a_hook_is_for_a_rollback_alone() -> None:
+    with pytest.raises(SettingsError, match="hook 'migrate_down' is for a rollback"):
+        read_requests([{"name": "shop", "state": "absent", "hook": "migrate_down"}], "/srv", True)
+
+
+def test_a_hook_is_recorded_and_the_next_deploy_migrates_again(host: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
+    write(host, "1 2 <1")
+    with_hooks(host, V2, migrate_down=["true"])
+    _migration.record_migration("shop", V2, "key", here=True)
+    monkeypatch.setattr(_gunicorn_left, "run_hooks", lambda *_args: [])
+    run_left_hook(host, V2, "migrate_down", "anna@laptop")
+    last = _history.read_history("shop")[-1]
+    assert (last["what"], last["release"], last["from"], last["result"]) == ("hook migrate_down", V2, V1, "done")
+    assert _migration.migrated_key("shop") == ""
+    assert verdicts(_history.read_history("shop"))[V2].startswith("rolled back from")
+
+
+def test_a_hook_that_fails_says_what_serves_and_is_no_verdict_on_the_release(
+    host: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> t.NoReturn:
+        raise HookError("hook rollback.migrate_down 'true' failed")
+
+    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
+    write(host, "1 2 <1")
+    with_hooks(host, V2, migrate_down=["true"])
+    monkeypatch.setattr(_gunicorn_left, "run_hooks", fail)
+    with pytest.raises(HookError, match=f"release {V1} serves, but hook rollback.migrate_down 'true' failed"):
+        run_left_hook(host, V2, "migrate_down", "")
+    assert _history.read_history("shop")[-1]["result"] == "unsuccessful"
+    os.unlink(host.current)
+    os.symlink(f"releases/{V2}", host.current)
+    with pytest.raises(HookError, match=f"release {V2} serves again"):
+        run_left_hook(host, V2, "migrate_down", "")
+
+
+def test_a_hook_does_not_take_the_database_back_below_what_another_run_has_deployed(
+    host: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
+    write(host, "1 2 <1")
+    with_hooks(host, V2, migrate_down=["true"])
+    monkeypatch.setattr(_gunicorn_left, "run_hooks", lambda *_args: pytest.fail("it was run"))
+    with pytest.raises(HookError, match=f"the rollback went to {V3}, and meanwhile {V1} serves"):
+        run_left_hook(host, V2, "migrate_down", "", V3)
+
+
+def test_a_hook_that_ran_well_is_not_asked_for_again_because_of_a_full_disk(
+    host: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_args: object) -> t.NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
+    write(host, "1 2 <1")
+    with_hooks(host, V2, migrate_down=["true"])
+    monkeypatch.setattr(_gunicorn_left, "run_hooks", lambda *_args: [])
+    monkeypatch.setattr(_history, "record", full)
+    assert run_left_hook(host, V2, "migrate_down", "", V1) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "problem"),
+    [("forget_migration", OSError(28, "No space left on device")), ("_await_end", CommandError("show: timed out"))],
+)
+def test_a_hook_that_cannot_be_prepared_does_not_hide_what_serves(
+    host: Layout, monkeypatch: pytest.MonkeyPatch, step: str, problem: Exception
+) -> None:
+    def fail(*_args: object) -> t.NoReturn:
+        raise problem
+
+    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
+    with_hooks(host, V2, migrate_down=["true"])
+    request = Request(host, True, V1, manifest(V1), rollback=True, hook="migrate_down", left=V2)
+    change = Change.between(Service(host, manifest(V1), Wanted(V1)), Observed(V1))
+    assert leave(change, request) == {"name": "shop", "left": V2, "key": V2, "each_host": False}
+    monkeypatch.setattr(_gunicorn_left, step, fail)
+    assert leave(change, request) is None
+    assert change.late == (
+        f"release {V1} serves, but hook 'migrate_down' was not run: {problem}. Ask for it again, with the release by "
+        f"its name: -e release={V1} -e hook=migrate_down"
+    )
+
+
+def test_an_application_that_is_not_there_is_named_with_those_that_are(host: Layout) -> None:
+    with pytest.raises(ReleaseError, match=r"no application 'shoppe' below .*; there are: shop$"):
+        back(Layout(host.root, "shoppe"))
+
+
+def test_the_last_healthy_release_is_never_pruned(host: Layout) -> None:
+    history = write(host, "1 2 <1 3! 4")
+    assert prune_releases(host, 1, {V4, V3}, history) == [V2]
+    assert sorted(manifest.id for manifest in list_releases(host)) == [V1, V3, V4]
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        ("'shop:app' cannot be loaded; the end of what Python says:\nKeyError: 1", "'shop:app' cannot be loaded"),
+        ("hook migrate 'x' failed with exit code 3. It said:\nno table", "hook migrate 'x' failed with exit code 3"),
+        ("/ answered 500, wanted 200; it said: no\nIts log says:\nno", "/ answered 500, wanted 200; it said: no"),
+        ("git cannot read https://a.test/b: it is not there", "git cannot read https://a.test/b: it is not there"),
+    ],
+)
+def test_the_reason_that_is_kept_does_not_announce_what_is_left_out(error: str, short: str) -> None:
+    assert short_reason(error) == short

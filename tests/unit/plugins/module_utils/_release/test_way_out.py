@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The setting that helps an application which the sandbox or the layout of a release stops."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.way_out import Place, ways_out, with_ways_out
+
+SHOP = Place("shop", "shop", "/srv/shop/releases", "/srv/shop/shared", ("instance",), "shop")
+DENIED, READ_ONLY = "PermissionError: [Errno 13] Permission denied", "OSError: [Errno 30] Read-only file system"
+ABSENT = "FileNotFoundError: [Errno 2] No such file or directory"
+NO_DEVICE = "OSError: [Errno 6] No such device or address"
+CODE = "/srv/shop/releases/3f2a91c-1b9e02d4/app"
+
+
+@pytest.mark.parametrize(
+    ("said", "way"),
+    [
+        (f"{DENIED}: '{CODE}/logs/app.log'", "add 'logs' to shared"),
+        (f"{DENIED}: '<release>/app/logs/app.log'", "add 'logs' to shared"),
+        (
+            f"{DENIED}: '/srv/shop/current/app/var/db/x.db'",
+            "add 'var/db' to shared",
+        ),
+        (
+            f"{READ_ONLY}: '{CODE}/flask_session'",
+            "add 'flask_session' to shared",
+        ),
+        (f"{READ_ONLY}: 'logs/app.log'", "code is read-only: add 'logs' to shared"),
+        (f"{READ_ONLY}: './data.json'", "'data.json' into a directory of its own, such as data/data.json"),
+        (f"{ABSENT}: 'instance/config.py'", "put it to /srv/shop/shared/instance/config.py"),
+        (f"{DENIED}: '{CODE}/app.log'", "'app.log' into a directory of its own, such as data/app.log"),
+        (f"{ABSENT}: '{CODE}/logs/app.log'", "add 'logs' to shared"),
+        (
+            f"{READ_ONLY}: '{CODE[:-4]}/venv/lib/x/cache'",
+            "virtualenv is read-only.*/srv/shop/",
+        ),
+        (
+            f"{DENIED}: '/srv/shop/shared/instance/app.db'",
+            "must belong to user 'shop'",
+        ),
+        (f"{NO_DEVICE}: '/dev/stdout'", "standard error.*journalctl -t shop"),
+        (f"{NO_DEVICE}: '/proc/self/fd/1'", "standard error"),
+        (f"{DENIED}: '/home/deployer/.cache/model'", "HOME.*/srv/shop/shared"),
+        (
+            f"{READ_ONLY}: '/var/log/shop/app.log'",
+            "'/var/log/shop' to gunicorn.sandbox_paths",
+        ),
+        (f"{ABSENT}: '/tmp/job.txt'", "/tmp .*private to each unit"),
+        (f"{ABSENT}: '<release>/app/instance/config.py'", "put it to /srv/shop/shared/instance/config.py on the host"),
+        (f"{ABSENT}: '{CODE}/instance/db/x.db'", "put it to /srv/shop/shared/instance/db/x.db on the host"),
+        (f"{DENIED}: '{CODE}/instance/x.db'", "/srv/shop/shared/instance/x.db must belong to user 'shop'"),
+        ("ModuleNotFoundError: No module named 'shop'", "PYTHONPATH: src"),
+        ("sqlite3.OperationalError: unable to open database file", "SQLite.*'shared'"),
+        ("(sqlite3.OperationalError) attempt to write a readonly database", "SQLite.*'shared'"),
+        ("OSError: [Errno 97] Address family not supported by protocol", "RestrictAddressFamilies"),
+    ],
+)
+def test_the_setting_is_named(said: str, way: str) -> None:
+    assert len(ways_out(said, SHOP)) == 1
+    assert re.search(way, ways_out(said, SHOP)[0])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "RuntimeError: no luck",
+        f"{ABSENT}: '/etc/shop.conf'",
+        f"{ABSENT}: '{CODE}/config.py'",
+        f"{DENIED}: '/proc/1/environ'",
+        "KeyError: 'SECRET_KEY'",
+        "ModuleNotFoundError: No module named 'shopping'",
+        f"{ABSENT}: '{CODE}/./build.sh'",
+        f"{ABSENT}: 'shop.cfg'",
+        f"{DENIED}: '../app'",
+    ],
+)
+def test_nothing_is_guessed_where_no_setting_helps(said: str) -> None:
+    assert ways_out(said, SHOP) == []
+    assert with_ways_out(said, SHOP) == said
+
+
+def test_each_way_out_is_named_once_and_two_at_most() -> None:
+    lines = [f"{DENIED}: '{CODE}/{name}/x'" for name in ("a", "a", "b", "c")]
+    assert [way.split("'")[1] for way in ways_out("\n".join(lines), SHOP)] == ["a", "b"]

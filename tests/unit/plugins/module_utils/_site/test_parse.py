@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Location, Server, Site, Static, Tls
+from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site, parse_sites
+from ansible_collections.flaskops.stack.plugins.module_utils._site.values import SiteError
+
+LEAST: dict[str, object] = {"name": "shop", "domains": ["shop.test"], "upstream": ["10.0.0.1:8000"]}
+CERTIFICATE = {"certificate": "/c.pem", "key": "/k.pem"}
+
+
+def test_the_least_that_a_site_says_is_enough() -> None:
+    assert parse_site(LEAST, {}) == Site(name="shop", domains=("shop.test",), upstream=(Server("10.0.0.1:8000"),))
+
+
+def test_a_site_may_say_everything() -> None:
+    site = parse_site(
+        {
+            **LEAST,
+            "state": "disabled",
+            "redirects": "www.shop.test, Old.test",
+            "upstream": [
+                "unix:/a",
+                {"server": "10.0.0.2", "weight": 2, "max_fails": 0, "fail_timeout": 5, "down": True},
+            ],
+            "balance": "least_conn",
+            "static": [
+                {"url": "/static", "path": "/srv/static"},
+                {"url": "/m//", "path": "/m/", "immutable": True, "expires": 5},
+            ],
+            "read_timeout": "90",
+            "trusted_proxies": ["10.0.0.0/8"],
+            "proxy_headers": {"X-A": "$host", "X-B": None},
+            "access_log": False,
+            "security_headers": {"X-Frame-Options": "DENY"},
+            "tls": {**CERTIFICATE, "redirect": "no"},
+            "locations": [{"path": "=   /ping", "config": "return 204;"}, {"path": "/x", "upstream": ["unix:/x"]}],
+            "config": "\ndeny all;\n",
+        },
+        {},
+    )
+    assert (site.redirects, site.access_log, site.read_timeout) == (("www.shop.test", "old.test"), "off", 90)
+    assert site.upstream == (
+        Server("unix:/a"),
+        Server("10.0.0.2", ("weight=2", "max_fails=0", "fail_timeout=5s", "down")),
+    )
+    assert site.static == (Static("/static/", "/srv/static/"), Static("/m/", "/m/", True, 5))
+    assert site.locations == (Location("=", "/ping", (), "return 204;"), Location("", "/x", (Server("unix:/x"),)))
+    assert site.proxy_headers == (("X-A", "$host"), ("X-B", ""))
+    assert site.security_headers == (("X-Frame-Options", "DENY"),)
+    assert site.tls == Tls("/c.pem", "/k.pem", redirect=False)
+    assert (site.from_proxy, site.config) == (True, "deny all;")
+
+
+def test_a_site_takes_what_it_does_not_say_from_the_defaults() -> None:
+    defaults = {"body_size": "1g", "ipv6": False, "gzip": False}
+    site = parse_site({**LEAST, "gzip": True, "body_size": None}, defaults)
+    assert (site.body_size, site.ipv6, site.gzip) == ("1g", False, True)
+
+
+@pytest.mark.parametrize("key", ["name", "domains", "upstream", "tls", "content", "zzz"])
+def test_what_makes_a_site_itself_has_no_default(key: str) -> None:
+    with pytest.raises(SiteError, match=f"nginx_site_defaults: unknown key '{key}'"):
+        parse_site(LEAST, {key: "x"})
+
+
+@pytest.mark.parametrize("security_headers", [False, "no"])
+def test_security_headers_can_be_left_out(security_headers: object) -> None:
+    assert parse_site({**LEAST, "security_headers": security_headers}, {}).security_headers is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ""}, "name must be 1 to 64 letters"),
+        ({"name": "../shop"}, "name must be 1 to 64 letters"),
+        ({"name": "shop\n"}, "name must be 1 to 64 letters"),
+        ({"name": "flaskops-default"}, "taken by the site for unknown hosts"),
+        ({"name": "default"}, "taken by the site for unknown hosts"),
+        ({"domain": ["x"]}, "site 'shop': unknown key 'domain'; did you mean 'domains'"),
+        ({"domains": []}, "domains must list at least one"),
+        ({"domains": ["a b"]}, "must be a host name"),
+        ({"domains": ["a.test", "A.test"]}, "domain 'a.test' is listed twice"),
+        ({"redirects": ["shop.test"]}, "domain 'shop.test' is listed twice"),
+        ({"domains": ["*.a.test"], "redirects": ["b.test"]}, "put a host name without '\\*' first"),
+        ({"upstream": []}, "nothing is served"),
+        ({"upstream": [{"server": "a", "wieght": 1}]}, "upstream: unknown key 'wieght'; did you mean 'weight'"),
+        ({"upstream": [{"weight": 1}]}, "upstream '' must be"),
+        ({"upstream": [5]}, "upstream must be a dictionary"),
+        ({"balance": "fair"}, "balance must be one of"),
+        ({"balance": "ip_hash", "upstream": ["a", {"server": "b", "backup": True}]}, "cannot have a backup"),
+        ({"static": [{"url": "static", "path": "/s"}]}, "static: url 'static' must be an absolute path"),
+        ({"static": [{"url": "/s", "path": "s"}]}, "static: path 's' must be an absolute path"),
+        ({"static": [{"url": "/s", "path": "/s/../.."}]}, "must be an absolute path without '..'"),
+        ({"static": [{"url": "/s", "path": "/s", "expires": "1y"}]}, "static: expires must be a whole number"),
+        ({"static": [{"url": "/", "path": "/s"}]}, "leaves nothing for upstream"),
+        ({"static": [{"url": "/s", "path": "/a"}, {"url": "/s/", "path": "/b"}]}, "path '/s/' is listed twice"),
+        ({"static": [{"url": "/s", "path": "/a"}], "locations": [{"path": "^~ /s/"}]}, "path '/s/' is listed twice"),
+        ({"body_size": "16m; deny all"}, "body_size '16m; deny all' must be a number of bytes"),
+        ({"read_timeout": 0}, "read_timeout must be between 1"),
+        ({"http_port": 0}, "http_port must be between 1 and 65535"),
+        ({"proxy_headers": {"X Y": "a"}}, "header name 'X Y'"),
+        ({"proxy_headers": {"X-Y": "a\nb"}}, "line breaks"),
+        ({"proxy_headers": ["X"]}, "proxy_headers must be a dictionary"),
+        ({"security_headers": {"X-Y": "a\nb"}}, "line breaks"),
+        ({"security_headers": ["X"]}, "security_headers must be true or false"),
+        ({"hsts": 1}, "hsts needs tls"),
+        ({"tls": {"certificate": "/c"}}, "tls: key '' must be an absolute path"),
+        ({"tls": {**CERTIFICATE, "cert": "x"}}, "tls: unknown key 'cert'"),
+        ({"tls": CERTIFICATE, "https_port": 80}, "http_port and https_port are both 80"),
+        ({"locations": [{"path": "x"}]}, "locations: path 'x' must start with"),
+        ({"locations": [{"path": "= "}]}, "locations: path '=' must start with"),
+        ({"locations": [{"path": "/a\nb"}]}, "line breaks"),
+        ({"locations": [{"path": "/a", "config": "} server {"}]}, "config is not whole: line 1 has a '}'"),
+        ({"config": "deny all"}, "config is not whole: it ends without a ';'"),
+        ({"content": "a", "template": "b"}, "exclude each other"),
+    ],
+)
+def test_an_impossible_site_is_refused_by_its_name(changes: dict[str, object], message: str) -> None:
+    item = {**LEAST, **changes}
+    with pytest.raises(SiteError, match=message) as caught:
+        parse_site(item, {})
+    assert str(caught.value).startswith(f"site '{item['name']}': ")
+
+
+@pytest.mark.parametrize(
+    "item", [{"name": "a", "state": "absent"}, {"name": "a", "content": "x"}, {"name": "a", "template": "x"}]
+)
+def test_a_site_whose_text_is_not_ours_needs_nothing_else(item: dict[str, object]) -> None:
+    assert parse_site(item, {}).name == "a"
+
+
+@pytest.mark.parametrize("extra", [{"behind_proxy": True}, {"trusted_proxies": ["10.0.0.1"]}, {"tls": CERTIFICATE}])
+def test_hsts_is_possible_wherever_https_is_spoken(extra: dict[str, object]) -> None:
+    assert parse_site({**LEAST, "hsts": 60, **extra}, {}).hsts == 60
+
+
+def test_two_sites_with_one_domain_are_refused_by_both_names() -> None:
+    other = {**LEAST, "name": "blog", "domains": ["blog.test"], "redirects": ["SHOP.test"]}
+    with pytest.raises(SiteError, match=r"sites 'shop' and 'blog' both have the domain 'shop\.test' on port 80"):
+        parse_sites([LEAST, other], {})
+
+
+def test_two_sites_with_one_domain_are_refused_whatever_their_text_is() -> None:
+    with pytest.raises(SiteError, match="both have the domain"):
+        parse_sites([LEAST, {"name": "blog", "template": "x.j2", "domains": ["shop.test"]}], {})
+
+
+def test_two_sites_with_one_name_are_refused() -> None:
+    with pytest.raises(SiteError, match="two sites have the name 'shop'"):
+        parse_sites([LEAST, {**LEAST, "domains": ["b.test"]}], {})
+
+
+@pytest.mark.parametrize("changes", [{"http_port": 8080}, {"state": "disabled"}, {"state": "absent"}])
+def test_one_domain_may_be_that_of_two_sites_that_do_not_meet(changes: dict[str, object]) -> None:
+    assert len(parse_sites([LEAST, {**LEAST, "name": "blog", **changes}], {})) == 2

@@ -1,0 +1,623 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.conf import Directive, descend, parse
+from ansible_collections.flaskops.stack.plugins.module_utils._site.headers import FAMILY
+from ansible_collections.flaskops.stack.plugins.module_utils._site.render import parse_version, site_configs
+from ansible_collections.flaskops.stack.plugins.module_utils._site.values import SiteError
+from hypothesis import given
+from hypothesis import strategies as st
+
+OLD, MIDDLE, NEW = "1.18.0", "1.24.0", "1.30.6"
+SNIPPET = Path(__file__).parents[5] / "roles/nginx/files/flaskops.conf"
+SITE: dict[str, t.Any] = {"name": "shop", "domains": ["shop.test"], "upstream": ["unix:/srv/shop/current/run/0.sock"]}
+TLS = {"certificate": "/etc/tls/c.pem", "key": "/etc/tls/k.pem"}
+EVERYTHING: dict[str, t.Any] = {
+    **SITE,
+    "redirects": ["www.shop.test"],
+    "upstream": ["unix:/a.sock", {"server": "10.0.0.1:80", "weight": 2}],
+    "balance": "least_conn",
+    "maintenance": {"flag": "/srv/on", "page": "/srv/page.html", "open": ["/health"]},
+    "static": [
+        {"url": "/static/", "path": "/srv/static", "previous": "/run/p"},
+        {"url": "/media", "path": "/srv/media", "immutable": True},
+    ],
+    "trusted_proxies": ["10.0.0.0/8"],
+    "proxy_headers": {"X-Mine": "$host"},
+    "security_headers": {"Content-Security-Policy": "default-src 'self'"},
+    "websockets": True,
+    "hsts": 60,
+    "tls": TLS,
+    "locations": [{"path": "~ [.]x$", "config": "deny all;"}, {"path": "/other/", "upstream": ["10.0.0.2"]}],
+    "config": "client_body_buffer_size 1m;",
+}
+
+PATHS = [
+    "/", "/health.json", "/healthxjson", "/health.json/x", "/a/health.json",
+    "/.well-known/acme-challenge/x", "/.well-known/x",
+    "/flaskops-maintenance", "/flaskops-maintenance.html", "/flaskops-maintenance/x",
+]  # fmt: skip
+
+
+def rendered(site: dict[str, t.Any], version: str = NEW) -> str:
+    """Return the text of the one site that is not a catch-all."""
+    return str(site_configs([site], {}, version, catch_all=False)[0]["content"])
+
+
+def servers(text: str) -> list[Directive]:
+    """Return the server blocks of a text that is whole."""
+    directives = parse(text)
+    return [directive for directive in directives if directive.name == "server"]
+
+
+def words(block: Directive) -> list[list[str]]:
+    """Return the directives of a block's outermost level as words."""
+    assert block.block is not None
+    return [[directive.name, *directive.args] for directive in block.block]
+
+
+def locations(block: Directive) -> dict[str, list[list[str]]]:
+    """Return the locations of a server by what they match."""
+    assert block.block is not None
+    return {" ".join(place.args): words(place) for place in block.block if place.name == "location"}
+
+
+def main(site: dict[str, t.Any], version: str = NEW) -> Directive:
+    """Return the server block that does the work, the last one."""
+    return servers(rendered(site, version))[-1]
+
+
+def sent_headers(lines: list[list[str]]) -> dict[str, str]:
+    """Return the request headers that a block sets; each only once."""
+    found = [(line[1], line[2]) for line in lines if line[0] == "proxy_set_header"]
+    assert len(dict(found)) == len(found)
+    return dict(found)
+
+
+@pytest.mark.parametrize(("text", "version"), [("1.18.0", (1, 18, 0)), ("1.30.6", (1, 30, 6)), ("", (9999,))])
+def test_versions_compare(text: str, version: tuple[int, ...]) -> None:
+    assert parse_version(text) == version
+
+
+@pytest.mark.parametrize(
+    ("version", "listen", "directive"),
+    [(OLD, "443 ssl http2", False), ("1.25.0", "443 ssl http2", False), ("1.25.1", "443 ssl", True)],
+)
+def test_http2_is_written_as_the_version_reads_it(version: str, listen: str, directive: bool) -> None:
+    found = words(main({**SITE, "tls": TLS}, version))
+    assert ["listen", *listen.split()] in found
+    assert (["http2", "on"] in found) is directive
+
+
+def test_http2_can_be_off() -> None:
+    for version in (OLD, NEW):
+        assert "http2" not in rendered({**SITE, "tls": TLS, "http2": False}, version)
+
+
+@pytest.mark.parametrize(("version", "kept"), [("1.29.6", False), ("1.29.7", True)])
+def test_connections_to_the_application_are_never_kept(version: str, kept: bool) -> None:
+    assert ("keepalive 0;" in rendered(SITE, version)) is kept
+    assert sent_headers(words(main(SITE, version)))["Connection"] == "close"
+
+
+def test_a_site_listens_on_both_protocols_unless_told_otherwise() -> None:
+    assert [line[1] for line in words(main(SITE)) if line[0] == "listen"] == ["80", "[::]:80"]
+    assert [line[1] for line in words(main({**SITE, "ipv6": False, "http_port": 8080})) if line[0] == "listen"] == [
+        "8080"
+    ]
+
+
+def test_the_application_gets_every_header_once_and_none_that_is_forged() -> None:
+    assert sent_headers(words(main(SITE))) == {
+        "Host": "$flaskops_host",
+        "X-Real-IP": "$remote_addr",
+        "X-Forwarded-For": "$remote_addr",
+        "X-Forwarded-Proto": "$scheme",
+        "X-Forwarded-Host": "$flaskops_host",
+        "X-Scheme": "$scheme",
+        "Connection": "close",
+        "Proxy": "",
+        **dict.fromkeys(FAMILY, ""),
+    }
+
+
+def test_headers_of_another_proxy_are_handed_on_only_behind_one() -> None:
+    headers = sent_headers(words(main({**SITE, "behind_proxy": True})))
+    assert headers["X-Forwarded-For"] == "$proxy_add_x_forwarded_for"
+    assert headers["X-Forwarded-Proto"] == headers["X-Scheme"] == "$flaskops_xproto"
+    assert headers["X-Forwarded-Host"] == "$flaskops_xhost"
+    assert "Forwarded" not in headers
+    # No proxy sets these: they ask for another path or method than the proxy has seen.
+    assert {"X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "Proxy"} <= set(headers)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Scheme", "X-Client-IP", "True-Client-IP", "X-Host",
+        "Front-End-Https", "X-HTTP-Method-Override", "X-Forwarded-Ssl", "X-Forwarded-Server", "X-Forwarded-Port",
+        "X-Forwarded-Prefix", "Forwarded", "CF-Connecting-IP", "Fastly-Client-IP", "X-Cluster-Client-IP",
+        "X-Original-Host", "X-ProxyUser-Ip", "X-Method-Override", "X-HTTP-Method", "Proxy", "Client-IP",
+        "X-Forwarded-User", "Remote-User",
+    ],
+)  # fmt: skip
+def test_relatives_of_the_forwarded_headers_are_taken_out(name: str) -> None:
+    assert sent_headers(words(main(SITE)))[name] == ""
+
+
+def test_a_header_that_the_application_needs_is_passed_on_by_name() -> None:
+    headers = sent_headers(words(main({**SITE, "pass_headers": ["x-http-method-override"]})))
+    assert "X-HTTP-Method-Override" not in headers
+    assert headers["X-HTTP-Method"] == ""
+    with pytest.raises(SiteError, match="'X-Hots' is none of the headers that are taken out; did you mean 'X-Host'"):
+        rendered({**SITE, "pass_headers": ["X-Hots"]})
+    with pytest.raises(SiteError, match=r"'Cookie' is none .* proxy_headers sets headers of your own"):
+        rendered({**SITE, "pass_headers": ["Cookie"]})
+
+
+def test_the_headers_that_nginx_sets_are_not_taken_out() -> None:
+    ours = sent_headers(words(main({**SITE, "websockets": True})))
+    assert len(FAMILY) == len({name.lower() for name in FAMILY})
+    assert not {name.lower() for name in FAMILY} & {name.lower() for name, value in ours.items() if value}
+
+
+def test_headers_are_believed_from_trusted_proxies_only() -> None:
+    text = rendered({**SITE, "trusted_proxies": ["10.0.0.0/8", "::1"]})
+    assert "geo $realip_remote_addr $flaskops_shop_peer {\n    default 0;\n    10.0.0.0/8 1;\n    ::1/128 1;\n}" in text
+    assert (
+        "map $flaskops_shop_peer $flaskops_shop_for {\n    default $remote_addr;\n    1 $proxy_add_x_forwarded_for;\n}"
+        in text
+    )
+    assert sent_headers(words(servers(text)[-1]))["X-Forwarded-Proto"] == "$flaskops_shop_proto"
+
+
+@pytest.mark.parametrize("name", ["a" * 64, "shop.example.com", "my_shop", "Shop", "a-name-of-more-than-16"])
+def test_variables_of_a_site_have_short_names_of_their_own(name: str) -> None:
+    text = rendered({**SITE, "name": name, "trusted_proxies": ["10.0.0.1"]})
+    (variable,) = set(re.findall(r"geo \S+ \$(\S+) ", text))
+    assert re.fullmatch(r"flaskops_x[0-9a-f]{12}_peer", variable)
+
+
+def test_a_users_header_takes_the_place_of_ours() -> None:
+    headers = sent_headers(words(main({**SITE, "proxy_headers": {"x-real-ip": "", "X-FHost": "$host; x"}})))
+    assert (headers["x-real-ip"], headers["X-FHost"]) == ("", "$host; x")
+    assert "X-Real-IP" not in headers
+
+
+def test_websockets_are_upgraded_when_asked_for() -> None:
+    headers = sent_headers(words(main({**SITE, "websockets": True})))
+    assert (headers["Upgrade"], headers["Connection"]) == ("$flaskops_upgrade", "$flaskops_conn")
+    assert "Upgrade" not in sent_headers(words(main(SITE)))
+
+
+def test_a_location_with_lines_of_its_own_has_every_header_again() -> None:
+    place = {"path": "/admin/", "config": "proxy_set_header X-Real-IP none;\nadd_header X-More x;\ndeny all;"}
+    server = main({**SITE, "locations": [place]})
+    found = locations(server)["/admin/"]
+    assert {**sent_headers(words(server)), "X-Real-IP": "none"} == sent_headers(found)
+    assert [line for line in words(server) if line[0] == "add_header"] + [["add_header", "X-More", "x"]] == [
+        line for line in found if line[0] == "add_header"
+    ]
+    assert ["proxy_pass", "http://flaskops-shop"] in found
+
+
+def test_lines_for_the_server_hold_in_locations_with_lines_of_their_own() -> None:
+    site = {**SITE, "config": "proxy_set_header Host mine;\nadd_header X-Frame-Options DENY;"}
+    server = main(
+        {**site, "locations": [{"path": "/x", "config": "deny all;"}], "static": [{"url": "/s", "path": "/s"}]}
+    )
+    for lines in (words(server), locations(server)["/x"]):
+        assert sent_headers(lines)["Host"] == "mine"
+        assert [line for line in lines if line[:2] == ["add_header", "X-Frame-Options"]] == [
+            ["add_header", "X-Frame-Options", "DENY"]
+        ]
+    assert ["add_header", "X-Frame-Options", "DENY"] in locations(server)["^~ /s/"]
+
+
+def test_a_location_that_answers_itself_is_not_passed_on() -> None:
+    places = [
+        {"path": "= /ping", "config": "return 204;"},
+        {"path": "@x", "config": "deny all;"},
+        {"path": "/y/", "upstream": ["10.0.0.1"]},
+    ]
+    found = locations(main({**SITE, "locations": places}))
+    passed = {path: [line[1] for line in lines if line[0] == "proxy_pass"] for path, lines in found.items()}
+    assert passed == {
+        "= /ping": [],
+        "@x": ["http://flaskops-shop"],
+        "/y/": ["http://flaskops.2.shop"],
+        "/": ["http://flaskops-shop"],
+    }
+
+
+def test_a_users_lines_take_the_place_of_ours() -> None:
+    lines = words(main({**SITE, "config": "client_max_body_size 1g;\naccess_log off;\nlisten 8080;"}))
+    assert [line for line in lines if line[0] == "client_max_body_size"] == [["client_max_body_size", "1g"]]
+    assert [line for line in lines if line[0] == "access_log"] == [["access_log", "off"]]
+    assert [line[1] for line in lines if line[0] == "listen"] == ["80", "[::]:80", "8080"]
+
+
+def test_text_over_several_lines_is_not_indented() -> None:
+    text = 'return 200 "a\nb\n";'
+    assert text in rendered({"name": "x", "domains": ["x.test"], "config": text})
+
+
+@pytest.mark.parametrize("key", ["locations", "config"])
+def test_a_users_root_takes_the_place_of_ours(key: str) -> None:
+    value = [{"path": "/", "config": "return 204;"}] if key == "locations" else "location / { return 204; }"
+    places = locations(main({**SITE, key: value}))
+    assert list(places) == ["/"]
+    assert ["return", "204"] in places["/"]
+
+
+def test_a_site_without_an_application_says_404_beside_its_files() -> None:
+    site = {"name": "x", "domains": ["x.test"], "static": [{"url": "/s/", "path": "/s"}]}
+    assert locations(main(site))["/"] == [["return", "404"]]
+    assert "proxy_" not in rendered(site)
+    assert "/" not in locations(main({"name": "x", "domains": ["x.test"], "config": "root /x;"}))
+
+
+def test_static_files_have_matching_slashes_and_no_dot_files() -> None:
+    found = locations(main({**SITE, "static": [{"url": "/static", "path": "/srv/current/static"}]}))["^~ /static/"]
+    assert ["alias", "/srv/current/static/"] in found
+    assert ["location", "~", r"/\."] in found
+    assert ["add_header", "Cache-Control", "$flaskops_cache"] in found
+    assert ["gzip_static", "on"] in found
+
+
+def test_files_of_the_previous_release_are_found_and_its_dot_files_are_not() -> None:
+    static = [{"url": "/a.b/", "path": "/srv/a"}, {"url": "/s", "path": "/srv/s", "previous": "/run/p/s"}]
+    found = locations(main({**SITE, "static": static, "tls": TLS, "hsts": 9}))
+    assert [line for line in found["^~ /a.b/"] if line[0] == "error_page"] == []
+    assert ["error_page", "404", "=", "@flaskops_previous_1"] in found["^~ /s/"]
+    previous = found["@flaskops_previous_1"]
+    assert previous[:3] == [
+        ["if", "($uri", "~", r"/\.)"],
+        ["root", "/run/p/s/"],
+        ["rewrite", "^/s/(.*)$", "/$1", "break"],
+    ]
+    headers = [line for line in found["^~ /s/"] if line[0] in ("add_header", "set", "gzip_static")]
+    assert headers and [line for line in headers if line not in previous] == []
+
+
+def test_maintenance_comes_before_what_the_user_wrote_and_leaves_open_what_must_be() -> None:
+    maintenance = {"flag": "/srv/m/on", "page": "/srv/m/page.html", "retry_after": 60, "open": ["/health.json"]}
+    site = main({**SITE, "maintenance": maintenance, "config": "return 204;", "hsts": 9, "tls": TLS})
+    lines = words(site)
+    names = [" ".join(line) for line in lines]
+    assert names.index("return 204") > names.index("if ($flaskops_closed)")
+    assert ["if", "(-f", "/srv/m/on", ")"] in lines
+    pattern = next(line[3] for line in lines if line[:3] == ["if", "($uri", "~"])
+    passes = [path for path in PATHS if re.search(pattern, path)]
+    assert passes == [
+        "/health.json",
+        "/.well-known/acme-challenge/x",
+        "/flaskops-maintenance",
+        "/flaskops-maintenance.html",
+    ]
+    page = locations(site)["= /flaskops-maintenance.html"]
+    assert ["add_header", "Retry-After", "60", "always"] in page
+    assert ["add_header", "Strict-Transport-Security", "max-age=9", "always"] in page
+    assert ["internal"] in page and ["alias", "/srv/m/page.html"] in page
+
+
+def test_a_site_without_a_flag_has_nothing_of_maintenance() -> None:
+    assert "flaskops_closed" not in rendered(SITE)
+
+
+def test_static_files_have_the_security_headers_and_cache_for_ever_when_told() -> None:
+    static = [{"url": "/s/", "path": "/s", "immutable": True, "expires": 60}]
+    found = locations(main({**SITE, "static": static, "tls": TLS, "hsts": 9}))["^~ /s/"]
+    added = {line[1]: line[2:] for line in found if line[0] == "add_header"}
+    assert added == {
+        "X-Content-Type-Options": ["$flaskops_nosniff", "always"],
+        "X-Frame-Options": ["$flaskops_frame", "always"],
+        "Referrer-Policy": ["$flaskops_referrer", "always"],
+        "Strict-Transport-Security": ["max-age=9", "always"],
+        "Cache-Control": ["public, max-age=60, immutable"],
+    }
+
+
+def test_chosen_security_headers_overrule_the_application() -> None:
+    chosen = {
+        "x-frame-options": "DENY",
+        "Referrer-Policy": "",
+        "Content-Security-Policy": "default-src 'self'; img-src \"*\"",
+    }
+    lines = [
+        line
+        for line in words(main({**SITE, "security_headers": chosen}))
+        if line[0] in ("add_header", "proxy_hide_header")
+    ]
+    assert lines == [
+        ["add_header", "X-Content-Type-Options", "$flaskops_nosniff", "always"],
+        ["proxy_hide_header", "x-frame-options"],
+        ["add_header", "x-frame-options", "DENY", "always"],
+        ["proxy_hide_header", "Content-Security-Policy"],
+        ["add_header", "Content-Security-Policy", "default-src 'self'; img-src \"*\"", "always"],
+    ]
+    assert "add_header" not in rendered({**SITE, "security_headers": False})
+
+
+def test_a_request_that_may_change_something_is_sent_once() -> None:
+    assert ["proxy_next_upstream", "error", "timeout"] in words(main(SITE))
+    assert "non_idempotent" not in rendered(EVERYTHING)
+
+
+@pytest.mark.parametrize(
+    ("balance", "lines"), [("round_robin", []), ("least_conn", ["least_conn;"]), ("random", ["random two least_conn;"])]
+)
+def test_several_servers_are_balanced(balance: str, lines: list[str]) -> None:
+    text = rendered(
+        {
+            **SITE,
+            "upstream": ["10.0.0.1:80", {"server": "10.0.0.2:80", "backup": False, "weight": 3}],
+            "balance": balance,
+        },
+        MIDDLE,
+    )
+    expected = [
+        "upstream flaskops-shop {",
+        "zone flaskops-shop 64k;",
+        *lines,
+        "server 10.0.0.1:80;",
+        "server 10.0.0.2:80 weight=3;",
+        "}",
+    ]
+    assert [line.strip() for line in text.split("\n\n")[1].splitlines()] == expected
+
+
+def test_the_sockets_of_one_host_are_never_left_out_all_at_once() -> None:
+    text = rendered({**SITE, "upstream": ["unix:/a", {"server": "unix:/b", "max_fails": 3}, "10.0.0.1:80"]})
+    assert re.findall("server (unix.*|10.*);", text) == ["unix:/a max_fails=0", "unix:/b max_fails=3", "10.0.0.1:80"]
+    assert "max_fails" not in rendered(SITE)
+
+
+def test_one_server_needs_no_balance() -> None:
+    assert "least_conn" not in rendered({**SITE, "balance": "least_conn"})
+
+
+@pytest.mark.parametrize(("wanted", "word"), [(True, "on"), (False, "off")])
+def test_requests_and_answers_stream_together(wanted: bool, word: str) -> None:
+    lines = words(main({**SITE, "buffering": wanted}))
+    assert ["proxy_buffering", word] in lines
+    assert ["proxy_request_buffering", word] in lines
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        ("combined", "/var/log/nginx/shop.access.log combined"),
+        ("json", "/var/log/nginx/shop.access.log flaskops_json"),
+        ("off", "off"),
+    ],
+)
+def test_a_site_logs_where_the_distribution_rotates(log: str, line: str) -> None:
+    lines = words(main({**SITE, "access_log": log}))
+    assert ["access_log", *line.split()] in lines
+    assert ["error_log", "/var/log/nginx/shop.error.log", "error"] in lines
+
+
+def redirects(site: dict[str, t.Any]) -> list[tuple[str, str, str]]:
+    """Return port, host names and target of each server that only redirects."""
+    found = []
+    for server in servers(rendered(site))[:-1]:
+        lines = {line[0]: line[1:] for line in reversed(words(server))}
+        (answer,) = locations(server)["/"]
+        found.append((lines["listen"][0], " ".join(lines["server_name"]), answer[2]))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        ({"redirects": ["a.test", "b.test"]}, [("80", "a.test b.test", "http://shop.test$flaskops_port$request_uri")]),
+        (
+            {"redirects": ["a.test"], "behind_proxy": True},
+            [("80", "a.test", "$flaskops_xproto://shop.test$flaskops_port$request_uri")],
+        ),
+        ({"tls": TLS}, [("80", "shop.test", "https://$host$request_uri")]),
+        ({"tls": TLS, "https_port": 8443}, [("80", "shop.test", "https://$host:8443$request_uri")]),
+        (
+            {"tls": TLS, "redirects": ["a.test"]},
+            [
+                ("80", "shop.test", "https://$host$request_uri"),
+                ("80", "a.test", "https://shop.test$request_uri"),
+                ("443", "a.test", "https://shop.test$flaskops_port$request_uri"),
+            ],
+        ),
+        (
+            {"tls": {**TLS, "redirect": False}, "redirects": ["a.test"]},
+            [
+                ("80", "a.test", "http://shop.test$flaskops_port$request_uri"),
+                ("443", "a.test", "https://shop.test$flaskops_port$request_uri"),
+            ],
+        ),
+    ],
+)
+def test_redirects_lead_to_the_canonical_name(changes: dict[str, t.Any], expected: list[tuple[str, str, str]]) -> None:
+    assert redirects({**SITE, **changes}) == expected
+
+
+def test_both_ports_are_served_when_plain_http_does_not_redirect() -> None:
+    lines = words(main({**SITE, "tls": {**TLS, "redirect": False}}))
+    assert [line[1] for line in lines if line[0] == "listen"] == ["80", "[::]:80", "443", "[::]:443"]
+
+
+def catch_alls(sites: list[dict[str, t.Any]], version: str = NEW, **defaults: object) -> dict[str, str]:
+    """Return the texts of the sites for unknown hosts by their names."""
+    found = site_configs(sites, defaults, version, catch_all=True)
+    return {
+        site["name"]: site.get("content", "") for site in found if site["name"] not in {item["name"] for item in sites}
+    }
+
+
+def test_unknown_hosts_are_refused_on_every_port_in_use() -> None:
+    found = catch_alls([{**SITE, "tls": TLS}, {**SITE, "name": "b", "domains": ["b.test"], "http_port": 8080}])
+    assert list(found) == ["default", "flaskops-default", "flaskops-default-443", "flaskops-default-8080"]
+    for name, port in (("flaskops-default", "80"), ("flaskops-default-443", "443"), ("flaskops-default-8080", "8080")):
+        lines = words(servers(found[name])[0])
+        listens = [line for line in lines if line[0] == "listen"]
+        assert [line[1] for line in listens] == [port, f"[::]:{port}"]
+        assert all("default_server" in line for line in listens)
+        assert ["return", "444"] in lines
+        assert ["server_tokens", "off"] in lines
+
+
+def test_each_port_is_a_site_so_that_two_uses_of_the_role_do_not_contend() -> None:
+    first, second = catch_alls([{**SITE, "tls": TLS}]), catch_alls([{**SITE, "name": "b", "ipv6": False}])
+    assert second["flaskops-default"] == first["flaskops-default"]
+
+
+def test_the_first_server_of_a_port_follows_the_defaults() -> None:
+    found = catch_alls([{**SITE, "tls": TLS}], MIDDLE, ipv6=False, http2=False)
+    assert words(servers(found["flaskops-default-443"])[0])[0] == ["listen", "443", "ssl", "default_server"]
+    assert "[::]" not in "".join(found.values())
+
+
+@pytest.mark.parametrize(
+    ("version", "line"), [("1.19.3", ["ssl_certificate", "$flaskops_none"]), ("1.19.4", ["ssl_reject_handshake", "on"])]
+)
+def test_unknown_hosts_get_no_handshake(version: str, line: list[str]) -> None:
+    lines = words(servers(catch_alls([{**SITE, "tls": TLS}], version)["flaskops-default-443"])[0])
+    assert line in lines
+    # The first server of a port has the protocols, curves and session cache of all of them.
+    assert [x for x in lines if x[0].startswith("ssl_") and "cert" not in x[0] and "reject" not in x[0]] == [
+        x for x in words(main({**SITE, "tls": TLS})) if x[0].startswith("ssl_") and "cert" not in x[0]
+    ]
+
+
+def test_there_is_no_catch_all_when_it_is_not_wanted_or_nothing_is_enabled() -> None:
+    assert [site["name"] for site in site_configs([SITE], {}, NEW, catch_all=False)] == ["shop"]
+    assert list(catch_alls([{"name": "shop", "state": "absent"}])) == []
+
+
+def test_the_module_gets_what_it_needs_and_no_more() -> None:
+    items: list[dict[str, object]] = [
+        {"name": "a", "state": "absent"},
+        {"name": "b", "template": "b.j2", "foreign": "replace", "domains": ["b.test"]},
+        {"name": "c", "content": "server {}\n", "rename_from": "x"},
+    ]
+    assert site_configs(items, {}, NEW, catch_all=False) == [
+        {"name": "a", "state": "absent"},
+        {"name": "b", "state": "enabled", "foreign": "replace", "template": "b.j2"},
+        {"name": "c", "state": "enabled", "rename_from": "x", "content": "server {}\n"},
+    ]
+
+
+@pytest.mark.parametrize("version", [OLD, MIDDLE, NEW])
+@pytest.mark.parametrize(
+    "site", [SITE, {**SITE, "tls": TLS}, EVERYTHING, {**SITE, "behind_proxy": True, "security_headers": False}]
+)
+def test_the_output_uses_no_variable_that_nobody_defines(site: dict[str, t.Any], version: str) -> None:
+    text = SNIPPET.read_text(encoding="utf-8") + "".join(
+        each.get("content", "") for each in site_configs([site], {}, version, catch_all=True)
+    )
+    defined = {d.args[1] for d in descend(parse(text)) if d.name in ("map", "geo")}
+    defined |= {d.args[0] for d in descend(parse(text)) if d.name == "set"}
+    assert set(re.findall(r"\$flaskops_\w+", text)) <= defined
+
+
+def test_the_snippet_defines_nothing_in_vain() -> None:
+    snippet = SNIPPET.read_text(encoding="utf-8")
+    used = snippet + "".join(
+        each.get("content", "")
+        for version in (OLD, NEW)
+        for site in (EVERYTHING, {**SITE, "behind_proxy": True, "access_log": "json"})
+        for each in site_configs([site], {}, version, catch_all=True)
+    )
+    for directive in parse(snippet):
+        name = directive.args[1].lstrip("$") if directive.name == "map" else directive.args[0]
+        assert len(re.findall(rf"\b{name}\b", used)) > 1, name
+
+
+@pytest.mark.parametrize(
+    ("host_and_header", "believed"),
+    [
+        ("shop.test shop.test", True),
+        ("shop.test SHOP.test:8080", True),
+        ("[::1] [::1]:80", True),
+        ("shop.test evil.test", False),
+        ("shop.test shop.test.evil.test", False),
+        ("shop.test shop.test:80:90", False),
+        ("shop.test shop.test:evil", False),
+        ("shop.test ", False),
+        ("shop.test shop.test shop.test", False),
+    ],
+)
+def test_a_host_header_is_believed_when_it_names_the_site(host_and_header: str, believed: bool) -> None:
+    (found,) = (
+        d for d in parse(SNIPPET.read_text(encoding="utf-8")) if d.name == "map" and d.args[1] == "$flaskops_host"
+    )
+    assert found.block is not None
+    pattern = found.block[1].name
+    assert bool(re.search(re.sub(r"^~\*", "", pattern), host_and_header, re.IGNORECASE)) is believed
+
+
+@pytest.mark.parametrize(
+    ("uri", "forever"),
+    [
+        ("/static/app.3f2a91c0.css", True),
+        ("/static/app-0123456789abcdef0123456789abcdef.min.js", True),
+        ("/static/report-3f2a91c0.d/app.css", False),
+        ("/static/app.css", False),
+        ("/static/report-20240101.pdf", False),
+        ("/static/my-facade.css", False),
+        ("/static/decade-deadbeef.css", False),
+        ("/static/3f2a91c0/app.css", False),
+    ],
+)
+def test_only_a_fingerprint_makes_a_file_last_forever(uri: str, forever: bool) -> None:
+    (found,) = (
+        d for d in parse(SNIPPET.read_text(encoding="utf-8")) if d.name == "map" and d.args[1] == "$flaskops_named"
+    )
+    assert found.block is not None
+    # Without the query, which says nothing of what the path holds after a rollback.
+    assert found.args[0] == "$uri"
+    patterns = [re.sub("^~", "", line.name) for line in found.block if line.args == ("1",)]
+    assert any(re.search(pattern, uri) for pattern in patterns) is forever
+
+
+# Everything that a user may write, except what is refused.
+TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=30)
+PATH = TEXT.map(lambda text: "/" + text.replace("$", "")).filter(lambda path: ".." not in path.split("/"))
+
+
+@given(value=TEXT | TEXT.map(lambda text: "$x" + text), path=PATH)
+def test_no_value_breaks_out_of_its_directive(value: str, path: str) -> None:
+    plain = {"proxy_headers": {"X-A": "x"}, "security_headers": {"X-B": "x"}, "static": [{"url": "/x", "path": "/x"}]}
+    hostile = {
+        "proxy_headers": {"X-A": value},
+        "security_headers": {"X-B": value},
+        "static": [{"url": "/x", "path": path}],
+    }
+    certificates = ({"certificate": "/x", "key": "/x"}, {"certificate": path, "key": path})
+    texts = [
+        rendered({**SITE, **changes, "tls": tls, "locations": [{"path": place, "config": "deny all;"}]})
+        for changes, tls, place in zip((plain, hostile), certificates, ("/y", f"~ {path}y"))
+    ]
+    names = [[directive.name for directive in descend(parse(text))] for text in texts]
+    assert names[0] == names[1]
+    arguments = {(d.name, d.args[0]): d.args for d in descend(parse(texts[1])) if d.args}
+    assert arguments["proxy_set_header", "X-A"] == ("X-A", value)
+    assert arguments["add_header", "X-B"] == ("X-B", value, "always")
+    assert ("alias", path.rstrip("/") + "/") in arguments
+    assert ("ssl_certificate", path) in arguments
+
+
+@pytest.mark.parametrize(("version", "there"), [("1.27.3", False), ("1.27.4", True), (NEW, True)])
+def test_a_reload_leaves_connections_alone_that_were_just_used(version: str, there: bool) -> None:
+    assert (["keepalive_min_timeout", "5s"] in words(main(SITE, version))) is there
+
+
+def test_the_users_own_time_for_idle_connections_is_taken() -> None:
+    lines = words(main({**SITE, "config": "keepalive_min_timeout 1s;"}))
+    assert [line for line in lines if line[0] == "keepalive_min_timeout"] == [["keepalive_min_timeout", "1s"]]

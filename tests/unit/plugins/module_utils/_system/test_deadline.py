@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server that sends a byte now and then holds up nobody for longer than the deadline of the whole answer."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import typing as t
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._app.source import SourceError
+from ansible_collections.flaskops.stack.plugins.module_utils._build import download as _source_http
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import Health, Probe, run_probe
+from ansible_collections.flaskops.stack.plugins.module_utils._release import proxy_probe as _chain_probe
+from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import Chain
+from ansible_collections.flaskops.stack.plugins.module_utils._system.http import ProbeError, get
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+
+
+class Drip:
+    """A server that sends its answer byte by byte."""
+
+    def __init__(self, listener: socket.socket, first: bytes = b"", context: ssl.SSLContext | None = None) -> None:
+        self.listener, self.first, self.context = listener, first, context
+        self.over = threading.Event()
+        listener.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        with suppress(OSError):
+            while not self.over.is_set():
+                connection, _address = self.listener.accept()
+                threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
+
+    def answer(self, connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            one = self.context.wrap_socket(connection, server_side=True) if self.context else connection
+            with one:
+                one.recv(4096)
+                one.sendall(self.first)
+                # Whatever is wanted of it, it never ends.
+                for byte in HEAD * 100 if not self.first else b"x" * 10000:
+                    if self.over.wait(0.05):
+                        return
+                    one.sendall(bytes([byte]))
+
+
+@pytest.fixture(params=["head", "body"])
+def first(request: pytest.FixtureRequest) -> bytes:
+    return HEAD.replace(b": 5", b": 10000") if request.param == "body" else b""
+
+
+@pytest.fixture
+def drip(first: bytes) -> t.Iterator[t.Callable[..., Drip]]:
+    made: list[Drip] = []
+
+    def start(listener: socket.socket, context: ssl.SSLContext | None = None) -> Drip:
+        made.append(Drip(listener, first, context))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.over.set()
+        one.listener.shutdown(socket.SHUT_RDWR)
+        one.listener.close()
+
+
+def tcp() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def on_unix(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path / "0.sock"))
+    return listener
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> ssl.SSLContext:
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run([*words, "-addext", names, "-keyout", "k", "-out", "c"], cwd=tmp_path, check=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "c", tmp_path / "k")
+    return context
+
+
+def took(work: t.Callable[[], object]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+def test_a_probe_ends_with_its_deadline(drip: t.Callable[..., Drip], tmp_path: Path, kind: str) -> None:
+    listener = on_unix(tmp_path) if kind == "unix" else tcp()
+    drip(listener)
+    address = f"unix:{tmp_path}/0.sock" if kind == "unix" else f"127.0.0.1:{listener.getsockname()[1]}"
+
+    def ask() -> None:
+        with pytest.raises(ProbeError, match=r"no complete answer within 0\.4 s"):
+            get(address, "/", "localhost", 0.4)
+
+    assert took(ask) < 2
+
+
+def test_status_ends_with_its_deadline(drip: t.Callable[..., Drip], tmp_path: Path) -> None:
+    drip(on_unix(tmp_path))
+    probe = Probe(0, str(tmp_path / "0.sock"), "shop.service")
+    health = Health("/", (), "localhost", 60, 1)
+    assert took(lambda: run_probe(probe, health, time.monotonic() + 0.4, True)) < 2
+    assert not probe.passed
+    assert "no complete answer" in probe.problem
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_question_through_nginx_ends_with_its_deadline(
+    drip: t.Callable[..., Drip], certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, tls: bool
+) -> None:
+    monkeypatch.setattr(_chain_probe, "_TIMEOUT", 0.4)
+    listener = tcp()
+    drip(listener, certificate if tls else None)
+    chain = Chain("/srv/shop/current", "shop.test", listener.getsockname()[1], tls)
+    answers: list[tuple[int, bytes]] = []
+    assert took(lambda: answers.append(_chain_probe._ask(chain, "/", {}))) < 2
+    assert answers[0][0] == 0
+    assert b"no complete answer" in answers[0][1]
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_download_ends_with_its_deadline(
+    drip: t.Callable[..., Drip], certificate: ssl.SSLContext, tmp_path: Path, tls: bool
+) -> None:
+    listener = tcp()
+    drip(listener, certificate if tls else None)
+    url = f"{'https' if tls else 'http'}://localhost:{listener.getsockname()[1]}/app.tar.gz"
+    bundle = str(tmp_path / "c") if tls else ""
+
+    def fetch() -> None:
+        with pytest.raises(SourceError, match=r"no complete answer within 0\.4 s"):
+            _source_http.download(url, hashlib.sha256(b"").hexdigest(), str(tmp_path / "a"), bundle, 0.4)
+
+    assert took(fetch) < 2
