@@ -110,7 +110,7 @@ from ..module_utils._entrypoints.flask_maintenance import MaintenanceError, Wish
 from ..module_utils._input.names import UnsafeNameError
 from ..module_utils._input.printable import printable, printable_result
 from ..module_utils._nginx.layout import places_of
-from ..module_utils._release.release import Layout
+from ..module_utils._release.model import Layout
 from ..module_utils._system.command import CommandError
 
 

@@ -189,7 +189,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._entrypoints.flask_status import application_states
 from ..module_utils._input.names import UnsafeNameError
 from ..module_utils._input.printable import printable, printable_result
-from ..module_utils._release.release import ReleaseError
+from ..module_utils._release.model import ReleaseError
 from ..module_utils._system.command import CommandError
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an application is: checked input, and which of it names a release. Pure. Private to flaskops.stack."""
+"""What an application is: checked input, and which of it names a release. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .._input.lists import APP, ListError, settle_apps, with_lists
 from .._input.names import UnsafeNameError, check_name, check_socket_path
 from .._input.processes import Process, normalise_timers, normalise_workers
 from .._input.redact import mask, mask_urls
-from .._release.release import Layout, digest, release_id
+from .._release.model import Layout, digest, release_id
 from .._release.shared_files import Place, shared_places
 from .._service.environment import merge_environment
 from .._service.settings import (

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Derive services from applications and sites from services. Pure. Private to flaskops.stack."""
+"""Derive services from applications and sites from services. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .._site.model import Static
 from .._site.parse import parse_site
 from .._site.site_forwarded import chain_of
 from .._site.values import Reader, SiteError
+from .._system.paths import PREVIOUS
 
 App = t.Mapping[str, t.Any]
 
@@ -24,7 +25,6 @@ _GUNICORN_TIMEOUT = 30
 _NGINX_READ_TIMEOUT = 60
 # How long files of the previous release are served (role gunicorn's default), and the directory with a link to it.
 _ASSET_GRACE = 3600
-PREVIOUS = "/run/flaskops/previous"
 
 
 class DeriveError(ValueError):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requirements files as pip and uv read them. Pure. Private to flaskops.stack.
+"""Requirements files as pip and uv read them. Private to flaskops.stack.
 
 Only lines that pip and uv read alike, and that name no file but an included one, count as understood. What a virtualenv
 holds can depend on any file of the source when there is another line.

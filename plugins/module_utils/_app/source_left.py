@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What git leaves out of an archive, as warnings. Pure; read by the action plugin, too. Private to flaskops.stack."""
+"""What git leaves out of an archive, as warnings. read by the action plugin, too. Private to flaskops.stack."""
 
 from __future__ import annotations
 

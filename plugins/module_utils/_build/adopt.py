@@ -27,7 +27,8 @@ from .._service.settings import (
 )
 from .home import home_variable
 from .._release.prepared import adopt_prepared
-from .._release.release import Layout, Manifest, digest, read_manifest, release_id, write_manifest
+from .._release.model import Layout, Manifest, digest, release_id
+from .._release.release import read_manifest, write_manifest
 from .._release.ownership import hand_over
 from .._release.shared import Owner
 from .._system.users import ensure_user, find_group, find_user

@@ -28,7 +28,8 @@ from .._input.hooks import HookError
 from .._input.names import UnsafeNameError, check_name
 from .._input.printable import short_reason
 from .preflight import check_schedules
-from .._release.release import Layout, ReleaseError, current_id, list_releases, read_manifest
+from .._release.model import Layout, ReleaseError
+from .._release.release import current_id, list_releases, read_manifest
 from .._app.application import App, AppError, parse_apps
 from .build import Plan, build, is_built, needs_payload
 from .build_fence import end_leftovers

@@ -25,18 +25,8 @@ from .home import home_variable
 from .._release.prepared import adopt_prepared
 from .preflight import check_programs
 from .progress import building, say
-from .._release.release import (
-    MANIFEST,
-    Layout,
-    Manifest,
-    current_id,
-    damage,
-    digest,
-    is_release_id,
-    is_unfinished,
-    read_manifest,
-    write_manifest,
-)
+from .._release.model import MANIFEST, Layout, Manifest, digest, is_release_id
+from .._release.release import current_id, damage, is_unfinished, read_manifest, write_manifest
 from .._app.application import App, build_key, identify, migration_key
 from .build_fence import build_fence, end_leftovers
 from .links import check_links

@@ -11,7 +11,7 @@ import typing as t
 from .._system.fence import Fence, build_unit, check_unit, end_units
 from .._service.sandbox import build_lines
 from .._system.homes import is_in_home
-from .._release.release import Layout
+from .._release.model import Layout
 from .._app.application import App
 
 # What a unit that has directories of its own for these does not see.

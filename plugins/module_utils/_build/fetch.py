@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from .._system.command import CommandError
 from .._input.redact import mask_urls
 from .._system.planted import read_below
-from .._release.release import Layout, digest
+from .._release.model import Layout, digest
 from .._app.application import App
 from .git import Repository, archive_commit, describe_commit, list_refs, list_tree, refresh
 from .._app.source_left import explain_left, explain_pointers
@@ -29,9 +29,11 @@ from .._app.source import (
     split_credentials,
 )
 from .._app.requirements import decode
+from .._system.paths import RUN
+
+_SCRATCH = RUN
 
 # Private to root and gone after a reboot: deploy keys are here as long as git needs them.
-_SCRATCH = "/run/flaskops"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pwd
 import typing as t
 
 from .._system.homes import HOMES, uses_home
-from .._release.release import Layout
+from .._release.model import Layout
 
 # What Debian gives to users that have no home directory.
 _NONE = ("/", "/nonexistent", "/var/empty", "/dev/null")

@@ -10,7 +10,7 @@ import typing as t
 
 from .._service.sandbox import needed_paths
 from .._service.settings import SettingsError
-from .._release.release import Layout
+from .._release.model import Layout
 from .._system.users import find_group
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._release.release import Layout
+from .._release.model import Layout
 from .venv import BuildError
 
 

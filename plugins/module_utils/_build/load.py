@@ -12,7 +12,7 @@ from .._system.command import CommandError
 from .._system.fence import Fence, FenceError, check_unit
 from .._service.units import process_lines
 from .._system.homes import uses_home
-from .._release.release import Layout, Manifest
+from .._release.model import Layout, Manifest
 from .import_check import PROGRAM, explain_check, shorten_traceback
 from .._release.verified import has_dependencies, mark_loaded
 from .secret_values import mask_secrets

@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import typing as t
 from contextlib import contextmanager, suppress
+from .._system.paths import PROGRESS
+
+DIRECTORY = PROGRESS
 
 # A directory of its own, which the user of the connection may read without root's rights.
-DIRECTORY = "/run/flaskops/_progress"
 
 
 def say(app: str, step: str) -> None:

@@ -14,7 +14,7 @@ import stat
 
 from .._system.swap import exchange
 from .._system.files import read_link, sync_directory
-from .._release.release import Layout
+from .._release.model import Layout
 
 
 class RenameError(ValueError):

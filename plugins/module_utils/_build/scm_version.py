@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell the build of a project its version where it would ask git: a release has no C(.git). Pure.
+"""Tell the build of a project its version where it would ask git: a release has no C(.git).
 
 Private to flaskops.stack.
 """

@@ -11,7 +11,7 @@ import typing as t
 from .._system.files import read_file
 from .._service.environment import parse_environment
 from .._input.redact import mask
-from .._release.release import Manifest
+from .._release.model import Manifest
 
 
 def release_environment(path: str) -> dict[str, str]:

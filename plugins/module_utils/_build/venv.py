@@ -22,13 +22,16 @@ from .._release.distributions import distribution_of, installed
 from .._system.fence import Fence, FenceError
 from .._system.files import Lock, read_file, write_file
 from .._input.redact import mask_urls
-from .._release.release import digest
+from .._release.model import digest
 from .._system.trees import remove_tree
 from .._app.dependencies import Dependencies, DependencyError
 from .._app.projects import explain_old_gunicorn, is_too_old
+from .._system.paths import LOCKS
+from .._system.paths import UV
 
-UV_ROOT = "/usr/local/lib/flaskops/uv"
-_UV_LOCK = "/run/flaskops/_locks/_uv.lock"
+UV_ROOT = UV
+
+_UV_LOCK = f"{LOCKS}/_uv.lock"
 
 # Where distributions keep the certificates that the host trusts; uv and pip bring their own otherwise.
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")

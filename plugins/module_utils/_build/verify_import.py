@@ -13,8 +13,10 @@ from contextlib import suppress
 
 from .._system.command import CommandError
 from .._system.fence import Fence, FenceError
-from .._input.hooks import BUILD, Command, HookError, check_programs, explain_failure, find_program, hook_environment, show
-from .._release.release import Layout, Manifest, forget_manifest, read_manifest
+from .hook_programs import check_hook_programs, find_program
+from .._input.hooks import BUILD, Command, HookError, explain_failure, hook_environment, show
+from .._release.model import Layout, Manifest
+from .._release.release import forget_manifest, read_manifest
 from .._app.application import App
 from .._release.verified import has_dependencies, is_loaded, mark_loaded, mark_unloaded
 from .._release.shared import Owner
@@ -71,7 +73,7 @@ def run_build_hooks(
 
 def check_hooks(app: App, path: str) -> None:
     """See that the programs of all hooks that run later are there."""
-    check_programs(app.hooks, path)
+    check_hook_programs(app.hooks, path)
 
 
 def _run_build_hook(app: App, path: str, cache: str, words: Command, fence: Fence) -> None:

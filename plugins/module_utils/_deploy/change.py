@@ -9,7 +9,8 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from .._release.release import Layout, Manifest, ReleaseError, read_manifest
+from .._release.model import Layout, Manifest, ReleaseError
+from .._release.release import read_manifest
 from .._service.units import instance_name, parse_unit_name, stop_seconds
 from .._site.forwarded import Chain
 from .._system.systemd_defaults import default_stop_seconds

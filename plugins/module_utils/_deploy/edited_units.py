@@ -15,7 +15,7 @@ import re
 import typing as t
 from contextlib import suppress
 
-from .._release.release import Layout
+from .._release.model import Layout
 from .._system.files import read_file, remove_file, write_file
 
 _RECORD = "units.json"

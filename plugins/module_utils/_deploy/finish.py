@@ -12,8 +12,9 @@ import shutil
 from .._input.printable import short_reason
 from .._release.history import forget, note, read_history, record, settle
 from .._release.migration import forget_migration
+from .._release.model import Layout
 from .._release.prune import prune_releases
-from .._release.release import Layout, current_id, is_unfinished, list_releases
+from .._release.release import current_id, is_unfinished, list_releases
 from .._release.verified import mark_loaded
 from .._service.units import parse_unit_name
 from .._system.clock import utc_now

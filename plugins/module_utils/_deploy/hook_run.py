@@ -11,18 +11,19 @@ import time
 import typing as t
 from dataclasses import dataclass
 
+from .._build.hook_programs import find_program
 from .._build.secret_values import mask_secrets, release_environment
-from .._input.hooks import Command, HookError, Hooks, explain_failure, find_program, hook_environment, parse_hooks, show
-from .._release.release import Layout, Manifest
+from .._input.hooks import Command, HookError, Hooks, explain_failure, hook_environment, parse_hooks, show
+from .._release.model import Layout, Manifest
 from .._service.units import process_lines
 from .._system.command import Result, run
 from .._system.fence import hook_unit, inside
 from .._system.files import remove_file, write_file
 from .._system.homes import uses_home
+from .._system.paths import HOOK_LOGS
 from .observe import wait_until_stopped
 
 # Only root sees it: what a command prints may be secret.
-_LOGS = "/run/flaskops/_hooks"
 # Of a command's output, the part that is kept.
 _KEPT = 8192
 _RESULT = re.compile(r"Finished with result: (\S+)")
@@ -67,8 +68,8 @@ def _await_earlier(layout: Layout, timeout: int) -> None:
 def _run_one(stage: str, words: Command, layout: Layout, manifest: Manifest, timeout: int, previous: str) -> Ran:
     release = layout.release(manifest.id)
     program = find_program(stage, words, release)
-    log = os.path.join(_LOGS, f"{layout.name}.log")
-    os.makedirs(_LOGS, mode=0o700, exist_ok=True)
+    log = os.path.join(HOOK_LOGS, f"{layout.name}.log")
+    os.makedirs(HOOK_LOGS, mode=0o700, exist_ok=True)
     write_file(log, b"", 0o600, sync=False)
     began = time.monotonic()
     try:

@@ -11,7 +11,8 @@ import typing as t
 from dataclasses import replace
 
 from .._input.defaults import ALWAYS, FALLBACK, NEVER
-from .._release.release import ReleaseError, read_manifest
+from .._release.model import ReleaseError
+from .._release.release import read_manifest
 from .._service.units import parse_unit_name, stop_seconds
 from .._system.command import run
 from .._system.files import read_file

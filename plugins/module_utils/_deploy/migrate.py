@@ -12,7 +12,8 @@ import typing as t
 
 from .._input.hooks import MIGRATE, HookError
 from .._release.migration import migrated_key, record_migration
-from .._release.release import Layout, Manifest, current_id
+from .._release.model import Layout, Manifest
+from .._release.release import current_id
 from .hook_run import Ran, hooks_of, run_hooks
 
 

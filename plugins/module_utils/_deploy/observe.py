@@ -9,7 +9,8 @@ import os
 import time
 import typing as t
 
-from .._release.release import Layout, current_id
+from .._release.model import Layout
+from .._release.release import current_id
 from .._service.process_units import pause_flag
 from .._service.units import MARK, parse_unit_name
 from .._system.command import CommandError, run

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._release.release import Layout
+from .._release.model import Layout
 from .._service.process_units import workers_of
 from .._service.units import parse_unit_name
 from .._system.command import CommandError

@@ -13,8 +13,9 @@ from .._build.adopt import Existing, check_existing
 from .._build.host_check import check_host, check_paths, check_switch
 from .._input.names import check_name, check_socket_path
 from .._nginx.socket_group import socket_group
+from .._release.model import Layout, Manifest, ReleaseError, is_release_id
 from .._release.ownership import check_owner, owner_ids
-from .._release.release import Layout, Manifest, ReleaseError, damage, is_release_id, read_manifest
+from .._release.release import damage, read_manifest
 from .._service.settings import SettingsError, normalise_settings
 from .._site.forwarded import Chain
 from .._system.users import check_accounts

@@ -9,7 +9,8 @@ import os
 from dataclasses import replace
 
 from .._release.history import activation_times, cut_short, read_history, settled
-from .._release.release import Layout, ReleaseError, current_id, list_releases
+from .._release.model import Layout, ReleaseError
+from .._release.release import current_id, list_releases
 from .._release.releases import find_applications
 from .._release.rollback import choose_target
 from .request import Request, read_release

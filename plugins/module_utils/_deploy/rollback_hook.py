@@ -12,11 +12,13 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._input.hooks import HookError, find_program, rollback_stage
+from .._build.hook_programs import find_program
+from .._input.hooks import HookError, rollback_stage
 from .._input.printable import short_reason
 from .._release.history import Entry, note
 from .._release.migration import forget_migration
-from .._release.release import Layout, Manifest, current_id, read_manifest
+from .._release.model import Layout, Manifest
+from .._release.release import current_id, read_manifest
 from .._service.units import parse_unit_name
 from .._system.clock import utc_now
 from .._system.command import CommandError

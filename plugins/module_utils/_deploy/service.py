@@ -16,7 +16,8 @@ from .._input.defaults import REFUSE
 from .._input.hooks import MIGRATE, HookError
 from .._release.assets import sweep_assets
 from .._release.history import history_path, read_history
-from .._release.release import Manifest, ReleaseError, forget_manifest, is_release_id
+from .._release.model import Manifest, ReleaseError, is_release_id
+from .._release.release import forget_manifest
 from .._release.verified import is_loaded
 from .._release.way_out import place_of, with_ways_out
 from .._service.process_units import process_units

@@ -10,7 +10,8 @@ import os
 import typing as t
 
 from .._input.values import SettingsError
-from .._release.release import Layout, Manifest, ReleaseError, read_manifest
+from .._release.model import Layout, Manifest, ReleaseError
+from .._release.release import read_manifest
 from .._service.process_units import timer_lock, timers_of, workers_of
 from .._system.files import remove_file, write_file
 from .._system.users import find_group

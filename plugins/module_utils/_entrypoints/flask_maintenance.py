@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from .._deploy.observe import UNITS, UnitDirectory
 from .._deploy.plan import is_process
 from .._input.names import check_name
-from .._release.release import Layout, current_id
+from .._release.model import Layout
+from .._release.release import current_id
 from .._release.releases import find_applications
 from .._system.files import read_file, remove_file, write_file
 from .._system.systemd import show_matching, systemctl

@@ -23,8 +23,9 @@ from .._input.names import check_name
 from .._release.assets import kept_assets
 from .._release.distributions import installed, version_of
 from .._release.history import Entry, activation_times, cut_short, read_history, settled
+from .._release.model import Layout, Manifest, is_release_id
 from .._release.published import is_published
-from .._release.release import Layout, Manifest, current_id, damage, is_release_id, list_releases
+from .._release.release import current_id, damage, list_releases
 from .._release.releases import find_applications
 from .._release.rollback import deploy_runs, describe_state, possible_targets, previous_healthy, verdicts
 from .._service.settings import SettingsError, normalise_settings

@@ -14,7 +14,7 @@ from .._deploy.service import Options, Services
 from .._input.hooks import HookError
 from .._input.names import UnsafeNameError
 from .._input.printable import printable_result
-from .._release.release import ReleaseError
+from .._release.model import ReleaseError
 from .._service.settings import SettingsError
 from .._system.account import UserError
 from .._system.command import CommandError

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands of the user's that belong to a release, and when they run. Pure. Private to flaskops.stack."""
+"""Commands of the user's that belong to a release, and when they run. Private to flaskops.stack."""
 
 from __future__ import annotations
 
-import os
+import posixpath
 import re
 import shlex
 import typing as t
@@ -22,7 +22,6 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 # Words that only a shell understands; a program would get them as arguments.
 SHELL = {"&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1"}
-_PLACES = ("/usr/local/bin", "/usr/bin", "/bin")
 
 Command = t.Tuple[str, ...]
 
@@ -156,43 +155,12 @@ def show(words: t.Sequence[str]) -> str:
     return " ".join(shlex.quote(word) for word in words)
 
 
-def find_program(stage: str, words: Command, release: str) -> str:
-    """Return the path of a command's program; raise HookError when there is none in the release or on the host."""
-    first = words[0]
-    if "/" in first:
-        path = os.path.join(release, "app", first)
-        if os.path.isfile(path) and os.access(path, os.X_OK):
-            return path
-        what = "is not executable" if os.path.isfile(path) else "does not exist"
-        # The release's own directory is about to be removed.
-        place = path.replace(release, "<release>")
-        raise HookError(
-            f"hook {stage} '{show(words)}' cannot be run: {place} {what}; correct hooks.{stage} or the source"
-        )
-    for directory in (os.path.join(release, "venv", "bin"), *_PLACES):
-        path = os.path.join(directory, first)
-        if os.path.isfile(path) and os.access(path, os.X_OK):
-            return path
-    raise HookError(
-        f"hook {stage} '{show(words)}' cannot be run: there is no program '{first}' in the virtualenv of the release, "
-        f"nor in {', '.join(_PLACES)}. Correct the name in hooks.{stage}, add the package that brings it to the "
-        "requirements, or write a path with a '/' for a program of the source, such as ./bin/migrate"
-    )
-
-
-def check_programs(hooks: Hooks, release: str) -> None:
-    """Raise HookError when the program of a hook that will run later does not exist."""
-    for stage in hooks.stages[1:]:
-        for words in hooks.commands(stage):
-            find_program(stage, words, release)
-
-
 def hook_environment(release: str, app: str, known: t.Collection[str], previous: str = "") -> dict[str, str]:
     """Return what a hook finds in its environment beside what the application finds there, unless that sets it."""
     values = {
         # Flask's own command line finds the application by it.
         "FLASK_APP": app,
-        "FLASKOPS_RELEASE": os.path.basename(release),
+        "FLASKOPS_RELEASE": posixpath.basename(release),
         "FLASKOPS_PREVIOUS": previous,
     }
     return {name: value for name, value in values.items() if name not in known}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read options as Ansible does: one string is a list of one. Pure. Private to flaskops.stack.
+"""Read options as Ansible does: one string is a list of one. Private to flaskops.stack.
 
 Filters and the derivation of sites read variables before any argument specification was applied to them.
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read texts, numbers and flags as Ansible does. Pure. Private to flaskops.stack.
+"""Read texts, numbers and flags as Ansible does. Private to flaskops.stack.
 
 YAML makes something else of a word or a number without quotes, and filters read variables before any argument
 specification was applied to them.

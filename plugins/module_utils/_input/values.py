@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read values that a user wrote, with errors that name them. Pure. Private to flaskops.stack."""
+"""Read values that a user wrote, with errors that name them. Private to flaskops.stack."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read host names and end date of an X.509 certificate without a library or a process. Pure. Private to flaskops.stack.
+"""Read host names and end date of an X.509 certificate without a library or a process. Private to flaskops.stack.
 
 nginx itself refuses a key that does not match; what it does not look at is read here. A thousand sites would cost a
 thousand runs of openssl(1).

@@ -16,11 +16,13 @@ import typing as t
 from dataclasses import dataclass
 
 from .._system.files import read_file, remove_file, write_file
+from .._system.paths import NGINX_STATE
 from .links import Former, discard
 from .model import Node, SiteError, Swap, version_id
 from .tree import list_directory, put_nodes, read_node
 
-STATE = "/var/lib/flaskops/nginx_site"
+STATE = NGINX_STATE
+
 _SCHEMA = 1
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is accepted, and what becomes of a validation and of a reload. Pure, private, and light: every run loads it."""
+"""What is accepted, and what becomes of a validation and of a reload. Private, and light: every run loads it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide from nginx's processes whether a SIGHUP has made it load its configuration. Pure. Private to flaskops.stack.
+"""Decide from nginx's processes whether a SIGHUP has made it load its configuration. Private to flaskops.stack.
 
 nginx's master blocks its signals while it works, and unblocks them only while it waits for one. A SIGHUP that arrives
 during a load stays pending until that load is over: the workers that appear meanwhile have an earlier configuration.

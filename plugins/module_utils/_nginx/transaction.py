@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from .._system.files import Lock
+from .._system.paths import LOCKS
 from .journal import Journal, Step, instance_id, settle
 from .loaded_state import Memory
 from .model import ENABLED, Plan, diff_of
@@ -19,8 +20,6 @@ from .plan import make_plan
 from .policy import NOTHING, Reload, Verdict
 from .request import Debt, Request
 from .tree import read_current
-
-LOCKS = "/run/flaskops/_locks"
 
 
 def manage(request: Request) -> dict[str, t.Any]:

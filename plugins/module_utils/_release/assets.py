@@ -15,9 +15,11 @@ import time
 
 from .._system.command import CommandError, run, run_checked
 from .._system.files import STALE_SECONDS, read_link, remove_file, replace_link, sweep
-from .release import Layout
+from .._system.paths import PREVIOUS
+from .model import Layout
 
-DIRECTORY = "/run/flaskops/previous"
+DIRECTORY = PREVIOUS
+
 # Seconds that are added to a grace: how long most applications take to start.
 _MARGIN = 3
 

@@ -15,10 +15,12 @@ import typing as t
 from contextlib import suppress
 
 from .._system.files import read_file, write_file
+from .._system.paths import STATE
+
+DIRECTORY = STATE
 
 # Years of several deploys a week, and a file that is rewritten in no time.
 _KEPT = 500
-DIRECTORY = "/var/lib/flaskops"
 # What a line says first of all, and what else are texts where they are there.
 _NEEDED = ("release", "when", "result")
 _TEXTS = ("what", "from", "from_ill", "by", "reason", "version", "revision")

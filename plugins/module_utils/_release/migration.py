@@ -10,7 +10,9 @@ import os
 
 from .._system.clock import utc_now
 from .._system.files import read_file, remove_file, write_file
-from .history import DIRECTORY
+from .._system.paths import STATE
+
+DIRECTORY = STATE
 
 
 def migration_path(name: str) -> str:

@@ -12,7 +12,7 @@ import typing as t
 from .._system.account import UserError
 from .._system.planted import walk
 from .._system.users import find_user
-from .release import Layout
+from .model import Layout
 from .shared import Owner
 
 

@@ -10,7 +10,7 @@ import stat
 import typing as t
 
 from .._system.planted import open_directory, walk
-from .release import Layout
+from .model import Layout
 
 
 def adopt_prepared(layout: Layout, paths: t.Sequence[str], uid: int, gid: int) -> None:

@@ -14,7 +14,8 @@ from .._system.command import CommandError, start_behind
 from .assets import kept_assets
 from .history import activation_times
 from .kept_venv import keep_virtualenv
-from .release import Layout, current_id, is_release_id, is_unfinished, list_releases, plan_prune
+from .model import Layout, is_release_id, plan_prune
+from .release import current_id, is_unfinished, list_releases
 from .rollback import previous_healthy, verdicts
 
 # Begins the name of a release that is being removed.

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from .._system.planted import open_file, read_open
-from .release import Layout
+from .model import Layout
 
 NGINX = "/etc/nginx"
 # What is there and not in service.

@@ -10,7 +10,8 @@ import typing as t
 
 from .._input.names import UnsafeNameError, check_name
 from .._system.trees import tree_size
-from .release import Layout, Manifest, current_id, is_release_id, list_releases
+from .model import Layout, Manifest, is_release_id
+from .release import current_id, list_releases
 
 
 def list_applications(root: str, names: t.Sequence[str] | None, size: bool) -> list[dict[str, t.Any]]:

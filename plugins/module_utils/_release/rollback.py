@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choose the release to go back to, from what history says. Pure. Private to flaskops.stack.
+"""Choose the release to go back to, from what history says. Private to flaskops.stack.
 
 What was said last of a release counts: one that failed, or was rolled back from, is no place to go back to until it has
 been deployed again and was healthy then.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from .history import Entry, activation_times
-from .release import Manifest, ReleaseError
+from .model import Manifest, ReleaseError
 
 
 def verdicts(entries: t.Iterable[Entry]) -> dict[str, str]:

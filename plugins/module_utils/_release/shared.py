@@ -15,7 +15,7 @@ from .._system.command import run_checked
 from .._system.files import TEMPORARY
 from .._system.planted import open_parent
 from .._system.trees import remove_tree
-from .release import Layout
+from .model import Layout
 
 
 class ShareError(ValueError):

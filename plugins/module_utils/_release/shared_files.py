@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Static files in shared directories, which the application may read and nginx not. Pure. Private to flaskops.stack.
+"""Static files in shared directories, which the application may read and nginx not. Private to flaskops.stack.
 
 An application decides on the modes of the files that it writes, and tempfile gives them 0600, so that no group and no
 ACL opens them to nginx. So C(wsgi.py) of the release answers for these paths, as the user whose files they are.

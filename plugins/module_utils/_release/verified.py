@@ -13,7 +13,8 @@ import typing as t
 from contextlib import suppress
 
 from .._system.files import read_file, remove_file, write_file
-from .release import Layout, Manifest, current_id, list_releases
+from .model import Layout, Manifest
+from .release import current_id, list_releases
 
 _MARK = "unloaded"
 # What the mark says of a release for which nothing was installed.

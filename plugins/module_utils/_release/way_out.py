@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which setting helps an application that its sandbox or its release stops. Pure. Private to flaskops.stack."""
+"""Which setting helps an application that its sandbox or its release stops. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._system.homes import HOMES
-from .release import Layout
+from .model import Layout
 
 # What Python says of a system call that failed, with the path: "[Errno 13] Permission denied: '/var/log/shop.log'".
 _FAILED = re.compile(r"\[Errno (?P<number>\d+)\] [^:\n]*: '(?P<path>[^'\n]+)'")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The unit files of workers and timers. Pure. Private to flaskops.stack.
+"""The unit files of workers and timers. Private to flaskops.stack.
 
 C(<app>@<release>.worker-<name>.<n>.service) are workers, C(<app>@<release>.timer-<name>.timer) starts the job
 C(<app>@<release>.timer-<name>.service).
@@ -9,12 +9,12 @@ C(<app>@<release>.timer-<name>.service).
 
 from __future__ import annotations
 
-import os
+import posixpath
 import typing as t
 
 from .._input.processes import normalise_timers, normalise_workers
-from .._release.history import DIRECTORY
-from .._release.release import Layout, Manifest
+from .._release.model import Layout, Manifest
+from .._system.paths import STATE
 from .units import process_lines, unit_text
 
 # SIGKILL for a job that does not end when its application is removed, or the host goes down.
@@ -33,12 +33,12 @@ def timers_of(manifest: Manifest) -> list[dict[str, t.Any]]:
 
 def pause_flag(layout: Layout) -> str:
     """Return the file that keeps workers and timers of an application from starting while it exists."""
-    return os.path.join(layout.maintenance, "paused")
+    return posixpath.join(layout.maintenance, "paused")
 
 
 def timer_lock(app: str, timer: str) -> str:
     """Return the file whose lock the running job of a timer holds, whichever release it is of."""
-    return os.path.join(DIRECTORY, app, f"timer-{timer}.lock")
+    return posixpath.join(STATE, app, f"timer-{timer}.lock")
 
 
 def process_units(layout: Layout, manifest: Manifest, home_is_used: bool = False) -> dict[str, str]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The unit files of a release: one socket and one service per instance. Pure. Private to flaskops.stack."""
+"""The unit files of a release: one socket and one service per instance. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._input.defaults import DEFAULTS
-from .._release.release import Layout, Manifest
+from .._release.model import Layout, Manifest
 from .sandbox import sandbox_lines
 
 # The first line of each unit file of ours; a file without it is somebody else's.

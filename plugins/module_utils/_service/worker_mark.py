@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a gunicorn worker shows that it has loaded the application. Pure. Private to flaskops.stack.
+"""How a gunicorn worker shows that it has loaded the application. Private to flaskops.stack.
 
 A worker that has loaded locks one byte of its own heartbeat file, far behind the end of that file. The place of the
 byte holds the number of the worker and how many workers there are to be. The kernel lists the lock in

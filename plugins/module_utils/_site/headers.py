@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Request headers that say of a visitor what only a proxy can know. Pure. Private to flaskops.stack.
+"""Request headers that say of a visitor what only a proxy can know. Private to flaskops.stack.
 
 Proxies, content delivery networks and frameworks have names of their own for what X-Forwarded-For, -Proto and -Host
 say. Where nothing sets them, a visitor can, and applications and libraries that look for them believe him.

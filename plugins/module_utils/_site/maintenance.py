@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lines for maintenance, and for static files of the previous release. Pure. Private to flaskops.stack.
+"""The lines for maintenance, and for static files of the previous release. Private to flaskops.stack.
 
 Both look at the disk with each request, so that nothing has to be reloaded.
 """

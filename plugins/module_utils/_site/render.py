@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write sites as nginx configuration, right for nginx 1.18 to the newest. Pure. Private to flaskops.stack.
+"""Write sites as nginx configuration, right for nginx 1.18 to the newest. Private to flaskops.stack.
 
 Variables named C($flaskops_*) come from C(flaskops.conf) of role nginx, but for those that a site's own maps define.
 """

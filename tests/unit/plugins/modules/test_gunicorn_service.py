@@ -13,7 +13,7 @@ import yaml
 from ansible_collections.flaskops.stack.plugins.module_utils._build.host_check import check_paths
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import read_requests
 from ansible_collections.flaskops.stack.plugins.module_utils._input.names import UnsafeNameError
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import ReleaseError
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import ReleaseError
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
     DEFAULTS,
     HEALTH_DEFAULTS,

@@ -6,13 +6,13 @@ from __future__ import annotations
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app import derive as _derive
 from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import (
-    PREVIOUS,
     DeriveError,
     derive_services,
     derive_sites,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _gunicorn_assets
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import DEFAULTS
+from ansible_collections.flaskops.stack.plugins.module_utils._system.paths import PREVIOUS
 
 SHOP = {"name": "shop", "app": "shop:app", "source": "shop", "domains": ["shop.example.com"]}
 

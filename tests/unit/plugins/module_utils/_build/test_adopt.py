@@ -23,12 +23,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._service.settings i
     SettingsError,
     normalise_settings,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import (
-    Layout,
-    Manifest,
-    list_releases,
-    write_manifest,
-)
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import list_releases, write_manifest
 
 WIKI: dict[str, t.Any] = {
     "name": "wiki",

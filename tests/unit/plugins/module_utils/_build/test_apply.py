@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build import apply as _release_apply
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_release as _release_task
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build import rename as _release_rename
 from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import derive_sites
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError, parse_apps
 from ansible_collections.flaskops.stack.plugins.module_utils._build.rename import (
     RenameError,

@@ -40,12 +40,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.report import report
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.proxy_probe import Verdict
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import (
-    Layout,
-    Manifest,
-    write_manifest,
-)
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.units import address_units, release_units
 from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import Chain

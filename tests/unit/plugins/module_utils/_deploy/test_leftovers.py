@@ -18,7 +18,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request imp
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import Options, Services
 from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _gunicorn_assets
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._system.files import Lock, sweep
 
 OPTIONS = {"lock_timeout": 1, "uv_requirement": "uv", "activate": False, "check_mode": False}

@@ -24,7 +24,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.processes im
     normalise_workers,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout, Manifest, write_manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.process_units import process_units
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.units import (

@@ -23,13 +23,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request imp
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import Services
 from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _gunicorn_prune
 from ansible_collections.flaskops.stack.plugins.module_utils._release.kept_venv import confirm_mark, mark_whole
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import (
-    MANIFEST,
-    Layout,
-    Manifest,
-    forget_manifest,
-    write_manifest,
-)
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import MANIFEST, Layout, Manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import forget_manifest, write_manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.verified import (
     has_dependencies,
     is_loaded,

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_status as _status
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout, Manifest, write_manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 
 RELEASE = "3f2a91c-1b9e02d4"

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import identify, migration_key, parse_app
+from ansible_collections.flaskops.stack.plugins.module_utils._build.hook_programs import (
+    check_hook_programs,
+    find_program,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import migrate as _gunicorn_migrate
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.migrate import (
     is_due,
@@ -19,14 +23,12 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.migrate imp
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import (
     HookError,
     Hooks,
-    check_programs,
     explain_failure,
-    find_program,
     hook_environment,
     parse_hooks,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release import migration as _migration
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout, Manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 
 RELEASE = "3f2a91c-1b9e02d4"
 
@@ -119,7 +121,7 @@ def test_a_program_that_does_not_exist_is_named_with_its_hook_and_the_way_out(
     release: str, first: str, says: str
 ) -> None:
     with pytest.raises(HookError, match=says):
-        check_programs(parse_hooks({"migrate": [[first, "x"]]}), release)
+        check_hook_programs(parse_hooks({"migrate": [[first, "x"]]}), release)
 
 
 def test_a_hook_sees_which_release_it_is_for_but_the_application_decides_for_itself() -> None:

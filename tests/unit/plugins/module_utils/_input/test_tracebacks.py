@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build.import_check import shorten_traceback
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv_commands import explain_failure
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.log_excerpt import excerpt
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release.way_out import place_of, ways_out
 
 LOGGING = """

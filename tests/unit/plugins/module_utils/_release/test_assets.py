@@ -17,7 +17,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.assets imp
     kept_assets,
     link_path,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError, Result
 
 OLD, OLDER = "90b1c7e-77aa01f2", "1b2c3d4-5e6f7a8b"

@@ -25,10 +25,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release import mig
 from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _gunicorn_prune
 from ansible_collections.flaskops.stack.plugins.module_utils._release import release as _release
 from ansible_collections.flaskops.stack.plugins.module_utils._release.contents import read_token
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest, ReleaseError
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import (
-    Layout,
-    Manifest,
-    ReleaseError,
     damage,
     is_unfinished,
     list_releases,

@@ -17,7 +17,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.distributi
     installed,
     version_of,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 
 RELEASE = "3f2a91c-1b9e02d4"
 

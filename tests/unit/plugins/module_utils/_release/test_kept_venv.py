@@ -23,7 +23,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.kept_venv 
     mark_whole,
     take_virtualenv,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 
 
 @pytest.fixture

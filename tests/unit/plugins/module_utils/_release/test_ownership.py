@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release.ownership import check_owner, hand_over
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release.shared import Owner
 from ansible_collections.flaskops.stack.plugins.module_utils._system.account import UserError
 

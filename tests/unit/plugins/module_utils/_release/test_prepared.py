@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build.home import home_variable
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release.prepared import adopt_prepared
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="gives files to others")
 APP, OTHER = 40001, 40002

@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release.published import is_published
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
 
 LAYOUT = Layout("/srv", "shop")
 LINE = "    server unix:/srv/shop/current/run/0.sock;"

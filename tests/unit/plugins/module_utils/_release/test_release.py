@@ -10,16 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import (
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import (
     Layout,
     Manifest,
     ReleaseError,
-    current_id,
     is_release_id,
-    list_releases,
     plan_prune,
-    read_manifest,
     release_id,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import (
+    current_id,
+    list_releases,
+    read_manifest,
     write_manifest,
 )
 

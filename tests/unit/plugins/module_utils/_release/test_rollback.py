@@ -26,14 +26,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.printable im
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release import migration as _migration
 from ansible_collections.flaskops.stack.plugins.module_utils._release.history import completed, settled
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest, ReleaseError
 from ansible_collections.flaskops.stack.plugins.module_utils._release.prune import prune_releases
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import (
-    Layout,
-    Manifest,
-    ReleaseError,
-    list_releases,
-    write_manifest,
-)
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import list_releases, write_manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.rollback import (
     choose_target,
     deploy_runs,

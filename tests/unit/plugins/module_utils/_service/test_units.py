@@ -18,7 +18,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import
     plan_handover,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.unhealthy import SINCE
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout, Manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.sandbox import needed_paths, sandbox_lines
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.units import (

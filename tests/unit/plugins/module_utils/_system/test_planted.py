@@ -18,9 +18,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils._build.adopt import
 from ansible_collections.flaskops.stack.plugins.module_utils._build.fetch import text_reader
 from ansible_collections.flaskops.stack.plugins.module_utils._build.source_copy import is_editable
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_status import disk_usage
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release.ownership import hand_over
 from ansible_collections.flaskops.stack.plugins.module_utils._release.prepared import adopt_prepared
-from ansible_collections.flaskops.stack.plugins.module_utils._release.release import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release.shared import Owner, link_instance, link_shared
 from ansible_collections.flaskops.stack.plugins.module_utils._system.files import read_file
 from ansible_collections.flaskops.stack.plugins.module_utils._system.trees import (

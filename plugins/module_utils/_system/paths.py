@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the collection keeps what on a host, beside the applications themselves. Private to flaskops.stack.
+
+The code that is kept on hosts has its place in C(_host_code), which is sent alone.
+"""
+
+from __future__ import annotations
+
+# Gone after a reboot. What begins with an underscore is no application's.
+RUN = "/run/flaskops"
+# Not in /run/lock: there any user could have the directory first, and hold or remove a file.
+LOCKS = f"{RUN}/_locks"
+# Only root sees these: what a command prints may be secret.
+HOOK_LOGS = f"{RUN}/_hooks"
+# What a build is doing, a file for each application.
+PROGRESS = f"{RUN}/_progress"
+# A link for each application to the release whose files stay reachable after a deploy.
+PREVIOUS = f"{RUN}/previous"
+
+# History of the applications, locks of timers, journal and record of nginx_site.
+STATE = "/var/lib/flaskops"
+NGINX_STATE = f"{STATE}/nginx_site"
+
+# Makes the next build quick, and may be removed at any time.
+CACHE = "/var/cache/flaskops"
+
+# uv, where it is installed by the collection.
+UV = "/usr/local/lib/flaskops/uv"
