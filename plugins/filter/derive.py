@@ -27,11 +27,14 @@ def gunicorn_services(
 
 
 def nginx_sites(
-    apps: t.Sequence[App], root: str = "/srv", services: t.Sequence[t.Mapping[str, t.Any]] | None = None
+    apps: t.Sequence[App],
+    root: str = "/srv",
+    services: t.Sequence[t.Mapping[str, t.Any]] | None = None,
+    site_defaults: t.Mapping[str, object] | None = None,
 ) -> list[dict[str, t.Any]]:
     """Return the sites that publish the applications."""
     try:
-        return derive_sites(apps, root, services)
+        return derive_sites(apps, root, services, site_defaults)
     except DeriveError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

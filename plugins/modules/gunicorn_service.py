@@ -162,7 +162,7 @@ options:
         type: int
         default: 4
       timeout:
-        description: Seconds after which a worker that gives no sign of life is killed.
+        description: Seconds after which a worker that gives no sign of life is killed; V(0) for never.
         type: int
         default: 30
       graceful_timeout:

@@ -26,6 +26,11 @@ def test_the_services_are_known_to_be_none_as_long_as_nothing_was_built() -> Non
     assert "if __flask_build.releases is defined else []" in PLAY["vars"]["gunicorn_services_derived"]
 
 
+def test_services_and_sites_are_derived_with_the_same_defaults() -> None:
+    for name in ("gunicorn_services_derived", "nginx_sites_derived"):
+        assert "nginx_site_defaults" in PLAY["vars"][name]
+
+
 def test_a_host_that_fails_stops_all_later_batches() -> None:
     for name in ("site", "deploy", "rollback"):
         plays = yaml.safe_load((Path(__file__).parents[2] / "playbooks" / f"{name}.yml").read_text())

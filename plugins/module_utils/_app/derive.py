@@ -9,10 +9,10 @@ import posixpath
 import typing as t
 from collections import Counter
 
-from .._input.lists import APP, ListError, settle_apps, with_lists
+from .._input.lists import APP, SITE, ListError, settle_apps, with_lists
 from .._release.shared_files import Place, covers, is_shared, shared_places
 from .._site.lines import cache_lines
-from .._site.model import Static
+from .._site.model import Site, Static
 from .._site.parse import parse_site
 from .._site.site_forwarded import chain_of
 from .._site.values import Reader, SiteError
@@ -22,7 +22,8 @@ App = t.Mapping[str, t.Any]
 
 # gunicorn kills a worker after this many seconds; nginx must not give up before (see role gunicorn's defaults).
 _GUNICORN_TIMEOUT = 30
-_NGINX_READ_TIMEOUT = 60
+# Where gunicorn never kills one: a day, as nginx has no value for "never".
+_ENDLESS = 86400
 # How long files of the previous release are served (role gunicorn's default), and the directory with a link to it.
 _ASSET_GRACE = 3600
 
@@ -94,7 +95,7 @@ def derive_chain(app: App, root: str, defaults: t.Mapping[str, object] | None = 
         app = with_lists(app, APP)
         if not app.get("domains"):
             return {}
-        chain = chain_of(parse_site(_derive_site(app, root), defaults or {}))
+        chain = chain_of(parse_site(_derive_site(app, root, _settle_defaults(defaults)), defaults or {}))
     except (SiteError, DeriveError, ListError, KeyError, TypeError, ValueError, AttributeError):
         # To say so is the business of those who publish it.
         return {}
@@ -102,30 +103,44 @@ def derive_chain(app: App, root: str, defaults: t.Mapping[str, object] | None = 
 
 
 def derive_sites(
-    apps: t.Sequence[App], root: str, services: t.Sequence[t.Mapping[str, t.Any]] | None = None
+    apps: t.Sequence[App],
+    root: str,
+    services: t.Sequence[t.Mapping[str, t.Any]] | None = None,
+    defaults: t.Mapping[str, object] | None = None,
 ) -> list[dict[str, t.Any]]:
     """Return the C(nginx_sites) that publish the applications that have domains.
 
-    C(services) say what became of the hand-overs: the site of one that was refused is left as it is.
+    C(services) say what became of the hand-overs: the site of one that was refused is left as it is. C(defaults) are
+    applied to the result later, as to all sites: here they say what must not take their place.
     """
-    apps = _settle(apps)
+    apps, settled = _settle(apps), _settle_defaults(defaults)
     check_apps(apps)
     named = {app["name"] for app in apps}
     well = named if services is None else {service["name"] for service in services if not service.get("error")}
-    return [_derive_site(app, root) for app in apps if app.get("domains") and app["name"] in well]
+    return [_derive_site(app, root, settled) for app in apps if app.get("domains") and app["name"] in well]
 
 
-def _derive_site(app: App, root: str) -> dict[str, t.Any]:
+def _settle_defaults(defaults: t.Mapping[str, object] | None) -> dict[str, t.Any]:
+    """Return those that the value of an application is compared or joined with."""
+    try:
+        given = with_lists(defaults or {}, SITE)
+        timeout = Reader(given).number("read_timeout", Site.read_timeout, 1)
+    except (ListError, SiteError) as exc:
+        raise DeriveError(f"nginx_site_defaults: {exc}") from None
+    return {"read_timeout": timeout, "proxy_headers": given.get("proxy_headers") or {}}
+
+
+def _derive_site(app: App, root: str, defaults: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     gunicorn = app.get("gunicorn") or {}
     base = posixpath.join(root, app["name"])
     return {
         "name": app["name"],
         "domains": list(app["domains"]),
         "upstream": [f"unix:{base}/current/run/{number}.sock" for number in range(int(gunicorn.get("instances") or 1))],
-        "read_timeout": _read_timeout(app),
-        "behind_proxy": _hops(app) > 1,
+        **_read_timeout(app, defaults["read_timeout"]),
+        **({"behind_proxy": True} if _hops(app) > 1 else {}),
         **({"rename_from": app["rename_from"]} if app.get("rename_from") else {}),
-        **_given(app, base),
+        **_given(app, base, defaults["proxy_headers"]),
     }
 
 
@@ -134,19 +149,21 @@ def _hops(app: App) -> int:
     return 1 if hops is None else int(hops)
 
 
-def _read_timeout(app: App) -> int:
-    """Return how long nginx waits for an answer, which is no less than gunicorn gives the application for it."""
-    timeout = int((app.get("gunicorn") or {}).get("timeout") or _GUNICORN_TIMEOUT)
+def _read_timeout(app: App, default: int) -> dict[str, int]:
+    """Return how long nginx waits for an answer where that is more than the default: no less than gunicorn gives it."""
+    found = (app.get("gunicorn") or {}).get("timeout")
+    timeout = _GUNICORN_TIMEOUT if found is None else int(found)
     given = (app.get("nginx") or {}).get("read_timeout")
     if given is not None and int(given) < timeout:
         raise DeriveError(
             f"app '{app['name']}': nginx.read_timeout {given} s is less than gunicorn.timeout "
             f"{timeout} s: visitors would get 504 for requests that still run; raise the first or lower the second"
         )
-    return max(_NGINX_READ_TIMEOUT, timeout)
+    least = timeout or _ENDLESS
+    return {"read_timeout": least} if least > default else {}
 
 
-def _given(app: App, base: str) -> dict[str, t.Any]:
+def _given(app: App, base: str, headers: t.Mapping[str, object]) -> dict[str, t.Any]:
     """Return what the application says of its site, with places on the host."""
     gunicorn = app.get("gunicorn") or {}
     given = {key: value for key, value in (app.get("nginx") or {}).items() if value is not None}
@@ -162,7 +179,7 @@ def _given(app: App, base: str) -> dict[str, t.Any]:
         given["static"] = [_locate(entry, f"{base}/current/app", previous) for entry in given["static"]]
     if app.get("host_header") and _hops(app) <= 1:
         # No proxy in front says it: without this, a visitor could.
-        given["proxy_headers"] = {app["host_header"]: "$flaskops_host", **given.get("proxy_headers", {})}
+        given["proxy_headers"] = {app["host_header"]: "$flaskops_host", **given.get("proxy_headers", headers)}
     return given
 
 

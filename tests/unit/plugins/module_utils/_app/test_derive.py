@@ -12,6 +12,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import 
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _gunicorn_assets
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import DEFAULTS
+from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import DEFAULT_KEYS, parse_site
 from ansible_collections.flaskops.stack.plugins.module_utils._system.paths import PREVIOUS
 
 SHOP = {"name": "shop", "app": "shop:app", "source": "shop", "domains": ["shop.example.com"]}
@@ -76,8 +77,6 @@ def test_a_site_leads_to_the_sockets_of_the_current_release() -> None:
         "name": "shop",
         "domains": ["shop.example.com"],
         "upstream": ["unix:/srv/shop/current/run/0.sock", "unix:/srv/shop/current/run/1.sock"],
-        "read_timeout": 60,
-        "behind_proxy": False,
         "maintenance": {"flag": "/srv/shop/maintenance/on", "page": "/srv/shop/maintenance/page.html", "open": []},
     }
 
@@ -96,8 +95,95 @@ def test_what_the_application_says_of_nginx_wins() -> None:
 def test_nginx_waits_at_least_as_long_as_gunicorn() -> None:
     [site] = derive_sites([{**SHOP, "gunicorn": {"timeout": 300}}], "/srv")
     assert site["read_timeout"] == 300
+    assert "read_timeout" not in derive_sites([{**SHOP, "gunicorn": {"timeout": 60}}], "/srv")[0]
     with pytest.raises(DeriveError, match=r"nginx.read_timeout 90 s is less than gunicorn.timeout 300 s"):
         derive_sites([{**SHOP, "gunicorn": {"timeout": 300}, "nginx": {"read_timeout": 90}}], "/srv")
+
+
+# A value that is not the option's default, and what a site has then.
+OF_DEFAULTS: dict[str, tuple[object, object]] = {
+    "body_size": ("1g", "1g"),
+    "connect_timeout": (9, 9),
+    "read_timeout": (300, 300),
+    "send_timeout": (300, 300),
+    "buffering": (False, False),
+    "websockets": (True, True),
+    "behind_proxy": (True, True),
+    "trusted_proxies": (["10.0.0.0/8"], ("10.0.0.0/8",)),
+    "proxy_headers": ({"X-A": "a"}, (("X-Real-Host", "$flaskops_host"), ("X-A", "a"))),
+    "pass_headers": (["X-Client-IP"], ("X-Client-IP",)),
+    "access_log": ("json", "json"),
+    "gzip": (False, False),
+    "security_headers": (False, None),
+    "hsts": (60, 60),
+    "ipv6": (False, False),
+    "http_port": (8080, 8080),
+    "https_port": (8443, 8443),
+    "http2": (False, False),
+}
+
+
+@pytest.mark.parametrize("key", DEFAULT_KEYS)
+def test_each_default_of_sites_is_that_of_derived_ones(key: str) -> None:
+    given, expected = OF_DEFAULTS[key]
+    nginx = {"tls": {"certificate": "/c", "key": "/k"}, "static": [{"url": "/static/", "path": "static"}]}
+    defaults = {key: given}
+    [item] = derive_sites([{**SHOP, "host_header": "X-Real-Host", "nginx": nginx}], "/srv", None, defaults)
+    assert getattr(parse_site(item, defaults), key) == expected
+
+
+@pytest.mark.parametrize("key", ["read_timeout", "behind_proxy"])
+def test_what_an_application_leaves_open_is_left_to_the_defaults_that_the_role_applies(key: str) -> None:
+    assert key not in derive_sites([SHOP], "/srv")[0]
+
+
+@pytest.mark.parametrize(
+    ("timeout", "default", "given", "expected"),
+    [
+        (None, None, None, 60),
+        (None, 10, None, 30),
+        (None, "90", None, 90),
+        (300, 90, None, 300),
+        ("300", 90, None, 300),
+        (300, 900, None, 900),
+        (0, None, None, 86400),
+        (0, 120, None, 86400),
+        (0, 120, 20, 20),
+        (30, 120, 40, 40),
+    ],
+)
+def test_nginx_waits_at_least_as_long_as_gunicorn_whoever_says_how_long(
+    timeout: object, default: object, given: object, expected: int
+) -> None:
+    defaults = {"read_timeout": default}
+    app = {**SHOP, "gunicorn": {"timeout": timeout}, "nginx": {"read_timeout": given}}
+    [item] = derive_sites([app], "/srv", None, defaults)
+    assert parse_site(item, defaults).read_timeout == expected
+
+
+@pytest.mark.parametrize(
+    ("defaults", "message"),
+    [
+        ({"read_timeout": "long"}, 'nginx_site_defaults: read_timeout must be a whole number, not "long"'),
+        ({"read_timeout": 0}, "nginx_site_defaults: read_timeout must be between 1 and"),
+        ({"proxy_headers": ["X-A"]}, "nginx_site_defaults: proxy_headers must be a dictionary"),
+    ],
+)
+def test_a_default_that_cannot_be_is_named(defaults: dict[str, object], message: str) -> None:
+    with pytest.raises(DeriveError, match=message):
+        derive_sites([SHOP], "/srv", None, defaults)
+
+
+def test_headers_of_an_application_take_the_place_of_those_of_the_defaults() -> None:
+    app = {**SHOP, "host_header": "X-Real-Host", "nginx": {"proxy_headers": {"X-A": "a"}}}
+    [site] = derive_sites([app], "/srv", None, {"proxy_headers": {"X-B": "b"}})
+    assert site["proxy_headers"] == {"X-Real-Host": "$flaskops_host", "X-A": "a"}
+
+
+def test_a_service_knows_of_the_proxy_that_only_the_defaults_name() -> None:
+    releases = [{"name": "shop", "path": "/srv/shop/releases/a"}]
+    [service] = derive_services([SHOP], releases, {"behind_proxy": True})
+    assert service["site"]["behind_proxy"] is True
 
 
 @pytest.mark.parametrize(
