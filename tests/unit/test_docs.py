@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pages name files and sections that exist, and the map shows the packages as they are."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+TOP = Path(__file__).parents[2]
+PAGES = sorted([*TOP.glob("*.md"), *TOP.glob("docs/*.md"), *TOP.glob("roles/*/README.md")])
+UTILITIES = TOP / "plugins/module_utils"
+# A file of ours in code marks: below the top, or as package/file of module_utils or plugin_utils/file.
+_FILE = re.compile(r"`((?:\w[\w.-]*/|_\w+/)+[\w*.-]+\.(?:py|yml|j2|md)|_host_code\.py)`")
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_VERSION = re.compile(r"version_added: *['\"]?([0-9.]+)")
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def is_there(name: str) -> bool:
+    return any(any(base.glob(name)) for base in (TOP, TOP / "plugins", UTILITIES))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+def test_links_lead_to_pages_and_sections_that_exist(page: Path) -> None:
+    broken = []
+    for link in _LINK.findall(text_of(page)):
+        target, _hash, section = link.partition("#")
+        if target.startswith(("http:", "https:")):
+            continue
+        found = (page.parent / target).resolve() if target else page
+        if not found.exists() or (section and section not in anchors(found)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("name", ["architecture", "testing", "glossary", "nginx_site", "benchmarks"])
+def test_a_page_about_the_code_names_files_that_exist(name: str) -> None:
+    assert [path for path in _FILE.findall(text_of(TOP / f"docs/{name}.md")) if not is_there(path)] == []
+
+
+def test_contributing_names_files_that_exist() -> None:
+    assert [path for path in _FILE.findall(text_of(TOP / "CONTRIBUTING.md")) if not is_there(path)] == []
+
+
+def test_the_map_lists_the_packages_in_their_order() -> None:
+    page = text_of(TOP / "docs/architecture.md")
+    shown = re.findall(r"^  (_\w+)/ ", page.partition("## The map")[2].partition("**The rule:**")[0], re.MULTILINE)
+    order = re.findall(
+        r'^    "(_\w+)",$',
+        text_of(TOP / "tests/unit/plugins/module_utils/test_packages.py").partition("PURE_PACKAGES")[0],
+        re.MULTILINE,
+    )
+    assert shown == order
+    assert set(shown) == {path.parent.name for path in UTILITIES.glob("_*/__init__.py")}
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def test_nothing_was_added_after_the_version_that_is_prepared() -> None:
+    prepared: t.Any = yaml.safe_load(text_of(TOP / "galaxy.yml"))["version"]
+    places = [*TOP.glob("plugins/**/*.py"), *TOP.glob("plugins/**/*.yml"), *TOP.glob("roles/*/meta/*.yml")]
+    later = {
+        f"{path.relative_to(TOP)}: {version}"
+        for path in places
+        for version in _VERSION.findall(text_of(path))
+        if numbers(version) > numbers(prepared)
+    }
+    assert later == set()
