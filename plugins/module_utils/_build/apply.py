@@ -67,7 +67,7 @@ Item = t.Mapping[str, t.Any]
 
 
 @dataclass(frozen=True)
-class Options:
+class BuildOptions:
     """What holds for all applications of a task."""
 
     root: str
@@ -89,7 +89,7 @@ def open_seal(
     return [reveal(app, part) for app, part in zip(apps, hidden["apps"])], reveal(params, hidden["defaults"])
 
 
-def present(items: t.Sequence[Item], sent: Item, options: Options) -> dict[str, t.Any]:
+def present(items: t.Sequence[Item], sent: Item, options: BuildOptions) -> dict[str, t.Any]:
     """Build the releases that are missing and return the module's result; change nothing unless all input is right.
 
     An application that cannot be built does not stop the others: the releases lack it, and C(msg) has its error.
@@ -140,7 +140,7 @@ def _result(rows: t.Sequence[Item], diffs: t.Sequence[Item], errors: t.Mapping[s
     return {**result, "failed": True, "msg": "\n".join(errors.values()), "errors": errors} if errors else result
 
 
-def _make_plans(apps: t.Sequence[App], sent: Item, options: Options) -> tuple[list[Plan], dict[str, str]]:
+def _make_plans(apps: t.Sequence[App], sent: Item, options: BuildOptions) -> tuple[list[Plan], dict[str, str]]:
     """Return what to build, and by name why the other applications cannot be built."""
     interpreters: dict[str, Interpreter] = {}
     plans, faults = [], {}
@@ -152,7 +152,7 @@ def _make_plans(apps: t.Sequence[App], sent: Item, options: Options) -> tuple[li
     return plans, faults
 
 
-def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter], options: Options) -> Plan:
+def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter], options: BuildOptions) -> Plan:
     layout = Layout(options.root, app.name)
     found = Sent(**sent) if sent else None
     if found and found.error:
@@ -180,7 +180,7 @@ def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter]
     return Plan(app, layout, revision, interpreters[app.python], bundle, options.uv_requirement)
 
 
-def _apply(plan: Plan, options: Options) -> dict[str, t.Any]:
+def _apply(plan: Plan, options: BuildOptions) -> dict[str, t.Any]:
     started = time.monotonic()
     lock = nullcontext() if options.check_mode else _lock(plan.layout, options, f"build of release {plan.id}")
     try:
@@ -222,7 +222,7 @@ def _own_configuration(plan: Plan) -> list[str]:
     return [said] if said else []
 
 
-def _take_over(plan: Plan, options: Options) -> None:
+def _take_over(plan: Plan, options: BuildOptions) -> None:
     """Move the data of an application that has another name now; what it is called now serves next."""
     former = Layout(options.root, plan.app.rename_from)
     if plan.app.rename_from and is_pending(former):
@@ -230,13 +230,13 @@ def _take_over(plan: Plan, options: Options) -> None:
             move_data(plan.layout, former)
 
 
-def _former(plan: Plan, options: Options) -> str:
+def _former(plan: Plan, options: BuildOptions) -> str:
     """Return the former name as long as something is on the host under it."""
     name = plan.app.rename_from
     return name if name and is_pending(Layout(options.root, name)) else ""
 
 
-def _build(plan: Plan, options: Options) -> None:
+def _build(plan: Plan, options: BuildOptions) -> None:
     """Build a release; a failure stands in the history, like that of an activation, unless it was the first of all."""
     try:
         build(plan, options.starts_next)
@@ -256,7 +256,7 @@ def _build(plan: Plan, options: Options) -> None:
         raise
 
 
-def _lock(layout: Layout, options: Options, what: str) -> Lock:
+def _lock(layout: Layout, options: BuildOptions, what: str) -> Lock:
     return Lock(layout.lock, options.lock_timeout, f"{what} of {layout.name}", options.by)
 
 
@@ -290,7 +290,7 @@ def _text(values: Item) -> str:
     return json.dumps(values, indent=1, sort_keys=True) + "\n" if values else ""
 
 
-def absent(names: t.Sequence[str], options: Options, purge_data: bool) -> dict[str, t.Any]:
+def absent(names: t.Sequence[str], options: BuildOptions, purge_data: bool) -> dict[str, t.Any]:
     """Remove what the applications have, with their data only if asked to, and return the module's result."""
     for name in names:
         check_name(name)
@@ -303,7 +303,7 @@ def absent(names: t.Sequence[str], options: Options, purge_data: bool) -> dict[s
     return {"changed": bool(removed), "releases": [], "removed": removed, **({"warnings": warnings} if ended else {})}
 
 
-def _remove(layout: Layout, options: Options, purge_data: bool, ended: dict[str, list[str]]) -> bool:
+def _remove(layout: Layout, options: BuildOptions, purge_data: bool, ended: dict[str, list[str]]) -> bool:
     """Remove one application and return whether there was anything; C(ended) gets what was still running."""
     paths = [
         layout.current,

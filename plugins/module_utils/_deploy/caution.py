@@ -9,34 +9,34 @@ import os
 import typing as t
 
 from .._release.distributions import installed
-from .change import Change
+from .deployment import Deployment
 from .edited_units import describe_edits
 
 
-def cautions(change: Change, done: bool = True) -> list[str]:
+def cautions(deployment: Deployment, done: bool = True) -> list[str]:
     """Return what to warn of; C(done) says whether it was done or only planned."""
-    observed, plan = change.observed, change.plan
+    observed, plan = deployment.observed, deployment.plan
     # Of a release that goes nobody needs to know.
-    edits = describe_edits(list(plan.mend), observed.drop_ins if change.service.manifest else (), done)
-    return [said for said in (caution(change) if done else "", edits) if said]
+    edits = describe_edits(list(plan.rewrite), observed.drop_ins if deployment.service.manifest else (), done)
+    return [said for said in (caution(deployment) if done else "", edits) if said]
 
 
-def caution(change: Change) -> str:
+def caution(deployment: Deployment) -> str:
     """Return what to warn of when a release has just got its traffic; an empty text when there is nothing."""
-    manifest = change.service.manifest
-    if manifest is None or not change.plan.switch or change.error:
+    manifest = deployment.service.manifest
+    if manifest is None or not deployment.plan.switch or deployment.error:
         return ""
-    workers = _workers(change, t.cast(int, manifest.settings["workers"]))
+    workers = _workers(deployment, t.cast(int, manifest.settings["workers"]))
     # Most releases have one; their packages need not be looked through.
     if workers == 1:
         return ""
-    release = change.service.layout.release(manifest.id)
+    release = deployment.service.layout.release(manifest.id)
     return socketio_caution(installed(os.path.join(release, "venv")), workers)
 
 
-def _workers(change: Change, wanted: int) -> int:
+def _workers(deployment: Deployment, wanted: int) -> int:
     """Return how many workers an instance has, as they say it themselves; 0 when that is not known."""
-    probes = change.gate.probes if change.gate else []
+    probes = deployment.health_check.probes if deployment.health_check else []
     return max((probe.workers.wanted for probe in probes if probe.workers), default=0) or wanted
 
 

@@ -42,7 +42,7 @@ def read_table() -> str:
     return (read_file("/proc/net/unix") or b"").decode("utf-8", "surrogateescape")
 
 
-def let_finish(paths: t.Iterable[str], timeout: float) -> None:
+def wait_until_drained(paths: t.Iterable[str], timeout: float) -> None:
     """Wait until the sockets have no connection any more, or the time is over."""
     drain = Drain.start(paths, timeout)
     while not drain.over(read_table(), time.monotonic()):

@@ -21,56 +21,56 @@ from .._system.clock import utc_now
 from .._system.lock import caller
 from .._system.trees import remove_tree
 from .._system.users import remove_user
-from .change import Change
-from .request import Request
+from .deployment import Deployment
+from .request import ServiceRequest
 
 
-def begin(change: Change, request: Request, by: str, run: str = "") -> None:
+def record_start(deployment: Deployment, request: ServiceRequest, by: str, run: str = "") -> None:
     """Record that an activation has begun, in case that this run is killed, and what became of one that was."""
     # A disk that is full must not keep anybody from going back.
     with contextlib.suppress(OSError):
         settle(
             request.name,
-            change.observed.current or "",
-            _entry(change, request, by, run) if change.plan.switch else None,
+            deployment.observed.current or "",
+            _entry(deployment, request, by, run) if deployment.plan.switch else None,
         )
 
 
-def finish(change: Change, request: Request, by: str, run: str = "") -> None:
+def finish(deployment: Deployment, request: ServiceRequest, by: str, run: str = "") -> None:
     """Record the activation, prune what is surplus, remove what belongs to an application that is gone."""
-    if change.healthy:
-        mark_loaded(request.layout.release(change.service.wanted.release))
-    if change.plan.switch:
-        record(request.name, result_of(change, _entry(change, request, by, run)))
+    if deployment.healthy:
+        mark_loaded(request.layout.release(deployment.service.wanted.release))
+    if deployment.plan.switch:
+        record(request.name, history_entry(deployment, _entry(deployment, request, by, run)))
     if not request.present:
-        if not (change.error or change.lingering):
+        if not (deployment.error or deployment.lingering):
             _remove_existing(request.layout)
             forget_migration(request.name)
             forget(request.name)
-    elif not change.plan.empty:
-        kept = {change.observed.current or "", current_id(request.layout) or ""}
+    elif not deployment.plan.empty:
+        kept = {deployment.observed.current or "", current_id(request.layout) or ""}
         # One that cannot be loaded is none.
-        if not is_unfinished(request.layout.release(change.service.wanted.release)):
-            kept.add(change.service.wanted.release)
+        if not is_unfinished(request.layout.release(deployment.service.wanted.release)):
+            kept.add(deployment.service.wanted.release)
         # Its hook is still to run.
-        kept.add(request.left)
-        kept |= {unit.release for unit in map(parse_unit_name, change.finishing) if unit}
-        change.pruned = prune_releases(request.layout, request.keep, kept, read_history(request.name))
+        kept.add(request.rolled_back_from)
+        kept |= {unit.release for unit in map(parse_unit_name, deployment.finishing) if unit}
+        deployment.pruned = prune_releases(request.layout, request.keep, kept, read_history(request.name))
 
 
-def record_refusal(change: Change, request: Request, by: str) -> None:
+def record_refusal(deployment: Deployment, request: ServiceRequest, by: str) -> None:
     """Record that a release was refused before the hand-over began, so that nobody goes back to it."""
-    note(request.name, result_of(change, _entry(change, request, by)))
+    note(request.name, history_entry(deployment, _entry(deployment, request, by)))
 
 
-def _entry(change: Change, request: Request, by: str, run: str = "") -> dict[str, object]:
-    source = change.service.manifest.source if change.service.manifest else {}
+def _entry(deployment: Deployment, request: ServiceRequest, by: str, run: str = "") -> dict[str, object]:
+    source = deployment.service.manifest.source if deployment.service.manifest else {}
     return {
         "when": utc_now(),
         "what": "rollback" if request.rollback else "deploy",
-        "release": change.service.wanted.release,
-        "from": change.observed.current or "",
-        **({"from_ill": change.observed.ill} if change.observed.ill else {}),
+        "release": deployment.service.wanted.release,
+        "from": deployment.observed.current or "",
+        **({"from_ill": deployment.observed.unhealthy_reason} if deployment.observed.unhealthy_reason else {}),
         "version": source.get("version", ""),
         "revision": source.get("revision", ""),
         "by": caller(by, os.environ),
@@ -78,12 +78,12 @@ def _entry(change: Change, request: Request, by: str, run: str = "") -> dict[str
     }
 
 
-def result_of(change: Change, entry: dict[str, object]) -> dict[str, object]:
+def history_entry(deployment: Deployment, entry: dict[str, object]) -> dict[str, object]:
     """Return the line of the history when it is known what became of an activation."""
-    result = {**entry, "result": "failed" if change.error else "activated", "seconds": change.seconds}
-    if change.error:
-        result["started"] = change.started
-    reason = change.error or change.late
+    result = {**entry, "result": "failed" if deployment.error else "activated", "seconds": deployment.seconds}
+    if deployment.error:
+        result["started"] = deployment.started
+    reason = deployment.error or deployment.post_switch_error
     return {**result, "reason": short_reason(reason)} if reason else result
 
 

@@ -26,7 +26,7 @@ STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "Ma
 _EXCERPT = 300
 
 
-class GateError(RuntimeError):
+class HealthCheckError(RuntimeError):
     """A release that did not prove its health."""
 
     def __init__(self, reason: str, service: str = "") -> None:
@@ -54,7 +54,7 @@ class Health:
         return cls(
             health["path"],
             tuple(health["status"]),
-            _askable(health["host"]),
+            _host_to_request(health["host"]),
             health["timeout"],
             health["successes"],
             lenient,
@@ -73,7 +73,7 @@ class Health:
         return "a status below 500" if self.lenient else "2xx, 3xx or 401"
 
 
-def _askable(host: str) -> str:
+def _host_to_request(host: str) -> str:
     """Return a name that a visitor can ask for, of one that nginx serves; it may stand for several."""
     if host.startswith("*."):
         return "www" + host[1:]
@@ -94,7 +94,7 @@ class Probe:
     problem: str = ""
     passed: bool = False
     # Set when it has passed.
-    proved: threading.Event = field(default_factory=threading.Event)
+    passed_event: threading.Event = field(default_factory=threading.Event)
     # How often systemd had restarted the service when it was started; empty when that is not known yet.
     restarts: str = ""
     # Its workers, and when it was started, where all of them have to load; None where one answer is enough.
@@ -110,7 +110,7 @@ def run_probe(probe: Probe, health: Health, deadline: float, once: bool = False)
     while good < health.successes and not probe.stop.is_set() and time.monotonic() < deadline:
         answer = _ask(probe, health, deadline - time.monotonic())
         good = good + 1 if answer is not None and health.accepts(answer.status) else 0
-        probe.problem = "" if good else probe.problem if answer is None else _refusal(answer, health)
+        probe.problem = "" if good else probe.problem if answer is None else _explain_bad_answer(answer, health)
         probe.status = probe.status if answer is None else answer.status
         if once:
             break
@@ -119,7 +119,7 @@ def run_probe(probe: Probe, health: Health, deadline: float, once: bool = False)
     probe.seconds = round(time.monotonic() - started, 3)
     probe.passed = good >= health.successes
     if probe.passed:
-        probe.proved.set()
+        probe.passed_event.set()
 
 
 def _ask(probe: Probe, health: Health, timeout: float) -> Answer | None:
@@ -134,7 +134,7 @@ def _ask(probe: Probe, health: Health, timeout: float) -> Answer | None:
         return None
 
 
-def _refusal(answer: Answer, health: Health) -> str:
+def _explain_bad_answer(answer: Answer, health: Health) -> str:
     said = f"{health.path} answered {answer.status}"
     way_out = f"accept it with health.status: [{answer.status}]"
     location = answer.headers.get("location", "") if 300 <= answer.status < 400 else ""
@@ -161,7 +161,7 @@ def _advice(status: int, way_out: str) -> str:
     return f" (let health.path name a path that it answers, or {way_out})"
 
 
-def judge_state(service: str, state: t.Mapping[str, str], restarts: str) -> str:
+def find_service_fault(service: str, state: t.Mapping[str, str], restarts: str) -> str:
     """Return why a service can be given up, or an empty text; C(restarts) is its count when it was started."""
     # It is to start as soon as units that it comes after have started, or its own former process has ended.
     if state.get("ActiveState") in ("inactive", "failed") and has_job(state):
@@ -175,7 +175,7 @@ def judge_state(service: str, state: t.Mapping[str, str], restarts: str) -> str:
     return ""
 
 
-def judge_workers(probe: Probe, state: t.Mapping[str, str]) -> str:
+def find_worker_fault(probe: Probe, state: t.Mapping[str, str]) -> str:
     """Return why an instance can be given up for its workers, or an empty text; C(state) is what systemd says of it."""
     workers = probe.workers
     if workers is None:
@@ -193,7 +193,7 @@ def is_loaded(probe: Probe) -> bool:
     return probe.workers is None or probe.workers.complete
 
 
-def count_at_start(known: str, state: t.Mapping[str, str]) -> str:
+def restarts_at_start(known: str, state: t.Mapping[str, str]) -> str:
     """Return how often systemd had restarted a service when it was started, an empty text when that cannot be told yet.
 
     C(known) is what was taken for it so far. A service that still ends shows the count of the life that ends; with the
@@ -205,7 +205,7 @@ def count_at_start(known: str, state: t.Mapping[str, str]) -> str:
     return min(known, count, key=int) if known else count
 
 
-def start_asking(thread: threading.Thread) -> None:
+def start_probe_thread(thread: threading.Thread) -> None:
     """Start a thread; raise an OSError, as for all else that a host runs out of, where it cannot have one more."""
     try:
         thread.start()
@@ -219,7 +219,7 @@ def start_asking(thread: threading.Thread) -> None:
 
 
 @dataclass
-class Gate:
+class HealthCheck:
     """The proof of one release: all its instances, until a deadline."""
 
     health: Health
@@ -227,88 +227,90 @@ class Gate:
     deadline: float = 0.0
     passed: bool = False
     # When systemd was asked last, on the clock of time.monotonic().
-    looked: float = 0.0
+    last_query: float = 0.0
 
-    def open(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
+    def start(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
         """Start to ask all instances; C(states) are those of the services just started."""
         self.deadline = time.monotonic() + self.health.timeout
         for probe in self.probes:
             state = states.get(probe.service, {})
-            probe.restarts = count_at_start(probe.restarts, state)
-            start_asking(threading.Thread(target=run_probe, args=(probe, self.health, self.deadline), daemon=True))
+            probe.restarts = restarts_at_start(probe.restarts, state)
+            start_probe_thread(
+                threading.Thread(target=run_probe, args=(probe, self.health, self.deadline), daemon=True)
+            )
             if probe.workers:
                 # What it finds is judged when the probe has passed.
                 probe.workers.look(int(state.get("MainPID") or 0))
 
-    def verdict(self, states: t.Mapping[str, t.Mapping[str, str]], silence: str = "") -> bool:
+    def check(self, states: t.Mapping[str, t.Mapping[str, str]], systemd_error: str = "") -> bool:
         """Tell whether all instances are healthy; raise GateError as soon as one cannot become so.
 
         C(silence) is why systemd did not tell the states: nobody is healthy until it has.
         """
-        self.judge(states)
-        if not silence and all(probe.passed and is_loaded(probe) for probe in self.probes):
+        self.check_running(states)
+        if not systemd_error and all(probe.passed and is_loaded(probe) for probe in self.probes):
             self.passed = True
         if not self.passed and time.monotonic() > self.deadline:
-            raise self._too_late(silence)
+            raise self._timeout_error(systemd_error)
         return self.passed
 
-    def judge(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
+    def check_running(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
         """Raise GateError when an instance, or one of its workers, has ended; without C(states) workers count alone."""
-        self.looked = time.monotonic() if states else self.looked
+        self.last_query = time.monotonic() if states else self.last_query
         for probe in self.probes:
             state = states.get(probe.service, {})
-            probe.restarts = count_at_start(probe.restarts, state)
-            reason = judge_state(probe.service, state, probe.restarts) or judge_workers(probe, state)
+            probe.restarts = restarts_at_start(probe.restarts, state)
+            reason = find_service_fault(probe.service, state, probe.restarts) or find_worker_fault(probe, state)
             if reason:
-                raise GateError(reason, probe.service)
+                raise HealthCheckError(reason, probe.service)
 
-    def _too_late(self, silence: str) -> GateError:
-        if silence:
-            return GateError(silence)
+    def _timeout_error(self, systemd_error: str) -> HealthCheckError:
+        if systemd_error:
+            return HealthCheckError(systemd_error)
         late = next((probe for probe in self.probes if not probe.passed), None)
         waited = f"(waited {self.health.timeout:g} s: health.timeout)"
         if late:
             reason = late.problem or f"{self.health.path} was not answered"
-            return GateError(f"instance {late.instance}: {reason} {waited}", late.service)
+            return HealthCheckError(f"instance {late.instance}: {reason} {waited}", late.service)
         slow = next(probe for probe in self.probes if not is_loaded(probe))
         progress = slow.workers.progress() if slow.workers else ""
-        return GateError(f"instance {slow.instance}: {progress} {waited}", slow.service)
+        return HealthCheckError(f"instance {slow.instance}: {progress} {waited}", slow.service)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """End the asking."""
         for probe in self.probes:
             probe.stop.set()
 
 
-def pass_gates(gates: t.Mapping[str, Gate]) -> t.Iterator[tuple[str, GateError]]:
+def wait_until_healthy(gates: t.Mapping[str, HealthCheck]) -> t.Iterator[tuple[str, HealthCheckError]]:
     """Wait for the verdict on all releases at once; yield those that are refused, each as soon as that is known."""
     services = {probe.service for gate in gates.values() for probe in gate.probes}
     # While the applications load: it tells whose workers are to be waited for, and how often what ran before restarted.
-    first, _silence = ask_systemd(services)
+    first, _systemd_error = query_systemd(services)
     for gate in gates.values():
-        gate.open(first)
+        gate.start(first)
     waiting = dict(gates)
     # Those that have passed may end while others load.
     while not all(gate.passed for gate in waiting.values()):
         _wait_for_probes(waiting.values())
-        states, silence = ask_systemd(services)
+        states, systemd_error = query_systemd(services)
         for name, gate in list(waiting.items()):
-            refused: GateError | None = None
+            refused: HealthCheckError | None = None
             try:
-                if gate.verdict(states, silence):
-                    gate.close()
-            except GateError as exc:
+                if gate.check(states, systemd_error):
+                    gate.stop()
+            except HealthCheckError as exc:
                 refused = exc
             if refused is None:
                 continue
-            gate.close()
+            gate.stop()
             del waiting[name]
             yield name, refused
             # It was undone meanwhile, which takes its time: what systemd has said is old.
             break
 
 
-def ask_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:
+def query_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:
     """Return the states, and why there are none: systemd may be busy for a moment."""
     try:
         return show(sorted(services), STATE), ""
@@ -317,7 +319,7 @@ def ask_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]],
         return {}, f"systemd could not be asked: {exc}"
 
 
-def _wait_for_probes(gates: t.Iterable[Gate]) -> None:
+def _wait_for_probes(gates: t.Iterable[HealthCheck]) -> None:
     """Sleep until the next look at systemd, or until the last probe has passed and the last worker has loaded."""
     until = time.monotonic() + _WATCH_INTERVAL
     probes = [probe for gate in gates if not gate.passed for probe in gate.probes]
@@ -331,6 +333,6 @@ def _wait_for_probes(gates: t.Iterable[Gate]) -> None:
         if any(crew.fault for crew in known) or not (missing or any(not crew.complete for crew in known)):
             return
         if missing:
-            missing[0].proved.wait(LOOK_INTERVAL)
+            missing[0].passed_event.wait(LOOK_INTERVAL)
         else:
             time.sleep(LOOK_INTERVAL)

@@ -33,7 +33,7 @@ _GRACE = 10
 
 
 @dataclass(frozen=True)
-class Ran:
+class HookResult:
     """A hook that has run and succeeded."""
 
     hook: str
@@ -47,7 +47,7 @@ def hooks_of(manifest: Manifest | None) -> Hooks:
     return parse_hooks(manifest.extra.get("hooks") or {}) if manifest else Hooks()
 
 
-def run_hooks(stage: str, layout: Layout, manifest: Manifest, previous: str = "") -> list[Ran]:
+def run_hooks(stage: str, layout: Layout, manifest: Manifest, previous: str = "") -> list[HookResult]:
     """Run all commands of a stage, one after the other; raise HookError, with the end of its output, when one fails."""
     hooks = hooks_of(manifest)
     commands = hooks.commands(stage)
@@ -65,7 +65,7 @@ def _await_earlier(layout: Layout, timeout: int) -> None:
         )
 
 
-def _run_one(stage: str, words: Command, layout: Layout, manifest: Manifest, timeout: int, previous: str) -> Ran:
+def _run_one(stage: str, words: Command, layout: Layout, manifest: Manifest, timeout: int, previous: str) -> HookResult:
     release = layout.release(manifest.id)
     program = find_program(stage, words, release)
     log = os.path.join(HOOK_LOGS, f"{layout.name}.log")
@@ -80,7 +80,7 @@ def _run_one(stage: str, words: Command, layout: Layout, manifest: Manifest, tim
     reason = _failure(result, timeout)
     if reason:
         raise HookError(explain_failure(stage, words, reason, output))
-    return Ran(stage, show(words), round(time.monotonic() - began, 3), output)
+    return HookResult(stage, show(words), round(time.monotonic() - began, 3), output)
 
 
 def _systemd_run(

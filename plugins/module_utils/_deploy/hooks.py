@@ -9,8 +9,8 @@ import typing as t
 
 from .._input.hooks import AFTER, BEFORE, MIGRATE, HookError
 from .._system.command import CommandError
-from .change import Change
-from .hook_run import Ran
+from .deployment import Deployment
+from .hook_run import HookResult
 
 _ERRORS = (HookError, CommandError, OSError)
 
@@ -19,37 +19,39 @@ class HookSteps:
     """The steps of a hand-over that run commands of the user's."""
 
     def __init__(
-        self, run_hooks: t.Callable[[Change, str], list[Ran]], give_up: t.Callable[[Change, str], None]
+        self, run_hooks: t.Callable[[Deployment, str], list[HookResult]], abort: t.Callable[[Deployment, str], None]
     ) -> None:
         """Take what runs the hooks of a stage, and what undoes a change with an error."""
         self._run_hooks = run_hooks
-        self._give_up = give_up
+        self._abort = abort
 
-    def migrate(self, changes: t.Sequence[Change]) -> None:
+    def migrate(self, deployments: t.Sequence[Deployment]) -> None:
         """Migrate the databases of releases that are not started yet."""
-        for change in changes:
-            self._run(change, MIGRATE)
+        for deployment in deployments:
+            self._run(deployment, MIGRATE)
 
-    def before(self, changes: t.Sequence[Change]) -> None:
+    def before(self, deployments: t.Sequence[Deployment]) -> None:
         """Run what comes before the switch to releases that have proved their health."""
-        for change in changes:
-            self._run(change, BEFORE)
+        for deployment in deployments:
+            self._run(deployment, BEFORE)
 
-    def _run(self, change: Change, stage: str) -> None:
+    def _run(self, deployment: Deployment, stage: str) -> None:
         """Run the hooks of a release that has no traffic yet; one that fails costs nothing but the release."""
-        if not change.plan.switch:
+        if not deployment.plan.switch:
             return
         try:
-            change.ran += self._run_hooks(change, stage)
+            deployment.hook_results += self._run_hooks(deployment, stage)
         except _ERRORS as exc:
-            serving = f"; {change.observed.current} serves on" if change.observed.current else ""
-            release = change.service.wanted.release
-            self._give_up(change, f"{exc}\nRelease {release} was taken away before it had any traffic{serving}.")
+            serving = f"; {deployment.observed.current} serves on" if deployment.observed.current else ""
+            release = deployment.service.wanted.release
+            self._abort(deployment, f"{exc}\nRelease {release} was taken away before it had any traffic{serving}.")
 
-    def after(self, changes: t.Sequence[Change]) -> None:
+    def after(self, deployments: t.Sequence[Deployment]) -> None:
         """Run what comes after the switch; when that fails the release serves nevertheless."""
-        for change in changes:
+        for deployment in deployments:
             try:
-                change.ran += self._run_hooks(change, AFTER) if change.plan.switch else []
+                deployment.hook_results += self._run_hooks(deployment, AFTER) if deployment.plan.switch else []
             except _ERRORS as exc:
-                change.late = f"release {change.service.wanted.release} serves, but this did not go well: {exc}"
+                deployment.post_switch_error = (
+                    f"release {deployment.service.wanted.release} serves, but this did not go well: {exc}"
+                )

@@ -17,7 +17,7 @@ from .._service.units import parse_unit_name, stop_seconds
 from .._system.command import run
 from .._system.files import read_file
 from .._system.systemd import systemctl
-from .change import Change
+from .deployment import Deployment
 from .observe import wait_until_stopped
 
 _CGROUPS = "/sys/fs/cgroup"
@@ -55,81 +55,83 @@ def explain_shortage(release: str, needed: int, available: int) -> str:
     )
 
 
-class Room:
+class MemoryCheck:
     """What sees to it that a release has the memory it needs."""
 
-    def __init__(self, overlap: str, report: t.Callable[[Change, str], None]) -> None:
+    def __init__(self, overlap: str, report: t.Callable[[Deployment, str], None]) -> None:
         """Say what to do when there is too little, and to whom a shortage is reported."""
         self._overlap = overlap
         self._report = report
 
-    def check(self, changes: t.Sequence[Change]) -> None:
+    def check(self, deployments: t.Sequence[Deployment]) -> None:
         """Decide which changes have to do without the release that serves; report those that cannot."""
-        candidates = [change for change in changes if change.plan.switch and running_services(change)]
+        candidates = [
+            deployment for deployment in deployments if deployment.plan.switch and running_services(deployment)
+        ]
         if self._overlap == NEVER:
-            for change in candidates:
-                change.alone = True
+            for deployment in candidates:
+                deployment.stop_old_first = True
         if not candidates or self._overlap in (ALWAYS, NEVER):
             return
         left = parse_available((read_file("/proc/meminfo") or b"").decode())
         if left is None:
             return
-        for change in candidates:
-            needed = _needed(change)
+        for deployment in candidates:
+            needed = _needed(deployment)
             if needed <= left:
                 left -= needed
             elif self._overlap == FALLBACK:
-                change.alone = True
+                deployment.stop_old_first = True
             else:
-                self._report(change, explain_shortage(change.service.wanted.release, needed, left))
+                self._report(deployment, explain_shortage(deployment.service.wanted.release, needed, left))
 
     @staticmethod
-    def make(changes: t.Sequence[Change]) -> None:
+    def stop_old(deployments: t.Sequence[Deployment]) -> None:
         """Stop the releases that serve, of the changes that have to do without; their requests may finish."""
-        for change in changes:
-            if not change.alone or change.error:
+        for deployment in deployments:
+            if not deployment.stop_old_first or deployment.error:
                 continue
-            services = running_services(change)
-            sockets = [name for name in change.observed.alive if name.replace(".socket", ".service") in services]
-            change.room = sorted(set(services) | set(sockets))
+            services = running_services(deployment)
+            sockets = [name for name in deployment.observed.alive if name.replace(".socket", ".service") in services]
+            deployment.stopped_units = sorted(set(services) | set(sockets))
             # Without its socket nobody starts it again; what it has accepted it still answers.
-            systemctl("stop", [name for name in change.room if name.endswith(".socket")])
+            systemctl("stop", [name for name in deployment.stopped_units if name.endswith(".socket")])
             systemctl("stop", services, ["--no-block"])
-            wait_until_stopped(services, _stop_timeout(change))
-            gone = frozenset(change.room)
-            observed = change.observed
-            change.observed = replace(observed, alive=observed.alive - gone, up=observed.up - gone)
+            wait_until_stopped(services, _stop_timeout(deployment))
+            gone = frozenset(deployment.stopped_units)
+            observed = deployment.observed
+            deployment.observed = replace(observed, alive=observed.alive - gone, up=observed.up - gone)
 
     @staticmethod
-    def give_back(change: Change) -> None:
+    def restart_old(deployment: Deployment) -> None:
         """Start again what was stopped for a release that was refused."""
-        if change.room:
-            run(["systemctl", "start", "--", *change.room])
-            change.error += f"\n{change.observed.current} had been stopped to make room, and was started again."
+        if deployment.stopped_units:
+            run(["systemctl", "start", "--", *deployment.stopped_units])
+            deployment.error += f"\n{deployment.observed.current} had been stopped to make room, and was started again."
 
 
-def running_services(change: Change) -> list[str]:
+def running_services(deployment: Deployment) -> list[str]:
     """Return the units of the release that serves, one for each of its instances."""
-    parsed = [(name, parse_unit_name(name)) for name in sorted(change.observed.alive)]
+    parsed = [(name, parse_unit_name(name)) for name in sorted(deployment.observed.alive)]
     return [
         name
         for name, unit in parsed
-        if unit and unit.kind == "service" and not unit.role and unit.release == change.observed.current
+        if unit and unit.kind == "service" and not unit.role and unit.release == deployment.observed.current
     ]
 
 
-def _stop_timeout(change: Change) -> float:
+def _stop_timeout(deployment: Deployment) -> float:
     try:
-        manifest = read_manifest(change.service.layout.release(change.observed.current or ""))
+        manifest = read_manifest(deployment.service.layout.release(deployment.observed.current or ""))
     except ReleaseError:
         manifest = None
     return float(stop_seconds(manifest.settings)) if manifest else 90.0
 
 
-def _needed(change: Change) -> int:
+def _needed(deployment: Deployment) -> int:
     """Return what the new release will need, if each of its instances is like those that run."""
-    running, manifest = running_services(change), change.service.manifest
-    used = sum(_used(change.observed.groups.get(name, "")) for name in running)
+    running, manifest = running_services(deployment), deployment.service.manifest
+    used = sum(_used(deployment.observed.groups.get(name, "")) for name in running)
     instances = t.cast(int, manifest.settings["instances"]) if manifest else 1
     return used * instances // len(running)
 

@@ -14,7 +14,7 @@ from .._input.hooks import MIGRATE, HookError
 from .._release.migration import migrated_key, record_migration
 from .._release.model import Layout, Manifest
 from .._release.release import current_id
-from .hook_run import Ran, hooks_of, run_hooks
+from .hook_run import HookResult, hooks_of, run_hooks
 
 
 def key_of(manifest: Manifest) -> str:
@@ -34,7 +34,7 @@ def is_due_in_fleet(layout: Layout, manifest: Manifest | None) -> bool:
     return is_due(layout, manifest) and not hooks_of(manifest).migrate_each_host
 
 
-def migrate(layout: Layout, manifest: Manifest) -> list[Ran]:
+def migrate(layout: Layout, manifest: Manifest) -> list[HookResult]:
     """Run the migrations of a release when they are due, and note that they have run; raise HookError."""
     if not is_due(layout, manifest):
         return []
@@ -54,7 +54,7 @@ def note_migration(layout: Layout, manifest: Manifest | None) -> None:
         record_migration(layout.name, manifest.id, key_of(manifest), here=False)
 
 
-def describe_ran(ran: t.Sequence[Ran]) -> list[dict[str, t.Any]]:
+def describe_hooks(ran: t.Sequence[HookResult]) -> list[dict[str, t.Any]]:
     """Return what a module's result says about hooks."""
     return [
         {"hook": one.hook, "command": one.command, "seconds": one.seconds, "output": one.output.splitlines()[-20:]}

@@ -18,7 +18,7 @@ from .._system.files import STALE_SECONDS, read_file, remove_file, replace_link,
 from .._system.systemd import has_job, show_matching
 from .edited_units import drop_ins, recorded_units
 from .plan import Observed, is_process
-from .unhealthy import LIFE, SINCE, keeps_ending
+from .unhealthy import RESTART_PROPERTIES, SINCE, explain_unhealthy
 
 # [Install] WantedBy= of our units, as the links that systemctl(1) enable would make: these are made by one rename each,
 # are durable, and need no reload of systemd.
@@ -82,7 +82,7 @@ class UnitDirectory:
         for name, text in units.items():
             write_file(os.path.join(self._path, name), text.encode(), 0o644)
 
-    def faults(self, names: t.Sequence[str]) -> dict[str, list[str]]:
+    def verify(self, names: t.Sequence[str]) -> dict[str, list[str]]:
         """Return what systemd does not understand in unit files, by name: it would start them all the same, without."""
         if not names:
             return {}
@@ -115,7 +115,7 @@ class UnitDirectory:
         if any(removed):
             sync_directory(self._path)
 
-    def set_aside(self, names: t.Iterable[str]) -> None:
+    def move_to_runtime(self, names: t.Iterable[str]) -> None:
         """Keep the files of units that finish what they do, but not beyond a reboot."""
         for name in names:
             text = self.read(name)
@@ -124,7 +124,7 @@ class UnitDirectory:
                 write_file(os.path.join(self._aside, name), text.encode(), 0o644)
             self.remove([name])
 
-    def clear_aside(self, names: t.Iterable[str]) -> None:
+    def remove_runtime(self, names: t.Iterable[str]) -> None:
         """Remove the files of units that have finished."""
         for name in names:
             remove_file(os.path.join(self._aside, name))
@@ -157,7 +157,7 @@ def patterns(names: t.Iterable[str]) -> list[str]:
 def observe(directory: UnitDirectory, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
     """Return what this host has of each application, by name: one look at the directory and one at systemd for all."""
     names = directory.names()
-    properties = [*LIFE, "ControlGroup", "Job"]
+    properties = [*RESTART_PROPERTIES, "ControlGroup", "Job"]
     states = show_matching(patterns(layout.name for layout in layouts), properties)
     return {layout.name: _observe_one(directory, layout, names, states) for layout in layouts}
 
@@ -170,7 +170,7 @@ def _observe_one(
 ) -> Observed:
     known = {name: states[name] for name in _ours(layout, states)}
     texts = {name: directory.read(name) for name in _ours(layout, names["files"])}
-    leaving = {name for name, state in known.items() if name not in names["files"] and ends(name, state)}
+    leaving = {name for name, state in known.items() if name not in names["files"] and is_stopping(name, state)}
     up, lost = _up(layout, known)
     return Observed(
         current=current_id(layout),
@@ -178,26 +178,26 @@ def _observe_one(
         alive=frozenset(name for name, state in known.items() if _is_alive(state) and name not in leaving),
         up=up,
         enabled=frozenset(_ours(layout, names["enabled"])),
-        lost=lost,
-        young=frozenset(name for name in up if _is_worker(name) and _is_young(known[name])),
+        socket_missing=lost,
+        just_started=frozenset(name for name in up if _is_worker(name) and _is_young(known[name])),
         loaded=frozenset(known),
         groups={name: group for name, state in known.items() if (group := state.get("ControlGroup", ""))},
-        leaving=frozenset(filter(is_process, leaving)),
-        ending=frozenset(name for name in leaving if not is_process(name)),
-        aside=frozenset(_ours(layout, names["aside"])),
+        workers_stopping=frozenset(filter(is_process, leaving)),
+        units_stopping=frozenset(name for name in leaving if not is_process(name)),
+        runtime_units=frozenset(_ours(layout, names["aside"])),
         paused=os.path.exists(pause_flag(layout)),
-        ill=_illness(known, current_id(layout) or ""),
+        unhealthy_reason=_explain_unhealthy(known, current_id(layout) or ""),
         recorded=recorded_units(layout, current_id(layout) or ""),
         drop_ins=tuple(drop_ins(directory.path, layout.name)),
     )
 
 
-def _illness(states: t.Mapping[str, t.Mapping[str, str]], current: str) -> str:
+def _explain_unhealthy(states: t.Mapping[str, t.Mapping[str, str]], current: str) -> str:
     """Return why a service of the web of the current release does not run well; an empty text when all do."""
     for name, state in sorted(states.items()):
         unit = parse_unit_name(name)
         if unit and unit.kind == "service" and unit.release == current and not unit.role:
-            reason = keeps_ending(state, time.monotonic())
+            reason = explain_unhealthy(state, time.monotonic())
             if reason:
                 return f"{name} {reason}"
     return ""
@@ -238,7 +238,7 @@ def _is_young(state: t.Mapping[str, str]) -> bool:
     return bool(since) and time.monotonic() - since / 1e6 < SETTLE
 
 
-def ends(name: str, state: t.Mapping[str, str]) -> bool:
+def is_stopping(name: str, state: t.Mapping[str, str]) -> bool:
     """Tell from a unit's properties whether it ends by itself; C(ActiveState) and C(Job) are needed.
 
     One without a file was told to by an earlier run, or to finish.
@@ -250,7 +250,7 @@ def ends(name: str, state: t.Mapping[str, str]) -> bool:
     return _is_alive(state) and has_job(state)
 
 
-def lead_back(layout: Layout, release: str, previous: str) -> None:
+def restore_link(layout: Layout, release: str, previous: str) -> None:
     """Let C(current) lead where it did before, if it leads to C(release) now."""
     if current_id(layout) != release:
         return
@@ -260,10 +260,10 @@ def lead_back(layout: Layout, release: str, previous: str) -> None:
         remove_file(layout.current)
 
 
-def untold(names: t.Collection[str]) -> list[str]:
+def still_running(names: t.Collection[str]) -> list[str]:
     """Return the units that run, and that nobody has told to end."""
     states = show_matching(list(names), ["ActiveState", "Job"])
-    return sorted(name for name, state in states.items() if _is_alive(state) and not ends(name, state))
+    return sorted(name for name, state in states.items() if _is_alive(state) and not is_stopping(name, state))
 
 
 def wait_until_stopped(names: t.Collection[str], seconds: float) -> list[str]:

@@ -25,23 +25,23 @@ class Observed:
     # Units that start at boot.
     enabled: frozenset[str] = frozenset()
     # Units that run, but whose socket's path is gone, as when somebody has removed the release below them. Not in up.
-    lost: frozenset[str] = frozenset()
+    socket_missing: frozenset[str] = frozenset()
     # Workers that are up for so short a time that they may be such as end at each start.
-    young: frozenset[str] = frozenset()
+    just_started: frozenset[str] = frozenset()
     # Units that systemd remembers, running or not: what their files said when it read them.
     loaded: frozenset[str] = frozenset()
     # Their control groups, by name, of units that have one.
     groups: t.Mapping[str, str] = field(default_factory=dict)
     # Workers and jobs that an earlier run has told to end, or let finish; they need nothing else. Not in alive.
-    leaving: frozenset[str] = frozenset()
+    workers_stopping: frozenset[str] = frozenset()
     # The same of units of the web: an earlier run has taken their files away and told them to end.
-    ending: frozenset[str] = frozenset()
+    units_stopping: frozenset[str] = frozenset()
     # Their files, and those of such that have ended since.
-    aside: frozenset[str] = frozenset()
+    runtime_units: frozenset[str] = frozenset()
     # Whether workers and timers do not start for now, because somebody wants it so.
     paused: bool = False
     # Why the current release does not run well; empty when it does, or when there is none.
-    ill: str = ""
+    unhealthy_reason: str = ""
     # The texts of the current release's units as they were written; nothing when an earlier version wrote them.
     recorded: t.Mapping[str, str] = field(default_factory=dict)
     # Files of somebody else that change units of the application.
@@ -67,7 +67,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DeployPlan:
     """What has to be done, in this order; all empty when nothing has."""
 
     # 1. Unit files to write, units to stop because nobody can reach them, and units to start and to probe.
@@ -82,15 +82,15 @@ class Plan:
     forward_start: tuple[str, ...]
     forward_restart: tuple[str, ...]
     # 4. Units of other releases: drained, stopped, removed.
-    retire: tuple[str, ...]
+    remove: tuple[str, ...]
     # 5. Workers and timers: those of other releases, which finish what they do, and those to start in their place.
-    relieve: tuple[str, ...] = ()
-    employ: tuple[str, ...] = ()
+    stop_workers: tuple[str, ...] = ()
+    start_workers: tuple[str, ...] = ()
     # Units of the release that serves which somebody has edited: written again, and nothing is restarted.
-    mend: t.Mapping[str, str] = field(default_factory=dict)
+    rewrite: t.Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def gated(self) -> bool:
+    def needs_health_check(self) -> bool:
         """Tell whether the wanted release has to prove its health."""
         return self.switch or bool(self.start)
 
@@ -98,11 +98,11 @@ class Plan:
     def empty(self) -> bool:
         """Tell whether nothing has to be done."""
         forwards = (self.forward_write, self.forward_start, self.forward_restart)
-        rest = (self.write, self.enable, *forwards, self.retire, self.relieve, self.employ, self.mend)
-        return not self.gated and not any(rest)
+        rest = (self.write, self.enable, *forwards, self.remove, self.stop_workers, self.start_workers, self.rewrite)
+        return not self.needs_health_check and not any(rest)
 
 
-def plan_handover(observed: Observed, wanted: Wanted) -> Plan:
+def plan_deploy(observed: Observed, wanted: Wanted) -> DeployPlan:
     """Return the steps from what is observed to what is wanted.
 
     The units of the current release are never changed: a unit belongs to its release. Those that somebody has edited
@@ -117,31 +117,31 @@ def plan_handover(observed: Observed, wanted: Wanted) -> Plan:
     forward = {name: text for name, text in wanted.forwards.items() if observed.files.get(name) != text}
     listeners = [name for name in wanted.forwards if name.endswith(".socket")]
     # What leaves is left alone, unless the files that it works with go as well.
-    known = _known(observed) | (frozenset() if wanted.release else observed.leaving | observed.ending)
+    known = _known(observed) | (frozenset() if wanted.release else observed.workers_stopping | observed.units_stopping)
     others = sorted(name for name in known if name not in own and name not in wanted.forwards)
     work = [name for name in wanted.processes if not _is_job(name)]
     at_boot = [*wanted.units, *listeners, *work]
-    return Plan(
+    return DeployPlan(
         write={**missing, **({} if is_current else stale)},
-        stop=tuple(name for name in wanted.units if name in observed.lost),
+        stop=tuple(name for name in wanted.units if name in observed.socket_missing),
         start=tuple(name for name in wanted.units if name not in observed.up),
         enable=tuple(name for name in at_boot if name not in observed.enabled),
         switch=bool(wanted.release) and not is_current,
         forward_write=forward,
         forward_start=tuple(name for name in listeners if name not in observed.up),
         forward_restart=tuple(name for name in forward if name in observed.alive),
-        retire=tuple(name for name in others if not is_process(name)),
-        relieve=tuple(name for name in others if is_process(name)),
-        employ=_employ(observed, work, bool(others)),
-        mend={name: text for name, text in stale.items() if is_current and name in observed.recorded},
+        remove=tuple(name for name in others if not is_process(name)),
+        stop_workers=tuple(name for name in others if is_process(name)),
+        start_workers=_workers_to_start(observed, work, bool(others)),
+        rewrite={name: text for name, text in stale.items() if is_current and name in observed.recorded},
     )
 
 
-def _employ(observed: Observed, work: t.Iterable[str], taken_up: bool) -> tuple[str, ...]:
+def _workers_to_start(observed: Observed, work: t.Iterable[str], taken_up: bool) -> tuple[str, ...]:
     if observed.paused:
         return ()
     # Who takes up the hand-over of a run that was killed does not know whether that looked after them.
-    believed = observed.up - observed.young if taken_up else observed.up
+    believed = observed.up - observed.just_started if taken_up else observed.up
     return tuple(name for name in work if name not in believed)
 
 

@@ -18,9 +18,9 @@ from .._service.units import parse_unit_name
 from .._system.command import CommandError
 from .._system.files import read_link
 from .._system.systemd import show, show_matching, systemctl
-from .change import Change
-from .health import count_at_start, judge_state
-from .observe import SETTLE, UnitDirectory, untold, wait_until_stopped
+from .deployment import Deployment
+from .health import find_service_fault, restarts_at_start
+from .observe import SETTLE, UnitDirectory, still_running, wait_until_stopped
 from .timer_state import carry_stamps, clear_stamps, clear_state, make_locks, manifest_of
 
 _STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "ConditionResult", "Job")
@@ -32,7 +32,7 @@ _STOP_LEAST = 60.0
 _STOP_MARGIN = 5.0
 
 
-class Background:
+class WorkersAndTimers:
     """Workers and timers as steps of a hand-over."""
 
     def __init__(self, directory: UnitDirectory) -> None:
@@ -40,39 +40,39 @@ class Background:
         self._directory = directory
         # How often systemd had restarted each worker when it was started.
         self._restarts: dict[str, str] = {}
-        self._changed_over: set[str] = set()
+        self._replaced: set[str] = set()
         # What ran under the former names of services.
         self._former: dict[str, list[str]] = {}
 
-    def change_over(self, change: Change) -> None:
+    def replace(self, deployment: Deployment) -> None:
         """Let the old workers and timers take nothing new, and start the new ones."""
-        plan = change.plan
-        self._relieve_former(change)
-        if not plan.relieve and not plan.employ:
+        plan = deployment.plan
+        self._stop_former(deployment)
+        if not plan.stop_workers and not plan.start_workers:
             return
-        self._changed_over.add(change.service.name)
-        self._release(plan.relieve, everything=not change.service.wanted.release)
-        make_locks(change.service.manifest)
-        if change.switched:
-            carry_stamps(change.service.layout, change.observed.current or "", change.service.manifest)
-        self._employ(plan.employ)
-        states = show([name for name in plan.employ if name.endswith(".service")], _STATE)
-        self._restarts.update({name: count_at_start("", state) for name, state in states.items()})
+        self._replaced.add(deployment.service.name)
+        self._stop(plan.stop_workers, everything=not deployment.service.wanted.release)
+        make_locks(deployment.service.manifest)
+        if deployment.switched:
+            carry_stamps(deployment.service.layout, deployment.observed.current or "", deployment.service.manifest)
+        self._start(plan.start_workers)
+        states = show([name for name in plan.start_workers if name.endswith(".service")], _STATE)
+        self._restarts.update({name: restarts_at_start("", state) for name, state in states.items()})
 
-    def _relieve_former(self, change: Change) -> None:
+    def _stop_former(self, deployment: Deployment) -> None:
         """Let workers and timers take nothing new that run under the application's former name."""
-        manifest = change.service.manifest
-        former, layout = str(manifest.extra.get("former") or "") if manifest else "", change.service.layout
+        manifest = deployment.service.manifest
+        former, layout = str(manifest.extra.get("former") or "") if manifest else "", deployment.service.layout
         # A new application may have that name meanwhile, with data of its own.
-        if not former or not change.switched or read_link(Layout(layout.root, former).shared) != layout.shared:
+        if not former or not deployment.switched or read_link(Layout(layout.root, former).shared) != layout.shared:
             return
         states = show_matching([f"{former}@*.service", f"{former}@*.timer"], ["ActiveState"])
         units = [name for name in states if (unit := parse_unit_name(name)) and unit.role]
-        self._former[change.service.name] = [name for name in units if states[name].get("ActiveState") == "active"]
-        self._release(self._former[change.service.name], everything=False)
+        self._former[deployment.service.name] = [name for name in units if states[name].get("ActiveState") == "active"]
+        self._stop(self._former[deployment.service.name], everything=False)
 
     @staticmethod
-    def _release(units: t.Sequence[str], everything: bool) -> None:
+    def _stop(units: t.Sequence[str], everything: bool) -> None:
         jobs = [name for name in units if _is_job(name)]
         systemctl("stop", [name for name in units if name.endswith(".timer")])
         systemctl("stop", [name for name in units if name.endswith(".service") and name not in jobs], ["--no-block"])
@@ -80,22 +80,26 @@ class Background:
             systemctl("stop", jobs, ["--no-block"])
 
     @staticmethod
-    def _employ(units: t.Sequence[str]) -> None:
+    def _start(units: t.Sequence[str]) -> None:
         # A worker that still ends, for a release that is gone back to, starts when it has ended.
         systemctl("start", units, ["--no-block"])
 
-    def least(self, change: Change) -> float:
+    def min_watch(self, deployment: Deployment) -> float:
         """Return how long new workers have to run until they are believed."""
-        if not self._watched(change):
+        if not self._watched(deployment):
             return 0.0
         # The web needed as long for the import.
-        needed = max((probe.seconds for probe in change.gate.probes), default=0.0) if change.gate else 0.0
+        needed = (
+            max((probe.seconds for probe in deployment.health_check.probes), default=0.0)
+            if deployment.health_check
+            else 0.0
+        )
         return min(SETTLE + needed, _SETTLE_MOST)
 
-    def judge(self, change: Change) -> str:
+    def check(self, deployment: Deployment) -> str:
         """Return why a new worker does not work, and note which; an empty text when all do, or one is known."""
         try:
-            states = {} if change.late else show(self._watched(change), _STATE)
+            states = {} if deployment.post_switch_error else show(self._watched(deployment), _STATE)
         except (CommandError, OSError):
             # As for the web: a systemd that is busy for a moment says nothing against them.
             return ""
@@ -103,74 +107,74 @@ class Background:
             # Somebody wants it to pause.
             if state.get("ConditionResult") == "no" and state.get("ActiveState") == "inactive":
                 continue
-            self._restarts[name] = count_at_start(self._restarts.get(name, ""), state)
-            reason = judge_state(name, state, self._restarts[name])
+            self._restarts[name] = restarts_at_start(self._restarts.get(name, ""), state)
+            reason = find_service_fault(name, state, self._restarts[name])
             if reason:
-                change.culprit = name
+                deployment.failed_worker = name
                 return f"worker {reason}"
         return ""
 
     @staticmethod
-    def _watched(change: Change) -> list[str]:
-        return [name for name in change.plan.employ if name.endswith(".service")]
+    def _watched(deployment: Deployment) -> list[str]:
+        return [name for name in deployment.plan.start_workers if name.endswith(".service")]
 
-    def end_new(self, change: Change) -> None:
+    def stop_new(self, deployment: Deployment) -> None:
         """Let those of a release that is gone back from take nothing new."""
-        if change.service.name in self._changed_over:
-            self._release(list(change.service.wanted.processes), everything=False)
+        if deployment.service.name in self._replaced:
+            self._stop(list(deployment.service.wanted.processes), everything=False)
 
-    def work_again(self, change: Change) -> None:
+    def restart_old(self, deployment: Deployment) -> None:
         """Let the old ones work again, now that the link leads to them."""
-        layout, observed = change.service.layout, change.observed
-        self._employ(self._former.pop(change.service.name, []))
-        if change.service.name not in self._changed_over:
+        layout, observed = deployment.service.layout, deployment.observed
+        self._start(self._former.pop(deployment.service.name, []))
+        if deployment.service.name not in self._replaced:
             return
         previous = manifest_of(layout, observed.current or "")
-        carry_stamps(layout, change.service.wanted.release, previous)
-        enabled = [name for name in change.plan.relieve if name in observed.enabled]
+        carry_stamps(layout, deployment.service.wanted.release, previous)
+        enabled = [name for name in deployment.plan.stop_workers if name in observed.enabled]
         self._directory.enable(enabled)
-        self._employ(enabled)
+        self._start(enabled)
 
-    def discard(self, change: Change) -> None:
+    def remove_new(self, deployment: Deployment) -> None:
         """Take away the units of a release that was refused; what they have begun they finish."""
-        units = list(change.service.wanted.processes)
+        units = list(deployment.service.wanted.processes)
         try:
-            if change.service.name in self._changed_over:
-                self._tell_again(units)
+            if deployment.service.name in self._replaced:
+                self._stop_again(units)
         finally:
-            self._put_away(units, change)
+            self._remove_stopped(units, deployment)
 
-    def _tell_again(self, units: t.Collection[str]) -> None:
+    def _stop_again(self, units: t.Collection[str]) -> None:
         """Stop those that work on: a systemd that was busy for a moment may have refused, and nobody looks later."""
-        working = untold(units)
+        working = still_running(units)
         if working:
-            self._release(working, everything=False)
+            self._stop(working, everything=False)
             wait_until_stopped(working, _AGAIN)
 
-    def finish(self, change: Change) -> list[str]:
+    def remove_old(self, deployment: Deployment) -> list[str]:
         """Take away the units of what has ended, and keep those of what has not; return those that were taken away."""
-        relieved = list(change.plan.relieve)
-        present = bool(change.service.wanted.release)
+        relieved = list(deployment.plan.stop_workers)
+        present = bool(deployment.service.wanted.release)
         if not present and relieved:
-            wait_until_stopped(relieved, longest_end(change.service.layout, relieved))
-        gone = self._put_away(relieved, change)
-        kept = change.observed.leaving - {*change.service.wanted.processes, *gone}
-        ended = [name for name in change.observed.aside if name not in {*kept, *change.finishing}]
-        self._directory.clear_aside(ended)
-        change.finishing = sorted({*change.finishing, *kept})
+            wait_until_stopped(relieved, longest_stop(deployment.service.layout, relieved))
+        gone = self._remove_stopped(relieved, deployment)
+        kept = deployment.observed.workers_stopping - {*deployment.service.wanted.processes, *gone}
+        ended = [name for name in deployment.observed.runtime_units if name not in {*kept, *deployment.finishing}]
+        self._directory.remove_runtime(ended)
+        deployment.finishing = sorted({*deployment.finishing, *kept})
         if not present:
-            clear_state(change.service.name)
+            clear_state(deployment.service.name)
             # Its files are not removed below somebody who works with them.
-            change.lingering += change.finishing
+            deployment.lingering += deployment.finishing
         return [*gone, *ended]
 
-    def _put_away(self, units: t.Sequence[str], change: Change) -> list[str]:
+    def _remove_stopped(self, units: t.Sequence[str], deployment: Deployment) -> list[str]:
         alive = wait_until_stopped(units, 0) if units else []
-        self._directory.set_aside(alive)
+        self._directory.move_to_runtime(alive)
         ended = [name for name in units if name not in alive]
         self._directory.remove(ended)
         clear_stamps(ended)
-        change.finishing += alive
+        deployment.finishing += alive
         return ended
 
 
@@ -179,7 +183,7 @@ def _is_job(name: str) -> bool:
     return unit is not None and unit.is_job
 
 
-def longest_end(layout: Layout, units: t.Sequence[str]) -> float:
+def longest_stop(layout: Layout, units: t.Sequence[str]) -> float:
     """Return how long units take at most to end after they were told to."""
     releases = {unit.release for unit in map(parse_unit_name, units) if unit}
     manifests = [manifest_of(layout, release) for release in releases]

@@ -8,32 +8,32 @@ from __future__ import annotations
 import typing as t
 
 from .._release.proxy_probe import probe_chain
-from .change import Change
+from .deployment import Deployment
 
 
-class SiteProbes:
+class ProxyCheck:
     """The step that follows the switch, while the old release could still take over again."""
 
-    def __init__(self, go_back: t.Callable[[Change, str], None]) -> None:
+    def __init__(self, revert: t.Callable[[Deployment, str], None]) -> None:
         """Take what goes back to the old release with an error."""
-        self._go_back = go_back
+        self._revert = revert
 
-    def check(self, changes: t.Sequence[Change]) -> None:
+    def check(self, deployments: t.Sequence[Deployment]) -> None:
         """Go back from releases that believe the wrong things of visitors."""
-        for change in changes:
-            chain = change.service.chain
-            if chain is None or not change.plan.switch or change.error:
+        for deployment in deployments:
+            chain = deployment.service.chain
+            if chain is None or not deployment.plan.switch or deployment.error:
                 continue
-            verdict = probe_chain(chain, str(change.health["path"]))
-            change.believed = not verdict.wrong and not verdict.unknown
+            verdict = probe_chain(chain, str(deployment.health["path"]))
+            deployment.proxy_verified = not verdict.wrong and not verdict.unknown
             if verdict.unknown:
-                change.note = f"what the application believes of visitors was not compared: {verdict.unknown}"
+                deployment.note = f"what the application believes of visitors was not compared: {verdict.unknown}"
             if verdict.wrong:
-                self._refuse(change, verdict.wrong)
+                self._revert_or_warn(deployment, verdict.wrong)
 
-    def _refuse(self, change: Change, wrong: str) -> None:
-        previous = change.observed.current
+    def _revert_or_warn(self, deployment: Deployment, wrong: str) -> None:
+        previous = deployment.observed.current
         if previous:
-            self._go_back(change, f"{wrong}\n{previous} serves again.")
+            self._revert(deployment, f"{wrong}\n{previous} serves again.")
         else:
-            change.late = f"release {change.service.wanted.release} serves, but {wrong}"
+            deployment.post_switch_error = f"release {deployment.service.wanted.release} serves, but {wrong}"

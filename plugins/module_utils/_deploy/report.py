@@ -7,66 +7,73 @@ from __future__ import annotations
 
 import typing as t
 
-from .change import Change
-from .migrate import describe_ran
+from .deployment import Deployment
+from .migrate import describe_hooks
 
 
-def report(changes: t.Sequence[Change]) -> dict[str, t.Any]:
+def report(deployments: t.Sequence[Deployment]) -> dict[str, t.Any]:
     """Return what a module answers; RV(failed) and RV(msg) are in it only when something went wrong."""
-    troubles = [(change.service.name, change.error or change.late) for change in changes]
+    troubles = [
+        (deployment.service.name, deployment.error or deployment.post_switch_error) for deployment in deployments
+    ]
     failed = [f"{name}: {trouble}" for name, trouble in troubles if trouble]
     return {
-        "changed": any(not change.plan.empty for change in changes),
-        "services": [describe(change) for change in changes],
-        "diff": differences(changes),
+        "changed": any(not deployment.plan.empty for deployment in deployments),
+        "services": [describe(deployment) for deployment in deployments],
+        "diff": differences(deployments),
         "warnings": [
-            f"{change.service.name}: {said}" for change in changes for said in (change.note, *change.cautions) if said
+            f"{deployment.service.name}: {said}"
+            for deployment in deployments
+            for said in (deployment.note, *deployment.cautions)
+            if said
         ],
         **({"failed": True, "msg": "\n".join(failed)} if failed else {}),
     }
 
 
-def describe(change: Change) -> dict[str, t.Any]:
+def describe(deployment: Deployment) -> dict[str, t.Any]:
     """Return what the module says about one service."""
-    probes = change.gate.probes if change.gate else []
+    probes = deployment.health_check.probes if deployment.health_check else []
     return {
-        "name": change.service.name,
-        "release": change.service.wanted.release,
-        "version": (change.service.manifest.source if change.service.manifest else {}).get("version", ""),
-        "previous": change.observed.current or "",
-        "changed": not change.plan.empty,
-        "error": change.error,
-        "units": list(change.service.wanted.everything),
-        "finishing": change.finishing or sorted(change.observed.leaving),
+        "name": deployment.service.name,
+        "release": deployment.service.wanted.release,
+        "version": (deployment.service.manifest.source if deployment.service.manifest else {}).get("version", ""),
+        "previous": deployment.observed.current or "",
+        "changed": not deployment.plan.empty,
+        "error": deployment.error,
+        "units": list(deployment.service.wanted.everything),
+        "finishing": deployment.finishing or sorted(deployment.observed.workers_stopping),
         "probes": [{"instance": probe.instance, "status": probe.status, "seconds": probe.seconds} for probe in probes],
-        "hooks": describe_ran(change.ran),
-        "warning": change.late,
-        "believed": change.believed,
-        "drained": change.drain is None or change.drain.left == 0,
-        "pruned": change.pruned,
-        "seconds": change.seconds,
+        "hooks": describe_hooks(deployment.hook_results),
+        "warning": deployment.post_switch_error,
+        "believed": deployment.proxy_verified,
+        "drained": deployment.drain is None or deployment.drain.left == 0,
+        "pruned": deployment.pruned,
+        "seconds": deployment.seconds,
     }
 
 
-def differences(changes: t.Sequence[Change]) -> list[dict[str, str]]:
+def differences(deployments: t.Sequence[Deployment]) -> list[dict[str, str]]:
     """Return the diff of each service that is changed."""
-    return [*(_mended(change, name) for change in changes for name in change.plan.mend)] + [
+    return [*(_mended(deployment, name) for deployment in deployments for name in deployment.plan.rewrite)] + [
         {
-            "before_header": change.service.layout.current,
-            "after_header": change.service.layout.current,
-            "before": "".join(f"{line}\n" for line in _lines(change.observed.current or "", change.observed.files)),
+            "before_header": deployment.service.layout.current,
+            "after_header": deployment.service.layout.current,
+            "before": "".join(
+                f"{line}\n" for line in _lines(deployment.observed.current or "", deployment.observed.files)
+            ),
             "after": "".join(
-                f"{line}\n" for line in _lines(change.service.wanted.release, change.service.wanted.everything)
+                f"{line}\n" for line in _lines(deployment.service.wanted.release, deployment.service.wanted.everything)
             ),
         }
-        for change in changes
-        if not change.plan.empty
+        for deployment in deployments
+        if not deployment.plan.empty
     ]
 
 
-def _mended(change: Change, name: str) -> dict[str, str]:
+def _mended(deployment: Deployment, name: str) -> dict[str, str]:
     """Return the diff of a unit that was edited on the host."""
-    texts = {"before": change.observed.files.get(name, ""), "after": change.plan.mend[name]}
+    texts = {"before": deployment.observed.files.get(name, ""), "after": deployment.plan.rewrite[name]}
     return {"before_header": f"{name} as it was edited", "after_header": f"{name} of the release", **texts}
 
 

@@ -22,7 +22,7 @@ from .._system.users import check_accounts
 
 
 @dataclass(frozen=True)
-class Request:
+class ServiceRequest:
     """What the user wants of one service, checked."""
 
     layout: Layout
@@ -37,7 +37,7 @@ class Request:
     asked: str = ""
     # What is to be run of the release that a rollback leaves, and that release.
     hook: str = ""
-    left: str = ""
+    rolled_back_from: str = ""
 
     @property
     def name(self) -> str:
@@ -50,11 +50,11 @@ class Request:
         return self.existing.keep if self.existing else self.manifest.keep if self.manifest else 1
 
 
-def read_requests(services: t.Sequence[t.Mapping[str, t.Any]], root: str, check: bool) -> list[Request]:
+def read_requests(services: t.Sequence[t.Mapping[str, t.Any]], root: str, check: bool) -> list[ServiceRequest]:
     """Return the services of a task, each checked, and all against each other, before anything changes."""
     if not os.path.isabs(root) or any(char.isspace() or char in "%\\\"'$" for char in root):
         raise SettingsError(f"root '{root}' must be an absolute path without blanks, quotes, '%', '$' and backslashes")
-    requests = [_name_errors(service, os.path.normpath(root), check) for service in services]
+    requests = [_read_named(service, os.path.normpath(root), check) for service in services]
     _refuse_twice((request.name for request in requests), "services has the name", "each application is one service")
     binds = [address for request in requests if request.manifest for address in _binds(request.manifest)]
     _refuse_twice(binds, "two services bind", "give each an address of its own")
@@ -73,7 +73,7 @@ def _binds(manifest: Manifest) -> list[str]:
     return t.cast("list[str]", manifest.settings["bind"])
 
 
-def _name_errors(service: t.Mapping[str, t.Any], root: str, check: bool) -> Request:
+def _read_named(service: t.Mapping[str, t.Any], root: str, check: bool) -> ServiceRequest:
     try:
         return _read_request(service, root, check)
     except SettingsError as exc:
@@ -85,18 +85,18 @@ def _chain_of(service: t.Mapping[str, t.Any]) -> Chain | None:
     return Chain(**{key: value for key, value in site.items() if value is not None}) if site else None
 
 
-def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Request:
+def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> ServiceRequest:
     release, state = service.get("release"), service.get("state")
     # A release says itself where it is.
     layout = Layout(_root_of(release) if release and state != "rolled_back" else root, check_name(service["name"]))
     check_switch(layout)
     hook = service.get("hook") or ""
     if state == "rolled_back":
-        return Request(layout, True, rollback=True, asked=os.path.basename(release or ""), hook=hook)
+        return ServiceRequest(layout, True, rollback=True, asked=os.path.basename(release or ""), hook=hook)
     if hook:
         raise SettingsError(f"hook '{hook}' is for a rollback: set state: rolled_back, or leave it out")
     if state == "absent":
-        return Request(layout, present=False)
+        return ServiceRequest(layout, present=False)
     request = read_release(layout, release, check) if release else _read_existing(layout, service, check)
     request = replace(request, chain=_chain_of(service))
     if request.manifest and not check:
@@ -111,7 +111,7 @@ def _root_of(release: str) -> str:
     return os.path.dirname(os.path.dirname(os.path.dirname(os.path.normpath(release))))
 
 
-def read_release(layout: Layout, path: str, check: bool) -> Request:
+def read_release(layout: Layout, path: str, check: bool) -> ServiceRequest:
     """Return the wish for a release that was built; raise an error when it cannot be run."""
     release = os.path.basename(os.path.normpath(path))
     if not is_release_id(release) or os.path.normpath(path) != layout.release(release):
@@ -128,15 +128,15 @@ def read_release(layout: Layout, path: str, check: bool) -> Request:
         raise ReleaseError(
             f"{path}/release.json is of {manifest.name} {manifest.id}: a release cannot be moved or copied"
         )
-    return Request(layout, True, release, _checked(layout, manifest) if manifest else None)
+    return ServiceRequest(layout, True, release, _checked(layout, manifest) if manifest else None)
 
 
-def _read_existing(layout: Layout, service: t.Mapping[str, t.Any], check: bool) -> Request:
+def _read_existing(layout: Layout, service: t.Mapping[str, t.Any], check: bool) -> ServiceRequest:
     existing = Existing.from_params(service)
     check_accounts(existing.claim(owner_ids(layout)))
     if not check:
         check_existing(existing)
-    return Request(layout, True, existing.id, _checked(layout, existing.manifest()), existing)
+    return ServiceRequest(layout, True, existing.id, _checked(layout, existing.manifest()), existing)
 
 
 def _checked(layout: Layout, manifest: Manifest) -> Manifest:

@@ -13,11 +13,11 @@ from .._release.model import Layout, ReleaseError
 from .._release.release import current_id, list_releases
 from .._release.releases import find_applications
 from .._release.rollback import choose_target
-from .request import Request, read_release
-from .rollback_hook import check_hook, left_release
+from .request import ServiceRequest, read_release
+from .rollback_hook import check_rollback_hook, rolled_back_from
 
 
-def with_target(request: Request, check: bool) -> Request:
+def resolve_target(request: ServiceRequest, check: bool) -> ServiceRequest:
     """Return a request that names its release; the caller holds the application's lock, but for a look."""
     if not request.rollback or request.release:
         return request
@@ -34,11 +34,11 @@ def with_target(request: Request, check: bool) -> Request:
     usable = {manifest.id for manifest in releases if can_run(layout, manifest.id)}
     asked = request.asked or (current if cut_short(history, current) else "")
     target = choose_target(layout.name, releases, usable, entries, current, asked)
-    left = left_release(entries, current, target)
+    left = rolled_back_from(entries, current, target)
     if request.hook:
-        check_hook(layout, left, request.hook)
+        check_rollback_hook(layout, left, request.hook)
     wanted = read_release(layout, layout.release(target), check)
-    return replace(wanted, rollback=True, asked=request.asked, hook=request.hook, left=left)
+    return replace(wanted, rollback=True, asked=request.asked, hook=request.hook, rolled_back_from=left)
 
 
 def can_run(layout: Layout, release: str) -> bool:

@@ -23,15 +23,15 @@ from .._service.units import parse_unit_name
 from .._system.clock import utc_now
 from .._system.command import CommandError
 from .._system.lock import caller
-from .change import Change
-from .hook_run import Ran, hooks_of, run_hooks
+from .deployment import Deployment
+from .hook_run import HookResult, hooks_of, run_hooks
 from .migrate import key_of
 from .observe import wait_until_stopped
-from .processes import longest_end
-from .request import Request
+from .processes import longest_stop
+from .request import ServiceRequest
 
 
-def left_release(entries: t.Sequence[Entry], current: str, target: str) -> str:
+def rolled_back_from(entries: t.Sequence[Entry], current: str, target: str) -> str:
     """Return the release that a rollback leaves, or has left when there is nothing to switch any more."""
     if current != target:
         return current
@@ -39,7 +39,7 @@ def left_release(entries: t.Sequence[Entry], current: str, target: str) -> str:
     return next((str(entry.get("from", "")) for entry in reversed(backs) if entry.get("release") == target), "")
 
 
-def check_hook(layout: Layout, left: str, hook: str) -> Manifest:
+def check_rollback_hook(layout: Layout, left: str, hook: str) -> Manifest:
     """Return the manifest of a release whose hook can be run; raise HookError, which names those that there are."""
     manifest = read_manifest(layout.release(left)) if left else None
     if manifest is None:
@@ -55,49 +55,55 @@ def check_hook(layout: Layout, left: str, hook: str) -> Manifest:
     return manifest
 
 
-def leave(change: Change, request: Request) -> dict[str, t.Any] | None:
+def due_rollback_hook(deployment: Deployment, request: ServiceRequest) -> dict[str, t.Any] | None:
     """Return the hook that is due, once nothing of the release that was left runs here; None when none is."""
-    if not request.hook or change.error or change.late:
+    if not request.hook or deployment.error or deployment.post_switch_error:
         return None
     try:
-        return _due(change, request)
+        return _due(deployment, request)
     except (HookError, CommandError, OSError) as exc:
-        serves = change.service.wanted.release
-        change.late = (
+        serves = deployment.service.wanted.release
+        deployment.post_switch_error = (
             f"release {serves} serves, but hook '{request.hook}' was not run: {exc}. Ask for it again, with the "
             f"release by its name: -e release={serves} -e hook={request.hook}"
         )
         return None
 
 
-def _due(change: Change, request: Request) -> dict[str, t.Any]:
+def _due(deployment: Deployment, request: ServiceRequest) -> dict[str, t.Any]:
     # Whatever becomes of the hook, the next deploy has to look at the schema.
     forget_migration(request.name)
-    working = _await_end(change, request.left)
+    working = _wait_for_stop(deployment, request.rolled_back_from)
     if working:
         raise HookError(f"{', '.join(working)} still works with the release that was left, and has to end first")
-    manifest = check_hook(request.layout, request.left, request.hook)
+    manifest = check_rollback_hook(request.layout, request.rolled_back_from, request.hook)
     each = hooks_of(manifest).migrate_each_host
-    return {"name": request.name, "left": request.left, "key": key_of(manifest), "each_host": each}
+    return {"name": request.name, "left": request.rolled_back_from, "key": key_of(manifest), "each_host": each}
 
 
-def _await_end(change: Change, left: str) -> list[str]:
+def _wait_for_stop(deployment: Deployment, left: str) -> list[str]:
     """Wait for what still ends of the release that was left; return what does not."""
-    seen = change.observed
-    known = {*change.plan.retire, *change.plan.relieve, *change.finishing, *seen.leaving, *seen.ending}
+    seen = deployment.observed
+    known = {
+        *deployment.plan.remove,
+        *deployment.plan.stop_workers,
+        *deployment.finishing,
+        *seen.workers_stopping,
+        *seen.units_stopping,
+    }
     parsed = {name: parse_unit_name(name) for name in known}
     units = sorted(name for name, unit in parsed.items() if unit and unit.release == left and unit.kind == "service")
     if not units:
         return []
-    return wait_until_stopped(units, max(change.stop_timeout(), longest_end(change.service.layout, units)))
+    return wait_until_stopped(units, max(deployment.stop_timeout(), longest_stop(deployment.service.layout, units)))
 
 
-def run_left_hook(layout: Layout, left: str, hook: str, by: str, served: str = "") -> list[Ran]:
+def run_rollback_hook(layout: Layout, left: str, hook: str, by: str, served: str = "") -> list[HookResult]:
     """Run the hook of a release that was left, and record it; raise HookError. The caller holds the lock.
 
     C(served) is the release that the rollback went to: another run may have deployed since.
     """
-    manifest = check_hook(layout, left, hook)
+    manifest = check_rollback_hook(layout, left, hook)
     current = current_id(layout) or ""
     if current == left:
         raise HookError(f"hook '{hook}' was not run: release {left} serves again")

@@ -30,18 +30,18 @@ from .._system.homes import uses_home
 from .._system.systemd import journal_tail
 from .._system.users import find_user
 from .caution import cautions
-from .change import Change, Service
-from .finish import begin, finish, record_refusal
-from .handover import Handover
-from .hook_run import Ran, run_hooks
+from .deployer import Deployer
+from .deployment import Deployment, Service
+from .finish import finish, record_refusal, record_start
+from .hook_run import HookResult, run_hooks
 from .log_excerpt import excerpt, has_trouble
-from .memory import Room
-from .migrate import describe_ran, is_due_in_fleet, key_of, migrate, note_migration
+from .memory import MemoryCheck
+from .migrate import describe_hooks, is_due_in_fleet, key_of, migrate, note_migration
 from .observe import ForeignUnitError, UnitDirectory, observe
 from .plan import Wanted
-from .request import Request
-from .rollback import with_target
-from .rollback_hook import leave, run_left_hook
+from .request import ServiceRequest
+from .rollback import resolve_target
+from .rollback_hook import due_rollback_hook, run_rollback_hook
 
 _LOG_LINES = 30
 # Many workers may say the same before the master ends.
@@ -49,7 +49,7 @@ _LOG_READ = 1000
 
 
 @dataclass(frozen=True)
-class Options:
+class DeployOptions:
     """What holds for all services of a task."""
 
     # systemd's directory.
@@ -71,38 +71,40 @@ class Services:
 
     def __init__(
         self,
-        requests: t.Sequence[Request],
-        options: Options,
+        requests: t.Sequence[ServiceRequest],
+        options: DeployOptions,
     ) -> None:
         """Take what is wanted and how."""
         self._requests = requests
         self._options = options
         self._directory = UnitDirectory(options.directory)
         # Hooks that a rollback asks for, and that can be run now.
-        self.left: list[dict[str, t.Any]] = []
+        self.pending_rollback_hooks: list[dict[str, t.Any]] = []
 
-    def plan(self, check: bool = True, refused: t.Mapping[str, str] | None = None) -> list[Change]:
+    def plan(self, check: bool = True, refused: t.Mapping[str, str] | None = None) -> list[Deployment]:
         """Return what would be done; nothing is written. C(refused) are errors by name that stop one service."""
         errors = dict(refused or {})
         self._requests = [
-            request if request.name in errors else with_target(request, check) for request in self._requests
+            request if request.name in errors else resolve_target(request, check) for request in self._requests
         ]
         observed = observe(self._directory, [request.layout for request in self._requests])
-        changes = [Change.between(_service(request), observed[request.name]) for request in self._requests]
-        for change in changes:
+        deployments = [
+            Deployment.from_observed(_service(request), observed[request.name]) for request in self._requests
+        ]
+        for deployment in deployments:
             try:
-                self._directory.check([*change.plan.write, *change.plan.forward_write])
+                self._directory.check([*deployment.plan.write, *deployment.plan.forward_write])
             except ForeignUnitError as exc:
-                errors.setdefault(change.service.name, str(exc))
-            change.error = errors.get(change.service.name, "") or self._explain_overtaken(change)
-            change.cautions = cautions(change, done=False) if check else []
-        return changes
+                errors.setdefault(deployment.service.name, str(exc))
+            deployment.error = errors.get(deployment.service.name, "") or self._explain_overtaken(deployment)
+            deployment.cautions = cautions(deployment, done=False) if check else []
+        return deployments
 
-    def _explain_overtaken(self, change: Change) -> str:
+    def _explain_overtaken(self, deployment: Deployment) -> str:
         """Return why a release that another run has put here meanwhile is not replaced; empty when there is none."""
-        name, current = change.service.name, change.observed.current or ""
+        name, current = deployment.service.name, deployment.observed.current or ""
         expected = self._options.expected.get(name, current)
-        if current in (expected, change.service.wanted.release):
+        if current in (expected, deployment.service.wanted.release):
             return ""
         by = next((entry.get("by") for entry in reversed(read_history(name)) if entry.get("release") == current), None)
         return (
@@ -111,7 +113,7 @@ class Services:
             "the hosts serve, and run one of the two again"
         )
 
-    def due(self) -> list[dict[str, str]]:
+    def due_migrations(self) -> list[dict[str, str]]:
         """Return the services whose migrations one host has to run before any of them starts the release."""
         found = [(request.layout, request.manifest) for request in self._requests]
         return [
@@ -122,62 +124,66 @@ class Services:
 
     def migrate(self, names: t.Collection[str]) -> dict[str, t.Any]:
         """Run the migrations of these services, and nothing else; one that fails does not keep the others."""
-        changes, ran = self.plan(), {}
+        deployments, ran = self.plan(), {}
         # A database is not changed for a release that could not be started then.
-        Room(self._options.overlap, lambda change, error: setattr(change, "error", error)).check(changes)
-        for change, request in zip(changes, self._requests):
+        MemoryCheck(self._options.overlap, lambda deployment, error: setattr(deployment, "error", error)).check(
+            deployments
+        )
+        for deployment, request in zip(deployments, self._requests):
             if request.name not in names or request.manifest is None:
                 continue
             try:
                 with self._lock(request):
-                    done = [] if change.error else migrate(request.layout, request.manifest)
-                ran[request.name] = describe_ran(done)
+                    done = [] if deployment.error else migrate(request.layout, request.manifest)
+                ran[request.name] = describe_hooks(done)
             except (HookError, OSError, CommandError) as exc:
-                change.error = str(exc)
-            if change.error:
-                record_refusal(change, request, self._options.by)
-        errors = {change.service.name: change.error for change in changes if change.error}
+                deployment.error = str(exc)
+            if deployment.error:
+                record_refusal(deployment, request, self._options.by)
+        errors = {deployment.service.name: deployment.error for deployment in deployments if deployment.error}
         return {"changed": True, "services": [], "migrated": ran, "unmigrated": errors}
 
-    def run_left(self, left: t.Mapping[str, str]) -> dict[str, t.Any]:
+    def run_rollback_hooks(self, left: t.Mapping[str, str]) -> dict[str, t.Any]:
         """Run the hooks asked for, of the releases that rollbacks have left, and nothing else."""
         ran, failed = {}, {}
         for request in self._requests:
             try:
                 with self._lock(request):
                     gone, served = left[request.name], request.asked
-                    done = run_left_hook(request.layout, gone, request.hook, self._options.by, served)
-                ran[request.name] = describe_ran(done)
+                    done = run_rollback_hook(request.layout, gone, request.hook, self._options.by, served)
+                ran[request.name] = describe_hooks(done)
             except (HookError, OSError, CommandError) as exc:
                 failed[request.name] = str(exc)
         return {"changed": True, "services": [], "ran": ran, "unsuccessful": failed}
 
-    def apply(self, migrated: t.Collection[str] = ()) -> list[Change]:
+    def apply(self, migrated: t.Collection[str] = ()) -> list[Deployment]:
         """Do it; what went wrong with a service is in its change. C(migrated) are those that another host migrated."""
         with contextlib.ExitStack() as stack:
             busy = self._lock_all(stack)
-            changes = self.plan(check=False, refused=busy)
+            deployments = self.plan(check=False, refused=busy)
             self._directory.sweep()
             # What another run works on is left alone, down to its files.
-            ours = [pair for pair in zip(changes, self._requests) if pair[1].name not in busy]
-            for change, request in ours:
-                _sweep(request)
-                _prepare(change, request)
+            ours = [pair for pair in zip(deployments, self._requests) if pair[1].name not in busy]
+            for deployment, request in ours:
+                _remove_stale_temp_files(request)
+                _prepare(deployment, request)
                 if request.name in migrated:
                     note_migration(request.layout, request.manifest)
-            for change, request in ours:
-                begin(change, request, self._options.by, self._options.run)
-            handover = Handover(self._directory, self._explain, self._run_hooks, self._options.overlap)
-            handover.run([change for change, _request in ours])
-            for change, request in ours:
-                change.cautions = cautions(change)
+            for deployment, request in ours:
+                record_start(deployment, request, self._options.by, self._options.run)
+            handover = Deployer(self._directory, self._explain, self._run_hooks, self._options.overlap)
+            handover.run([deployment for deployment, _request in ours])
+            for deployment, request in ours:
+                deployment.cautions = cautions(deployment)
                 try:
-                    finish(change, request, self._options.by, self._options.run)
+                    finish(deployment, request, self._options.by, self._options.run)
                 except (CommandError, OSError) as exc:
                     # The services are as they shall be: a history that cannot be written must not hide that.
-                    change.note = f"the history, or what is removed with it, is not up to date: {exc}"
-            self.left = [due for change, request in ours if (due := leave(change, request))]
-            return changes
+                    deployment.note = f"the history, or what is removed with it, is not up to date: {exc}"
+            self.pending_rollback_hooks = [
+                due for deployment, request in ours if (due := due_rollback_hook(deployment, request))
+            ]
+            return deployments
 
     def _lock_all(self, stack: contextlib.ExitStack) -> dict[str, str]:
         """Lock all services that can be locked; return by name why the others cannot."""
@@ -190,35 +196,39 @@ class Services:
                 busy[request.name] = str(exc)
         return busy
 
-    def _run_hooks(self, change: Change, stage: str) -> list[Ran]:
-        layout, manifest = change.service.layout, change.service.manifest
+    def _run_hooks(self, deployment: Deployment, stage: str) -> list[HookResult]:
+        layout, manifest = deployment.service.layout, deployment.service.manifest
         going_back = any(request.rollback for request in self._requests if request.name == layout.name)
         # A release that is gone back to knows nothing of what came after it.
         if manifest is None or (stage == MIGRATE and going_back):
             return []
         if stage == MIGRATE:
             return migrate(layout, manifest)
-        return run_hooks(stage, layout, manifest, change.observed.current or "")
+        return run_hooks(stage, layout, manifest, deployment.observed.current or "")
 
     @staticmethod
-    def _explain(change: Change, reason: str) -> str:
+    def _explain(deployment: Deployment, reason: str) -> str:
         """Return why a release was refused; one that cannot even be loaded is none, and is built anew the next time."""
-        layout, release, manifest = change.service.layout, change.service.wanted.release, change.service.manifest
-        asked = change.started and change.plan.switch and not change.healthy
+        layout, release, manifest = (
+            deployment.service.layout,
+            deployment.service.wanted.release,
+            deployment.service.manifest,
+        )
+        asked = deployment.started and deployment.plan.switch and not deployment.healthy
         if manifest is None:
-            return _explain(change, reason)
-        said = _explain_load(change, manifest) if asked and not is_loaded(layout, release) else ""
+            return _explain(deployment, reason)
+        said = _explain_load(deployment, manifest) if asked and not is_loaded(layout, release) else ""
         return with_ways_out(
-            said or _explain(change, reason), place_of(layout, manifest.user, manifest.shared, manifest.app)
+            said or _explain(deployment, reason), place_of(layout, manifest.user, manifest.shared, manifest.app)
         )
 
-    def _lock(self, request: Request) -> Lock:
+    def _lock(self, request: ServiceRequest) -> Lock:
         what = f"hand-over to release {request.release}" if request.present else "removal"
         what = "rollback" if request.rollback else what
         return Lock(request.layout.lock, self._options.lock_timeout, f"{what} of {request.name}", self._options.by)
 
 
-def _service(request: Request) -> Service:
+def _service(request: ServiceRequest) -> Service:
     if request.manifest is None:
         return Service(request.layout, None, Wanted(request.release))
     release = request.layout.release(request.release)
@@ -238,7 +248,7 @@ def _service(request: Request) -> Service:
     )
 
 
-def _sweep(request: Request) -> None:
+def _remove_stale_temp_files(request: ServiceRequest) -> None:
     """Remove what a run that was killed left under a temporary name."""
     sweep(request.layout.base)
     sweep(os.path.dirname(history_path(request.name)))
@@ -256,16 +266,16 @@ def _names(directory: str) -> list[str]:
         return []
 
 
-def _prepare(change: Change, request: Request) -> None:
+def _prepare(deployment: Deployment, request: ServiceRequest) -> None:
     """Make what the hand-over needs; what cannot be made stops this service alone."""
     try:
-        if not change.error:
-            _make(request)
+        if not deployment.error:
+            _prepare_release(request)
     except (SettingsError, ReleaseError, UserError, CommandError, OSError) as exc:
-        change.error = str(exc)
+        deployment.error = str(exc)
 
 
-def _make(request: Request) -> None:
+def _prepare_release(request: ServiceRequest) -> None:
     if request.existing:
         make_release(request.layout, request.existing)
     manifest = request.manifest
@@ -279,29 +289,33 @@ def _make(request: Request) -> None:
             replace_link(target, path)
 
 
-def _explain_load(change: Change, manifest: Manifest) -> str:
+def _explain_load(deployment: Deployment, manifest: Manifest) -> str:
     """Return why a release cannot be loaded that nobody has loaded yet; an empty text when it can, or nobody knows."""
     # A run that succeeds need not read this.
     from .._build.load import explain_load
 
     # Where the old release had to stop for this one there is no memory to load it, and so it may be broken.
-    said = "" if change.room else explain_load(change.service.layout, manifest)
-    if said or change.room:
-        forget_manifest(change.service.layout.release(manifest.id))
+    said = "" if deployment.stopped_units else explain_load(deployment.service.layout, manifest)
+    if said or deployment.stopped_units:
+        forget_manifest(deployment.service.layout.release(manifest.id))
     return said
 
 
-def _explain(change: Change, reason: str) -> str:
+def _explain(deployment: Deployment, reason: str) -> str:
     """Return why a release was refused and what its log says, without its secrets."""
-    failed = [probe.service for probe in change.gate.probes if not probe.passed] if change.gate else []
+    failed = (
+        [probe.service for probe in deployment.health_check.probes if not probe.passed]
+        if deployment.health_check
+        else []
+    )
     services = [
-        *filter(None, [change.culprit]),
+        *filter(None, [deployment.failed_worker]),
         *failed,
-        *(name for name in change.service.wanted.units if name.endswith(".service")),
+        *(name for name in deployment.service.wanted.units if name.endswith(".service")),
     ]
     try:
         run(["journalctl", "--sync"])
-        log = journal_tail(services[0], _LOG_READ, f"@{int(change.started_at)}") if services else ""
+        log = journal_tail(services[0], _LOG_READ, f"@{int(deployment.started_at)}") if services else ""
         if services and " ended" in reason and not has_trouble(log):
             # A run that was killed may have started it, before this one.
             log = journal_tail(services[0], _LOG_READ)
@@ -309,5 +323,5 @@ def _explain(change: Change, reason: str) -> str:
         # A journal that hangs must not hide the reason.
         log = f"(it cannot be read: {exc})"
     text = excerpt(log, _LOG_LINES)
-    release = change.service.layout.release(change.service.wanted.release)
-    return mask_secrets(reason + (f"\nIts log says:\n{text}" if text else ""), release, change.service.manifest)
+    release = deployment.service.layout.release(deployment.service.wanted.release)
+    return mask_secrets(reason + (f"\nIts log says:\n{text}" if text else ""), release, deployment.service.manifest)

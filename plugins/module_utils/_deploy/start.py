@@ -16,61 +16,61 @@ from .._service.units import address_name
 from .._system.command import CommandError
 from .._system.systemd import daemon_reload, journal_tail, show, systemctl
 from .._system.systemd_defaults import default_stop_seconds
-from .change import Change
+from .deployment import Deployment
 from .edited_units import record_units
 from .observe import UnitDirectory
 
-Step = t.Callable[[Change], None]
+Step = t.Callable[[Deployment], None]
 
 
-class Starts:
+class Starter:
     """The step that writes the units and starts them."""
 
     def __init__(
         self,
         directory: UnitDirectory,
-        attempt: t.Callable[[Change, Step], None],
-        refuse: t.Callable[[Change, str], None],
+        attempt: t.Callable[[Deployment, Step], None],
+        abort: t.Callable[[Deployment, str], None],
     ) -> None:
         """Take the unit directory, what does a step for one service alone, and what refuses a release."""
         self._directory = directory
         self._attempt = attempt
-        self._refuse = refuse
+        self._abort = abort
 
-    def start(self, changes: t.Sequence[Change]) -> None:
+    def start(self, deployments: t.Sequence[Deployment]) -> None:
         """Start the releases; nobody waits for their health here."""
-        for change in changes:
-            self._attempt(change, self._write)
-        faults = self._directory.faults([name for change in changes for name in change.unproved])
-        for change in changes:
-            found = [line for name in change.plan.write for line in faults.get(name, [])]
-            if found and not change.error:
-                self._refuse(change, "systemd does not understand: " + "; ".join(found))
+        for deployment in deployments:
+            self._attempt(deployment, self._write)
+        faults = self._directory.verify([name for deployment in deployments for name in deployment.unverified_units])
+        for deployment in deployments:
+            found = [line for name in deployment.plan.write for line in faults.get(name, [])]
+            if found and not deployment.error:
+                self._abort(deployment, "systemd does not understand: " + "; ".join(found))
         # Reading all files again takes systemd longer than the start of most applications.
-        if any(change.outdated for change in changes):
+        if any(deployment.needs_daemon_reload for deployment in deployments):
             daemon_reload()
-        for change in changes:
-            self._attempt(change, self._start_one)
+        for deployment in deployments:
+            self._attempt(deployment, self._start_one)
 
-    def _write(self, change: Change) -> None:
-        wanted = change.service.wanted
-        if change.plan.switch:
-            record_units(change.service.layout, wanted.release, {**wanted.units, **wanted.processes})
-        self._directory.write({**change.plan.write, **change.plan.forward_write, **change.plan.mend})
+    def _write(self, deployment: Deployment) -> None:
+        wanted = deployment.service.wanted
+        if deployment.plan.switch:
+            record_units(deployment.service.layout, wanted.release, {**wanted.units, **wanted.processes})
+        self._directory.write({**deployment.plan.write, **deployment.plan.forward_write, **deployment.plan.rewrite})
 
-    def _start_one(self, change: Change) -> None:
-        change.started_at, change.started = time.time(), True
-        sockets = [name for name in change.plan.start if name.endswith(".socket")]
+    def _start_one(self, deployment: Deployment) -> None:
+        deployment.started_at, deployment.started = time.time(), True
+        sockets = [name for name in deployment.plan.start if name.endswith(".socket")]
         # systemd takes them for started, and starts no socket under a service that runs.
-        if change.plan.stop:
-            systemctl("stop", change.plan.stop)
+        if deployment.plan.stop:
+            systemctl("stop", deployment.plan.stop)
         # READY is not health, so there is nothing to wait for; systemd lets a service wait for its socket.
-        self._begin(change.plan.start, ["--no-block"])
+        self._begin(deployment.plan.start, ["--no-block"])
         # A port that is taken has to be known before the switch; until then it leads to the old release.
         try:
-            self._begin([*sockets, *change.plan.forward_start])
+            self._begin([*sockets, *deployment.plan.forward_start])
         except CommandError as exc:
-            raise CommandError(_explain_addresses(change) or str(exc)) from exc
+            raise CommandError(_explain_addresses(deployment) or str(exc)) from exc
 
     @staticmethod
     def _begin(units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
@@ -84,24 +84,26 @@ class Starts:
             systemctl("start", units, options)
 
     @staticmethod
-    def foresee(changes: t.Sequence[Change]) -> None:
+    def prepare_switch(deployments: t.Sequence[Deployment]) -> None:
         """Do what is needed later and takes time, while the applications load."""
-        for change in changes:
-            if change.plan.retire:
+        for deployment in deployments:
+            if deployment.plan.remove:
                 default_stop_seconds()
-            if change.plan.switch:
-                change.assets_end = arm_assets(change.service.layout, change.observed.current or "", change.asset_grace)
+            if deployment.plan.switch:
+                deployment.assets_expire_at = arm_assets(
+                    deployment.service.layout, deployment.observed.current or "", deployment.asset_grace
+                )
 
 
-def _explain_addresses(change: Change) -> str:
+def _explain_addresses(deployment: Deployment) -> str:
     """Return which TCP addresses systemd could not listen on, and why; an empty text when it is none of them."""
-    manifest = change.service.manifest
+    manifest = deployment.service.manifest
     bind = t.cast("t.Sequence[str]", manifest.settings["bind"]) if manifest else ()
-    addresses = {f"{address_name(change.service.name, address)}.socket": address for address in bind}
+    addresses = {f"{address_name(deployment.service.name, address)}.socket": address for address in bind}
     try:
-        states = show([name for name in change.plan.forward_start if name in addresses], ["ActiveState"])
+        states = show([name for name in deployment.plan.forward_start if name in addresses], ["ActiveState"])
         failed = [name for name, state in states.items() if state.get("ActiveState") == "failed"]
-        found = {addresses[name]: _reason(name, addresses[name], change) for name in failed}
+        found = {addresses[name]: _reason(name, addresses[name], deployment) for name in failed}
     except (CommandError, OSError):
         return ""
     reasons = [f"nothing can listen on '{address}' of bind: {why}" for address, why in found.items()]
@@ -109,10 +111,10 @@ def _explain_addresses(change: Change) -> str:
     return f"{'; '.join(reasons)}. {way_out}" if reasons else ""
 
 
-def _reason(name: str, address: str, change: Change) -> str:
+def _reason(name: str, address: str, deployment: Deployment) -> str:
     if _is_taken(address):
         return os.strerror(errno.EADDRINUSE)
-    lines = journal_tail(name, 20, f"@{int(change.started_at)}").splitlines()
+    lines = journal_tail(name, 20, f"@{int(deployment.started_at)}").splitlines()
     said = [line.rsplit(": ", 1)[1] for line in lines if "Failed to" in line and "socket" in line and ": " in line]
     return said[0] if said else f"see 'journalctl -u {name}'"
 

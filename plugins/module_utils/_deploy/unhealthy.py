@@ -9,12 +9,12 @@ import typing as t
 
 # What systemd is asked about a service, on the clock of time.monotonic().
 SINCE = "ActiveEnterTimestampMonotonic"
-LIFE = ("ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", SINCE)
+RESTART_PROPERTIES = ("ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", SINCE)
 # A service that was started again so often, and has run for so few seconds since, is not believed to run.
 _RESTARTS, _SECONDS = 2, 60
 
 
-def keeps_ending(state: t.Mapping[str, str], now: float) -> str:
+def explain_unhealthy(state: t.Mapping[str, str], now: float) -> str:
     """Return why a service does not run well, or an empty text; C(now) is the time of time.monotonic()."""
     restarts = _number(state, "NRestarts")
     ended = f"ended ({state.get('Result', '?')}, exit status {state.get('ExecMainStatus', '?')})"

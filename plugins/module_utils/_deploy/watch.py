@@ -9,9 +9,9 @@ import time
 import typing as t
 from contextlib import suppress
 
-from .change import Change
-from .drain import let_finish, read_table
-from .health import Probe, judge_state, judge_workers
+from .deployment import Deployment
+from .drain import read_table, wait_until_drained
+from .health import Probe, find_service_fault, find_worker_fault
 from .workers import last_death
 
 # Seconds from the switch to the first look after a release, between two looks, and for how long a look is believed. The
@@ -22,45 +22,52 @@ FIRST_WATCH, WATCH_INTERVAL, FRESH = 0.08, 0.25, 0.05
 _WATCH_FREE, _WATCH_MOST, _WATCH_SHARE = 0.25, 1.0, 0.5
 
 
-def undrained(changes: t.Iterable[Change]) -> list[Change]:
+def still_draining(deployments: t.Iterable[Deployment]) -> list[Deployment]:
     """Return those whose old release still has somebody who waits for an answer, or may have."""
     # Who cannot be seen may be there, until the time for that is over.
     table = None
     with suppress(OSError):
         table = read_table()
     now = time.monotonic()
-    return [change for change in changes if not change.error and change.drain and not change.drain.over(table, now)]
+    return [
+        deployment
+        for deployment in deployments
+        if not deployment.error and deployment.drain and not deployment.drain.over(table, now)
+    ]
 
 
-def watch_seconds(change: Change, switched: float) -> float:
+def watch_seconds(deployment: Deployment, switched: float) -> float:
     """Return how long the old release has to stay ready, at least; C(switched) is when the link was renamed."""
-    if not change.plan.switch or not change.retired_sockets():
+    if not deployment.plan.switch or not deployment.old_sockets():
         return 0.0
     past = time.monotonic() - switched if switched else 0.0
-    return max(float(change.health["watch"]), _default_watch(change) - past, 0.0)
+    return max(float(deployment.health["watch"]), _default_watch(deployment) - past, 0.0)
 
 
-def _default_watch(change: Change) -> float:
+def _default_watch(deployment: Deployment) -> float:
     # One that is gone back to was looked after when it was new, and the other one is that which does not work.
-    if change.service.rollback or not change.gate:
+    if deployment.service.rollback or not deployment.health_check:
         return 0.0
-    needed = max((probe.seconds for probe in change.gate.probes), default=0.0)
+    needed = max((probe.seconds for probe in deployment.health_check.probes), default=0.0)
     return min(needed * _WATCH_SHARE, _WATCH_MOST) if needed > _WATCH_FREE else 0.0
 
 
-def let_ill_finish(change: Change) -> None:
+def drain_rejected(deployment: Deployment) -> None:
     """Let visitors finish whom a release has that is gone back from."""
     # Some of one that turned out to be ill may be well; but where the old one had to stop, nobody serves now.
-    if not change.room:
-        let_finish([probe.socket for probe in change.gate.probes] if change.gate else [], change.drain_timeout)
+    if not deployment.stopped_units:
+        wait_until_drained(
+            [probe.socket for probe in deployment.health_check.probes] if deployment.health_check else [],
+            deployment.drain_timeout,
+        )
 
 
-def judge_served(change: Change, probe: Probe, state: t.Mapping[str, str]) -> str:
+def find_fault_after_switch(deployment: Deployment, probe: Probe, state: t.Mapping[str, str]) -> str:
     """Return why a release that serves can be given up, or an empty text."""
     if probe.workers:
         # Visitors come now, and with them the end of workers that have answered enough.
         probe.workers.fresh = False
-    reason = judge_state(probe.service, state, probe.restarts) or judge_workers(probe, state)
+    reason = find_service_fault(probe.service, state, probe.restarts) or find_worker_fault(probe, state)
     # gunicorn replaces a worker that has died, so that systemd sees nothing of it.
-    said = last_death(probe.service, change.started_at) if change.health["watch"] and not reason else ""
+    said = last_death(probe.service, deployment.started_at) if deployment.health["watch"] and not reason else ""
     return f"a worker of {probe.service} died ({said})" if said else reason

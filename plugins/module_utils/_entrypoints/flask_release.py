@@ -11,7 +11,7 @@ from contextlib import suppress
 from importlib import import_module
 
 from .._app.proxy_trust import trust_warnings
-from .._build.apply import FAILURES, Options, absent, open_seal, present
+from .._build.apply import FAILURES, BuildOptions, absent, open_seal, present
 from .._input.printable import printable_result
 from .._input.result import join
 
@@ -39,7 +39,7 @@ def run(params: Params, check: bool) -> dict[str, t.Any]:
 
 
 def _run(params: Params, check: bool) -> dict[str, t.Any]:
-    options = Options(
+    options = BuildOptions(
         root=params["root"],
         lock_timeout=params["lock_timeout"],
         uv_requirement=params["uv_requirement"],
@@ -66,7 +66,7 @@ def _wanted_apps(params: Params) -> list[dict[str, t.Any]]:
     return [{**inherited, **{key: value for key, value in app.items() if value is not None}} for app in apps]
 
 
-def _present(apps: t.Sequence[Params], params: Params, options: Options) -> dict[str, t.Any]:
+def _present(apps: t.Sequence[Params], params: Params, options: BuildOptions) -> dict[str, t.Any]:
     if options.starts_next:
         # A host without room for a thread reads it later.
         with suppress(RuntimeError):
@@ -76,15 +76,15 @@ def _present(apps: t.Sequence[Params], params: Params, options: Options) -> dict
         return result
     # A run that only builds need not read this; others have, while git and the compiler were at work.
     from .._deploy.observe import ForeignUnitError
-    from .._deploy.service import Options as HandoverOptions
+    from .._deploy.service import DeployOptions
     from .flask_release_serve import serve, sites_of
 
-    hand_over = HandoverOptions(
+    deploy_options = DeployOptions(
         _UNITS, options.lock_timeout, options.by, params["overlap"], params["expected"], params["run"]
     )
     try:
         sites = sites_of(apps, options.root, params["site_defaults"]) if params["probe_sites"] else {}
-        return serve(result, options.root, hand_over, options.check_mode, sites)
+        return serve(result, options.root, deploy_options, options.check_mode, sites)
     except (*FAILURES, ForeignUnitError) as exc:
         # What has been built, and what could not be, is to be known nevertheless.
         return join(result, {"failed": True, "msg": str(exc)})

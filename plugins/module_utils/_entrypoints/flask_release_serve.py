@@ -10,7 +10,7 @@ import typing as t
 from .._app.derive import derive_chain
 from .._deploy.report import report
 from .._deploy.request import read_requests
-from .._deploy.service import Options, Services
+from .._deploy.service import DeployOptions, Services
 from .._input.result import join
 
 
@@ -25,7 +25,7 @@ def sites_of(
 def serve(
     built: dict[str, t.Any],
     root: str,
-    options: Options,
+    options: DeployOptions,
     check: bool,
     sites: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
@@ -41,6 +41,6 @@ def serve(
         )
     ]
     services = Services(read_requests(wanted, root, check), options)
-    if not check and services.due():
+    if not check and services.due_migrations():
         return {**built, "unserved": wanted}
     return join(built, report(services.plan() if check else services.apply()))

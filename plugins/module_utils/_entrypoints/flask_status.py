@@ -14,10 +14,10 @@ import typing as t
 from dataclasses import asdict, replace
 
 from .._deploy.edited_units import describe_edits, drop_ins, edited, recorded_units
-from .._deploy.health import Health, Probe, run_probe, start_asking
+from .._deploy.health import Health, Probe, run_probe, start_probe_thread
 from .._deploy.observe import UNITS, UnitDirectory
 from .._deploy.rollback import can_run
-from .._deploy.unhealthy import LIFE, SINCE, keeps_ending
+from .._deploy.unhealthy import RESTART_PROPERTIES, SINCE, explain_unhealthy
 from .._deploy.workers import release_marks
 from .._input.names import check_name
 from .._release.assets import kept_assets
@@ -34,7 +34,7 @@ from .._system.lock import holder_of
 from .._system.planted import walk
 from .._system.systemd import show, show_matching
 
-_PROPERTIES = (*LIFE, "MemoryCurrent", "ControlGroup", "TasksCurrent")
+_PROPERTIES = (*RESTART_PROPERTIES, "MemoryCurrent", "ControlGroup", "TasksCurrent")
 _PSS = re.compile(r"^Pss: +([0-9]+) kB$", re.MULTILINE)
 # Seconds that nobody waits longer for the size of a tree.
 _MEASURED = 20
@@ -58,7 +58,7 @@ def application_states(root: str, names: t.Sequence[str] | None, timeout: float,
         for probe in row["_probes"]
     ]
     for thread in threads:
-        start_asking(thread)
+        start_probe_thread(thread)
     for thread in threads:
         thread.join()
     return [_finished(row) for row in rows]
@@ -162,7 +162,7 @@ def _process(layout: Layout, manifest: Manifest | None) -> Row:
         "tasks": sum(_number(state, "TasksCurrent") for state in active),
         "restarts": sum(_number(state, "NRestarts") for state in states),
         "uptime": int(time.monotonic() - max(since) / 1e6) if since else 0,
-        "ill": _illness(found),
+        "ill": _explain_unhealthy(found),
         "_health": replace(Health.from_settings(settings, not release_marks(layout.release(manifest.id))), successes=1),
         "_probes": [
             Probe(number, layout.socket(manifest.id, number), service) for number, service in zip(numbers, services)
@@ -170,9 +170,9 @@ def _process(layout: Layout, manifest: Manifest | None) -> Row:
     }
 
 
-def _illness(states: t.Mapping[str, t.Mapping[str, str]]) -> str:
+def _explain_unhealthy(states: t.Mapping[str, t.Mapping[str, str]]) -> str:
     """Return which service keeps ending, and why; an empty text when none does."""
-    said = ((name, keeps_ending(state, time.monotonic())) for name, state in states.items())
+    said = ((name, explain_unhealthy(state, time.monotonic())) for name, state in states.items())
     return next((f"{name} {reason}" for name, reason in said if reason), "")
 
 

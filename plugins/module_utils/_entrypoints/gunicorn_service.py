@@ -10,7 +10,7 @@ import typing as t
 from .._deploy.observe import ForeignUnitError
 from .._deploy.report import report
 from .._deploy.request import read_requests
-from .._deploy.service import Options, Services
+from .._deploy.service import DeployOptions, Services
 from .._input.hooks import HookError
 from .._input.names import UnsafeNameError
 from .._input.printable import printable_result
@@ -37,7 +37,7 @@ def _run(params: Params, check: bool) -> dict[str, t.Any]:
     """Run the services, or only their migrations, or hooks of releases that were left."""
     asked = [{**service, "site": service["site"] if params["probe_sites"] else None} for service in params["services"]]
     requests = read_requests(asked, params["root"], check)
-    options = Options(
+    options = DeployOptions(
         params["unit_directory"],
         params["lock_timeout"],
         params["by"],
@@ -49,10 +49,10 @@ def _run(params: Params, check: bool) -> dict[str, t.Any]:
     if params["migrate"]:
         return services.migrate(params["migrate"])
     if params["left"]:
-        return services.run_left(params["left"])
-    due = services.due() if params["fleet"] and not check else []
+        return services.run_rollback_hooks(params["left"])
+    due = services.due_migrations() if params["fleet"] and not check else []
     due = [service for service in due if service["name"] not in params["migrated"]]
     if due:
         return {"changed": False, "services": [], "migrations": due}
     answer = report(services.plan() if check else services.apply(params["migrated"]))
-    return {**answer, **({"left": services.left} if services.left else {})}
+    return {**answer, **({"left": services.pending_rollback_hooks} if services.pending_rollback_hooks else {})}

@@ -10,7 +10,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import 
     derive_services,
     derive_sites,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _gunicorn_assets
+from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _assets
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import DEFAULTS
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import DEFAULT_KEYS, parse_site
 from ansible_collections.flaskops.stack.plugins.module_utils._system.paths import PREVIOUS
@@ -205,7 +205,7 @@ def test_files_of_the_code_are_looked_for_in_the_previous_release_too(path: str,
 
 
 def test_the_place_of_previous_files_and_their_time_are_those_of_the_service() -> None:
-    assert (_gunicorn_assets.DIRECTORY, DEFAULTS["asset_grace"]) == (PREVIOUS, _derive._ASSET_GRACE)
+    assert (_assets.DIRECTORY, DEFAULTS["asset_grace"]) == (PREVIOUS, _derive._ASSET_GRACE)
 
 
 @pytest.mark.parametrize(("path", "reachable"), [("/health?deep=1", ["/health"]), ("/", []), ("/?a=b", [])])

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import parse_app
 from ansible_collections.flaskops.stack.plugins.module_utils._app.dependencies import plan_dependencies
-from ansible_collections.flaskops.stack.plugins.module_utils._build import build as _release_build
+from ansible_collections.flaskops.stack.plugins.module_utils._build import build as _build_module
 from ansible_collections.flaskops.stack.plugins.module_utils._build.fetch import text_reader
 from ansible_collections.flaskops.stack.plugins.module_utils._system.planted import PlantedError
 
@@ -24,7 +24,7 @@ def key(revision: str, files: t.Mapping[str, str], **changes: t.Any) -> str:
         app=app, revision=SimpleNamespace(revision=revision), interpreter=SimpleNamespace(version="3.13.5")
     )
     dependencies = plan_dependencies(app.requirements, files.get, app.installer)
-    return _release_build._venv_key(t.cast("t.Any", plan), dependencies)
+    return _build_module._venv_key(t.cast("t.Any", plan), dependencies)
 
 
 def test_the_key_of_what_is_understood_stays_as_it_was() -> None:

@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _gunicorn_prune
+from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _prune
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._build.adopt import Existing
 from ansible_collections.flaskops.stack.plugins.module_utils._release.prune import (
@@ -149,7 +149,7 @@ def release(layout: Layout, number: int) -> str:
 def test_the_oldest_go_and_the_current_and_the_one_in_use_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = Layout(str(tmp_path), "shop")
     names = [release(layout, number) for number in range(1, 7)]
-    monkeypatch.setattr(_gunicorn_prune, "releases_in_use", lambda _layout: {names[1]})
+    monkeypatch.setattr(_prune, "releases_in_use", lambda _layout: {names[1]})
     assert prune_releases(layout, 2, {names[0]}, []) == [names[2], names[3]]
     assert [manifest.id for manifest in list_releases(layout)] == [names[0], names[1], names[4], names[5]]
 

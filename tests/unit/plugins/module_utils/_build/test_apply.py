@@ -10,8 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._build import apply as _release_apply
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_release as _release_task
+from ansible_collections.flaskops.stack.plugins.module_utils._build import apply as _apply_module
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_release as _flask_release
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
@@ -24,15 +24,15 @@ def build_that_fails(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[di
     def fail(_plan: object, _starts_next: object) -> None:
         raise BuildError("cannot install requirements.txt\nmore")
 
-    monkeypatch.setattr(_release_apply, "build", fail)
-    monkeypatch.setattr(_release_apply, "note", lambda _name, entry: recorded.append(entry))
+    monkeypatch.setattr(_apply_module, "build", fail)
+    monkeypatch.setattr(_apply_module, "note", lambda _name, entry: recorded.append(entry))
     plan: t.Any = SimpleNamespace(
         layout=layout, id="3f2a91c-1b9e02d4", revision=SimpleNamespace(revision="3f2a91c"),
         app=SimpleNamespace(name="shop", mask=str),
     )  # fmt: skip
     options: t.Any = SimpleNamespace(by="me", starts_next=False)
     with pytest.raises(BuildError):
-        _release_apply._build(plan, options)
+        _apply_module._build(plan, options)
     return recorded
 
 
@@ -59,13 +59,13 @@ def test_a_build_that_fails_does_not_keep_the_others(tmp_path: Path, monkeypatch
         )
         for name in ("shop", "blog")
     ]
-    monkeypatch.setattr(_release_apply, "parse_apps", lambda *_args: [])
-    monkeypatch.setattr(_release_apply, "_make_plans", lambda *_args: (plans, {}))
-    monkeypatch.setattr(_release_apply, "needs_payload", lambda _plan: False)
-    monkeypatch.setattr(_release_apply, "_apply", apply)
-    monkeypatch.setattr(_release_apply, "_diff", lambda plan, _before: {"after": plan.app.name})
+    monkeypatch.setattr(_apply_module, "parse_apps", lambda *_args: [])
+    monkeypatch.setattr(_apply_module, "_make_plans", lambda *_args: (plans, {}))
+    monkeypatch.setattr(_apply_module, "needs_payload", lambda _plan: False)
+    monkeypatch.setattr(_apply_module, "_apply", apply)
+    monkeypatch.setattr(_apply_module, "_diff", lambda plan, _before: {"after": plan.app.name})
     options: t.Any = SimpleNamespace(check_mode=False, root=str(tmp_path))
-    result = _release_apply.present([], {}, options)
+    result = _apply_module.present([], {}, options)
     assert [release["name"] for release in result["releases"]] == ["blog"]
     assert (result["changed"], result["failed"], result["msg"]) == (True, True, "app 'shop': cannot install")
 
@@ -78,8 +78,8 @@ def two_apps(**shop: object) -> list[dict[str, t.Any]]:
 
 def look(tmp_path: Path, apps: list[dict[str, t.Any]], sent: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return what check mode says of applications on this machine."""
-    options = _release_apply.Options(str(tmp_path), 1, "uv", activate=False, check_mode=True)
-    return _release_apply.present(apps, sent, options)
+    options = _apply_module.BuildOptions(str(tmp_path), 1, "uv", activate=False, check_mode=True)
+    return _apply_module.present(apps, sent, options)
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def test_a_directory_in_the_place_of_the_switch_stops_one_application(tmp_path: 
 def test_what_fails_is_not_tried_twice_when_a_source_has_to_be_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_release_apply, "needs_payload", lambda plan: plan.app.name == "blog")
-    options = _release_apply.Options(str(tmp_path), 1, "uv", activate=False, check_mode=False)
-    result = _release_apply.present(two_apps(wheel_dir="/no/wheels"), {}, options)
+    monkeypatch.setattr(_apply_module, "needs_payload", lambda plan: plan.app.name == "blog")
+    options = _apply_module.BuildOptions(str(tmp_path), 1, "uv", activate=False, check_mode=False)
+    result = _apply_module.present(two_apps(wheel_dir="/no/wheels"), {}, options)
     assert (result["wanted"], list(result["faults"]), result.get("failed")) == (["blog"], ["shop"], None)
 
 
@@ -124,9 +124,9 @@ def test_what_fails_is_not_tried_twice_when_a_source_has_to_be_sent(
 def test_who_starts_a_release_next_need_not_load_it_before(monkeypatch: pytest.MonkeyPatch, serve: bool) -> None:
     keys = ("root", "lock_timeout", "uv_requirement", "activate", "by")
     params = {**dict.fromkeys(keys, ""), "serve": serve, "state": "present", "site_defaults": {}}
-    monkeypatch.setattr(_release_task, "_wanted_apps", lambda _params: [])
-    monkeypatch.setattr(_release_task, "_present", lambda _apps, _params, options: {"starts_next": options.starts_next})
-    assert _release_task.run(params, check=False) == {"starts_next": serve}
+    monkeypatch.setattr(_flask_release, "_wanted_apps", lambda _params: [])
+    monkeypatch.setattr(_flask_release, "_present", lambda _apps, _params, options: {"starts_next": options.starts_next})
+    assert _flask_release.run(params, check=False) == {"starts_next": serve}
 
 
 @pytest.mark.parametrize(("config_file", "said"), [("", 1), ("gunicorn.conf.py", 0), ("conf/gunicorn.py", 1)])
@@ -136,6 +136,6 @@ def test_each_deploy_says_that_the_applications_own_configuration_is_not_read(
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "gunicorn.conf.py").write_text("workers = 2\n", encoding="utf-8")
     plan: t.Any = SimpleNamespace(path=str(tmp_path), app=SimpleNamespace(settings={"config_file": config_file}))
-    assert len(_release_apply._own_configuration(plan)) == said
+    assert len(_apply_module._own_configuration(plan)) == said
     os.unlink(tmp_path / "app" / "gunicorn.conf.py")
-    assert _release_apply._own_configuration(plan) == []
+    assert _apply_module._own_configuration(plan) == []

@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._build import git as _source_git
+from ansible_collections.flaskops.stack.plugins.module_utils._build import git as _git_module
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import Result
 from ansible_collections.flaskops.stack.plugins.module_utils._system.files import Lock, LockedError
 from ansible_collections.flaskops.stack.plugins.module_utils._build.git import (
@@ -95,7 +95,7 @@ def test_a_mirror_that_is_not_there_or_broken_knows_nothing(source: Path, mirror
 def test_who_asks_while_another_fetches_does_without_the_mirror(
     source: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_source_git, "_BUSY", 0)
+    monkeypatch.setattr(_git_module, "_BUSY", 0)
     with Lock(f"{mirror}.lock", 1):
         assert refreshed(source, mirror) == {}
     assert refreshed(source, mirror) == asked(source, mirror)
@@ -106,7 +106,7 @@ def test_who_builds_waits_for_one_who_asks(
 ) -> None:
     git(source, "commit", "--quiet", "--allow-empty", "--message=second")
     commit = asked(source, mirror)["HEAD"]
-    monkeypatch.setattr(_source_git, "_BUSY_LONG", 0)
+    monkeypatch.setattr(_git_module, "_BUSY_LONG", 0)
     scratch, tar = str(tmp_path / "scratch"), str(tmp_path / "tar")
     with Lock(f"{mirror}.lock", 1), pytest.raises(LockedError):
         archive_commit(Repository(str(source)), commit, "main", str(mirror), scratch, tar)
@@ -141,7 +141,7 @@ def test_what_a_run_that_was_killed_has_left_in_the_mirror_is_swept(source: Path
 def test_what_git_has_left_at_its_time_out_is_swept(
     source: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = _source_git._git
+    real = _git_module._git
 
     def late(*arguments: t.Any) -> Result:
         if "fetch" in arguments[2]:
@@ -149,7 +149,7 @@ def test_what_git_has_left_at_its_time_out_is_swept(
             raise SourceError("git did not end within 60 s")
         return real(*arguments)
 
-    monkeypatch.setattr(_source_git, "_git", late)
+    monkeypatch.setattr(_git_module, "_git", late)
     assert (refreshed(source, mirror), left_behind(mirror)) == ({}, [])
     monkeypatch.undo()
     assert refreshed(source, mirror) == asked(source, mirror)
@@ -177,7 +177,7 @@ def test_a_commit_without_its_files_is_fetched_again(
 
 def test_a_branch_may_be_named_like_half_a_pack(source: Path, mirror: Path) -> None:
     (mirror / "refs" / "heads" / "tmp_new").write_text(asked(source, mirror)["HEAD"])
-    _source_git._sweep_mirror(str(mirror))
+    _git_module._sweep_mirror(str(mirror))
     assert (mirror / "refs" / "heads" / "tmp_new").exists()
 
 

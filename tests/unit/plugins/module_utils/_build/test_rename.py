@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._build import rename as _release_rename
+from ansible_collections.flaskops.stack.plugins.module_utils._build import rename as _rename
 from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import derive_sites
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError, parse_apps
@@ -45,7 +45,7 @@ def test_the_data_is_there_under_both_names(
     layout: Layout, former: Layout, monkeypatch: pytest.MonkeyPatch, exchanges: bool
 ) -> None:
     if not exchanges:
-        monkeypatch.setattr(_release_rename, "exchange", lambda _one, _other: False)
+        monkeypatch.setattr(_rename, "exchange", lambda _one, _other: False)
     check_rename(layout, former, published=True)
     assert move_data(layout, former)
     assert (read(layout), read(former)) == ("1", "1")

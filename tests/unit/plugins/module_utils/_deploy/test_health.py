@@ -15,22 +15,22 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import health as _gunicorn_gate
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _gunicorn_service
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import health as _health
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _service_module
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.drain import (
     Drain,
     count_connections,
     read_table,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import (
-    Gate,
-    GateError,
     Health,
+    HealthCheck,
+    HealthCheckError,
     Probe,
-    count_at_start,
-    judge_state,
-    pass_gates,
+    find_service_fault,
+    restarts_at_start,
     run_probe,
+    wait_until_healthy,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.log_excerpt import excerpt, has_trouble
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
@@ -111,7 +111,7 @@ def test_an_instance_proves_its_health_by_good_answers_in_a_row(
 
 def test_a_redirect_says_where_it_leads_and_what_to_do() -> None:
     answered = Answer(302, {"location": "/login?next=%2F&token=secret"}, b"")
-    said = _gunicorn_gate._refusal(answered, Health("/", (200,), "localhost", 5, 1))
+    said = _health._explain_bad_answer(answered, Health("/", (200,), "localhost", 5, 1))
     assert said == (
         "/ answered 302 and leads to /login, wanted 200: let health.path name what needs no login, "
         "or accept it with health.status: [302]"
@@ -145,7 +145,7 @@ def test_a_refused_answer_is_quoted(serve: t.Callable[..., str]) -> None:
 )
 def test_a_refusal_says_how_to_accept_the_answer(status: int, says: str) -> None:
     """A tracking server answered 403 "Invalid Host header" to everything, and was published."""
-    said = _gunicorn_gate._refusal(Answer(status, {}, b"Invalid Host header"), Health("/", (), "shop.test", 5, 1))
+    said = _health._explain_bad_answer(Answer(status, {}, b"Invalid Host header"), Health("/", (), "shop.test", 5, 1))
     assert said.startswith(f"/ answered {status} for host 'shop.test', wanted 2xx, 3xx or 401 (")
     assert re.search(says, said)
     assert said.endswith("; it said: Invalid Host header")
@@ -197,23 +197,23 @@ def test_the_settings_say_what_is_healthy() -> None:
     ],
 )
 def test_a_service_that_ends_is_given_up_at_once(state: dict[str, str], says: str) -> None:
-    gate = Gate(HEALTH, [Probe(0, "/none", "a.service")], deadline=time.monotonic() + 60)
+    gate = HealthCheck(HEALTH, [Probe(0, "/none", "a.service")], deadline=time.monotonic() + 60)
     gate.probes[0].restarts = "0"
-    assert bool(judge_state("a.service", state, "0")) == bool(says)
+    assert bool(find_service_fault("a.service", state, "0")) == bool(says)
     if says:
-        with pytest.raises(GateError, match=says):
-            gate.verdict({"a.service": state})
+        with pytest.raises(HealthCheckError, match=says):
+            gate.check({"a.service": state})
     else:
-        assert gate.verdict({"a.service": state}) is False
+        assert gate.check({"a.service": state}) is False
 
 
 def test_all_instances_have_to_pass_and_the_late_one_is_named() -> None:
     probes = [Probe(0, "/none", "a.service", passed=True), Probe(1, "/none", "b.service", problem="/ answered 500")]
-    gate = Gate(HEALTH, probes, deadline=time.monotonic() - 1)
-    with pytest.raises(GateError, match="instance 1: / answered 500"):
-        gate.verdict({"a.service": RUNNING, "b.service": RUNNING})
+    gate = HealthCheck(HEALTH, probes, deadline=time.monotonic() - 1)
+    with pytest.raises(HealthCheckError, match="instance 1: / answered 500"):
+        gate.check({"a.service": RUNNING, "b.service": RUNNING})
     probes[1].passed = True
-    assert gate.verdict({"a.service": RUNNING, "b.service": RUNNING})
+    assert gate.check({"a.service": RUNNING, "b.service": RUNNING})
 
 
 TABLE = """Num       RefCount Protocol Flags    Type St Inode Path
@@ -258,7 +258,7 @@ def _stumbling(monkeypatch: pytest.MonkeyPatch, failures: float) -> None:
             raise CommandError("systemctl show: connection timed out")
         return {unit: {**RUNNING, "NRestarts": "2"} for unit in units}
 
-    monkeypatch.setattr(_gunicorn_gate, "show", show)
+    monkeypatch.setattr(_health, "show", show)
 
 
 @pytest.mark.parametrize("failures", [0, 1, 2])
@@ -266,7 +266,7 @@ def test_the_gate_outlives_a_systemd_that_does_not_answer_for_a_moment(
     serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
     _stumbling(monkeypatch, failures)
-    assert not list(pass_gates({"shop": Gate(HEALTH, [Probe(0, serve(200), "shop.service")])}))
+    assert not list(wait_until_healthy({"shop": HealthCheck(HEALTH, [Probe(0, serve(200), "shop.service")])}))
 
 
 def test_after_one_was_refused_systemd_is_asked_anew_of_the_others(
@@ -278,10 +278,10 @@ def test_after_one_was_refused_systemd_is_asked_anew_of_the_others(
     def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
         return {unit: {**RUNNING, **({"ActiveState": "failed"} if unit in dead else {})} for unit in units}
 
-    monkeypatch.setattr(_gunicorn_gate, "show", show)
+    monkeypatch.setattr(_health, "show", show)
     probes = {name: Probe(0, "/none", f"{name}.service", restarts="0") for name in "ab"}
     refused = {}
-    for name, reason in pass_gates({name: Gate(HEALTH, [probe]) for name, probe in probes.items()}):
+    for name, reason in wait_until_healthy({name: HealthCheck(HEALTH, [probe]) for name, probe in probes.items()}):
         refused[name] = str(reason)
         dead.add("b.service")
         probes["b"].passed = True
@@ -302,8 +302,10 @@ def test_a_service_that_answers_at_its_second_start_is_not_healthy(
         times.append(units)
         return {unit: {**RUNNING, "NRestarts": "1"} for unit in units}
 
-    monkeypatch.setattr(_gunicorn_gate, "show", show)
-    refused = dict(pass_gates({"shop": Gate(HEALTH, [Probe(0, serve(200), "shop.service", restarts=restarts)])}))
+    monkeypatch.setattr(_health, "show", show)
+    refused = dict(
+        wait_until_healthy({"shop": HealthCheck(HEALTH, [Probe(0, serve(200), "shop.service", restarts=restarts)])})
+    )
     assert says in str(refused.get("shop", ""))
     # Once before the answer, and once after it: what was said before is old.
     assert (bool(refused), len(times)) == (bool(says), 2)
@@ -319,9 +321,9 @@ def test_what_waits_for_its_former_life_to_end_was_not_restarted(
     def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
         return dict.fromkeys(units, lives.pop(0) if len(lives) > 1 else lives[0])
 
-    monkeypatch.setattr(_gunicorn_gate, "show", show)
-    gate = Gate(HEALTH, [Probe(0, serve(200), "shop.service")])
-    assert not dict(pass_gates({"shop": gate}))
+    monkeypatch.setattr(_health, "show", show)
+    gate = HealthCheck(HEALTH, [Probe(0, serve(200), "shop.service")])
+    assert not dict(wait_until_healthy({"shop": gate}))
 
 
 @pytest.mark.parametrize(
@@ -338,15 +340,15 @@ def test_what_waits_for_its_former_life_to_end_was_not_restarted(
     ],
 )
 def test_the_count_of_restarts_begins_with_the_start(known: str, state: dict[str, str], count: str) -> None:
-    assert count_at_start(known, state) == count
+    assert restarts_at_start(known, state) == count
 
 
 def test_a_systemd_that_never_answers_refuses_the_release(
     serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _stumbling(monkeypatch, float("inf"))
-    gate = Gate(Health("/", (), "localhost", 1, 1), [Probe(0, serve(200), "shop.service")])
-    refused = dict(pass_gates({"shop": gate}))
+    gate = HealthCheck(Health("/", (), "localhost", 1, 1), [Probe(0, serve(200), "shop.service")])
+    refused = dict(wait_until_healthy({"shop": gate}))
     assert "systemd could not be asked: systemctl show: connection timed out" in str(refused["shop"])
 
 
@@ -355,9 +357,9 @@ def test_a_host_without_room_for_a_thread_refuses_as_for_anything_that_is_full(m
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    monkeypatch.setattr(_gunicorn_gate, "show", lambda units, _properties: dict.fromkeys(units, RUNNING))
+    monkeypatch.setattr(_health, "show", lambda units, _properties: dict.fromkeys(units, RUNNING))
     with pytest.raises(OSError, match=r"can.t start new thread: the host, .* too many processes"):
-        list(pass_gates({"shop": Gate(HEALTH, [Probe(0, "/nowhere", "shop.service")])}))
+        list(wait_until_healthy({"shop": HealthCheck(HEALTH, [Probe(0, "/nowhere", "shop.service")])}))
 
 
 BUSY, QUIET = TABLE, ""
@@ -451,10 +453,10 @@ def test_what_a_run_that_was_killed_has_started_says_why_it_ended_before_this_ru
     def journal_tail(_unit: str, _lines: int, since: str = "") -> str:
         return now if since else LOG
 
-    monkeypatch.setattr(_gunicorn_service, "run", lambda _words: None)
-    monkeypatch.setattr(_gunicorn_service, "journal_tail", journal_tail)
-    monkeypatch.setattr(_gunicorn_service, "mask_secrets", lambda text, _release, _manifest: text)
+    monkeypatch.setattr(_service_module, "run", lambda _words: None)
+    monkeypatch.setattr(_service_module, "journal_tail", journal_tail)
+    monkeypatch.setattr(_service_module, "mask_secrets", lambda text, _release, _manifest: text)
     wanted = types.SimpleNamespace(units={"shop@a.service": ""}, release="a")
     service = types.SimpleNamespace(wanted=wanted, manifest=None, layout=types.SimpleNamespace(release=str))
-    change: t.Any = types.SimpleNamespace(gate=None, culprit="", started_at=1.0, service=service)
-    assert shown in _gunicorn_service._explain(change, "shop@a.service ended and was started again")
+    deployment: t.Any = types.SimpleNamespace(health_check=None, failed_worker="", started_at=1.0, service=service)
+    assert shown in _service_module._explain(deployment, "shop@a.service ended and was started again")

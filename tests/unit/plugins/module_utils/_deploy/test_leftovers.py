@@ -10,13 +10,13 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._build import apply as _release_apply
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _gunicorn_service
+from ansible_collections.flaskops.stack.plugins.module_utils._build import apply as _apply
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _service
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.observe import ForeignUnitError, UnitDirectory
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import Request
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import Options, Services
-from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _gunicorn_assets
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import ServiceRequest
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import DeployOptions, Services
+from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _assets
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._system.files import Lock, sweep
@@ -57,9 +57,9 @@ def test_an_unchanged_run_of_the_services_clears_up(
     def observe(_directory: object, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
         return {found.name: Observed() for found in layouts}
 
-    monkeypatch.setattr(_gunicorn_service, "observe", observe)
-    services = Services([Request(layout, present)], Options(str(tmp_path / "system"), 1))
-    assert [change.plan.empty for change in services.plan()] == [True]
+    monkeypatch.setattr(_service, "observe", observe)
+    services = Services([ServiceRequest(layout, present)], DeployOptions(str(tmp_path / "system"), 1))
+    assert [deployment.plan.empty for deployment in services.plan()] == [True]
     assert os.listdir(layout.base)
     services.apply()
     assert not (os.path.exists(layout.base) and os.listdir(layout.base))
@@ -76,9 +76,9 @@ def test_a_service_that_another_run_works_on_does_not_stop_the_others(
     def observe(_directory: object, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
         return {found.name: Observed() for found in layouts}
 
-    monkeypatch.setattr(_gunicorn_service, "observe", observe)
-    requests = [Request(layout, present=True), Request(other, present=True)]
-    services = Services(requests, Options(str(tmp_path / "system"), 0))
+    monkeypatch.setattr(_service, "observe", observe)
+    requests = [ServiceRequest(layout, present=True), ServiceRequest(other, present=True)]
+    services = Services(requests, DeployOptions(str(tmp_path / "system"), 0))
     with Lock(other.lock, 0, "deploy of blog", "anna@laptop"):
         shop, blog = services.apply()
     assert (shop.error, "deploy of blog" in blog.error) == ("", True)
@@ -99,13 +99,11 @@ def test_a_service_that_another_run_works_on_does_not_stop_the_others(
 def test_what_another_run_has_deployed_meanwhile_is_not_replaced(
     layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, str], said: str
 ) -> None:
-    monkeypatch.setattr(
-        _gunicorn_service, "observe", lambda *_args: {layout.name: Observed(current="2222222-22222222")}
-    )
-    options = Options(str(tmp_path / "system"), 0, expected=expected)
-    (change,) = Services([Request(layout, present=True, release="3333333-33333333")], options).plan()
-    assert change.error.startswith(said)
-    assert bool(change.error) == bool(said)
+    monkeypatch.setattr(_service, "observe", lambda *_args: {layout.name: Observed(current="2222222-22222222")})
+    options = DeployOptions(str(tmp_path / "system"), 0, expected=expected)
+    (deployment,) = Services([ServiceRequest(layout, present=True, release="3333333-33333333")], options).plan()
+    assert deployment.error.startswith(said)
+    assert bool(deployment.error) == bool(said)
 
 
 def test_a_unit_of_somebody_else_stops_one_service(
@@ -115,9 +113,9 @@ def test_a_unit_of_somebody_else_stops_one_service(
         raise ForeignUnitError(f"{names} are not ours")
 
     monkeypatch.setattr(UnitDirectory, "check", check)
-    monkeypatch.setattr(_gunicorn_service, "observe", lambda *_args: {layout.name: Observed()})
-    (change,) = Services([Request(layout, present=True)], Options(str(tmp_path / "system"), 0)).plan()
-    assert change.error == "[] are not ours"
+    monkeypatch.setattr(_service, "observe", lambda *_args: {layout.name: Observed()})
+    (deployment,) = Services([ServiceRequest(layout, present=True)], DeployOptions(str(tmp_path / "system"), 0)).plan()
+    assert deployment.error == "[] are not ours"
 
 
 def test_a_run_clears_up_in_all_releases(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,20 +126,20 @@ def test_a_run_clears_up_in_all_releases(layout: Layout, tmp_path: Path, monkeyp
         (place / ".flaskops-one").symlink_to("0.sock")
         os.utime(place / ".flaskops-one", (0, 0), follow_symlinks=False)
     (places / ".flaskops-new").symlink_to("0.sock")
-    monkeypatch.setattr(_gunicorn_assets, "DIRECTORY", str(places))
-    _gunicorn_service._sweep(Request(layout, True, release))
+    monkeypatch.setattr(_assets, "DIRECTORY", str(places))
+    _service._remove_stale_temp_files(ServiceRequest(layout, True, release))
     assert (os.listdir(run), os.listdir(other), os.listdir(places)) == ([], [], [".flaskops-new"])
 
 
 def test_an_application_that_is_absent_leaves_no_directory(layout: Layout) -> None:
     os.makedirs(layout.releases)
-    options = _release_apply.Options(root=layout.root, **t.cast("dict[str, t.Any]", OPTIONS))
-    assert _release_apply.absent(["shop"], options, purge_data=False)["changed"] is True
+    options = _apply.BuildOptions(root=layout.root, **t.cast("dict[str, t.Any]", OPTIONS))
+    assert _apply.absent(["shop"], options, purge_data=False)["changed"] is True
     assert not os.path.exists(layout.base)
 
 
 def test_an_absence_that_was_killed_is_finished(layout: Layout) -> None:
-    options = _release_apply.Options(root=layout.root, **t.cast("dict[str, t.Any]", OPTIONS))
-    assert _release_apply.absent(["shop"], options, purge_data=False)["removed"] == ["shop"]
+    options = _apply.BuildOptions(root=layout.root, **t.cast("dict[str, t.Any]", OPTIONS))
+    assert _apply.absent(["shop"], options, purge_data=False)["removed"] == ["shop"]
     assert not os.path.exists(layout.base)
-    assert _release_apply.absent(["shop"], options, purge_data=False)["changed"] is False
+    assert _apply.absent(["shop"], options, purge_data=False)["changed"] is False

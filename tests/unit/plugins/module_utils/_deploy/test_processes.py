@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build.preflight import check_programs
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import observe as _gunicorn_host
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import processes as _gunicorn_background
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import timer_state as _process_state
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.change import Change, Service
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import observe as _observe
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import processes as _processes
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import timer_state as _timer_state
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment, Service
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.observe import UnitDirectory
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed, Wanted, plan_handover
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.processes import Background
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed, Wanted, plan_deploy
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.processes import WorkersAndTimers
 from ansible_collections.flaskops.stack.plugins.module_utils._input.processes import (
     normalise_timers,
     normalise_workers,
@@ -165,39 +165,41 @@ def observed(**given: t.Any) -> Observed:
 
 
 def test_the_new_ones_are_started_and_the_old_ones_relieved() -> None:
-    plan = plan_handover(observed(), Wanted(NEW, processes=units()))
-    assert plan.employ == (f"shop@{NEW}.{WORKER}", f"shop@{NEW}.{TIMER}")
-    assert plan.relieve == tuple(f"shop@{OLD}.{name}" for name in (JOB, TIMER, WORKER))
-    assert (plan.retire, plan.start) == ((), ())
+    plan = plan_deploy(observed(), Wanted(NEW, processes=units()))
+    assert plan.start_workers == (f"shop@{NEW}.{WORKER}", f"shop@{NEW}.{TIMER}")
+    assert plan.stop_workers == tuple(f"shop@{OLD}.{name}" for name in (JOB, TIMER, WORKER))
+    assert (plan.remove, plan.start) == ((), ())
     # A job starts when its time has come.
-    assert plan.enable == plan.employ
+    assert plan.enable == plan.start_workers
 
 
 def test_a_worker_that_has_only_just_started_is_looked_after_by_who_takes_up_a_hand_over() -> None:
     # One that ends again and again is active at each start; one that ends after so many jobs needs nobody.
     new = frozenset(units())
     worker = f"shop@{NEW}.{WORKER}"
-    now = observed(current=NEW, files=units(), alive=new, up=new, enabled=new, young=frozenset({worker}))
-    assert plan_handover(now, Wanted(NEW, processes=units())).empty
+    now = observed(current=NEW, files=units(), alive=new, up=new, enabled=new, just_started=frozenset({worker}))
+    assert plan_deploy(now, Wanted(NEW, processes=units())).empty
     left = f"shop@{OLD}.service"
-    assert plan_handover(replace(now, files={**units(), left: ""}), Wanted(NEW, processes=units())).employ == (worker,)
+    assert plan_deploy(replace(now, files={**units(), left: ""}), Wanted(NEW, processes=units())).start_workers == (
+        worker,
+    )
 
 
 def test_what_leaves_needs_nothing_unless_the_application_goes() -> None:
     name = f"shop@{OLD}.{WORKER}"
     new = {key: frozenset(units()) for key in ("alive", "up", "enabled")}
-    now = observed(current=NEW, files=units(), leaving=frozenset({name}), **new)
-    assert plan_handover(now, Wanted(NEW, processes=units())).empty
-    assert name in plan_handover(now, Wanted()).relieve
+    now = observed(current=NEW, files=units(), workers_stopping=frozenset({name}), **new)
+    assert plan_deploy(now, Wanted(NEW, processes=units())).empty
+    assert name in plan_deploy(now, Wanted()).stop_workers
 
 
 def test_nothing_is_started_while_it_is_paused() -> None:
     now = observed(current=NEW, files=units(), alive=frozenset(), up=frozenset(), enabled=frozenset(units()))
-    assert plan_handover(now, Wanted(NEW, processes=units())).employ
+    assert plan_deploy(now, Wanted(NEW, processes=units())).start_workers
     paused = observed(
         current=NEW, files=units(), alive=frozenset(), up=frozenset(), enabled=frozenset(units()), paused=True
     )
-    assert plan_handover(paused, Wanted(NEW, processes=units())).empty
+    assert plan_deploy(paused, Wanted(NEW, processes=units())).empty
 
 
 class Host:
@@ -205,24 +207,22 @@ class Host:
 
     def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
         self.layout = Layout(str(path / "srv"), "shop")
-        self.units, self.aside, self.stamps = path / "system", path / "run", path / "stamps"
+        self.units, self.runtime_units, self.stamps = path / "system", path / "run", path / "stamps"
         for directory in (self.units, self.stamps, Path(self.layout.releases)):
             directory.mkdir(parents=True)
         self.log: list[str] = []
         self.alive: set[str] = set()
         self.state = {"ActiveState": "active", "SubState": "running", "NRestarts": "0"}
-        patch.setattr(_gunicorn_background, "systemctl", self.systemctl)
+        patch.setattr(_processes, "systemctl", self.systemctl)
         # What discard sees of those that shall go.
         self.now: dict[str, dict[str, str]] = {}
-        patch.setattr(_gunicorn_background, "show", lambda names, _what: dict.fromkeys(names, self.state))
-        patch.setattr(_gunicorn_host, "show_matching", lambda _names, _what: self.now)
-        patch.setattr(
-            _gunicorn_background, "wait_until_stopped", lambda names, _s: [n for n in names if n in self.alive]
-        )
-        patch.setattr(_gunicorn_background, "make_locks", lambda _manifest: None)
-        patch.setattr(_process_state, "_STAMPS", str(self.stamps))
-        self.directory = UnitDirectory(str(self.units), str(self.aside))
-        self.background = Background(self.directory)
+        patch.setattr(_processes, "show", lambda names, _what: dict.fromkeys(names, self.state))
+        patch.setattr(_observe, "show_matching", lambda _names, _what: self.now)
+        patch.setattr(_processes, "wait_until_stopped", lambda names, _s: [n for n in names if n in self.alive])
+        patch.setattr(_processes, "make_locks", lambda _manifest: None)
+        patch.setattr(_timer_state, "_STAMPS", str(self.stamps))
+        self.directory = UnitDirectory(str(self.units), str(self.runtime_units))
+        self.background = WorkersAndTimers(self.directory)
         for release in (OLD, NEW):
             os.mkdir(self.layout.release(release))
             write_manifest(self.layout.release(release), manifest(release))
@@ -232,16 +232,18 @@ class Host:
         if names:
             self.log.append(" ".join([verb, short, *options]))
 
-    def change(self) -> Change:
+    def deployment(self) -> Deployment:
         old = process_units(self.layout, manifest(OLD))
         self.directory.write(old)
         self.directory.enable([name for name in old if JOB not in name])
         names = frozenset(old)
         service = Service(self.layout, manifest(), Wanted(NEW, processes=process_units(self.layout, manifest())))
-        change = Change.between(service, Observed(OLD, old, names, names, frozenset(n for n in names if JOB not in n)))
-        self.directory.write(change.plan.write)
-        change.switched = True
-        return change
+        deployment = Deployment.from_observed(
+            service, Observed(OLD, old, names, names, frozenset(n for n in names if JOB not in n))
+        )
+        self.directory.write(deployment.plan.write)
+        deployment.switched = True
+        return deployment
 
     def files(self, path: Path) -> list[str]:
         return sorted(name for name in os.listdir(path) if name.startswith("shop@")) if path.is_dir() else []
@@ -253,7 +255,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def test_the_old_ones_take_nothing_new_before_the_new_ones_start_and_a_job_is_not_stopped(host: Host) -> None:
-    host.background.change_over(host.change())
+    host.background.replace(host.deployment())
     assert host.log == [
         f"stop old.{TIMER}",
         f"stop old.{WORKER} --no-block",
@@ -261,35 +263,35 @@ def test_the_old_ones_take_nothing_new_before_the_new_ones_start_and_a_job_is_no
     ]
 
 
-def renamed_change(host: Host, monkeypatch: pytest.MonkeyPatch) -> Change:
+def renamed_deployment(host: Host, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     """Return the hand-over to a release that was built when the application got its name; something runs as store."""
-    change = host.change()
+    deployment = host.deployment()
     renamed = replace(manifest(), extra={**manifest().extra, "former": "store"})
-    change.service = replace(change.service, manifest=renamed)
+    deployment.service = replace(deployment.service, manifest=renamed)
     worker, web = f"store@{OLD}.{WORKER}", f"store@{OLD}.service"
     states = {name: {"ActiveState": "active"} for name in (worker, web)}
-    monkeypatch.setattr(_gunicorn_background, "show_matching", lambda _names, _what: states)
+    monkeypatch.setattr(_processes, "show_matching", lambda _names, _what: states)
     os.makedirs(Layout(host.layout.root, "store").base)
-    return change
+    return deployment
 
 
 def test_those_of_the_former_name_stop_at_the_switch_and_work_again_when_the_release_is_refused(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    change = renamed_change(host, monkeypatch)
+    deployment = renamed_deployment(host, monkeypatch)
     os.symlink(host.layout.shared, Layout(host.layout.root, "store").shared)
-    host.background.change_over(change)
+    host.background.replace(deployment)
     # The web serves until the new name is published.
     assert host.log[0] == f"stop store@old.{WORKER} --no-block"
     assert not [line for line in host.log if "store@old.service" in line]
-    host.background.work_again(change)
+    host.background.restart_old(deployment)
     assert f"start store@old.{WORKER} --no-block" in host.log
 
 
 def test_those_of_a_new_application_with_the_former_name_work_on(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    change = renamed_change(host, monkeypatch)
+    deployment = renamed_deployment(host, monkeypatch)
     os.makedirs(Layout(host.layout.root, "store").shared)
-    host.background.change_over(change)
+    host.background.replace(deployment)
     assert not [line for line in host.log if "store@" in line]
 
 
@@ -297,99 +299,99 @@ def test_a_run_that_would_have_been_between_two_releases_is_made_up_for(host: Ho
     stamps = [host.stamps / f"stamp-shop@{release}.{TIMER}" for release in (OLD, NEW)]
     stamps[0].write_text("")
     os.utime(stamps[0], (1_000_000, 1_000_000))
-    host.background.change_over(host.change())
+    host.background.replace(host.deployment())
     assert stamps[1].stat().st_mtime == 1_000_000
 
 
 def test_another_schedule_begins_anew(host: Host) -> None:
     write_manifest(host.layout.release(OLD), manifest(OLD, timers=[{**TICK, "schedule": "hourly"}]))
     (host.stamps / f"stamp-shop@{OLD}.{TIMER}").write_text("")
-    host.background.change_over(host.change())
+    host.background.replace(host.deployment())
     assert not (host.stamps / f"stamp-shop@{NEW}.{TIMER}").exists()
 
 
 def test_what_has_not_finished_keeps_its_settings_and_starts_at_no_boot(host: Host) -> None:
-    change = host.change()
+    deployment = host.deployment()
     host.alive = {f"shop@{OLD}.{WORKER}"}
-    ended = host.background.finish(change)
+    ended = host.background.remove_old(deployment)
     assert sorted(ended) == [f"shop@{OLD}.{name}" for name in (JOB, TIMER)]
-    assert change.finishing == host.files(host.aside) == [f"shop@{OLD}.{WORKER}"]
+    assert deployment.finishing == host.files(host.runtime_units) == [f"shop@{OLD}.{WORKER}"]
     assert not [name for name in host.files(host.units) if OLD in name]
     assert not [name for name in host.directory.names()["enabled"] if OLD in name]
 
 
 def test_what_has_finished_since_is_cleared_by_the_next_change(host: Host) -> None:
-    change = host.change()
-    host.aside.mkdir()
+    deployment = host.deployment()
+    host.runtime_units.mkdir()
     gone = f"shop@{OLD}.worker-gone.0.service"
-    (host.aside / gone).write_text("")
-    change.observed = Observed(OLD, aside=frozenset({gone}))
-    assert gone in host.background.finish(change)
-    assert host.files(host.aside) == []
+    (host.runtime_units / gone).write_text("")
+    deployment.observed = Observed(OLD, runtime_units=frozenset({gone}))
+    assert gone in host.background.remove_old(deployment)
+    assert host.files(host.runtime_units) == []
 
 
 def test_a_worker_that_ends_is_named(host: Host) -> None:
-    change = host.change()
-    host.background.change_over(change)
-    assert host.background.judge(change) == ""
+    deployment = host.deployment()
+    host.background.replace(deployment)
+    assert host.background.check(deployment) == ""
     host.state = {"ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code", "NRestarts": "1"}
-    assert f"worker shop@{NEW}.{WORKER} ended (exit-code" in host.background.judge(change)
-    assert change.culprit == f"shop@{NEW}.{WORKER}"
+    assert f"worker shop@{NEW}.{WORKER} ended (exit-code" in host.background.check(deployment)
+    assert deployment.failed_worker == f"shop@{NEW}.{WORKER}"
 
 
 def test_a_worker_that_still_ended_when_it_was_told_to_start_was_not_restarted(host: Host) -> None:
     # Of a release that is gone back to; a worker that ends after so many jobs is restarted all day.
-    change = host.change()
+    deployment = host.deployment()
     host.state = {"ActiveState": "deactivating", "SubState": "stop-sigterm", "NRestarts": "57", "Job": "7"}
-    host.background.change_over(change)
+    host.background.replace(deployment)
     host.state = {"ActiveState": "active", "SubState": "running", "NRestarts": "0"}
-    assert host.background.judge(change) == ""
+    assert host.background.check(deployment) == ""
     host.state = {**host.state, "NRestarts": "1"}
-    assert "ended and was started again" in host.background.judge(change)
+    assert "ended and was started again" in host.background.check(deployment)
 
 
 def test_a_worker_that_is_paused_is_not_ill(host: Host) -> None:
-    change = host.change()
-    host.background.change_over(change)
+    deployment = host.deployment()
+    host.background.replace(deployment)
     host.state = {"ActiveState": "inactive", "ConditionResult": "no"}
-    assert host.background.judge(change) == ""
+    assert host.background.check(deployment) == ""
 
 
 def test_the_old_ones_work_again_after_a_switch_back(host: Host) -> None:
-    change = host.change()
-    host.background.change_over(change)
-    host.directory.disable(change.plan.relieve)
+    deployment = host.deployment()
+    host.background.replace(deployment)
+    host.directory.disable(deployment.plan.stop_workers)
     host.log.clear()
-    host.background.end_new(change)
-    host.background.work_again(change)
+    host.background.stop_new(deployment)
+    host.background.restart_old(deployment)
     assert host.log == [
         f"stop new.{TIMER}",
         f"stop new.{WORKER} --no-block",
         f"start old.{TIMER} old.{WORKER} --no-block",
     ]
     assert f"shop@{OLD}.{WORKER}" in host.directory.names()["enabled"]
-    host.background.discard(change)
+    host.background.remove_new(deployment)
     assert not [name for name in host.files(host.units) if NEW in name]
 
 
 def test_what_did_not_hear_that_it_shall_end_is_told_again(host: Host) -> None:
-    change = host.change()
-    host.background.change_over(change)
+    deployment = host.deployment()
+    host.background.replace(deployment)
     host.log.clear()
     # As one that ends all the time.
     host.now = {
         f"shop@{NEW}.{WORKER}": {"ActiveState": "activating"},
         f"shop@{NEW}.{TIMER}": {"ActiveState": "inactive"},
     }
-    host.background.discard(change)
+    host.background.remove_new(deployment)
     assert host.log == [f"stop new.{WORKER} --no-block"]
     assert not [name for name in host.files(host.units) if NEW in name]
 
 
 def test_what_finishes_is_not_told_again(host: Host) -> None:
-    change = host.change()
-    host.background.change_over(change)
+    deployment = host.deployment()
+    host.background.replace(deployment)
     host.log.clear()
     host.now = {f"shop@{NEW}.{WORKER}": {"ActiveState": "deactivating"}}
-    host.background.discard(change)
+    host.background.remove_new(deployment)
     assert host.log == []

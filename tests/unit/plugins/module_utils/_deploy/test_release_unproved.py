@@ -11,17 +11,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._build import build as _release_build
-from ansible_collections.flaskops.stack.plugins.module_utils._build import load as _release_load
-from ansible_collections.flaskops.stack.plugins.module_utils._build import verify_import as _release_run
+from ansible_collections.flaskops.stack.plugins.module_utils._build import build as _build_module
+from ansible_collections.flaskops.stack.plugins.module_utils._build import load as _load
+from ansible_collections.flaskops.stack.plugins.module_utils._build import verify_import as _verify_import
 from ansible_collections.flaskops.stack.plugins.module_utils._build.load import explain_load
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _gunicorn_service
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _service
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.finish import finish
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import Gate, Health, Probe
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import Request
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import Health, HealthCheck, Probe
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import ServiceRequest
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import Services
-from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _gunicorn_prune
+from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _prune
 from ansible_collections.flaskops.stack.plugins.module_utils._release.kept_venv import confirm_mark, mark_whole
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import MANIFEST, Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import forget_manifest, write_manifest
@@ -46,7 +46,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         loaded.append(manifest.name)
         raise BuildError(SAYS)
 
-    monkeypatch.setattr(_release_load, "load_once", load_once)
+    monkeypatch.setattr(_load, "load_once", load_once)
     return loaded
 
 
@@ -69,11 +69,11 @@ def manifest(release: str = RELEASE, settings: t.Mapping[str, object] | None = N
 
 
 def prove(wanted: t.Any, starts_next: bool) -> None:
-    _release_run.prove(wanted.app, wanted.layout, manifest(), True, starts_next)
+    _verify_import.prove(wanted.app, wanted.layout, manifest(), True, starts_next)
 
 
 def prove_again(wanted: t.Any, starts_next: bool) -> None:
-    _release_run.prove_again(wanted.app, wanted.layout, wanted.id, starts_next)
+    _verify_import.prove_again(wanted.app, wanted.layout, wanted.id, starts_next)
 
 
 def complete(layout: Layout, release: str = RELEASE) -> None:
@@ -122,23 +122,23 @@ def killed_before_the_start(layout: Layout) -> t.Any:
 
 def test_what_was_never_loaded_is_no_model_for_others_until_it_serves(layout: Layout, loads: list[str]) -> None:
     wanted = killed_before_the_start(layout)
-    assert _release_build.find_twin(wanted) is None
+    assert _build_module.find_twin(wanted) is None
     os.symlink(f"releases/{RELEASE}", layout.current)
-    assert _release_build.find_twin(wanted)
+    assert _build_module.find_twin(wanted)
     os.unlink(layout.current)
     complete(layout, OTHER)
-    twin = _release_build.find_twin(wanted)
+    twin = _build_module.find_twin(wanted)
     assert twin
     assert (twin.id, loads) == (OTHER, [])
 
 
 def test_a_gate_that_was_passed_makes_it_a_model(layout: Layout, loads: list[str]) -> None:
     wanted = killed_before_the_start(layout)
-    gated = change(layout, started=True, passed=True)
+    gated = deployment(layout, started=True, passed=True)
     gated.plan.switch = False
     gated.plan.empty = True
-    finish(gated, Request(layout, True, RELEASE), "")
-    assert _release_build.find_twin(wanted)
+    finish(gated, ServiceRequest(layout, True, RELEASE), "")
+    assert _build_module.find_twin(wanted)
     prove_again(wanted, starts_next=False)
     assert loads == []
 
@@ -153,11 +153,11 @@ def test_the_next_run_that_starts_it_learns_why_it_cannot(layout: Layout, loads:
 def test_one_that_was_refused_and_can_be_loaded_is_a_model_for_its_correction(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_release_load, "load_once", lambda *_args: None)
+    monkeypatch.setattr(_load, "load_once", lambda *_args: None)
     wanted = killed_before_the_start(layout)
-    assert _release_build.find_twin(wanted) is None
+    assert _build_module.find_twin(wanted) is None
     assert explain_load(layout, manifest()) == ""
-    assert _release_build.find_twin(wanted)
+    assert _build_module.find_twin(wanted)
 
 
 def test_the_next_run_that_only_builds_loads_it_and_gives_it_up_when_it_cannot(
@@ -167,14 +167,14 @@ def test_the_next_run_that_only_builds_loads_it_and_gives_it_up_when_it_cannot(
     with pytest.raises(BuildError, match="cannot be loaded"):
         prove_again(wanted, starts_next=False)
     assert loads == ["shop"]
-    assert not _release_build.is_built(wanted)
+    assert not _build_module.is_built(wanted)
 
 
 def test_one_that_cannot_be_loaded_goes_at_once_and_leaves_its_virtualenv_to_the_next_try(
     layout: Layout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(Layout, "cache", str(tmp_path / "cache"))
-    monkeypatch.setattr(_gunicorn_prune, "releases_in_use", lambda _layout: set())
+    monkeypatch.setattr(_prune, "releases_in_use", lambda _layout: set())
     complete(layout, OTHER)
     os.symlink(f"releases/{OTHER}", layout.current)
     killed_before_the_start(layout)
@@ -182,11 +182,11 @@ def test_one_that_cannot_be_loaded_goes_at_once_and_leaves_its_virtualenv_to_the
     os.mkdir(f"{path}/venv")
     mark_whole(path, "key")
     confirm_mark(path, layout.cache)
-    refused = change(layout, started=True, passed=False)
+    refused = deployment(layout, started=True, passed=False)
     refused.plan = SimpleNamespace(switch=False, empty=False)
     refused.observed, refused.finishing = SimpleNamespace(current=OTHER), []
     forget_manifest(path)
-    finish(refused, Request(layout, True, RELEASE), "")
+    finish(refused, ServiceRequest(layout, True, RELEASE), "")
     assert (refused.pruned, [found for found in os.listdir(layout.releases) if found[0] != "."]) == ([RELEASE], [OTHER])
     assert os.path.isdir(f"{layout.cache}/kept/venv")
 
@@ -198,16 +198,18 @@ def test_a_host_where_nothing_starts_says_nothing_of_the_application(
     def fail(*_args: object) -> t.NoReturn:
         raise error
 
-    monkeypatch.setattr(_release_load, "load_once", fail)
+    monkeypatch.setattr(_load, "load_once", fail)
     assert explain_load(layout, manifest()) == ""
 
 
-def change(layout: Layout, started: bool, passed: bool, room: t.Sequence[str] = ()) -> t.Any:
-    gate = Gate(Health("/", (), "localhost", 1, 1), [Probe(0, "/none", "shop.service", passed=passed)])
+def deployment(layout: Layout, started: bool, passed: bool, room: t.Sequence[str] = ()) -> t.Any:
+    gate = HealthCheck(Health("/", (), "localhost", 1, 1), [Probe(0, "/none", "shop.service", passed=passed)])
     wanted = SimpleNamespace(release=RELEASE)
     service = SimpleNamespace(name="shop", layout=layout, wanted=wanted, manifest=manifest())
     plan = SimpleNamespace(switch=True)
-    return SimpleNamespace(service=service, started=started, gate=gate, healthy=passed, plan=plan, room=room)
+    return SimpleNamespace(
+        service=service, started=started, health_check=gate, healthy=passed, plan=plan, stopped_units=room
+    )
 
 
 @pytest.mark.parametrize(
@@ -233,9 +235,9 @@ def test_a_release_that_cannot_be_loaded_says_so_and_is_built_anew_the_next_time
     file = Path(layout.release(RELEASE)) / MANIFEST
     file.write_text("{}")
     mark_unloaded(layout.release(RELEASE), with_dependencies=True)
-    monkeypatch.setattr(_gunicorn_service, "_explain", lambda _change, reason: reason)
-    monkeypatch.setattr(_release_load, "explain_load", lambda _layout, _manifest: said)
-    assert Services._explain(change(layout, started, passed), "/ answered 500") == explained
+    monkeypatch.setattr(_service, "_explain", lambda _deployment, reason: reason)
+    monkeypatch.setattr(_load, "explain_load", lambda _layout, _manifest: said)
+    assert Services._explain(deployment(layout, started, passed), "/ answered 500") == explained
     assert file.exists() is complete
 
 
@@ -243,9 +245,9 @@ def test_what_was_loaded_once_is_not_loaded_to_say_why_it_was_refused(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     complete(layout)
-    monkeypatch.setattr(_gunicorn_service, "_explain", lambda _change, reason: reason)
-    monkeypatch.setattr(_release_load, "explain_load", lambda _layout, _manifest: pytest.fail("it was loaded"))
-    assert Services._explain(change(layout, started=True, passed=False), "/ answered 500") == "/ answered 500"
+    monkeypatch.setattr(_service, "_explain", lambda _deployment, reason: reason)
+    monkeypatch.setattr(_load, "explain_load", lambda _layout, _manifest: pytest.fail("it was loaded"))
+    assert Services._explain(deployment(layout, started=True, passed=False), "/ answered 500") == "/ answered 500"
 
 
 def test_who_has_stopped_the_old_release_for_it_does_not_load_it_once_more_and_builds_it_anew(
@@ -253,11 +255,11 @@ def test_who_has_stopped_the_old_release_for_it_does_not_load_it_once_more_and_b
 ) -> None:
     complete(layout)
     mark_unloaded(layout.release(RELEASE), with_dependencies=True)
-    monkeypatch.setattr(_gunicorn_service, "_explain", lambda _change, reason: reason)
-    monkeypatch.setattr(_release_load, "explain_load", lambda _layout, _manifest: pytest.fail("it was loaded"))
-    alone = change(layout, started=True, passed=False, room=["shop@1.service"])
+    monkeypatch.setattr(_service, "_explain", lambda _deployment, reason: reason)
+    monkeypatch.setattr(_load, "explain_load", lambda _layout, _manifest: pytest.fail("it was loaded"))
+    alone = deployment(layout, started=True, passed=False, room=["shop@1.service"])
     assert Services._explain(alone, "/ answered 500") == "/ answered 500"
-    assert not _release_build.is_built(plan(layout))
+    assert not _build_module.is_built(plan(layout))
 
 
 def test_what_an_application_said_that_is_never_loaded_has_no_secret(
@@ -274,7 +276,7 @@ def test_what_an_application_said_that_is_never_loaded_has_no_secret(
         def run(*_args: object) -> t.NoReturn:
             raise CommandError("'python -c program' did not end within 11 s; it said last: postgres://shop:s3cret@db")
 
-    monkeypatch.setattr(_release_load, "_fence", lambda _layout, _manifest: Never())
+    monkeypatch.setattr(_load, "_fence", lambda _layout, _manifest: Never())
     (Path(layout.release(RELEASE)) / "env").write_text('PASSWORD="s3cret"\n')
     said = explain_load(layout, manifest(settings={"health": {"timeout": 1}}))
     assert said.endswith("or raise health.timeout; it said last:\npostgres://shop:********@db")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import observe as _gunicorn_host
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.unhealthy import SINCE, keeps_ending, times
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import observe as _observe
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.unhealthy import SINCE, explain_unhealthy, times
 from ansible_collections.flaskops.stack.plugins.module_utils._release.rollback import previous_healthy, verdicts
 
 RUNNING = {"ActiveState": "active", "SubState": "running", "NRestarts": "0", SINCE: "100000000"}
@@ -41,7 +41,7 @@ OLD, ILL, NEW = "1111111-00000001", "2222222-00000002", "3333333-00000003"
 def test_a_service_that_ends_again_and_again_is_told_from_one_that_runs(
     state: dict[str, str], now: float, says: str
 ) -> None:
-    assert keeps_ending(state, now) == says
+    assert explain_unhealthy(state, now) == says
 
 
 def test_only_the_web_of_the_current_release_counts() -> None:
@@ -52,8 +52,8 @@ def test_only_the_web_of_the_current_release_counts() -> None:
         f"shop@{ILL}.socket": dead,
         f"shop@{ILL}.service": RUNNING,
     }
-    assert _gunicorn_host._illness(states, ILL) == ""
-    assert _gunicorn_host._illness({**states, f"shop@{ILL}.1.service": dead}, ILL).startswith(
+    assert _observe._explain_unhealthy(states, ILL) == ""
+    assert _observe._explain_unhealthy({**states, f"shop@{ILL}.1.service": dead}, ILL).startswith(
         f"shop@{ILL}.1.service ended"
     )
 

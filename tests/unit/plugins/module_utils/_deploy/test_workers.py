@@ -14,8 +14,13 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import health as _gunicorn_gate
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import Gate, GateError, Health, Probe
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import health as _health
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import (
+    Health,
+    HealthCheck,
+    HealthCheckError,
+    Probe,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.workers import Workers
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
     normalise_settings,
@@ -178,15 +183,19 @@ def test_the_gate_waits_for_all_workers_and_names_what_it_waited_for(server: Ser
     server.tell("fork load")
     late = server.tell("fork wait")
     probe = Probe(0, "/none", "shop.service", passed=True, restarts="0", workers=server.workers())
-    gate = Gate(HEALTH, [probe], deadline=time.monotonic() + 60)
+    gate = HealthCheck(HEALTH, [probe], deadline=time.monotonic() + 60)
     states = {"shop.service": {**RUNNING, "MainPID": str(server.process.pid)}}
-    assert gate.verdict(states) is False
+    assert gate.check(states) is False
     gate.deadline = time.monotonic() - 1
-    with pytest.raises(GateError, match=r"instance 0: 1 of 2 workers have loaded the application \(waited 5 s: health"):
-        gate.verdict(states)
+    with pytest.raises(
+        HealthCheckError, match=r"instance 0: 1 of 2 workers have loaded the application \(waited 5 s: health"
+    ):
+        gate.check(states)
     server.tell("kill", late)
-    with pytest.raises(GateError, match=rf"worker {late} ended before it had loaded .* \(shop\.service\)") as refused:
-        gate.judge(states)
+    with pytest.raises(
+        HealthCheckError, match=rf"worker {late} ended before it had loaded .* \(shop\.service\)"
+    ) as refused:
+        gate.check_running(states)
     assert refused.value.service == "shop.service"
 
 
@@ -194,14 +203,14 @@ def test_the_gate_waits_for_all_workers_and_names_what_it_waited_for(server: Ser
 def test_of_one_that_had_loaded_the_log_says_whether_it_died(
     server: Server, monkeypatch: pytest.MonkeyPatch, said: str, ill: bool
 ) -> None:
-    monkeypatch.setattr(_gunicorn_gate, "last_death", lambda _service, _since: said)
+    monkeypatch.setattr(_health, "last_death", lambda _service, _since: said)
     probe = Probe(0, "/none", "shop.service", workers=server.workers(fresh=False))
     states = {"MainPID": str(server.process.pid)}
     first = server.tell("fork load")
     server.tell("fork load")
-    assert _gunicorn_gate.judge_workers(probe, states) == ""
+    assert _health.find_worker_fault(probe, states) == ""
     server.tell("kill", first)
-    assert bool(_gunicorn_gate.judge_workers(probe, states)) is ill
+    assert bool(_health.find_worker_fault(probe, states)) is ill
 
 
 def test_releases_that_have_passed_are_looked_at_while_others_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,11 +223,11 @@ def test_releases_that_have_passed_are_looked_at_while_others_load(monkeypatch: 
         dead = {**RUNNING, "ActiveState": "failed", "Result": "exit-code"}
         return {unit: dead if unit == "a.service" and len(looks) > 2 else RUNNING for unit in units}
 
-    monkeypatch.setattr(_gunicorn_gate, "show", show)
-    monkeypatch.setattr(_gunicorn_gate, "run_probe", lambda *_arguments: None)
+    monkeypatch.setattr(_health, "show", show)
+    monkeypatch.setattr(_health, "run_probe", lambda *_arguments: None)
     first, second = (Probe(0, "/none", f"{name}.service", restarts="0") for name in "ab")
     first.passed = True
-    refused = dict(_gunicorn_gate.pass_gates({"a": Gate(HEALTH, [first]), "b": Gate(HEALTH, [second])}))
+    refused = dict(_health.wait_until_healthy({"a": HealthCheck(HEALTH, [first]), "b": HealthCheck(HEALTH, [second])}))
     assert list(refused) == ["a"]
     assert "a.service ended (exit-code" in str(refused["a"])
 

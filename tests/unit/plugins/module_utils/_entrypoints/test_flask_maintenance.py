@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_maintenance as _maintenance
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_maintenance as _flask_maintenance
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_maintenance import (
     PAGE,
     MaintenanceError,
@@ -48,9 +48,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def systemctl(verb: str, units: t.Sequence[str], **_options: object) -> None:
         log.extend(f"{verb} {unit}" for unit in units)
 
-    monkeypatch.setattr(_maintenance, "systemctl", systemctl)
+    monkeypatch.setattr(_flask_maintenance, "systemctl", systemctl)
     monkeypatch.setattr(
-        _maintenance, "show_matching", lambda *_args: {unit: {"ActiveState": "active"} for unit in UNITS}
+        _flask_maintenance, "show_matching", lambda *_args: {unit: {"ActiveState": "active"} for unit in UNITS}
     )
     return log
 

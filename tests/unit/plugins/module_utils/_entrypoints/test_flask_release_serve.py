@@ -7,12 +7,14 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import Options
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_release_serve as _release_serve
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import DeployOptions
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import (
+    flask_release_serve as _flask_release_serve,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release_serve import serve, sites_of
 from ansible_collections.flaskops.stack.plugins.module_utils._input.result import join
 
-OPTIONS = Options("/etc/systemd/system")
+OPTIONS = DeployOptions("/etc/systemd/system")
 RELEASE = "/srv/shop/releases/3f2a91c-1b9e02d4"
 BUILT: dict[str, t.Any] = {
     "changed": True,
@@ -30,7 +32,7 @@ class Services:
     def __init__(self, *_given: object) -> None:
         pass
 
-    def due(self) -> list[dict[str, str]]:
+    def due_migrations(self) -> list[dict[str, str]]:
         return self.pending
 
     def plan(self) -> str:
@@ -42,9 +44,9 @@ class Services:
 
 @pytest.fixture(autouse=True)
 def host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_release_serve, "read_requests", lambda services, _root, _check: services)
-    monkeypatch.setattr(_release_serve, "Services", Services)
-    monkeypatch.setattr(_release_serve, "report", lambda how: {"changed": False, "services": [how], "diff": [{}]})
+    monkeypatch.setattr(_flask_release_serve, "read_requests", lambda services, _root, _check: services)
+    monkeypatch.setattr(_flask_release_serve, "Services", Services)
+    monkeypatch.setattr(_flask_release_serve, "report", lambda how: {"changed": False, "services": [how], "diff": [{}]})
 
 
 def test_what_was_built_serves_in_the_same_task() -> None:

@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_status as _status
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_status as _flask_status
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
@@ -24,9 +24,11 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """Return an application with a release whose service does not run."""
     monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path / "history"))
     monkeypatch.setattr(Layout, "lock", property(lambda self: str(tmp_path / "locks" / self.name)))
-    monkeypatch.setattr(_status, "show", lambda units, _properties: {unit: {"ActiveState": "failed"} for unit in units})
     monkeypatch.setattr(
-        _status, "show_matching", lambda *_args: {"shop@x.worker-mail.0.service": {"ActiveState": "active"}}
+        _flask_status, "show", lambda units, _properties: {unit: {"ActiveState": "failed"} for unit in units}
+    )
+    monkeypatch.setattr(
+        _flask_status, "show_matching", lambda *_args: {"shop@x.worker-mail.0.service": {"ActiveState": "active"}}
     )
     layout = Layout(str(tmp_path / "s"), "shop")
     os.makedirs(f"{layout.release(RELEASE)}/venv/lib/python3.13/site-packages/gunicorn-27.0.1.dist-info")
@@ -38,7 +40,7 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
 
 
 def look(layout: Layout) -> dict[str, t.Any]:
-    return _status.application_states(layout.root, None, 1)[0]
+    return _flask_status.application_states(layout.root, None, 1)[0]
 
 
 def test_an_application_that_does_not_answer_is_not_healthy(layout: Layout) -> None:
@@ -55,8 +57,8 @@ def test_one_that_answers_between_two_of_its_ends_is_not_healthy(
 ) -> None:
     """Its worker cannot load, another one answers, and systemd starts the service again and again."""
     looping = {"ActiveState": "active", "SubState": "running", "NRestarts": "6"}
-    monkeypatch.setattr(_status, "show", lambda units, _properties: dict.fromkeys(units, looping))
-    monkeypatch.setattr(_status, "run_probe", lambda probe, *_rest: setattr(probe, "passed", True))
+    monkeypatch.setattr(_flask_status, "show", lambda units, _properties: dict.fromkeys(units, looping))
+    monkeypatch.setattr(_flask_status, "run_probe", lambda probe, *_rest: setattr(probe, "passed", True))
     found = look(layout)
     assert (found["healthy"], found["running"]) == (False, 1)
     assert "keeps ending; systemd has started it again 6 times" in found["ill"]
@@ -69,7 +71,7 @@ def test_an_application_that_never_served_has_no_health(layout: Layout) -> None:
 
 
 def test_an_application_that_is_not_there_has_nothing(layout: Layout) -> None:
-    found = _status.application_states(layout.root, ["wiki"], 1)[0]
+    found = _flask_status.application_states(layout.root, ["wiki"], 1)[0]
     assert (found["current"], found["healthy"], found["releases"], found["disk"]) == ("", False, [], 0)
 
 
@@ -96,15 +98,15 @@ def test_what_was_begun_and_the_flag_of_maintenance_are_seen(layout: Layout) -> 
 
 def test_a_file_with_two_names_takes_its_place_once(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 100_000)
-    before = _status.disk_usage(str(tmp_path))
+    before = _flask_status.disk_usage(str(tmp_path))
     os.link(tmp_path / "a", tmp_path / "b")
     assert before >= 100_000
-    assert _status.disk_usage(str(tmp_path)) == before
+    assert _flask_status.disk_usage(str(tmp_path)) == before
 
 
 @pytest.mark.parametrize(("text", "number"), [("12", 12), ("[not set]", 0), (str(2**64 - 1), 0), ("", 0)])
 def test_what_systemd_does_not_know_is_nothing(text: str, number: int) -> None:
-    assert _status._number({"MemoryCurrent": text}, "MemoryCurrent") == number
+    assert _flask_status._number({"MemoryCurrent": text}, "MemoryCurrent") == number
 
 
 def test_memory_is_counted_by_process_where_the_cgroup_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +115,6 @@ def test_memory_is_counted_by_process_where_the_cgroup_does_not_count(monkeypatc
         "/proc/7/smaps_rollup": "Rss: 9 kB\nPss:      4 kB\nPss_Dirty: 1 kB\n",
         "/proc/8/smaps_rollup": "Pss: 6 kB\n",
     }
-    monkeypatch.setattr(_status, "_read", lambda path: files.get(path, ""))
-    assert _status._memory({"MemoryCurrent": "[not set]", "ControlGroup": "/shop"}) == 10 * 1024
-    assert _status._memory({"MemoryCurrent": "5", "ControlGroup": "/shop"}) == 5
+    monkeypatch.setattr(_flask_status, "_read", lambda path: files.get(path, ""))
+    assert _flask_status._memory({"MemoryCurrent": "[not set]", "ControlGroup": "/shop"}) == 10 * 1024
+    assert _flask_status._memory({"MemoryCurrent": "5", "ControlGroup": "/shop"}) == 5

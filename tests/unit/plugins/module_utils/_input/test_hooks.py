@@ -14,7 +14,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._build.hook_program
     check_hook_programs,
     find_program,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import migrate as _gunicorn_migrate
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import migrate as _migrate
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.migrate import (
     is_due,
     is_due_in_fleet,
@@ -188,5 +188,5 @@ def test_a_host_with_a_database_of_its_own_asks_nobody(tmp_path: Path, monkeypat
 
 
 def test_the_release_that_serves_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_gunicorn_migrate, "current_id", lambda _layout: RELEASE)
+    monkeypatch.setattr(_migrate, "current_id", lambda _layout: RELEASE)
     assert not is_due(Layout(str(tmp_path), "shop"), manifest("one"))

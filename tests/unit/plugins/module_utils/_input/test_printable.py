@@ -8,8 +8,8 @@ from __future__ import annotations
 from types import ModuleType
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_release as _release_task
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import gunicorn_service as _service_task
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_release as _flask_release
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import gunicorn_service as _gunicorn_service
 from ansible_collections.flaskops.stack.plugins.module_utils._input.printable import printable, printable_result
 
 
@@ -39,7 +39,7 @@ def test_all_texts_of_a_result_are_printable() -> None:
     assert printable_result(result) == wanted
 
 
-@pytest.mark.parametrize("task", [_release_task, _service_task])
+@pytest.mark.parametrize("task", [_flask_release, _gunicorn_service])
 def test_what_a_module_tells_is_printable(monkeypatch: pytest.MonkeyPatch, task: ModuleType) -> None:
     found = {"failed": True, "msg": "said: \x1b]0;x\x07", "warnings": ["\x1b[2J"], "hooks": [{"output": "\x08"}]}
     monkeypatch.setattr(task, "_run", lambda *_args: found)

@@ -7,7 +7,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx import start as _nginx_start
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx import start as _start
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.server import Master
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
 
@@ -35,11 +35,11 @@ def make_systemd(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., None]:
             if said:
                 raise CommandError(said)
 
-        monkeypatch.setattr(_nginx_start, "is_running", lambda: running)
-        monkeypatch.setattr(_nginx_start, "systemctl", systemctl)
+        monkeypatch.setattr(_start, "is_running", lambda: running)
+        monkeypatch.setattr(_start, "systemctl", systemctl)
         # systemd leaves out what was logged earlier.
         monkeypatch.setattr(
-            _nginx_start, "journal_tail", lambda _unit, _lines, since: BIND if float(since[1:]) <= BEGAN else ""
+            _start, "journal_tail", lambda _unit, _lines, since: BIND if float(since[1:]) <= BEGAN else ""
         )
         monkeypatch.setattr(time, "time", lambda: BEGAN)
 
@@ -48,23 +48,23 @@ def make_systemd(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., None]:
 
 def test_a_start_is_proved_by_workers(systemd: t.Callable[..., None]) -> None:
     systemd()
-    result = _nginx_start.start("nginx", Started)
+    result = _start.start("nginx", Started)
     assert (result.performed, result.proved, result.new_workers) == (True, True, (2, 3))
 
 
 def test_a_start_that_fails_says_what_nginx_said(systemd: t.Callable[..., None]) -> None:
     systemd(said="Job for nginx.service failed")
-    result = _nginx_start.start("nginx", Started)
+    result = _start.start("nginx", Started)
     assert (result.performed, result.proved, result.output) == (True, False, BIND)
 
 
 def test_a_masked_unit_is_told_with_the_way_out(systemd: t.Callable[..., None]) -> None:
     systemd(said="Failed to start nginx.service: Unit nginx.service is masked.")
-    assert "systemctl unmask nginx" in _nginx_start.start("nginx", Started).reason
+    assert "systemctl unmask nginx" in _start.start("nginx", Started).reason
 
 
 def test_what_was_not_started_is_no_failure(systemd: t.Callable[..., None]) -> None:
     systemd(running=False)
-    assert not _nginx_start.start("nginx", Started).performed
+    assert not _start.start("nginx", Started).performed
     systemd()
-    assert "another configuration" in _nginx_start.start("nginx", lambda: None).reason
+    assert "another configuration" in _start.start("nginx", lambda: None).reason

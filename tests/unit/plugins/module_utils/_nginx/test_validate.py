@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx import validate as _nginx_verdict
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx import validate as _validate
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.binary import Nginx
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.certificate import Certificate
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.future import Future
@@ -32,7 +32,7 @@ def make_nginx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Accepting:
     (tmp_path / "nginx.conf").write_text("http { include sites/*; }")
     (tmp_path / "sites/t").write_text(TLS % tmp_path)
     (tmp_path / "t.crt").write_text("wrong.test")
-    monkeypatch.setattr(_nginx_verdict, "read_certificate", lambda data: Certificate((data.decode(),), 2e10))
+    monkeypatch.setattr(_validate, "read_certificate", lambda data: Certificate((data.decode(),), 2e10))
     return Accepting("nginx", str(tmp_path / "nginx.conf"))
 
 
@@ -47,18 +47,18 @@ def test_a_certificate_that_nginx_has_not_loaded_is_refused(nginx: Accepting, tm
     text = TLS % tmp_path if name == "t" else "server { listen unix:/nowhere/o.sock; server_name o.test; }"
     changed = plan(tmp_path, name, f"{text} # new")
     with pytest.raises(SiteError, match=r"t\.crt, used in .*/sites/t:1, does not cover t\.test"):
-        _nginx_verdict.validate(nginx, changed, Policy(), Running(unloaded=(str(tmp_path / "t.crt"),)))
+        _validate.validate(nginx, changed, Policy(), Running(unloaded=(str(tmp_path / "t.crt"),)))
     # The same certificate, loaded long ago.
-    warned = _nginx_verdict.validate(nginx, changed, Policy(), Running()).warnings
+    warned = _validate.validate(nginx, changed, Policy(), Running()).warnings
     assert ["t.crt" in warning for warning in warned] == ([True] if name == "t" else [])
 
 
 def test_a_clash_that_was_there_is_told_and_a_new_one_is_refused(nginx: Accepting, tmp_path: Path) -> None:
     clash = f"server {{ listen unix:{tmp_path}/./t.sock; server_name u.test; }}"
     with pytest.raises(SiteError, match=r"sites/t:1.*sites/u:1.*socket_clash.*nginx_tolerate"):
-        _nginx_verdict.validate(nginx, plan(tmp_path, "u", clash), Policy(), Running())
+        _validate.validate(nginx, plan(tmp_path, "u", clash), Policy(), Running())
     tolerated = Policy(frozenset({"socket_clash"}))
-    assert _nginx_verdict.validate(nginx, plan(tmp_path, "u", clash), tolerated, Running()).warnings
+    assert _validate.validate(nginx, plan(tmp_path, "u", clash), tolerated, Running()).warnings
     (tmp_path / "sites/u").write_text(clash)
     other = plan(tmp_path, "v", f"server {{ listen unix:{tmp_path}/v.sock; }}")
-    assert "sites/u:1" in str(_nginx_verdict.validate(nginx, other, Policy(), Running()).warnings)
+    assert "sites/u:1" in str(_validate.validate(nginx, other, Policy(), Running()).warnings)

@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _gunicorn_assets
+from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _assets
 from ansible_collections.flaskops.stack.plugins.module_utils._release.assets import (
     arm_assets,
     keep_assets,
@@ -43,15 +43,15 @@ class Timers:
 
 @pytest.fixture
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
-    monkeypatch.setattr(_gunicorn_assets, "DIRECTORY", str(tmp_path / "previous"))
+    monkeypatch.setattr(_assets, "DIRECTORY", str(tmp_path / "previous"))
     return Layout(str(tmp_path / "srv"), "shop")
 
 
 @pytest.fixture
 def timers(monkeypatch: pytest.MonkeyPatch) -> Timers:
     found = Timers()
-    monkeypatch.setattr(_gunicorn_assets, "run", found.run)
-    monkeypatch.setattr(_gunicorn_assets, "run_checked", found.run_checked)
+    monkeypatch.setattr(_assets, "run", found.run)
+    monkeypatch.setattr(_assets, "run_checked", found.run_checked)
     return found
 
 
@@ -80,7 +80,7 @@ def test_without_a_timer_there_is_no_link_that_would_stay(layout: Layout, timers
 def test_where_nothing_is_to_be_kept_no_timer_is_armed(
     layout: Layout, timers: Timers, release: str, seconds: int
 ) -> None:
-    os.makedirs(_gunicorn_assets.DIRECTORY)
+    os.makedirs(_assets.DIRECTORY)
     os.symlink(layout.release(OLDER), link_path(layout))
     keep_assets(layout, release, seconds, arm_assets(layout, release, seconds))
     assert (kept_assets(layout), timers.armed) == ("", [])

@@ -12,17 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._build import build as _release_build
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import Request, read_release
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.rollback import with_target
+from ansible_collections.flaskops.stack.plugins.module_utils._build import build as _build_module
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import ServiceRequest, read_release
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.rollback import resolve_target
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.timer_state import manifest_of
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_status as _status
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_status as _flask_status
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.journal import Journal
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.loaded_state import Memory, Record
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import SiteError
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release import migration as _migration
-from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _gunicorn_prune
+from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _prune
 from ansible_collections.flaskops.stack.plugins.module_utils._release import release as _release
 from ansible_collections.flaskops.stack.plugins.module_utils._release.contents import read_token
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest, ReleaseError
@@ -84,8 +84,10 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path / "history"))
     monkeypatch.setattr(_migration, "DIRECTORY", str(tmp_path / "history"))
     monkeypatch.setattr(Layout, "lock", property(lambda self: str(tmp_path / "locks" / self.name)))
-    monkeypatch.setattr(_status, "show", lambda units, _properties: {unit: {"ActiveState": "active"} for unit in units})
-    monkeypatch.setattr(_status, "show_matching", lambda *_args: {})
+    monkeypatch.setattr(
+        _flask_status, "show", lambda units, _properties: {unit: {"ActiveState": "active"} for unit in units}
+    )
+    monkeypatch.setattr(_flask_status, "show_matching", lambda *_args: {})
     layout = Layout(str(tmp_path / "s"), "shop")
     for number, release in enumerate((V1, V2, V3)):
         os.makedirs(f"{layout.release(release)}/venv/bin")
@@ -118,8 +120,8 @@ def test_an_old_release_with_a_damaged_manifest_counts_as_unfinished(layout: Lay
     assert is_unfinished(layout.release(V1))
     assert [manifest.id for manifest in list_releases(layout)] == [V2, V3]
     assert list_applications(layout.root, None, False)[0]["unfinished"] == [V1]
-    assert with_target(Request(layout, True, rollback=True), check=True).release == V2
-    found = _status.application_states(layout.root, None, 1)[0]
+    assert resolve_target(ServiceRequest(layout, True, rollback=True), check=True).release == V2
+    found = _flask_status.application_states(layout.root, None, 1)[0]
     assert (found["current"], [row["id"] for row in found["damaged"]]) == (V3, [V1])
     with pytest.raises(ReleaseError, match=r"cannot be run: .*(release\.json|directory)"):
         read_release(layout, layout.release(V1), check=False)
@@ -166,27 +168,27 @@ def test_a_newer_version_of_the_collection_is_left_its_releases(layout: Layout) 
 def test_the_next_build_removes_it_unless_something_runs_from_it(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_gunicorn_prune, "releases_in_use", lambda _layout: {V2})
-    monkeypatch.setattr(_release_build, "kill_inside", lambda _path: None)
+    monkeypatch.setattr(_prune, "releases_in_use", lambda _layout: {V2})
+    monkeypatch.setattr(_build_module, "kill_inside", lambda _path: None)
     for release in (V1, V2, V3):
         spoil(manifest_path(layout, release), b"{")
-    _release_build.remove_unfinished(layout)
+    _build_module.remove_unfinished(layout)
     assert sorted(os.listdir(layout.releases)) == [V2, V3]
 
 
 def test_prune_never_takes_the_release_that_serves(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_gunicorn_prune, "releases_in_use", lambda _layout: set())
+    monkeypatch.setattr(_prune, "releases_in_use", lambda _layout: set())
     removed: list[str] = []
-    monkeypatch.setattr(_gunicorn_prune, "remove_releases", lambda _layout, releases: removed.extend(releases))
+    monkeypatch.setattr(_prune, "remove_releases", lambda _layout, releases: removed.extend(releases))
     for release in (V1, V3):
         spoil(manifest_path(layout, release), b"{")
-    _gunicorn_prune.prune_releases(layout, 5, (), _history.read_history("shop"))
+    _prune.prune_releases(layout, 5, (), _history.read_history("shop"))
     assert removed == [V1]
 
 
 def test_the_current_release_with_a_damaged_manifest_is_told_by_status(layout: Layout) -> None:
     spoil(manifest_path(layout, V3), b"{")
-    found = _status.application_states(layout.root, None, 1)[0]
+    found = _flask_status.application_states(layout.root, None, 1)[0]
     assert (found["current"], found["healthy"]) == (V3, False)
     assert "is not JSON" in found["damaged"][0]["reason"]
 
@@ -210,7 +212,7 @@ GOOD_LINE = {"release": V1, "when": "2026", "result": "activated", "what": "depl
 def test_a_damaged_line_of_the_history_is_left_out(layout: Layout, line: bytes) -> None:
     Path(_history.history_path("shop")).write_bytes(line + b"\n" + json.dumps(GOOD_LINE).encode() + b"\n")
     assert _history.read_history("shop") == [GOOD_LINE]
-    assert _status.application_states(layout.root, None, 1)[0]["current"] == V3
+    assert _flask_status.application_states(layout.root, None, 1)[0]["current"] == V3
 
 
 def test_what_is_no_text_in_a_line_is_left_out() -> None:
@@ -223,7 +225,7 @@ def test_what_is_no_text_in_a_line_is_left_out() -> None:
 def test_a_history_that_cannot_be_read_is_empty_and_not_written_over(layout: Layout) -> None:
     spoil(_history.history_path("shop"), None)
     assert _history.read_history("shop") == []
-    assert _status.application_states(layout.root, None, 1)[0]["current"] == V3
+    assert _flask_status.application_states(layout.root, None, 1)[0]["current"] == V3
     with pytest.raises(OSError, match="directory"):
         _history.record("shop", GOOD_LINE)
     _history.note("shop", GOOD_LINE)

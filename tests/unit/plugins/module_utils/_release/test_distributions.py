@@ -102,6 +102,6 @@ def test_the_workers_that_there_are_count(
     service = types.SimpleNamespace(manifest=manifest, layout=Layout(str(tmp_path), "shop"))
     gate = types.SimpleNamespace(probes=[types.SimpleNamespace(workers=types.SimpleNamespace(wanted=loaded))])
     change: t.Any = types.SimpleNamespace(
-        service=service, plan=types.SimpleNamespace(switch=switch), gate=gate, error=error
+        service=service, plan=types.SimpleNamespace(switch=switch), health_check=gate, error=error
     )
     assert bool(caution(change)) is warned

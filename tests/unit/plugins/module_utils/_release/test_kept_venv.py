@@ -14,9 +14,9 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.dependencies import Dependencies
-from ansible_collections.flaskops.stack.plugins.module_utils._build import build as _release_build
+from ansible_collections.flaskops.stack.plugins.module_utils._build import build as _build_module
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
-from ansible_collections.flaskops.stack.plugins.module_utils._release import kept_venv as _venv_kept
+from ansible_collections.flaskops.stack.plugins.module_utils._release import kept_venv as _kept_venv
 from ansible_collections.flaskops.stack.plugins.module_utils._release.kept_venv import (
     confirm_mark,
     keep_virtualenv,
@@ -102,7 +102,7 @@ def test_a_cache_on_another_file_system_gets_a_copy(
     mark_whole(str(first), "key")
     with monkeypatch.context() as patched:
         patched.setattr(os, "rename", refuse)
-        _venv_kept._move(str(first / "venv"), str(tmp_path / "moved"))
+        _kept_venv._move(str(first / "venv"), str(tmp_path / "moved"))
     assert not (first / "venv").exists()
     assert (tmp_path / "moved/pyvenv.cfg").exists()
     assert not take_virtualenv(str(second), cache, "key")
@@ -125,15 +125,15 @@ def test_a_virtualenv_with_a_link_that_leads_out_is_not_kept(
         "_venv_key": "key",
     }
     for name, result in results.items():
-        monkeypatch.setattr(_release_build, name, lambda *_arguments, result=result: result)
-    monkeypatch.setattr(_release_build, "_fence", nullcontext)
-    monkeypatch.setattr(_release_build, "_build_venv", plant)
-    monkeypatch.setattr(_release_build, "own_tree", lambda *_arguments: None)
+        monkeypatch.setattr(_build_module, name, lambda *_arguments, result=result: result)
+    monkeypatch.setattr(_build_module, "_fence", nullcontext)
+    monkeypatch.setattr(_build_module, "_build_venv", plant)
+    monkeypatch.setattr(_build_module, "own_tree", lambda *_arguments: None)
     app = SimpleNamespace(name="shop", build_secrets={}, wanted_packages=(), runtime_requirements=(), shared=())
     plan: t.Any = SimpleNamespace(
         app=app, path=str(path), layout=Layout(str(tmp_path), "shop"), revision=None, ca_bundle="", warnings=[]
     )
     with pytest.raises(BuildError, match="'venv/passwd' is a link to '/etc/passwd'"):
-        _release_build._fill(plan, t.cast("t.Any", SimpleNamespace(uid=os.getuid(), gid=os.getgid())), True)
+        _build_module._fill(plan, t.cast("t.Any", SimpleNamespace(uid=os.getuid(), gid=os.getgid())), True)
     keep_virtualenv(str(path), cache)
     assert os.listdir(cache) == []

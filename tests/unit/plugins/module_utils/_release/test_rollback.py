@@ -11,15 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import rollback_hook as _gunicorn_left
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.change import Change, Service
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import rollback_hook as _rollback_hook
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment, Service
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed, Wanted
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import Request, read_requests
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.rollback import with_target
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import ServiceRequest, read_requests
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.rollback import resolve_target
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.rollback_hook import (
-    leave,
-    left_release,
-    run_left_hook,
+    due_rollback_hook,
+    rolled_back_from,
+    run_rollback_hook,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError
 from ansible_collections.flaskops.stack.plugins.module_utils._input.printable import short_reason
@@ -219,7 +219,7 @@ def write(layout: Layout, steps: str) -> list[dict[str, t.Any]]:
 def back(layout: Layout, release: str | None = None) -> str:
     """Return the release that a task of module gunicorn_service would go back to."""
     services = [{"name": layout.name, "state": "rolled_back", "release": release}]
-    return with_target(read_requests(services, layout.root, True)[0], True).release
+    return resolve_target(read_requests(services, layout.root, True)[0], True).release
 
 
 def test_a_rollback_asks_for_a_release(host: Layout) -> None:
@@ -244,7 +244,7 @@ def test_a_rollback_that_was_killed_after_its_switch_is_completed_and_not_done_t
 def down(layout: Layout, hook: str, release: str | None = None) -> str:
     """Return the release whose hook a rollback would run."""
     services = [{"name": layout.name, "state": "rolled_back", "release": release, "hook": hook}]
-    return with_target(read_requests(services, layout.root, True)[0], True).left
+    return resolve_target(read_requests(services, layout.root, True)[0], True).rolled_back_from
 
 
 def with_hooks(layout: Layout, release: str, **hooks: list[str]) -> None:
@@ -273,8 +273,8 @@ def test_a_hook_can_be_asked_for_again_when_nothing_has_to_be_switched(host: Lay
     entries = write(host, "1 2 3 <2")
     with_hooks(host, V3, migrate_down=["true"])
     assert down(host, "migrate_down", V2) == V3
-    assert left_release(entries, V2, V1) == V2
-    assert left_release(entries[:-1], V3, V3) == ""
+    assert rolled_back_from(entries, V2, V1) == V2
+    assert rolled_back_from(entries[:-1], V3, V3) == ""
     os.unlink(host.current)
     os.symlink(f"releases/{V1}", host.current)
     with pytest.raises(HookError, match="no release was left by a rollback"):
@@ -291,8 +291,8 @@ def test_a_hook_is_recorded_and_the_next_deploy_migrates_again(host: Layout, mon
     write(host, "1 2 <1")
     with_hooks(host, V2, migrate_down=["true"])
     _migration.record_migration("shop", V2, "key", here=True)
-    monkeypatch.setattr(_gunicorn_left, "run_hooks", lambda *_args: [])
-    run_left_hook(host, V2, "migrate_down", "anna@laptop")
+    monkeypatch.setattr(_rollback_hook, "run_hooks", lambda *_args: [])
+    run_rollback_hook(host, V2, "migrate_down", "anna@laptop")
     last = _history.read_history("shop")[-1]
     assert (last["what"], last["release"], last["from"], last["result"]) == ("hook migrate_down", V2, V1, "done")
     assert _migration.migrated_key("shop") == ""
@@ -308,14 +308,14 @@ def test_a_hook_that_fails_says_what_serves_and_is_no_verdict_on_the_release(
     monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
     write(host, "1 2 <1")
     with_hooks(host, V2, migrate_down=["true"])
-    monkeypatch.setattr(_gunicorn_left, "run_hooks", fail)
+    monkeypatch.setattr(_rollback_hook, "run_hooks", fail)
     with pytest.raises(HookError, match=f"release {V1} serves, but hook rollback.migrate_down 'true' failed"):
-        run_left_hook(host, V2, "migrate_down", "")
+        run_rollback_hook(host, V2, "migrate_down", "")
     assert _history.read_history("shop")[-1]["result"] == "unsuccessful"
     os.unlink(host.current)
     os.symlink(f"releases/{V2}", host.current)
     with pytest.raises(HookError, match=f"release {V2} serves again"):
-        run_left_hook(host, V2, "migrate_down", "")
+        run_rollback_hook(host, V2, "migrate_down", "")
 
 
 def test_a_hook_does_not_take_the_database_back_below_what_another_run_has_deployed(
@@ -324,9 +324,9 @@ def test_a_hook_does_not_take_the_database_back_below_what_another_run_has_deplo
     monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
     write(host, "1 2 <1")
     with_hooks(host, V2, migrate_down=["true"])
-    monkeypatch.setattr(_gunicorn_left, "run_hooks", lambda *_args: pytest.fail("it was run"))
+    monkeypatch.setattr(_rollback_hook, "run_hooks", lambda *_args: pytest.fail("it was run"))
     with pytest.raises(HookError, match=f"the rollback went to {V3}, and meanwhile {V1} serves"):
-        run_left_hook(host, V2, "migrate_down", "", V3)
+        run_rollback_hook(host, V2, "migrate_down", "", V3)
 
 
 def test_a_hook_that_ran_well_is_not_asked_for_again_because_of_a_full_disk(
@@ -338,14 +338,14 @@ def test_a_hook_that_ran_well_is_not_asked_for_again_because_of_a_full_disk(
     monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
     write(host, "1 2 <1")
     with_hooks(host, V2, migrate_down=["true"])
-    monkeypatch.setattr(_gunicorn_left, "run_hooks", lambda *_args: [])
+    monkeypatch.setattr(_rollback_hook, "run_hooks", lambda *_args: [])
     monkeypatch.setattr(_history, "record", full)
-    assert run_left_hook(host, V2, "migrate_down", "", V1) == []
+    assert run_rollback_hook(host, V2, "migrate_down", "", V1) == []
 
 
 @pytest.mark.parametrize(
     ("step", "problem"),
-    [("forget_migration", OSError(28, "No space left on device")), ("_await_end", CommandError("show: timed out"))],
+    [("forget_migration", OSError(28, "No space left on device")), ("_wait_for_stop", CommandError("show: timed out"))],
 )
 def test_a_hook_that_cannot_be_prepared_does_not_hide_what_serves(
     host: Layout, monkeypatch: pytest.MonkeyPatch, step: str, problem: Exception
@@ -355,12 +355,12 @@ def test_a_hook_that_cannot_be_prepared_does_not_hide_what_serves(
 
     monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
     with_hooks(host, V2, migrate_down=["true"])
-    request = Request(host, True, V1, manifest(V1), rollback=True, hook="migrate_down", left=V2)
-    change = Change.between(Service(host, manifest(V1), Wanted(V1)), Observed(V1))
-    assert leave(change, request) == {"name": "shop", "left": V2, "key": V2, "each_host": False}
-    monkeypatch.setattr(_gunicorn_left, step, fail)
-    assert leave(change, request) is None
-    assert change.late == (
+    request = ServiceRequest(host, True, V1, manifest(V1), rollback=True, hook="migrate_down", rolled_back_from=V2)
+    change = Deployment.from_observed(Service(host, manifest(V1), Wanted(V1)), Observed(V1))
+    assert due_rollback_hook(change, request) == {"name": "shop", "left": V2, "key": V2, "each_host": False}
+    monkeypatch.setattr(_rollback_hook, step, fail)
+    assert due_rollback_hook(change, request) is None
+    assert change.post_switch_error == (
         f"release {V1} serves, but hook 'migrate_down' was not run: {problem}. Ask for it again, with the release by "
         f"its name: -e release={V1} -e hook=migrate_down"
     )

@@ -10,12 +10,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import observe as _gunicorn_host
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import observe as _observe
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import (
+    DeployPlan,
     Observed,
-    Plan,
     Wanted,
-    plan_handover,
+    plan_deploy,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.unhealthy import SINCE
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
@@ -183,31 +183,31 @@ NAMES = ("n.socket", "n.service", "o.socket", "o.service", "t.socket", "t.servic
 
 
 def test_nothing_there_means_everything_is_done() -> None:
-    plan = plan_handover(Observed(), NEW)
+    plan = plan_deploy(Observed(), NEW)
     assert (plan.write, plan.start, plan.switch) == (NEW.units, ("n.socket", "n.service"), True)
     assert plan.enable == ("n.socket", "n.service", "t.socket")
-    assert (plan.forward_write, plan.forward_start, plan.retire) == (NEW.forwards, ("t.socket",), ())
+    assert (plan.forward_write, plan.forward_start, plan.remove) == (NEW.forwards, ("t.socket",), ())
 
 
 def test_units_that_another_version_wrote_stay_with_the_release_that_serves() -> None:
     files = {"n.socket": "of a version before", "n.service": "2", **NEW.forwards}
     up = frozenset(files)
-    assert plan_handover(Observed(ID, files, up, up, up), NEW).empty
+    assert plan_deploy(Observed(ID, files, up, up, up), NEW).empty
     recorded = {"n.socket": "of a version before", "n.service": "2"}
-    assert plan_handover(Observed(ID, files, up, up, up, recorded=recorded), NEW).empty
-    assert plan_handover(Observed(OLD, files, up, up, up), NEW).write == {"n.socket": "1"}
+    assert plan_deploy(Observed(ID, files, up, up, up, recorded=recorded), NEW).empty
+    assert plan_deploy(Observed(OLD, files, up, up, up), NEW).write == {"n.socket": "1"}
 
 
 def test_units_that_somebody_edited_get_the_text_of_their_release_again() -> None:
     files = {"n.socket": "of a version before", "n.service": "edited", **NEW.forwards}
     up = frozenset(files)
     recorded = {"n.socket": "of a version before", "n.service": "of a version before, too"}
-    plan = plan_handover(Observed(ID, files, up, up, up, recorded=recorded), NEW)
-    assert plan.mend == {"n.service": "of a version before, too"}
-    assert (plan.start, plan.switch, plan.gated, plan.empty) == ((), False, False, False)
+    plan = plan_deploy(Observed(ID, files, up, up, up, recorded=recorded), NEW)
+    assert plan.rewrite == {"n.service": "of a version before, too"}
+    assert (plan.start, plan.switch, plan.needs_health_check, plan.empty) == ((), False, False, False)
     # One that somebody removed has it, too.
     gone = {name: text for name, text in files.items() if name != "n.socket"}
-    assert plan_handover(Observed(ID, gone, up, up, up, recorded=recorded), NEW).write == {
+    assert plan_deploy(Observed(ID, gone, up, up, up, recorded=recorded), NEW).write == {
         "n.socket": "of a version before"
     }
 
@@ -215,17 +215,17 @@ def test_units_that_somebody_edited_get_the_text_of_their_release_again() -> Non
 def test_a_current_release_that_does_not_run_is_started_and_gated() -> None:
     files = {**NEW.units, **NEW.forwards}
     seen = Observed(ID, files, frozenset(), frozenset(), frozenset(files))
-    plan = plan_handover(seen, NEW)
-    assert (plan.start, plan.switch, plan.gated) == (("n.socket", "n.service"), False, True)
+    plan = plan_deploy(seen, NEW)
+    assert (plan.start, plan.switch, plan.needs_health_check) == (("n.socket", "n.service"), False, True)
 
 
 def test_units_whose_socket_somebody_removed_are_stopped_started_and_gated() -> None:
     files = {**NEW.units, **NEW.forwards}
     lost = frozenset(NEW.units)
     seen = Observed(ID, files, frozenset(files), frozenset(NEW.forwards), frozenset(files), lost)
-    plan = plan_handover(seen, NEW)
-    assert (plan.stop, plan.start, plan.gated) == (tuple(NEW.units), tuple(NEW.units), True)
-    assert not plan_handover(seen, Wanted()).stop
+    plan = plan_deploy(seen, NEW)
+    assert (plan.stop, plan.start, plan.needs_health_check) == (tuple(NEW.units), tuple(NEW.units), True)
+    assert not plan_deploy(seen, Wanted()).stop
 
 
 def test_a_unit_that_runs_without_the_path_of_its_socket_is_lost(
@@ -238,12 +238,12 @@ def test_a_unit_that_runs_without_the_path_of_its_socket_is_lost(
     path.touch()
     states = {here: "active", gone: "active", starting: "activating", "shop@tcp-127.0.0.1:8000.socket": "active"}
     monkeypatch.setattr(
-        _gunicorn_host,
+        _observe,
         "show_matching",
         lambda *_arguments: {name: {"ActiveState": state} for name, state in states.items()},
     )
-    seen = _gunicorn_host.observe(_gunicorn_host.UnitDirectory(str(tmp_path / "units")), [layout])["shop"]
-    assert seen.lost == frozenset({gone})
+    seen = _observe.observe(_observe.UnitDirectory(str(tmp_path / "units")), [layout])["shop"]
+    assert seen.socket_missing == frozenset({gone})
     assert (starting in seen.alive, here in seen.up, gone in seen.up) == (True, True, False)
 
 
@@ -253,11 +253,9 @@ def test_a_worker_is_young_for_a_moment(tmp_path: Path, monkeypatch: pytest.Monk
         f"shop@{ID}.{end}" for end in ("worker-a.0.service", "timer-b.timer", "worker-c.0.service")
     )
     ages = {worker: 0.5, timer: 0.5, unknown: None, f"shop@{ID}.worker-a.1.service": 3.0}
-    monkeypatch.setattr(
-        _gunicorn_host, "show_matching", lambda *_arguments: {name: up_for(ages[name]) for name in ages}
-    )
-    seen = _gunicorn_host.observe(_gunicorn_host.UnitDirectory(str(tmp_path)), [Layout("/srv", "shop")])["shop"]
-    assert seen.young == {f"shop@{ID}.worker-a.0.service"}
+    monkeypatch.setattr(_observe, "show_matching", lambda *_arguments: {name: up_for(ages[name]) for name in ages})
+    seen = _observe.observe(_observe.UnitDirectory(str(tmp_path)), [Layout("/srv", "shop")])["shop"]
+    assert seen.just_started == {f"shop@{ID}.worker-a.0.service"}
     assert seen.up == set(ages)
 
 
@@ -275,7 +273,7 @@ def test_what_was_told_to_end_and_has_no_file_needs_nothing_else(
     states = {ending: "deactivating", socket: "active", other: "active", f"shop@{OLD}.1.service": "active"}
     jobs = {ending: "17", socket: "18"}
     monkeypatch.setattr(
-        _gunicorn_host,
+        _observe,
         "show_matching",
         lambda *_arguments: {
             name: {"ActiveState": state, "Job": jobs.get(name, "")}
@@ -283,14 +281,14 @@ def test_what_was_told_to_end_and_has_no_file_needs_nothing_else(
             if state != "inactive"
         },
     )
-    directory = _gunicorn_host.UnitDirectory(str(tmp_path))
+    directory = _observe.UnitDirectory(str(tmp_path))
     layout = Layout("/srv", "shop")
-    assert _gunicorn_host.observe(directory, [layout])["shop"].alive == {other, f"shop@{OLD}.1.service"}
+    assert _observe.observe(directory, [layout])["shop"].alive == {other, f"shop@{OLD}.1.service"}
     states[ending] = "inactive"
-    assert _gunicorn_host.observe(directory, [layout])["shop"].alive == {other, f"shop@{OLD}.1.service"}
+    assert _observe.observe(directory, [layout])["shop"].alive == {other, f"shop@{OLD}.1.service"}
     states[ending] = "deactivating"
     directory.write(dict.fromkeys(states, ""))
-    assert _gunicorn_host.observe(directory, [layout])["shop"].alive == set(states)
+    assert _observe.observe(directory, [layout])["shop"].alive == set(states)
 
 
 @given(
@@ -311,8 +309,8 @@ def test_whatever_is_there_one_run_leads_to_what_is_wanted_and_the_next_does_not
 ) -> None:
     wanted = Wanted() if absent else NEW
     seen = Observed(current, files, up | starting, up, enabled)
-    after = carry_out(seen, wanted, plan_handover(seen, wanted))
-    assert plan_handover(after, wanted).empty
+    after = carry_out(seen, wanted, plan_deploy(seen, wanted))
+    assert plan_deploy(after, wanted).empty
     assert (
         set(after.files)
         == after.alive | (set(wanted.forwards) & set(after.files))
@@ -321,9 +319,9 @@ def test_whatever_is_there_one_run_leads_to_what_is_wanted_and_the_next_does_not
     assert after.current == (current if absent else ID)
 
 
-def carry_out(seen: Observed, wanted: Wanted, plan: Plan) -> Observed:
+def carry_out(seen: Observed, wanted: Wanted, plan: DeployPlan) -> Observed:
     """Do to a picture of a host what the hand-over does to the host."""
-    gone = set(plan.retire)
+    gone = set(plan.remove)
     files = {**seen.files, **plan.write, **plan.forward_write}
     running = set(plan.start) | set(plan.forward_start)
     forwards = {name for name in wanted.forwards if name.endswith(".service")}
@@ -338,4 +336,4 @@ def carry_out(seen: Observed, wanted: Wanted, plan: Plan) -> Observed:
 
 def test_the_plan_says_when_there_is_nothing_to_do() -> None:
     nothing: t.Any = ({}, (), (), (), False, {}, (), (), ())
-    assert Plan(*nothing).empty
+    assert DeployPlan(*nothing).empty

@@ -15,7 +15,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._release import proxy_probe as _chain_probe
+from ansible_collections.flaskops.stack.plugins.module_utils._release import proxy_probe as _proxy_probe
 from ansible_collections.flaskops.stack.plugins.module_utils._release.contents import write_token
 from ansible_collections.flaskops.stack.plugins.module_utils._release.proxy_probe import probe_chain, probe_sites
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import render_wsgi
@@ -74,8 +74,8 @@ class Host:
         self.path = path
         self.proxy: t.Callable[[Chain, Headers], Headers] = right
         self.status = 0
-        patch.setattr(_chain_probe, "_ask", self.ask)
-        patch.setattr(_chain_probe, "_AGAIN", 0.0)
+        patch.setattr(_proxy_probe, "_ask", self.ask)
+        patch.setattr(_proxy_probe, "_AGAIN", 0.0)
 
     def release(self, hops: int) -> None:
         write_token(str(self.path), hops, -1)
@@ -129,7 +129,7 @@ WAYS = [
 @pytest.mark.parametrize(("hops", "options"), WAYS)
 def test_what_the_generated_site_does_is_right(host: Host, hops: int, options: dict[str, t.Any]) -> None:
     host.release(hops)
-    assert probe_chain(host.chain(**options)) == _chain_probe.Verdict()
+    assert probe_chain(host.chain(**options)) == _proxy_probe.Verdict()
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_site_that_is_not_published_cannot_be_wrong(
     host.release(1)
     host.status = 502
     said = config.replace("{current}", str(host.path))
-    monkeypatch.setattr(_chain_probe, "run", lambda argv: Result(tuple(argv), 0 if said else 1, said, ""))
+    monkeypatch.setattr(_proxy_probe, "run", lambda argv: Result(tuple(argv), 0 if said else 1, said, ""))
     verdict = probe_chain(host.chain())
     assert bool(verdict.wrong) == known
     assert known or verdict.unknown == (

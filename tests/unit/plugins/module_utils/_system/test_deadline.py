@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.source import SourceError
-from ansible_collections.flaskops.stack.plugins.module_utils._build import download as _source_http
+from ansible_collections.flaskops.stack.plugins.module_utils._build import download as _download
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import Health, Probe, run_probe
-from ansible_collections.flaskops.stack.plugins.module_utils._release import proxy_probe as _chain_probe
+from ansible_collections.flaskops.stack.plugins.module_utils._release import proxy_probe as _proxy_probe
 from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import Chain
 from ansible_collections.flaskops.stack.plugins.module_utils._system.http import ProbeError, get
 
@@ -126,12 +126,12 @@ def test_status_ends_with_its_deadline(drip: t.Callable[..., Drip], tmp_path: Pa
 def test_the_question_through_nginx_ends_with_its_deadline(
     drip: t.Callable[..., Drip], certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, tls: bool
 ) -> None:
-    monkeypatch.setattr(_chain_probe, "_TIMEOUT", 0.4)
+    monkeypatch.setattr(_proxy_probe, "_TIMEOUT", 0.4)
     listener = tcp()
     drip(listener, certificate if tls else None)
     chain = Chain("/srv/shop/current", "shop.test", listener.getsockname()[1], tls)
     answers: list[tuple[int, bytes]] = []
-    assert took(lambda: answers.append(_chain_probe._ask(chain, "/", {}))) < 2
+    assert took(lambda: answers.append(_proxy_probe._ask(chain, "/", {}))) < 2
     assert answers[0][0] == 0
     assert b"no complete answer" in answers[0][1]
 
@@ -147,6 +147,6 @@ def test_a_download_ends_with_its_deadline(
 
     def fetch() -> None:
         with pytest.raises(SourceError, match=r"no complete answer within 0\.4 s"):
-            _source_http.download(url, hashlib.sha256(b"").hexdigest(), str(tmp_path / "a"), bundle, 0.4)
+            _download.download(url, hashlib.sha256(b"").hexdigest(), str(tmp_path / "a"), bundle, 0.4)
 
     assert took(fetch) < 2

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._system import user_processes as _user_processes
-from ansible_collections.flaskops.stack.plugins.module_utils._system import users as _user
+from ansible_collections.flaskops.stack.plugins.module_utils._system import users as _users
 from ansible_collections.flaskops.stack.plugins.module_utils._system.user_processes import (
     Running,
     end_processes,
@@ -83,14 +83,14 @@ def test_one_that_stays_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_user_is_made_with_numbers_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[list[str]] = []
-    monkeypatch.setattr(_user, "run_checked", ran.append)
-    monkeypatch.setattr(_user, "exist", lambda _name, _group: False)
-    monkeypatch.setattr(_user, "find_user", lambda _name: None)
-    monkeypatch.setattr(_user, "find_group", lambda _name: None)
-    monkeypatch.setattr(_user, "login_defs", lambda: "SYS_UID_MAX 61500\nSYS_UID_MIN 61400\nSYS_GID_MAX 61500\n")
+    monkeypatch.setattr(_users, "run_checked", ran.append)
+    monkeypatch.setattr(_users, "exist", lambda _name, _group: False)
+    monkeypatch.setattr(_users, "find_user", lambda _name: None)
+    monkeypatch.setattr(_users, "find_group", lambda _name: None)
+    monkeypatch.setattr(_users, "login_defs", lambda: "SYS_UID_MAX 61500\nSYS_UID_MIN 61400\nSYS_GID_MAX 61500\n")
     left = Running(7, "python3", frozenset({61500}), frozenset({61499}))
-    monkeypatch.setattr(_user, "list_processes", lambda: [left])
-    assert _user.ensure_user("shop", "shop", "/srv/shop/shared")
+    monkeypatch.setattr(_users, "list_processes", lambda: [left])
+    assert _users.ensure_user("shop", "shop", "/srv/shop/shared")
     assert ran[0][2:4] == ["--gid", "61500"]
     assert ran[1][ran[1].index("--uid") + 1] == "61499"
 
@@ -99,10 +99,10 @@ def test_the_processes_of_somebody_else_s_user_are_left(monkeypatch: pytest.Monk
     def kill(_uid: int) -> t.NoReturn:
         pytest.fail("killed")
 
-    monkeypatch.setattr(_user, "end_processes", kill)
-    assert _user.end_user(pwd.getpwuid(os.geteuid()).pw_name) == []
-    assert _user.end_user("no-such-user") == []
-    ours = SimpleNamespace(pw_uid=998, pw_gecos=_user.COMMENT)
-    monkeypatch.setattr(_user, "find_user", lambda _name: ours)
-    monkeypatch.setattr(_user, "end_processes", lambda uid: [f"python3 ({uid})"])
-    assert _user.end_user("shop") == ["python3 (998)"]
+    monkeypatch.setattr(_users, "end_processes", kill)
+    assert _users.end_user(pwd.getpwuid(os.geteuid()).pw_name) == []
+    assert _users.end_user("no-such-user") == []
+    ours = SimpleNamespace(pw_uid=998, pw_gecos=_users.COMMENT)
+    monkeypatch.setattr(_users, "find_user", lambda _name: ours)
+    monkeypatch.setattr(_users, "end_processes", lambda uid: [f"python3 ({uid})"])
+    assert _users.end_user("shop") == ["python3 (998)"]

@@ -15,21 +15,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import change as _gunicorn_change
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import drain as _gunicorn_drain
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import finish as _gunicorn_finish
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import handover as _gunicorn_handover
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import memory as _gunicorn_room
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import proxy_check as _gunicorn_sites
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import start as _gunicorn_start
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import watch as _gunicorn_watch
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import workers as _gunicorn_workers
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import deployer as _deployer
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import deployment as _deployment_module
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import drain as _drain
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import finish as _finish
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import memory as _memory
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import proxy_check as _proxy_check
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import start as _start
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import watch as _watch
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import workers as _workers
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.caution import cautions
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.change import Change, Service
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployer import Deployer
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment, Service
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.edited_units import drop_ins, recorded_units
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.handover import Handover
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import GateError
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.hook_run import Ran
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import HealthCheckError
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.hook_run import HookResult
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.observe import (
     ForeignUnitError,
     UnitDirectory,
@@ -54,7 +54,7 @@ NEW, OLD = "3f2a91c-1b9e02d4", "90b1c7e-77aa01f2"
 
 def tell(patch: pytest.MonkeyPatch, systemctl: t.Callable[..., None]) -> None:
     """Let the steps of a hand-over tell systemd by this."""
-    for module in (_gunicorn_handover, _gunicorn_start):
+    for module in (_deployer, _start):
         patch.setattr(module, "systemctl", systemctl)
 
 
@@ -66,26 +66,26 @@ class Host:
         self.path = path / "system"
         self.directory = UnitDirectory(str(self.path))
         self.log: list[str] = []
-        self.problem: dict[str, GateError] = {}
+        self.problem: dict[str, HealthCheckError] = {}
         os.makedirs(self.layout.base)
         os.makedirs(self.path)
         # A real systemd, where there is one, would find the sockets' paths too long in a deep temporary directory.
-        patch.setattr(UnitDirectory, "faults", lambda _self, _names: {})
+        patch.setattr(UnitDirectory, "verify", lambda _self, _names: {})
         tell(patch, self.systemctl)
-        patch.setattr(_gunicorn_start, "daemon_reload", lambda: self.log.append("reload"))
+        patch.setattr(_start, "daemon_reload", lambda: self.log.append("reload"))
         # A test's directory has a longer name than systemd takes for a socket.
-        patch.setattr(self.directory, "faults", lambda _names: {})
-        patch.setattr(_gunicorn_handover, "forget_units", lambda _units: self.log.append("forget"))
-        patch.setattr(_gunicorn_handover, "forget_behind", lambda _units: self.log.append("forget behind"))
-        patch.setattr(_gunicorn_change, "default_stop_seconds", lambda: 90.0)
-        patch.setattr(_gunicorn_handover, "run", lambda argv: self.log.append(argv[1]))
-        patch.setattr(_gunicorn_handover, "wait_until_stopped", lambda _names, _seconds: [])
-        patch.setattr(_gunicorn_handover, "pass_gates", self.pass_gates)
-        patch.setattr(_gunicorn_room, "systemctl", self.systemctl)
-        patch.setattr(_gunicorn_room, "run", lambda argv: self.log.append(f"room {argv[1]}"))
-        patch.setattr(_gunicorn_room, "wait_until_stopped", lambda _names, _seconds: [])
-        patch.setattr(_gunicorn_handover, "show", lambda units, _properties: dict.fromkeys(units, self.state))
-        patch.setattr(_gunicorn_handover, "ask_systemd", self.ask_systemd)
+        patch.setattr(self.directory, "verify", lambda _names: {})
+        patch.setattr(_deployer, "forget_units", lambda _units: self.log.append("forget"))
+        patch.setattr(_deployer, "forget_behind", lambda _units: self.log.append("forget behind"))
+        patch.setattr(_deployment_module, "default_stop_seconds", lambda: 90.0)
+        patch.setattr(_deployer, "run", lambda argv: self.log.append(argv[1]))
+        patch.setattr(_deployer, "wait_until_stopped", lambda _names, _seconds: [])
+        patch.setattr(_deployer, "wait_until_healthy", self.wait_until_healthy)
+        patch.setattr(_memory, "systemctl", self.systemctl)
+        patch.setattr(_memory, "run", lambda argv: self.log.append(f"room {argv[1]}"))
+        patch.setattr(_memory, "wait_until_stopped", lambda _names, _seconds: [])
+        patch.setattr(_deployer, "show", lambda units, _properties: dict.fromkeys(units, self.state))
+        patch.setattr(_deployer, "query_systemd", self.query_systemd)
         # What systemd says just before the switch, and why it says nothing.
         self.before, self.silence = {"ActiveState": "active", "SubState": "running"}, ""
         self.hooks: list[str] = []
@@ -93,9 +93,9 @@ class Host:
         # What the log adds to a reason.
         self.said = ""
         self.failing: set[str] = set()
-        patch.setattr(_gunicorn_start, "default_stop_seconds", lambda: 90.0)
-        patch.setattr(_gunicorn_start, "arm_assets", self.arm_assets)
-        patch.setattr(_gunicorn_handover, "keep_assets", self.keep_assets)
+        patch.setattr(_start, "default_stop_seconds", lambda: 90.0)
+        patch.setattr(_start, "arm_assets", self.arm_assets)
+        patch.setattr(_deployer, "keep_assets", self.keep_assets)
         self.state: dict[str, str] = {"ActiveState": "active", "SubState": "running"}
 
     def systemctl(self, verb: str, units: t.Sequence[str], _options: t.Sequence[str] = ()) -> None:
@@ -103,7 +103,7 @@ class Host:
         if units:
             self.log.append(f"{verb} {'+'.join(kinds)} {self.serving()} {self.at_boot()}")
 
-    def ask_systemd(self, units: t.Iterable[str]) -> tuple[dict[str, dict[str, str]], str]:
+    def query_systemd(self, units: t.Iterable[str]) -> tuple[dict[str, dict[str, str]], str]:
         return dict.fromkeys(units, self.before), self.silence
 
     def arm_assets(self, _layout: Layout, release: str, _seconds: int) -> float:
@@ -113,7 +113,7 @@ class Host:
     def keep_assets(self, _layout: Layout, _release: str, _seconds: int, end: float) -> None:
         self.log.append(f"keep {self.serving()}" if end else "keep without a timer")
 
-    def pass_gates(self, _gates: t.Mapping[str, object]) -> t.Iterable[tuple[str, GateError]]:
+    def wait_until_healthy(self, _gates: t.Mapping[str, object]) -> t.Iterable[tuple[str, HealthCheckError]]:
         self.log.append(f"gate {self.serving()} {self.at_boot()}")
         return self.problem.items()
 
@@ -140,20 +140,20 @@ class Host:
         names = frozenset(units)
         return Observed(OLD, units, names, names, names, groups=dict.fromkeys(names, "/old"))
 
-    def change(self, observed: Observed, **settings: object) -> Change:
+    def deployment(self, observed: Observed, **settings: object) -> Deployment:
         manifest = self.manifest(NEW, **settings)
-        return Change.between(
+        return Deployment.from_observed(
             Service(self.layout, manifest, Wanted(NEW, release_units(self.layout, manifest))), observed
         )
 
-    def run(self, *changes: Change) -> None:
-        Handover(self.directory, self.explain, self.run_hooks, self.overlap).run(changes)
+    def run(self, *deployments: Deployment) -> None:
+        Deployer(self.directory, self.explain, self.run_hooks, self.overlap).run(deployments)
 
-    def explain(self, change: Change, reason: str) -> str:
-        self.log.append(f"explain {change.service.name} {self.serving()} {self.at_boot()}")
+    def explain(self, deployment: Deployment, reason: str) -> str:
+        self.log.append(f"explain {deployment.service.name} {self.serving()} {self.at_boot()}")
         return reason + self.said
 
-    def run_hooks(self, _change: Change, stage: str) -> list[Ran]:
+    def run_hooks(self, _deployment: Deployment, stage: str) -> list[HookResult]:
         if stage in self.failing:
             raise HookError(f"hook {stage} failed")
         self.hooks.append(f"{stage} {self.serving()}")
@@ -170,7 +170,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 
 def test_at_every_step_a_reboot_would_serve(host: Host) -> None:
-    host.run(host.change(host.install_old()))
+    host.run(host.deployment(host.install_old()))
     assert host.log == [
         "start service+socket old old",
         "start socket old old",
@@ -194,24 +194,24 @@ def test_the_new_one_starts_at_boot_before_the_switch_and_the_old_one_until_afte
         real(target, path)
         seen.append(host.at_boot())
 
-    monkeypatch.setattr(_gunicorn_handover, "replace_link", switch)
-    host.run(host.change(host.install_old()))
+    monkeypatch.setattr(_deployer, "replace_link", switch)
+    host.run(host.deployment(host.install_old()))
     assert seen == ["old+new", "old+new"]
 
 
 def test_the_first_release_of_all_has_nothing_to_drain(host: Host) -> None:
-    change = host.change(Observed())
-    host.run(change)
-    assert (change.error, host.serving(), host.at_boot()) == ("", "new", "new")
+    deployment = host.deployment(Observed())
+    host.run(deployment)
+    assert (deployment.error, host.serving(), host.at_boot()) == ("", "new", "new")
     assert not [line for line in host.log if line.startswith("stop")]
 
 
 def test_a_release_that_is_refused_leaves_everything_as_it_was(host: Host) -> None:
     before = host.install_old()
-    host.problem = {"shop": GateError("/ answered 500")}
-    change = host.change(before)
-    host.run(change)
-    assert change.error == "/ answered 500"
+    host.problem = {"shop": HealthCheckError("/ answered 500")}
+    deployment = host.deployment(before)
+    host.run(deployment)
+    assert deployment.error == "/ answered 500"
     assert (host.serving(), host.at_boot()) == ("old", "old")
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
 
@@ -222,10 +222,10 @@ def test_a_unit_that_systemd_does_not_start_is_refused_before_the_gate(
     def fail(verb: str, _units: t.Sequence[str], _options: t.Sequence[str] = ()) -> None:
         raise CommandError(f"{verb} failed")
 
-    change = host.change(host.install_old())
+    deployment = host.deployment(host.install_old())
     tell(monkeypatch, fail)
-    host.run(change)
-    assert (change.error, host.serving()) == ("start failed", "old")
+    host.run(deployment)
+    assert (deployment.error, host.serving()) == ("start failed", "old")
     assert not [line for line in host.log if line.startswith("gate")]
 
 
@@ -245,16 +245,16 @@ def test_when_units_cannot_be_loaded_nothing_is_left(host: Host, monkeypatch: py
         raise CommandError("daemon-reload: connection timed out")
 
     before = host.install_old()
-    change = host.change(replace(before, loaded=frozenset(release_units(host.layout, host.manifest(NEW)))))
-    monkeypatch.setattr(_gunicorn_start, "daemon_reload", fail)
-    host.run(change)
-    assert (change.error, host.serving()) == ("daemon-reload: connection timed out", "old")
+    deployment = host.deployment(replace(before, loaded=frozenset(release_units(host.layout, host.manifest(NEW)))))
+    monkeypatch.setattr(_start, "daemon_reload", fail)
+    host.run(deployment)
+    assert (deployment.error, host.serving()) == ("daemon-reload: connection timed out", "old")
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
 
 
 def test_what_systemd_remembers_otherwise_it_reads_again(host: Host) -> None:
     before = host.install_old()
-    host.run(host.change(replace(before, loaded=frozenset([f"shop@{NEW}.service"]))))
+    host.run(host.deployment(replace(before, loaded=frozenset([f"shop@{NEW}.service"]))))
     assert host.log[0] == "reload"
 
 
@@ -265,9 +265,9 @@ def test_a_file_that_systemd_has_overlooked_makes_it_read_all(host: Host, monkey
             raise CommandError(f"Failed to start {units[0]}: Unit {units[0]} not found.")
 
     tell(monkeypatch, systemctl)
-    change = host.change(host.install_old())
-    host.run(change)
-    assert (change.error, host.serving()) == ("", "new")
+    deployment = host.deployment(host.install_old())
+    host.run(deployment)
+    assert (deployment.error, host.serving()) == ("", "new")
     assert host.log[:3] == ["start service+socket old old", "reload", "start service+socket old old"]
 
 
@@ -278,37 +278,37 @@ def test_units_like_those_of_the_current_release_need_no_proof(host: Host, monke
         proved.extend(names)
         return {}
 
-    monkeypatch.setattr(host.directory, "faults", faults)
+    monkeypatch.setattr(host.directory, "verify", faults)
     before = host.install_old()
-    host.run(host.change(before))
+    host.run(host.deployment(before))
     assert proved == []
-    host.run(host.change(before, memory_max="1G"))
+    host.run(host.deployment(before, memory_max="1G"))
     assert proved == [f"shop@{NEW}.service"]
 
 
 def test_one_that_may_take_long_to_end_is_waited_for(host: Host) -> None:
-    host.run(host.change(host.install_old(graceful_timeout=200)))
+    host.run(host.deployment(host.install_old(graceful_timeout=200)))
     assert host.log[-1] == "forget"
 
 
 def test_one_that_may_take_longer_than_systemd_lets_it_is_waited_for(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_gunicorn_change, "default_stop_seconds", lambda: 20.0)
-    host.run(host.change(host.install_old()))
+    monkeypatch.setattr(_deployment_module, "default_stop_seconds", lambda: 20.0)
+    host.run(host.deployment(host.install_old()))
     assert host.log[-1] == "forget"
 
 
 def test_an_old_release_that_cannot_be_stopped_is_left_to_the_next_run(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    change = host.change(host.install_old())
+    deployment = host.deployment(host.install_old())
     _fails_at(host, monkeypatch, "stop")
-    host.run(change)
-    assert (change.error, host.serving(), host.at_boot()) == ("", "new", "new")
-    assert change.lingering == [f"shop@{OLD}.service", f"shop@{OLD}.socket"]
-    assert "connection timed out" in change.note
-    assert "next run" in change.note
+    host.run(deployment)
+    assert (deployment.error, host.serving(), host.at_boot()) == ("", "new", "new")
+    assert deployment.lingering == [f"shop@{OLD}.service", f"shop@{OLD}.socket"]
+    assert "connection timed out" in deployment.note
+    assert "next run" in deployment.note
 
 
 def test_a_forwarder_that_does_not_start_again_undoes_the_switch(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,10 +322,10 @@ def test_a_forwarder_that_does_not_start_again_undoes_the_switch(host: Host, mon
     )
     manifest = host.manifest(NEW, bind=["127.0.0.1:8000"])
     wanted = Wanted(NEW, release_units(host.layout, manifest), forwards)
-    change = Change.between(Service(host.layout, manifest, wanted), observed)
+    deployment = Deployment.from_observed(Service(host.layout, manifest, wanted), observed)
     _fails_at(host, monkeypatch, "restart")
-    host.run(change)
-    assert "restart: connection timed out" in change.error
+    host.run(deployment)
+    assert "restart: connection timed out" in deployment.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
     assert all((host.path / name).read_text() == text for name, text in old.items())
 
@@ -351,20 +351,20 @@ def test_an_address_that_cannot_be_had_is_named_with_the_way_out(
         wanted = Wanted(NEW, release_units(host.layout, manifest), address_units(host.layout, manifest))
         states = {f"shop@tcp-{address}.socket": "failed", "shop@tcp-::1:81.socket": "active"}
         monkeypatch.setattr(
-            _gunicorn_start, "show", lambda names, _wanted: {name: {"ActiveState": states[name]} for name in names}
+            _start, "show", lambda names, _wanted: {name: {"ActiveState": states[name]} for name in names}
         )
-        monkeypatch.setattr(_gunicorn_start, "journal_tail", lambda *_which: said)
+        monkeypatch.setattr(_start, "journal_tail", lambda *_which: said)
 
         def fail(verb: str, units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
             if verb == "start" and set(states) <= set(units) and not options:
                 raise CommandError("Job failed")
 
         tell(monkeypatch, fail)
-        change = Change.between(Service(host.layout, manifest, wanted), before)
-        host.run(change)
-    assert change.error.startswith(f"nothing can listen on '{address}' of bind: {why}")
-    assert "'ss -ltnp'" in change.error
-    assert "::1" not in change.error
+        deployment = Deployment.from_observed(Service(host.layout, manifest, wanted), before)
+        host.run(deployment)
+    assert deployment.error.startswith(f"nothing can listen on '{address}' of bind: {why}")
+    assert "'ss -ltnp'" in deployment.error
+    assert "::1" not in deployment.error
     assert host.serving() == "old"
 
 
@@ -381,14 +381,14 @@ def test_whatever_fails_after_the_switch_the_link_leads_to_no_release_that_is_ta
         if target.endswith(NEW):
             fail()
 
-    change = host.change(Observed() if first else host.install_old())
+    deployment = host.deployment(Observed() if first else host.install_old())
     if "disk" in fails:
-        monkeypatch.setattr(_gunicorn_handover, "replace_link", replace_link)
+        monkeypatch.setattr(_deployer, "replace_link", replace_link)
     else:
-        change.service = replace(change.service, chain=Chain(host.layout.current, "shop.example.com"))
-        monkeypatch.setattr(_gunicorn_sites, "probe_chain", fail)
-    host.run(change)
-    assert "Input/output error" in change.error
+        deployment.service = replace(deployment.service, chain=Chain(host.layout.current, "shop.example.com"))
+        monkeypatch.setattr(_proxy_check, "probe_chain", fail)
+    host.run(deployment)
+    assert "Input/output error" in deployment.error
     assert (host.serving(), host.at_boot()) == (("none", "") if first else ("old", "old"))
 
 
@@ -403,20 +403,20 @@ def test_a_systemd_that_does_not_answer_for_a_moment_is_asked_again(
             raise left.pop()
         return dict.fromkeys(units, host.state)
 
-    change = host.change(host.install_old())
-    monkeypatch.setattr(_gunicorn_handover, "show", show)
-    host.run(change)
-    assert (change.error, host.serving()) == ("", "new")
+    deployment = host.deployment(host.install_old())
+    monkeypatch.setattr(_deployer, "show", show)
+    host.run(deployment)
+    assert (deployment.error, host.serving()) == ("", "new")
 
 
 def test_a_full_disk_is_named_and_leaves_the_old_release(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_words: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    change = host.change(host.install_old())
+    deployment = host.deployment(host.install_old())
     monkeypatch.setattr(UnitDirectory, "write", full)
-    host.run(change)
-    assert change.error.startswith("the disk is full: the file system at /")
+    host.run(deployment)
+    assert deployment.error.startswith("the disk is full: the file system at /")
     assert (host.serving(), host.at_boot()) == ("old", "old")
 
 
@@ -424,13 +424,13 @@ def test_what_cannot_be_undone_is_said(host: Host, monkeypatch: pytest.MonkeyPat
     def fail(*_words: object) -> None:
         raise CommandError("stop: connection timed out")
 
-    change = host.change(host.install_old())
-    host.problem = {"shop": GateError("/ answered 500")}
-    monkeypatch.setattr(_gunicorn_handover, "run", fail)
-    host.run(change)
-    assert change.error.startswith("/ answered 500")
-    assert "stop: connection timed out" in change.error
-    assert "next run" in change.error
+    deployment = host.deployment(host.install_old())
+    host.problem = {"shop": HealthCheckError("/ answered 500")}
+    monkeypatch.setattr(_deployer, "run", fail)
+    host.run(deployment)
+    assert deployment.error.startswith("/ answered 500")
+    assert "stop: connection timed out" in deployment.error
+    assert "next run" in deployment.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
 
 
@@ -450,33 +450,31 @@ def test_nothing_is_told_to_end_that_was_not_looked_after_a_moment_before(
         host.systemctl(verb, units, options)
         stopped.extend([time.monotonic()] if verb == "stop" else [])
 
-    monkeypatch.setattr(_gunicorn_handover, "show", show)
-    real = _gunicorn_drain.read_table
+    monkeypatch.setattr(_deployer, "show", show)
+    real = _drain.read_table
 
     def read_table() -> str:
         switched.append(time.monotonic())
         return real()
 
-    monkeypatch.setattr(_gunicorn_handover, "read_table", read_table)
+    monkeypatch.setattr(_deployer, "read_table", read_table)
     tell(monkeypatch, systemctl)
     if busy:
         # Somebody waits for an answer of the old release until some time later.
         path = host.layout.socket(OLD, 0)
         line = f"0: 00000003 00000000 00000000 0001 03 77 {path}\n"
-        monkeypatch.setattr(
-            _gunicorn_watch, "read_table", lambda: line if time.monotonic() < switched[0] + 0.3 else real()
-        )
-    host.run(host.change(host.install_old()))
+        monkeypatch.setattr(_watch, "read_table", lambda: line if time.monotonic() < switched[0] + 0.3 else real())
+    host.run(host.deployment(host.install_old()))
     assert stopped[0] - looked[-1] < 0.1
     assert looked[-1] - switched[0] >= 0.08
     assert stopped[0] - switched[0] >= (0.3 if busy else 0.1)
 
 
 def test_one_that_ends_after_the_switch_is_switched_back_from(host: Host) -> None:
-    change = host.change(host.install_old(), health={"watch": 1})
+    deployment = host.deployment(host.install_old(), health={"watch": 1})
     host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
-    host.run(change)
-    assert "ended (signal, exit status 9) soon after it had got traffic" in change.error
+    host.run(deployment)
+    assert "ended (signal, exit status 9) soon after it had got traffic" in deployment.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
 
@@ -489,17 +487,17 @@ def test_one_whose_workers_die_is_switched_back_from_when_it_is_watched(
         assert f"--unit={NEW}" in " ".join(words).replace("shop@", "")
         return Result((), 0, "[1] [ERROR] Worker (pid:7) was sent SIGSEGV!\n", "")
 
-    monkeypatch.setattr(_gunicorn_workers, "run", journal)
-    change = host.change(host.install_old(), health={"watch": watch})
-    host.run(change)
-    assert ("died ([1] [ERROR] Worker (pid:7) was sent SIGSEGV!) soon after" in change.error) == (serves == "old")
+    monkeypatch.setattr(_workers, "run", journal)
+    deployment = host.deployment(host.install_old(), health={"watch": watch})
+    host.run(deployment)
+    assert ("died ([1] [ERROR] Worker (pid:7) was sent SIGSEGV!) soon after" in deployment.error) == (serves == "old")
     assert (host.serving(), host.at_boot()) == (serves, serves)
 
 
 def test_visitors_of_a_release_that_is_switched_back_from_are_let_finish(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    change = host.change(host.install_old(), health={"watch": 1})
+    deployment = host.deployment(host.install_old(), health={"watch": 1})
     host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
     visitor = f"0: 00000003 00000000 00000000 0001 03 1 {host.layout.socket(NEW, 0)}\n"
     tables = [visitor, visitor, visitor]
@@ -509,9 +507,9 @@ def test_visitors_of_a_release_that_is_switched_back_from_are_let_finish(
         host.log.append("busy" if now else "quiet")
         return now if host.serving() == "old" else ""
 
-    for module in (_gunicorn_handover, _gunicorn_drain):
+    for module in (_deployer, _drain):
         monkeypatch.setattr(module, "read_table", table)
-    host.run(change)
+    host.run(deployment)
     assert host.log.index("quiet") < host.log.index("stop")
     assert host.serving() == "old"
 
@@ -520,10 +518,10 @@ def test_a_look_that_fails_right_after_the_switch_costs_nothing(host: Host, monk
     def fail() -> str:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(_gunicorn_handover, "read_table", fail)
-    change = host.change(host.install_old())
-    host.run(change)
-    assert (change.error, host.serving()) == ("", "new")
+    monkeypatch.setattr(_deployer, "read_table", fail)
+    deployment = host.deployment(host.install_old())
+    host.run(deployment)
+    assert (deployment.error, host.serving()) == ("", "new")
     assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
 
 
@@ -546,16 +544,16 @@ def test_what_fails_while_the_old_one_is_waited_for_keeps_nobody_from_looking_af
         if calls[0] == 0 and any(OLD in name for name in listed):
             fail()
 
-    change = host.change(host.install_old(), health={"watch": 1})
+    deployment = host.deployment(host.install_old(), health={"watch": 1})
     host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
     if what == "table":
-        monkeypatch.setattr(_gunicorn_watch, "read_table", fail)
+        monkeypatch.setattr(_watch, "read_table", fail)
     elif what == "disable":
         monkeypatch.setattr(UnitDirectory, "disable", disable)
     else:
-        monkeypatch.setattr(_gunicorn_handover, "show", once)
-    host.run(change)
-    assert "ended (signal, exit status 9) soon after it had got traffic" in change.error
+        monkeypatch.setattr(_deployer, "show", once)
+    host.run(deployment)
+    assert "ended (signal, exit status 9) soon after it had got traffic" in deployment.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
 
 
@@ -565,19 +563,19 @@ def test_a_release_that_cannot_be_asked_about_is_taken_away_nevertheless(
     def fail(_names: object, _seconds: float) -> list[str]:
         raise CommandError("systemctl show: connection timed out")
 
-    monkeypatch.setattr(_gunicorn_handover, "wait_until_stopped", fail)
-    host.problem = {"shop": GateError("/ answered 500")}
-    change = host.change(host.install_old())
-    host.run(change)
+    monkeypatch.setattr(_deployer, "wait_until_stopped", fail)
+    host.problem = {"shop": HealthCheckError("/ answered 500")}
+    deployment = host.deployment(host.install_old())
+    host.run(deployment)
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
-    assert "connection timed out" in change.error
+    assert "connection timed out" in deployment.error
     assert "forget behind" in host.log
 
 
 def test_the_link_leads_back_also_where_the_old_one_cannot_be_enabled(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    change = host.change(host.install_old(), health={"watch": 1})
+    deployment = host.deployment(host.install_old(), health={"watch": 1})
     host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
     served: list[str] = []
     real = UnitDirectory.enable
@@ -589,63 +587,63 @@ def test_the_link_leads_back_also_where_the_old_one_cannot_be_enabled(
         real(directory, listed)
 
     monkeypatch.setattr(UnitDirectory, "enable", enable)
-    monkeypatch.setattr(_gunicorn_watch, "let_finish", lambda _paths, _timeout: served.append(host.serving()))
-    host.run(change)
+    monkeypatch.setattr(_watch, "wait_until_drained", lambda _paths, _timeout: served.append(host.serving()))
+    host.run(deployment)
     assert served == ["old"]
-    assert "Not all of it could be undone" in change.error
-    assert "No space left on device" in change.error
+    assert "Not all of it could be undone" in deployment.error
+    assert "No space left on device" in deployment.error
 
 
 def test_a_second_refusal_mends_what_the_first_could_not(host: Host) -> None:
     before = host.install_old()
     host.directory.disable([f"shop@{OLD}.socket"])
-    change = host.change(replace(before, enabled=frozenset([f"shop@{OLD}.service"])), health={"watch": 1})
+    deployment = host.deployment(replace(before, enabled=frozenset([f"shop@{OLD}.service"])), health={"watch": 1})
     host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
-    host.run(change)
+    host.run(deployment)
     assert host.serving() == "old"
     assert host.directory.names()["enabled"] == {f"shop@{OLD}.service", f"shop@{OLD}.socket"}
 
 
-def other_change(host: Host) -> Change:
+def other_change(host: Host) -> Deployment:
     layout = Layout(host.layout.root, "wiki")
     os.makedirs(layout.base)
     manifest = replace(host.manifest(NEW), name="wiki")
-    return Change.between(Service(layout, manifest, Wanted(NEW, release_units(layout, manifest))), Observed())
+    return Deployment.from_observed(Service(layout, manifest, Wanted(NEW, release_units(layout, manifest))), Observed())
 
 
 @pytest.mark.parametrize("ends", [False, True])
 def test_nobody_waits_for_what_the_log_says_with_a_release_that_is_ill(host: Host, ends: bool) -> None:
-    change, other = host.change(host.install_old(), health={"watch": 1}), other_change(host)
+    deployment, other = host.deployment(host.install_old(), health={"watch": 1}), other_change(host)
     host.said = "\nIts log says: no"
     if ends:
         host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
     else:
-        host.problem = {"shop": GateError("/ answered 500"), "wiki": GateError("/ answered 404")}
-    host.run(change, other)
+        host.problem = {"shop": HealthCheckError("/ answered 500"), "wiki": HealthCheckError("/ answered 404")}
+    host.run(deployment, other)
     first = next(number for number, line in enumerate(host.log) if line.startswith("explain"))
     assert host.log[first].startswith("explain shop old old")
     assert not [line for line in host.log[first:] if not line.startswith("explain")]
     assert host.log[:first].count("reset-failed") == (1 if ends else 2)
-    assert change.error.endswith("Its log says: no")
+    assert deployment.error.endswith("Its log says: no")
 
 
 def test_a_log_that_cannot_be_read_hides_neither_the_failure_nor_a_secret(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_change: Change, _reason: str) -> str:
+    def fail(_deployment: Deployment, _reason: str) -> str:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(host, "explain", fail)
-    host.problem = {"shop": GateError("/ answered 500; it said: secret")}
-    change = host.change(host.install_old())
-    host.run(change)
-    assert change.error == f"release {NEW} failed, and why cannot be told: [Errno 5] Input/output error"
+    host.problem = {"shop": HealthCheckError("/ answered 500; it said: secret")}
+    deployment = host.deployment(host.install_old())
+    host.run(deployment)
+    assert deployment.error == f"release {NEW} failed, and why cannot be told: [Errno 5] Input/output error"
     assert (host.serving(), host.at_boot()) == ("old", "old")
 
 
 def test_one_service_that_fails_does_not_keep_the_others(host: Host) -> None:
-    good, bad = host.change(host.install_old()), other_change(host)
-    host.problem = {"wiki": GateError("no")}
+    good, bad = host.deployment(host.install_old()), other_change(host)
+    host.problem = {"wiki": HealthCheckError("no")}
     host.run(bad, good)
     assert (bad.error, good.error) == ("no", "")
     assert host.serving() == "new"
@@ -653,28 +651,28 @@ def test_one_service_that_fails_does_not_keep_the_others(host: Host) -> None:
 
 
 def test_an_absent_service_waits_for_a_release_that_still_ends(host: Host) -> None:
-    before = replace(host.install_old(), ending=frozenset(["shop@0000001-00000000.service"]))
-    change = Change.between(Service(host.layout, None, Wanted()), before)
-    assert "shop@0000001-00000000.service" in change.plan.retire
+    before = replace(host.install_old(), units_stopping=frozenset(["shop@0000001-00000000.service"]))
+    deployment = Deployment.from_observed(Service(host.layout, None, Wanted()), before)
+    assert "shop@0000001-00000000.service" in deployment.plan.remove
     # A deploy has nothing to do with it.
-    assert "shop@0000001-00000000.service" not in host.change(before).plan.retire
+    assert "shop@0000001-00000000.service" not in host.deployment(before).plan.remove
 
 
 def test_an_absent_service_leaves_no_link_and_no_unit(host: Host) -> None:
-    change = Change.between(Service(host.layout, None, Wanted()), host.install_old())
-    host.run(change)
+    deployment = Deployment.from_observed(Service(host.layout, None, Wanted()), host.install_old())
+    host.run(deployment)
     assert (host.serving(), host.at_boot(), host.files()) == ("none", "", set())
 
 
 def test_a_run_that_died_after_the_switch_is_finished(host: Host) -> None:
     before = host.install_old()
-    host.run(host.change(before))
+    host.run(host.deployment(before))
     host.log.clear()
     units = release_units(host.layout, host.manifest(OLD))
     host.directory.write(units)
-    names = frozenset([*units, *host.change(before).service.wanted.units])
+    names = frozenset([*units, *host.deployment(before).service.wanted.units])
     files = {name: host.directory.read(name) or "" for name in names}
-    host.run(host.change(Observed(NEW, files, names, names, names)))
+    host.run(host.deployment(Observed(NEW, files, names, names, names)))
     assert host.log == ["stop service+socket new new", "forget behind"]
     assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
 
@@ -703,16 +701,16 @@ def test_what_a_killed_run_left_is_swept_when_it_is_old(host: Host) -> None:
 
 
 def test_hooks_run_before_the_start_before_the_switch_and_after_the_stop(host: Host) -> None:
-    host.run(host.change(host.install_old()))
+    host.run(host.deployment(host.install_old()))
     assert host.hooks == ["migrate old", "before_switch old", "after_switch new"]
 
 
 @pytest.mark.parametrize("stage", ["migrate", "before_switch"])
 def test_a_hook_that_fails_before_the_switch_costs_nothing(host: Host, stage: str) -> None:
-    change = host.change(host.install_old())
+    deployment = host.deployment(host.install_old())
     host.failing = {stage}
-    host.run(change)
-    assert change.error.splitlines() == [
+    host.run(deployment)
+    assert deployment.error.splitlines() == [
         f"hook {stage} failed",
         f"Release {NEW} was taken away before it had any traffic; {OLD} serves on.",
     ]
@@ -722,25 +720,25 @@ def test_a_hook_that_fails_before_the_switch_costs_nothing(host: Host, stage: st
 
 def test_nothing_is_started_when_the_migration_fails(host: Host) -> None:
     host.failing = {"migrate"}
-    host.run(host.change(host.install_old()))
+    host.run(host.deployment(host.install_old()))
     assert not [line for line in host.log if line.startswith(("start", "gate"))]
 
 
 def test_a_hook_that_fails_after_the_switch_leaves_the_new_release_and_is_told(host: Host) -> None:
-    change = host.change(host.install_old())
+    deployment = host.deployment(host.install_old())
     host.failing = {"after_switch"}
-    host.run(change)
-    assert (change.error, host.serving(), host.at_boot()) == ("", "new", "new")
-    assert change.late == f"release {NEW} serves, but this did not go well: hook after_switch failed"
+    host.run(deployment)
+    assert (deployment.error, host.serving(), host.at_boot()) == ("", "new", "new")
+    assert deployment.post_switch_error == f"release {NEW} serves, but this did not go well: hook after_switch failed"
     assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
 
 
 def test_no_hook_runs_when_the_release_serves_already(host: Host) -> None:
     manifest = host.manifest(OLD)
-    change = Change.between(
+    deployment = Deployment.from_observed(
         Service(host.layout, manifest, Wanted(OLD, release_units(host.layout, manifest))), host.install_old()
     )
-    host.run(change)
+    host.run(deployment)
     assert host.hooks == []
 
 
@@ -750,44 +748,44 @@ def scarce(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "memory.current").write_text(f"{200 * 2**20}\n")
     (tmp_path / "old" / "memory.stat").write_text(f"anon 1\nactive_file {30 * 2**20}\ninactive_file {20 * 2**20}\n")
-    monkeypatch.setattr(_gunicorn_room, "_CGROUPS", str(tmp_path))
+    monkeypatch.setattr(_memory, "_CGROUPS", str(tmp_path))
     real = _files.read_file
     meminfo = f"MemTotal: 9999999 kB\nMemAvailable:  {100 * 1024} kB\n".encode()
-    monkeypatch.setattr(_gunicorn_room, "read_file", lambda path: meminfo if path == "/proc/meminfo" else real(path))
+    monkeypatch.setattr(_memory, "read_file", lambda path: meminfo if path == "/proc/meminfo" else real(path))
     return host
 
 
 def test_history_knows_whether_a_release_that_failed_was_started(scarce: Host) -> None:
-    refused, ill = scarce.change(scarce.install_old()), scarce.change(Observed())
+    refused, ill = scarce.deployment(scarce.install_old()), scarce.deployment(Observed())
     scarce.run(refused)
-    scarce.overlap, scarce.problem = "always", {"shop": GateError("/ answered 500")}
+    scarce.overlap, scarce.problem = "always", {"shop": HealthCheckError("/ answered 500")}
     scarce.run(ill)
-    results = [_gunicorn_finish.result_of(change, {}) for change in (refused, ill)]
+    results = [_finish.history_entry(deployment, {}) for deployment in (refused, ill)]
     assert [(line["result"], line["started"]) for line in results] == [("failed", False), ("failed", True)]
 
 
 def test_a_release_that_does_not_fit_beside_the_old_one_is_refused_before_anything_is_started(scarce: Host) -> None:
-    change = scarce.change(scarce.install_old())
-    scarce.run(change)
-    assert "uses 150 MiB of memory, and 100 MiB are available" in change.error
-    assert "gunicorn_overlap: fallback" in change.error
+    deployment = scarce.deployment(scarce.install_old())
+    scarce.run(deployment)
+    assert "uses 150 MiB of memory, and 100 MiB are available" in deployment.error
+    assert "gunicorn_overlap: fallback" in deployment.error
     assert (scarce.serving(), scarce.hooks) == ("old", [])
     assert not [line for line in scarce.log if line.startswith(("start", "gate"))]
 
 
 def test_nobody_looks_at_the_memory_when_told_so(scarce: Host) -> None:
     scarce.overlap = "always"
-    change = scarce.change(scarce.install_old())
-    scarce.run(change)
-    assert (change.error, scarce.serving()) == ("", "new")
+    deployment = scarce.deployment(scarce.install_old())
+    scarce.run(deployment)
+    assert (deployment.error, scarce.serving()) == ("", "new")
 
 
 @pytest.mark.parametrize("overlap", ["fallback", "never"])
 def test_the_old_release_stops_first_where_there_is_no_room(scarce: Host, overlap: str) -> None:
     scarce.overlap = overlap
-    change = scarce.change(scarce.install_old())
-    scarce.run(change)
-    assert (change.error, scarce.serving()) == ("", "new")
+    deployment = scarce.deployment(scarce.install_old())
+    scarce.run(deployment)
+    assert (deployment.error, scarce.serving()) == ("", "new")
     first = [line for line in scarce.log if line.startswith(("stop", "start"))]
     assert first[:2] == ["stop socket old old", "stop service old old"]
     assert scarce.files() == {f"{NEW}.service", f"{NEW}.socket"}
@@ -795,10 +793,10 @@ def test_the_old_release_stops_first_where_there_is_no_room(scarce: Host, overla
 
 def test_the_old_release_is_started_again_when_the_new_one_is_refused(scarce: Host) -> None:
     scarce.overlap = "fallback"
-    scarce.problem = {"shop": GateError("/ answered 500")}
-    change = scarce.change(scarce.install_old())
-    scarce.run(change)
-    assert change.error.splitlines() == [
+    scarce.problem = {"shop": HealthCheckError("/ answered 500")}
+    deployment = scarce.deployment(scarce.install_old())
+    scarce.run(deployment)
+    assert deployment.error.splitlines() == [
         "/ answered 500",
         f"{OLD} had been stopped to make room, and was started again.",
     ]
@@ -812,12 +810,12 @@ def test_the_old_release_is_started_again_even_when_the_new_one_cannot_be_ended(
         raise CommandError("stop: connection timed out")
 
     scarce.overlap, scarce.said = "fallback", "\nIts log says: no"
-    scarce.problem = {"shop": GateError("/ answered 500")}
-    monkeypatch.setattr(_gunicorn_handover, "run", fail)
-    change = scarce.change(scarce.install_old())
-    scarce.run(change)
+    scarce.problem = {"shop": HealthCheckError("/ answered 500")}
+    monkeypatch.setattr(_deployer, "run", fail)
+    deployment = scarce.deployment(scarce.install_old())
+    scarce.run(deployment)
     assert "room start" in scarce.log
-    assert change.error.splitlines() == [
+    assert deployment.error.splitlines() == [
         "/ answered 500",
         "Its log says: no",
         f"{OLD} had been stopped to make room, and was started again.",
@@ -834,12 +832,12 @@ def test_where_nobody_serves_a_refused_release_gets_no_time_to_end(
         waited.append(seconds)
         return []
 
-    monkeypatch.setattr(_gunicorn_handover, "wait_until_stopped", wait)
-    scarce.problem = {"shop": GateError("/ answered 500")}
+    monkeypatch.setattr(_deployer, "wait_until_stopped", wait)
+    scarce.problem = {"shop": HealthCheckError("/ answered 500")}
     scarce.overlap = "fallback"
-    scarce.run(scarce.change(scarce.install_old()))
+    scarce.run(scarce.deployment(scarce.install_old()))
     scarce.overlap = "always"
-    scarce.run(scarce.change(Observed()))
+    scarce.run(scarce.deployment(Observed()))
     assert waited == [0, 5]
 
 
@@ -848,28 +846,28 @@ def test_the_old_release_is_started_again_at_once_when_the_site_was_wrong(
 ) -> None:
     # Nobody serves meanwhile: visitors of the refused release are not given its drain_timeout.
     scarce.overlap = "never"
-    change = scarce.change(scarce.install_old(), drain_timeout=30)
-    service = replace(change.service, chain=Chain("/srv/shop/current", "shop.test"))
-    change = replace(change, service=service)
-    monkeypatch.setattr(_gunicorn_sites, "probe_chain", lambda *_args: Verdict(wrong="it believes too much"))
+    deployment = scarce.deployment(scarce.install_old(), drain_timeout=30)
+    service = replace(deployment.service, chain=Chain("/srv/shop/current", "shop.test"))
+    deployment = replace(deployment, service=service)
+    monkeypatch.setattr(_proxy_check, "probe_chain", lambda *_args: Verdict(wrong="it believes too much"))
     waited: list[float] = []
-    monkeypatch.setattr(_gunicorn_watch, "let_finish", lambda _paths, timeout: waited.append(timeout))
-    scarce.run(change)
-    assert "it believes too much" in change.error
-    assert f"{OLD} had been stopped to make room, and was started again" in change.error
+    monkeypatch.setattr(_watch, "wait_until_drained", lambda _paths, timeout: waited.append(timeout))
+    scarce.run(deployment)
+    assert "it believes too much" in deployment.error
+    assert f"{OLD} had been stopped to make room, and was started again" in deployment.error
     assert scarce.serving() == "old"
     assert waited == []
 
 
 def test_the_first_release_needs_no_room_beside_another(scarce: Host) -> None:
-    change = scarce.change(Observed())
-    scarce.run(change)
-    assert (change.error, scarce.serving()) == ("", "new")
+    deployment = scarce.deployment(Observed())
+    scarce.run(deployment)
+    assert (deployment.error, scarce.serving()) == ("", "new")
 
 
 def test_without_a_count_of_systemd_the_memory_of_the_processes_is_summed_up() -> None:
     rollup = "Rss: 9000 kB\nPss: 900 kB\nPss_Anon:  100 kB\nPss_File: 500 kB\nPss_Shmem:   20 kB\n"
-    assert _gunicorn_room.parse_own(rollup) == 120 * 1024
+    assert _memory.parse_own(rollup) == 120 * 1024
 
 
 @pytest.mark.parametrize(
@@ -888,10 +886,10 @@ def test_a_release_that_ended_after_its_gate_gets_no_traffic(
     host: Host, state: dict[str, str], silence: str, says: str
 ) -> None:
     """Hooks and other releases take their time between the gate and the switch."""
-    change = host.change(host.install_old())
+    deployment = host.deployment(host.install_old())
     host.before, host.silence = state, silence
-    host.run(change)
-    assert says in change.error
+    host.run(deployment)
+    assert says in deployment.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
     assert not [line for line in host.log if line.startswith("keep")]
 
@@ -900,20 +898,20 @@ def test_a_release_that_ended_after_its_gate_gets_no_traffic(
 def test_a_release_is_watched_for_half_as_long_as_it_needed_to_load(
     host: Host, needed: float, watch: int, seconds: float
 ) -> None:
-    change = host.change(host.install_old(), health={"watch": watch})
-    change.gate = change.new_gate()
-    assert change.gate
-    change.gate.probes[0].seconds = needed
-    assert _gunicorn_watch.watch_seconds(change, time.monotonic()) == pytest.approx(seconds, abs=0.05)
-    change.service = replace(change.service, rollback=True)
-    assert _gunicorn_watch.watch_seconds(change, time.monotonic()) == pytest.approx(watch, abs=0.05)
-    first = host.change(Observed(), health={"watch": watch})
-    assert _gunicorn_watch.watch_seconds(first, 0.0) == 0.0
+    deployment = host.deployment(host.install_old(), health={"watch": watch})
+    deployment.health_check = deployment.new_health_check()
+    assert deployment.health_check
+    deployment.health_check.probes[0].seconds = needed
+    assert _watch.watch_seconds(deployment, time.monotonic()) == pytest.approx(seconds, abs=0.05)
+    deployment.service = replace(deployment.service, rollback=True)
+    assert _watch.watch_seconds(deployment, time.monotonic()) == pytest.approx(watch, abs=0.05)
+    first = host.deployment(Observed(), health={"watch": watch})
+    assert _watch.watch_seconds(first, 0.0) == 0.0
 
 
 def test_an_edited_unit_is_written_again_and_nothing_is_restarted(host: Host) -> None:
     os.makedirs(host.layout.release(NEW))
-    host.run(host.change(host.install_old()))
+    host.run(host.deployment(host.install_old()))
     units = release_units(host.layout, host.manifest(NEW))
     assert recorded_units(host.layout, NEW) == units
     service = f"shop@{NEW}.service"
@@ -922,14 +920,14 @@ def test_an_edited_unit_is_written_again_and_nothing_is_restarted(host: Host) ->
     files = {name: (host.path / name).read_text() for name in units}
     observed = Observed(NEW, files, names, names, names, loaded=names, recorded=recorded_units(host.layout, NEW))
     host.log.clear()
-    change = host.change(observed)
-    host.run(change)
-    assert (change.error, (host.path / service).read_text()) == ("", units[service])
+    deployment = host.deployment(observed)
+    host.run(deployment)
+    assert (deployment.error, (host.path / service).read_text()) == ("", units[service])
     assert host.log == ["reload"]
-    assert f"{service} was edited on the host, and is as the release has it again" in cautions(change)[0]
-    assert f"{service} was edited on the host, and the next run" in cautions(change, done=False)[0]
+    assert f"{service} was edited on the host, and is as the release has it again" in cautions(deployment)[0]
+    assert f"{service} was edited on the host, and the next run" in cautions(deployment, done=False)[0]
     assert "-Restart=no" in "".join(
-        difflib.ndiff(*(report([change])["diff"][0][key].splitlines(True) for key in ("before", "after")))
+        difflib.ndiff(*(report([deployment])["diff"][0][key].splitlines(True) for key in ("before", "after")))
     ).replace("- ", "-")
 
 
@@ -941,10 +939,10 @@ def test_drop_ins_are_told_and_left_alone(host: Host) -> None:
     (host.path / "wiki@.service.d" / "memory.conf").touch()
     found = drop_ins(str(host.path), "shop")
     assert found == [str(host.path / "shop@.service.d" / "memory.conf")]
-    change = host.change(replace(before, drop_ins=tuple(found)))
-    host.run(change)
-    assert "memory.conf changes units of this application beside its releases" in cautions(change)[0]
-    assert "gunicorn settings (sandbox, memory_max" in cautions(change)[0]
+    deployment = host.deployment(replace(before, drop_ins=tuple(found)))
+    host.run(deployment)
+    assert "memory.conf changes units of this application beside its releases" in cautions(deployment)[0]
+    assert "gunicorn settings (sandbox, memory_max" in cautions(deployment)[0]
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"a": 1}', b"[" * 100_000])

@@ -15,9 +15,9 @@ from .._service.units import instance_name, parse_unit_name, stop_seconds
 from .._site.forwarded import Chain
 from .._system.systemd_defaults import default_stop_seconds
 from .drain import Drain
-from .health import Gate, Health, Probe
-from .hook_run import Ran
-from .plan import Observed, Plan, Wanted, plan_handover
+from .health import Health, HealthCheck, Probe
+from .hook_run import HookResult
+from .plan import DeployPlan, Observed, Wanted, plan_deploy
 from .workers import Workers, release_marks
 
 # For a release whose manifest is gone: more than any of ours asks for by default.
@@ -44,35 +44,35 @@ class Service:
 
 
 @dataclass
-class Change:
+class Deployment:
     """One service on its way through the hand-over."""
 
     service: Service
     observed: Observed
-    plan: Plan
+    plan: DeployPlan
     began: float = field(default_factory=time.monotonic)
     started_at: float = field(default_factory=time.time)
     # Whether systemd was told to start the release; before that, nothing that fails is a fault of it.
     started: bool = False
-    gate: Gate | None = None
+    health_check: HealthCheck | None = None
     drain: Drain | None = None
     error: str = ""
     # With what the error, or what is told in its place, begins until it is known what the log says.
-    unexplained: str = ""
+    reason: str = ""
     # Whether there is no memory for two releases at once, and the units that were stopped for that.
-    alone: bool = False
-    room: list[str] = field(default_factory=list)
+    stop_old_first: bool = False
+    stopped_units: list[str] = field(default_factory=list)
     # What went wrong after the switch, so that the release serves nevertheless.
-    late: str = ""
+    post_switch_error: str = ""
     # Whether it was seen that the release believes of visitors what it should.
-    believed: bool = False
+    proxy_verified: bool = False
     # Hooks that have run.
-    ran: list[Ran] = field(default_factory=list)
+    hook_results: list[HookResult] = field(default_factory=list)
     # When the files of the old release stop to be reachable, on the clock of C(time.time).
-    assets_end: float = 0.0
+    assets_expire_at: float = 0.0
     switched: bool = False
     # The worker that a release was refused for.
-    culprit: str = ""
+    failed_worker: str = ""
     # Workers and jobs of other releases that finish what they do, and then end by themselves.
     finishing: list[str] = field(default_factory=list)
     # Units that did not end; the next run takes them up, and the note says why.
@@ -85,9 +85,9 @@ class Change:
     seconds: float = 0.0
 
     @classmethod
-    def between(cls, service: Service, observed: Observed) -> Change:
+    def from_observed(cls, service: Service, observed: Observed) -> Deployment:
         """Return the way from what is observed to what is wanted."""
-        return cls(service, observed, plan_handover(observed, service.wanted))
+        return cls(service, observed, plan_deploy(observed, service.wanted))
 
     @property
     def health(self) -> t.Mapping[str, t.Any]:
@@ -110,26 +110,26 @@ class Change:
         return int(self._settings.get("asset_grace", 0))
 
     @property
-    def going(self) -> bool:
+    def in_progress(self) -> bool:
         """Tell whether there still is something to do."""
         return not self.error and not self.plan.empty
 
     @property
     def healthy(self) -> bool:
         """Tell whether the release has passed its gate."""
-        return self.gate is not None and all(probe.passed for probe in self.gate.probes)
+        return self.health_check is not None and all(probe.passed for probe in self.health_check.probes)
 
     @property
-    def unproved(self) -> list[str]:
+    def unverified_units(self) -> list[str]:
         """Return the units to write that differ from those of the current release, which systemd has accepted."""
         old, new = self.observed.current or "", self.service.wanted.release
         accepted = {text.replace(old, new) for name, text in self.observed.files.items() if old and old in name}
         return [name for name, text in self.plan.write.items() if text not in accepted]
 
     @property
-    def serving_units(self) -> list[str]:
+    def old_web_units(self) -> list[str]:
         """Return the units of the web that served before; an earlier run may have failed to let them start at boot."""
-        units = {name: parse_unit_name(name) for name in self.plan.retire if name in self.observed.files}
+        units = {name: parse_unit_name(name) for name in self.plan.remove if name in self.observed.files}
         return [name for name, unit in units.items() if unit and unit.release and unit.release == self.observed.current]
 
     @property
@@ -139,15 +139,15 @@ class Change:
         return [*self.service.wanted.units, *forwards]
 
     @property
-    def outdated(self) -> bool:
+    def needs_daemon_reload(self) -> bool:
         """Tell whether systemd may remember other texts than those of the units to start; it reads new ones itself."""
         known = self.observed.loaded | set(self.observed.files)
-        return bool(self.plan.forward_write or self.plan.mend) or not known.isdisjoint(
-            [*self.plan.write, *self.plan.start, *self.plan.employ]
+        return bool(self.plan.forward_write or self.plan.rewrite) or not known.isdisjoint(
+            [*self.plan.write, *self.plan.start, *self.plan.start_workers]
         )
 
     @property
-    def ends_alone(self) -> bool:
+    def can_stop_in_background(self) -> bool:
         """Tell whether the units that have to go can be left to systemd after they were told to end.
 
         An application that is removed takes its files and its user with it. A unit whose file is gone has systemd's
@@ -155,9 +155,9 @@ class Change:
         """
         return self.service.manifest is not None and self.stop_timeout() <= default_stop_seconds()
 
-    def retired_sockets(self) -> list[str]:
+    def old_sockets(self) -> list[str]:
         """Return the paths of the sockets of all releases that have to go and can still answer."""
-        units = {name: parse_unit_name(name) for name in self.plan.retire if name in self.observed.alive}
+        units = {name: parse_unit_name(name) for name in self.plan.remove if name in self.observed.alive}
         return [
             self.service.layout.socket(unit.release, unit.instance)
             for unit in units.values()
@@ -166,7 +166,7 @@ class Change:
 
     def stop_timeout(self) -> float:
         """Return how long the units that have to go may take to end."""
-        releases = {unit.release for unit in map(parse_unit_name, self.plan.retire) if unit and unit.release}
+        releases = {unit.release for unit in map(parse_unit_name, self.plan.remove) if unit and unit.release}
         return max((self._stop_timeout(release) for release in releases), default=0.0) + _STOP_MARGIN
 
     def _stop_timeout(self, release: str) -> float:
@@ -176,15 +176,15 @@ class Change:
             manifest = None
         return float(stop_seconds(manifest.settings)) if manifest else _STOP_UNKNOWN
 
-    def new_gate(self) -> Gate | None:
+    def new_health_check(self) -> HealthCheck | None:
         """Return the gate that the release has to pass, or None when there is nothing to prove."""
         manifest = self.service.manifest
-        if manifest is None or not self.plan.gated:
+        if manifest is None or not self.plan.needs_health_check:
             return None
         numbers = range(t.cast(int, manifest.settings["instances"]))
         # What an earlier version has built is asked by the rules of that version.
         lenient = not release_marks(self.service.layout.release(manifest.id))
-        return Gate(
+        return HealthCheck(
             Health.from_settings(manifest.settings, lenient), [self._probe(manifest, number) for number in numbers]
         )
 
