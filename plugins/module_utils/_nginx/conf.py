@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read nginx configuration as nginx reads it: words, blocks and includes. Private to flaskops.stack."""
+"""Follow the includes of nginx configuration, as nginx does. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -9,22 +9,8 @@ import os
 import re
 import typing as t
 
-# ngx_conf_read_token(): quotes count only where a word begins, "${" does not open a block, "}" ends no word.
-_TOKEN = re.compile(
-    r"""[ \t\r\n]*(?:\#[^\n]*[ \t\r\n]*)*
-    (?: ([;{}])
-      | ("(?:[^"\\]|\\[\s\S])*" | '(?:[^'\\]|\\[\s\S])*')
-      | (?=[^"'\#]) ((?:[^ \t\r\n;{\\$]+|\\[\s\S]|\$\{|\$)+) )""",
-    re.VERBOSE,
-)
-# The group of _TOKEN that holds a mark.
-_MARK = 1
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPED = {'"': '"', "'": "'", "\\": "\\", "t": "\t", "r": "\r", "n": "\n"}
-_LUA = re.compile(
-    r"""--\[(=*)\[.*?\]\1\] | --[^\n]* | \[(=*)\[.*?\]\2\] | "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | ([{}])""",
-    re.VERBOSE | re.DOTALL,
-)
+from .._site.syntax import Directive, descend, parse
+
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -36,78 +22,11 @@ class ConfigurationError(ValueError):
     """A configuration that cannot be followed to its end."""
 
 
-class Directive(t.NamedTuple):
-    """One directive; C(offset) and C(spans) are places in the text of its file, C(block) is None without braces."""
-
-    name: str
-    args: tuple[str, ...]
-    offset: int
-    spans: tuple[tuple[int, int], ...]
-    block: list[Directive] | None
-
-
 class Placed(t.NamedTuple):
     """A directive and the file it stands in."""
 
     directive: Directive
     file: str
-
-
-def _unescape(match: re.Match[str]) -> str:
-    return _ESCAPED.get(match.group(1), match.group(0))
-
-
-def _value(raw: str) -> str:
-    if raw[0] in "\"'":
-        raw = raw[1:-1]
-    return _ESCAPE.sub(_unescape, raw) if "\\" in raw else raw
-
-
-def _lua_end(text: str, position: int) -> int:
-    """Return the place behind the brace that closes a Lua block opened just before C(position)."""
-    depth = 1
-    for match in _LUA.finditer(text, position):
-        depth += {"{": 1, "}": -1}.get(match.group(3) or "", 0)
-        if depth == 0:
-            return match.end()
-    return len(text)
-
-
-def parse(text: str) -> list[Directive]:
-    """Return the directives of a text; what follows the first syntax error is left out (nginx reports the error)."""
-    top: list[Directive] = []
-    stack = [top]
-    words: list[str] = []
-    spans: list[tuple[int, int]] = []
-    match = _TOKEN.match(text)
-    while match is not None:
-        group, position = match.lastindex or 3, match.end()
-        mark = match.group(_MARK)
-        if mark is None:
-            words.append(_value(match.group(group)))
-            spans.append(match.span(group))
-        elif bool(words) == (mark == "}") or (mark == "}" and len(stack) == 1):
-            return top  # the mark is unexpected here
-        elif mark == "}":
-            stack.pop()
-        else:
-            block: list[Directive] | None = [] if mark == "{" else None
-            stack[-1].append(Directive(words[0], tuple(words[1:]), spans[0][0], tuple(spans[1:]), block))
-            if block is not None and words[0].endswith("_by_lua_block"):
-                position = _lua_end(text, position)
-            elif block is not None:
-                stack.append(block)
-            words, spans = [], []
-        match = _TOKEN.match(text, position)
-    return top
-
-
-def descend(directives: t.Iterable[Directive]) -> t.Iterator[Directive]:
-    """Yield all directives of a file, those inside blocks too, without following includes."""
-    for directive in directives:
-        yield directive
-        if directive.block:
-            yield from descend(directive.block)
 
 
 class Configuration:

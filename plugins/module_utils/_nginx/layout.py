@@ -80,7 +80,7 @@ def find_places(
 
 def _included(text: str, config: str) -> list[Included]:
     """Return the patterns that the http block includes, in nginx's order."""
-    from .conf import parse
+    from .._site.syntax import parse
 
     found = []
     for http in parse(text):

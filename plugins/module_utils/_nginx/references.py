@@ -12,8 +12,9 @@ import os
 import typing as t
 from glob import has_magic
 
+from .._site.syntax import Directive, descend
 from .checks import find_servers
-from .conf import Configuration, Directive, descend
+from .conf import Configuration
 
 LOGS = ("access_log", "error_log")
 # The end of a directive's name; proxy_ssl_certificate and its like are meant, too. Password

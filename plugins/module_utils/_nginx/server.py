@@ -11,11 +11,12 @@ import signal
 import time
 import typing as t
 
+from .._site.syntax import parse
 from .._system.command import CommandError
 from .._system.files import read_file
 from .._system.systemd import is_running, show
 from .build_options import Build
-from .conf import Configuration, parse
+from .conf import Configuration
 from .error_log import Log, standard_error
 from .options import global_directives, unit_directives
 from .policy import Reload

@@ -15,8 +15,9 @@ import re
 import shutil
 import typing as t
 
+from .._site.syntax import Directive, descend
 from .build_options import TEMPORARY, Build
-from .conf import Configuration, Directive, descend, quote, replace_words
+from .conf import Configuration, quote, replace_words
 from .future import Future
 from .references import LOGS, log_path, log_paths
 

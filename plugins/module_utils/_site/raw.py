@@ -5,23 +5,19 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import dataclass
 
+from .syntax import LUA_BLOCK, Directive, descend, parse, read
 from .values import SiteError
 
-# As nginx reads words: quotes and comments count at the start of a word only, and "${" does not open a block.
-_WORD = re.compile(
-    r"""(?P<comment>\#[^\n]*)
-      | (?P<quoted>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
-      | (?P<mark>[{};])
-      | (?P<bare>(?:\\.|\$\{|[^\s{};"'\\\#])(?:\\.|\$\{|[^\s{;\\])*)
-      | (?P<space>\s+)""",
-    re.VERBOSE | re.DOTALL,
-)
 # Directives that answer a request, so that it is not passed to the site's upstream.
-_ANSWERS = frozenset(["return", "rewrite", "root", "alias", "try_files", "stub_status", "empty_gif", "internal"])
+_ANSWERS = frozenset(
+    ["return", "rewrite", "root", "alias", "try_files", "stub_status", "empty_gif", "internal", "js_content"]
+    + [f"content_by_lua{form}" for form in ("", "_block", "_file")]
+)
+# Code that can answer, and mostly lets the request pass, such as a check of who asks.
+_FILTERS = ("access_by_lua", "rewrite_by_lua", "server_rewrite_by_lua")
 # Directives that add to others of their name instead of replacing them.
 _REPEATABLE = frozenset(["listen", "server_name", "include", "location", "if", "set", "set_real_ip_from"])
 _HEADERS = frozenset(["proxy_set_header", "add_header", "proxy_hide_header"])
@@ -38,50 +34,23 @@ class Statement:
 
 def read_statements(text: str) -> list[Statement]:
     """Return the directives of the outermost level; raise SiteError when they would not end where the text ends."""
-    # Lua has quotes and comments of its own: that is left to nginx.
-    if "_by_lua_block" in text:
-        return []
-    found: list[Statement] = []
-    words: list[str] = []
-    depth = 0
-    for mark, word, line in _split(text):
-        if not mark:
-            words += [word] if depth == 0 else []
-            continue
-        if mark == "}" and (depth == 0 or words):
-            raise SiteError(f"line {line} has a '}}' " + ("without a '{'" if depth == 0 else f"after '{words[-1]}'"))
-        if depth == 0:
-            if not words:
-                raise SiteError(f"line {line} has a '{mark}' without a directive before it")
-            found.append(Statement(tuple(map(_unquote, words)), " ".join(words), mark == "{"))
-            words = []
-        depth += {"{": 1, "}": -1}.get(mark, 0)
-    if words or depth:
-        raise SiteError("it ends without " + (f"a ';' after '{' '.join(words)}'" if words else "a '}'"))
-    return found
+    found, problem = read(text)
+    if problem:
+        raise SiteError(problem)
+    return [_statement(text, directive) for directive in found]
 
 
-def _split(text: str) -> t.Iterator[tuple[str, str, int]]:
-    """Yield (mark, word, line) with one of the first two empty."""
-    position = 0
-    while position < len(text):
-        match, line = _WORD.match(text, position), text.count("\n", 0, position) + 1
-        if not match:
-            raise SiteError(f"line {line} has a quote that does not close, or a '\\' at its end")
-        position = match.end()
-        if match.lastgroup == "mark":
-            yield match.group(), "", line
-        elif match.lastgroup in ("quoted", "bare"):
-            yield "", match.group(), line
-
-
-def _unquote(word: str) -> str:
-    return word[1:-1] if word[0] in "\"'" else word
+def _statement(text: str, directive: Directive) -> Statement:
+    written = [directive.name, *(text[start:end] for start, end in directive.spans)]
+    return Statement((directive.name, *directive.args), " ".join(written), directive.block is not None)
 
 
 def has_long_word(text: str) -> bool:
-    """Tell whether a quoted word spans lines, so that indenting would change it."""
-    return any("\n" in word for _mark, word, _line in _split(text))
+    """Tell whether a quoted word spans lines, so that indenting would change it; a text of Lua may."""
+    return any(
+        directive.name.endswith(LUA_BLOCK) or any("\n" in text[start:end] for start, end in directive.spans)
+        for directive in descend(parse(text))
+    )
 
 
 def header_lines(statements: t.Iterable[Statement]) -> list[str]:
@@ -92,7 +61,12 @@ def header_lines(statements: t.Iterable[Statement]) -> list[str]:
 def answers(statements: t.Iterable[Statement]) -> bool:
     """Tell whether one of the directives answers requests itself."""
     names = {statement.words[0] for statement in statements}
-    return bool(names & _ANSWERS) or any(name.endswith(("_pass", "_by_lua_file", "js_content")) for name in names)
+    return bool(names & _ANSWERS) or any(name.endswith("_pass") for name in names)
+
+
+def may_answer(statements: t.Sequence[Statement]) -> bool:
+    """Tell whether one of the directives can answer requests, be it that it lets some of them pass."""
+    return answers(statements) or any(statement.words[0].startswith(_FILTERS) for statement in statements)
 
 
 def overridden(statements: t.Iterable[Statement]) -> frozenset[str]:

@@ -40,7 +40,16 @@ from .lines import (
 from .maintenance import closed_locations, fallback, gate_lines, previous_location
 from .model import Location, Server, Site, Static
 from .parse import DISTRIBUTION_SITE, RESERVED, parse_sites
-from .raw import Statement, answers, directive_key, has_long_word, header_lines, overridden, read_statements
+from .raw import (
+    Statement,
+    answers,
+    directive_key,
+    has_long_word,
+    header_lines,
+    may_answer,
+    overridden,
+    read_statements,
+)
 from .site_forwarded import chain_of
 from .values import quote
 
@@ -259,4 +268,4 @@ def _root_location(site: Site, own: t.Sequence[Statement]) -> Lines:
         return []
     if site.upstream:
         return ["", *block("location /", [f"proxy_pass http://{_upstream_name(site)};"])]
-    return [] if answers(own) else ["", *block("location /", ["return 404;"])]
+    return [] if may_answer(own) else ["", *block("location /", ["return 404;"])]

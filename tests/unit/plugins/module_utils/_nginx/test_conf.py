@@ -10,59 +10,15 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.conf import 
     Configuration,
     ConfigurationError,
     load,
-    parse,
     quote,
     replace_words,
 )
-
-
-def flat(text: str) -> list[object]:
-    def one(item: object) -> object:
-        words = [item.name, *item.args]  # type: ignore[attr-defined]
-        block = item.block  # type: ignore[attr-defined]
-        return words if block is None else [*words, [one(inner) for inner in block]]
-
-    return [one(item) for item in parse(text)]
+from ansible_collections.flaskops.stack.plugins.module_utils._site.syntax import parse
 
 
 def loaded(**files: str) -> Configuration:
     tree = {f"/etc/nginx/{name.replace('_', '.')}": text.encode() for name, text in files.items()}
     return load("/etc/nginx/main", tree.get, lambda pattern: sorted(fnmatch.filter(tree, pattern)))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", []),
-        ("a b c;", [["a", "b", "c"]]),
-        ("a{b;}c d{}", [["a", [["b"]]], ["c", "d", []]]),
-        ("# a;\nb; # c;\n", [["b"]]),
-        ("a b#c;", [["a", "b#c"]]),
-        ("a \"b; c\" 'd } e';", [["a", "b; c", "d } e"]]),
-        (r'a "b\"c" d\;e;', [["a", 'b"c', r"d\;e"]]),
-        (r'a "x\ty\\z";', [["a", "x\ty\\z"]]),
-        ('a b"c d";', [["a", 'b"c', 'd"']]),
-        ("a ${b}c $d;", [["a", "${b}c", "$d"]]),
-        ("a ''; b \"\";", [["a", ""], ["b", ""]]),
-        ("location ~ \\.php$ { x; }", [["location", "~", "\\.php$", [["x"]]]]),
-        ("location ~ ^/a{2,3}$ { x; }", [["location", "~", "^/a", [["2,3}$", [["x"]]]]]]),
-        ('location ~ "^/a{2,3}$" { x; }', [["location", "~", "^/a{2,3}$", [["x"]]]]),
-        ("if ($a = b) { c; }", [["if", "($a", "=", "b)", [["c"]]]]),
-        ("a\r\n\tb\r\n;", [["a", "b"]]),
-        ("a {\n  b }\n;\n}", [["a", []]]),
-        (
-            "content_by_lua_block { if a then b = '}' end -- }\n return { {} } } c;",
-            [["content_by_lua_block", []], ["c"]],
-        ),
-        ("a; b { c;", [["a"], ["b", [["c"]]]]),
-        ('a; b "c', [["a"]]),
-        ("a; } b;", [["a"]]),
-        ("a; ; b;", [["a"]]),
-        ("a; {} b;", [["a"]]),
-    ],
-)
-def test_text_is_read_as_nginx_reads_it(text: str, expected: list[object]) -> None:
-    assert flat(text) == expected
 
 
 def test_includes_take_their_place_in_the_order_of_reading() -> None:

@@ -9,6 +9,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._site.raw import (
     directive_key,
     has_long_word,
     header_lines,
+    may_answer,
     overridden,
     read_statements,
 )
@@ -44,6 +45,14 @@ def test_the_directives_of_the_outermost_level_are_found() -> None:
         ("return 200 'x", "quote that does not close"),
         ("return 200 x\\", "at its end"),
         ("deny all; # }\n{", "without a directive"),
+        ("location / { deny all }", "line 1 has a '}' after 'all'"),
+        ("location / {\n;\n}", "line 2 has a ';' without a directive"),
+        ("location / { deny all", "it ends without a ';' after 'deny all'"),
+        ("deny all # ;", "it ends without a ';' after 'deny all'"),
+        ("deny all; # }\nallow 'x", "line 2 has a quote that does not close"),
+        ("content_by_lua_block { if x then y = '}' end -- }", "it ends without a '}'"),
+        ("# content_by_lua_block\n}", "line 2 has a '}' without a '{'"),
+        ("content_by_lua_block { ngx.say('{') } }", "without a '{'"),
     ],
 )
 def test_lines_that_would_reach_beyond_their_block_are_refused(text: str, message: str) -> None:
@@ -86,6 +95,38 @@ def test_it_is_known_which_lines_answer_a_request(text: str, expected: bool) -> 
     assert answers(read_statements(text)) is expected
 
 
+def test_lua_is_read_as_lua_and_what_stands_beside_it_as_nginx() -> None:
+    text = """
+    # content_by_lua_block is not used here
+    gzip off;
+    set_by_lua_block $a { return [[ ' } ]] -- it's
+    }
+    location / { content_by_lua_block { ngx.say("}") } }
+    """
+    found = read_statements(text)
+    assert [statement.words for statement in found] == [("gzip", "off"), ("set_by_lua_block", "$a"), ("location", "/")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "possible"),
+    [
+        ("content_by_lua_block { ngx.say('a') }", True, True),
+        ("content_by_lua_file /a.lua;", True, True),
+        ("content_by_lua 'x';", True, True),
+        # They let the request pass, or end it.
+        ("access_by_lua_block { check() }", False, True),
+        ("access_by_lua_file /a.lua;", False, True),
+        ("rewrite_by_lua_block { ngx.exit(404) }", False, True),
+        ("header_filter_by_lua_block { }", False, False),
+        ("log_by_lua_file /a.lua;", False, False),
+        ("# content_by_lua_block { }", False, False),
+    ],
+)
+def test_it_is_known_which_lua_answers_and_which_may(text: str, expected: bool, possible: bool) -> None:
+    statements = read_statements(text)
+    assert (answers(statements), may_answer(statements)) == (expected, possible)
+
+
 def test_headers_replace_those_of_their_name_only() -> None:
     taken = overridden(
         read_statements(
@@ -103,4 +144,10 @@ def test_lines_about_headers_keep_their_quotes() -> None:
 
 def test_a_word_that_spans_lines_is_noticed() -> None:
     assert has_long_word('return 200 "a\nb";')
+    assert has_long_word('location / { return 200 "a\nb"; }')
     assert not has_long_word('return 200\n"a b";')
+    assert not has_long_word("# a 'word\n# that spans lines")
+
+
+def test_lua_keeps_its_lines_which_may_be_those_of_a_string() -> None:
+    assert has_long_word("content_by_lua_block { ngx.say([[a\nb]]) -- it's\n}")

@@ -8,9 +8,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.conf import Directive, descend, parse
 from ansible_collections.flaskops.stack.plugins.module_utils._site.headers import FAMILY
 from ansible_collections.flaskops.stack.plugins.module_utils._site.render import parse_version, site_configs
+from ansible_collections.flaskops.stack.plugins.module_utils._site.syntax import Directive, descend, parse
 from ansible_collections.flaskops.stack.plugins.module_utils._site.values import SiteError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -255,6 +255,37 @@ def test_a_users_root_takes_the_place_of_ours(key: str) -> None:
     places = locations(main({**SITE, key: value}))
     assert list(places) == ["/"]
     assert ["return", "204"] in places["/"]
+
+
+LUA = "content_by_lua_block { ngx.say('}') -- it's\n }"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "# content_by_lua_block is for another site\nlocation / { return 204; }",
+        f"location / {{ {LUA} }}",
+        f"location /x {{ {LUA} }} location / {{ return 204; }}",
+    ],
+)
+def test_a_root_beside_lua_takes_the_place_of_ours(config: str) -> None:
+    found = [entry.args for entry in main({**SITE, "config": config}).block or [] if entry.name == "location"]
+    assert found.count(("/",)) == 1
+
+
+def test_directives_beside_lua_take_the_place_of_ours() -> None:
+    lines = words(main({**SITE, "config": "set_by_lua_block $a { return '}' }\nclient_max_body_size 1g;"}))
+    assert [line for line in lines if line[0] == "client_max_body_size"] == [["client_max_body_size", "1g"]]
+
+
+@pytest.mark.parametrize(
+    ("config", "passed"),
+    [(LUA, False), ("access_by_lua_block { check() }", True), ("access_by_lua_file /a.lua;", True)],
+)
+def test_a_location_of_lua_is_passed_on_unless_its_code_answers(config: str, passed: bool) -> None:
+    site = main({**SITE, "locations": [{"path": "/x", "config": config}]})
+    [block] = [entry.block or [] for entry in site.block or [] if entry.args == ("/x",)]
+    assert ("proxy_pass" in [entry.name for entry in block]) is passed
 
 
 def test_a_site_without_an_application_says_404_beside_its_files() -> None:
