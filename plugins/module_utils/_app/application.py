@@ -15,6 +15,7 @@ from .._input.lists import APP, ListError, settle_apps, with_lists
 from .._input.names import UnsafeNameError, check_name, check_socket_path
 from .._input.processes import Process, normalise_timers, normalise_workers
 from .._input.redact import mask, mask_urls
+from .._input.values import as_variables
 from .._release.model import Layout, digest, release_id
 from .._release.shared_files import Place, shared_places
 from .._service.environment import merge_environment
@@ -32,7 +33,6 @@ from .application_values import (
     interpreter,
     settings_of,
     shared_paths,
-    variables,
     whole,
     wsgi_path,
 )
@@ -214,7 +214,10 @@ def _source_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    environment, secrets = variables(item, "build_environment"), variables(item, "build_secrets")
+    environment, secrets = (
+        as_variables("build_environment", item.get("build_environment")),
+        as_variables("build_secrets", item.get("build_secrets")),
+    )
     check_build_variables(environment, secrets)
     if item.get("build_with_deploy_key") and not item.get("deploy_key"):
         raise SourceError("build_with_deploy_key is set and there is no deploy_key: set it, or leave the other one out")
@@ -237,7 +240,10 @@ def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _process_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    environment, secrets = variables(item, "environment"), variables(item, "secrets")
+    environment, secrets = (
+        as_variables("environment", item.get("environment")),
+        as_variables("secrets", item.get("secrets")),
+    )
     merge_environment(environment, secrets)
     return {
         # Its data belongs to this user, and the old and the new name serve side by side.

@@ -66,23 +66,6 @@ def settings_of(item: t.Mapping[str, t.Any]) -> dict[str, object]:
     return {**settings, "health": {**health, "host": health["host"] or (domains[0] if domains else "")}}
 
 
-def variables(item: t.Mapping[str, t.Any], key: str) -> dict[str, str]:
-    """Return variables of the environment as texts."""
-    values = item.get(key) or {}
-    return {str(name): _variable(f"{key}.{name}", value) for name, value in values.items()}
-
-
-def _variable(name: str, value: object) -> str:
-    """Return the text of a value; the error has not the value in it, which may be a secret."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    raise SourceError(
-        f"{name} is {type(value).__name__}: an environment variable is a text; use to_json for a structure"
-    )
-
-
 def shared_paths(paths: t.Sequence[str] | None) -> tuple[str, ...]:
     """Return the directories that outlive releases."""
     result = []

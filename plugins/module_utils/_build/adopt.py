@@ -10,6 +10,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
+from .._input.values import as_variables
 from .._system.account import Claim
 from .._release.contents import write_token
 from .._system.clock import utc_now
@@ -141,9 +142,7 @@ def _or(value: int | None, default: int) -> int:
 
 
 def _merge(service: t.Mapping[str, t.Any]) -> dict[str, str]:
-    given = [service.get(key) or {} for key in ("environment", "secrets")]
-    environment, secrets = ({str(name): str(value) for name, value in values.items()} for values in given)
-    return merge_environment(environment, secrets)
+    return merge_environment(*(as_variables(key, service.get(key)) for key in ("environment", "secrets")))
 
 
 def _python_version(virtualenv: str) -> str:

@@ -65,6 +65,34 @@ def as_mapping(key: str, value: object) -> dict[str, object]:
     return {str(name): content for name, content in value.items()}
 
 
+def as_variables(key: str, value: object) -> dict[str, str]:
+    """Return variables of the environment as texts; errors do not show a value, which may be a secret."""
+    if value is None or value == "":
+        return {}
+    if not isinstance(value, t.Mapping):
+        raise SettingsError(f"{key} must be a dictionary, not {_kind(value)}")
+    return {str(name): _variable(f"{key}.{name}", content) for name, content in value.items()}
+
+
+def _variable(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise SettingsError(
+        f"{name} is {_kind(value)}, and an environment variable is a text: write '' for an empty one, and use the "
+        "filter to_json for a list or a dictionary"
+    )
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, t.Mapping):
+        return "a dictionary"
+    return "a list" if isinstance(value, (list, tuple)) else type(value).__name__
+
+
 def refuse_unknown(what: str, given: t.Iterable[str], known: t.Collection[str]) -> None:
     """Raise SettingsError for keys that nobody reads: most are typing errors."""
     unknown = sorted(set(given) - set(known))

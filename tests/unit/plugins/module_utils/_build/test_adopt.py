@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._app.application import parse_app
 from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _prune
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._build.adopt import Existing
@@ -69,6 +70,13 @@ def test_equal_input_is_the_same_release_however_it_is_written() -> None:
     assert Existing.from_params(same).id == Existing.from_params(WIKI).id
 
 
+def test_the_environment_is_read_as_that_of_an_application() -> None:
+    given = {"A": True, "B": 7, "C": 1.5}
+    existing = Existing.from_params({**WIKI, "environment": given, "secrets": {"D": False}})
+    app = parse_app({"name": "wiki", "source": "wiki", "app": "wiki:app", "environment": given}, "/srv")
+    assert existing.environment == {**app.environment, "D": "false"}
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -77,6 +85,8 @@ def test_equal_input_is_the_same_release_however_it_is_written() -> None:
         ({"directory": "wiki"}, "directory 'wiki' must be an absolute path"),
         ({"app": "wiki"}, "write module:app"),
         ({"secrets": {"A": "x"}}, "'A' is in environment and in secrets"),
+        ({"environment": {"A": ["x"]}}, "environment.A is a list"),
+        ({"secrets": {"C": None}}, r"secrets.C is nothing \(null\)"),
         ({"threads": 0}, "threads '0'"),
     ],
 )
