@@ -41,6 +41,8 @@ class Workers:
     # Why the release can be given up.
     fault: str = ""
     _marked: bool | None = None
+    # Children that looked like workers for the first time.
+    _alike: set[int] = field(default_factory=set)
 
     @property
     def wanted(self) -> int:
@@ -66,21 +68,32 @@ class Workers:
     def look(self, master: int) -> set[int]:
         """Look at the workers; return those that were there before and have ended."""
         if master != self.master:
-            self.master, self.seen, self.loaded = master, set(), {}
+            self.master, self.seen, self.loaded, self._alike = master, set(), {}, set()
         if not master:
             return set()
         now = _children(master)
-        # What a hook of gunicorn starts is no worker.
-        workers = {pid for pid in now if pid in self.seen or _is_worker(pid, master)}
+        found = self._marks_of(now)
+        # What looks like a worker for the first time and has no mark may be none: whatever the master starts is a copy
+        # of it until it runs its own program.
+        known = self.seen | found.keys()
+        alike = {pid for pid in now - known if _is_worker(pid, master)}
+        workers = (known & now) | (alike & self._alike)
+        self._alike = alike
         gone = self.seen - workers
         self.fault = self.fault or self._fault_of(gone)
-        # A worker keeps its mark until it ends; for the first look in a while the kernel takes 0.01 s to list locks.
-        if workers != self.seen or not self.complete:
-            found = parse_marks(_read("/proc/locks", _MOST_LOCKS)) if self.marked else {}
-            self.loaded = {pid: mark for pid, mark in found.items() if pid in workers}
-        self.seen = workers
+        self.seen, self.loaded = workers, found
         self.fault = self.fault or self._replaced()
         return gone
+
+    def _marks_of(self, children: set[int]) -> dict[int, Mark]:
+        """Return the marks of the children that have loaded."""
+        if not self.marked:
+            return {}
+        # A worker keeps its mark until it ends; for the first look in a while the kernel takes 0.01 s to list locks.
+        if self.complete and self.seen <= children and not children - self.seen:
+            return self.loaded
+        found = parse_marks(_read("/proc/locks", _MOST_LOCKS))
+        return {pid: mark for pid, mark in found.items() if pid in children}
 
     def _fault_of(self, gone: t.Iterable[int]) -> str:
         """Return why workers that have ended speak against the release, as far as that can be known without its log."""

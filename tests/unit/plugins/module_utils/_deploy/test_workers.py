@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import health as _health
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import workers as _workers
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import (
     Health,
     HealthCheck,
@@ -114,6 +115,7 @@ def test_a_worker_counts_when_it_has_loaded_and_not_before(server: Server) -> No
     assert workers.look(server.process.pid) == set()
     assert (workers.complete, workers.wanted, workers.fault) == (False, 2, "")
     assert workers.progress() == "1 of 2 workers have loaded the application"
+    workers.look(server.process.pid)
     server.tell("kill", waiting)
     assert workers.look(server.process.pid) == {waiting}
     assert workers.fault == f"worker {waiting} ended before it had loaded the application"
@@ -125,6 +127,21 @@ def test_a_release_is_complete_with_all_of_its_workers(server: Server) -> None:
         server.tell("fork load")
     workers.look(server.process.pid)
     assert (workers.complete, workers.fault) == (True, "")
+
+
+def test_what_the_master_starts_looks_like_a_worker_until_it_runs_its_own_program(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A configuration may run programs, such as git; between fork and exec they are copies of the master."""
+    workers = server.workers()
+    children: list[set[int]] = [{17}, set(), {18}, {18}, set()]
+    monkeypatch.setattr(_workers, "_children", lambda _master: children.pop(0))
+    monkeypatch.setattr(_workers, "_is_worker", lambda _pid, _master: True)
+    assert [workers.look(server.process.pid) for _look in range(4)] == [set()] * 4
+    assert workers.fault == ""
+    # That was seen twice, so it was a worker.
+    assert workers.look(server.process.pid) == {18}
+    assert workers.fault == "worker 18 ended before it had loaded the application"
 
 
 def test_a_worker_that_was_gone_before_it_was_seen_left_its_number(server: Server) -> None:
@@ -154,7 +171,8 @@ def test_a_worker_may_be_replaced_for_its_requests_only(server: Server, more: di
 def test_one_that_is_replaced_after_each_request_may_be_gone_before_it_was_seen_to_load(server: Server) -> None:
     workers = server.workers(max_requests=1)
     waiting = server.tell("fork wait")
-    workers.look(server.process.pid)
+    for _look in range(2):
+        workers.look(server.process.pid)
     server.tell("kill", waiting)
     assert workers.look(server.process.pid) == {waiting}
     assert workers.fault == ""
