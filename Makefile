@@ -49,7 +49,9 @@ types: venv ## mypy --strict
 	mypy
 
 unit: venv ## the tests of the pure code, and of roles against their specifications
-	pytest --quiet tests/unit
+	pytest --quiet --cov=plugins --cov-report= tests/unit
+	@echo "coverage of plugins/ by unit tests, in percent of lines: $$(coverage report --format=total)"
+	@coverage report --format=total --fail-under=85 >/dev/null
 
 sanity: venv ## ansible-test sanity, on every Python that is found
 	python tools/ansible_test.py sanity
