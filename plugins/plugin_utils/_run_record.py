@@ -30,7 +30,6 @@ Args = t.Dict[str, t.Any]
 
 # Defined by our playbooks: a role in a playbook of somebody else says nothing of its own.
 VARIABLE = "__stack_run"
-_DERIVE = "..module_utils._app.derive"
 # Whoever reads these expects JSON and nothing else on the standard output.
 _MACHINES = ("json", "jsonl")
 

@@ -134,12 +134,3 @@ def _save(answer: t.IO[bytes], path: str, url: str, max_mib: int) -> str:
                 )
             stream.write(block)
     return total.hexdigest()
-
-
-def file_checksum(path: str) -> str:
-    """Return the SHA-256 of a file."""
-    total = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1024 * 1024), b""):
-            total.update(block)
-    return total.hexdigest()

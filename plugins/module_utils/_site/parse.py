@@ -37,10 +37,27 @@ DISTRIBUTION_SITE = "default"
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _MODIFIERS = ("=", "~", "~*", "^~")
 SITE_KEYS = tuple(field.name for field in fields(Site))
-# What makes one site differ from another can have no default.
-DEFAULT_KEYS = tuple(
-    key for key in SITE_KEYS[SITE_KEYS.index("body_size") : SITE_KEYS.index("locations")] if key != "tls"
+# What makes one site differ from another has no default in nginx_site_defaults.
+_OWN_KEYS = frozenset(
+    {
+        "name",
+        "state",
+        "domains",
+        "redirects",
+        "upstream",
+        "balance",
+        "static",
+        "tls",
+        "locations",
+        "maintenance",
+        "config",
+        "content",
+        "template",
+        "foreign",
+        "rename_from",
+    }
 )
+DEFAULT_KEYS = tuple(key for key in SITE_KEYS if key not in _OWN_KEYS)
 
 
 def parse_site(item: t.Mapping[str, object], defaults: t.Mapping[str, object]) -> Site:

@@ -61,7 +61,13 @@ def test_a_site_takes_what_it_does_not_say_from_the_defaults() -> None:
     assert (site.body_size, site.ipv6, site.gzip) == ("1g", False, True)
 
 
-@pytest.mark.parametrize("key", ["name", "domains", "upstream", "tls", "content", "zzz"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("name", "state", "domains", "redirects", "upstream", "balance", "static", "tls", "locations", "maintenance"),
+        *("config", "content", "template", "foreign", "rename_from", "zzz"),
+    ],
+)
 def test_what_makes_a_site_itself_has_no_default(key: str) -> None:
     with pytest.raises(SiteError, match=f"nginx_site_defaults: unknown key '{key}'"):
         parse_site(LEAST, {key: "x"})
