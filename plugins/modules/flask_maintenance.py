@@ -11,11 +11,12 @@ module: flask_maintenance
 short_description: Close a Flask application to visitors, and open it again
 version_added: 1.1.0
 description:
-  - While an application is closed, nginx answers each request with a page, status 503 and C(Retry-After). It looks for
-    a file with each request, so nothing is reloaded, and nothing is lost.
-  - The renewal of certificates (C(/.well-known/acme-challenge/)) and the health path go on, unless the latter is C(/).
-  - The application itself goes on running; it can be deployed, rolled back and probed meanwhile. A restart of the host
-    changes nothing.
+  - While an application is closed, nginx answers each request with a page, status 503 and C(Retry-After). nginx
+    checks for a file with each request, so it is not reloaded and no request is lost.
+  - Renewal of certificates (C(/.well-known/acme-challenge/)) and the path of the health check still work, unless the
+    latter is C(/).
+  - The application itself keeps running. It can be deployed, rolled back and probed meanwhile. The state survives a
+    restart of the host.
 author:
   - flaskops maintainers (@flaskops)
 options:
@@ -24,34 +25,37 @@ options:
     type: str
     required: true
   closed:
-    description: Whether visitors get the page.
+    description: Whether the application is closed, so that visitors get the maintenance page.
     type: bool
     required: true
   page:
     description:
-      - The page, as HTML. It cannot refer to static files of the application, which are closed as well.
-      - Without it the last one is used again, or a plain one when there was none.
+      - HTML text of the maintenance page. It cannot refer to static files of the application, which are closed as
+        well.
+      - When not set, the last page is used again, or a plain one when there was none.
     type: str
   pause:
     description:
-      - Whether the application's workers and timers are stopped as well; each ends what it has begun. They are started
-        again when the application is opened.
+      - Whether to stop the application's workers and timers as well. Each finishes what it has begun. They are
+        started again when the application is opened.
       - A deploy meanwhile starts those of the new release.
     type: bool
     default: false
   root:
-    description: Directory in which each application has one of its own.
+    description: Directory that contains one directory per application.
     type: path
     default: /srv
   directory_enabled:
     description:
-      - Where nginx has the application's site, which must look for the file.
-      - By default the directory in which M(flaskops.stack.nginx_site) makes links on this host.
+      - Directory of the links to enabled sites of nginx. The application's site there must check for the maintenance
+        file.
+      - By default the one that M(flaskops.stack.nginx_site) uses on this host.
     type: path
   suffix:
     description:
-      - What the name of the site's link ends with.
-      - By default what M(flaskops.stack.nginx_site) lets it end with on this host; empty with O(directory_enabled).
+      - Suffix of the name of the site's link.
+      - By default the one that M(flaskops.stack.nginx_site) uses on this host; empty when O(directory_enabled) is
+        set.
     type: str
     version_added: 1.1.0
 attributes:

@@ -11,25 +11,25 @@ module: flask_release
 short_description: Build releases of Flask applications
 version_added: 1.0.0
 description:
-  - Builds a release of each application in O(apps). A release is everything that the process is - code,
+  - Builds a release of each application in O(apps). A release is everything that the process consists of - code,
     virtualenv, environment and settings of gunicorn - in one directory C(<root>/<name>/releases/<id>), which never
     changes again.
-  - The id comes from the content, so it is equal on every host and in every run; an equal release is never built
-    twice. What differs in its environment or settings only is built from hard links, without a download.
-  - The input of all applications is checked before anything changes. A build that fails leaves no release behind,
-    and does not keep the other applications from theirs; the task fails in the end. One that was killed is built again.
-  - What is whole of a build that failed makes the next try quick - the user, what was downloaded and, for a day, the
-    virtualenv. O(state=absent) removes it.
-  - As its last step the application is loaded in its new virtualenv, as its own user with its own environment; if that
-    fails, the end of Python's traceback is in the error. One with O(apps[].hooks.migrate) is loaded by its start, after
-    the hooks have run.
-  - Whatever is run of an application, its packages and its build hooks runs in a transient unit of systemd with the
-    sandbox of the service, and leaves no process behind.
-  - Nothing is started or switched to, unless O(activate) or O(serve) says so; that is what
-    M(flaskops.stack.gunicorn_service) does.
+  - The id comes from the content, so it is equal on every host and in every run, and an equal release is never built
+    twice. A release that differs in its environment or settings only is built from hard links, without a download.
+  - The input of all applications is checked before anything changes. A build that fails leaves no release behind and
+    does not affect the other applications; the task fails at the end. A build that was killed is repeated.
+  - What is complete after a failed build is kept to speed up the next one - the user, the downloads and, for a day,
+    the virtualenv. O(state=absent) removes it.
+  - As its last step a build imports the application in its new virtualenv, as its own user and with its own
+    environment (import check). When that fails, the error has the end of Python's traceback. An application with
+    O(apps[].hooks.migrate) is imported by its start instead, after the hooks have run.
+  - All code of an application, its packages and its build hooks runs in a transient unit of systemd with the sandbox
+    of the service, and leaves no process behind.
+  - Nothing is started or switched, unless O(activate) or O(serve) is set; M(flaskops.stack.gunicorn_service) does
+    that.
   - Sources on the controller (directories, archives, git repositories) are sent only when the host lacks the release.
   - The values of O(apps[].secrets), O(apps[].environment), O(apps[].build_secrets), O(apps[].build_environment) and
-    O(apps[].deploy_key), and credentials in addresses, appear neither in the result nor in the log of the host, so the
+    O(apps[].deploy_key), and credentials in URLs, appear neither in the result nor in the log of the host. So the
     task needs no C(no_log), which would hide its errors, too.
 author:
   - flaskops maintainers (@flaskops)
@@ -37,239 +37,252 @@ extends_documentation_fragment:
   - flaskops.stack._host_code
 options:
   apps:
-    description: The applications.
+    description: Applications to build, or to remove with O(state=absent).
     type: list
     elements: dict
     required: true
     suboptions:
       name:
-        description: Name of the application, of its directory and, without O(apps[].user), of its system user.
+        description: >-
+          Name of the application, 1 to 31 lower-case letters, digits or V(-), beginning with a letter. Its directory,
+          its units and, without O(apps[].user), its system user have the same name.
         type: str
         required: true
       source:
         description:
-          - Where the code comes from. O(apps[].source_type) says what it is, if this does not tell.
-          - A git repository - V(https://git.example.com/shop.git), V(git@git.example.com:shop.git), or the path of
-            one on the controller or on the host. The path of a work tree is a git source when O(apps[].version) is
-            set.
-          - A directory on the controller; of a git work tree what C(git add) would take, else all but caches.
+          - Where the code comes from. O(apps[].source_type) says which kind of source it is when the form does not
+            tell.
+          - A git repository - V(https://git.example.com/shop.git), V(git@git.example.com:shop.git), or the path of a
+            repository on the controller or on the host. The path of a work tree is a git source when
+            O(apps[].version) is set.
+          - A directory on the controller. Of a git work tree, the files that C(git add) would take; of any other
+            directory, all files but caches.
+          - An archive (tar, also compressed, or zip) on the controller, or one to download with O(apps[].checksum).
+            The single directory at its top that archives usually have is stripped.
+          - A requirement for the package index, such as V(httpbin==0.10.2).
           - Virtualenvs in a source are left out.
-          - An archive (tar, also packed, or zip) on the controller, or to download with O(apps[].checksum). The one
-            directory at its top that archives usually have is taken away.
-          - A requirement for the package index, as V(httpbin==0.10.2).
-          - Relative paths begin at the playbook, or else at the inventory, and contain a C(/), as V(./shop).
+          - Relative paths are looked up beside the playbook, then beside the inventory, and must contain a C(/), such
+            as V(./shop).
           - Required with O(state=present).
         type: str
       source_type:
-        description: What O(apps[].source) is; V(auto) tells by its form.
+        description: Kind of O(apps[].source). V(auto) tells it from its form.
         type: str
         choices: [auto, git, directory, archive, pypi]
         default: auto
       version:
         description:
-          - Of a git repository, the branch, tag or whole commit id; without it, the default branch.
-          - Of a requirement without a version, the version.
+          - For a git repository, the branch, tag or full commit id; the default branch when empty.
+          - For a requirement that names no version, the version.
         type: str
         default: ""
       subdirectory:
-        description: The part of the source that is the application.
+        description: Subdirectory of the source that contains the application.
         type: str
         default: ""
       checksum:
-        description: SHA-256 of an archive, as V(sha256:...). Required for one that the host downloads.
+        description: SHA-256 of an archive, as V(sha256:...). Required for an archive that the host downloads.
         type: str
         default: ""
       deploy_key:
         description:
-          - Private key for git over SSH (its content). It is on the host, readable by root, as long as git runs.
-          - Without it SSH uses what root has on the host.
+          - Private SSH key for git (its content). While git runs, it is on the host, readable by root only.
+          - When not set, SSH uses the keys that root has on the host.
         type: str
       known_hosts:
         description:
-          - Lines for SSH's known_hosts that name the keys of the git server.
-          - Without it, the first key seen is believed and remembered.
+          - Lines for SSH's C(known_hosts) with the keys of the git server.
+          - When empty, the first key that the server shows is trusted and remembered.
         type: str
         default: ""
       app:
-        description: The WSGI application, V(module:object) or V(module:factory(\)). Required with O(state=present).
+        description: WSGI application, as V(module:object) or V(module:factory(\)). Required with O(state=present).
         type: str
       user:
         description:
-          - System user that builds and runs the application; made when missing. Default is O(apps[].name).
-          - A user of this name that exists and was not made for an application is refused, unless it is named here.
-            root, the user of the web server and the accounts of the system (ids below 100) are always refused.
-          - While the application runs, its data belongs to this user, and another one is refused. When the application
-            was removed (its data stays), the data is handed over to the new user with the next build.
+          - System user that builds and runs the application, created when missing. Defaults to O(apps[].name).
+          - An existing user that was not created for an application is refused, unless it is named here. root, the
+            user of the web server and system accounts (ids below 100) are always refused.
+          - While the application runs, its data belongs to this user, and another user is refused. After the
+            application was removed (its data stays), the next build gives the data to the new user.
         type: str
       group:
         description:
-          - Its group; made when missing. Default is O(apps[].user).
-          - Groups of the system, and those whose members become root (C(docker), C(sudo)), are refused.
+          - Group of the application, created when missing. Defaults to O(apps[].user).
+          - System groups, and groups whose members can become root (C(docker), C(sudo)), are refused.
         type: str
       python:
-        description: Python to use; see O(python).
+        description: Python of the virtualenv, in the form of O(python), which is its default.
         type: str
       installer:
-        description: What installs packages; see O(installer).
+        description: Installer of Python packages. Defaults to O(installer).
         type: str
         choices: [uv, pip]
       requirements:
         description:
-          - Files in the source that say what to install - requirements files (with hashes, all of theirs are checked),
-            V(uv.lock), or V(pyproject.toml); the last two with extras, as V(pyproject.toml[web]).
-          - Without it, the first that exists of V(uv.lock), V(requirements.txt), V(pyproject.toml), V(setup.py).
-          - A V(pyproject.toml) that only configures tools does not count. Lock files of others than uv are not read.
-          - An empty list installs nothing but O(apps[].packages).
+          - Files in the source that list what to install - requirements files, V(uv.lock) or V(pyproject.toml), the
+            last two also with extras, such as V(pyproject.toml[web]). When a requirements file has hashes, all
+            packages in it are checked.
+          - When not set, the first of V(uv.lock), V(requirements.txt), V(pyproject.toml) and V(setup.py) that exists.
+          - A V(pyproject.toml) that only configures tools does not count. Lock files of other tools than uv are not
+            read.
+          - An empty list installs only O(apps[].packages).
         type: list
         elements: str
       packages:
-        description: Further requirements to install.
+        description: Further Python requirements to install, such as V(psycopg[binary]>=3).
         type: list
         elements: str
         default: []
       index_url:
-        description: Package index; see O(index_url).
+        description: URL of the Python package index. Defaults to O(index_url).
         type: str
       ca_bundle:
-        description: Certificates to trust; see O(ca_bundle).
+        description: File on the host with the certificates to trust. Defaults to O(ca_bundle).
         type: path
       wheel_dir:
-        description: Directory of wheels; see O(wheel_dir).
+        description: Directory of wheels on the host. Defaults to O(wheel_dir).
         type: path
       gunicorn_requirement:
-        description: Requirement for gunicorn; see O(gunicorn_requirement).
+        description: Python requirement for gunicorn. Defaults to O(gunicorn_requirement).
         type: str
       build_timeout:
-        description: Seconds that one command of a build may take; see O(build_timeout).
+        description: Seconds that one command of a build may take. Defaults to O(build_timeout).
         type: int
       source_max_mib:
-        description: MiB that the source may have when it is unpacked; see O(source_max_mib).
+        description: Maximum size of the unpacked source in MiB. Defaults to O(source_max_mib).
         type: int
         version_added: 1.1.0
       build_environment:
         description:
-          - Environment variables of the build - installers, the build scripts of packages and C(hooks.build) see them.
+          - Environment variables of the build. Installers, build scripts of packages and O(apps[].hooks.build) see
+            them.
           - They are part of the release's id, so another value builds another release.
-          - A build sees nothing else of the task's environment but proxies, certificates and the locale.
+          - Of the environment of the task, a build sees only proxies, certificates and the locale.
         type: dict
         default: {}
         version_added: 1.1.0
       build_secrets:
         description:
-          - The same for values that are secret, as a token; requirements may name it as V(${TOKEN}).
-          - They are not part of the release's id. They are in no output, and in no file after the build, which has
-            directories and caches of its own for that. A build that writes one into the release is refused.
+          - Environment variables of the build whose values are secret, such as tokens. A requirement may use one as
+            V(${TOKEN}).
+          - They are not part of the release's id. They appear in no output and in no file after the build, which has
+            directories and caches of its own. A build that writes one into the release is refused.
         type: dict
         default: {}
         version_added: 1.1.0
       build_with_deploy_key:
-        description:
-          - Whether git uses O(apps[].deploy_key) for private dependencies (C(git+ssh://)), too. Build scripts of
-            packages can read it then, as long as they run.
+        description: >-
+          Whether git also uses O(apps[].deploy_key) for private dependencies (C(git+ssh://)). Build scripts of
+          packages can read the key while they run.
         type: bool
         default: false
         version_added: 1.1.0
       environment:
         description:
           - Environment variables of the application.
-          - Variables that overrule the release, such as C(GUNICORN_CMD_ARGS), are refused.
+          - Variables that would override the release, such as C(GUNICORN_CMD_ARGS), are refused.
         type: dict
         default: {}
       secrets:
-        description:
-          - Environment variables whose values are secret. They are in the same file as the others, which only root
-            and the application's group can read; in errors their values are masked.
+        description: >-
+          Environment variables whose values are secret. They are in the same file as the others, which only root and
+          the application's group can read. Errors show their values masked.
         type: dict
         default: {}
       shared:
         description:
-          - Directories, relative to the application, that outlive releases - uploads, a SQLite file, or V(instance),
-            which is Flask's instance folder and the default. They are in C(<root>/<name>/shared) and belong to the
-            user.
+          - Directories, relative to the application, that all releases share - uploads, a SQLite file, or
+            V(instance), which is Flask's instance folder. They are in C(<root>/<name>/shared) and belong to the user
+            of the application. When not set, V(instance).
           - What the source has in such a directory is copied there once, when the shared directory is empty.
         type: list
         elements: str
       trusted_hops:
-        description: Number of proxies in front whose C(X-Forwarded-*) headers are believed; 1 is nginx on this host.
+        description: >-
+          Number of trusted reverse proxies in front of gunicorn, whose C(X-Forwarded-*) headers are used (Werkzeug's
+          C(ProxyFix)). 1 is nginx on this host.
         type: int
         default: 1
       host_header:
-        description: Header that holds the host name that the visitor asked for, if it is not C(Host).
+        description: Request header with the host name that the visitor asked for, when it is not C(Host).
         type: str
         default: ""
       keep:
-        description: How many releases to keep; see O(keep).
+        description: Number of releases to keep. Defaults to O(keep).
         type: int
       rename_from:
         description:
-          - The name that the application had before. Its data moves to the new name, while the old name serves.
-          - The user stays that of the former name, unless C(user) says otherwise, so leave this set afterwards.
-          - The playbook C(site) publishes the new name and then removes the old one.
+          - Former name of the application. Its data moves to the new name while the old name still serves.
+          - The user stays that of the former name, unless O(apps[].user) is set, so leave this option set afterwards.
+          - The playbook C(flaskops.stack.site) publishes the new name and then removes the old one.
         type: str
         version_added: 1.1.0
       domains:
-        description: Host names of the application. The first is what the health gate asks for.
+        description: Host names of the application. The first is the one that the health check requests.
         type: list
         elements: str
         default: []
       gunicorn:
-        description: Settings of the application server; see role P(flaskops.stack.gunicorn#role).
+        description: Settings of gunicorn and its service, as in role P(flaskops.stack.gunicorn#role).
         type: dict
         default: {}
       hooks:
         description:
-          - Commands that belong to the release, each one text, split into words as a shell would do it, or a list of
-            words. No shell is involved. They run in the release's C(app) directory as O(apps[].user), with the
+          - Commands of the release, each as a text that is split into words as a shell would do it, or as a list of
+            words. They are not run by a shell. They run in the release's C(app) directory as O(apps[].user), with the
             application's environment, the programs of the virtualenv first in C(PATH), and C(FLASK_APP),
             C(FLASKOPS_RELEASE) and C(FLASKOPS_PREVIOUS) set.
-          - That the program of each exists is seen before the release is complete.
+          - The build fails when the program of a command does not exist.
         type: dict
         default: {}
         suboptions:
           build:
             description:
-              - Run while the release is built, may write into C(app), for example to make assets. When one fails there
-                is no release. A change of the environment runs them again.
-              - A link that one of them leaves and that leads out of the release is refused.
+              - Commands to run while the release is built. They may write into C(app), for example to build assets.
+                When one fails there is no release. A change of the environment runs them again.
+              - A link that leads out of the release is refused.
             type: list
             elements: raw
             default: []
           migrate:
             description:
-              - Change the database. Run by M(flaskops.stack.gunicorn_service) once per run of Ansible and release, on
-                the first host that is about to start it, while all others wait; when it fails no host starts it.
-              - A host that knows that its release was migrated does not repeat that, one that is new does. So it has
-                to be repeatable, as the migrations of Alembic are, and the release that still serves has to get along
-                with its result.
+              - Commands that change the database. M(flaskops.stack.gunicorn_service) runs them once per release and
+                run of Ansible, on the first host that is about to start the release, while all others wait. When one
+                fails, no host starts the release.
+              - A host that knows that the release was migrated does not repeat it; a new host does. So the commands
+                must be repeatable, as the migrations of Alembic are, and the release that still serves must work with
+                their result.
             type: list
             elements: raw
             default: []
           migrate_each_host:
-            description: Whether each host has a database of its own, and has to migrate it.
+            description: Whether each host has a database of its own and must migrate it.
             type: bool
             default: false
           before_switch:
             description: >-
-              Run when the release has proved its health and gets no traffic yet. When one fails it is refused.
+              Commands to run after the release has passed its health check and before it gets traffic. When one fails
+              the deploy is aborted.
             type: list
             elements: raw
             default: []
           after_switch:
-            description:
-              - Run when it serves and the old release has ended. When one fails the task fails, too, but the release
-                goes on serving.
+            description: >-
+              Commands to run after the switch, when the old release has ended. When one fails the task fails, but the
+              release keeps serving.
             type: list
             elements: raw
             default: []
           rollback:
             description:
               - >-
-                Lists of commands by name, such as C({migrate_down: [flask db downgrade 3f2a]}). None of them runs
-                unless a rollback from this release asks for it by its name
-                (O(flaskops.stack.gunicorn_service#module:services[].hook)).
-              - It runs in this release, which has the code for it, once the release before serves and this one has
-                ended, on the last host of the run that has gone back, or on each with
-                O(apps[].hooks.migrate_each_host). When it fails the release before goes on serving, and the task fails.
+                Lists of commands by name, such as C({migrate_down: [flask db downgrade 3f2a]}). They run only when a
+                rollback from this release names them (O(flaskops.stack.gunicorn_service#module:services[].hook)).
+              - They run in this release, which has the code for them, when the earlier release serves and this one
+                has ended, on the last host of the run that has rolled back, or on each host with
+                O(apps[].hooks.migrate_each_host). When one fails the earlier release keeps serving, and the task
+                fails.
               - The next deploy migrates again.
             type: dict
             default: {}
@@ -279,170 +292,179 @@ options:
             default: 900
       workers:
         description:
-          - Processes that work beside the web, such as those of Celery or RQ. They belong to the release - they
-            have its code, environment, user and sandbox, start after the switch to it, and the old ones get
-            SIGTERM, take nothing new and finish what they have begun. One that ends is started again.
-          - When one of them does not stay up, the release is switched back from.
+          - Background processes of the application, such as those of Celery or RQ. They belong to the release and
+            have its code, environment, user and sandbox. They start after the switch to their release; those of the
+            old release get SIGTERM, take no new work and finish what they have begun. A process that ends is started
+            again.
+          - When a new one does not stay up, the deploy is reverted.
         type: list
         elements: dict
         default: []
         suboptions:
           name:
-            description: Name, part of the unit's name C(<app>@<release>.worker-<name>.<n>.service).
+            description: Name of the worker, part of its unit's name C(<app>@<release>.worker-<name>.<n>.service).
             type: str
             required: true
           command:
             description: >-
-              What runs, a text that is split into words as a shell would do it, or a list of words. No shell is
-              involved. The programs of the virtualenv come first. It is in a unit file that everybody can read, so
-              no secret belongs here.
+              Command to run, as a text that is split into words as a shell would do it, or as a list of words. It is
+              not run by a shell. Programs of the virtualenv are found first. The unit file with the command is
+              world-readable, so do not put secrets into it.
             type: raw
             required: true
           count:
-            description: How many of it run.
+            description: Number of processes to run.
             type: int
             default: 1
           stop_timeout:
-            description: Seconds it has to finish what it has begun after it was told to end; it is killed then.
+            description: Seconds that a worker has to finish its work after SIGTERM. Then it is killed.
             type: int
             default: 60
           memory_max:
-            description: Memory, such as V(512M), at which one is killed; empty for no limit.
+            description: Memory limit of one worker, such as V(512M), above which it is killed. Empty means no limit.
             type: str
             default: ""
           cpu_quota:
-            description: CPU time of one, V(150%) for one and a half CPUs; empty for no limit.
+            description: CPU time that one worker may use; V(150%) is one and a half CPUs. Empty means no limit.
             type: str
             default: ""
       timers:
-        description:
-          - Commands that systemd starts at certain times, from the current release only. A job that runs when the
-            release changes is finished by the old one, and the new one's waits for that.
+        description: >-
+          Commands that systemd runs on a schedule, from the current release only. A job that runs during a deploy is
+          finished by the old release, and the job of the new release waits for it.
         type: list
         elements: dict
         default: []
         suboptions:
           name:
-            description: Name, part of the units' names C(<app>@<release>.timer-<name>.timer) and C(.service).
+            description: >-
+              Name of the timer, part of its units' names C(<app>@<release>.timer-<name>.timer) and C(.service).
             type: str
             required: true
           command:
-            description: What runs, as for a worker.
+            description: Command to run, in the same form as O(apps[].workers[].command).
             type: raw
             required: true
           schedule:
             description: >-
-              When, as a calendar event of systemd.time(7), such as V(daily), V(Mon..Fri 06:30) or V(*:0/15), in the
-              host's time zone. C(systemd-analyze calendar) explains one.
+              When to run it, as a calendar event of systemd.time(7), such as V(daily), V(Mon..Fri 06:30) or
+              V(*:0/15), in the time zone of the host. C(systemd-analyze calendar) explains an expression.
             type: str
             required: true
           persistent:
-            description: Whether a run that was missed, because the host was off or the release changed, is made up for.
+            description: >-
+              Whether a run that was missed, because the host was off or the release changed, is caught up on.
             type: bool
             default: true
           random_delay:
-            description: At most so many seconds later, by chance, so that not all hosts begin at once.
+            description: Upper bound, in seconds, of a random delay, so that not all hosts start at once.
             type: int
             default: 0
           timeout:
-            description: Seconds that a run may take; it is ended then.
+            description: Seconds after which a job that still runs is stopped.
             type: int
             default: 3600
       nginx:
-        description: Settings of the site. Nothing here depends on them.
+        description: Settings of the site. Nothing in this module depends on them.
         type: dict
         default: {}
   state:
     description:
-      - V(present) builds what is missing.
-      - V(absent) removes releases, V(current) and the cache of each application. Stop its services first.
+      - V(present) builds missing releases.
+      - V(absent) removes the releases, the link C(current) and the cache of each application. Stop its services
+        first.
     type: str
     choices: [present, absent]
     default: present
   purge_data:
-    description: With O(state=absent), removes the shared directories and the user as well.
+    description: With O(state=absent), also removes the shared directories and the user.
     type: bool
     default: false
   serve:
     description:
-      - Whether the releases are handed over to in the same task, as M(flaskops.stack.gunicorn_service) does.
+      - Whether to deploy the releases in the same task, as M(flaskops.stack.gunicorn_service) does.
       - Half the time of a deploy without new dependencies is the start of tasks; this saves one.
-      - The start of the release proves that the application can be loaded; why one cannot be is found out afterwards.
-        That of one with O(apps[].hooks.migrate) proves it in any case, after the hooks have run.
+      - The start of the release replaces the import check; the reason of a failure is found out afterwards. For a
+        release with O(apps[].hooks.migrate) the start replaces it in any case, after the hooks have run.
     type: bool
     default: false
   overlap:
-    description:
-      - With O(serve), what to do when the host has too little memory to run the new release beside the one that serves,
-        as O(flaskops.stack.gunicorn_service#module:overlap) says.
+    description: >-
+      With O(serve), what to do when the host has too little memory to run the new release beside the current one, see
+      O(flaskops.stack.gunicorn_service#module:overlap).
     type: str
     choices: [refuse, fallback, always, never]
     default: refuse
   site_defaults:
     description: >-
-      With O(serve), defaults of the sites that publish the applications, as
-      O(flaskops.stack.nginx#role:main:nginx_site_defaults). What a site leaves open decides how a new release is asked
-      through nginx, as O(flaskops.stack.gunicorn_service#module:services[].site) says.
+      With O(serve), default values of the sites that publish the applications, as in
+      O(flaskops.stack.nginx#role:main:nginx_site_defaults). Together with the settings of a site they decide how a
+      new release is probed through nginx, see O(flaskops.stack.gunicorn_service#module:services[].site).
     type: dict
     default: {}
   probe_sites:
-    description: With O(serve), whether new releases are asked through nginx.
+    description: With O(serve), whether new releases are probed through nginx.
     type: bool
     default: true
   activate:
-    description: Points C(current) to the release at once, for use without M(flaskops.stack.gunicorn_service).
+    description: >-
+      Whether to switch C(current) to the release at once, for use without M(flaskops.stack.gunicorn_service).
     type: bool
     default: false
   root:
-    description: Directory in which each application has one of its own.
+    description: Directory that contains one directory per application.
     type: path
     default: /srv
   python:
     description: >-
-      Python of applications that name none - a version (V(3.12)), a program or its path. It must be on the host.
+      Default Python of applications - a version (V(3.12)), the name of a program, or its path. It must be installed
+      on the host.
     type: str
     default: python3
   installer:
-    description: Installer of applications that name none. V(pip) is the one that comes with their Python.
+    description: >-
+      Default installer of Python packages. V(pip) is the one that comes with the Python of the application.
     type: str
     choices: [uv, pip]
     default: uv
   uv_requirement:
-    description: Requirement by which C(uv) is installed, once per host, or the path of one that is there.
+    description: >-
+      Python requirement from which C(uv) is installed, once per host, or the path of a C(uv) that is installed.
     type: str
     default: uv==0.13.8
   index_url:
     description:
-      - Package index of applications that name none. Credentials in it are passed by the environment, never by
-        argument.
-      - The index of the host's configuration, or PyPI, without it.
+      - Default URL of the Python package index. Credentials in it are passed in the environment, never as arguments.
+      - When empty, the index of the host's configuration, or PyPI.
     type: str
     default: ""
   ca_bundle:
-    description: File of certificates to trust; without it, those that the host trusts.
+    description: File on the host with the certificates to trust. When empty, those that the host trusts.
     type: path
     default: ""
   wheel_dir:
-    description: Directory of wheels on the host from which everything is installed, without any index.
+    description: >-
+      Directory on the host from whose wheels everything is installed, without any index. When empty, the index is
+      used.
     type: path
     default: ""
   gunicorn_requirement:
-    description: Requirement by which gunicorn is installed when the application did not bring it.
+    description: Python requirement from which gunicorn is installed when the application does not require it itself.
     type: str
     default: gunicorn>=21.2,<28
   build_timeout:
-    description: Seconds that one command of a build may take, for applications that do not say.
+    description: Default number of seconds that one command of a build may take.
     type: int
     default: 1800
   source_max_mib:
-    description:
-      - MiB that a source may have when it is unpacked, for applications that do not say. Each file counts for 4 KiB at
-        least. An archive that unpacks to more is refused before the disk is full.
+    description: >-
+      Default maximum size of an unpacked source in MiB. Each file counts as at least 4 KiB. A larger archive is
+      refused before it fills the disk.
     type: int
     default: 4096
     version_added: 1.1.0
   keep:
-    description: How many releases to keep, for applications that do not say.
+    description: Default number of releases of an application to keep.
     type: int
     default: 5
   lock_timeout:
@@ -450,34 +472,34 @@ options:
     type: float
     default: 60
   by:
-    description: Set by the action plugin; who asks for it, for those who find the application locked.
+    description: Set by the action plugin; who started this run. Others see it when they find the application locked.
     type: str
     default: ""
   sealed:
-    description: Set by the action plugin; what must not be shown.
+    description: Set by the action plugin; the values that Ansible must not show.
     type: str
   sent:
-    description: Set by the action plugin; what it found on the controller.
+    description: Set by the action plugin; by application, what it found on the controller.
     type: dict
     default: {}
   expected:
-    description:
-      - Set by the action plugin; the release of each application that served when the run began. Another one, which
-        another run has deployed meanwhile, is not replaced.
+    description: >-
+      Set by the action plugin; by application, the release that served when the run began. Another release, which
+      another run has deployed meanwhile, is not replaced.
     type: dict
     default: {}
     version_added: 1.1.0
   run:
-    description: Set by the action plugin; which run of Ansible it is, for the history.
+    description: Set by the action plugin; id of this run of Ansible, for the history.
     type: str
     default: ""
     version_added: 1.1.0
 attributes:
   check_mode:
-    description: Checks all input, asks git for the revision and computes the ids; builds and sends nothing.
+    description: Checks all input, asks git for the revision and computes the ids. Builds and sends nothing.
     support: full
   diff_mode:
-    description: Shows what the new release's manifest says against that of the current release.
+    description: Compares the manifest of the new release with that of the current one.
     support: full
 seealso:
   - module: flaskops.stack.flask_release_info

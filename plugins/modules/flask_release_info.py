@@ -16,15 +16,15 @@ author:
   - flaskops maintainers (@flaskops)
 options:
   names:
-    description: Applications to look at; without it, all that are found below O(root).
+    description: Applications to report on. When not set, all that are found below O(root).
     type: list
     elements: str
   root:
-    description: Directory in which each application has one of its own.
+    description: Directory that contains one directory per application.
     type: path
     default: /srv
   size:
-    description: Whether to add up the size of each release on disk, which takes a moment.
+    description: Whether to measure the size of each release on disk, which takes a moment.
     type: bool
     default: false
 attributes:

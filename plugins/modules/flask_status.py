@@ -8,31 +8,31 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: flask_status
-short_description: Say how the Flask applications of a host are
+short_description: Report the state of the Flask applications of a host
 version_added: 1.1.0
 description:
-  - Says of each application which release serves and since when, whether it is healthy at this moment, its versions,
-    memory and disk, which releases there are and what became of them, who holds its lock, and what failed last.
-  - Each instance is asked once, over its own socket, as the health gate asks it.
+  - Reports, for each application, which release serves and since when, whether it is healthy now, its versions,
+    memory and disk usage, all releases and their results, who holds its lock, and the last failure.
+  - Each instance is asked once, over its own socket, as in the health check of a deploy.
 author:
   - flaskops maintainers (@flaskops)
 options:
   names:
-    description: Applications to look at; without it, all that are found below O(root).
+    description: Applications to report on. When not set, all that are found below O(root).
     type: list
     elements: str
   root:
-    description: Directory in which each application has one of its own.
+    description: Directory that contains one directory per application.
     type: path
     default: /srv
   timeout:
-    description: Seconds that an instance has to answer.
+    description: Seconds that an instance has to answer the health check.
     type: int
     default: 5
   probe:
-    description:
-      - Whether to ask the instances and to count the disk. Without it RV(apps[].healthy) is V(false), and
-        RV(apps[].answers) is empty.
+    description: >-
+      Whether to run the health check and to measure disk usage. When V(false), RV(apps[].healthy) is V(false) and
+      RV(apps[].answers) is empty.
     type: bool
     default: true
     version_added: 1.1.0

@@ -11,19 +11,20 @@ module: fleet
 short_description: Reach every host of a fleet before anything changes on any
 version_added: 1.1.0
 description:
-  - Runs one command on the host, with the rights of the task, and returns which release each application serves.
-  - Fails when the host cannot be reached. In a play with C(any_errors_fatal) and without C(serial) no later play
-    runs then.
-  - What it finds is known to later tasks of the same run, which do not replace what another run has deployed meanwhile.
+  - Runs one command on the host, with the privileges of the task, and returns which release each application serves.
+  - Fails when the host cannot be reached. In a play with C(any_errors_fatal) and without C(serial) no later play runs
+    then.
+  - Later tasks of the same run know the result. They do not replace a release that another run has deployed
+    meanwhile.
 author:
   - flaskops maintainers (@flaskops)
 options:
   root:
-    description: Directory in which each application has one of its own.
+    description: Directory that contains one directory per application.
     type: path
     default: /srv
   without_lost:
-    description: Whether a host that cannot be reached is left out, as Ansible does with unreachable hosts.
+    description: Whether to continue without a host that cannot be reached, as Ansible does with unreachable hosts.
     type: bool
     default: false
 attributes:

@@ -11,115 +11,118 @@ module: gunicorn_service
 short_description: Run WSGI applications with gunicorn under systemd
 version_added: 1.0.0
 description:
-  - Starts a release beside the one that serves, on sockets of its own, asks each of its instances for an answer,
-    switches the link C(current) to it by one rename, waits until the old release has no connection any more, and
-    stops that.
-  - A release that does not answer as it should is stopped and refused with the end of its log; the old one goes on
-    serving.
-  - Each release has its own unit files, C(<name>@<release>.socket) and C(.service); instance 1 and higher has its
-    number behind the release. They are removed with the release.
-  - All services of a task go through each step together. One that fails does not keep the others from their new
-    release; the task fails in the end and says what happened to each.
-  - A run that was killed, at any moment, leaves the old or the new release serving, also after a reboot; the next run
-    finishes or clears up what it left.
+  - Deploys releases. A new release is started beside the one that serves, on sockets of its own, and each of its
+    instances must pass the health check. Then the link C(current) is switched to it by one rename, the old release
+    finishes its connections (drain), and is stopped.
+  - A release that fails its health check is stopped and refused, and the error has the end of its log. The old
+    release keeps serving.
+  - Each release has its own unit files, C(<name>@<release>.socket) and C(.service); instances from the second on have
+    their number appended. They are removed with the release.
+  - All services of a task take each step together. One that fails does not affect the others; the task fails at the
+    end and names what happened to each.
+  - When a run is killed, at any moment, the old or the new release serves, also after a reboot. The next run
+    completes or cleans up what is left.
 options:
   services:
-    description: The applications.
+    description: Services to run.
     type: list
     elements: dict
     required: true
     suboptions:
       name:
         description:
-          - Name of the application, which is also the name of its units and of its directory below O(root).
+          - Name of the application. Its units, and its directory below O(root), have the same name.
           - 1 to 31 lower-case letters, digits or C(-), beginning with a letter.
         type: str
         required: true
       state:
         description:
-          - V(absent) stops the application and removes its units and the link C(current).
-          - V(rolled_back) goes back to the release whose id, or the beginning of it, is O(services[].release), or to
-            the one that was deployed before the current one and was healthy. It has to pass the same gate as a new one.
+          - V(present) runs the application. V(absent) stops it and removes its units and the link C(current).
+          - V(rolled_back) rolls back to the release whose id begins with O(services[].release), or else to the one
+            that was deployed before the current one and was healthy. It must pass the same health check as a new
+            release.
           - A release that failed, or that was rolled back from, is refused until it has been deployed again and was
-            healthy then.
+            healthy.
         type: str
         choices: [present, absent, rolled_back]
         default: present
       release:
         description:
-          - Directory of the release, as M(flaskops.stack.flask_release) builds it. It holds code, virtualenv,
-            environment and all settings, so that none of the options below is used.
+          - Directory of a release that M(flaskops.stack.flask_release) has built. It holds code, virtualenv,
+            environment and all settings, so the options below are not used.
           - In check mode it need not exist.
         type: path
       hook:
         description:
-          - With O(services[].state=rolled_back), the name of a hook of the release that is left, such as one that takes
-            the database back; see O(flaskops.stack.flask_release#module:apps[].hooks.rollback). A name that it does not
-            have is refused before anything changes.
-          - It runs when the release before serves and the one that is left has ended, on the last host of the play that
-            has gone back, and not at all when one of them has not. If it fails, or could not be run, it can be asked
-            for again together with O(services[].release), to which nothing has to be switched then.
+          - With O(services[].state=rolled_back), the name of a rollback hook of the release that is left, for example
+            one that migrates the database back; see O(flaskops.stack.flask_release#module:apps[].hooks.rollback). An
+            unknown name is refused before anything changes.
+          - It runs when the earlier release serves and the one that is left has ended, on the last host of the play
+            that has rolled back. It does not run when a host could not roll back. When it failed or did not run,
+            request it again together with O(services[].release); nothing is switched then.
         type: str
         default: ""
       app:
-        description:
-          - The WSGI application in code that exists already, as V(module:app), V(module:factory(\)) or
-            V(module:factory("argument", key=1\)). Required without O(services[].release), and so are
-            O(services[].directory) and O(services[].virtualenv).
+        description: >-
+          WSGI application in code that exists on the host, as V(module:app), V(module:factory(\)) or
+          V(module:factory("argument", key=1\)). Required when O(services[].release) is not set, together with
+          O(services[].directory) and O(services[].virtualenv).
         type: str
       directory:
-        description: Directory with the code; it becomes the working directory.
+        description: Directory with the code. It is the working directory of the application.
         type: path
       virtualenv:
-        description: Virtual environment with gunicorn and all that the application needs.
+        description: Directory of a virtualenv with gunicorn and everything else that the application needs.
         type: path
       version:
         description:
-          - Anything that tells one state of O(services[].directory) from another, for example a commit. Another value
-            makes a new release and hence a hand-over; with an equal one nothing is restarted.
-          - For old and new code to run side by side they have to be in different directories.
+          - Any text that changes when the code in O(services[].directory) changes, for example a commit id. A new
+            value makes a new release, which is deployed; with the same value nothing is restarted.
+          - Old and new code must be in different directories to run side by side.
         type: str
         default: ""
       user:
         description:
-          - System user of the application, made when there is none; the application's name by default.
-          - A user of this name that exists and was not made for an application is refused, unless it is named here.
-            root, the user of the web server and the accounts of the system (ids below 100) are always refused.
+          - System user of the application, created when missing. Defaults to the name of the application.
+          - An existing user that was not created for an application is refused, unless it is named here. root, the
+            user of the web server and system accounts (ids below 100) are always refused.
         type: str
       group:
         description:
-          - Its group; named like the user by default.
-          - Groups of the system, and those whose members become root (C(docker), C(sudo)), are refused.
+          - Group of the application. Defaults to the name of the user.
+          - System groups, and groups whose members can become root (C(docker), C(sudo)), are refused.
         type: str
       environment:
         description:
-          - Environment variables.
-          - Variables that overrule the release, such as C(GUNICORN_CMD_ARGS), are refused.
+          - Environment variables of the application.
+          - Variables that would override the release, such as C(GUNICORN_CMD_ARGS), are refused.
         type: dict
         default: {}
       secrets:
-        description: Environment variables that are never shown.
+        description: Environment variables whose values are secret. They are never shown.
         type: dict
         default: {}
       trusted_hops:
-        description:
-          - How many proxies in front of gunicorn are to be believed what they say about the client in
-            C(X-Forwarded-For), C(X-Forwarded-Proto) and C(X-Forwarded-Host). With V(0) no such header is believed.
+        description: >-
+          Number of trusted reverse proxies in front of gunicorn, whose C(X-Forwarded-For), C(X-Forwarded-Proto) and
+          C(X-Forwarded-Host) headers are used (Werkzeug's C(ProxyFix)). With V(0) no such header is used.
         type: int
         default: 1
       host_header:
-        description: A header from which the host name is taken instead of C(X-Forwarded-Host).
+        description: Request header from which the host name is taken instead of C(X-Forwarded-Host).
         type: str
         default: ""
       keep:
-        description: How many releases stay on the host; the current one, the one before it and those in use always do.
+        description: >-
+          Number of releases to keep on the host. The current one, the one before it and those that a process runs
+          from are always kept.
         type: int
         default: 5
       site:
-        description:
-          - How visitors reach the application through nginx on this host; P(flaskops.stack.gunicorn_services#filter)
-            derives it. When it is given the release is asked through nginx after the switch, with forged
-            C(X-Forwarded) headers, and if it believes them the old release serves again.
+        description: >-
+          How visitors reach the application through nginx on this host; P(flaskops.stack.gunicorn_services#filter)
+          derives it. When set, a request with forged C(X-Forwarded-*) headers is sent through nginx after the switch,
+          and the deploy is reverted when the application trusts them.
         type: dict
         suboptions:
           current:
@@ -131,197 +134,214 @@ options:
             type: str
             required: true
           port:
-            description: Port at which nginx listens for it.
+            description: Port on which nginx listens for the site.
             type: int
             default: 80
           tls:
-            description: Whether it speaks TLS there.
+            description: Whether nginx speaks TLS on this port.
             type: bool
             default: false
           behind_proxy:
-            description: Whether another proxy stands before nginx.
+            description: Whether another proxy stands in front of nginx.
             type: bool
             default: false
           chosen_proxies:
-            description: Whether nginx believes only some of these proxies.
+            description: Whether nginx trusts only some proxies in front of it.
             type: bool
             default: false
       worker_class:
-        description: How a worker handles requests. C(gevent) and C(tornado) have to be in the virtualenv.
+        description: >-
+          Worker class of gunicorn, which decides how a worker handles requests. C(gevent) and C(tornado) must be
+          installed in the virtualenv.
         type: str
         choices: [sync, gthread, gevent, tornado]
         default: gthread
       workers:
-        description:
-          - Number of worker processes per instance. V(0) is twice the available CPUs plus one, at most 8, found out at
-            the start of the service; C(WEB_CONCURRENCY) in the environment overrides that.
+        description: >-
+          Number of worker processes per instance. V(0) means two per available CPU plus one, at most 8, computed when
+          the service starts; C(WEB_CONCURRENCY) in the environment overrides that number.
         type: int
         default: 0
       threads:
-        description: Threads per worker, for O(services[].worker_class=gthread).
+        description: Threads per worker. Used with O(services[].worker_class=gthread) only.
         type: int
         default: 4
       timeout:
-        description: Seconds after which a worker that gives no sign of life is killed; V(0) for never.
+        description: Seconds without a sign of life after which gunicorn kills a worker; V(0) means never.
         type: int
         default: 30
       graceful_timeout:
-        description: Seconds that requests have to finish after a worker was told to end.
+        description: Seconds that a worker has to finish its requests after it was told to stop.
         type: int
         default: 30
       keepalive:
-        description: Seconds to wait for another request on a connection.
+        description: Seconds that a worker waits for the next request on a kept-alive connection.
         type: int
         default: 2
       max_requests:
         description:
-          - Requests after which a worker is replaced; V(0) for never.
-          - Not done for O(services[].worker_class=gthread) before gunicorn 24, which loses requests by it.
+          - Number of requests after which a worker is replaced; V(0) means never.
+          - Ignored for O(services[].worker_class=gthread) before gunicorn 24, which loses requests when it replaces
+            such a worker.
         type: int
         default: 10000
       max_requests_jitter:
         description:
-          - At most so many requests more, by chance. With little of it, all workers of a busy application are replaced
-            at once, and nobody answers until the new ones have imported it.
+          - Upper bound of a random number that is added to O(services[].max_requests) for each worker.
+          - With a small value all workers of a busy application are replaced at once, and no request is answered
+            until the new ones have imported it.
         type: int
         default: 5000
       preload:
-        description: Whether the application is imported once, before the workers are made.
+        description: Whether gunicorn imports the application once, before it forks the workers.
         type: bool
         default: false
       extra:
-        description:
-          - Further settings of gunicorn by name; one that the installed gunicorn does not know is refused at the start.
+        description: >-
+          Further settings of gunicorn by name. A setting that the installed gunicorn does not know makes the start of
+          the release fail.
         type: dict
         default: {}
       config_file:
         description:
-          - The application's own configuration of gunicorn, a path below its code such as V(gunicorn.conf.py).
-          - Its hooks, its logging and all other settings that do not contradict the release are honoured. Those that
-            do, such as C(workers) and C(bind), are refused by name. C(extra) overrules the file.
-          - Without it, a C(gunicorn.conf.py) in the source is not read, and each deploy warns of what it sets.
+          - Path of the application's own gunicorn configuration, relative to its code, such as V(gunicorn.conf.py).
+          - Its hooks, its logging and all other settings that do not contradict the release are used. Settings that
+            do, such as C(workers) and C(bind), are refused by name. O(services[].extra) overrides the file.
+          - When empty, a C(gunicorn.conf.py) in the source is not read, and each deploy warns about what it sets.
         type: str
         default: ""
         version_added: "1.1.0"
       instances:
-        description: How many independent gunicorns, each with its own socket C(current/run/<number>.sock).
+        description: >-
+          Number of independent gunicorn servers (instances), each with its own workers and its own socket
+          C(current/run/<number>.sock).
         type: int
         default: 1
       bind:
         description:
-          - TCP addresses, such as V(127.0.0.1:8000) or V([::1]:8000), beside the sockets. What comes in is forwarded to
-            the current release, address by address to the instances in turn, so a hand-over loses nothing here either.
-          - The application sees such a client as it sees nginx, so put a proxy in front that sets the
-            C(X-Forwarded) headers.
+          - TCP addresses to listen on in addition to the sockets, such as V(127.0.0.1:8000) or V([::1]:8000).
+          - systemd forwards each connection to the current release, so a deploy loses no request here either. The
+            addresses are assigned to the instances in turn.
+          - The application cannot tell such a client from nginx, so put a proxy in front that sets the
+            C(X-Forwarded-*) headers.
         type: list
         elements: str
         default: []
       allow_public_bind:
-        description: Whether O(services[].bind) may name an address that other hosts can reach.
+        description: Whether O(services[].bind) may contain an address that other hosts can reach.
         type: bool
         default: false
       socket_group:
         description:
-          - Group that may connect to the sockets, the one that nginx runs as.
-          - The default stands for the group of the user in C(/etc/nginx/nginx.conf), where that is another one, as with
-            nginx.org's packages (user and group V(nginx)).
+          - Group that may connect to the sockets. It must be the group that nginx runs as.
+          - The default V(www-data) stands for the group of the user in C(/etc/nginx/nginx.conf), where that is
+            another one, as with nginx.org's packages (user and group V(nginx)).
         type: str
         default: www-data
       memory_max:
-        description: Memory, such as V(512M), at which an instance's process is killed; empty for no limit.
+        description: >-
+          Memory limit of an instance, such as V(512M); processes of an instance that exceeds it are killed (systemd
+          C(MemoryMax)). Empty means no limit.
         type: str
         default: ""
       memory_high:
-        description: Memory at which an instance is slowed down; empty for no limit.
+        description: Memory above which an instance is slowed down (systemd C(MemoryHigh)). Empty means no limit.
         type: str
         default: ""
       cpu_quota:
-        description: CPU time of an instance, V(150%) for one and a half CPUs; empty for no limit.
+        description: >-
+          CPU time that an instance may use (systemd C(CPUQuota)); V(150%) is one and a half CPUs. Empty means no
+          limit.
         type: str
         default: ""
       tasks_max:
-        description: Processes and threads of an instance; V(0) for systemd's default.
+        description: >-
+          Maximum number of processes and threads of an instance (systemd C(TasksMax)). V(0) means systemd's default.
         type: int
         default: 0
       open_files:
-        description: Files and connections that a process may have open.
+        description: Maximum number of files and connections that a process may have open (systemd C(LimitNOFILE)).
         type: int
         default: 65536
       after:
-        description: Units that are started before the application, such as V(postgresql.service).
+        description: Units of systemd that are started before the application, such as V(postgresql.service).
         type: list
         elements: str
         default: []
       sandbox:
         description:
+          - The sandbox of systemd in which the application runs.
           - >-
-            V(true) for the whole sandbox, V(false) for none, or a dictionary with directives of systemd.exec(5) that
-            replace single ones, such as C({MemoryDenyWriteExecute: false}).
+            V(true) enables all of it, V(false) disables it. A dictionary overrides single directives of
+            systemd.exec(5), such as C({MemoryDenyWriteExecute: false}).
         type: raw
         default: true
       sandbox_paths:
-        description: Paths that the application may write to, beside its directory C(shared); they have to exist.
+        description: Paths outside of the application's C(shared) directory that it may write to. They must exist.
         type: list
         elements: str
         default: []
       log_level:
-        description: What gunicorn writes to the journal.
+        description: Log level of gunicorn. Its log goes to the journal of systemd.
         type: str
         choices: [debug, info, warning, error, critical]
         default: info
       access_log:
-        description: Whether gunicorn writes each request to the journal; nginx usually does that.
+        description: Whether gunicorn logs each request to the journal. nginx usually does that in its own access log.
         type: bool
         default: false
       health:
-        description: What proves that the application is healthy, on each of its instances.
+        description: The health check that each instance of a new release must pass before the release gets traffic.
         type: dict
         suboptions:
           path:
-            description: What is asked for.
+            description: URL path that the health check requests.
             type: str
             default: /
           status:
-            description: Accepted status codes; all of 2xx and 3xx, and 401, when empty.
+            description: HTTP status codes that count as healthy. When empty, all of 2xx and 3xx, and 401.
             type: list
             elements: int
             default: []
           host:
-            description: Host name that is asked for; C(localhost) when empty.
+            description: Host name that the health check requests; C(localhost) when empty.
             type: str
             default: ""
           timeout:
             description: >-
-              Seconds until all workers must have loaded the application, and each instance must have answered.
+              Seconds within which all workers must have loaded the application and each instance must have answered
+              the health check.
             type: int
             default: 60
           successes:
-            description: How many good answers in a row.
+            description: Number of consecutive healthy answers that an instance must give.
             type: int
             default: 1
           watch:
-            description:
-              - Seconds for which the old release stays ready after the switch, at least. In any case it stays for half
-                as long as the new one needed to load, up to one second, but for a rollback. A new one whose process
-                ends meanwhile, or whose workers die, is switched back from.
+            description: >-
+              Minimum number of seconds for which the old release stays ready after the switch. It stays for at least
+              half as long as the new one needed to load, up to one second, except after a rollback. When a process of
+              the new release ends meanwhile, or its workers die, the deploy is reverted.
             type: int
             default: 0
       drain_timeout:
-        description: Seconds that open connections to the old release have to end by themselves before it is stopped.
+        description: >-
+          Maximum number of seconds to wait after the switch until the open connections to the old release have ended
+          by themselves. Then it is stopped.
         type: int
         default: 30
       asset_grace:
         description: >-
-          Seconds for which static files of the previous release that the new one does not have stay reachable after a
-          hand-over, so that open pages go on working; V(0) for not at all. A restart of the host ends it early.
+          Seconds after a deploy for which static files that only the previous release has are still served, so that
+          pages that are open in browsers keep working. V(0) disables it. A restart of the host ends it early.
         type: int
         default: 3600
   root:
-    description: Directory with a directory for each application.
+    description: Directory that contains one directory per application.
     type: path
     default: /srv
   unit_directory:
-    description: Where unit files are written.
+    description: Directory to which unit files are written.
     type: path
     default: /etc/systemd/system
   lock_timeout:
@@ -330,50 +350,51 @@ options:
     default: 60
   overlap:
     description:
-      - What to do when the host has too little memory to run the new release beside the one that serves. The new one is
-        expected to need what each instance of the old one uses.
-      - V(refuse) refuses it before anything is stopped or migrated; V(fallback) stops the old release first; V(never)
-        does that also where there is memory enough; V(always) does not look at the memory.
-      - Where the old release is stopped first, visitors get 502 until the new one has started; if that is refused, the
-        old one is started again.
+      - What to do when a host has too little memory to run the new release beside the current one. The new release is
+        expected to need as much as each instance of the current one uses.
+      - V(refuse) fails before anything is stopped or migrated. V(fallback) stops the current release first. V(never)
+        does that also when there is enough memory. V(always) does not check the memory.
+      - When the current release is stopped first, visitors get 502 until the new one has started. It is started again
+        when the new one fails.
     type: str
     choices: [refuse, fallback, always, never]
     default: refuse
   probe_sites:
-    description: Whether O(services[].site) is used. Not while nginx is about to be changed together with the release.
+    description: >-
+      Whether O(services[].site) is used. Turn it off when nginx is about to change together with the release.
     type: bool
     default: true
   fleet:
-    description: Set by the action plugin; whether it sees to it that one host migrates for all.
+    description: Set by the action plugin; whether it makes sure that one host migrates for all.
     type: bool
     default: false
   migrate:
-    description: Set by the action plugin; services whose migrations are to be run, and nothing else.
+    description: Set by the action plugin; the services whose migrations to run, and nothing else.
     type: list
     elements: str
     default: []
   migrated:
-    description: Set by the action plugin; services whose migrations have been run by a host of the fleet.
+    description: Set by the action plugin; the services whose migrations another host of the fleet has run.
     type: list
     elements: str
     default: []
   left:
-    description: Set by the action plugin; releases whose hook is to be run, by service, and nothing else.
+    description: Set by the action plugin; by service, the release whose rollback hook to run, and nothing else.
     type: dict
     default: {}
   by:
-    description: Set by the action plugin; who asks for it, for those who find the application locked.
+    description: Set by the action plugin; who started this run. Others see it when they find the application locked.
     type: str
     default: ""
   expected:
-    description:
-      - Set by the action plugin; the release of each application that served when the run began. Another one, which
-        another run has deployed meanwhile, is not replaced.
+    description: >-
+      Set by the action plugin; by application, the release that served when the run began. Another release, which
+      another run has deployed meanwhile, is not replaced.
     type: dict
     default: {}
     version_added: 1.1.0
   run:
-    description: Set by the action plugin; which run of Ansible it is, for the history.
+    description: Set by the action plugin; id of this run of Ansible, for the history.
     type: str
     default: ""
     version_added: 1.1.0
@@ -382,7 +403,7 @@ attributes:
     description: Checks all input and reports what would be done, without starting anything.
     support: full
   diff_mode:
-    description: Shows where C(current) leads, and the units that come and go.
+    description: Shows the target of C(current), and the units that are added and removed.
     support: full
 seealso:
   - module: flaskops.stack.flask_release

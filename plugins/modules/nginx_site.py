@@ -15,19 +15,19 @@ author:
   - flaskops maintainers (@flaskops)
 description:
   - Enables, changes, disables, renames and removes any number of nginx sites in one transaction.
-  - The complete configuration that nginx would read afterwards is validated in isolation B(before) anything is
-    changed. Nothing that nginx or another program could load ever contains an untested line, and the test does not
-    touch logs, caches, sockets or the pid file of the running server. Check mode validates just as fully.
-  - A site's content is kept as C(<directory_available>/<name>@<12 hex digits of its SHA-256>), and the symbolic link
-    C(<directory_enabled>/<name><suffix>) goes from one version to the next by one C(rename(2)).
-  - nginx is reloaded, and the reload is proved by new worker processes that replace the old ones. When nginx could not
+  - The complete future configuration of nginx is validated in isolation B(before) anything is changed. No program
+    ever finds an untested line where nginx reads it, and the test does not touch the logs, caches, sockets and the
+    pid file of the running server. Check mode validates just as fully.
+  - The content of a site is kept as C(<directory_available>/<name>@<12 hex digits of its SHA-256>). The symbolic link
+    C(<directory_enabled>/<name><suffix>) is switched from one version to the next by one C(rename(2)).
+  - nginx is reloaded, and the reload is proved by new worker processes that replace the old ones. When nginx cannot
     load the new configuration (a port is taken, a certificate cannot be read, a limit), the previous links and files
-    come back and the task fails with nginx's own words.
-  - A run that was killed between the swap and the reload is completed by the next one, although nothing on disk
-    differs any more. In the same way a certificate that was renewed under its old name, or an included file that was
-    changed, is loaded by the next run unless somebody has reloaded nginx in the meantime.
-  - Only links whose target has the form above are the module's own; everything else is left alone unless O(foreign)
-    says otherwise.
+    are restored and the task fails with the error of nginx.
+  - When a run was killed between the switch and the reload, the next run completes it, although nothing on disk
+    differs. In the same way, a certificate that was renewed under its old name, or an included file that was changed,
+    is loaded by the next run, unless somebody has reloaded nginx in the meantime.
+  - Only links whose target has the form above belong to this module. Everything else is left alone, unless O(foreign)
+    allows it.
 requirements:
   - nginx 1.18 or newer on the host
   - C(unshare) and C(mount) of util-linux, for the better of the two ways to validate
@@ -43,48 +43,47 @@ attributes:
 options:
   name:
     description:
-      - Name of a single site; letters, digits, C(.), C(-) and C(_), at most 64, the first one not C(.).
-      - For several sites in one transaction use O(sites).
+      - Name of a single site - letters, digits, C(.), C(-) and C(_), at most 64, not beginning with C(.).
+      - To publish several sites in one transaction use O(sites).
     type: str
   state:
-    description:
-      - V(enabled) links the site, V(disabled) removes the link and keeps the versions, V(absent) removes both.
+    description: >-
+      V(enabled) publishes the site. V(disabled) removes its link and keeps its versions. V(absent) removes both.
     type: str
     choices: [enabled, disabled, absent]
     default: enabled
   content:
     description:
       - Configuration of the site, usually an C(upstream) and a C(server) block.
-      - A site that is enabled without O(content), O(src) or O(template) takes the version that was linked last.
+      - An enabled site without O(content), O(src) and O(template) gets the version that was linked last.
     type: str
   src:
     description: Absolute path, on the host, of a file with the site's configuration.
     type: path
   template:
-    description:
-      - Path, on the controller, of a Jinja2 template; it is looked for and rendered as M(ansible.builtin.template)
-        would do it.
+    description: >-
+      Path, on the controller, of a Jinja2 template. It is found and rendered as M(ansible.builtin.template) does it.
     type: str
   version:
     description:
-      - Go back to a kept version. The 12 hexadecimal digits in its name, or V(previous) for the one that was linked
-        before the present one.
-      - V(previous) names another version on each run.
+      - Kept version to return to - the 12 hexadecimal digits in its name, or V(previous) for the version that was
+        linked before the current one.
+      - V(previous) means another version in each run.
     type: str
   foreign:
     description:
-      - What to do when the site's place is taken by a link or file that this module did not make.
-      - V(refuse) fails. V(unmodified) acts only when it is exactly what a Debian package has installed and otherwise
-        leaves it alone, with a warning. V(replace) takes the place over; the target of a link is not touched, a
-        regular file is kept as a version of the site.
+      - What to do when a link or file that this module did not make has the name of the site.
+      - V(refuse) fails. V(unmodified) takes its place only when it is exactly what a Debian package has installed,
+        and otherwise leaves it alone with a warning. V(replace) takes its place; the target of a link is not touched,
+        a regular file is kept as a version of the site.
     type: str
     choices: [refuse, unmodified, replace]
     default: refuse
   rename_from:
-    description: Former name of the site; its link goes in the same transaction.
+    description: Former name of the site. Its link is removed in the same transaction.
     type: str
   sites:
-    description: Sites to publish in one transaction; all become visible, or none does.
+    description: Sites to publish in one transaction. All of them become visible, or none.
     type: list
     elements: dict
     suboptions:
@@ -119,27 +118,27 @@ options:
         type: str
       chain:
         description:
-          - How visitors reach an application of role P(flaskops.stack.gunicorn#role) by this site, in the form of
-            O(flaskops.stack.gunicorn_service#module:services[].site).
-          - With it, when something has changed, the application is asked through nginx, with forged C(X-Forwarded)
-            headers, and the task fails if it believes them. The site stays published then.
+          - How visitors reach an application of role P(flaskops.stack.gunicorn#role) through this site, in the form
+            of O(flaskops.stack.gunicorn_service#module:services[].site).
+          - When set, and something has changed, a request with forged C(X-Forwarded-*) headers is sent through nginx,
+            and the task fails when the application trusts them. The site stays published then.
         type: dict
   files:
     description:
-      - Further files of nginx's tree, such as C(nginx.conf) or snippets, that take part in the same transaction.
-      - Their earlier contents are kept below C(/var/lib/flaskops/nginx_site).
+      - Further files of nginx, such as C(nginx.conf) or snippets, that are changed in the same transaction.
+      - Their former contents are kept below C(/var/lib/flaskops/nginx_site).
     type: list
     elements: dict
     suboptions:
       path:
         description:
           - Absolute path of the file.
-          - A name without a directory is that of a shared file, which sites need. It is put where O(config) includes
-            such files, which is C(/etc/nginx/conf.d) nearly everywhere.
+          - A name without a directory is that of a shared file, which the sites need. It is written to the directory
+            from which O(config) includes such files, usually C(/etc/nginx/conf.d).
         type: path
         required: true
       state:
-        description: Whether there is to be such a file.
+        description: Whether the file must exist.
         type: str
         choices: [present, absent]
         default: present
@@ -153,20 +152,22 @@ options:
         description: Path, on the controller, of a Jinja2 template.
         type: str
       mode:
-        description: Permissions as an octal string. A file that exists keeps its own unless this is set.
+        description: Permissions as an octal string. When not set, an existing file keeps its own.
         type: str
   purge:
-    description: Remove all sites that this module made and that are not listed; never anybody else's.
+    description: >-
+      Whether to remove all sites that this module has made and that are not listed. Sites of others are never
+      removed.
     type: bool
     default: false
   strict:
-    description: Refuse a configuration of which nginx, or this module, warns.
+    description: Whether to refuse a configuration about which nginx or this module warns.
     type: bool
     default: false
   tolerate:
-    description:
-      - Kinds of mistakes that are warned of instead of refused. Mistakes that were there before the change are only
-        warned of in any case.
+    description: >-
+      Validation errors to report as warnings, by the names that the errors print. Errors that were there before the
+      change are always reported as warnings.
     type: list
     elements: str
     choices:
@@ -179,39 +180,41 @@ options:
       - socket_in_use
     default: []
   directory_available:
-    description: Directory of the versions; nginx must not read it.
+    description: Directory in which the versions of sites are kept. nginx must not include it.
     type: path
     default: /etc/nginx/sites-available
   directory_enabled:
     description:
-      - Directory of the links; an C(include) of nginx's configuration must match it.
-      - By default C(/etc/nginx/sites-enabled), where O(config) includes that, otherwise another one that it includes.
-      - With a shared file (see O(files[].path)), and where O(config) includes no C(sites-enabled) after C(conf.d),
-        C(/etc/nginx/flaskops-sites), which the shared file then includes.
+      - Directory of the links to enabled sites. An C(include) of nginx's configuration must match it.
+      - By default C(/etc/nginx/sites-enabled) when O(config) includes it, otherwise another directory that O(config)
+        includes.
+      - With a shared file (see O(files[].path)), and when O(config) does not include C(sites-enabled) after
+        C(conf.d), C(/etc/nginx/flaskops-sites), which the shared file then includes.
     type: path
   suffix:
     description:
-      - What the names of links end with, for example V(.conf) for C(include /etc/nginx/conf.d/*.conf).
-      - By default what O(config) includes; empty when O(directory_enabled) is given.
+      - Suffix of the names of links, for example V(.conf) for C(include /etc/nginx/conf.d/*.conf).
+      - By default the one that O(config) includes; empty when O(directory_enabled) is set.
     type: str
   binary:
-    description: nginx's binary, a name in C(PATH) or an absolute path.
+    description: Program of nginx, as a name in C(PATH) or an absolute path.
     type: str
     default: nginx
   config:
-    description: nginx's main configuration file. It also tells one nginx on a host from another.
+    description: Main configuration file of nginx. It also identifies one of several nginx servers on a host.
     type: path
     default: /etc/nginx/nginx.conf
   prefix:
-    description:
-      - Directory from which nginx takes relative paths, when it is started with the option C(-p), as OpenResty's
-        documentation does it. By default the compiled-in one.
+    description: >-
+      Directory to which nginx's relative paths refer, when nginx is started with the option C(-p), as in the
+      documentation of OpenResty. By default the compiled-in one.
     type: path
     version_added: 1.1.0
   service:
     description:
-      - systemd unit of nginx, used to find its process and log when pid file and error log do not help.
-      - nginx need not be under systemd.
+      - systemd unit of nginx. It is used to find the process and the log of nginx when the pid file and the error log
+        do not help.
+      - nginx need not run under systemd.
     type: str
     default: nginx
   owner:
@@ -227,7 +230,7 @@ options:
     type: str
     default: '0644'
   keep:
-    description: How many versions of a site, and earlier contents of a file, are kept.
+    description: Number of versions of a site, and of former contents of a file, to keep.
     type: int
     default: 5
   lock_timeout:
@@ -236,14 +239,14 @@ options:
     default: 60
   reload_timeout:
     description:
-      - Seconds within which new workers must have replaced the old ones.
-      - Before that, a load that somebody else has asked for is waited for, as long.
+      - Seconds within which new worker processes must have replaced the old ones after a reload.
+      - Before that, a reload that somebody else has started is waited for, for the same time.
     type: int
     default: 30
   start:
-    description:
-      - Whether an nginx that does not run is started, with systemd, when something changes. When it does not start, the
-        previous links and files come back and the task fails with nginx's own words.
+    description: >-
+      Whether to start an nginx that does not run, with systemd, when something changes. When it does not start, the
+      previous links and files are restored and the task fails with the error of nginx.
     type: bool
     default: false
     version_added: 1.1.0

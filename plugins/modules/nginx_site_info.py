@@ -9,14 +9,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: nginx_site_info
-short_description: Tell which sites nginx has and what it was built with
+short_description: List the sites of nginx and how nginx was built
 version_added: 1.0.0
 author:
   - flaskops maintainers (@flaskops)
 description:
-  - Lists the entries of nginx's directory of enabled sites and the kept versions of those that
-    M(flaskops.stack.nginx_site) made.
-  - Tells whether a change was made whose reload is still owed.
+  - Lists the entries of nginx's directory of enabled sites, and the kept versions of those that
+    M(flaskops.stack.nginx_site) has made.
+  - Tells whether a change is on disk that nginx has not loaded yet.
   - Changes nothing.
 attributes:
   check_mode:
@@ -27,29 +27,30 @@ attributes:
     description: Changes nothing.
 options:
   directory_available:
-    description: Directory of the versions.
+    description: Directory in which the versions of sites are kept.
     type: path
     default: /etc/nginx/sites-available
   directory_enabled:
     description:
-      - Directory of the links.
-      - By default that in which M(flaskops.stack.nginx_site) makes them on this host.
+      - Directory of the links to enabled sites.
+      - By default the one that M(flaskops.stack.nginx_site) uses on this host.
     type: path
   suffix:
     description:
-      - What the names of links end with.
-      - By default what M(flaskops.stack.nginx_site) lets them end with on this host; empty with O(directory_enabled).
+      - Suffix of the names of links.
+      - By default the one that M(flaskops.stack.nginx_site) uses on this host; empty when O(directory_enabled) is
+        set.
     type: str
   binary:
-    description: nginx's binary, a name in C(PATH) or an absolute path.
+    description: Program of nginx, as a name in C(PATH) or an absolute path.
     type: str
     default: nginx
   config:
-    description: nginx's main configuration file.
+    description: Main configuration file of nginx.
     type: path
     default: /etc/nginx/nginx.conf
   prefix:
-    description: Directory from which nginx takes relative paths, when it is started with the option C(-p).
+    description: Directory to which nginx's relative paths refer, when nginx is started with the option C(-p).
     type: path
     version_added: 1.1.0
   service:

@@ -19,31 +19,32 @@ author:
   - flaskops maintainers (@flaskops)
 options:
   packages:
-    description: Debian packages that the caller needs.
+    description: Debian packages that must be installed.
     type: list
     elements: str
     default: []
   install:
     description:
-      - Install the missing ones with M(ansible.builtin.apt), without the packages that they only recommend.
-      - Package lists that are older than an hour are updated before.
+      - Whether to install missing packages with M(ansible.builtin.apt), without the packages that they only
+        recommend.
+      - Package lists that are older than an hour are updated first.
     type: bool
     default: false
   services:
-    description: Units of systemd that shall run now and at boot.
+    description: Units of systemd that must be running and enabled at boot.
     type: list
     elements: str
     default: []
   refuse:
-    description:
-      - What the caller has found wrong with what it was asked for, for example with
-        P(flaskops.stack.nginx_site_problems#filter). The module fails with exactly these words and does nothing.
+    description: >-
+      Errors that the caller has found in its input, for example with P(flaskops.stack.nginx_site_problems#filter).
+      When there are any, the module fails with exactly this text and does nothing.
     type: list
     elements: str
     default: []
     version_added: 1.1.0
   nginx:
-    description: The nginx program whose version is wanted, as a path or a name in E(PATH).
+    description: Program of nginx whose version is returned, as a path or a name in E(PATH).
     type: str
     default: nginx
 attributes:

@@ -18,14 +18,15 @@ author:
   - flaskops maintainers (@flaskops)
 options:
   text:
-    description: What to show.
+    description: Text to show.
     type: str
     required: true
   data:
-    description: What to write.
+    description: Data to write to O(path) as JSON.
     type: raw
   path:
-    description: File on the controller to write it to; without it, none is written. Relative to the working directory.
+    description: >-
+      File on the controller to write O(data) to, relative to the working directory. When not set, nothing is written.
     type: path
 attributes:
   check_mode:
