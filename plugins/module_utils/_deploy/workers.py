@@ -72,6 +72,10 @@ class Workers:
         if not master:
             return set()
         now = _children(master)
+        if now is None:
+            return set()
+        # The kernel lists children in parts, and can leave one out while another ends.
+        now |= {pid for pid in self.seen - now if _is_child(pid, master)}
         found = self._marks_of(now)
         # What looks like a worker for the first time and has no mark may be none: whatever the master starts is a copy
         # of it until it runs its own program.
@@ -92,7 +96,8 @@ class Workers:
         # A worker keeps its mark until it ends; for the first look in a while the kernel takes 0.01 s to list locks.
         if self.complete and self.seen <= children and not children - self.seen:
             return self.loaded
-        found = parse_marks(_read("/proc/locks", _MOST_LOCKS))
+        locks = _read("/proc/locks", _MOST_LOCKS)
+        found = self.loaded if locks is None else parse_marks(locks)
         return {pid: mark for pid, mark in found.items() if pid in children}
 
     def _fault_of(self, gone: t.Iterable[int]) -> str:
@@ -120,7 +125,8 @@ class Workers:
 
 def release_marks(release: str) -> bool:
     """Tell whether the workers of the release in this directory mark themselves when they have loaded."""
-    return marks(_read(os.path.join(release, FILE), _MOST_CONF))
+    text = _read(os.path.join(release, FILE), _MOST_CONF)
+    return text is None or marks(text)
 
 
 def last_death(service: str, since: float) -> str:
@@ -135,29 +141,41 @@ def last_death(service: str, since: float) -> str:
     return found.out.strip() if found.rc == 0 else ""
 
 
-def _children(pid: int) -> set[int]:
-    """Return the processes that a process has started and that have not ended."""
+def _children(pid: int) -> set[int] | None:
+    """Return the processes that a process has started and that have not ended; None when that cannot be read."""
     path = f"/proc/{pid}/task/{pid}/children"
     if os.path.exists(path):
-        return {int(word) for word in _read(path).split()}
+        listed = _read(path)
+        return None if listed is None else {int(word) for word in listed.split()}
     # A kernel without CONFIG_PROC_CHILDREN.
-    return {int(name) for name in os.listdir("/proc") if name.isdigit() and _parent(name) == pid}
+    try:
+        names = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return None
+    return {int(name) for name in names if _is_child(int(name), pid)}
 
 
-def _parent(pid: str) -> int:
-    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return int(fields[1]) if len(fields) > 1 else 0
+def _is_child(pid: int, master: int) -> bool:
+    """Tell whether a process is a child that has not ended; who cannot be seen has not."""
+    state = _read(f"/proc/{pid}/stat")
+    if state is None:
+        return True
+    fields = state.rpartition(")")[2].split()
+    return len(fields) > 1 and fields[0] not in ("Z", "X") and int(fields[1]) == master
 
 
 def _is_worker(pid: int, master: int) -> bool:
     """Tell whether a child is a copy of its master: what else is started by it has other words, and may end."""
-    words = _read(f"/proc/{pid}/cmdline")
+    words = _read(f"/proc/{pid}/cmdline") or ""
     return bool(words) and (words == _read(f"/proc/{master}/cmdline") or words.startswith("gunicorn: worker"))
 
 
-def _read(path: str, most: int = 65536) -> str:
+def _read(path: str, most: int = 65536) -> str | None:
+    """Return a file's text, an empty one when there is no such file or process, None when it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return stream.read(most)
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""
+    except OSError:
+        return None

@@ -129,6 +129,31 @@ def test_a_release_is_complete_with_all_of_its_workers(server: Server) -> None:
     assert (workers.complete, workers.fault) == (True, "")
 
 
+@pytest.mark.parametrize("unreadable", ["children", "locks"])
+def test_what_the_kernel_does_not_tell_is_no_end(
+    server: Server, monkeypatch: pytest.MonkeyPatch, unreadable: str
+) -> None:
+    workers = server.workers()
+    loaded = [server.tell("fork load") for _number in range(2)]
+    workers.look(server.process.pid)
+    read = _workers._read
+    monkeypatch.setattr(_workers, "_read", lambda path, *most: None if unreadable in path else read(path, *most))
+    assert workers.look(server.process.pid) == set()
+    assert (workers.fault, workers.complete, sorted(workers.loaded)) == ("", True, sorted(loaded))
+
+
+def test_a_child_that_the_list_of_children_leaves_out_has_not_ended(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is read in parts, while others end (proc_pid_task(5))."""
+    workers = server.workers()
+    server.tell("fork wait")
+    for _look in range(2):
+        workers.look(server.process.pid)
+    monkeypatch.setattr(_workers, "_children", lambda _master: set())
+    assert (workers.look(server.process.pid), workers.fault) == (set(), "")
+
+
 def test_what_the_master_starts_looks_like_a_worker_until_it_runs_its_own_program(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
