@@ -56,7 +56,7 @@ STEPS = (
     Step("version 5 hangs in its import", refuse(App("v5-import", health=SOON), "not loaded within health.timeout")),
     Step(
         "version 6 dies after ten seconds",
-        refuse(App("v6", health={"watch": 20}), "soon after it had got traffic", "serves again", passing=True),
+        refuse(App("v6", health={"watch": 20}), "soon after the switch", "serves again", passing=True),
     ),
     Step(
         "a migration fails",

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Warn of what a release serves with, and what no health check can see. Private to flaskops.stack."""
+"""Warnings about a deploy that no health check can detect. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from .edited_units import describe_edits
 
 
 def cautions(deployment: Deployment, done: bool = True) -> list[str]:
-    """Return what to warn of; C(done) says whether it was done or only planned."""
+    """Return the warnings for a deployment; C(done) says whether it was done or only planned."""
     observed, plan = deployment.observed, deployment.plan
-    # Of a release that goes nobody needs to know.
+    # An application that is removed needs no warning.
     edits = describe_edits(list(plan.rewrite), observed.drop_ins if deployment.service.manifest else (), done)
     return [said for said in (caution(deployment) if done else "", edits) if said]
 
 
 def caution(deployment: Deployment) -> str:
-    """Return what to warn of when a release has just got its traffic; an empty text when there is nothing."""
+    """Return the warning for a release that is live now; an empty text when there is none."""
     manifest = deployment.service.manifest
     if manifest is None or not deployment.plan.switch or deployment.error:
         return ""
     workers = _workers(deployment, t.cast(int, manifest.settings["workers"]))
-    # Most releases have one; their packages need not be looked through.
+    # With one worker there is no problem, and no need to list the packages.
     if workers == 1:
         return ""
     release = deployment.service.layout.release(manifest.id)
@@ -35,13 +35,13 @@ def caution(deployment: Deployment) -> str:
 
 
 def _workers(deployment: Deployment, wanted: int) -> int:
-    """Return how many workers an instance has, as they say it themselves; 0 when that is not known."""
+    """Return how many workers an instance has, as the workers report it, or the setting; 0 when that is not known."""
     probes = deployment.health_check.probes if deployment.health_check else []
     return max((probe.workers.wanted for probe in probes if probe.workers), default=0) or wanted
 
 
 def socketio_caution(distributions: t.Mapping[str, str], workers: int) -> str:
-    """Return why sessions of Socket.IO fail with several workers on one socket, and the way out."""
+    """Return why Socket.IO sessions fail with several workers on one socket, and the way out."""
     version = distributions.get("flask-socketio")
     if version is None:
         return ""

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hand over from one release to another: start, gate, switch, drain, stop. Private to flaskops.stack.
+"""Deploy a release: start, health check, switch, drain, stop. Private to flaskops.stack.
 
-All services of one task go through each step together, so ten wait little longer than one; a service that fails leaves
-the transaction as it was before, and the others go on. The order makes every instant safe to die in: the old release is
-whole until the new one has proved its health, from the rename on the new one serves, both start at boot in between, and
-what is left over is found in the next run, because it is derived from what is there and not from what was intended.
+All services of one task go through each step together, so that ten take little longer than one. A service that fails is
+aborted or reverted alone, and the others continue. The run may be killed at any instant: the old release is
+complete until the new one is healthy, the rename makes the new one live, both start at boot in between, and leftovers
+are found by the next run, because it compares the host with what is wanted and not with what was planned.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ from .watch import (
     watch_seconds,
 )
 
-# For a release that never had a visitor.
+# Seconds for a release that never had traffic.
 _STOP_REFUSED = 5.0
 
 
 class Deployer:
-    """The transaction of all services of one task."""
+    """The deploy of all services of one task."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Deployer:
         run_hooks: t.Callable[[Deployment, str], list[HookResult]],
         overlap: str = REFUSE,
     ) -> None:
-        """Name the unit directory, what adds a log's end to a reason, what runs hooks, and when two may run at once."""
+        """Take the unit directory, what adds the log to a reason, what runs hooks, and the C(overlap) policy."""
         self._directory = directory
         self._explain = explain
         self._background = WorkersAndTimers(directory)
@@ -67,7 +67,7 @@ class Deployer:
         self._starter = Starter(directory, self._attempt, self._abort)
 
     def run(self, deployments: t.Sequence[Deployment]) -> None:
-        """Take all services through all steps; what went wrong with one is in its C(error)."""
+        """Take all services through all steps; a failure is in the C(error) of its deployment."""
         start = (
             self._memory.check,
             self._hooks.migrate,
@@ -91,7 +91,7 @@ class Deployer:
         deployments: t.Sequence[Deployment],
         fail: t.Callable[[Deployment, str], None],
     ) -> None:
-        """Take a step; what goes wrong with systemd or the disk as a whole concerns all that are left."""
+        """Run a step for all services in progress; a failure of systemd or of the disk concerns all of them."""
         going = [deployment for deployment in deployments if deployment.in_progress]
         try:
             step(going)
@@ -102,12 +102,12 @@ class Deployer:
 
     @staticmethod
     def _defer(deployment: Deployment, reason: str) -> None:
-        """Leave what is retired to the next run, which finds it: the wanted release serves already."""
+        """Defer the cleanup of the old release to the next run: the new one is live."""
         deployment.lingering = list(deployment.plan.remove)
-        deployment.note = f"what has to go is left to the next run: {reason}"
+        deployment.note = f"removing the old release is deferred to the next run: {reason}"
 
     def _attempt(self, deployment: Deployment, step: t.Callable[[Deployment], None]) -> None:
-        """Do one step of one service; what goes wrong concerns it alone."""
+        """Run one step for one service; a failure aborts that service alone."""
         if deployment.error:
             return
         try:
@@ -123,7 +123,7 @@ class Deployer:
         by_name = {deployment.service.name: deployment for deployment in deployments}
         for name, gate in gates.items():
             by_name[name].health_check = gate
-        # One that has stopped for a release that is refused does not wait for what becomes of others.
+        # An old release that was stopped first is restarted at once, and not after the checks of the others.
         for name, reason in wait_until_healthy(gates) if gates else ():
             self._abort_unhealthy(by_name[name], reason)
 
@@ -132,20 +132,20 @@ class Deployer:
         self._abort(deployment, str(reason))
 
     def _abort(self, deployment: Deployment, reason: str) -> None:
-        """Undo what was done for a release that is not the current one; its log's end will be in the error."""
+        """Abort the deploy; the error will get an excerpt of the release's log."""
         deployment.reason = reason
         self._undo(deployment, reason)
 
     def _add_log(self, deployment: Deployment) -> None:
-        """Add what the log says of a failure; that can take seconds, so visitors are served again before."""
+        """Add a log excerpt to the error; it can take seconds, so the old release is restored before."""
         reason = deployment.reason
         if not reason:
             return
         try:
             said = self._explain(deployment, reason)
         except (CommandError, OSError) as exc:
-            # The reason itself may quote a secret, which only what explains it takes out.
-            said = f"release {deployment.service.wanted.release} failed, and why cannot be told: {exc}"
+            # The reason itself may quote a secret, which only the log excerpt's redaction removes.
+            said = f"release {deployment.service.wanted.release} failed; reading its log failed, too: {exc}"
         if deployment.error:
             deployment.error = said + deployment.error[len(reason) :]
         else:
@@ -156,7 +156,7 @@ class Deployer:
         if not deployment.plan.switch:
             return
         faults = []
-        # What fails of it keeps no other part from being done. First of all, nobody is led to what ends now.
+        # Each part is tried, whatever fails. The link comes first: no visitor may reach a release that stops.
         undo = (
             self._restore_link,
             self._stop_new,
@@ -170,16 +170,14 @@ class Deployer:
             except (CommandError, OSError) as exc:
                 faults.append(str(exc))
         said = "; ".join(dict.fromkeys(faults))
-        deployment.error += (
-            f"\nNot all of it could be undone, and the rest is left to the next run: {said}" if said else ""
-        )
+        deployment.error += f"\nRollback incomplete; the next run retries: {said}" if said else ""
 
     @staticmethod
     def _stop_new(deployment: Deployment) -> None:
-        """Stop units without waiting for what they do; a release that is refused has no visitor."""
+        """Stop the new units without a drain; a rejected release has no visitor."""
         units = deployment.added_units
         run(["systemctl", "stop", "--no-block", "--", *units])
-        # Where the old release had to stop, nobody serves until this is over.
+        # Where the old release was stopped first, nothing serves until this is over.
         nobody = deployment.stopped_units and not deployment.switched
         lingering = wait_until_stopped(units, 0 if nobody else _STOP_REFUSED)
         if lingering:
@@ -196,22 +194,22 @@ class Deployer:
         run(["systemctl", "daemon-reload"])
         if deployment.switched and deployment.plan.forward_restart:
             run(["systemctl", "restart", "--", *deployment.plan.forward_restart])
-        # Some have not ended, and would be listed as failed ones when they have.
+        # Those that still stop would be listed as failed units afterwards.
         forget_behind([*deployment.added_units, *deployment.service.wanted.processes])
 
     def _switch(self, deployments: t.Sequence[Deployment]) -> None:
         for deployment in deployments:
             self._recheck_health(deployment)
             self._attempt(deployment, self._switch_one)
-        # Only that the wait begins now depends on this look.
+        # This snapshot only decides when the drain begins.
         with suppress(OSError):
             self._sockets_after_switch = read_table(), time.monotonic()
 
     def _recheck_health(self, deployment: Deployment) -> None:
-        """Refuse a release that has ended since it passed its gate: hooks and the load of other releases take time."""
+        """Abort when the release ended after its health check: hooks and other services take time in between."""
         if deployment.error or not deployment.health_check:
             return
-        # What systemd has said a moment ago counts for a release that was waited for alone.
+        # A state that was read a moment ago is fresh enough.
         fresh = time.monotonic() - deployment.health_check.last_query < FRESH
         states, systemd_error = (
             ({}, "") if fresh else query_systemd([probe.service for probe in deployment.health_check.probes])
@@ -241,7 +239,7 @@ class Deployer:
 
     @staticmethod
     def _restore_link(deployment: Deployment) -> None:
-        """Let the link lead where it did before."""
+        """Point the C(current) link to the previous release again."""
         if deployment.plan.switch:
             restore_link(
                 deployment.service.layout, deployment.service.wanted.release, deployment.observed.current or ""
@@ -255,11 +253,11 @@ class Deployer:
                 self._revert_or_warn(deployment, str(exc))
 
     def _revert_or_warn(self, deployment: Deployment, reason: str) -> None:
-        """Go back from a release whose workers do not work; where there is no other one, leave it as it is."""
+        """Revert when workers of the new release fail; without an old release that runs, only report it."""
         if deployment.switched and deployment.observed.current and deployment.old_sockets():
             self._revert_unhealthy(deployment, reason)
         else:
-            serves = f"the web of release {deployment.service.wanted.release} serves nevertheless"
+            serves = f"the web part of release {deployment.service.wanted.release} is live nevertheless"
             deployment.post_switch_error = deployment.reason = f"{reason}; {serves}"
 
     def _drain(self, deployments: t.Sequence[Deployment]) -> None:
@@ -276,7 +274,7 @@ class Deployer:
                 self._directory.disable([*deployment.plan.remove, *deployment.plan.stop_workers])
             except OSError as exc:
                 self._defer(deployment, self._reason(deployment, exc))
-        # All have just passed their gates.
+        # All have just passed their health checks.
         asked, due = 0.0, self._sockets_after_switch[1] + FIRST_WATCH
         while waiting:
             time.sleep(LOOK_INTERVAL)
@@ -289,7 +287,7 @@ class Deployer:
             self._watch(deployments)
 
     def _watch(self, deployments: t.Sequence[Deployment]) -> None:
-        """Go back to a release that still runs when the one that has just got its traffic ends."""
+        """Revert to the old release, which still runs, when the new one ends soon after the switch."""
         deployments = [deployment for deployment in deployments if not deployment.error]
         gates = {
             deployment.service.name: deployment.health_check
@@ -300,7 +298,7 @@ class Deployer:
         try:
             states = show(services, STATE)
         except (CommandError, OSError):
-            # It has been healthy, and a systemd that is busy for a moment says nothing against it.
+            # It was healthy; a systemd that is busy for a moment proves nothing.
             return
         for deployment in deployments:
             gate = gates.get(deployment.service.name)
@@ -310,7 +308,7 @@ class Deployer:
                 else []
             )
             if any(reasons):
-                self._revert_unhealthy(deployment, f"{next(filter(None, reasons))} soon after it had got traffic")
+                self._revert_unhealthy(deployment, f"{next(filter(None, reasons))} soon after the switch")
             elif reason := self._background.check(deployment):
                 self._revert_or_warn(deployment, reason)
 
@@ -322,7 +320,7 @@ class Deployer:
         self._revert(deployment, deployment.reason)
 
     def _revert(self, deployment: Deployment, error: str) -> None:
-        """Let the release serve again that served before, and still runs."""
+        """Switch back to the previous release, which still runs."""
         back = (self._enable_old, self._restore_link, self._background.stop_new, self._background.restart_old)
         self._undo(deployment, error, *back, drain_rejected)
 
@@ -351,4 +349,4 @@ class Deployer:
         for deployment in deployments:
             deployment.lingering = [name for name in deployment.plan.remove if name in lingering]
             if deployment.lingering:
-                deployment.note = f"the next run takes up what has not ended in time: {', '.join(deployment.lingering)}"
+                deployment.note = f"not stopped in time; the next run retries: {', '.join(deployment.lingering)}"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wait until nobody waits for an answer of a release. Private to flaskops.stack."""
+"""Drain a release: wait until it has no open connections. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _FLAGS, _STATE, _PATH = 3, 5, 7
 _OPEN_STATES = {"02", "03"}
 
 LOOK_INTERVAL = 0.01
-# Longer than the way of a connection from the lookup of the path, in nginx, into the queue of the socket found.
+# Longer than a connection of nginx takes from the lookup of the path to the queue of the socket.
 _SETTLE = 0.1
-# Nobody is seen in a row so often: the kernel's list is read in parts, and can miss a socket while another one closes.
+# Looks in a row without a connection: the kernel's list is read in parts, and can miss a socket while another closes.
 _LOOKS = 3
 
 
@@ -43,7 +43,7 @@ def read_table() -> str:
 
 
 def wait_until_drained(paths: t.Iterable[str], timeout: float) -> None:
-    """Wait until the sockets have no connection any more, or the time is over."""
+    """Wait until the sockets have no open connection, or the timeout is over."""
     drain = Drain.start(paths, timeout)
     while not drain.over(read_table(), time.monotonic()):
         time.sleep(LOOK_INTERVAL)
@@ -51,31 +51,31 @@ def wait_until_drained(paths: t.Iterable[str], timeout: float) -> None:
 
 @dataclass
 class Drain:
-    """The wait for one release: until its sockets have had no connection for a moment, and a least time is over."""
+    """The drain of one release: until its sockets had no connection for a moment and a minimum time is over."""
 
     paths: frozenset[str]
     began: float
     timeout: float
     least: float = 0.0
     left: int = 0
-    # How many looks in a row have shown nobody, and when the first of them was.
+    # How many looks in a row have shown no connection, and when the first of them was.
     quiet_looks: int = 0
     quiet_since: float = 0.0
 
     @classmethod
     def start(cls, paths: t.Iterable[str], timeout: float, least: float = 0.0) -> Drain:
-        """Begin to wait now."""
+        """Start the drain now."""
         return cls(frozenset(paths), time.monotonic(), timeout, least)
 
     def look(self, table: str | None, now: float) -> None:
-        """Note whether somebody waits, from a look at the sockets; without one, somebody may."""
+        """Count the open connections in the socket table; without a table they count as open."""
         self.left = self.left if table is None else sum(count_connections(table, self.paths).values())
         self.quiet_looks = 0 if self.left or table is None else self.quiet_looks + 1
         if self.quiet_looks == 1:
             self.quiet_since = now
 
     def over(self, table: str | None, now: float) -> bool:
-        """Tell whether the wait is over, in view of the sockets at this moment."""
+        """Tell whether the drain is over, from the socket table of this moment."""
         self.look(table, now)
         quiet = self.quiet_looks >= _LOOKS and now - self.quiet_since >= _SETTLE
         return now - self.began >= self.least and (quiet or now - self.began >= self.timeout)

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Notice units that somebody has edited on the host, or added to by drop-ins. Private to flaskops.stack.
+"""Detect units that were edited on the host, or changed by drop-ins. Private to flaskops.stack.
 
-A release keeps the texts of its units as they were written for it. What differs from them was edited; a later version
-of the collection, which writes other units, edits none of those that are there.
+A release records the texts of its units. A file that differs from them was edited by hand; a later version
+of the collection writes other units, but leaves those of existing releases alone.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _DROP_INS = ("/run/systemd/system", "/etc/systemd/system.control", "/run/systemd
 
 
 def record_units(layout: Layout, release: str, units: t.Mapping[str, str]) -> None:
-    """Keep the texts of a release's units, before they are written; it is an aid, and trouble with it no error."""
+    """Record the texts of a release's units before they are written; failing to do so is no error."""
     path = os.path.join(layout.release(release), _RECORD)
     data = (json.dumps(dict(units), indent=1, sort_keys=True) + "\n").encode()
     try:
-        # What a power cut takes away is not compared.
+        # Not synced: a record lost in a power cut only disables the comparison.
         write_file(path, data, sync=False)
     except OSError:
         with suppress(OSError):
@@ -36,7 +36,7 @@ def record_units(layout: Layout, release: str, units: t.Mapping[str, str]) -> No
 
 
 def recorded_units(layout: Layout, release: str) -> dict[str, str]:
-    """Return the texts of a release's units, by name; nothing when an earlier version of the collection wrote them."""
+    """Return the recorded texts of a release's units, by name; empty for one that an earlier version wrote."""
     try:
         found = json.loads(read_file(os.path.join(layout.release(release), _RECORD)) or b"{}") if release else {}
     except (OSError, ValueError, RecursionError):
@@ -60,12 +60,12 @@ def drop_ins(directory: str, app: str) -> list[str]:
 
 
 def edited(files: t.Mapping[str, str], recorded: t.Mapping[str, str]) -> dict[str, str]:
-    """Return the units whose files differ from what was written, with what was written; C(files) are those there."""
+    """Return the recorded texts of units whose C(files) differ from them."""
     return {name: text for name, text in recorded.items() if files.get(name, text) != text}
 
 
 def describe_edits(units: t.Collection[str], added: t.Sequence[str], mended: bool) -> str:
-    """Return what to say of units that were edited, and of drop-ins; an empty text when there are none."""
+    """Return the warning about edited units and drop-ins; an empty text when there are none."""
     said = []
     if units:
         what = "was" if len(units) == 1 else "were"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What comes after a hand-over: the record, and the end of what is surplus. Private to flaskops.stack."""
+"""After a deploy: write the history entry and prune old releases. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from .request import ServiceRequest
 
 
 def record_start(deployment: Deployment, request: ServiceRequest, by: str, run: str = "") -> None:
-    """Record that an activation has begun, in case that this run is killed, and what became of one that was."""
-    # A disk that is full must not keep anybody from going back.
+    """Record the start of a deploy, in case this run is killed, and the outcome of an earlier run that was."""
+    # A full disk must not prevent a rollback.
     with contextlib.suppress(OSError):
         settle(
             request.name,
@@ -37,7 +37,7 @@ def record_start(deployment: Deployment, request: ServiceRequest, by: str, run: 
 
 
 def finish(deployment: Deployment, request: ServiceRequest, by: str, run: str = "") -> None:
-    """Record the activation, prune what is surplus, remove what belongs to an application that is gone."""
+    """Write the history entry, prune old releases, and remove the files of an application that is absent."""
     if deployment.healthy:
         mark_loaded(request.layout.release(deployment.service.wanted.release))
     if deployment.plan.switch:
@@ -49,17 +49,17 @@ def finish(deployment: Deployment, request: ServiceRequest, by: str, run: str = 
             forget(request.name)
     elif not deployment.plan.empty:
         kept = {deployment.observed.current or "", current_id(request.layout) or ""}
-        # One that cannot be loaded is none.
+        # A release that cannot be imported is unfinished and can go.
         if not is_unfinished(request.layout.release(deployment.service.wanted.release)):
             kept.add(deployment.service.wanted.release)
-        # Its hook is still to run.
+        # Its rollback hook has still to run.
         kept.add(request.rolled_back_from)
         kept |= {unit.release for unit in map(parse_unit_name, deployment.finishing) if unit}
         deployment.pruned = prune_releases(request.layout, request.keep, kept, read_history(request.name))
 
 
 def record_refusal(deployment: Deployment, request: ServiceRequest, by: str) -> None:
-    """Record that a release was refused before the hand-over began, so that nobody goes back to it."""
+    """Record that a release failed before its deploy began, so that no rollback chooses it."""
     note(request.name, history_entry(deployment, _entry(deployment, request, by)))
 
 
@@ -79,7 +79,7 @@ def _entry(deployment: Deployment, request: ServiceRequest, by: str, run: str = 
 
 
 def history_entry(deployment: Deployment, entry: dict[str, object]) -> dict[str, object]:
-    """Return the line of the history when it is known what became of an activation."""
+    """Return the history entry with the outcome of the deploy."""
     result = {**entry, "result": "failed" if deployment.error else "activated", "seconds": deployment.seconds}
     if deployment.error:
         result["started"] = deployment.started
@@ -88,7 +88,7 @@ def history_entry(deployment: Deployment, entry: dict[str, object]) -> dict[str,
 
 
 def _remove_existing(layout: Layout) -> None:
-    """Remove the releases that C(make_release) made, and what is empty then; shared files stay."""
+    """Remove the adopted releases, and directories that are empty then; shared files stay."""
     manifests = [manifest for manifest in list_releases(layout) if manifest.source.get("type") == "existing"]
     for manifest in manifests:
         remove_tree(layout.release(manifest.id))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The health gate: a release gets traffic after it has answered, not before. Private to flaskops.stack."""
+"""The health check that a release has to pass before the switch. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from .._system.http import Answer, ProbeError, get
 from .._system.systemd import has_job, show
 from .workers import LOOK_INTERVAL, Workers, last_death
 
-# A watcher of systemd costs a process each time; a dead release is noticed soon enough with this.
+# Asking systemd costs a process each time; this interval notices a dead release soon enough.
 _WATCH_INTERVAL = 0.25
-# Between two answers that both have to be good.
+# Seconds between two requests that both have to succeed.
 _PROBE_INTERVAL = 0.25
-# What systemd is asked about a service.
+# Properties of a service that systemd is asked for.
 STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "MainPID", "Job")
-# Of a refused answer's body, the part that is shown.
+# Characters of a rejected response's body that are shown.
 _EXCERPT = 300
 
 
 class HealthCheckError(RuntimeError):
-    """A release that did not prove its health."""
+    """A release that did not pass its health check."""
 
     def __init__(self, reason: str, service: str = "") -> None:
-        """Take the reason, and the service whose log tells more, where one is known."""
+        """Take the reason, and the service whose log has details, where one is known."""
         super().__init__(reason)
         self.service = service
 
 
 @dataclass(frozen=True)
 class Health:
-    """What a healthy instance answers, and until when."""
+    """The response that a healthy instance gives, and the timeout."""
 
     path: str
     status: tuple[int, ...]
     host: str
     timeout: float
     successes: int
-    # For a release that was built when any status below 500 was healthy: going back to it has to stay possible.
+    # For a release that was built when any status below 500 was healthy: a rollback to it has to stay possible.
     lenient: bool = False
 
     @classmethod
     def from_settings(cls, settings: t.Mapping[str, t.Any], lenient: bool = False) -> Health:
-        """Return the health that normalised settings describe."""
+        """Return the criteria from normalised settings."""
         health = settings["health"]
         return cls(
             health["path"],
@@ -61,20 +61,20 @@ class Health:
         )
 
     def accepts(self, status: int) -> bool:
-        """Tell whether this is the status of a healthy answer."""
+        """Tell whether this status is healthy."""
         if self.status:
             return status in self.status
         return status < 500 if self.lenient else 200 <= status < 400 or status == 401
 
     def expected(self) -> str:
-        """Return the accepted statuses in words."""
+        """Return the accepted statuses for an error message."""
         if self.status:
             return " or ".join(map(str, self.status))
         return "a status below 500" if self.lenient else "2xx, 3xx or 401"
 
 
 def _host_to_request(host: str) -> str:
-    """Return a name that a visitor can ask for, of one that nginx serves; it may stand for several."""
+    """Return a host name to request from an nginx server name, which may have a wildcard."""
     if host.startswith("*."):
         return "www" + host[1:]
     name = host.rstrip("*").strip(".")
@@ -83,28 +83,28 @@ def _host_to_request(host: str) -> str:
 
 @dataclass
 class Probe:
-    """The proof of one instance, collected by a thread of its own."""
+    """The health check of one instance, which a thread of its own runs."""
 
     instance: int
     socket: str
     service: str
     status: int = 0
     seconds: float = 0.0
-    # Why the last answer was not good; empty before the first.
+    # Why the last response was rejected; empty before the first.
     problem: str = ""
     passed: bool = False
-    # Set when it has passed.
+    # Set once it has passed.
     passed_event: threading.Event = field(default_factory=threading.Event)
-    # How often systemd had restarted the service when it was started; empty when that is not known yet.
+    # The restart counter of systemd when the service was started; empty when that is not known yet.
     restarts: str = ""
-    # Its workers, and when it was started, where all of them have to load; None where one answer is enough.
+    # Its workers, and when it was started, where all of them have to load; None where one response is enough.
     workers: Workers | None = None
     since: float = 0.0
     stop: threading.Event = field(default_factory=threading.Event)
 
 
 def run_probe(probe: Probe, health: Health, deadline: float, once: bool = False) -> None:
-    """Ask one instance until it has answered well as often in a row as it must, or the deadline has passed."""
+    """Request the health path until it succeeds as often in a row as required, or the deadline has passed."""
     started = time.monotonic()
     good = 0
     while good < health.successes and not probe.stop.is_set() and time.monotonic() < deadline:
@@ -123,7 +123,7 @@ def run_probe(probe: Probe, health: Health, deadline: float, once: bool = False)
 
 
 def _ask(probe: Probe, health: Health, timeout: float) -> Answer | None:
-    # As nginx asks: a redirect to https or a host that is not allowed would otherwise pass for health, or for illness.
+    # The headers that nginx sends: without them, a redirect to https or a forbidden host would falsify the check.
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": health.host}
     try:
         return get(
@@ -139,7 +139,7 @@ def _explain_bad_answer(answer: Answer, health: Health) -> str:
     way_out = f"accept it with health.status: [{answer.status}]"
     location = answer.headers.get("location", "") if 300 <= answer.status < 400 else ""
     if location:
-        # What follows the question mark is for the application alone.
+        # The query string may hold something private.
         place = location.partition("?")[0]
         return (
             f"{said} and leads to {place}, wanted {health.expected()}: let health.path name what needs no login, or "
@@ -153,7 +153,7 @@ def _explain_bad_answer(answer: Answer, health: Health) -> str:
 
 
 def _advice(status: int, way_out: str) -> str:
-    """Return what to do about a status; one that says that the application is ill needs no other rule for it."""
+    """Return the way out for a status; for a server error there is none but to fix the application."""
     if status >= 500:
         return ""
     if status in (400, 403, 421):
@@ -162,8 +162,8 @@ def _advice(status: int, way_out: str) -> str:
 
 
 def find_service_fault(service: str, state: t.Mapping[str, str], restarts: str) -> str:
-    """Return why a service can be given up, or an empty text; C(restarts) is its count when it was started."""
-    # It is to start as soon as units that it comes after have started, or its own former process has ended.
+    """Return why a service has failed, or an empty text; C(restarts) is its counter when it was started."""
+    # It is queued until the units before it have started, or its former process has stopped.
     if state.get("ActiveState") in ("inactive", "failed") and has_job(state):
         return ""
     if state.get("ActiveState") == "failed" or state.get("SubState") in ("auto-restart", "auto-restart-queued"):
@@ -176,14 +176,14 @@ def find_service_fault(service: str, state: t.Mapping[str, str], restarts: str) 
 
 
 def find_worker_fault(probe: Probe, state: t.Mapping[str, str]) -> str:
-    """Return why an instance can be given up for its workers, or an empty text; C(state) is what systemd says of it."""
+    """Return why workers of an instance have failed, or an empty text; C(state) has systemd's properties of it."""
     workers = probe.workers
     if workers is None:
         return ""
     gone = workers.look(int(state.get("MainPID", workers.master) or 0))
     if workers.fault:
         return f"{workers.fault} ({probe.service})"
-    # One that has loaded may be replaced for the number of its requests; gunicorn logs which it was.
+    # A loaded worker may have been replaced after max_requests; the log of gunicorn says which it was.
     said = last_death(probe.service, probe.since) if gone else ""
     return f"a worker of {probe.service} died ({said})" if said else ""
 
@@ -194,10 +194,10 @@ def is_loaded(probe: Probe) -> bool:
 
 
 def restarts_at_start(known: str, state: t.Mapping[str, str]) -> str:
-    """Return how often systemd had restarted a service when it was started, an empty text when that cannot be told yet.
+    """Return the restart counter of a service when it was started; an empty text when it is not known yet.
 
-    C(known) is what was taken for it so far. A service that still ends shows the count of the life that ends; with the
-    start that waits for this, systemd counts from zero.
+    C(known) is the value so far. A service that is still stopping shows the counter of its former process; with the
+    queued start, systemd counts from zero.
     """
     count = state.get("NRestarts", "")
     if not count or state.get("ActiveState") not in ("active", "activating", "reloading"):
@@ -206,31 +206,31 @@ def restarts_at_start(known: str, state: t.Mapping[str, str]) -> str:
 
 
 def start_probe_thread(thread: threading.Thread) -> None:
-    """Start a thread; raise an OSError, as for all else that a host runs out of, where it cannot have one more."""
+    """Start a thread; raise OSError, as for other exhausted resources, when the host cannot start one more."""
     try:
         thread.start()
     except RuntimeError as exc:
-        # Python does not tell what the system said.
+        # Python does not pass on the system's error.
         raise OSError(
             errno.EAGAIN,
-            f"the health of a release cannot be asked for, {exc}: the host, or what this runs in, has too many "
+            f"the health check cannot start, {exc}: the host, or what this runs in, has too many "
             "processes (TasksMax=, ulimit -u) or no memory",
         ) from exc
 
 
 @dataclass
 class HealthCheck:
-    """The proof of one release: all its instances, until a deadline."""
+    """The health check of one release: all its instances, until a deadline."""
 
     health: Health
     probes: list[Probe]
     deadline: float = 0.0
     passed: bool = False
-    # When systemd was asked last, on the clock of time.monotonic().
+    # When systemd was queried last, on the clock of time.monotonic().
     last_query: float = 0.0
 
     def start(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
-        """Start to ask all instances; C(states) are those of the services just started."""
+        """Start the probes of all instances; C(states) are those of the services just started."""
         self.deadline = time.monotonic() + self.health.timeout
         for probe in self.probes:
             state = states.get(probe.service, {})
@@ -239,13 +239,13 @@ class HealthCheck:
                 threading.Thread(target=run_probe, args=(probe, self.health, self.deadline), daemon=True)
             )
             if probe.workers:
-                # What it finds is judged when the probe has passed.
+                # Worker faults are evaluated when the probe has passed.
                 probe.workers.look(int(state.get("MainPID") or 0))
 
     def check(self, states: t.Mapping[str, t.Mapping[str, str]], systemd_error: str = "") -> bool:
-        """Tell whether all instances are healthy; raise GateError as soon as one cannot become so.
+        """Tell whether all instances are healthy; raise HealthCheckError as soon as one has failed.
 
-        C(silence) is why systemd did not tell the states: nobody is healthy until it has.
+        C(systemd_error) is why systemd gave no states: no release is healthy without them.
         """
         self.check_running(states)
         if not systemd_error and all(probe.passed and is_loaded(probe) for probe in self.probes):
@@ -255,7 +255,7 @@ class HealthCheck:
         return self.passed
 
     def check_running(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
-        """Raise GateError when an instance, or one of its workers, has ended; without C(states) workers count alone."""
+        """Raise HealthCheckError when an instance or a worker has ended; without C(states) only workers are checked."""
         self.last_query = time.monotonic() if states else self.last_query
         for probe in self.probes:
             state = states.get(probe.service, {})
@@ -277,20 +277,20 @@ class HealthCheck:
         return HealthCheckError(f"instance {slow.instance}: {progress} {waited}", slow.service)
 
     def stop(self) -> None:
-        """End the asking."""
+        """Stop the probes."""
         for probe in self.probes:
             probe.stop.set()
 
 
 def wait_until_healthy(gates: t.Mapping[str, HealthCheck]) -> t.Iterator[tuple[str, HealthCheckError]]:
-    """Wait for the verdict on all releases at once; yield those that are refused, each as soon as that is known."""
+    """Wait until all releases are healthy; yield each that is not, with the reason, as soon as that is known."""
     services = {probe.service for gate in gates.values() for probe in gate.probes}
-    # While the applications load: it tells whose workers are to be waited for, and how often what ran before restarted.
+    # While the applications load: the states have the main processes and the restart counters.
     first, _systemd_error = query_systemd(services)
     for gate in gates.values():
         gate.start(first)
     waiting = dict(gates)
-    # Those that have passed may end while others load.
+    # A release that has passed may still fail while others load.
     while not all(gate.passed for gate in waiting.values()):
         _wait_for_probes(waiting.values())
         states, systemd_error = query_systemd(services)
@@ -306,12 +306,12 @@ def wait_until_healthy(gates: t.Mapping[str, HealthCheck]) -> t.Iterator[tuple[s
             gate.stop()
             del waiting[name]
             yield name, refused
-            # It was undone meanwhile, which takes its time: what systemd has said is old.
+            # The abort in between takes time, so the states are outdated.
             break
 
 
 def query_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:
-    """Return the states, and why there are none: systemd may be busy for a moment."""
+    """Return the states, or why there are none: systemd may be busy for a moment."""
     try:
         return show(sorted(services), STATE), ""
     except CommandError as exc:
@@ -320,13 +320,13 @@ def query_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]
 
 
 def _wait_for_probes(gates: t.Iterable[HealthCheck]) -> None:
-    """Sleep until the next look at systemd, or until the last probe has passed and the last worker has loaded."""
+    """Sleep until the next query of systemd, or until all probes have passed and all workers have loaded."""
     until = time.monotonic() + _WATCH_INTERVAL
     probes = [probe for gate in gates if not gate.passed for probe in gate.probes]
-    # Whose workers they are is not known before systemd has told.
+    # The main process is not known before systemd has been queried.
     known = [probe.workers for probe in probes if probe.workers and probe.workers.master]
     while time.monotonic() < until:
-        # From the beginning: the kernel needs 0.01 s to list locks when nobody has asked for a while.
+        # Look at once: the kernel needs 0.01 s for the first listing of locks after a while.
         for crew in known:
             crew.look(crew.master)
         missing = [probe for probe in probes if not probe.passed]

@@ -23,18 +23,18 @@ from .._system.homes import uses_home
 from .._system.paths import HOOK_LOGS
 from .observe import wait_until_stopped
 
-# Only root sees it: what a command prints may be secret.
-# Of a command's output, the part that is kept.
+# The log is readable by root alone: the output of a command may be secret.
+# Bytes of a command's output that are kept.
 _KEPT = 8192
 _RESULT = re.compile(r"Finished with result: (\S+)")
 _STATUS = re.compile(r"status=(\S+)")
-# After its time a command may still clear up.
+# Seconds to clean up after the timeout.
 _GRACE = 10
 
 
 @dataclass(frozen=True)
 class HookResult:
-    """A hook that has run and succeeded."""
+    """The result of a hook that succeeded."""
 
     hook: str
     command: str
@@ -57,10 +57,10 @@ def run_hooks(stage: str, layout: Layout, manifest: Manifest, previous: str = ""
 
 
 def _await_earlier(layout: Layout, timeout: int) -> None:
-    """Let a command end which a run has begun that was killed: two at once would get into each other's way."""
+    """Wait for a hook of a killed run: two hooks must not run at once."""
     if wait_until_stopped([hook_unit(layout.name)], timeout + _GRACE):
         raise HookError(
-            f"a hook that an earlier run has begun still runs, as {hook_unit(layout.name)}: "
+            f"a hook of an earlier run is still running, as {hook_unit(layout.name)}: "
             f"see 'systemctl status {hook_unit(layout.name)}' and stop it, or wait for its end"
         )
 
@@ -94,18 +94,18 @@ def _systemd_run(
         *(f"Environment={_quote(f'{name}={value}')}" for name, value in more.items()),
         f"RuntimeMaxSec={timeout}",
         f"TimeoutStopSec={_GRACE}",
-        # What it has left behind when it ends is not waited for.
+        # Processes that it leaves behind are not waited for.
         "KillMode=mixed",
-        # To a file, and not to this process, whose end would otherwise be that of the command as well.
+        # To a file, and not to a pipe: the hook has to survive the end of this process.
         f"StandardOutput=append:{log}",
         "StandardError=inherit",
     ]
     argv = ["systemd-run", f"--unit={hook_unit(layout.name)}", "--wait", "--collect", "--service-type=exec"]
     argv.append(f"--description=Hook of {layout.name}: {show(words)}")
     options = [f"--property={line}" for line in lines]
-    # What keeps the end of its output ends with it; the module may be gone by then.
+    # The wrapper that keeps the end of the output ends with the command; the module may be gone by then.
     command = inside(f"{release}/venv/bin/python", *words)
-    # systemd would put the value of a variable in the place of its name.
+    # systemd would expand variables.
     command = [word.replace("$", "$$") for word in command]
     return run([*argv, *options, "--", *command], timeout + 2 * _GRACE)
 
@@ -121,7 +121,7 @@ def _tail(log: str) -> str:
 
 
 def _failure(result: Result, timeout: int) -> str:
-    """Return why a command has failed, nothing when it has not; C(result) is that of systemd-run(1)."""
+    """Return why a command has failed, or an empty text; C(result) is that of systemd-run(1)."""
     if result.rc == 0:
         return ""
     found = _RESULT.search(result.err)
@@ -131,6 +131,6 @@ def _failure(result: Result, timeout: int) -> str:
         return f"did not end within {timeout} s (hooks.timeout)"
     status = _STATUS.search(result.err)
     if found.group(1) == "exit-code" and status:
-        # systemd has names for numbers that mean something else here.
+        # systemd adds a name to the number, which has another meaning here.
         return f"failed with exit code {status.group(1).split('/')[0]}"
     return f"was ended ({found.group(1)}{f', {status.group(1)}' if status else ''})"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hooks of releases as steps of a hand-over. Private to flaskops.stack."""
+"""The hooks of releases as steps of a deploy. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ _ERRORS = (HookError, CommandError, OSError)
 
 
 class HookSteps:
-    """The steps of a hand-over that run commands of the user's."""
+    """The steps of a deploy that run the user's commands."""
 
     def __init__(
         self, run_hooks: t.Callable[[Deployment, str], list[HookResult]], abort: t.Callable[[Deployment, str], None]
     ) -> None:
-        """Take what runs the hooks of a stage, and what undoes a change with an error."""
+        """Take what runs the hooks of a stage, and what aborts a deployment with an error."""
         self._run_hooks = run_hooks
         self._abort = abort
 
     def migrate(self, deployments: t.Sequence[Deployment]) -> None:
-        """Migrate the databases of releases that are not started yet."""
+        """Run the migrate hooks, before the releases are started."""
         for deployment in deployments:
             self._run(deployment, MIGRATE)
 
     def before(self, deployments: t.Sequence[Deployment]) -> None:
-        """Run what comes before the switch to releases that have proved their health."""
+        """Run the before_switch hooks of releases that are healthy."""
         for deployment in deployments:
             self._run(deployment, BEFORE)
 
     def _run(self, deployment: Deployment, stage: str) -> None:
-        """Run the hooks of a release that has no traffic yet; one that fails costs nothing but the release."""
+        """Run the hooks of a release that is not live yet; a failure aborts the deploy."""
         if not deployment.plan.switch:
             return
         try:
             deployment.hook_results += self._run_hooks(deployment, stage)
         except _ERRORS as exc:
-            serving = f"; {deployment.observed.current} serves on" if deployment.observed.current else ""
+            serving = f"; {deployment.observed.current} still serves" if deployment.observed.current else ""
             release = deployment.service.wanted.release
-            self._abort(deployment, f"{exc}\nRelease {release} was taken away before it had any traffic{serving}.")
+            self._abort(deployment, f"{exc}\nRelease {release} was removed before the switch{serving}.")
 
     def after(self, deployments: t.Sequence[Deployment]) -> None:
-        """Run what comes after the switch; when that fails the release serves nevertheless."""
+        """Run the after_switch hooks; a failure is reported, and the release stays live."""
         for deployment in deployments:
             try:
                 deployment.hook_results += self._run_hooks(deployment, AFTER) if deployment.plan.switch else []
             except _ERRORS as exc:
                 deployment.post_switch_error = (
-                    f"release {deployment.service.wanted.release} serves, but this did not go well: {exc}"
+                    f"release {deployment.service.wanted.release} is live, but its after_switch hook failed: {exc}"
                 )

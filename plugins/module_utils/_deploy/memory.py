@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Memory for two releases side by side, or a hand-over that does without. Private to flaskops.stack."""
+"""Check for enough memory to run two releases at once, or stop the old one first. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _MIB = 2**20
 
 
 def parse_available(meminfo: str) -> int | None:
-    """Return the bytes that can be had without swapping, from the text of /proc/meminfo."""
+    """Return the bytes available without swapping, from the text of /proc/meminfo."""
     found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, re.MULTILINE)
     return int(found.group(1)) * 1024 if found else None
 
 
 def parse_used(current: str, stat: str) -> int:
-    """Return the bytes of a cgroup that no other can have, from its memory.current and memory.stat.
+    """Return the bytes that a cgroup uses without its page cache, from its memory.current and memory.stat.
 
-    Files that it has read are in the first, too; the next release reads the same, and they can be dropped at any time.
+    The page cache is part of memory.current; the next release reads the same files, and the kernel can drop it.
     """
     values = dict(line.split() for line in stat.splitlines() if len(line.split()) == 2)
     cached = int(values.get("active_file", 0)) + int(values.get("inactive_file", 0))
@@ -41,12 +41,12 @@ def parse_used(current: str, stat: str) -> int:
 
 
 def parse_own(rollup: str) -> int:
-    """Return the bytes that a process has for itself, shared ones in part, from smaps_rollup; not those of files."""
+    """Return the anonymous and shared bytes of a process (proportional), from its smaps_rollup; not those of files."""
     return sum(int(kib) * 1024 for kib in re.findall(r"^Pss_(?:Anon|Shmem):\s+(\d+) kB$", rollup, re.MULTILINE))
 
 
 def explain_shortage(release: str, needed: int, available: int) -> str:
-    """Return why a release cannot be started beside the one that serves, and what to do."""
+    """Return why a release cannot be started beside the live one, and the way out."""
     return (
         f"release {release} has to run beside the one that serves, which uses {needed // _MIB} MiB of memory, and "
         f"{available // _MIB} MiB are available: free some, lower 'workers' or 'instances', or set gunicorn_overlap: "
@@ -56,15 +56,15 @@ def explain_shortage(release: str, needed: int, available: int) -> str:
 
 
 class MemoryCheck:
-    """What sees to it that a release has the memory it needs."""
+    """Decides whether the old release has to stop first because memory is short, and stops it."""
 
     def __init__(self, overlap: str, report: t.Callable[[Deployment, str], None]) -> None:
-        """Say what to do when there is too little, and to whom a shortage is reported."""
+        """Take the C(overlap) policy, and what aborts a deployment that does not fit."""
         self._overlap = overlap
         self._report = report
 
     def check(self, deployments: t.Sequence[Deployment]) -> None:
-        """Decide which changes have to do without the release that serves; report those that cannot."""
+        """Decide which deployments have to stop the old release first; abort those that do not fit and may not."""
         candidates = [
             deployment for deployment in deployments if deployment.plan.switch and running_services(deployment)
         ]
@@ -87,14 +87,14 @@ class MemoryCheck:
 
     @staticmethod
     def stop_old(deployments: t.Sequence[Deployment]) -> None:
-        """Stop the releases that serve, of the changes that have to do without; their requests may finish."""
+        """Stop the old releases where memory is short; their open requests may finish."""
         for deployment in deployments:
             if not deployment.stop_old_first or deployment.error:
                 continue
             services = running_services(deployment)
             sockets = [name for name in deployment.observed.alive if name.replace(".socket", ".service") in services]
             deployment.stopped_units = sorted(set(services) | set(sockets))
-            # Without its socket nobody starts it again; what it has accepted it still answers.
+            # The socket stops first, so that nothing starts the service again; accepted requests are still answered.
             systemctl("stop", [name for name in deployment.stopped_units if name.endswith(".socket")])
             systemctl("stop", services, ["--no-block"])
             wait_until_stopped(services, _stop_timeout(deployment))
@@ -104,14 +104,16 @@ class MemoryCheck:
 
     @staticmethod
     def restart_old(deployment: Deployment) -> None:
-        """Start again what was stopped for a release that was refused."""
+        """Start the old release again after an abort."""
         if deployment.stopped_units:
             run(["systemctl", "start", "--", *deployment.stopped_units])
-            deployment.error += f"\n{deployment.observed.current} had been stopped to make room, and was started again."
+            deployment.error += (
+                f"\n{deployment.observed.current} had been stopped to free memory, and was started again."
+            )
 
 
 def running_services(deployment: Deployment) -> list[str]:
-    """Return the units of the release that serves, one for each of its instances."""
+    """Return the service units of the live release, one for each of its instances."""
     parsed = [(name, parse_unit_name(name)) for name in sorted(deployment.observed.alive)]
     return [
         name
@@ -129,7 +131,7 @@ def _stop_timeout(deployment: Deployment) -> float:
 
 
 def _needed(deployment: Deployment) -> int:
-    """Return what the new release will need, if each of its instances is like those that run."""
+    """Return the bytes that the new release will need, if each instance uses as much as those that run."""
     running, manifest = running_services(deployment), deployment.service.manifest
     used = sum(_used(deployment.observed.groups.get(name, "")) for name in running)
     instances = t.cast(int, manifest.settings["instances"]) if manifest else 1
@@ -137,7 +139,7 @@ def _needed(deployment: Deployment) -> int:
 
 
 def _used(group: str) -> int:
-    """Return the memory of a cgroup; by its processes where it is not counted (old hierarchies, containers)."""
+    """Return the memory of a cgroup; summed over its processes where there is no accounting (cgroup v1, containers)."""
     path = _CGROUPS + group
     if group and os.path.exists(f"{path}/memory.current"):
         return parse_used(_text(f"{path}/memory.current").strip(), _text(f"{path}/memory.stat"))

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Migrate databases before any host of a fleet starts the code that needs it. Private to flaskops.stack.
 
-The action plugin lets one host of a run do it while the others wait; a host alone does it in the hand-over itself.
+In a fleet the action plugin runs it on one host while the others wait; a single host runs it during the deploy.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from .hook_run import HookResult, hooks_of, run_hooks
 
 
 def key_of(manifest: Manifest) -> str:
-    """Return what names the migrations of a release: equal on all hosts that share a database."""
+    """Return the key of a release's migrations: equal on all hosts that share a database."""
     return str(manifest.extra.get("migration") or manifest.id)
 
 
 def is_due(layout: Layout, manifest: Manifest | None) -> bool:
-    """Tell whether the release is about to serve here and its migrations are not known to have run."""
+    """Tell whether the release is to be deployed here and its migrations are not recorded as done."""
     if manifest is None or not hooks_of(manifest).migrate:
         return False
     return manifest.id != current_id(layout) and key_of(manifest) != migrated_key(layout.name)
 
 
 def is_due_in_fleet(layout: Layout, manifest: Manifest | None) -> bool:
-    """Tell whether one host has to migrate for all."""
+    """Tell whether one host has to run the migrations for all."""
     return is_due(layout, manifest) and not hooks_of(manifest).migrate_each_host
 
 
 def migrate(layout: Layout, manifest: Manifest) -> list[HookResult]:
-    """Run the migrations of a release when they are due, and note that they have run; raise HookError."""
+    """Run the migrations of a release when they are due, and record them; raise HookError."""
     if not is_due(layout, manifest):
         return []
     serving = current_id(layout) or ""
     try:
         ran = run_hooks(MIGRATE, layout, manifest, serving)
     except HookError as exc:
-        rest = f"release {serving} serves on" if serving else "nothing was started"
+        rest = f"release {serving} still serves" if serving else "nothing was started"
         raise HookError(f"{exc}\nRelease {manifest.id} was not started on any host; {rest}.") from None
     record_migration(layout.name, manifest.id, key_of(manifest), here=True)
     return ran
 
 
 def note_migration(layout: Layout, manifest: Manifest | None) -> None:
-    """Note that another host of the fleet has run the migrations of a release, when they were due."""
+    """Record that another host of the fleet has run the migrations of a release, when they were due."""
     if manifest and is_due(layout, manifest):
         record_migration(layout.name, manifest.id, key_of(manifest), here=False)
 
 
 def describe_hooks(ran: t.Sequence[HookResult]) -> list[dict[str, t.Any]]:
-    """Return what a module's result says about hooks."""
+    """Return the hook results as a module returns them."""
     return [
         {"hook": one.hook, "command": one.command, "seconds": one.seconds, "output": one.output.splitlines()[-20:]}
         for one in ran

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read and write the units of applications on this host. Private to flaskops.stack."""
+"""Observe the units of applications on this host, and write their files. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from .unhealthy import RESTART_PROPERTIES, SINCE, explain_unhealthy
 # are durable, and need no reload of systemd.
 _WANTS = {"socket": "sockets.target.wants", "service": "multi-user.target.wants", "timer": "timers.target.wants"}
 _ALIVE = {"active", "activating", "deactivating", "reloading"}
-# A unit with its file there is as it was until it ends, and is gone after a reboot.
+# Runtime units: a unit with its file there keeps its settings until it stops, and is gone after a reboot.
 _ASIDE = "/run/systemd/system"
-# Where systemd looks for what an administrator adds.
+# The administrator's unit directory.
 UNITS = "/etc/systemd/system"
-# A worker that cannot work ends when it has imported the application: it is believed when it has had that time.
+# A broken worker exits once it has imported the application: one that runs for so many seconds counts as started.
 SETTLE = 1.5
 _OURS = MARK.split(":")[0]
 
 
 class ForeignUnitError(ValueError):
-    """A unit file that somebody else wrote has the name of one of ours."""
+    """A unit file that is not the collection's has the name of one of its units."""
 
 
 class UnitDirectory:
-    """The unit files of ours in one directory of systemd's."""
+    """The collection's unit files in one directory of systemd."""
 
     def __init__(self, path: str, aside: str = _ASIDE) -> None:
-        """Name the directory, and the one for units that only finish what they do; nothing is read yet."""
+        """Take the directory, and the one for busy units that are no longer wanted; nothing is read yet."""
         self._path = path
         self._aside = aside
 
@@ -51,7 +51,7 @@ class UnitDirectory:
         return self._path
 
     def names(self) -> dict[str, set[str]]:
-        """Return the names that have the form of ours: those of files, and those that start at boot."""
+        """Return the unit names of the collection's form: of files, of enabled units, and of runtime units."""
         wants = [os.path.join(self._path, directory) for directory in _WANTS.values()]
         return {
             "files": {name for name in _list(self._path) if parse_unit_name(name)},
@@ -60,13 +60,13 @@ class UnitDirectory:
         }
 
     def read(self, name: str) -> str | None:
-        """Return the text of a unit file of ours, None when there is none or somebody else wrote it."""
+        """Return the text of a unit file; None when there is none or the collection did not write it."""
         data = read_file(os.path.join(self._path, name))
         text = "" if data is None else data.decode("utf-8", "replace")
         return text if text.startswith(_OURS) else None
 
     def check(self, names: t.Iterable[str]) -> None:
-        """Raise ForeignUnitError when a file with one of the names is not ours."""
+        """Raise ForeignUnitError when a file with one of the names is not the collection's."""
         for name in names:
             path = os.path.join(self._path, name)
             if os.path.realpath(path) == os.devnull:
@@ -78,36 +78,36 @@ class UnitDirectory:
                 raise ForeignUnitError(f"{path} was not written by flaskops.stack: move it away or choose another name")
 
     def write(self, units: t.Mapping[str, str]) -> None:
-        """Write unit files; systemd knows them after a reload."""
+        """Write unit files; systemd reads them with the next daemon-reload."""
         for name, text in units.items():
             write_file(os.path.join(self._path, name), text.encode(), 0o644)
 
     def verify(self, names: t.Sequence[str]) -> dict[str, list[str]]:
-        """Return what systemd does not understand in unit files, by name: it would start them all the same, without."""
+        """Return the errors of systemd-analyze verify, by unit: systemd ignores such lines and starts the unit."""
         if not names:
             return {}
         try:
             said = run(["systemd-analyze", "verify", *(os.path.join(self._path, name) for name in names)]).err
         except CommandError:
-            # A host without the program starts units nevertheless.
+            # Units start on a host without systemd-analyze, too.
             return {}
         return {name: found for name in names if (found := _about(os.path.join(self._path, name), said))}
 
     def enable(self, names: t.Iterable[str]) -> None:
-        """Let units start at boot."""
+        """Enable units at boot."""
         for name in names:
             link = self._link(name)
             os.makedirs(os.path.dirname(link), mode=0o755, exist_ok=True)
             replace_link(os.path.join(self._path, name), link)
 
     def disable(self, names: t.Iterable[str]) -> None:
-        """Let units no longer start at boot."""
+        """Disable units at boot."""
         for name in names:
             if os.path.isdir(os.path.dirname(self._link(name))):
                 remove_file(self._link(name))
 
     def remove(self, names: t.Iterable[str]) -> None:
-        """Remove unit files, and what lets them start at boot."""
+        """Disable units and remove their files."""
         removed = []
         for name in names:
             self.disable([name])
@@ -116,7 +116,7 @@ class UnitDirectory:
             sync_directory(self._path)
 
     def move_to_runtime(self, names: t.Iterable[str]) -> None:
-        """Keep the files of units that finish what they do, but not beyond a reboot."""
+        """Move the files of busy units to the runtime directory, where they last until a reboot."""
         for name in names:
             text = self.read(name)
             if text is not None:
@@ -125,12 +125,12 @@ class UnitDirectory:
             self.remove([name])
 
     def remove_runtime(self, names: t.Iterable[str]) -> None:
-        """Remove the files of units that have finished."""
+        """Remove the runtime files of units that have stopped."""
         for name in names:
             remove_file(os.path.join(self._aside, name))
 
     def sweep(self) -> None:
-        """Remove what a run that was killed left under a temporary name; others may be at work here."""
+        """Remove stale temporary files of killed runs; fresh ones may belong to another run."""
         for directory in ("", *_WANTS.values()):
             sweep(os.path.join(self._path, directory), STALE_SECONDS)
 
@@ -150,12 +150,12 @@ def _list(path: str) -> list[str]:
 
 
 def patterns(names: t.Iterable[str]) -> list[str]:
-    """Return what matches all units of the applications."""
+    """Return patterns for systemctl that match all units of the applications."""
     return [f"{name}@*.{kind}" for name in names for kind in _WANTS]
 
 
 def observe(directory: UnitDirectory, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
-    """Return what this host has of each application, by name: one look at the directory and one at systemd for all."""
+    """Return the observed state of each application, by name; the directory and systemd are read once for all."""
     names = directory.names()
     properties = [*RESTART_PROPERTIES, "ControlGroup", "Job"]
     states = show_matching(patterns(layout.name for layout in layouts), properties)
@@ -193,7 +193,7 @@ def _observe_one(
 
 
 def _explain_unhealthy(states: t.Mapping[str, t.Mapping[str, str]], current: str) -> str:
-    """Return why a service of the web of the current release does not run well; an empty text when all do."""
+    """Return why a web service of the current release is unhealthy; an empty text when all are healthy."""
     for name, state in sorted(states.items()):
         unit = parse_unit_name(name)
         if unit and unit.kind == "service" and unit.release == current and not unit.role:
@@ -209,8 +209,8 @@ def _ours(layout: Layout, names: t.Iterable[str]) -> list[str]:
 
 
 def _up(layout: Layout, states: t.Mapping[str, t.Mapping[str, str]]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the units that are completely up, and those that nobody can reach though they run."""
-    # A socket that is starting has no path yet.
+    """Return the units that are completely up, and those that run without a socket path."""
+    # A socket unit that is still starting has no path yet.
     active = frozenset(name for name, state in states.items() if state.get("ActiveState") == "active")
     lost = frozenset(name for name in active if _is_lost(layout, name))
     return active - lost, lost
@@ -221,7 +221,7 @@ def _is_alive(state: t.Mapping[str, str]) -> bool:
 
 
 def _is_lost(layout: Layout, name: str) -> bool:
-    """Tell whether a unit's socket has no path any more."""
+    """Tell whether the path of a unit's socket is gone."""
     unit = parse_unit_name(name)
     if unit is None or not unit.release or unit.role:
         return False
@@ -239,19 +239,19 @@ def _is_young(state: t.Mapping[str, str]) -> bool:
 
 
 def is_stopping(name: str, state: t.Mapping[str, str]) -> bool:
-    """Tell from a unit's properties whether it ends by itself; C(ActiveState) and C(Job) are needed.
+    """Tell from its properties whether a unit stops without further action; C(ActiveState) and C(Job) are needed.
 
-    One without a file was told to by an earlier run, or to finish.
+    An earlier run told a unit without a file to stop, or lets it finish.
     """
     unit = parse_unit_name(name)
     if state.get("ActiveState") == "deactivating" or (_is_alive(state) and unit is not None and unit.is_job):
         return True
-    # systemd stops a socket after the service that comes after it, and has a job for it until then.
+    # systemd stops a socket after its service, and has a queued job for the socket until then.
     return _is_alive(state) and has_job(state)
 
 
 def restore_link(layout: Layout, release: str, previous: str) -> None:
-    """Let C(current) lead where it did before, if it leads to C(release) now."""
+    """Point the C(current) link to the previous release if it points to C(release) now."""
     if current_id(layout) != release:
         return
     if previous:
@@ -261,13 +261,13 @@ def restore_link(layout: Layout, release: str, previous: str) -> None:
 
 
 def still_running(names: t.Collection[str]) -> list[str]:
-    """Return the units that run, and that nobody has told to end."""
+    """Return the units that run and were not told to stop."""
     states = show_matching(list(names), ["ActiveState", "Job"])
     return sorted(name for name, state in states.items() if _is_alive(state) and not is_stopping(name, state))
 
 
 def wait_until_stopped(names: t.Collection[str], seconds: float) -> list[str]:
-    """Wait until the units have ended; return those that still run after C(seconds)."""
+    """Wait until the units have stopped; return those that still run after C(seconds)."""
     deadline = time.monotonic() + seconds
     while True:
         states = show_matching(list(names), ["ActiveState"])

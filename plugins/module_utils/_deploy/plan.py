@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide what a hand-over has to do, from what is there and what is wanted. Private to flaskops.stack."""
+"""Plan the steps of a deploy from the observed and the wanted state. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .._service.units import parse_unit_name
 
 @dataclass(frozen=True)
 class Observed:
-    """What a host has of one application."""
+    """The state of one application on this host."""
 
     current: str | None = None
-    # Unit files of ours on disk, by name; their text is empty for releases that nobody asks for.
+    # The collection's unit files on disk, by name; their text is empty for releases that are not wanted.
     files: t.Mapping[str, str] = field(default_factory=dict)
     # Units that run: active, starting or stopping.
     alive: frozenset[str] = frozenset()
@@ -24,40 +24,40 @@ class Observed:
     up: frozenset[str] = frozenset()
     # Units that start at boot.
     enabled: frozenset[str] = frozenset()
-    # Units that run, but whose socket's path is gone, as when somebody has removed the release below them. Not in up.
+    # Running units whose socket path is gone, as when the release was removed by hand. Not in up.
     socket_missing: frozenset[str] = frozenset()
-    # Workers that are up for so short a time that they may be such as end at each start.
+    # Workers that were started so recently that they may still turn out to exit at each start.
     just_started: frozenset[str] = frozenset()
-    # Units that systemd remembers, running or not: what their files said when it read them.
+    # Units that systemd has loaded, running or not, with the text that their files had then.
     loaded: frozenset[str] = frozenset()
     # Their control groups, by name, of units that have one.
     groups: t.Mapping[str, str] = field(default_factory=dict)
-    # Workers and jobs that an earlier run has told to end, or let finish; they need nothing else. Not in alive.
+    # Workers and jobs that an earlier run told to stop, or let finish; nothing is left to do. Not in alive.
     workers_stopping: frozenset[str] = frozenset()
-    # The same of units of the web: an earlier run has taken their files away and told them to end.
+    # The same for web units: an earlier run removed their files and told them to stop.
     units_stopping: frozenset[str] = frozenset()
-    # Their files, and those of such that have ended since.
+    # Unit files below /run of the two above, and of those that have stopped since.
     runtime_units: frozenset[str] = frozenset()
-    # Whether workers and timers do not start for now, because somebody wants it so.
+    # Whether workers and timers are paused by the user.
     paused: bool = False
-    # Why the current release does not run well; empty when it does, or when there is none.
+    # Why the current release is unhealthy; empty when it is healthy, or when there is none.
     unhealthy_reason: str = ""
     # The texts of the current release's units as they were written; nothing when an earlier version wrote them.
     recorded: t.Mapping[str, str] = field(default_factory=dict)
-    # Files of somebody else that change units of the application.
+    # Drop-in files, not of the collection, that change units of the application.
     drop_ins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a host shall have of one application; nothing when the application shall be absent."""
+    """The wanted units of one application; empty when the application is to be absent."""
 
     release: str = ""
     # Unit files by name.
     units: t.Mapping[str, str] = field(default_factory=dict)
-    # Those which forward TCP connections; they belong to no release.
+    # Units that forward TCP connections; they belong to no release.
     forwards: t.Mapping[str, str] = field(default_factory=dict)
-    # Those of workers and timers, which start after the switch.
+    # Units of workers and timers, which start after the switch.
     processes: t.Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -68,30 +68,30 @@ class Wanted:
 
 @dataclass(frozen=True)
 class DeployPlan:
-    """What has to be done, in this order; all empty when nothing has."""
+    """The steps of a deploy, in this order; all empty when there is nothing to do."""
 
-    # 1. Unit files to write, units to stop because nobody can reach them, and units to start and to probe.
+    # 1. Unit files to write, unreachable units to stop, and units to start and to check.
     write: t.Mapping[str, str]
     stop: tuple[str, ...]
     start: tuple[str, ...]
-    # 2. Units that start at boot from now on; then the link.
+    # 2. Units to enable at boot; then the link is switched.
     enable: tuple[str, ...]
     switch: bool
-    # 3. Units to forward with: files to write, sockets to start, forwarders whose text changed.
+    # 3. Units of TCP forwarding: files to write, sockets to start, forwarders whose text changed.
     forward_write: t.Mapping[str, str]
     forward_start: tuple[str, ...]
     forward_restart: tuple[str, ...]
-    # 4. Units of other releases: drained, stopped, removed.
+    # 4. Units of other releases to drain, stop and remove.
     remove: tuple[str, ...]
-    # 5. Workers and timers: those of other releases, which finish what they do, and those to start in their place.
+    # 5. Workers and timers: those of other releases to stop when they are idle, and those to start.
     stop_workers: tuple[str, ...] = ()
     start_workers: tuple[str, ...] = ()
-    # Units of the release that serves which somebody has edited: written again, and nothing is restarted.
+    # Units of the live release that were edited by hand: written again without a restart.
     rewrite: t.Mapping[str, str] = field(default_factory=dict)
 
     @property
     def needs_health_check(self) -> bool:
-        """Tell whether the wanted release has to prove its health."""
+        """Tell whether the wanted release has to pass a health check."""
         return self.switch or bool(self.start)
 
     @property
@@ -103,7 +103,7 @@ class DeployPlan:
 
 
 def plan_deploy(observed: Observed, wanted: Wanted) -> DeployPlan:
-    """Return the steps from what is observed to what is wanted.
+    """Return the steps from the observed to the wanted state.
 
     The units of the current release are never changed: a unit belongs to its release. Those that somebody has edited
     get the text again that was written for the release.
@@ -116,7 +116,7 @@ def plan_deploy(observed: Observed, wanted: Wanted) -> DeployPlan:
     stale = {name: text for name, text in own.items() if observed.files.get(name, text) != text}
     forward = {name: text for name, text in wanted.forwards.items() if observed.files.get(name) != text}
     listeners = [name for name in wanted.forwards if name.endswith(".socket")]
-    # What leaves is left alone, unless the files that it works with go as well.
+    # Units that are stopping are left alone, unless the application's files are removed, too.
     known = _known(observed) | (frozenset() if wanted.release else observed.workers_stopping | observed.units_stopping)
     others = sorted(name for name in known if name not in own and name not in wanted.forwards)
     work = [name for name in wanted.processes if not _is_job(name)]
@@ -140,13 +140,13 @@ def plan_deploy(observed: Observed, wanted: Wanted) -> DeployPlan:
 def _workers_to_start(observed: Observed, work: t.Iterable[str], taken_up: bool) -> tuple[str, ...]:
     if observed.paused:
         return ()
-    # Who takes up the hand-over of a run that was killed does not know whether that looked after them.
+    # After a killed run it is unknown whether that run has watched the workers it started.
     believed = observed.up - observed.just_started if taken_up else observed.up
     return tuple(name for name in work if name not in believed)
 
 
 def is_process(name: str) -> bool:
-    """Tell whether a unit is a worker's or a timer's."""
+    """Tell whether a unit belongs to a worker or a timer."""
     unit = parse_unit_name(name)
     return unit is not None and bool(unit.role)
 

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hand over workers and timers, after the switch. Private to flaskops.stack.
+"""Replace workers and timers after the switch. Private to flaskops.stack.
 
-The old ones are told to take nothing new before the new ones start, so that no two releases work at once on more than
-what the old one has begun; it finishes that while the task goes on and ends. A unit that finishes has its file in /run:
+The old ones are told to stop before the new ones start, so that two releases work at once only on
+what the old one has begun; it finishes that while the task goes on and ends. A busy unit has its file in /run:
 it keeps its settings, and is forgotten with the next reboot.
 """
 
@@ -33,7 +33,7 @@ _STOP_MARGIN = 5.0
 
 
 class WorkersAndTimers:
-    """Workers and timers as steps of a hand-over."""
+    """The steps of a deploy that stop, start and watch workers and timers."""
 
     def __init__(self, directory: UnitDirectory) -> None:
         """Take the unit directory."""
@@ -41,11 +41,11 @@ class WorkersAndTimers:
         # How often systemd had restarted each worker when it was started.
         self._restarts: dict[str, str] = {}
         self._replaced: set[str] = set()
-        # What ran under the former names of services.
+        # Units that ran under the former names of renamed services.
         self._former: dict[str, list[str]] = {}
 
     def replace(self, deployment: Deployment) -> None:
-        """Let the old workers and timers take nothing new, and start the new ones."""
+        """Tell the old workers and timers to stop, and start the new ones."""
         plan = deployment.plan
         self._stop_former(deployment)
         if not plan.stop_workers and not plan.start_workers:
@@ -60,10 +60,10 @@ class WorkersAndTimers:
         self._restarts.update({name: restarts_at_start("", state) for name, state in states.items()})
 
     def _stop_former(self, deployment: Deployment) -> None:
-        """Let workers and timers take nothing new that run under the application's former name."""
+        """Stop the workers and timers that run under the application's former name."""
         manifest = deployment.service.manifest
         former, layout = str(manifest.extra.get("former") or "") if manifest else "", deployment.service.layout
-        # A new application may have that name meanwhile, with data of its own.
+        # A new application may use that name by now, with its own data.
         if not former or not deployment.switched or read_link(Layout(layout.root, former).shared) != layout.shared:
             return
         states = show_matching([f"{former}@*.service", f"{former}@*.timer"], ["ActiveState"])
@@ -81,14 +81,14 @@ class WorkersAndTimers:
 
     @staticmethod
     def _start(units: t.Sequence[str]) -> None:
-        # A worker that still ends, for a release that is gone back to, starts when it has ended.
+        # After a revert, a worker that is still stopping starts again when it has stopped.
         systemctl("start", units, ["--no-block"])
 
     def min_watch(self, deployment: Deployment) -> float:
-        """Return how long new workers have to run until they are believed."""
+        """Return for how many seconds new workers have to run until they count as healthy."""
         if not self._watched(deployment):
             return 0.0
-        # The web needed as long for the import.
+        # The web part needed as long to import the application.
         needed = (
             max((probe.seconds for probe in deployment.health_check.probes), default=0.0)
             if deployment.health_check
@@ -97,14 +97,14 @@ class WorkersAndTimers:
         return min(SETTLE + needed, _SETTLE_MOST)
 
     def check(self, deployment: Deployment) -> str:
-        """Return why a new worker does not work, and note which; an empty text when all do, or one is known."""
+        """Return why a new worker is unhealthy, and note which; empty when none is, or one is reported already."""
         try:
             states = {} if deployment.post_switch_error else show(self._watched(deployment), _STATE)
         except (CommandError, OSError):
-            # As for the web: a systemd that is busy for a moment says nothing against them.
+            # As for the web part: a systemd that is busy for a moment proves nothing.
             return ""
         for name, state in states.items():
-            # Somebody wants it to pause.
+            # The user has paused it.
             if state.get("ConditionResult") == "no" and state.get("ActiveState") == "inactive":
                 continue
             self._restarts[name] = restarts_at_start(self._restarts.get(name, ""), state)
@@ -119,12 +119,12 @@ class WorkersAndTimers:
         return [name for name in deployment.plan.start_workers if name.endswith(".service")]
 
     def stop_new(self, deployment: Deployment) -> None:
-        """Let those of a release that is gone back from take nothing new."""
+        """Stop the workers and timers of the new release, before a revert."""
         if deployment.service.name in self._replaced:
             self._stop(list(deployment.service.wanted.processes), everything=False)
 
     def restart_old(self, deployment: Deployment) -> None:
-        """Let the old ones work again, now that the link leads to them."""
+        """Start the old workers and timers again, now that the link points to their release."""
         layout, observed = deployment.service.layout, deployment.observed
         self._start(self._former.pop(deployment.service.name, []))
         if deployment.service.name not in self._replaced:
@@ -136,7 +136,7 @@ class WorkersAndTimers:
         self._start(enabled)
 
     def remove_new(self, deployment: Deployment) -> None:
-        """Take away the units of a release that was refused; what they have begun they finish."""
+        """Remove the worker and timer units of the new release; jobs that run may finish."""
         units = list(deployment.service.wanted.processes)
         try:
             if deployment.service.name in self._replaced:
@@ -145,14 +145,14 @@ class WorkersAndTimers:
             self._remove_stopped(units, deployment)
 
     def _stop_again(self, units: t.Collection[str]) -> None:
-        """Stop those that work on: a systemd that was busy for a moment may have refused, and nobody looks later."""
+        """Stop units that still run: a busy systemd may have refused the first attempt, and nothing retries later."""
         working = still_running(units)
         if working:
             self._stop(working, everything=False)
             wait_until_stopped(working, _AGAIN)
 
     def remove_old(self, deployment: Deployment) -> list[str]:
-        """Take away the units of what has ended, and keep those of what has not; return those that were taken away."""
+        """Remove the units that have stopped, keep those that are busy; return what was removed."""
         relieved = list(deployment.plan.stop_workers)
         present = bool(deployment.service.wanted.release)
         if not present and relieved:
@@ -164,7 +164,7 @@ class WorkersAndTimers:
         deployment.finishing = sorted({*deployment.finishing, *kept})
         if not present:
             clear_state(deployment.service.name)
-            # Its files are not removed below somebody who works with them.
+            # The application's files stay while a process uses them.
             deployment.lingering += deployment.finishing
         return [*gone, *ended]
 
@@ -184,7 +184,7 @@ def _is_job(name: str) -> bool:
 
 
 def longest_stop(layout: Layout, units: t.Sequence[str]) -> float:
-    """Return how long units take at most to end after they were told to."""
+    """Return how many seconds units take at most to stop."""
     releases = {unit.release for unit in map(parse_unit_name, units) if unit}
     manifests = [manifest_of(layout, release) for release in releases]
     workers = [worker for manifest in manifests if manifest for worker in workers_of(manifest)]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask new releases through nginx, as a step of a hand-over. Private to flaskops.stack."""
+"""Check the forwarded headers of a new release through nginx, after the switch. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .deployment import Deployment
 
 
 class ProxyCheck:
-    """The step that follows the switch, while the old release could still take over again."""
+    """The step after the switch, while the old release still runs and can be reverted to."""
 
     def __init__(self, revert: t.Callable[[Deployment, str], None]) -> None:
-        """Take what goes back to the old release with an error."""
+        """Take what reverts to the old release with an error."""
         self._revert = revert
 
     def check(self, deployments: t.Sequence[Deployment]) -> None:
-        """Go back from releases that believe the wrong things of visitors."""
+        """Revert releases that see a wrong client address, scheme or host behind nginx."""
         for deployment in deployments:
             chain = deployment.service.chain
             if chain is None or not deployment.plan.switch or deployment.error:
@@ -27,7 +27,7 @@ class ProxyCheck:
             verdict = probe_chain(chain, str(deployment.health["path"]))
             deployment.proxy_verified = not verdict.wrong and not verdict.unknown
             if verdict.unknown:
-                deployment.note = f"what the application believes of visitors was not compared: {verdict.unknown}"
+                deployment.note = f"forwarded-header check skipped: {verdict.unknown}"
             if verdict.wrong:
                 self._revert_or_warn(deployment, verdict.wrong)
 
@@ -36,4 +36,4 @@ class ProxyCheck:
         if previous:
             self._revert(deployment, f"{wrong}\n{previous} serves again.")
         else:
-            deployment.post_switch_error = f"release {deployment.service.wanted.release} serves, but {wrong}"
+            deployment.post_switch_error = f"release {deployment.service.wanted.release} is live, but {wrong}"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say what became of services, for the result of a task. Private to flaskops.stack."""
+"""Build the module result from the deployments of a task. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .migrate import describe_hooks
 
 
 def report(deployments: t.Sequence[Deployment]) -> dict[str, t.Any]:
-    """Return what a module answers; RV(failed) and RV(msg) are in it only when something went wrong."""
+    """Return the module result; RV(failed) and RV(msg) are in it only when a deploy failed."""
     troubles = [
         (deployment.service.name, deployment.error or deployment.post_switch_error) for deployment in deployments
     ]
@@ -32,7 +32,7 @@ def report(deployments: t.Sequence[Deployment]) -> dict[str, t.Any]:
 
 
 def describe(deployment: Deployment) -> dict[str, t.Any]:
-    """Return what the module says about one service."""
+    """Return the result of one service."""
     probes = deployment.health_check.probes if deployment.health_check else []
     return {
         "name": deployment.service.name,
@@ -54,7 +54,7 @@ def describe(deployment: Deployment) -> dict[str, t.Any]:
 
 
 def differences(deployments: t.Sequence[Deployment]) -> list[dict[str, str]]:
-    """Return the diff of each service that is changed."""
+    """Return the diff of each service that changes."""
     return [*(_mended(deployment, name) for deployment in deployments for name in deployment.plan.rewrite)] + [
         {
             "before_header": deployment.service.layout.current,
@@ -72,7 +72,7 @@ def differences(deployments: t.Sequence[Deployment]) -> list[dict[str, str]]:
 
 
 def _mended(deployment: Deployment, name: str) -> dict[str, str]:
-    """Return the diff of a unit that was edited on the host."""
+    """Return the diff of a unit that was edited on the host and is written again."""
     texts = {"before": deployment.observed.files.get(name, ""), "after": deployment.plan.rewrite[name]}
     return {"before_header": f"{name} as it was edited", "after_header": f"{name} of the release", **texts}
 

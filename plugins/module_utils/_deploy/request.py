@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task asks of services, checked before anything changes. Private to flaskops.stack."""
+"""Parse and validate the parameters of gunicorn_service. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from .._system.users import check_accounts
 
 @dataclass(frozen=True)
 class ServiceRequest:
-    """What the user wants of one service, checked."""
+    """The validated parameters of one service."""
 
     layout: Layout
     present: bool
     release: str = ""
     manifest: Manifest | None = None
     existing: Existing | None = None
-    # Back to an earlier release, empty for the one before: decided when nobody else can change it any more.
+    # Whether to roll back; the release is chosen while the lock is held.
     rollback: bool = False
-    # How visitors reach it, where that is known.
+    # The client address, scheme and host that nginx forwards, where that is known.
     chain: Chain | None = None
     asked: str = ""
-    # What is to be run of the release that a rollback leaves, and that release.
+    # The rollback hook to run, and the release that is rolled back, whose hook it is.
     hook: str = ""
     rolled_back_from: str = ""
 
@@ -46,12 +46,12 @@ class ServiceRequest:
 
     @property
     def keep(self) -> int:
-        """Return how many releases stay."""
+        """Return how many releases to keep."""
         return self.existing.keep if self.existing else self.manifest.keep if self.manifest else 1
 
 
 def read_requests(services: t.Sequence[t.Mapping[str, t.Any]], root: str, check: bool) -> list[ServiceRequest]:
-    """Return the services of a task, each checked, and all against each other, before anything changes."""
+    """Return the services of a task, each validated, and all against each other, before anything changes."""
     if not os.path.isabs(root) or any(char.isspace() or char in "%\\\"'$" for char in root):
         raise SettingsError(f"root '{root}' must be an absolute path without blanks, quotes, '%', '$' and backslashes")
     requests = [_read_named(service, os.path.normpath(root), check) for service in services]
@@ -87,7 +87,7 @@ def _chain_of(service: t.Mapping[str, t.Any]) -> Chain | None:
 
 def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> ServiceRequest:
     release, state = service.get("release"), service.get("state")
-    # A release says itself where it is.
+    # The path of a release names its root.
     layout = Layout(_root_of(release) if release and state != "rolled_back" else root, check_name(service["name"]))
     check_switch(layout)
     hook = service.get("hook") or ""
@@ -107,12 +107,12 @@ def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Ser
 
 
 def _root_of(release: str) -> str:
-    """Return the root in /root/name/releases/id."""
+    """Return the root of <root>/<name>/releases/<id>."""
     return os.path.dirname(os.path.dirname(os.path.dirname(os.path.normpath(release))))
 
 
 def read_release(layout: Layout, path: str, check: bool) -> ServiceRequest:
-    """Return the wish for a release that was built; raise an error when it cannot be run."""
+    """Return the request for a release that was built; raise an error when it cannot be run."""
     release = os.path.basename(os.path.normpath(path))
     if not is_release_id(release) or os.path.normpath(path) != layout.release(release):
         raise SettingsError(f"release '{path}' must be the absolute path <root>/{layout.name}/releases/<id>")
@@ -140,7 +140,7 @@ def _read_existing(layout: Layout, service: t.Mapping[str, t.Any], check: bool) 
 
 
 def _checked(layout: Layout, manifest: Manifest) -> Manifest:
-    """Return a manifest whose settings are complete, also when an earlier version wrote it."""
+    """Return a manifest with complete settings, also when an earlier version of the collection wrote it."""
     settings = normalise_settings(manifest.settings)
     settings["socket_group"] = socket_group(str(settings["socket_group"]))
     checked = replace(manifest, settings=settings)

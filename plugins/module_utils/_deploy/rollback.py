@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turn the wish to go back into the wish for one release of this host. Private to flaskops.stack."""
+"""Choose the release that a rollback activates on this host. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .rollback_hook import check_rollback_hook, rolled_back_from
 
 
 def resolve_target(request: ServiceRequest, check: bool) -> ServiceRequest:
-    """Return a request that names its release; the caller holds the application's lock, but for a look."""
+    """Return the request with the release to roll back to; the caller holds the lock, except in check mode."""
     if not request.rollback or request.release:
         return request
     layout = request.layout
@@ -42,5 +42,5 @@ def resolve_target(request: ServiceRequest, check: bool) -> ServiceRequest:
 
 
 def can_run(layout: Layout, release: str) -> bool:
-    """Tell whether code and interpreter of a release are there; both may lie outside of it."""
+    """Tell whether the code and the interpreter of a release exist; links may lead outside of it."""
     return all(os.path.exists(os.path.join(layout.release(release), part)) for part in ("app", "venv/bin/python"))

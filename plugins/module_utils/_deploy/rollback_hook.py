@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hook that a rollback asks for by name, of the release that it leaves. Private to flaskops.stack.
+"""Run the rollback hook (down-migration) of the release being rolled back. Private to flaskops.stack.
 
-A database that goes back needs the code of the release that took it forward, and nobody may work with that release any
-more. So it runs after the switch, when the release has ended, and in a fleet on the last host that has gone back.
+A down-migration needs the code of the release that migrated up, and that release must not run any
+more. So the hook runs after the switch, when the release has stopped, and in a fleet on the last host rolled back.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .request import ServiceRequest
 
 
 def rolled_back_from(entries: t.Sequence[Entry], current: str, target: str) -> str:
-    """Return the release that a rollback leaves, or has left when there is nothing to switch any more."""
+    """Return the release that is rolled back from, or was before when there is nothing to switch any more."""
     if current != target:
         return current
     backs = [entry for entry in entries if entry.get("what") == "rollback" and entry.get("result") == "activated"]
@@ -40,10 +40,10 @@ def rolled_back_from(entries: t.Sequence[Entry], current: str, target: str) -> s
 
 
 def check_rollback_hook(layout: Layout, left: str, hook: str) -> Manifest:
-    """Return the manifest of a release whose hook can be run; raise HookError, which names those that there are."""
+    """Return the manifest of a release whose hook can be run; raise HookError, which lists the existing hooks."""
     manifest = read_manifest(layout.release(left)) if left else None
     if manifest is None:
-        which = f"release {left}, which was left, is gone" if left else "no release was left by a rollback"
+        which = f"release {left}, which was rolled back, is gone" if left else "no release was rolled back"
         raise HookError(f"hook '{hook}' of {layout.name} cannot be run: {which}. Roll back without it")
     hooks = hooks_of(manifest)
     if hook not in hooks.rollback:
@@ -56,7 +56,7 @@ def check_rollback_hook(layout: Layout, left: str, hook: str) -> Manifest:
 
 
 def due_rollback_hook(deployment: Deployment, request: ServiceRequest) -> dict[str, t.Any] | None:
-    """Return the hook that is due, once nothing of the release that was left runs here; None when none is."""
+    """Return the rollback hook that is due, once the release it belongs to has stopped; None when there is none."""
     if not request.hook or deployment.error or deployment.post_switch_error:
         return None
     try:
@@ -64,25 +64,25 @@ def due_rollback_hook(deployment: Deployment, request: ServiceRequest) -> dict[s
     except (HookError, CommandError, OSError) as exc:
         serves = deployment.service.wanted.release
         deployment.post_switch_error = (
-            f"release {serves} serves, but hook '{request.hook}' was not run: {exc}. Ask for it again, with the "
+            f"release {serves} is live, but hook '{request.hook}' was not run: {exc}. Ask for it again, with the "
             f"release by its name: -e release={serves} -e hook={request.hook}"
         )
         return None
 
 
 def _due(deployment: Deployment, request: ServiceRequest) -> dict[str, t.Any]:
-    # Whatever becomes of the hook, the next deploy has to look at the schema.
+    # Whether or not the hook succeeds, the next deploy has to migrate again.
     forget_migration(request.name)
     working = _wait_for_stop(deployment, request.rolled_back_from)
     if working:
-        raise HookError(f"{', '.join(working)} still works with the release that was left, and has to end first")
+        raise HookError(f"{', '.join(working)} still runs the release that was rolled back, and has to stop first")
     manifest = check_rollback_hook(request.layout, request.rolled_back_from, request.hook)
     each = hooks_of(manifest).migrate_each_host
     return {"name": request.name, "left": request.rolled_back_from, "key": key_of(manifest), "each_host": each}
 
 
 def _wait_for_stop(deployment: Deployment, left: str) -> list[str]:
-    """Wait for what still ends of the release that was left; return what does not."""
+    """Wait until the release that was rolled back has stopped; return the units that still run."""
     seen = deployment.observed
     known = {
         *deployment.plan.remove,
@@ -99,25 +99,25 @@ def _wait_for_stop(deployment: Deployment, left: str) -> list[str]:
 
 
 def run_rollback_hook(layout: Layout, left: str, hook: str, by: str, served: str = "") -> list[HookResult]:
-    """Run the hook of a release that was left, and record it; raise HookError. The caller holds the lock.
+    """Run the rollback hook of a release and record it; raise HookError. The caller holds the lock.
 
-    C(served) is the release that the rollback went to: another run may have deployed since.
+    C(served) is the target of the rollback: another run may have deployed since.
     """
     manifest = check_rollback_hook(layout, left, hook)
     current = current_id(layout) or ""
     if current == left:
-        raise HookError(f"hook '{hook}' was not run: release {left} serves again")
+        raise HookError(f"hook '{hook}' was not run: release {left} is live again")
     if served and current != served:
-        raise HookError(f"hook '{hook}' was not run: the rollback went to {served}, and meanwhile {current} serves")
+        raise HookError(f"hook '{hook}' was not run: the rollback went to {served}, and {current} is live by now")
     entry: dict[str, object] = {"when": utc_now(), "what": f"hook {hook}", "release": left, "from": current}
     entry["by"] = caller(by, os.environ)
-    # A run that has gone forward meanwhile may have noted it again.
+    # A deploy in the meantime may have recorded the migration again.
     forget_migration(layout.name)
     try:
         ran = run_hooks(rollback_stage(hook), layout, manifest, current)
     except HookError as exc:
         note(layout.name, {**entry, "result": "unsuccessful", "reason": short_reason(str(exc))})
-        raise HookError(f"release {current} serves, but {exc}") from None
-    # A run that failed here would be asked for again, and the hook would take the database back twice.
+        raise HookError(f"release {current} is live, but {exc}") from None
+    # Failing here would make the user repeat the hook, which would migrate down twice.
     note(layout.name, {**entry, "result": "done", "seconds": round(sum(one.seconds for one in ran), 3)})
     return ran

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the services of one task as they are wanted. Private to flaskops.stack."""
+"""Deploy, roll back or remove the services of one task. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -44,25 +44,25 @@ from .rollback import resolve_target
 from .rollback_hook import due_rollback_hook, run_rollback_hook
 
 _LOG_LINES = 30
-# Many workers may say the same before the master ends.
+# Many workers may log the same error before the master exits.
 _LOG_READ = 1000
 
 
 @dataclass(frozen=True)
 class DeployOptions:
-    """What holds for all services of a task."""
+    """The options that hold for all services of a task."""
 
     # systemd's directory.
     directory: str
-    # How long to wait for others.
+    # Seconds to wait for the lock.
     lock_timeout: float = 60
-    # Who asks for it.
+    # Who runs it, for the history and the lock.
     by: str = ""
-    # What to do when there is too little memory for two releases.
+    # The policy when there is too little memory for two releases.
     overlap: str = REFUSE
-    # What served when the run began, by service, where a fleet is deployed to.
+    # The live release when the run began, by service, in a fleet.
     expected: t.Mapping[str, str] = field(default_factory=dict)
-    # Which run of Ansible it is: in the history of all its hosts.
+    # The id of the Ansible run, for the histories of all its hosts.
     run: str = ""
 
 
@@ -74,15 +74,15 @@ class Services:
         requests: t.Sequence[ServiceRequest],
         options: DeployOptions,
     ) -> None:
-        """Take what is wanted and how."""
+        """Take the requests and the options."""
         self._requests = requests
         self._options = options
         self._directory = UnitDirectory(options.directory)
-        # Hooks that a rollback asks for, and that can be run now.
+        # Rollback hooks that can be run now.
         self.pending_rollback_hooks: list[dict[str, t.Any]] = []
 
     def plan(self, check: bool = True, refused: t.Mapping[str, str] | None = None) -> list[Deployment]:
-        """Return what would be done; nothing is written. C(refused) are errors by name that stop one service."""
+        """Return the planned deployments; nothing is written. C(refused) are errors by name that stop one service."""
         errors = dict(refused or {})
         self._requests = [
             request if request.name in errors else resolve_target(request, check) for request in self._requests
@@ -101,7 +101,7 @@ class Services:
         return deployments
 
     def _explain_overtaken(self, deployment: Deployment) -> str:
-        """Return why a release that another run has put here meanwhile is not replaced; empty when there is none."""
+        """Return why the live release, which another run deployed meanwhile, is not replaced; empty when none did."""
         name, current = deployment.service.name, deployment.observed.current or ""
         expected = self._options.expected.get(name, current)
         if current in (expected, deployment.service.wanted.release):
@@ -114,7 +114,7 @@ class Services:
         )
 
     def due_migrations(self) -> list[dict[str, str]]:
-        """Return the services whose migrations one host has to run before any of them starts the release."""
+        """Return the services whose migrations one host has to run before any host starts the release."""
         found = [(request.layout, request.manifest) for request in self._requests]
         return [
             {"name": layout.name, "key": key_of(manifest)}
@@ -123,9 +123,9 @@ class Services:
         ]
 
     def migrate(self, names: t.Collection[str]) -> dict[str, t.Any]:
-        """Run the migrations of these services, and nothing else; one that fails does not keep the others."""
+        """Run only the migrations of these services; one that fails does not stop the others."""
         deployments, ran = self.plan(), {}
-        # A database is not changed for a release that could not be started then.
+        # The database is not migrated for a release that could not be started.
         MemoryCheck(self._options.overlap, lambda deployment, error: setattr(deployment, "error", error)).check(
             deployments
         )
@@ -144,7 +144,7 @@ class Services:
         return {"changed": True, "services": [], "migrated": ran, "unmigrated": errors}
 
     def run_rollback_hooks(self, left: t.Mapping[str, str]) -> dict[str, t.Any]:
-        """Run the hooks asked for, of the releases that rollbacks have left, and nothing else."""
+        """Run only the rollback hooks asked for, of the releases that were rolled back."""
         ran, failed = {}, {}
         for request in self._requests:
             try:
@@ -157,12 +157,12 @@ class Services:
         return {"changed": True, "services": [], "ran": ran, "unsuccessful": failed}
 
     def apply(self, migrated: t.Collection[str] = ()) -> list[Deployment]:
-        """Do it; what went wrong with a service is in its change. C(migrated) are those that another host migrated."""
+        """Deploy; a failure is in the error of its deployment. C(migrated) are those that another host migrated."""
         with contextlib.ExitStack() as stack:
             busy = self._lock_all(stack)
             deployments = self.plan(check=False, refused=busy)
             self._directory.sweep()
-            # What another run works on is left alone, down to its files.
+            # An application that another run has locked is left alone, with its files.
             ours = [pair for pair in zip(deployments, self._requests) if pair[1].name not in busy]
             for deployment, request in ours:
                 _remove_stale_temp_files(request)
@@ -178,15 +178,15 @@ class Services:
                 try:
                     finish(deployment, request, self._options.by, self._options.run)
                 except (CommandError, OSError) as exc:
-                    # The services are as they shall be: a history that cannot be written must not hide that.
-                    deployment.note = f"the history, or what is removed with it, is not up to date: {exc}"
+                    # The deploy succeeded: a history that cannot be written must not hide that.
+                    deployment.note = f"writing the history or pruning old releases failed: {exc}"
             self.pending_rollback_hooks = [
                 due for deployment, request in ours if (due := due_rollback_hook(deployment, request))
             ]
             return deployments
 
     def _lock_all(self, stack: contextlib.ExitStack) -> dict[str, str]:
-        """Lock all services that can be locked; return by name why the others cannot."""
+        """Lock all services that can be locked; return by name why the others cannot be."""
         busy = {}
         # Always in the same order, so that two tasks never wait for each other.
         for request in sorted(self._requests, key=lambda request: request.name):
@@ -199,7 +199,7 @@ class Services:
     def _run_hooks(self, deployment: Deployment, stage: str) -> list[HookResult]:
         layout, manifest = deployment.service.layout, deployment.service.manifest
         going_back = any(request.rollback for request in self._requests if request.name == layout.name)
-        # A release that is gone back to knows nothing of what came after it.
+        # A rollback runs no migrations: the older release has none for the newer schema.
         if manifest is None or (stage == MIGRATE and going_back):
             return []
         if stage == MIGRATE:
@@ -208,7 +208,7 @@ class Services:
 
     @staticmethod
     def _explain(deployment: Deployment, reason: str) -> str:
-        """Return why a release was refused; one that cannot even be loaded is none, and is built anew the next time."""
+        """Return the failure message; a release that cannot be imported is marked unfinished, and rebuilt next time."""
         layout, release, manifest = (
             deployment.service.layout,
             deployment.service.wanted.release,
@@ -223,7 +223,7 @@ class Services:
         )
 
     def _lock(self, request: ServiceRequest) -> Lock:
-        what = f"hand-over to release {request.release}" if request.present else "removal"
+        what = f"deploy of release {request.release}" if request.present else "removal"
         what = "rollback" if request.rollback else what
         return Lock(request.layout.lock, self._options.lock_timeout, f"{what} of {request.name}", self._options.by)
 
@@ -249,10 +249,10 @@ def _service(request: ServiceRequest) -> Service:
 
 
 def _remove_stale_temp_files(request: ServiceRequest) -> None:
-    """Remove what a run that was killed left under a temporary name."""
+    """Remove stale temporary files of killed runs."""
     sweep(request.layout.base)
     sweep(os.path.dirname(history_path(request.name)))
-    # The run that was killed may have been about another release than this one.
+    # The killed run may have deployed another release.
     for name in filter(is_release_id, _names(request.layout.releases)):
         sweep(request.layout.release(name))
         sweep(os.path.join(request.layout.release(name), "run"))
@@ -267,7 +267,7 @@ def _names(directory: str) -> list[str]:
 
 
 def _prepare(deployment: Deployment, request: ServiceRequest) -> None:
-    """Make what the hand-over needs; what cannot be made stops this service alone."""
+    """Prepare the files that the deploy needs; a failure stops this service alone."""
     try:
         if not deployment.error:
             _prepare_release(request)
@@ -290,11 +290,11 @@ def _prepare_release(request: ServiceRequest) -> None:
 
 
 def _explain_load(deployment: Deployment, manifest: Manifest) -> str:
-    """Return why a release cannot be loaded that nobody has loaded yet; an empty text when it can, or nobody knows."""
-    # A run that succeeds need not read this.
+    """Return why a release that was never import-checked cannot be imported; empty when it can, or is not known."""
+    # Imported late: a run that succeeds does not need it.
     from .._build.load import explain_load
 
-    # Where the old release had to stop for this one there is no memory to load it, and so it may be broken.
+    # When the old release was stopped for lack of memory there is none for an import check: assume it is broken.
     said = "" if deployment.stopped_units else explain_load(deployment.service.layout, manifest)
     if said or deployment.stopped_units:
         forget_manifest(deployment.service.layout.release(manifest.id))
@@ -302,7 +302,7 @@ def _explain_load(deployment: Deployment, manifest: Manifest) -> str:
 
 
 def _explain(deployment: Deployment, reason: str) -> str:
-    """Return why a release was refused and what its log says, without its secrets."""
+    """Return the reason with a log excerpt, redacted."""
     failed = (
         [probe.service for probe in deployment.health_check.probes if not probe.passed]
         if deployment.health_check
@@ -317,7 +317,7 @@ def _explain(deployment: Deployment, reason: str) -> str:
         run(["journalctl", "--sync"])
         log = journal_tail(services[0], _LOG_READ, f"@{int(deployment.started_at)}") if services else ""
         if services and " ended" in reason and not has_trouble(log):
-            # A run that was killed may have started it, before this one.
+            # A killed run may have started it, before this one.
             log = journal_tail(services[0], _LOG_READ)
     except CommandError as exc:
         # A journal that hangs must not hide the reason.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start releases beside those that serve, as the first step of a hand-over. Private to flaskops.stack."""
+"""Write and start the units of new releases beside the live ones. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Starter:
         attempt: t.Callable[[Deployment, Step], None],
         abort: t.Callable[[Deployment, str], None],
     ) -> None:
-        """Take the unit directory, what does a step for one service alone, and what refuses a release."""
+        """Take the unit directory, what runs a step for one service alone, and what aborts a deployment."""
         self._directory = directory
         self._attempt = attempt
         self._abort = abort
 
     def start(self, deployments: t.Sequence[Deployment]) -> None:
-        """Start the releases; nobody waits for their health here."""
+        """Start the releases without waiting for their health."""
         for deployment in deployments:
             self._attempt(deployment, self._write)
         faults = self._directory.verify([name for deployment in deployments for name in deployment.unverified_units])
@@ -46,7 +46,7 @@ class Starter:
             found = [line for name in deployment.plan.write for line in faults.get(name, [])]
             if found and not deployment.error:
                 self._abort(deployment, "systemd does not understand: " + "; ".join(found))
-        # Reading all files again takes systemd longer than the start of most applications.
+        # A daemon-reload takes longer than the start of most applications.
         if any(deployment.needs_daemon_reload for deployment in deployments):
             daemon_reload()
         for deployment in deployments:
@@ -61,12 +61,12 @@ class Starter:
     def _start_one(self, deployment: Deployment) -> None:
         deployment.started_at, deployment.started = time.time(), True
         sockets = [name for name in deployment.plan.start if name.endswith(".socket")]
-        # systemd takes them for started, and starts no socket under a service that runs.
+        # systemd considers them started, and starts no socket while its service runs.
         if deployment.plan.stop:
             systemctl("stop", deployment.plan.stop)
-        # READY is not health, so there is nothing to wait for; systemd lets a service wait for its socket.
+        # READY is not health, so there is no need to wait; systemd starts a service after its socket.
         self._begin(deployment.plan.start, ["--no-block"])
-        # A port that is taken has to be known before the switch; until then it leads to the old release.
+        # A port in use has to be detected before the switch.
         try:
             self._begin([*sockets, *deployment.plan.forward_start])
         except CommandError as exc:
@@ -79,13 +79,13 @@ class Starter:
         except CommandError as exc:
             if "not found" not in str(exc):
                 raise
-            # It has looked into the directory within the same tick of the clock, and remembers that there was no file.
+            # systemd read the directory within the same clock tick, and has cached that there was no file.
             daemon_reload()
             systemctl("start", units, options)
 
     @staticmethod
     def prepare_switch(deployments: t.Sequence[Deployment]) -> None:
-        """Do what is needed later and takes time, while the applications load."""
+        """Do slow work for later steps while the applications load."""
         for deployment in deployments:
             if deployment.plan.remove:
                 default_stop_seconds()
@@ -96,7 +96,7 @@ class Starter:
 
 
 def _explain_addresses(deployment: Deployment) -> str:
-    """Return which TCP addresses systemd could not listen on, and why; an empty text when it is none of them."""
+    """Return which TCP addresses systemd could not listen on, and why; an empty text when it was another problem."""
     manifest = deployment.service.manifest
     bind = t.cast("t.Sequence[str]", manifest.settings["bind"]) if manifest else ()
     addresses = {f"{address_name(deployment.service.name, address)}.socket": address for address in bind}
@@ -120,7 +120,7 @@ def _reason(name: str, address: str, deployment: Deployment) -> str:
 
 
 def _is_taken(address: str) -> bool:
-    # The journal has systemd's own reason a moment later than systemctl ends, and one that says nothing before it.
+    # systemd's own reason reaches the journal only after systemctl has returned.
     host, _colon, port = address.rpartition(":")
     host = host.strip("[]")
     try:

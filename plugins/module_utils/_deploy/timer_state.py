@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What timers of all releases of an application have in common. Private to flaskops.stack."""
+"""Stamps and lock files of timers, which all releases of an application share. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STAMPS = "/var/lib/systemd/timers"
 
 
 def manifest_of(layout: Layout, release: str) -> Manifest | None:
-    """Return the manifest of a release, None when it has none that can be used."""
+    """Return the manifest of a release; None when there is none or it is damaged."""
     try:
         found = read_manifest(layout.release(release)) if release else None
         if found:
@@ -32,7 +32,7 @@ def manifest_of(layout: Layout, release: str) -> Manifest | None:
 
 
 def make_locks(manifest: Manifest | None) -> None:
-    """Make the files that jobs lock, so that one of them runs at a time."""
+    """Create the lock files of jobs, so that one of them runs at a time."""
     if manifest is None:
         return
     group = find_group(manifest.group)
@@ -44,7 +44,7 @@ def make_locks(manifest: Manifest | None) -> None:
 
 
 def carry_stamps(layout: Layout, source: str, target: Manifest | None) -> None:
-    """Let timers that stay as they were know when they ran last: a run between two releases is made up for."""
+    """Copy the last-run stamps of unchanged timers to the new release, so that systemd catches up on missed runs."""
     before = manifest_of(layout, source)
     if before is None or target is None:
         return
@@ -66,13 +66,13 @@ def _copy_stamp(app: str, timer: str, source: str, target: str) -> None:
 
 
 def clear_stamps(units: t.Iterable[str]) -> None:
-    """Remove what systemd remembers of timers that are gone."""
+    """Remove the stamps of timers that are gone."""
     for name in units:
         if name.endswith(".timer"):
             remove_file(os.path.join(_STAMPS, f"stamp-{name}"))
 
 
 def clear_state(app: str) -> None:
-    """Remove what belongs to the timers of an application that is gone."""
+    """Remove the lock files of an application that is gone."""
     for path in glob.glob(timer_lock(app, "*")):
         remove_file(path)

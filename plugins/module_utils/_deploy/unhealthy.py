@@ -1,21 +1,21 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell a service that keeps ending from one that runs. Private to flaskops.stack."""
+"""Detect a service in a restart loop. Private to flaskops.stack."""
 
 from __future__ import annotations
 
 import typing as t
 
-# What systemd is asked about a service, on the clock of time.monotonic().
+# Properties that systemd is asked for; the time is on the clock of time.monotonic().
 SINCE = "ActiveEnterTimestampMonotonic"
 RESTART_PROPERTIES = ("ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", SINCE)
-# A service that was started again so often, and has run for so few seconds since, is not believed to run.
+# A service with so many restarts that has run for so few seconds since is unhealthy.
 _RESTARTS, _SECONDS = 2, 60
 
 
 def explain_unhealthy(state: t.Mapping[str, str], now: float) -> str:
-    """Return why a service does not run well, or an empty text; C(now) is the time of time.monotonic()."""
+    """Return why a service is unhealthy, or an empty text; C(now) is the time of time.monotonic()."""
     restarts = _number(state, "NRestarts")
     ended = f"ended ({state.get('Result', '?')}, exit status {state.get('ExecMainStatus', '?')})"
     again = f"; systemd has started it again {times(restarts)}" if restarts else ""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look after a release that has just got its traffic. Private to flaskops.stack."""
+"""Watch a release for some time after the switch. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .drain import read_table, wait_until_drained
 from .health import Probe, find_service_fault, find_worker_fault
 from .workers import last_death
 
-# Seconds from the switch to the first look after a release, between two looks, and for how long a look is believed. The
-# first is answered while the old release may not be told to end yet.
+# Seconds from the switch to the first look at the release, between two looks, and for how long a look is fresh. The
+# first is taken while the old release still has to run.
 FIRST_WATCH, WATCH_INTERVAL, FRESH = 0.08, 0.25, 0.05
-# Without health.watch a release is looked after for half as long as it needed to load, and no longer than the second of
-# these; one that needed no more than the first is looked after while the old release is drained.
+# Without health.watch a release is watched for half as long as it needed to load, and no longer than the second of
+# these; one that needed no more than the first is watched while the old release is drained.
 _WATCH_FREE, _WATCH_MOST, _WATCH_SHARE = 0.25, 1.0, 0.5
 
 
 def still_draining(deployments: t.Iterable[Deployment]) -> list[Deployment]:
-    """Return those whose old release still has somebody who waits for an answer, or may have."""
-    # Who cannot be seen may be there, until the time for that is over.
+    """Return the deployments whose old release still has open connections, or may have."""
+    # When the connections cannot be read, they count as open until the drain timeout.
     table = None
     with suppress(OSError):
         table = read_table()
@@ -37,7 +37,7 @@ def still_draining(deployments: t.Iterable[Deployment]) -> list[Deployment]:
 
 
 def watch_seconds(deployment: Deployment, switched: float) -> float:
-    """Return how long the old release has to stay ready, at least; C(switched) is when the link was renamed."""
+    """Return for how many seconds the old release has to keep running; C(switched) is when the link was renamed."""
     if not deployment.plan.switch or not deployment.old_sockets():
         return 0.0
     past = time.monotonic() - switched if switched else 0.0
@@ -45,7 +45,7 @@ def watch_seconds(deployment: Deployment, switched: float) -> float:
 
 
 def _default_watch(deployment: Deployment) -> float:
-    # One that is gone back to was looked after when it was new, and the other one is that which does not work.
+    # The target of a rollback was watched when it was new, and the release it replaces is the broken one.
     if deployment.service.rollback or not deployment.health_check:
         return 0.0
     needed = max((probe.seconds for probe in deployment.health_check.probes), default=0.0)
@@ -53,8 +53,8 @@ def _default_watch(deployment: Deployment) -> float:
 
 
 def drain_rejected(deployment: Deployment) -> None:
-    """Let visitors finish whom a release has that is gone back from."""
-    # Some of one that turned out to be ill may be well; but where the old one had to stop, nobody serves now.
+    """Drain the rejected release before stopping it."""
+    # Its remaining instances may still be healthy. Where the old release was stopped first, there is no time for it.
     if not deployment.stopped_units:
         wait_until_drained(
             [probe.socket for probe in deployment.health_check.probes] if deployment.health_check else [],
@@ -63,9 +63,9 @@ def drain_rejected(deployment: Deployment) -> None:
 
 
 def find_fault_after_switch(deployment: Deployment, probe: Probe, state: t.Mapping[str, str]) -> str:
-    """Return why a release that serves can be given up, or an empty text."""
+    """Return why a live release is unhealthy, or an empty text."""
     if probe.workers:
-        # Visitors come now, and with them the end of workers that have answered enough.
+        # With real traffic, workers are replaced after max_requests.
         probe.workers.fresh = False
     reason = find_service_fault(probe.service, state, probe.restarts) or find_worker_fault(probe, state)
     # gunicorn replaces a worker that has died, so that systemd sees nothing of it.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""See which workers of a gunicorn have loaded the application, and which have ended. Private to flaskops.stack."""
+"""Observe which gunicorn workers have loaded the application, and which have ended. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from dataclasses import dataclass, field
 from .._service.worker_mark import FILE, Mark, count_of, marks, parse_marks
 from .._system.command import CommandError, run
 
-# Of the host's locks; each takes less than a hundred bytes.
+# Bytes read of /proc/locks; each lock takes less than a hundred.
 _MOST_LOCKS = 1 << 24
-# Of gunicorn.conf.py, which root wrote.
+# Bytes read of gunicorn.conf.py, which root wrote.
 _MOST_CONF = 1 << 20
-# More requests than a release gets before the switch: a worker that ends earlier was not replaced for their number.
+# More requests than a release gets before the switch: a worker that ends earlier was not replaced by max_requests.
 _PROBES_MOST = 50
 # Seconds between two looks.
 LOOK_INTERVAL = 0.01
-# What gunicorn says of a worker that nobody told to end, and whose turn it was not either (max_requests).
+# The log line of gunicorn about a worker that died, and was neither stopped nor replaced by max_requests.
 _DEATH = r"Worker \(pid:[0-9]+\) (exited with code [1-9]|was sent SIG(?!TERM|INT|QUIT))"
 
 
 @dataclass
 class Workers:
-    """The workers of one instance, as far as they were seen."""
+    """The workers of one instance, as observed so far."""
 
     release: str
-    # Whether the service was started by this run, so that no worker may have been replaced.
+    # Whether this run started the service, so that no worker can have been replaced yet.
     fresh: bool = False
-    # Whether the application is loaded before the workers are made.
+    # Whether the application is loaded before the workers are forked.
     preload: bool = False
     # After how many requests a worker is replaced; 0 for never.
     max_requests: int = 0
     master: int = 0
     seen: set[int] = field(default_factory=set)
     loaded: dict[int, Mark] = field(default_factory=dict)
-    # Why the release can be given up.
+    # Why the release has failed.
     fault: str = ""
     _marked: bool | None = None
     # Children that looked like workers for the first time.
@@ -46,27 +46,27 @@ class Workers:
 
     @property
     def wanted(self) -> int:
-        """Return how many workers there are to be; 0 when that is not known yet."""
+        """Return the number of workers to expect; 0 when that is not known yet."""
         return count_of(self.loaded.values())
 
     @property
     def complete(self) -> bool:
-        """Tell whether all workers have loaded, as far as the release lets that be known."""
+        """Tell whether all workers have loaded the application, where the release lets that be observed."""
         return not self.master or not self.marked or 0 < self.wanted <= len(self.loaded)
 
     @property
     def marked(self) -> bool:
-        """Tell whether the release marks its workers; one that an earlier version built does not."""
+        """Tell whether workers of the release mark themselves as loaded; those of earlier versions do not."""
         if self._marked is None:
             self._marked = release_marks(self.release)
         return self._marked
 
     def progress(self) -> str:
-        """Return in words how far the loading is."""
+        """Return the progress of loading, for an error message."""
         return f"{len(self.loaded)} of {self.wanted or 'its'} workers have loaded the application"
 
     def look(self, master: int) -> set[int]:
-        """Look at the workers; return those that were there before and have ended."""
+        """Observe the workers; return those that were there before and have ended."""
         if master != self.master:
             self.master, self.seen, self.loaded, self._alike = master, set(), {}, set()
         if not master:
@@ -101,7 +101,7 @@ class Workers:
         return {pid: mark for pid, mark in found.items() if pid in children}
 
     def _fault_of(self, gone: t.Iterable[int]) -> str:
-        """Return why workers that have ended speak against the release, as far as that can be known without its log."""
+        """Return why workers that have ended are a fault of the release, as far as that is known without its log."""
         for pid in sorted(gone):
             # It may have loaded, answered and been replaced since the last look.
             if not self._keeps_workers:
@@ -114,12 +114,12 @@ class Workers:
 
     def _replaced(self) -> str:
         late = [pid for pid, mark in self.loaded.items() if mark.number > mark.workers]
-        # One that ends at its first request can be gone before it was seen.
+        # A worker that ends at its first request can be gone before it was observed.
         return f"a worker ended, and {min(late)} took its place" if late and self.fresh and self._keeps_workers else ""
 
     @property
     def _keeps_workers(self) -> bool:
-        """Tell whether no worker is replaced by intention before the switch."""
+        """Tell whether max_requests cannot replace a worker before the switch."""
         return not 0 < self.max_requests <= _PROBES_MOST
 
 
@@ -130,14 +130,14 @@ def release_marks(release: str) -> bool:
 
 
 def last_death(service: str, since: float) -> str:
-    """Return what gunicorn has logged last of a worker that died; an empty text when there is nothing to read."""
+    """Return gunicorn's last log line about a worker that died; an empty text when there is none."""
     words = ["journalctl", "--no-pager", "--output=cat", f"--unit={service}", f"--since=@{int(since)}"]
     try:
         found = run([*words, "--lines=1", "--quiet", f"--grep={_DEATH}"])
     except (CommandError, OSError):
-        # A journal that is busy says nothing against it.
+        # A busy journal proves nothing.
         return ""
-    # It exits 1 when there is nothing, and when it cannot search.
+    # journalctl exits 1 without a match, and when it cannot search.
     return found.out.strip() if found.rc == 0 else ""
 
 

@@ -474,7 +474,7 @@ def test_one_that_ends_after_the_switch_is_switched_back_from(host: Host) -> Non
     deployment = host.deployment(host.install_old(), health={"watch": 1})
     host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
     host.run(deployment)
-    assert "ended (signal, exit status 9) soon after it had got traffic" in deployment.error
+    assert "ended (signal, exit status 9) soon after the switch" in deployment.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
 
@@ -553,7 +553,7 @@ def test_what_fails_while_the_old_one_is_waited_for_keeps_nobody_from_looking_af
     else:
         monkeypatch.setattr(_deployer, "show", once)
     host.run(deployment)
-    assert "ended (signal, exit status 9) soon after it had got traffic" in deployment.error
+    assert "ended (signal, exit status 9) soon after the switch" in deployment.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
 
 
@@ -590,7 +590,7 @@ def test_the_link_leads_back_also_where_the_old_one_cannot_be_enabled(
     monkeypatch.setattr(_watch, "wait_until_drained", lambda _paths, _timeout: served.append(host.serving()))
     host.run(deployment)
     assert served == ["old"]
-    assert "Not all of it could be undone" in deployment.error
+    assert "Rollback incomplete" in deployment.error
     assert "No space left on device" in deployment.error
 
 
@@ -637,7 +637,7 @@ def test_a_log_that_cannot_be_read_hides_neither_the_failure_nor_a_secret(
     host.problem = {"shop": HealthCheckError("/ answered 500; it said: secret")}
     deployment = host.deployment(host.install_old())
     host.run(deployment)
-    assert deployment.error == f"release {NEW} failed, and why cannot be told: [Errno 5] Input/output error"
+    assert deployment.error == f"release {NEW} failed; reading its log failed, too: [Errno 5] Input/output error"
     assert (host.serving(), host.at_boot()) == ("old", "old")
 
 
@@ -712,7 +712,7 @@ def test_a_hook_that_fails_before_the_switch_costs_nothing(host: Host, stage: st
     host.run(deployment)
     assert deployment.error.splitlines() == [
         f"hook {stage} failed",
-        f"Release {NEW} was taken away before it had any traffic; {OLD} serves on.",
+        f"Release {NEW} was removed before the switch; {OLD} still serves.",
     ]
     assert (host.serving(), host.at_boot()) == ("old", "old")
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
@@ -729,7 +729,10 @@ def test_a_hook_that_fails_after_the_switch_leaves_the_new_release_and_is_told(h
     host.failing = {"after_switch"}
     host.run(deployment)
     assert (deployment.error, host.serving(), host.at_boot()) == ("", "new", "new")
-    assert deployment.post_switch_error == f"release {NEW} serves, but this did not go well: hook after_switch failed"
+    assert (
+        deployment.post_switch_error
+        == f"release {NEW} is live, but its after_switch hook failed: hook after_switch failed"
+    )
     assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
 
 
@@ -798,7 +801,7 @@ def test_the_old_release_is_started_again_when_the_new_one_is_refused(scarce: Ho
     scarce.run(deployment)
     assert deployment.error.splitlines() == [
         "/ answered 500",
-        f"{OLD} had been stopped to make room, and was started again.",
+        f"{OLD} had been stopped to free memory, and was started again.",
     ]
     assert (scarce.serving(), scarce.log[-2:]) == ("old", ["room start", "explain shop old old"])
 
@@ -818,8 +821,8 @@ def test_the_old_release_is_started_again_even_when_the_new_one_cannot_be_ended(
     assert deployment.error.splitlines() == [
         "/ answered 500",
         "Its log says: no",
-        f"{OLD} had been stopped to make room, and was started again.",
-        "Not all of it could be undone, and the rest is left to the next run: stop: connection timed out",
+        f"{OLD} had been stopped to free memory, and was started again.",
+        "Rollback incomplete; the next run retries: stop: connection timed out",
     ]
 
 
@@ -854,7 +857,7 @@ def test_the_old_release_is_started_again_at_once_when_the_site_was_wrong(
     monkeypatch.setattr(_watch, "wait_until_drained", lambda _paths, timeout: waited.append(timeout))
     scarce.run(deployment)
     assert "it believes too much" in deployment.error
-    assert f"{OLD} had been stopped to make room, and was started again" in deployment.error
+    assert f"{OLD} had been stopped to free memory, and was started again" in deployment.error
     assert scarce.serving() == "old"
     assert waited == []
 

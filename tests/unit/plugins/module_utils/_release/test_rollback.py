@@ -277,7 +277,7 @@ def test_a_hook_can_be_asked_for_again_when_nothing_has_to_be_switched(host: Lay
     assert rolled_back_from(entries[:-1], V3, V3) == ""
     os.unlink(host.current)
     os.symlink(f"releases/{V1}", host.current)
-    with pytest.raises(HookError, match="no release was left by a rollback"):
+    with pytest.raises(HookError, match="no release was rolled back"):
         down(host, "migrate_down", V1)
 
 
@@ -309,12 +309,12 @@ def test_a_hook_that_fails_says_what_serves_and_is_no_verdict_on_the_release(
     write(host, "1 2 <1")
     with_hooks(host, V2, migrate_down=["true"])
     monkeypatch.setattr(_rollback_hook, "run_hooks", fail)
-    with pytest.raises(HookError, match=f"release {V1} serves, but hook rollback.migrate_down 'true' failed"):
+    with pytest.raises(HookError, match=f"release {V1} is live, but hook rollback.migrate_down 'true' failed"):
         run_rollback_hook(host, V2, "migrate_down", "")
     assert _history.read_history("shop")[-1]["result"] == "unsuccessful"
     os.unlink(host.current)
     os.symlink(f"releases/{V2}", host.current)
-    with pytest.raises(HookError, match=f"release {V2} serves again"):
+    with pytest.raises(HookError, match=f"release {V2} is live again"):
         run_rollback_hook(host, V2, "migrate_down", "")
 
 
@@ -325,7 +325,7 @@ def test_a_hook_does_not_take_the_database_back_below_what_another_run_has_deplo
     write(host, "1 2 <1")
     with_hooks(host, V2, migrate_down=["true"])
     monkeypatch.setattr(_rollback_hook, "run_hooks", lambda *_args: pytest.fail("it was run"))
-    with pytest.raises(HookError, match=f"the rollback went to {V3}, and meanwhile {V1} serves"):
+    with pytest.raises(HookError, match=f"the rollback went to {V3}, and {V1} is live by now"):
         run_rollback_hook(host, V2, "migrate_down", "", V3)
 
 
@@ -361,7 +361,7 @@ def test_a_hook_that_cannot_be_prepared_does_not_hide_what_serves(
     monkeypatch.setattr(_rollback_hook, step, fail)
     assert due_rollback_hook(change, request) is None
     assert change.post_switch_error == (
-        f"release {V1} serves, but hook 'migrate_down' was not run: {problem}. Ask for it again, with the release by "
+        f"release {V1} is live, but hook 'migrate_down' was not run: {problem}. Ask for it again, with the release by "
         f"its name: -e release={V1} -e hook=migrate_down"
     )
 
