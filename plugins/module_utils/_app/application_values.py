@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .._input.values import as_int
 from .._service.settings import check_app_path, normalise_settings, render_wsgi
 from .dependencies import DependencyError
 from .source import SourceError
@@ -32,10 +33,7 @@ def absolute(key: str, item: t.Mapping[str, t.Any]) -> str:
 
 def whole(key: str, item: t.Mapping[str, t.Any], default: int, least: int = 1) -> int:
     """Return a whole number, or the default where there is none."""
-    value = default if item.get(key) is None else int(item[key])
-    if value < least:
-        raise SourceError(f"{key} '{value}' must be {least} or more")
-    return value
+    return default if item.get(key) is None else as_int(key, item[key], least)
 
 
 def interpreter(python: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from .lists import COMMAND, ListError, elements
 from .release_defaults import HOOK_TIMEOUT, STAGES
+from .values import read_flag, read_whole
 
 BUILD, MIGRATE, BEFORE, AFTER = STAGES
 # Those that are asked for by name when a release is rolled back from.
@@ -81,8 +82,15 @@ def parse_hooks(raw: object) -> Hooks:
         **{stage: _commands(stage, given.get(stage, [])) for stage in STAGES},
         rollback=_named(given.get(ROLLBACK, {})),
         timeout=_timeout(given.get("timeout", HOOK_TIMEOUT)),
-        migrate_each_host=bool(given.get("migrate_each_host", False)),
+        migrate_each_host=_flag("migrate_each_host", given.get("migrate_each_host", False)),
     )
+
+
+def _flag(key: str, value: object) -> bool:
+    flag = read_flag(value)
+    if flag is None:
+        raise HookError(f"hooks.{key} '{value}' must be true or false")
+    return flag
 
 
 def rollback_stage(name: str) -> str:
@@ -105,11 +113,8 @@ def _named(value: object) -> dict[str, tuple[Command, ...]]:
 
 
 def _timeout(value: object) -> int:
-    try:
-        seconds = int(str(value))
-    except ValueError:
-        seconds = 0
-    if seconds < 1:
+    seconds = read_whole(value)
+    if seconds is None or seconds < 1:
         raise HookError(f"hooks.timeout '{value}' must be a number of seconds, 1 or more")
     return seconds
 

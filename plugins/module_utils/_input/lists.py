@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .scalars import Flag, ScalarError, Text, Whole, scalar, shown
+from .values import SettingsError
 
 
 class ListError(ValueError):
@@ -214,3 +215,13 @@ def _entry(item: object, kind: Listed, place: str, what: str) -> dict[str, t.Any
     except ListError as exc:
         named = isinstance(item["name"], str)
         raise ListError(f"{what} '{item['name']}': {exc}" if named else f"{place}: {exc}") from None
+
+
+def as_list(key: str, value: object, example: str) -> list[object]:
+    """Return a list; a text alone is a list of one, or of its parts between commas."""
+    try:
+        found = elements(value, Listed(example, mixed=True), key)
+    except ListError as exc:
+        raise SettingsError(str(exc)) from None
+    # What Ansible itself split at commas has kept its blanks.
+    return [element.strip() if isinstance(element, str) else element for element in found]

@@ -15,10 +15,10 @@ import typing as t
 from dataclasses import dataclass
 
 from .redact import mask_urls
+from .values import read_flag, read_whole
 
 # A longer value is cut in an error.
 _LONGEST = 120
-_TRUE, _FALSE = {"true", "yes", "on", "1", "y", "t"}, {"false", "no", "off", "0", "n", "f"}
 
 
 class ScalarError(ValueError):
@@ -56,20 +56,17 @@ def scalar(value: object, kind: Scalar, path: str) -> str | int | bool:
 
 
 def _whole(value: object, path: str) -> int:
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
-        return int(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
+    number = read_whole(value)
+    if number is None:
         raise ScalarError(f"{path} must be a whole number, not {shown(value)}")
-    return value
+    return number
 
 
 def _flag(value: object, path: str) -> bool:
-    text = str(value).strip().lower()
-    if text not in _TRUE | _FALSE:
+    flag = read_flag(value)
+    if flag is None:
         raise ScalarError(f"{path} must be true or false, not {shown(value)}")
-    return text in _TRUE
+    return flag
 
 
 def _text(value: object, kind: Text, path: str) -> str:

@@ -1,39 +1,58 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read values that a user wrote, with errors that name them. Private to flaskops.stack."""
+"""Read values that a user wrote, with errors that name them. Private to flaskops.stack.
+
+Numbers and flags are read here for all options, as Ansible reads them.
+"""
 
 from __future__ import annotations
 
+import re
 import typing as t
 
-from .lists import Listed, ListError, elements
-
-_TRUE = {"true", "yes", "on", "1"}
-_FALSE = {"false", "no", "off", "0"}
+_WHOLE = re.compile(r"[+-]?[0-9]+(?:\.0+)?")
+_TRUE, _FALSE = {"true", "yes", "on", "1", "y", "t"}, {"false", "no", "off", "0", "n", "f"}
 
 
 class SettingsError(ValueError):
     """A setting of an application server that cannot be used."""
 
 
+def read_whole(value: object) -> int | None:
+    """Return the whole number that a value stands for, None when it is no number; Jinja gives some as texts."""
+    if isinstance(value, str):
+        text = value.strip()
+        return int(text.partition(".")[0]) if _WHOLE.fullmatch(text) else None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def read_flag(value: object) -> bool | None:
+    """Return the truth value that a value stands for, None when it is none."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return bool(value) if value in (0, 1) else None
+    word = value.strip().lower() if isinstance(value, str) else ""
+    return word in _TRUE if word in _TRUE | _FALSE else None
+
+
 def as_int(key: str, value: object, least: int = 0) -> int:
-    """Return a whole number of at least C(least); Jinja gives numbers as text."""
-    if isinstance(value, str) and value.strip().lstrip("-").isdigit():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    """Return a whole number of at least C(least)."""
+    number = read_whole(value)
+    if number is None or number < least:
         raise SettingsError(f"{key} '{value}' must be a whole number, {least} or more")
-    return value
+    return number
 
 
 def as_bool(key: str, value: object) -> bool:
-    """Return a truth value as Ansible reads it."""
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text not in _TRUE | _FALSE:
+    """Return a truth value."""
+    flag = read_flag(value)
+    if flag is None:
         raise SettingsError(f"{key} '{value}' must be true or false")
-    return text in _TRUE
+    return flag
 
 
 def as_line(key: str, value: object) -> str:
@@ -44,16 +63,6 @@ def as_line(key: str, value: object) -> str:
     if any(ord(char) < 32 or ord(char) == 127 for char in text):
         raise SettingsError(f"{key} {text!r} must be one line without control characters")
     return text
-
-
-def as_list(key: str, value: object, example: str) -> list[object]:
-    """Return a list; a text alone is a list of one, or of its parts between commas."""
-    try:
-        found = elements(value, Listed(example, mixed=True), key)
-    except ListError as exc:
-        raise SettingsError(str(exc)) from None
-    # What Ansible itself split at commas has kept its blanks.
-    return [element.strip() if isinstance(element, str) else element for element in found]
 
 
 def as_mapping(key: str, value: object) -> dict[str, object]:

@@ -11,7 +11,8 @@ import re
 import typing as t
 
 from .._input.defaults import DEFAULTS, HEALTH_DEFAULTS
-from .._input.values import SettingsError, as_bool, as_int, as_line, as_list, as_mapping, refuse_unknown
+from .._input.lists import as_list
+from .._input.values import SettingsError, as_bool, as_int, as_line, as_mapping, refuse_unknown
 from .environment import parse_environment, render_environment
 from .gunicorn_conf import check_extra, render_gunicorn_conf
 from .own_conf import check_config_file

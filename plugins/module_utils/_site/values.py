@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from .._input.names import UnsafeNameError, check_socket_path
+from .._input.values import read_flag, read_whole
 
 
 class SiteError(ValueError):
@@ -25,7 +26,6 @@ _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _SIZE = re.compile(r"[0-9]+[kKmMgG]?")
 _SOCKET = re.compile(r"unix:(/[A-Za-z0-9@%+=:,./_-]+)")
 _HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
-_TRUE, _FALSE = {"true", "yes", "on", "1", "y", "t"}, {"false", "no", "off", "0", "n", "f"}
 
 
 def quote(value: str) -> str:
@@ -151,17 +151,18 @@ class Reader:
     def flag(self, key: str, default: bool) -> bool:
         """Return a boolean, also when it is written as a word."""
         value = self._values.get(key, default)
-        word = str(value).lower()
-        if isinstance(value, (bool, str, int)) and word in _TRUE | _FALSE:
-            return word in _TRUE
-        raise SiteError(f"{self._prefix}{key} must be true or false, not {value!r}")
+        flag = read_flag(value)
+        if flag is None:
+            raise SiteError(f"{self._prefix}{key} must be true or false, not {value!r}")
+        return flag
 
     def number(self, key: str, default: int, lowest: int = 0, highest: int = 2**31 - 1) -> int:
         """Return a whole number within its bounds."""
         value = self._values.get(key, default)
-        if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]+", str(value)):
+        number = read_whole(value)
+        if number is None:
             raise SiteError(f"{self._prefix}{key} must be a whole number, not {value!r}")
-        return check_range(int(str(value)), f"{self._prefix}{key}", lowest, highest)
+        return check_range(number, f"{self._prefix}{key}", lowest, highest)
 
     def items(self, key: str) -> list[object]:
         """Return a list; a single string stands for a list of its parts between commas, as Ansible reads it."""

@@ -3,8 +3,94 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import math
+import typing as t
+
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError, as_variables
+from ansible_collections.flaskops.stack.plugins.module_utils._app.application_values import (
+    whole as whole_of_application,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._app.source import SourceError
+from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError, parse_hooks
+from ansible_collections.flaskops.stack.plugins.module_utils._input.scalars import Flag, ScalarError, Whole, scalar
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import (
+    SettingsError,
+    as_bool,
+    as_int,
+    as_variables,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._site.values import Reader, SiteError
+
+ERRORS = (SettingsError, SourceError, HookError, ScalarError, SiteError)
+# All that read a number, or a flag.
+WHOLE: dict[str, t.Callable[[t.Any], object]] = {
+    "settings": lambda value: as_int("x", value, least=1),
+    "lists": lambda value: scalar(value, Whole(), "x"),
+    "site": lambda value: Reader({"x": value}).number("x", 9),
+    "application": lambda value: whole_of_application("x", {"x": value}, 9),
+    "hooks": lambda value: parse_hooks({"timeout": value}).timeout,
+}
+FLAG: dict[str, t.Callable[[t.Any], object]] = {
+    "settings": lambda value: as_bool("x", value),
+    "lists": lambda value: scalar(value, Flag(), "x"),
+    "site": lambda value: Reader({"x": value}).flag("x", default=True),
+    "hooks": lambda value: parse_hooks({"migrate_each_host": value}).migrate_each_host,
+}
+
+
+@pytest.mark.parametrize("read", WHOLE.values(), ids=WHOLE)
+@pytest.mark.parametrize(
+    ("value", "number"), [(5, 5), ("5", 5), (" 5 ", 5), ("05", 5), ("+5", 5), (5.0, 5), ("5.0", 5)]
+)
+def test_a_whole_number_is_read_alike_everywhere(read: t.Callable[[t.Any], object], value: object, number: int) -> None:
+    assert read(value) == number
+
+
+@pytest.mark.parametrize("read", WHOLE.values(), ids=WHOLE)
+@pytest.mark.parametrize(
+    "value",
+    [
+        True,
+        False,
+        5.5,
+        "5.5",
+        "²",
+        "\u0665",
+        "--5",
+        "1_0",
+        "5s",
+        "",
+        " ",
+        math.inf,
+        math.nan,
+        "nan",
+        [5],
+        {"a": 5},
+        b"5",
+    ],
+)
+def test_what_is_no_whole_number_is_refused_everywhere(read: t.Callable[[t.Any], object], value: object) -> None:
+    with pytest.raises(ERRORS):
+        read(value)
+
+
+@pytest.mark.parametrize("read", FLAG.values(), ids=FLAG)
+@pytest.mark.parametrize("value", [True, "true", "True", " yes ", "on", "1", "y", "t", 1, 1.0])
+def test_a_flag_is_read_alike_everywhere(read: t.Callable[[t.Any], object], value: object) -> None:
+    assert read(value) is True
+
+
+@pytest.mark.parametrize("read", FLAG.values(), ids=FLAG)
+@pytest.mark.parametrize("value", [False, "false", "NO", "off", "0", "n", "f", 0, 0.0])
+def test_a_flag_that_is_not_set_is_read_alike_everywhere(read: t.Callable[[t.Any], object], value: object) -> None:
+    assert read(value) is False
+
+
+@pytest.mark.parametrize("read", FLAG.values(), ids=FLAG)
+@pytest.mark.parametrize("value", ["perhaps", "", 2, 0.5, [], [True], {"a": 1}, b"yes"])
+def test_what_is_no_flag_is_refused_everywhere(read: t.Callable[[t.Any], object], value: object) -> None:
+    with pytest.raises(ERRORS):
+        read(value)
 
 
 def test_values_of_the_environment_become_texts() -> None:
