@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: flask_maintenance
 short_description: Close a Flask application to visitors, and open it again
-version_added: 1.1.0
+version_added: 2.0.0
 description:
   - While an application is closed, nginx answers each request with a page, status 503 and C(Retry-After). nginx
     checks for a file with each request, so it is not reloaded and no request is lost.
@@ -57,7 +57,7 @@ options:
       - By default the one that M(flaskops.stack.nginx_site) uses on this host; empty when O(directory_enabled) is
         set.
     type: str
-    version_added: 1.1.0
+    version_added: 2.0.0
 attributes:
   check_mode:
     description: Checks everything, changes nothing.

@@ -152,7 +152,7 @@ options:
       source_max_mib:
         description: Maximum size of the unpacked source in MiB. Defaults to O(source_max_mib).
         type: int
-        version_added: 1.1.0
+        version_added: 2.0.0
       build_environment:
         description:
           - Environment variables of the build. Installers, build scripts of packages and O(apps[].hooks.build) see
@@ -161,7 +161,7 @@ options:
           - Of the environment of the task, a build sees only proxies, certificates and the locale.
         type: dict
         default: {}
-        version_added: 1.1.0
+        version_added: 2.0.0
       build_secrets:
         description:
           - Environment variables of the build whose values are secret, such as tokens. A requirement may use one as
@@ -170,14 +170,14 @@ options:
             directories and caches of its own. A build that writes one into the release is refused.
         type: dict
         default: {}
-        version_added: 1.1.0
+        version_added: 2.0.0
       build_with_deploy_key:
         description: >-
           Whether git also uses O(apps[].deploy_key) for private dependencies (C(git+ssh://)). Build scripts of
           packages can read the key while they run.
         type: bool
         default: false
-        version_added: 1.1.0
+        version_added: 2.0.0
       environment:
         description:
           - Environment variables of the application.
@@ -217,7 +217,7 @@ options:
           - The user stays that of the former name, unless O(apps[].user) is set, so leave this option set afterwards.
           - The playbook C(flaskops.stack.site) publishes the new name and then removes the old one.
         type: str
-        version_added: 1.1.0
+        version_added: 2.0.0
       domains:
         description: Host names of the application. The first is the one that the health check requests.
         type: list
@@ -462,7 +462,7 @@ options:
       refused before it fills the disk.
     type: int
     default: 4096
-    version_added: 1.1.0
+    version_added: 2.0.0
   keep:
     description: Default number of releases of an application to keep.
     type: int
@@ -488,12 +488,12 @@ options:
       another run has deployed meanwhile, is not replaced.
     type: dict
     default: {}
-    version_added: 1.1.0
+    version_added: 2.0.0
   run:
     description: Set by the action plugin; id of this run of Ansible, for the history.
     type: str
     default: ""
-    version_added: 1.1.0
+    version_added: 2.0.0
 attributes:
   check_mode:
     description: Checks all input, asks git for the revision and computes the ids. Builds and sends nothing.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: flask_status
 short_description: Report the state of the Flask applications of a host
-version_added: 1.1.0
+version_added: 2.0.0
 description:
   - Reports, for each application, which release serves and since when, whether it is healthy now, its versions,
     memory and disk usage, all releases and their results, who holds its lock, and the last failure.
@@ -35,7 +35,7 @@ options:
       RV(apps[].answers) is empty.
     type: bool
     default: true
-    version_added: 1.1.0
+    version_added: 2.0.0
 attributes:
   check_mode:
     description: Only reads.

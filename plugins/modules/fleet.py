@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: fleet
 short_description: Reach every host of a fleet before anything changes on any
-version_added: 1.1.0
+version_added: 2.0.0
 description:
   - Runs one command on the host, with the privileges of the task, and returns which release each application serves.
   - Fails when the host cannot be reached. In a play with C(any_errors_fatal) and without C(serial) no later play runs

@@ -210,7 +210,7 @@ options:
           - When empty, a C(gunicorn.conf.py) in the source is not read, and each deploy warns about what it sets.
         type: str
         default: ""
-        version_added: "1.1.0"
+        version_added: "2.0.0"
       instances:
         description: >-
           Number of independent gunicorn servers (instances), each with its own workers and its own socket
@@ -392,12 +392,12 @@ options:
       another run has deployed meanwhile, is not replaced.
     type: dict
     default: {}
-    version_added: 1.1.0
+    version_added: 2.0.0
   run:
     description: Set by the action plugin; id of this run of Ansible, for the history.
     type: str
     default: ""
-    version_added: 1.1.0
+    version_added: 2.0.0
 attributes:
   check_mode:
     description: Checks all input and reports what would be done, without starting anything.

@@ -209,7 +209,7 @@ options:
       Directory to which nginx's relative paths refer, when nginx is started with the option C(-p), as in the
       documentation of OpenResty. By default the compiled-in one.
     type: path
-    version_added: 1.1.0
+    version_added: 2.0.0
   service:
     description:
       - systemd unit of nginx. It is used to find the process and the log of nginx when the pid file and the error log
@@ -249,7 +249,7 @@ options:
       previous links and files are restored and the task fails with the error of nginx.
     type: bool
     default: false
-    version_added: 1.1.0
+    version_added: 2.0.0
 notes:
   - A stopped nginx is started only with O(start); the result says so.
   - Where mounts are not allowed (an unprivileged container) the configuration is validated in a shadow tree;

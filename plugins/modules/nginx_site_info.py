@@ -52,7 +52,7 @@ options:
   prefix:
     description: Directory to which nginx's relative paths refer, when nginx is started with the option C(-p).
     type: path
-    version_added: 1.1.0
+    version_added: 2.0.0
   service:
     description: systemd unit of nginx.
     type: str

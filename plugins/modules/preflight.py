@@ -42,7 +42,7 @@ options:
     type: list
     elements: str
     default: []
-    version_added: 1.1.0
+    version_added: 2.0.0
   nginx:
     description: Program of nginx whose version is returned, as a path or a name in E(PATH).
     type: str
@@ -117,7 +117,7 @@ nginx_user:
   returned: success
   type: str
   sample: www-data
-  version_added: 1.1.0
+  version_added: 2.0.0
 """
 
 import os

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: report
 short_description: Show text on the screen, and write data to a file of the controller
-version_added: 1.1.0
+version_added: 2.0.0
 description:
   - Shows a text as it is, where M(ansible.builtin.debug) would show it as JSON or YAML.
   - Writes data as JSON to a file of the controller, by one rename.

@@ -69,17 +69,22 @@ def test_the_map_lists_the_packages_in_their_order() -> None:
     assert set(shown) == {path.parent.name for path in UTILITIES.glob("_*/__init__.py")}
 
 
-def numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
-
-
-def test_nothing_was_added_after_the_version_that_is_prepared() -> None:
+def test_what_was_added_is_in_a_version_that_was_released_or_is_prepared() -> None:
     prepared: t.Any = yaml.safe_load(text_of(TOP / "galaxy.yml"))["version"]
+    released: t.Any = yaml.safe_load(text_of(TOP / "changelogs/changelog.yaml"))["releases"]
     places = [*TOP.glob("plugins/**/*.py"), *TOP.glob("plugins/**/*.yml"), *TOP.glob("roles/*/meta/*.yml")]
-    later = {
+    other = {
         f"{path.relative_to(TOP)}: {version}"
         for path in places
         for version in _VERSION.findall(text_of(path))
-        if numbers(version) > numbers(prepared)
+        if version not in (prepared, *released)
     }
-    assert later == set()
+    assert other == set()
+
+
+def test_a_breaking_change_makes_a_major_version() -> None:
+    prepared: t.Any = yaml.safe_load(text_of(TOP / "galaxy.yml"))["version"]
+    released: t.Any = yaml.safe_load(text_of(TOP / "changelogs/changelog.yaml"))["releases"]
+    fragments: list[t.Any] = [yaml.safe_load(text_of(path)) for path in TOP.glob("changelogs/fragments/*.yml")]
+    if any("breaking_changes" in fragment for fragment in fragments):
+        assert int(prepared.split(".")[0]) > max(int(version.split(".")[0]) for version in released)
