@@ -20,8 +20,8 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx import binary as _nginx_binary
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.future import Future
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy import NAMESPACE, NONE, SHADOW
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.staged_tree import StagedTree
 
 from strike import PROGRESS
 
@@ -207,7 +207,7 @@ def future_verdict(after: Tree, method: str) -> tuple[bool, str, str]:
     if method == SHADOW:
         _nginx_binary.shutil.which = lambda name: None if name == "unshare" else which(name)  # type: ignore[attr-defined]
     try:
-        verdict = _nginx_binary.Nginx("nginx", str(ROOT / "nginx.conf")).test(Future(changes))
+        verdict = _nginx_binary.Nginx("nginx", str(ROOT / "nginx.conf")).test(StagedTree(changes))
     finally:
         _nginx_binary.shutil.which = which  # type: ignore[attr-defined]
     return verdict.ok, error_of(verdict.output), verdict.method

@@ -141,8 +141,9 @@ def what_nginx_reads_is_what_we_read(host: Host) -> None:
     )
     ok(host.module(name="shop", content="types { text/x x; }\n" + site("shop", more=more)), changed=True)
     script = (
-        "import json; from ansible_collections.flaskops.stack.plugins.module_utils._nginx.future import Future; "
-        "print(json.dumps(list(Future({}).load('/etc/nginx/nginx.conf').files)))"
+        "import json; "
+        "from ansible_collections.flaskops.stack.plugins.module_utils._nginx.staged_tree import StagedTree; "
+        "print(json.dumps(list(StagedTree({}).load('/etc/nginx/nginx.conf').files)))"
     )
     ours = json.loads(host.run("python3", "-c", script).out)
     theirs = host.sh("nginx -T 2>/dev/null | sed -n 's/^# configuration file \\(.*\\):$/\\1/p'").splitlines()

@@ -113,7 +113,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._entrypoints.flask_maintenance import MaintenanceError, Wish, maintain
 from ..module_utils._input.names import UnsafeNameError
 from ..module_utils._input.printable import printable, printable_result
-from ..module_utils._nginx.layout import places_of
+from ..module_utils._nginx.layout import read_site_paths
 from ..module_utils._release.model import Layout
 from ..module_utils._system.command import CommandError
 
@@ -135,7 +135,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    sites = places_of("/etc/nginx/nginx.conf").chosen(params["directory_enabled"], params["suffix"])
+    sites = read_site_paths("/etc/nginx/nginx.conf").chosen(params["directory_enabled"], params["suffix"])
     site = os.path.join(sites.directory, params["name"] + sites.suffix)
     wish = Wish(Layout(params["root"], params["name"]), params["closed"], params["page"], params["pause"], site)
     try:

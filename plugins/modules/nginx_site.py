@@ -430,10 +430,10 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._input.printable import printable, printable_result
-from ..module_utils._nginx.layout import Places
-from ..module_utils._nginx.model import Layout, SiteError
+from ..module_utils._nginx.layout import SitePaths
+from ..module_utils._nginx.model import NginxLayout, NginxSiteError
 from ..module_utils._nginx.policy import KINDS, Policy, ReloadError
-from ..module_utils._nginx.request import Request, find_places_of, wanted_files, wanted_sites
+from ..module_utils._nginx.request import NginxRequest, site_paths_for, wanted_files, wanted_sites
 from ..module_utils._nginx.transaction import manage
 from ..module_utils._release.proxy_probe import probe_sites
 from ..module_utils._system.command import CommandError
@@ -492,27 +492,27 @@ SPEC: dict[str, t.Any] = {
 }
 
 
-def layout_of(params: t.Mapping[str, t.Any], places: Places) -> Layout:
+def layout_of(params: t.Mapping[str, t.Any], places: SitePaths) -> NginxLayout:
     """Return the layout; raise SiteError for an owner, group or mode that is none."""
     try:
         uid, gid = pwd.getpwnam(params["owner"]).pw_uid, grp.getgrnam(params["group"]).gr_gid
         mode = int(params["mode"], 8)
     except (KeyError, ValueError) as exc:
-        raise SiteError(f"owner, group and mode must be known and octal: {exc}") from exc
+        raise NginxSiteError(f"owner, group and mode must be known and octal: {exc}") from exc
     if params["keep"] < 1:
-        raise SiteError(f"keep {params['keep']} must be 1 or more: the version that nginx reads is one of them")
+        raise NginxSiteError(f"keep {params['keep']} must be 1 or more: the version that nginx reads is one of them")
     sites = places.chosen(params["directory_enabled"], params["suffix"])
     available = os.path.normpath(params["directory_available"])
-    return Layout(available, sites.directory, sites.suffix, params["keep"], mode, uid, gid)
+    return NginxLayout(available, sites.directory, sites.suffix, params["keep"], mode, uid, gid)
 
 
-def request_of(params: t.Mapping[str, t.Any], check: bool, diff: bool) -> Request:
+def request_of(params: t.Mapping[str, t.Any], check: bool, diff: bool) -> NginxRequest:
     """Return what a call of the module asks for."""
-    places = find_places_of(params)
+    places = site_paths_for(params)
     layout = layout_of(params, places)
     sites, origins = wanted_sites(params, layout)
     policy = Policy(frozenset(params["tolerate"]), params["strict"], origins)
-    return Request(
+    return NginxRequest(
         layout,
         params["binary"],
         os.path.normpath(params["config"]),
@@ -542,7 +542,7 @@ def main() -> None:
     )
     try:
         result = manage(request_of(module.params, module.check_mode, module._diff))
-    except (SiteError, ReloadError, CommandError, OSError) as exc:
+    except (NginxSiteError, ReloadError, CommandError, OSError) as exc:
         remedy = "; the play needs 'become: true'" if isinstance(exc, PermissionError) and os.geteuid() != 0 else ""
         module.fail_json(msg=printable(f"Cannot manage nginx's sites: {exc}{remedy}"))
     probed = result["changed"] and not module.check_mode

@@ -7,139 +7,160 @@ from __future__ import annotations
 
 import typing as t
 
-from .._system.files import sweep as sweep_files
+from .._system.files import sweep as remove_stale_temp_files
 from .binary import Nginx
-from .journal import STATE, Journal, Step, merge, undo
-from .links import Former, discard
-from .loaded import generation, take
-from .loaded_state import Memory
+from .journal import STATE, Journal, JournalStep, merge_steps, undo
+from .links import OldDirectory, discard_old
+from .loaded import identify_workers, take_snapshot
+from .loaded_state import LoadedState
 from .log_files import make_logs
-from .model import Plan, SiteError
-from .policy import NONE, NOTHING, Reload, ReloadError, Running, Verdict
-from .request import Debt, Request
+from .model import NginxPlan, NginxSiteError
+from .policy import NONE, NOTHING_CHANGES, ReloadError, ReloadResult, RunningNginx, ValidationResult
+from .request import NginxRequest, PendingReload
 from .server import Master, error_logs, find_master, given_directives
 from .start import start
-from .tree import activate, remove, set_permissions, swap, sweep, touched_directories, write_stores
+from .tree import (
+    apply_swaps,
+    mark_used,
+    remove_leftovers,
+    remove_versions,
+    set_permissions,
+    touched_directories,
+    write_stores,
+)
 from .validate import validate
 
 
-def nginx_of(request: Request) -> Nginx:
+def nginx_of(request: NginxRequest) -> Nginx:
     """Return the nginx whose sites are asked for."""
     return Nginx(request.binary, request.config, request.prefix)
 
 
-def validated(request: Request, nginx: Nginx, plan: Plan, debt: Debt) -> Verdict:
+def validate_request(
+    request: NginxRequest, nginx: Nginx, plan: NginxPlan, pending_reload: PendingReload
+) -> ValidationResult:
     """Return nginx's and our own verdict on the future configuration; raise SiteError when it must not be."""
-    if not plan.swaps and not debt.owed:
-        return NOTHING
+    if not plan.swaps and not pending_reload.pending:
+        return NOTHING_CHANGES
     if nginx.present:
         master = find_master(request.config, nginx.build, request.service)
         nginx.options = given_directives(master, request.service)
-        running = Running(master.pid if master else 0, tuple(debt.unloaded))
-        verdict = validate(nginx, plan, request.policy, running)
-        _refuse_two_masters(master)
-        return verdict
+        running = RunningNginx(master.pid if master else 0, tuple(pending_reload.unloaded))
+        validation = validate(nginx, plan, request.policy, running)
+        _reject_binary_upgrade(master)
+        return validation
     missing = f"nginx is not installed ('{request.binary}' was not found)"
     if not request.check:
-        raise SiteError(f"{missing}: install it first, or name it in 'binary'")
-    return Verdict(True, NONE, 0.0, "", (f"{missing}: the configuration was not validated",), missing)
+        raise NginxSiteError(f"{missing}: install it first, or name it in 'binary'")
+    return ValidationResult(True, NONE, 0.0, "", (f"{missing}: the configuration was not validated",), missing)
 
 
-def _refuse_two_masters(master: Master | None) -> None:
+def _reject_binary_upgrade(master: Master | None) -> None:
     """Raise SiteError while nginx's binary is exchanged: no reload changes what visitors of the other master get."""
-    for old, new in master.rivals() if master else ():
-        raise SiteError(
+    for old, new in master.competing_masters() if master else ():
+        raise NginxSiteError(
             f"nginx's binary is being exchanged (USR2): the master processes {old} (old) and {new} (new) both take "
             "connections, each with the configuration that it has loaded. Nothing was changed. Finish the upgrade with "
             f"'kill -s QUIT {old}', or go back to the old binary with 'kill -s QUIT {new}', then run this again"
         )
 
 
-def carry_out(request: Request, journal: Journal, plan: Plan, debt: Debt) -> tuple[Verdict, Reload]:
+def apply(
+    request: NginxRequest, journal: Journal, plan: NginxPlan, pending_reload: PendingReload
+) -> tuple[ValidationResult, ReloadResult]:
     """Do what the plan says; what nginx reads is changed only after it was validated and recorded."""
-    sweep(touched_directories(request.layout, plan))
+    remove_leftovers(touched_directories(request.layout, plan))
     # Another nginx of this host, with a lock of its own, may be writing there now.
-    sweep_files(STATE, older_than=3600)
+    remove_stale_temp_files(STATE, older_than=3600)
     nginx = nginx_of(request)
-    verdict = validated(request, nginx, plan, debt)
+    validation = validate_request(request, nginx, plan, pending_reload)
     write_stores(request.layout, plan.stores)
     set_permissions(request.layout, plan.permissions)
-    reload = Reload(False, False, "nginx reads nothing that changed")
-    if plan.swaps or debt.owed:
-        reload = _switch(request, nginx, journal, merge(debt.steps, plan.swaps), plan, verdict)
-    remove(plan.removals)
-    return verdict, reload
+    reload = ReloadResult(False, False, "nginx reads nothing that changed")
+    if plan.swaps or pending_reload.pending:
+        reload = _swap_and_reload(
+            request, nginx, journal, merge_steps(pending_reload.steps, plan.swaps), plan, validation
+        )
+    remove_versions(plan.removals)
+    return validation, reload
 
 
-def _switch(
-    request: Request, nginx: Nginx, journal: Journal, steps: list[Step], plan: Plan, verdict: Verdict
-) -> Reload:
+def _swap_and_reload(
+    request: NginxRequest,
+    nginx: Nginx,
+    journal: Journal,
+    steps: list[JournalStep],
+    plan: NginxPlan,
+    validation: ValidationResult,
+) -> ReloadResult:
     """Make the change visible and prove that nginx runs it, or put everything back and raise."""
-    memory = Memory(request.config)
-    logs = error_logs(verdict.config, nginx.build)
+    loaded_state = LoadedState(request.config)
+    logs = error_logs(validation.config, nginx.build)
     master = find_master(request.config, nginx.build, request.service, logs)
-    make_logs(verdict.config, nginx.build.prefix)
+    make_logs(validation.config, nginx.build.prefix)
     before = master.workers() if master else set()
     journal.write(steps)
-    former: list[Former] = []
+    former: list[OldDirectory] = []
     try:
-        former += swap(plan.swaps)
-        activate(plan.activated)
+        former += apply_swaps(plan.swaps)
+        mark_used(plan.activated)
     except OSError:
-        discard([*former, *_put_back(memory, steps)])
+        discard_old([*former, *_restore(loaded_state, steps)])
         journal.close()
         raise
     # What is replaced from here on, nginx may have loaded or not: it will be seen to differ from this.
-    record = take(verdict.config, request.layout, [item.path for item in request.files], memory.read())
-    reload = _load(request, nginx, master)
+    record = take_snapshot(
+        validation.config, request.layout, [item.path for item in request.files], loaded_state.read()
+    )
+    reload = _reload_or_start(request, nginx, master)
     if reload.performed and not reload.proved:
-        told = "\n".join([reload.output, *verdict.warnings]) if "bind()" in reload.output else reload.output
-        _go_back(request, journal, steps, former, master, before, reload._replace(output=told))
-    memory.write(record, generation(reload.new_workers))
+        told = "\n".join([reload.output, *validation.warnings]) if "bind()" in reload.output else reload.output
+        _revert(request, journal, steps, former, master, before, reload._replace(output=told))
+    loaded_state.write(record, identify_workers(reload.new_workers))
     # The journal goes last: whoever finds it sweeps up.
-    discard(former)
+    discard_old(former)
     journal.close()
     return reload
 
 
-def _load(request: Request, nginx: Nginx, master: Master | None) -> Reload:
+def _reload_or_start(request: NginxRequest, nginx: Nginx, master: Master | None) -> ReloadResult:
     """Make nginx load what is on disk: by a reload, or, where that is asked for, by a start."""
     if master:
         return master.reload(request.reload_timeout)
     if request.start:
         return start(request.service, lambda: find_master(request.config, nginx.build, request.service))
-    return Reload(False, False, "nginx is not running")
+    return ReloadResult(False, False, "nginx is not running")
 
 
-def _put_back(memory: Memory, steps: list[Step]) -> list[Former]:
+def _restore(loaded_state: LoadedState, steps: list[JournalStep]) -> list[OldDirectory]:
     former = undo(steps)
-    memory.put_back([step.path for step in steps])
+    loaded_state.record_restored([step.path for step in steps])
     return former
 
 
-def _go_back(
-    request: Request,
+def _revert(
+    request: NginxRequest,
     journal: Journal,
-    steps: list[Step],
-    former: list[Former],
+    steps: list[JournalStep],
+    former: list[OldDirectory],
     master: Master | None,
     before: set[int],
-    failed: Reload,
+    failed: ReloadResult,
 ) -> t.NoReturn:
     """Put the previous links and files back, make sure that nginx runs them, and raise ReloadError."""
     said = f"; nginx said: {failed.output}" if failed.output else ""
     if not steps:
         now = "nginx goes on with what it has" if master else "nginx does not run"
         raise ReloadError(f"{failed.reason}{said}\n{now}; the next run tries again.")
-    former += _put_back(Memory(request.config), steps)
+    former += _restore(LoadedState(request.config), steps)
     message = f"{failed.reason}{said}\nThe previous links and files are back in place"
     if master is None:
-        discard(former)
+        discard_old(former)
         journal.close()
         raise ReloadError(f"{message}; nginx is stopped, as it was before.")
     # nginx goes on with the workers from before the change when it could not load it; when in doubt it is told again.
     certain = (bool(before) and master.runs_only(before)) or master.reload(request.reload_timeout).proved
-    discard(former)
+    discard_old(former)
     if certain:
         journal.close()
         raise ReloadError(f"{message}, and nginx runs the previous configuration.")

@@ -17,10 +17,10 @@ import typing as t
 from .._system.command import CommandError, Result, run
 from .build_options import Build, parse_build
 from .conf import Configuration, ConfigurationError
-from .future import Future
-from .model import SiteError
-from .policy import NAMESPACE, NONE, SHADOW, Verdict
-from .stage import Stage
+from .model import NginxSiteError
+from .policy import NAMESPACE, NONE, SHADOW, ValidationResult
+from .stage import ValidationEnvironment
+from .staged_tree import StagedTree
 
 _MARK = "flaskops: mounted"
 _PREFIX = "flaskops-nginx-"
@@ -62,18 +62,18 @@ class Nginx:
             self._build = parse_build(result.err + result.out, self.prefix)
         return self._build
 
-    def test(self, future: Future) -> Verdict:
+    def test(self, staged_tree: StagedTree) -> ValidationResult:
         """Test the whole configuration as it will be, touching nothing that nginx or anybody else reads or writes."""
         started = time.monotonic()
         try:
-            config = future.load(self.config, self.options)
+            config = staged_tree.load(self.config, self.options)
         except ConfigurationError as exc:
-            return Verdict(False, NONE, time.monotonic() - started, str(exc))
-        with _private_directory(_needed(config, future)) as directory:
-            verdict = self._test(Stage(directory, config, future, self.build))
-        return verdict._replace(seconds=round(time.monotonic() - started, 3), config=config)
+            return ValidationResult(False, NONE, time.monotonic() - started, str(exc))
+        with _private_directory(_needed(config, staged_tree)) as directory:
+            validation = self._test(ValidationEnvironment(directory, config, staged_tree, self.build))
+        return validation._replace(seconds=round(time.monotonic() - started, 3), config=config)
 
-    def _test(self, stage: Stage) -> Verdict:
+    def _test(self, stage: ValidationEnvironment) -> ValidationResult:
         stage.prepare_mounts()
         command = [self.binary, *(["-p", self.prefix] if self.prefix else []), "-t"]
         reason = "unshare was not found"
@@ -85,23 +85,23 @@ class Nginx:
             )
             reason, mark, said = result.err.partition(_MARK + "\n")
             if mark:
-                return _verdict(result, NAMESPACE, stage.real_names(said))
+                return _parse_result(result, NAMESPACE, stage.real_names(said))
         main = stage.prepare_shadow()
         quiet = ["-e", "stderr"] if self.build.at_least(1, 19, 5) else []
         result = self._ask([self.binary, *quiet, *command[1:], *stage.arguments(stage.shadow), "-c", main])
-        return _verdict(result, SHADOW, stage.real_names(result.err), reason.strip())
+        return _parse_result(result, SHADOW, stage.real_names(result.err), reason.strip())
 
     def _ask(self, argv: list[str]) -> Result:
         try:
             return run(argv, _TIMEOUT)
         except CommandError as exc:
             words = f"{self.binary} did not end its test within {_TIMEOUT} s (a name that does not resolve?)"
-            raise SiteError(words) from exc
+            raise NginxSiteError(words) from exc
 
 
-def _needed(config: Configuration, future: Future) -> int:
+def _needed(config: Configuration, staged_tree: StagedTree) -> int:
     """Return an upper bound of the bytes that a test writes: each file for the mounts and for the shadow tree."""
-    return 2 * sum(map(len, config.texts.values())) + sum(len(data or b"") for data in future.changes.values())
+    return 2 * sum(map(len, config.texts.values())) + sum(len(data or b"") for data in staged_tree.changes.values())
 
 
 def staging_parent(needed: int, memory: str = _MEMORY) -> str:
@@ -148,12 +148,12 @@ def _remove_unused(path: str) -> None:
         os.close(descriptor)
 
 
-def _verdict(result: Result, method: str, said: str, reason: str = "") -> Verdict:
+def _parse_result(result: Result, method: str, said: str, reason: str = "") -> ValidationResult:
     lines = [_plain(line) for line in said.splitlines() if line.strip() and not line.endswith(_NOISE)]
     # Without an error log of its own a line comes twice: once for the log, once for the terminal.
     lines = list(dict.fromkeys(lines))
     warnings = tuple(line.split("] ", 1)[1] for line in lines if line.startswith("[warn]"))
-    return Verdict(result.rc == 0, method, 0.0, "\n".join(lines), warnings, reason)
+    return ValidationResult(result.rc == 0, method, 0.0, "\n".join(lines), warnings, reason)
 
 
 def _plain(line: str) -> str:

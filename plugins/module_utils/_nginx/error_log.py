@@ -29,7 +29,7 @@ def standard_error(pid: int) -> str:
     return path if os.path.isfile(path) else ""
 
 
-class Log:
+class ErrorLog:
     """What a process has logged since C(begin), in files, or in the journal where there is none."""
 
     def __init__(self, pid: int, paths: t.Iterable[str], service: str) -> None:
@@ -46,7 +46,7 @@ class Log:
         self._said: list[str] = []
         self._files = {path: _size(path) for path in self._paths}
 
-    def complaints(self, now: bool = False) -> list[str]:
+    def errors(self, now: bool = False) -> list[str]:
         """Return the errors, without time; the journal is asked at times only, unless the answer is wanted now."""
         if not any(os.path.isfile(path) for path in self._files):
             lines = self._journal(now)

@@ -25,7 +25,7 @@ _ACCEPTS = 0x10000
 _SO_REUSEPORT = 15
 
 
-class Held(t.NamedTuple):
+class ListeningSocket(t.NamedTuple):
     """A socket that a process of this host listens on."""
 
     address: Address
@@ -41,7 +41,7 @@ def resolve(host: str) -> list[str]:
     return list(dict.fromkeys(str(item[4][0]) for item in found))
 
 
-def parse_table(text: str, kind: str, state: str) -> list[Held]:
+def parse_table(text: str, kind: str, state: str) -> list[ListeningSocket]:
     """Return the sockets of a table of /proc/net for TCP or UDP that are in a state."""
     found = []
     for fields in (line.split() for line in text.splitlines()[1:]):
@@ -51,14 +51,14 @@ def parse_table(text: str, kind: str, state: str) -> list[Held]:
             # The kernel prints words of 32 bits in its own order of bytes.
             words = [raw[start : start + 4] for start in range(0, len(raw), 4)]
             packed = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
-            found.append(Held(Address(kind, packed, int(port, 16)), fields[9]))
+            found.append(ListeningSocket(Address(kind, packed, int(port, 16)), fields[9]))
     return found
 
 
-def parse_unix(text: str) -> list[Held]:
+def parse_unix(text: str) -> list[ListeningSocket]:
     """Return the unix sockets in /proc/net/unix that take connections and have a path."""
     return [
-        Held(Address(UNIX, os.fsencode(fields[7])), fields[6])
+        ListeningSocket(Address(UNIX, os.fsencode(fields[7])), fields[6])
         for fields in (line.split(None, 7) for line in text.splitlines()[1:])
         if len(fields) == 8 and int(fields[3], 16) & _ACCEPTS and fields[7].startswith("/")
     ]
@@ -71,7 +71,7 @@ def _table(name: str) -> str:
         return ""
 
 
-def listening() -> list[Held]:
+def listening() -> list[ListeningSocket]:
     """Return all sockets of this network namespace that somebody listens on."""
     found = parse_unix(_table("unix"))
     for name, kind, state in _TABLES:
@@ -112,7 +112,7 @@ def _is_taken(item: Socket) -> bool:
     return False
 
 
-def _holders(item: Socket, held: t.Sequence[Held]) -> list[Held]:
+def _likely_holders(item: Socket, held: t.Sequence[ListeningSocket]) -> list[ListeningSocket]:
     """Return what may be in the way of a socket, the likeliest first."""
     # /proc does not tell whether a socket of IPv6 takes IPv4 as well.
     found = [one for one in held if overlap(item.address, one.address, item.both_families, True)]
@@ -138,7 +138,7 @@ def _unit(pid: int) -> str:
     return next((part for part in group.split("/")[::-1] if part.endswith((".service", ".scope"))), "")
 
 
-def find_taken(sockets: t.Iterable[Socket], master: int = 0) -> list[Problem]:
+def find_sockets_in_use(sockets: t.Iterable[Socket], master: int = 0) -> list[Problem]:
     """Find sockets that nginx could not open now; the ones that its running master process has it keeps."""
     held = listening()
     own = _inodes(master) if master else set()
@@ -151,15 +151,15 @@ def find_taken(sockets: t.Iterable[Socket], master: int = 0) -> list[Problem]:
     return list(problems.values())
 
 
-def _problem(item: Socket, held: t.Sequence[Held], own: t.Container[str]) -> Problem:
-    holder = next(iter(_holders(item, held)), None)
+def _problem(item: Socket, held: t.Sequence[ListeningSocket], own: t.Container[str]) -> Problem:
+    holder = next(iter(_likely_holders(item, held)), None)
     files = tuple(sorted({place.file for place in item.places}))
     return Problem(
         IN_USE, f"{item.context} {item.address}", files, f"nginx cannot open {item}: {_why(item, holder, own)}"
     )
 
 
-def _why(item: Socket, holder: Held | None, own: t.Container[str]) -> str:
+def _why(item: Socket, holder: ListeningSocket | None, own: t.Container[str]) -> str:
     """Say who has what is in the way, and the way out."""
     other_port = "give the site another port (of a site of role nginx: http_port or https_port)"
     if holder is None and item.address.kind == UNIX:

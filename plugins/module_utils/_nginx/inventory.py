@@ -11,12 +11,12 @@ import typing as t
 from .binary import Nginx
 from .journal import Journal
 from .loaded import find_unloaded
-from .model import Layout, split_version
+from .model import NginxLayout, split_version
 from .server import find_master
 from .tree import list_directory, read_node
 
 
-def kept_versions(layout: Layout) -> dict[str, list[str]]:
+def kept_versions(layout: NginxLayout) -> dict[str, list[str]]:
     """Return the kept versions of each site, the one that was activated last first."""
     found: dict[str, list[tuple[int, str]]] = {}
     for base in list_directory(layout.available):
@@ -27,7 +27,7 @@ def kept_versions(layout: Layout) -> dict[str, list[str]]:
     return {name: [version for _time, version in sorted(items, reverse=True)] for name, items in found.items()}
 
 
-def _entry(layout: Layout, base: str, kept: t.Mapping[str, list[str]]) -> dict[str, t.Any]:
+def _entry(layout: NginxLayout, base: str, kept: t.Mapping[str, list[str]]) -> dict[str, t.Any]:
     path = os.path.join(layout.enabled, base)
     node = read_node(path, content=False)
     name = base[: len(base) - len(layout.suffix)] if base.endswith(layout.suffix) else base
@@ -46,7 +46,7 @@ def _entry(layout: Layout, base: str, kept: t.Mapping[str, list[str]]) -> dict[s
     }
 
 
-def list_sites(layout: Layout) -> list[dict[str, t.Any]]:
+def list_sites(layout: NginxLayout) -> list[dict[str, t.Any]]:
     """Return all entries that nginx may read, and our sites that are not linked."""
     kept = kept_versions(layout)
     entries = [_entry(layout, base, kept) for base in sorted(list_directory(layout.enabled)) if base[0] != "."]
@@ -58,7 +58,7 @@ def list_sites(layout: Layout) -> list[dict[str, t.Any]]:
     ]
 
 
-def describe(layout: Layout, nginx: Nginx, service: str) -> dict[str, t.Any]:
+def describe(layout: NginxLayout, nginx: Nginx, service: str) -> dict[str, t.Any]:
     """Return everything that nginx_site_info reports."""
     build = nginx.build if nginx.present else None
     master = find_master(nginx.config, build, service) if build else None

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 from .._system.files import read_file, remove_file, write_file
 from .._system.paths import NGINX_STATE
-from .links import Former, discard
-from .model import Node, SiteError, Swap, version_id
-from .tree import list_directory, put_nodes, read_node
+from .links import OldDirectory, discard_old
+from .model import NginxSiteError, Node, Swap, version_id
+from .tree import list_directory, read_node, write_nodes
 
 STATE = NGINX_STATE
 
@@ -32,7 +32,7 @@ def instance_id(config: str) -> str:
 
 
 @dataclass(frozen=True)
-class Step:
+class JournalStep:
     """One path of an unfinished change: what it was and what it becomes."""
 
     path: str
@@ -62,21 +62,23 @@ class Journal:
         """Tell whether a reload is owed."""
         return os.path.exists(self.path)
 
-    def read(self) -> list[Step]:
+    def read(self) -> list[JournalStep]:
         """Return the steps of an unfinished change; none when there is none."""
         data = read_file(self.path)
         if data is None:
             return []
         try:
             paths = json.loads(data)["paths"]
-            return [Step(path, self._node(path, item["old"]), self._node(path, item["new"])) for path, item in paths]
+            return [
+                JournalStep(path, self._node(path, item["old"]), self._node(path, item["new"])) for path, item in paths
+            ]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
-            raise SiteError(
+            raise NginxSiteError(
                 f"{self.path} cannot be read ({exc}): it records a change whose reload is owed; "
                 "look at nginx's configuration, reload nginx and remove that file"
             ) from exc
 
-    def write(self, steps: t.Sequence[Step]) -> None:
+    def write(self, steps: t.Sequence[JournalStep]) -> None:
         """Record a change before it is made."""
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
         for step in steps:
@@ -126,7 +128,7 @@ def _record(node: Node) -> dict[str, str | int]:
     }
 
 
-def settle(steps: t.Sequence[Step]) -> list[Step]:
+def resolve_interrupted(steps: t.Sequence[JournalStep]) -> list[JournalStep]:
     """Finish or undo a change that was interrupted, so that all or none of it is on disk; return what is to prove.
 
     A path that somebody else has changed since is left to him.
@@ -134,19 +136,20 @@ def settle(steps: t.Sequence[Step]) -> list[Step]:
     now = {step.path: read_node(step.path) for step in steps}
     if all(_same(now[step.path], step.new) for step in steps):
         return list(steps)
-    discard(undo(steps))
+    discard_old(undo(steps))
     return []
 
 
-def undo(steps: t.Sequence[Step]) -> list[Former]:
+def undo(steps: t.Sequence[JournalStep]) -> list[OldDirectory]:
     """Put back what stood at each path, where it still is what the change has made; return what is to be discarded."""
-    return put_nodes([(step.path, step.old) for step in reversed(steps) if _same(read_node(step.path), step.new)])
+    return write_nodes([(step.path, step.old) for step in reversed(steps) if _same(read_node(step.path), step.new)])
 
 
-def merge(owed: t.Sequence[Step], swaps: t.Sequence[Swap]) -> list[Step]:
+def merge_steps(pending: t.Sequence[JournalStep], swaps: t.Sequence[Swap]) -> list[JournalStep]:
     """Return the steps of a change that goes on from one whose reload is still owed."""
-    first = {step.path: step for step in owed}
+    first = {step.path: step for step in pending}
     steps = [
-        Step(item.path, first.pop(item.path).old if item.path in first else item.before, item.after) for item in swaps
+        JournalStep(item.path, first.pop(item.path).old if item.path in first else item.before, item.after)
+        for item in swaps
     ]
     return [*first.values(), *steps]

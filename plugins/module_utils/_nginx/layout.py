@@ -34,7 +34,7 @@ class Included(t.NamedTuple):
     suffix: str
 
 
-class Places(t.NamedTuple):
+class SitePaths(t.NamedTuple):
     """Where links of sites and shared files belong; C(include) is what a shared file has to include, or empty."""
 
     sites: Included = Included(ENABLED, "")
@@ -52,30 +52,30 @@ class Places(t.NamedTuple):
         return os.path.join(self.shared.directory, stem)
 
 
-def find_places(
+def parse_site_paths(
     text: str, config: str, shared: bool, own: bool, used: t.Callable[[str], bool] = lambda _directory: False
-) -> Places:
+) -> SitePaths:
     """Return the places by nginx's main configuration file: its text and path.
 
     C(shared) tells whether files are to be shared by sites, C(own) whether there are links in a directory of our own,
     and C(used) whether there are some in another directory.
     """
     if _USUAL.search(text):
-        return Places()
+        return SitePaths()
     found = _included(text, config)
     root = os.path.dirname(config)
     by_name = {os.path.basename(item.directory): item for item in reversed(found)}
     enabled, snippets = by_name.get("sites-enabled"), by_name.get("conf.d")
     # What sites share, such as formats of logs, has to come before them. Sites that are there stay where they are.
     if enabled and snippets and (found.index(snippets) < found.index(enabled) or (not own and used(enabled.directory))):
-        return Places(enabled, snippets)
+        return SitePaths(enabled, snippets)
     usable = snippets or enabled or next(iter(found), None)
     if usable and (shared or own):
         directory = os.path.join(root, _OWN)
-        return Places(Included(directory, ""), usable, os.path.join(directory, "*"))
+        return SitePaths(Included(directory, ""), usable, os.path.join(directory, "*"))
     if usable:
-        return Places(enabled or usable, usable)
-    return Places()
+        return SitePaths(enabled or usable, usable)
+    return SitePaths()
 
 
 def _included(text: str, config: str) -> list[Included]:
@@ -92,10 +92,12 @@ def _included(text: str, config: str) -> list[Included]:
     return found
 
 
-def places_of(config: str, planned: bytes | None = None, shared: bool = False) -> Places:
+def read_site_paths(config: str, planned: bytes | None = None, shared: bool = False) -> SitePaths:
     """Return the places on this host; C(planned) is the text that the main configuration file is about to get."""
     text = (planned if planned is not None else read_file(config) or b"").decode("utf-8", "surrogateescape")
-    return find_places(text, config, shared, os.path.isdir(os.path.join(os.path.dirname(config), _OWN)), _has_sites)
+    return parse_site_paths(
+        text, config, shared, os.path.isdir(os.path.join(os.path.dirname(config), _OWN)), _has_sites
+    )
 
 
 def _has_sites(directory: str) -> bool:

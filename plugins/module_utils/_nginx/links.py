@@ -26,7 +26,7 @@ _GRACE = 0.2
 _counter = itertools.count()
 
 
-class Former(t.NamedTuple):
+class OldDirectory(t.NamedTuple):
     """The directory that an exchange has put aside, and when."""
 
     path: str
@@ -63,7 +63,7 @@ def _make_second(directory: str, second: str, links: Links) -> dict[str, int]:
     return taken
 
 
-def _catch_up(directory: str, former: str, taken: t.Mapping[str, int], links: Links) -> None:
+def _copy_concurrent_changes(directory: str, former: str, taken: t.Mapping[str, int], links: Links) -> None:
     """Carry over what somebody else has changed in the former directory while the second one was made."""
     now = _inodes(former)
     for name, inode in now.items():
@@ -76,7 +76,7 @@ def _catch_up(directory: str, former: str, taken: t.Mapping[str, int], links: Li
             os.unlink(os.path.join(directory, name))
 
 
-def replace_links(directory: str, links: Links) -> Former | None:
+def swap_links(directory: str, links: Links) -> OldDirectory | None:
     """Make all links of a directory as given at once; return None, with nothing changed, where that is not possible.
 
     It is not where the directory holds directories (they have no hard links), is a mount point, or lies on a file
@@ -89,7 +89,7 @@ def replace_links(directory: str, links: Links) -> Former | None:
         taken = _make_second(real, second, links)
         exchanged = exchange(second, real)
         if exchanged:
-            _catch_up(real, second, taken, links)
+            _copy_concurrent_changes(real, second, taken, links)
     except OSError:
         shutil.rmtree(second, ignore_errors=True)
         return None
@@ -97,10 +97,10 @@ def replace_links(directory: str, links: Links) -> Former | None:
         shutil.rmtree(second)
         return None
     sync_directory(os.path.dirname(real))
-    return Former(second, time.monotonic())
+    return OldDirectory(second, time.monotonic())
 
 
-def discard(directories: t.Iterable[Former]) -> None:
+def discard_old(directories: t.Iterable[OldDirectory]) -> None:
     """Remove former directories, when nobody can be about to read them any more."""
     for former in directories:
         time.sleep(max(0.0, former.since + _GRACE - time.monotonic()))

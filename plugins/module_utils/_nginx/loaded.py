@@ -18,27 +18,29 @@ import typing as t
 from .._system.files import read_file
 from .binary import Nginx
 from .conf import Configuration, ConfigurationError
-from .future import Future
-from .loaded_state import Memory, Record, Worker, file_state, names_of
-from .model import Layout
+from .loaded_state import LoadedState, Snapshot, Worker, file_state, matching_names
+from .model import NginxLayout
 from .references import loaded_with
 from .server import find_master
+from .staged_tree import StagedTree
 from .tree import read_node
 
 # Linux follows as many symbolic links in one path (path_resolution(7)).
 _MOST_LINKS = 40
 
 
-def take(config: Configuration | None, layout: Layout, asked: t.Iterable[str], former: Record) -> Record:
+def take_snapshot(
+    config: Configuration | None, layout: NginxLayout, requested: t.Iterable[str], former: Snapshot
+) -> Snapshot:
     """Return the present state of everything that sites of ours and files that were asked for make nginx load."""
     paths = config.files if config else ()
     files, patterns = loaded_with(config, [path for path in paths if _is_ours(layout, path)]) if config else ((), ())
-    wanted = [path for path in dict.fromkeys((*asked, *former.asked)) if os.path.lexists(path)]
+    wanted = [path for path in dict.fromkeys((*requested, *former.requested)) if os.path.lexists(path)]
     found = {path: file_state(path) for path in dict.fromkeys((*files, *wanted))}
-    return Record(found, {pattern: names_of(pattern) for pattern in patterns}, wanted)
+    return Snapshot(found, {pattern: matching_names(pattern) for pattern in patterns}, wanted)
 
 
-def _is_ours(layout: Layout, path: str) -> bool:
+def _is_ours(layout: NginxLayout, path: str) -> bool:
     """Tell whether nginx reads one of our sites under a path."""
     directory, base = os.path.split(path)
     if not base.endswith(layout.suffix) or os.path.realpath(directory) != os.path.realpath(layout.enabled):
@@ -47,7 +49,7 @@ def _is_ours(layout: Layout, path: str) -> bool:
     return layout.version_of(name, read_node(path, content=False).target) is not None
 
 
-def start_of(pid: int) -> int:
+def start_ticks(pid: int) -> int:
     """Return when a process was started, in clock ticks since boot; 0 when it is gone."""
     try:
         return int((read_file(f"/proc/{pid}/stat") or b"").rpartition(b")")[2].split()[19])
@@ -55,9 +57,9 @@ def start_of(pid: int) -> int:
         return 0
 
 
-def generation(pids: t.Iterable[int]) -> list[Worker]:
+def identify_workers(pids: t.Iterable[int]) -> list[Worker]:
     """Return worker processes in a form that stays theirs when their ids are used again."""
-    return [(pid, start_of(pid)) for pid in sorted(pids)]
+    return [(pid, start_ticks(pid)) for pid in sorted(pids)]
 
 
 def started_at(worker: Worker) -> float:
@@ -84,7 +86,9 @@ def changed_at(path: str) -> float:
     return newest
 
 
-def unloaded(record: Record, differing: t.Iterable[str], unknown: t.Iterable[str], workers: list[Worker]) -> list[str]:
+def not_loaded(
+    record: Snapshot, differing: t.Iterable[str], unknown: t.Iterable[str], workers: list[Worker]
+) -> list[str]:
     """Return the paths, of those that differ from the record and those that are not in it, that are not loaded."""
     if not workers:
         return []
@@ -101,10 +105,10 @@ def _changed_after(path: str, moment: float) -> bool:
 
 def find_unloaded(
     nginx: Nginx,
-    layout: Layout,
+    layout: NginxLayout,
     service: str,
     links: t.Iterable[str],
-    asked: t.Sequence[str],
+    requested: t.Sequence[str],
     remember: bool,
     changing: t.AbstractSet[str] = frozenset(),
 ) -> list[str]:
@@ -113,26 +117,26 @@ def find_unloaded(
     C(links) and C(asked) are expected to be loaded. With C(remember) it is recorded that all of it is. When nginx does
     not run, its next start loads all: that is of interest only when something else changes.
     """
-    memory = Memory(nginx.config)
-    record = memory.read()
+    loaded_state = LoadedState(nginx.config)
+    record = loaded_state.read()
     differing = [path for path in record.differing() if path not in changing]
-    if not differing and all(path in record.files for path in (*links, *asked)):
+    if not differing and all(path in record.files for path in (*links, *requested)):
         return []
     master = find_master(nginx.config, nginx.build, service) if nginx.present else None
     if master is None:
         return differing if changing else []
-    now = take(_present(nginx.config), layout, asked, record)
-    workers = generation(master.workers())
+    now = take_snapshot(_present(nginx.config), layout, requested, record)
+    workers = identify_workers(master.workers())
     unknown = [path for path in now.files if path not in record.files and path not in changing]
-    found = unloaded(record, differing, unknown, workers)
+    found = not_loaded(record, differing, unknown, workers)
     if remember and workers and not found and not changing:
-        memory.write(now, workers)
+        loaded_state.write(now, workers)
     return found
 
 
 def _present(config: str) -> Configuration | None:
     """Return the configuration on disk, None when it cannot be followed."""
     try:
-        return Future({}).load(config)
+        return StagedTree({}).load(config)
     except ConfigurationError:
         return None

@@ -22,12 +22,12 @@ Worker = t.Tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Record:
+class Snapshot:
     """What nginx had loaded: state of files by path, names by pattern, files that were asked for, and its workers."""
 
     files: t.Mapping[str, State] = field(default_factory=dict)
     patterns: t.Mapping[str, State] = field(default_factory=dict)
-    asked: t.Sequence[str] = ()
+    requested: t.Sequence[str] = ()
     workers: t.Sequence[Worker] = ()
 
     def is_current(self, paths: t.Iterable[str]) -> bool:
@@ -37,7 +37,7 @@ class Record:
     def differing(self) -> list[str]:
         """Return the paths and patterns that are no longer as recorded."""
         files = [path for path, state in self.files.items() if file_state(path) != state]
-        return files + [pattern for pattern, names in self.patterns.items() if names_of(pattern) != names]
+        return files + [pattern for pattern, names in self.patterns.items() if matching_names(pattern) != names]
 
 
 def file_state(path: str) -> State:
@@ -50,36 +50,36 @@ def file_state(path: str) -> State:
     return [target, info.st_mtime_ns, info.st_size, info.st_ino]
 
 
-def names_of(pattern: str) -> State:
+def matching_names(pattern: str) -> State:
     """Return the names that match a pattern now."""
     return [*sorted(glob(pattern))]
 
 
-class Memory:
+class LoadedState:
     """The record of one nginx; it is an aid, so that trouble with it is never an error."""
 
     def __init__(self, config: str, state: str = STATE) -> None:
         """Name the nginx; nothing is read or written."""
         self.path = os.path.join(state, instance_id(config) + ".loaded")
 
-    def read(self) -> Record:
+    def read(self) -> Snapshot:
         """Return the record; an empty one when there is none that can be read."""
         try:
             data = json.loads(read_file(self.path) or b"{}")
             workers = [(int(pid), int(start)) for pid, start in data["workers"]]
-            return Record(dict(data["files"]), dict(data["patterns"]), list(data["asked"]), workers)
+            return Snapshot(dict(data["files"]), dict(data["patterns"]), list(data["asked"]), workers)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return Record()
+            return Snapshot()
 
-    def write(self, record: Record, workers: t.Sequence[Worker]) -> None:
+    def write(self, record: Snapshot, workers: t.Sequence[Worker]) -> None:
         """Remember what these workers, or, when there are none, those to come, have loaded."""
-        document = {"schema": _SCHEMA, "workers": workers, "asked": record.asked}
+        document = {"schema": _SCHEMA, "workers": workers, "asked": record.requested}
         document.update(files=record.files, patterns=record.patterns)
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
             write_file(self.path, json.dumps(document).encode("ascii"), 0o600, sync=False)
 
-    def put_back(self, paths: t.Iterable[str]) -> None:
+    def record_restored(self, paths: t.Iterable[str]) -> None:
         """Take note that paths have their recorded content again, in a file that was written anew."""
         record = self.read()
         again = {path: file_state(path) for path in paths if path in record.files}

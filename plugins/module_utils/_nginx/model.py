@@ -21,7 +21,7 @@ ENABLED, DISABLED, ABSENT = "enabled", "disabled", "absent"
 REFUSE, UNMODIFIED, REPLACE = "refuse", "unmodified", "replace"
 
 
-class SiteError(ValueError):
+class NginxSiteError(ValueError):
     """A wanted set of sites that cannot be, or a tree in which it cannot be made."""
 
 
@@ -33,12 +33,12 @@ def version_id(content: bytes) -> str:
 def check_site_name(name: str) -> str:
     """Return C(name) when it is safe as a file name that nginx includes; raise SiteError otherwise."""
     if not _NAME.fullmatch(name):
-        raise SiteError(f"name {name!r} must be 1 to 64 letters, digits, '.', '-' or '_' and not start with '.'")
+        raise NginxSiteError(f"name {name!r} must be 1 to 64 letters, digits, '.', '-' or '_' and not start with '.'")
     return name
 
 
 @dataclass(frozen=True)
-class Layout:
+class NginxLayout:
     """Where the sites of one nginx live."""
 
     available: str
@@ -71,7 +71,7 @@ def split_version(base: str) -> tuple[str, str] | None:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedSite:
     """One site as it should be; C(content) None takes the version that is linked, or was linked last."""
 
     name: str
@@ -117,7 +117,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Current:
+class CurrentTree:
     """The tree as it is: link directory by file name, versions by site with the newest first, other files by path."""
 
     nodes: t.Mapping[str, Node] = field(default_factory=dict)
@@ -144,7 +144,7 @@ class Swap:
 
 
 @dataclass
-class Plan:
+class NginxPlan:
     """Everything to be done, in the order in which it is done."""
 
     stores: list[Store] = field(default_factory=list)
@@ -161,12 +161,12 @@ class Plan:
         """Tell whether anything on disk is to be changed."""
         return bool(self.stores or self.permissions or self.swaps or self.removals)
 
-    def future(self) -> dict[str, bytes | None]:
+    def staged_changes(self) -> dict[str, bytes | None]:
         """Return the content, or None for nothing, of each path that nginx would find different."""
         return {swap.read_as or swap.path: swap.after.content for swap in self.swaps}
 
 
-def diff_of(plan: Plan) -> list[dict[str, str]]:
+def diff_of(plan: NginxPlan) -> list[dict[str, str]]:
     """Return what changes for nginx, one entry for each path, with the targets of links in the headers."""
     return [
         {

@@ -14,25 +14,25 @@ from .model import (
     ENABLED,
     REPLACE,
     UNMODIFIED,
-    Current,
-    Layout,
+    CurrentTree,
+    NginxLayout,
+    NginxPlan,
+    NginxSiteError,
     Node,
-    Plan,
-    SiteError,
     Store,
     Swap,
     Version,
-    Wanted,
     WantedFile,
+    WantedSite,
     check_site_name,
     version_id,
 )
 
 
-def check_wanted(sites: t.Sequence[Wanted], files: t.Sequence[WantedFile], layout: Layout) -> None:
+def check_wanted(sites: t.Sequence[WantedSite], files: t.Sequence[WantedFile], layout: NginxLayout) -> None:
     """Raise SiteError for wants that contradict each other or the layout."""
     if layout.available == layout.enabled:
-        raise SiteError(
+        raise NginxSiteError(
             f"directory_available and directory_enabled are both {layout.available}: nginx would read all versions; "
             "name two directories"
         )
@@ -41,22 +41,22 @@ def check_wanted(sites: t.Sequence[Wanted], files: t.Sequence[WantedFile], layou
         for name in filter(None, (check_site_name(site.name), site.rename_from)):
             check_site_name(name)
             if name in names:
-                raise SiteError(f"site '{name}' is listed twice (as a name or in rename_from): list it once")
+                raise NginxSiteError(f"site '{name}' is listed twice (as a name or in rename_from): list it once")
             names.add(name)
     paths = [item.path for item in files]
     for path in paths:
         if paths.count(path) > 1:
-            raise SiteError(f"file {path} is listed twice: list it once")
+            raise NginxSiteError(f"file {path} is listed twice: list it once")
         if os.path.dirname(path) in (layout.available, layout.enabled):
-            raise SiteError(f"file {path} lies in a directory of sites: list it in sites")
+            raise NginxSiteError(f"file {path} lies in a directory of sites: list it in sites")
 
 
 class Planner:
     """Collects the operations for one wanted set; the result is in C(plan)."""
 
-    def __init__(self, layout: Layout, current: Current) -> None:
+    def __init__(self, layout: NginxLayout, current: CurrentTree) -> None:
         """Start with the tree as it is."""
-        self.plan = Plan()
+        self.plan = NginxPlan()
         self._layout = layout
         self._current = current
 
@@ -68,7 +68,7 @@ class Planner:
         """Return the version that a link of ours points to."""
         return self._layout.version_of(name, self.node(name).target)
 
-    def site(self, wanted: Wanted) -> None:
+    def site(self, wanted: WantedSite) -> None:
         """Plan one site."""
         if not self._may_act(wanted, wanted.name):
             self._report(wanted.name, "foreign", self.node(wanted.name).target or None)
@@ -76,16 +76,16 @@ class Planner:
         if wanted.state == ENABLED:
             self._enable(wanted)
         else:
-            self._withdraw(wanted.name, wanted.state)
+            self._unlink(wanted.name, wanted.state)
         if wanted.rename_from and self._may_act(wanted, wanted.rename_from):
-            self._withdraw(wanted.rename_from, ABSENT)
+            self._unlink(wanted.rename_from, ABSENT)
 
-    def _may_act(self, wanted: Wanted, name: str) -> bool:
+    def _may_act(self, wanted: WantedSite, name: str) -> bool:
         """Tell whether a place may be changed; raise SiteError where the wish for it is refused."""
         node, path = self.node(name), self._layout.link(name)
         if node.kind in ("directory", "other"):
             what = "a directory" if node.kind == "directory" else "neither a file nor a link"
-            raise SiteError(f"{path} is {what}, not a link to a site: move it away")
+            raise NginxSiteError(f"{path} is {what}, not a link to a site: move it away")
         if node.kind == "absent" or self.linked(name) or wanted.foreign == REPLACE:
             return True
         found = f"a link to {node.target}" if node.kind == "link" else "a regular file"
@@ -93,12 +93,12 @@ class Planner:
             if not node.pristine:
                 self.plan.warnings.append(f"{path} is {found} that is not as its package left it: left alone")
             return node.pristine
-        raise SiteError(
+        raise NginxSiteError(
             f"{path} is {found} that this module did not make: choose another name, "
             "or set foreign to 'replace' to take it over (what it points to is kept)"
         )
 
-    def _content(self, wanted: Wanted) -> bytes:
+    def _content(self, wanted: WantedSite) -> bytes:
         """Return the content that a site is to have."""
         if wanted.content is not None and not wanted.version:
             return wanted.content
@@ -114,28 +114,30 @@ class Planner:
         if content is None:
             kept = ", ".join(item.version for item in history) or "none"
             asked = f"version '{wanted.version}'" if wanted.version else "content, and no earlier version"
-            raise SiteError(f"site '{wanted.name}' has no {asked} (kept: {kept}): give its content, src or template")
+            raise NginxSiteError(
+                f"site '{wanted.name}' has no {asked} (kept: {kept}): give its content, src or template"
+            )
         return content
 
-    def _enable(self, wanted: Wanted) -> None:
+    def _enable(self, wanted: WantedSite) -> None:
         name, content = wanted.name, self._content(wanted)
         version, before = version_id(content), self.node(name)
         path = self._layout.version_path(name, version)
         kept = next((item for item in self._current.versions.get(name, ()) if item.version == version), None)
         if before.kind == "link" and before.target == path:
-            self._mend(name, path, kept, content)
+            self._restore_version(name, path, kept, content)
         else:
             if kept is None or kept.content != content:
                 self.plan.stores.append(Store(path, content))
             self._keep_foreign(name, before)
             self.plan.swaps.append(Swap(self._layout.link(name), before, Node("link", path, content)))
             self.plan.activated.append(path)
-        if kept is not None and not self._right(kept):
+        if kept is not None and not self._has_right_owner(kept):
             self.plan.permissions.append(path)
         self._prune(name, version)
         self._report(name, ENABLED, before.target or None, path)
 
-    def _mend(self, name: str, path: str, kept: Version | None, content: bytes) -> None:
+    def _restore_version(self, name: str, path: str, kept: Version | None, content: bytes) -> None:
         """Put back a version that was edited by hand or is gone, although a link points to it."""
         if kept is None or kept.content != content:
             layout = self._layout
@@ -143,7 +145,7 @@ class Planner:
             new = Node("file", "", content, layout.mode, layout.uid, layout.gid)
             self.plan.swaps.append(Swap(path, old, new, layout.link(name)))
 
-    def _right(self, kept: Version) -> bool:
+    def _has_right_owner(self, kept: Version) -> bool:
         return (kept.mode, kept.uid, kept.gid) == (self._layout.mode, self._layout.uid, self._layout.gid)
 
     def _keep_foreign(self, name: str, before: Node) -> None:
@@ -153,7 +155,7 @@ class Planner:
             if all(store.path != old for store in self.plan.stores):
                 self.plan.stores.append(Store(old, before.content))
 
-    def _withdraw(self, name: str, state: str) -> None:
+    def _unlink(self, name: str, state: str) -> None:
         before = self.node(name)
         if before.kind != "absent":
             if state == DISABLED:
@@ -184,13 +186,13 @@ class Planner:
         for name in sorted(ours):
             # A foreign link may have the name of a site that we made once; only our versions go.
             if name not in listed and (self.linked(name) or self.node(name).kind == "absent"):
-                self._withdraw(name, ABSENT)
+                self._unlink(name, ABSENT)
 
     def file(self, wanted: WantedFile) -> None:
         """Plan one file beside the sites; its mode and owner stay unless a mode is given."""
         before = self._current.files.get(wanted.path, Node())
         if before.kind not in ("absent", "file"):
-            raise SiteError(f"{wanted.path} is a {before.kind}, not a regular file: name the file itself")
+            raise NginxSiteError(f"{wanted.path} is a {before.kind}, not a regular file: name the file itself")
         mode = wanted.mode if wanted.mode is not None else (before.mode if before.kind == "file" else self._layout.mode)
         owner = (before.uid, before.gid) if before.kind == "file" else (self._layout.uid, self._layout.gid)
         after = Node() if wanted.content is None else Node("file", "", wanted.content, mode, *owner)
@@ -201,8 +203,12 @@ class Planner:
 
 
 def make_plan(
-    layout: Layout, current: Current, sites: t.Sequence[Wanted], files: t.Sequence[WantedFile] = (), purge: bool = False
-) -> Plan:
+    layout: NginxLayout,
+    current: CurrentTree,
+    sites: t.Sequence[WantedSite],
+    files: t.Sequence[WantedFile] = (),
+    purge: bool = False,
+) -> NginxPlan:
     """Return what has to be done so that the sites and files are as wanted; raise SiteError where that cannot be."""
     check_wanted(sites, files, layout)
     planner = Planner(layout, current)

@@ -33,7 +33,7 @@ class Policy:
     origins: t.Mapping[str, str] = field(default_factory=dict)
 
 
-class Verdict(t.NamedTuple):
+class ValidationResult(t.NamedTuple):
     """What nginx said of a configuration: C(method) tells how it was asked, C(reason) why not in the better way."""
 
     ok: bool
@@ -45,21 +45,21 @@ class Verdict(t.NamedTuple):
     config: Configuration | None = None
 
 
-class Running(t.NamedTuple):
+class RunningNginx(t.NamedTuple):
     """What is known of the nginx that runs: its master process, and files that have changed since it loaded them."""
 
     master: int = 0
     unloaded: tuple[str, ...] = ()
 
 
-NOTHING = Verdict(True, NONE, 0.0, "", (), "nothing changes")
+NOTHING_CHANGES = ValidationResult(True, NONE, 0.0, "", (), "nothing changes")
 
 
 class ReloadError(RuntimeError):
     """A reload that did not take."""
 
 
-class Reload(t.NamedTuple):
+class ReloadResult(t.NamedTuple):
     """What became of a reload."""
 
     performed: bool

@@ -13,7 +13,7 @@ import re
 import signal
 import typing as t
 
-LOADING, PROVED, REFUSED, DOUBTFUL = "loading", "proved", "refused", "doubtful"
+LOADING, PROVED, REFUSED, INCONCLUSIVE = "loading", "proved", "refused", "doubtful"
 # A state counts when it has lasted for this long: a worker that ends at once is seen to do so.
 SETTLE = 0.05
 # Between the start of workers and the next signal nginx sleeps for 0.1 s. Two looks with less in between miss none.
@@ -29,7 +29,7 @@ class Signals(t.NamedTuple):
     idle: bool = False
 
 
-class Look(t.NamedTuple):
+class Observation(t.NamedTuple):
     """Workers that take new connections, then the master's signals: C(began) before the first, C(ended) after both."""
 
     began: float
@@ -48,10 +48,10 @@ def parse_signals(status: str) -> Signals:
     return Signals(bool(pending), fields["State"] == "S" and not blocked and not pending)
 
 
-class Attempt:
+class ReloadAttempt:
     """One SIGHUP: which workers belong to a load that began before nginx took it, and what has come of it."""
 
-    def __init__(self, before: Look) -> None:
+    def __init__(self, before: Observation) -> None:
         """Begin with what was seen before the signal was sent."""
         self.old = before.workers
         self._early = before
@@ -65,7 +65,7 @@ class Attempt:
         """Tell whether nginx has taken the signal."""
         return self._taken
 
-    def judge(self, look: Look, complained: bool) -> str:
+    def evaluate(self, look: Observation, complained: bool) -> str:
         """Return what is certain after one more look; C(complained) tells of an error in nginx's log."""
         if not self._taken:
             self._wait(look)
@@ -74,7 +74,7 @@ class Attempt:
             self._lasting, self._since = state, look.began
         return state[0] if look.began - self._since >= SETTLE else LOADING
 
-    def _wait(self, look: Look) -> None:
+    def _wait(self, look: Observation) -> None:
         """Count the workers that are there while the signal is pending among the old ones."""
         if look.signals.pending:
             self.old, self._early = self.old | look.workers, look
@@ -85,14 +85,14 @@ class Attempt:
             self._missed = not look.workers <= self.old
             self.old |= look.workers
 
-    def _state(self, look: Look, complained: bool) -> str:
+    def _state(self, look: Observation, complained: bool) -> str:
         if not self._taken or not look.workers:
             return LOADING
         if not look.workers & self.old:
             # The error may be that of a load that somebody else has asked for: another attempt will tell.
-            return DOUBTFUL if complained else PROVED
+            return INCONCLUSIVE if complained else PROVED
         if not look.signals.idle:
             return LOADING
         if self._missed:
-            return DOUBTFUL
+            return INCONCLUSIVE
         return REFUSED if look.workers <= self.old else LOADING

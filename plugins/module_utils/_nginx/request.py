@@ -10,9 +10,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._system.files import read_file
-from .journal import Step
-from .layout import Places, places_of
-from .model import ABSENT, Layout, SiteError, Wanted, WantedFile
+from .journal import JournalStep
+from .layout import SitePaths, read_site_paths
+from .model import ABSENT, NginxLayout, NginxSiteError, WantedFile, WantedSite
 from .policy import Policy
 
 # nginx reads a file in pieces, but nobody writes a site of this size on purpose.
@@ -21,15 +21,15 @@ _SITE = ("name", "state", "content", "src", "template", "version", "foreign", "r
 
 
 @dataclass(frozen=True)
-class Request:
+class NginxRequest:
     """Everything that one call of the module asks for."""
 
-    layout: Layout
+    layout: NginxLayout
     binary: str
     config: str
     # What nginx is started with as -p; '' for the one it was built with.
     prefix: str = ""
-    sites: t.Sequence[Wanted] = ()
+    sites: t.Sequence[WantedSite] = ()
     files: t.Sequence[WantedFile] = ()
     purge: bool = False
     service: str = "nginx"
@@ -43,15 +43,15 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Debt:
+class PendingReload:
     """What an earlier run, or somebody who renewed a certificate, has left for nginx to load."""
 
     journaled: bool
     unloaded: t.Sequence[str] = ()
-    steps: t.Sequence[Step] = ()
+    steps: t.Sequence[JournalStep] = ()
 
     @property
-    def owed(self) -> bool:
+    def pending(self) -> bool:
         """Tell whether nginx may run something else than what is on disk."""
         return self.journaled or bool(self.unloaded)
 
@@ -64,17 +64,19 @@ def content_of(item: t.Mapping[str, t.Any], what: str) -> bytes | None:
     elif item["src"] is not None:
         content = read_file(item["src"])
         if content is None:
-            raise SiteError(f"{what}: src {item['src']} is not on the host; use template for a file of the controller")
+            raise NginxSiteError(
+                f"{what}: src {item['src']} is not on the host; use template for a file of the controller"
+            )
     elif item["template"] is not None:
-        raise SiteError(f"{what}: template {item['template']} was not rendered: it is on the controller")
+        raise NginxSiteError(f"{what}: template {item['template']} was not rendered: it is on the controller")
     if content is not None and len(content) > MAX_SIZE:
-        raise SiteError(f"{what}: the content has {len(content)} bytes; {MAX_SIZE} are accepted")
+        raise NginxSiteError(f"{what}: the content has {len(content)} bytes; {MAX_SIZE} are accepted")
     if content is not None and b"\0" in content:
-        raise SiteError(f"{what}: the content has a NUL byte at {content.index(0)}: it is no text file")
+        raise NginxSiteError(f"{what}: the content has a NUL byte at {content.index(0)}: it is no text file")
     return content
 
 
-def wanted_sites(params: t.Mapping[str, t.Any], layout: Layout) -> tuple[list[Wanted], dict[str, str]]:
+def wanted_sites(params: t.Mapping[str, t.Any], layout: NginxLayout) -> tuple[list[WantedSite], dict[str, str]]:
     """Return the wanted sites, and the templates they came from by the path under which nginx reads them."""
     items = params["sites"] if params["sites"] is not None else []
     if params["name"] is not None:
@@ -84,8 +86,10 @@ def wanted_sites(params: t.Mapping[str, t.Any], layout: Layout) -> tuple[list[Wa
         name, state = item["name"], item["state"]
         content = content_of(item, f"site '{name}'")
         if item["version"] and state == ABSENT:
-            raise SiteError(f"site '{name}': version '{item['version']}' makes no sense with state absent")
-        sites.append(Wanted(name, state, content, item["version"] or "", item["foreign"], item["rename_from"] or ""))
+            raise NginxSiteError(f"site '{name}': version '{item['version']}' makes no sense with state absent")
+        sites.append(
+            WantedSite(name, state, content, item["version"] or "", item["foreign"], item["rename_from"] or "")
+        )
         if item["template"]:
             origins[layout.link(name)] = f"template {item['template']}"
     return sites, origins
@@ -96,15 +100,15 @@ def is_shared(item: t.Mapping[str, t.Any]) -> bool:
     return "/" not in item["path"]
 
 
-def find_places_of(params: t.Mapping[str, t.Any]) -> Places:
+def site_paths_for(params: t.Mapping[str, t.Any]) -> SitePaths:
     """Return where nginx reads sites and what they share, as its main file is, or is about to be."""
     config, files = os.path.normpath(params["config"]), params["files"] or []
     planned = [item for item in files if os.path.normpath(item["path"]) == config and item["state"] != "absent"]
     content = content_of(planned[0], f"file {config}") if planned else None
-    return places_of(config, content, any(map(is_shared, files)))
+    return read_site_paths(config, content, any(map(is_shared, files)))
 
 
-def wanted_files(params: t.Mapping[str, t.Any], places: Places) -> list[WantedFile]:
+def wanted_files(params: t.Mapping[str, t.Any], places: SitePaths) -> list[WantedFile]:
     """Return the wanted further files; raise SiteError for one without a content or with an odd path or mode."""
     items = params["files"] or []
     shared = [item for item in items if is_shared(item) and item["state"] != "absent"]
@@ -113,17 +117,17 @@ def wanted_files(params: t.Mapping[str, t.Any], places: Places) -> list[WantedFi
     return [_wanted_file(item, places, include if item in shared[:1] else "") for item in items]
 
 
-def _wanted_file(item: t.Mapping[str, t.Any], places: Places, include: str) -> WantedFile:
+def _wanted_file(item: t.Mapping[str, t.Any], places: SitePaths, include: str) -> WantedFile:
     path = places.shared_path(item["path"]) if is_shared(item) else os.path.normpath(item["path"])
     if not path.startswith("/"):
-        raise SiteError(f"file '{item['path']}' must be an absolute path, or a name without a directory")
+        raise NginxSiteError(f"file '{item['path']}' must be an absolute path, or a name without a directory")
     if item["state"] == "absent":
         return WantedFile(path, None)
     content = content_of(item, f"file {path}")
     if content is None:
-        raise SiteError(f"file {path} has no content: give content, src or template, or state absent")
+        raise NginxSiteError(f"file {path} has no content: give content, src or template, or state absent")
     try:
         mode = None if item["mode"] is None else int(item["mode"], 8)
     except ValueError as exc:
-        raise SiteError(f"file {path}: mode '{item['mode']}' must be an octal string like '0644'") from exc
+        raise NginxSiteError(f"file {path}: mode '{item['mode']}' must be an octal string like '0644'") from exc
     return WantedFile(path, content + include.encode(), mode)

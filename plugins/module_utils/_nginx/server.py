@@ -17,10 +17,10 @@ from .._system.files import read_file
 from .._system.systemd import is_running, show
 from .build_options import Build
 from .conf import Configuration
-from .error_log import Log, standard_error
+from .error_log import ErrorLog, standard_error
 from .options import global_directives, unit_directives
-from .policy import Reload
-from .proof import DOUBTFUL, PROVED, REFUSED, Attempt, Look, Signals, parse_signals
+from .policy import ReloadResult
+from .proof import INCONCLUSIVE, PROVED, REFUSED, Observation, ReloadAttempt, Signals, parse_signals
 
 _POLL = 0.005
 _MASTER = "nginx: master process"
@@ -92,7 +92,7 @@ def given_directives(master: Master | None, service: str) -> str:
 class Master:
     """The master process of a running nginx."""
 
-    def __init__(self, pid: int, log: Log) -> None:
+    def __init__(self, pid: int, log: ErrorLog) -> None:
         """Name the process and its log."""
         self.pid = pid
         self._log = log
@@ -101,7 +101,7 @@ class Master:
         """Return the workers that take new connections, or those that only finish old ones."""
         return _workers(self.pid, leaving)
 
-    def reload(self, timeout: float) -> Reload:
+    def reload(self, timeout: float) -> ReloadResult:
         """Send HUP and wait until workers of a load that began after it have replaced all others.
 
         nginx starts new workers only after it has read the configuration, opened its logs and bound its sockets, and
@@ -113,16 +113,16 @@ class Master:
         deadline = time.monotonic() + timeout
         while True:
             self._log.begin()
-            attempt = Attempt(self._look())
+            attempt = ReloadAttempt(self._look())
             old = tuple(sorted(attempt.old))
-            reason = self._hang_up() or self._follow(attempt, deadline)
-            if reason != DOUBTFUL:
+            reason = self._send_hup() or self._wait_for_result(attempt, deadline)
+            if reason != INCONCLUSIVE:
                 break
         if not reason:
-            return Reload(True, True, "", old, tuple(sorted(self.workers())))
-        return Reload(True, False, reason, old, (), "\n".join(self._log.complaints(now=True)))
+            return ReloadResult(True, True, "", old, tuple(sorted(self.workers())))
+        return ReloadResult(True, False, reason, old, (), "\n".join(self._log.errors(now=True)))
 
-    def _hang_up(self) -> str:
+    def _send_hup(self) -> str:
         """Send HUP; return why that is not possible."""
         try:
             os.kill(self.pid, signal.SIGHUP)
@@ -130,28 +130,28 @@ class Master:
             return _ENDED
         return ""
 
-    def _follow(self, attempt: Attempt, deadline: float) -> str:
+    def _wait_for_result(self, attempt: ReloadAttempt, deadline: float) -> str:
         """Wait for what comes of a HUP; return why it has failed, DOUBTFUL when it has to be sent again, or ''."""
         while True:
-            state = attempt.judge(self._look(), self._complained())
+            state = attempt.evaluate(self._look(), self._logged_error())
             if state == PROVED:
-                return _UPGRADE if self.rivals() else ""
+                return _UPGRADE if self.competing_masters() else ""
             if state == REFUSED:
                 return "nginx could not load the new configuration"
             if not _title(self.pid):
                 return _ENDED
             if time.monotonic() > deadline:
                 return "no new workers in time" if attempt.taken else "nginx was still loading an earlier configuration"
-            if state == DOUBTFUL:
-                return DOUBTFUL
+            if state == INCONCLUSIVE:
+                return INCONCLUSIVE
             time.sleep(_POLL)
 
-    def _look(self) -> Look:
+    def _look(self) -> Observation:
         """Return what the processes are doing; the order matters, see Attempt."""
         began = time.monotonic()
         workers = frozenset(self.workers())
         signals = self._signals()
-        return Look(began, time.monotonic(), workers, signals)
+        return Observation(began, time.monotonic(), workers, signals)
 
     def _signals(self) -> Signals:
         try:
@@ -172,15 +172,15 @@ class Master:
         while not self._signals().idle and _title(self.pid) and time.monotonic() < deadline:
             time.sleep(_POLL)
 
-    def _complained(self) -> bool:
+    def _logged_error(self) -> bool:
         """Tell whether nginx has given up a load; it tries to bind five times within 2.5 s before it does."""
-        return any(line.startswith("[emerg]") and "bind() to" not in line for line in self._log.complaints())
+        return any(line.startswith("[emerg]") and "bind() to" not in line for line in self._log.errors())
 
     def runs_only(self, workers: t.Iterable[int]) -> bool:
         """Tell whether the given workers are all there, none is about to leave, and nothing is being loaded."""
         return set(workers) <= self.workers() and self._signals().idle
 
-    def rivals(self) -> list[tuple[int, int]]:
+    def competing_masters(self) -> list[tuple[int, int]]:
         """Return, while the binary is exchanged (USR2), the old and the new master when both take connections.
 
         A worker that was just made has its master's title for a moment, but no workers.
@@ -199,7 +199,7 @@ def find_master(config: str, build: Build, service: str, logs: t.Sequence[str] =
     mine = _namespace("self")
     for pid in _candidates(config, build, service):
         if pid and _is_master(pid, config, build) and _namespace(pid) == mine:
-            return Master(pid, Log(pid, [standard_error(pid), *logs], service))
+            return Master(pid, ErrorLog(pid, [standard_error(pid), *logs], service))
     return None
 
 

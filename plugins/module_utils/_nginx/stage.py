@@ -18,8 +18,8 @@ import typing as t
 from .._site.syntax import Directive, descend
 from .build_options import TEMPORARY, Build
 from .conf import Configuration, quote, replace_words
-from .future import Future
 from .references import LOGS, log_path, log_paths
+from .staged_tree import StagedTree
 
 _CACHES = ("proxy_cache_path", "fastcgi_cache_path", "uwsgi_cache_path", "scgi_cache_path")
 _PATHS = (*TEMPORARY.values(), *_CACHES)
@@ -66,16 +66,16 @@ def _is_costly(entry: os.DirEntry[str]) -> bool:
     return entry.name.endswith(".so") or entry.stat().st_size > _LARGE
 
 
-class Stage:
+class ValidationEnvironment:
     """A private directory that holds staged files, scratch directories and what nginx may report them as."""
 
-    def __init__(self, directory: str, config: Configuration, future: Future, build: Build) -> None:
+    def __init__(self, directory: str, config: Configuration, staged_tree: StagedTree, build: Build) -> None:
         """Name the directory and what is to be tested; nothing is written."""
         self.directory = directory
         self.shadow = os.path.join(directory, "shadow")
         self.mounts: list[tuple[str, str]] = []
         self._config = config
-        self._future = future
+        self._staged_tree = staged_tree
         self._build = build
         self._count = 0
         self._names: dict[str, str] = {}
@@ -166,7 +166,7 @@ class Stage:
         most = os.path.realpath(os.path.dirname(self._config.main)).strip("/").count("/") + 1
         for span, word in zip(directive.spans, directive.args):
             up = _UP.match(word)
-            if word.startswith("/") and (directive.name == "include" or self._future.changed(word)):
+            if word.startswith("/") and (directive.name == "include" or self._staged_tree.changed(word)):
                 found.append((span, quote(root + word)))
             elif up and up.group().count("..") > most and directive.name not in _FROM_PREFIX:
                 found.append((span, quote("../" * most + word[up.end() :])))
@@ -220,13 +220,13 @@ class Stage:
 
     def prepare_mounts(self) -> None:
         """Stage what is to be mounted over the real tree."""
-        changes: dict[str, bytes | None] = dict(self._future.changes)
+        changes: dict[str, bytes | None] = dict(self._staged_tree.changes)
         hidden = any(self._hides(directory) for directory in self._log_directories())
         for file, text in self._config.texts.items():
             if _WRITES.search(text) or (hidden and "_log" in text):
                 data = self._neutral(file, logs=False)
                 if data is not None:
-                    changes[self._future.key(file)] = data
+                    changes[self._staged_tree.key(file)] = data
         places: dict[str, dict[str, bytes | None]] = {}
         for path, content in changes.items():
             places.setdefault(_existing(os.path.dirname(path)), {})[path] = content
@@ -298,7 +298,7 @@ class Stage:
             place = self._mirrored(file, root)
             if os.path.islink(file) and not os.path.lexists(place):
                 os.symlink(file, place)
-        for path, content in self._future.changes.items():
+        for path, content in self._staged_tree.changes.items():
             place = self._mirrored(path, root)
             if content is not None and not os.path.lexists(place):
                 self._write(place, content)
@@ -326,7 +326,7 @@ class Stage:
                 shadow = root + entry.path
                 if os.path.isdir(shadow) and not os.path.islink(shadow):
                     self._link_others(entry.path, root)
-                elif not os.path.lexists(shadow) and not self._future.changed(entry.path):
+                elif not os.path.lexists(shadow) and not self._staged_tree.changed(entry.path):
                     os.symlink(self._target(entry, root), shadow)
 
     def _target(self, entry: os.DirEntry[str], root: str) -> str:
@@ -334,6 +334,6 @@ class Stage:
         if entry.is_symlink():
             real = os.path.realpath(entry.path)
             staged = root + real
-            if self._future.changed(real) or (os.path.exists(staged) and not os.path.islink(staged)):
+            if self._staged_tree.changed(real) or (os.path.exists(staged) and not os.path.islink(staged)):
                 return staged
         return entry.path

@@ -10,7 +10,7 @@ import typing as t
 
 from .._system.command import CommandError
 from .._system.systemd import is_running, journal_tail, systemctl
-from .policy import Reload
+from .policy import ReloadResult
 from .server import Master
 
 # The end of the unit's log that tells why it did not start.
@@ -18,25 +18,25 @@ _LINES = 15
 _MASKED = "is masked"
 
 
-def start(service: str, find: t.Callable[[], Master | None]) -> Reload:
+def start(service: str, find: t.Callable[[], Master | None]) -> ReloadResult:
     """Start the unit and find its master process; without C(performed) there was nothing to start."""
     if not is_running():
-        return Reload(False, False, "nginx is not running, and systemd, which would start it, is not either")
+        return ReloadResult(False, False, "nginx is not running, and systemd, which would start it, is not either")
     # Not rounded: what nginx says within the same second would be left out.
     since = f"@{time.time():.3f}"
     try:
         systemctl("start", [service])
     except CommandError as exc:
         if _MASKED in str(exc):
-            return Reload(
+            return ReloadResult(
                 True,
                 False,
                 f"unit {service} is masked: 'systemctl unmask {service}' makes it startable",
                 output=str(exc),
             )
         said = journal_tail(service, _LINES, since) or str(exc)
-        return Reload(True, False, f"nginx does not start (systemctl start {service})", output=said)
+        return ReloadResult(True, False, f"nginx does not start (systemctl start {service})", output=said)
     master = find()
     if master is None:
-        return Reload(False, False, f"unit {service} was started, but runs another configuration file")
-    return Reload(True, True, "", (), tuple(sorted(master.present_workers())))
+        return ReloadResult(False, False, f"unit {service} was started, but runs another configuration file")
+    return ReloadResult(True, True, "", (), tuple(sorted(master.present_workers())))

@@ -13,48 +13,50 @@ import typing as t
 
 from .._system.files import Lock
 from .._system.paths import LOCKS
-from .journal import Journal, Step, instance_id, settle
-from .loaded_state import Memory
-from .model import ENABLED, Plan, diff_of
+from .journal import Journal, JournalStep, instance_id, resolve_interrupted
+from .loaded_state import LoadedState
+from .model import ENABLED, NginxPlan, diff_of
 from .plan import make_plan
-from .policy import NOTHING, Reload, Verdict
-from .request import Debt, Request
+from .policy import NOTHING_CHANGES, ReloadResult, ValidationResult
+from .request import NginxRequest, PendingReload
 from .tree import read_current
 
 
-def manage(request: Request) -> dict[str, t.Any]:
+def manage(request: NginxRequest) -> dict[str, t.Any]:
     """Make the sites as wanted and return what the module reports; in check mode only find out what that takes."""
     journal = Journal(request.config, request.layout.keep)
     if request.check:
         return _preview(request, journal)
     with Lock(f"{LOCKS}/nginx-{instance_id(request.config)}.lock", request.lock_timeout, "sites of nginx"):
         journaled = journal.exists
-        steps = settle(journal.read())
+        steps = resolve_interrupted(journal.read())
         plan = _plan(request)
-        debt = Debt(journaled, _unloaded(request, plan, steps), steps)
-        if not plan.changed and not debt.owed:
-            return _report(request, plan, NOTHING, Reload(False, False, "nothing changes"), debt)
-        from .apply import carry_out
+        pending_reload = PendingReload(journaled, _unloaded(request, plan, steps), steps)
+        if not plan.changed and not pending_reload.pending:
+            return _report(
+                request, plan, NOTHING_CHANGES, ReloadResult(False, False, "nothing changes"), pending_reload
+            )
+        from .apply import apply
 
-        return _report(request, plan, *carry_out(request, journal, plan, debt), debt)
+        return _report(request, plan, *apply(request, journal, plan, pending_reload), pending_reload)
 
 
-def _preview(request: Request, journal: Journal) -> dict[str, t.Any]:
+def _preview(request: NginxRequest, journal: Journal) -> dict[str, t.Any]:
     """Return what a run would report, as far as that can be known without changing anything."""
     plan = _plan(request)
-    debt = Debt(journal.exists, _unloaded(request, plan, journal.read()))
-    verdict = NOTHING
-    if plan.swaps or debt.owed:
-        from .apply import nginx_of, validated
+    pending_reload = PendingReload(journal.exists, _unloaded(request, plan, journal.read()))
+    validation = NOTHING_CHANGES
+    if plan.swaps or pending_reload.pending:
+        from .apply import nginx_of, validate_request
 
-        verdict = validated(request, nginx_of(request), plan, debt)
-    return _report(request, plan, verdict, Reload(False, False, "check mode"), debt)
+        validation = validate_request(request, nginx_of(request), plan, pending_reload)
+    return _report(request, plan, validation, ReloadResult(False, False, "check mode"), pending_reload)
 
 
-def _unloaded(request: Request, plan: Plan, steps: t.Sequence[Step]) -> list[str]:
+def _unloaded(request: NginxRequest, plan: NginxPlan, steps: t.Sequence[JournalStep]) -> list[str]:
     """Return what nginx has not loaded since it changed on disk, but for what this run, or one before it, changes."""
     changing = {item.path for item in plan.swaps} | {step.path for step in steps}
-    record = Memory(request.config).read()
+    record = LoadedState(request.config).read()
     links = [request.layout.link(site.name) for site in request.sites if site.state == ENABLED]
     files = [item.path for item in request.files if item.content is not None]
     # What is to be loaded anyway matters only where its content has to be checked: when it is not what was loaded.
@@ -66,27 +68,33 @@ def _unloaded(request: Request, plan: Plan, steps: t.Sequence[Step]) -> list[str
     return find_unloaded(nginx_of(request), request.layout, request.service, links, files, not request.check, changing)
 
 
-def _plan(request: Request) -> Plan:
+def _plan(request: NginxRequest) -> NginxPlan:
     current = read_current(request.layout, request.sites, request.files, request.purge)
     return make_plan(request.layout, current, request.sites, request.files, request.purge)
 
 
-def _report(request: Request, plan: Plan, verdict: Verdict, reload: Reload, debt: Debt) -> dict[str, t.Any]:
+def _report(
+    request: NginxRequest,
+    plan: NginxPlan,
+    validation: ValidationResult,
+    reload: ReloadResult,
+    pending_reload: PendingReload,
+) -> dict[str, t.Any]:
     """Return the module's result, with the same keys in every mode."""
     return {
-        "changed": plan.changed or debt.owed,
-        "in_place": not plan.changed and not debt.owed,
+        "changed": plan.changed or pending_reload.pending,
+        "in_place": not plan.changed and not pending_reload.pending,
         "sites": plan.sites,
         "files": plan.files,
         "validation": {
-            "method": verdict.method,
-            "seconds": verdict.seconds,
-            "output": verdict.output,
-            "reason": verdict.reason,
+            "method": validation.method,
+            "seconds": validation.seconds,
+            "output": validation.output,
+            "reason": validation.reason,
         },
         "reload": reload.result(),
-        "pending": debt.owed,
-        "unloaded": list(debt.unloaded),
-        "warnings": [*plan.warnings, *verdict.warnings],
+        "pending": pending_reload.pending,
+        "unloaded": list(pending_reload.unloaded),
+        "warnings": [*plan.warnings, *validation.warnings],
         "diff": diff_of(plan) if request.diff else [],
     }

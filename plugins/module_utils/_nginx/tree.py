@@ -13,19 +13,19 @@ import typing as t
 from dataclasses import replace
 
 from .._system.files import read_file, remove_file, replace_link, sync_directory, write_file
-from .links import Former, discard, replace_links
+from .links import OldDirectory, discard_old, swap_links
 from .model import (
     UNMODIFIED,
-    Current,
-    Layout,
+    CurrentTree,
+    NginxLayout,
+    NginxPlan,
+    NginxSiteError,
     Node,
-    Plan,
-    SiteError,
     Store,
     Swap,
     Version,
-    Wanted,
     WantedFile,
+    WantedSite,
     split_version,
     version_id,
 )
@@ -42,7 +42,7 @@ def list_directory(path: str) -> list[str]:
     except FileNotFoundError:
         return []
     except NotADirectoryError as exc:
-        raise SiteError(f"{path} is not a directory: move it away or name another one") from exc
+        raise NginxSiteError(f"{path} is not a directory: move it away or name another one") from exc
 
 
 def read_node(path: str, content: bool = True) -> Node:
@@ -68,7 +68,9 @@ def _regular(path: str) -> bytes | None:
         return None
 
 
-def read_current(layout: Layout, sites: t.Sequence[Wanted], files: t.Sequence[WantedFile], purge: bool) -> Current:
+def read_current(
+    layout: NginxLayout, sites: t.Sequence[WantedSite], files: t.Sequence[WantedFile], purge: bool
+) -> CurrentTree:
     """Read as much of the tree as the plan needs."""
     versions: dict[str, list[str]] = {}
     names = {name for site in sites for name in (site.name, site.rename_from)}
@@ -89,10 +91,10 @@ def read_current(layout: Layout, sites: t.Sequence[Wanted], files: t.Sequence[Wa
             history[name] = _history(layout, site, name, node, versions.get(name, ()))
     for name, kept_versions in versions.items():
         history.setdefault(name, [Version(version, 0) for version in kept_versions])
-    return Current(nodes, history, {item.path: read_node(item.path) for item in files})
+    return CurrentTree(nodes, history, {item.path: read_node(item.path) for item in files})
 
 
-def _history(layout: Layout, site: Wanted, name: str, node: Node, versions: t.Sequence[str]) -> list[Version]:
+def _history(layout: NginxLayout, site: WantedSite, name: str, node: Node, versions: t.Sequence[str]) -> list[Version]:
     """Return the kept versions of a site, the one activated last first, with content where it may be needed."""
     linked = layout.version_of(name, node.target)
     wanted = None if site.content is None or site.version else version_id(site.content)
@@ -123,7 +125,7 @@ def is_pristine(path: str) -> bool:
     return line + b"\n" in status or line + b" obsolete\n" in status
 
 
-def write_stores(layout: Layout, stores: t.Sequence[Store]) -> None:
+def write_stores(layout: NginxLayout, stores: t.Sequence[Store]) -> None:
     """Write versions that nothing reads yet, durably."""
     if not stores:
         return
@@ -159,7 +161,7 @@ def _sync_filesystem(directory: str) -> None:
         os.close(descriptor)
 
 
-def set_permissions(layout: Layout, paths: t.Iterable[str]) -> None:
+def set_permissions(layout: NginxLayout, paths: t.Iterable[str]) -> None:
     """Give versions the wanted owner and mode."""
     for path in paths:
         # Not by name: in a directory that others may write to, it could be a link by now.
@@ -171,13 +173,13 @@ def set_permissions(layout: Layout, paths: t.Iterable[str]) -> None:
             os.close(descriptor)
 
 
-def activate(paths: t.Iterable[str]) -> None:
+def mark_used(paths: t.Iterable[str]) -> None:
     """Record that versions are in use from now on: their modification time orders the history."""
     for path in paths:
         os.utime(path, follow_symlinks=False)
 
 
-def put_node(path: str, node: Node) -> None:
+def write_node(path: str, node: Node) -> None:
     """Make a path what the node says, by one rename or unlink; the caller syncs."""
     if node.kind == "link":
         replace_link(node.target, path, sync=False)
@@ -187,7 +189,7 @@ def put_node(path: str, node: Node) -> None:
         remove_file(path, sync=False)
 
 
-def put_nodes(nodes: t.Sequence[tuple[str, Node]]) -> list[Former]:
+def write_nodes(nodes: t.Sequence[tuple[str, Node]]) -> list[OldDirectory]:
     """Make each path what its node says, and make that durable; the links of one directory change all at once.
 
     Return what the caller has to discard. A name that stays leads to something at every instant.
@@ -195,25 +197,25 @@ def put_nodes(nodes: t.Sequence[tuple[str, Node]]) -> list[Former]:
     by_directory: dict[str, list[tuple[str, Node]]] = {}
     for path, node in nodes:
         by_directory.setdefault(os.path.dirname(path), []).append((path, node))
-    former: list[Former] = []
+    former: list[OldDirectory] = []
     try:
         # Files come first: a site may need them, and they cannot change together with the links.
         for directory, items in sorted(by_directory.items(), key=lambda pair: _only_links(pair[1])):
             former += _put_into(directory, items)
     except OSError:
-        discard(former)
+        discard_old(former)
         raise
     return former
 
 
-def _put_into(directory: str, items: t.Sequence[tuple[str, Node]]) -> list[Former]:
+def _put_into(directory: str, items: t.Sequence[tuple[str, Node]]) -> list[OldDirectory]:
     os.makedirs(directory, mode=0o755, exist_ok=True)
     links = {os.path.basename(path): node.target or None for path, node in items}
-    former = replace_links(directory, links) if len(items) > 1 and _only_links(items) else None
+    former = swap_links(directory, links) if len(items) > 1 and _only_links(items) else None
     if former is not None:
         return [former]
     for path, node in items:
-        put_node(path, node)
+        write_node(path, node)
         if node.kind == "file":
             _sync_file(path)
     sync_directory(directory)
@@ -224,12 +226,12 @@ def _only_links(items: t.Sequence[tuple[str, Node]]) -> bool:
     return all(node.kind in ("link", "absent") for _path, node in items)
 
 
-def swap(swaps: t.Sequence[Swap]) -> list[Former]:
+def apply_swaps(swaps: t.Sequence[Swap]) -> list[OldDirectory]:
     """Make the changes of a plan visible to nginx; return what is to be discarded."""
-    return put_nodes([(item.path, item.after) for item in swaps])
+    return write_nodes([(item.path, item.after) for item in swaps])
 
 
-def remove(paths: t.Sequence[str]) -> None:
+def remove_versions(paths: t.Sequence[str]) -> None:
     """Forget versions."""
     for path in paths:
         remove_file(path, sync=False)
@@ -237,7 +239,7 @@ def remove(paths: t.Sequence[str]) -> None:
         sync_directory(directory)
 
 
-def sweep(directories: t.Iterable[str]) -> None:
+def remove_leftovers(directories: t.Iterable[str]) -> None:
     """Remove what a killed run has left; only the holder of the lock may do that."""
     for directory in directories:
         for base in list_directory(directory):
@@ -249,7 +251,7 @@ def sweep(directories: t.Iterable[str]) -> None:
                     remove_file(path)
 
 
-def touched_directories(layout: Layout, plan: Plan) -> list[str]:
+def touched_directories(layout: NginxLayout, plan: NginxPlan) -> list[str]:
     """Return the directories in which a run with this plan writes."""
     places = [layout.available, layout.enabled, os.path.dirname(os.path.realpath(layout.enabled))]
     return list(dict.fromkeys([*places, *(os.path.dirname(item.path) for item in plan.swaps)]))

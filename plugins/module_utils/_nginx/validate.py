@@ -14,69 +14,71 @@ from .binary import Nginx
 from .certificate import Certificate, CertificateError, read_certificate
 from .checks import Problem, Server, certificate_paths, check_certificates, find_problems, find_servers
 from .conf import Configuration, ConfigurationError
-from .future import Future
 from .hints import CERTIFICATE, KEY, NO_FILES, Used, missing_files, small_hashes, unusable_files
-from .holders import find_taken, resolve
-from .model import Plan, SiteError
-from .policy import Policy, Running, Verdict
+from .holders import find_sockets_in_use, resolve
+from .model import NginxPlan, NginxSiteError
+from .policy import Policy, RunningNginx, ValidationResult
 from .sockets import clashing, find_clashes, find_sockets
+from .staged_tree import StagedTree
 
 _BROKEN = "The configuration on this host was already broken"
 _PLACE = re.compile(r" in (\S+):(\d+)")
 _WRONG_KEY = re.compile(r'SSL_CTX_use_PrivateKey\("([^"]+)"\) failed.*key values mismatch')
 
 
-def validate(nginx: Nginx, plan: Plan, policy: Policy, running: Running) -> Verdict:
+def validate(nginx: Nginx, plan: NginxPlan, policy: Policy, running: RunningNginx) -> ValidationResult:
     """Test the future configuration as a whole; raise SiteError, with the reason, when it must not be put in place."""
-    future = Future(plan.future())
-    verdict = nginx.test(future)
-    config = verdict.config
+    staged_tree = StagedTree(plan.staged_changes())
+    validation = nginx.test(staged_tree)
+    config = validation.config
     servers = find_servers(config) if config else []
-    if not verdict.ok:
-        advice = _advice(verdict, future, servers, plan)
-        raise SiteError(_refusal(nginx, verdict, future, policy, servers, [*advice, *_changed(running.unloaded)]))
+    if not validation.ok:
+        advice = _advice(validation, staged_tree, servers, plan)
+        raise NginxSiteError(
+            _refusal(nginx, validation, staged_tree, policy, servers, [*advice, *_changed(running.unloaded)])
+        )
     problems = []
     if config:
-        certificates = _certificates(config, servers, future, set(running.unloaded))
+        certificates = _certificates(config, servers, staged_tree, set(running.unloaded))
         problems = [*find_problems(servers), *certificates, *_sockets(config, running.master)]
     serious, bearable = _sort(nginx, problems, policy, running)
-    serious += _unread(plan, config, future)
-    warnings = [*_other_warnings(verdict), *(problem.message for problem in bearable)]
+    serious += _unread(plan, config, staged_tree)
+    warnings = [*_other_warnings(validation), *(problem.message for problem in bearable)]
     if policy.strict:
         serious += warnings
     if serious:
-        raise SiteError("the new configuration was refused and nothing was changed:\n" + "\n".join(serious))
-    return verdict._replace(warnings=tuple(warnings))
+        raise NginxSiteError("the new configuration was refused and nothing was changed:\n" + "\n".join(serious))
+    return validation._replace(warnings=tuple(warnings))
 
 
-def _other_warnings(verdict: Verdict) -> list[str]:
+def _other_warnings(validation: ValidationResult) -> list[str]:
     """Return nginx's warnings but for those that our own checks say better."""
-    return [line for line in verdict.warnings if not line.startswith("conflicting server name")]
+    return [line for line in validation.warnings if not line.startswith("conflicting server name")]
 
 
-def _unread(plan: Plan, config: Configuration | None, future: Future) -> list[str]:
+def _unread(plan: NginxPlan, config: Configuration | None, staged_tree: StagedTree) -> list[str]:
     """Find enabled sites that no include of nginx's configuration matches."""
-    read = {future.key(path) for path in config.files} if config else set()
+    read = {staged_tree.key(path) for path in config.files} if config else set()
     return [
         f"nginx would not read {path}: no 'include' below {config.main if config else ''} matches it; "
         "name the included directory in directory_enabled and the ending of its names in suffix "
         "(role nginx: nginx_directory_enabled and nginx_suffix)"
         for path in (swap.path for swap in plan.swaps if swap.after.kind == "link")
-        if future.key(path) not in read
+        if staged_tree.key(path) not in read
     ]
 
 
 def _certificates(
-    config: Configuration, servers: t.Sequence[Server], future: Future, unloaded: set[str]
+    config: Configuration, servers: t.Sequence[Server], staged_tree: StagedTree, unloaded: set[str]
 ) -> list[Problem]:
     """Check the certificates that changed files use, and those that changed themselves."""
     renewed = {
         server.file for server in servers for pair in server.certificates if unloaded & set(map(config.absolute, pair))
     }
-    changed = renewed | {server.file for server in servers if future.changed(server.file)}
+    changed = renewed | {server.file for server in servers if staged_tree.changed(server.file)}
     known: dict[str, Certificate] = {}
     for path in certificate_paths(servers, changed):
-        data = None if "$" in path else future.read(config.absolute(path))
+        data = None if "$" in path else staged_tree.read(config.absolute(path))
         if data is not None:
             try:
                 known[path] = read_certificate(data)
@@ -89,11 +91,11 @@ def _sockets(config: Configuration, master: int) -> list[Problem]:
     """Find sockets that nginx, started or reloaded, could not open; each is told of once."""
     sockets = find_sockets(config, resolve)
     told = {item for pair in clashing(sockets) for item in pair}
-    return [*find_clashes(sockets), *find_taken([item for item in sockets if item not in told], master)]
+    return [*find_clashes(sockets), *find_sockets_in_use([item for item in sockets if item not in told], master)]
 
 
 def _sort(
-    nginx: Nginx, problems: t.Sequence[Problem], policy: Policy, running: Running
+    nginx: Nginx, problems: t.Sequence[Problem], policy: Policy, running: RunningNginx
 ) -> tuple[list[str], list[Problem]]:
     """Divide problems into those that this change makes and those that are there already or tolerated."""
     if not problems:
@@ -111,9 +113,9 @@ def _sort(
     return serious, bearable
 
 
-def _present_problems(nginx: Nginx, running: Running) -> set[tuple[str, str, tuple[str, ...]]]:
+def _present_problems(nginx: Nginx, running: RunningNginx) -> set[tuple[str, str, tuple[str, ...]]]:
     """Return what is wrong with what nginx has loaded; a certificate that was exchanged since is not that."""
-    present = Future({})
+    present = StagedTree({})
     try:
         config = present.load(nginx.config)
     except ConfigurationError:
@@ -128,26 +130,26 @@ def _present_problems(nginx: Nginx, running: Running) -> set[tuple[str, str, tup
             continue
     sockets = find_sockets(config, resolve)
     problems = [*find_problems(servers), *check_certificates(servers, known, time.time()), *find_clashes(sockets)]
-    problems += find_taken(sockets, running.master)
+    problems += find_sockets_in_use(sockets, running.master)
     return {problem.key for problem in problems}
 
 
 def _refusal(
     nginx: Nginx,
-    verdict: Verdict,
-    future: Future,
+    validation: ValidationResult,
+    staged_tree: StagedTree,
     policy: Policy,
     servers: t.Sequence[Server],
     advice: t.Sequence[str],
 ) -> str:
     """Say what nginx has said, where, and whether the host's configuration was broken before."""
-    parts = ["nginx refused the new configuration and nothing was changed:", verdict.output]
-    parts += _excerpts(verdict.output, future, policy)
+    parts = ["nginx refused the new configuration and nothing was changed:", validation.output]
+    parts += _excerpts(validation.output, staged_tree, policy)
     parts += [f"{problem.message}" for problem in find_problems(servers)]
-    parts += _wrong_keys(verdict, servers)
-    if not future.changes:
+    parts += _wrong_keys(validation, servers)
+    if not staged_tree.changes:
         parts[0] = f"{_BROKEN}, and nothing was changed; nginx goes on with what it has loaded before:"
-    elif not (present := nginx.test(Future({}))).ok:
+    elif not (present := nginx.test(StagedTree({}))).ok:
         parts.insert(0, f"{_BROKEN} before this change: {present.output}\n")
     return "\n".join([*parts, *advice])
 
@@ -158,47 +160,51 @@ def _changed(unloaded: t.Sequence[str]) -> list[str]:
     return [f"These files have changed since nginx has loaded its configuration: {files}"] if unloaded else []
 
 
-def _advice(verdict: Verdict, future: Future, servers: t.Sequence[Server], plan: Plan) -> list[str]:
+def _advice(
+    validation: ValidationResult, staged_tree: StagedTree, servers: t.Sequence[Server], plan: NginxPlan
+) -> list[str]:
     """Say which variable helps against what nginx has said."""
-    if verdict.config is None:
+    if validation.config is None:
         return []
     names = {
-        future.key(swap.path): os.path.basename(swap.after.target).rpartition("@")[0]
+        staged_tree.key(swap.path): os.path.basename(swap.after.target).rpartition("@")[0]
         for swap in plan.swaps
         if swap.after.kind == "link"
     }
-    sites = {server.file: names[future.key(server.file)] for server in servers if future.key(server.file) in names}
+    sites = {
+        server.file: names[staged_tree.key(server.file)] for server in servers if staged_tree.key(server.file) in names
+    }
     used = [
-        Used(kind, verdict.config.absolute(path), server)
+        Used(kind, validation.config.absolute(path), server)
         for server in servers
         for pair in server.certificates
         for kind, path in zip((CERTIFICATE, KEY), pair)
         if not path.startswith(NO_FILES)
     ]
     return [
-        *missing_files(used, lambda path: future.read(path) is not None, sites),
-        *unusable_files(verdict.output, used, sites),
-        *small_hashes(verdict.output, [name for server in servers for name in server.names]),
+        *missing_files(used, lambda path: staged_tree.read(path) is not None, sites),
+        *unusable_files(validation.output, used, sites),
+        *small_hashes(validation.output, [name for server in servers for name in server.names]),
     ]
 
 
-def _excerpts(output: str, future: Future, policy: Policy) -> list[str]:
+def _excerpts(output: str, staged_tree: StagedTree, policy: Policy) -> list[str]:
     """Return the lines that nginx complained of, and the template they came from."""
     found = []
     for path, number in dict.fromkeys(_PLACE.findall(output)):
-        lines = (future.read(path) or b"").decode("utf-8", "replace").splitlines()
-        if future.changed(path) and 0 < int(number) <= len(lines):
+        lines = (staged_tree.read(path) or b"").decode("utf-8", "replace").splitlines()
+        if staged_tree.changed(path) and 0 < int(number) <= len(lines):
             origin = f" (from {policy.origins[path]})" if path in policy.origins else ""
             found.append(f"{path}:{number}: {lines[int(number) - 1].strip()[:200]}{origin}")
     return found
 
 
-def _wrong_keys(verdict: Verdict, servers: t.Sequence[Server]) -> list[str]:
+def _wrong_keys(validation: ValidationResult, servers: t.Sequence[Server]) -> list[str]:
     """Name both files where a certificate does not match its key."""
-    wrong = set(_WRONG_KEY.findall(verdict.output))
+    wrong = set(_WRONG_KEY.findall(validation.output))
     return [
         f"certificate {certificate} does not match the key {key} in {server.place}"
         for server in servers
         for certificate, key in server.certificates
-        if verdict.config and verdict.config.absolute(key) in wrong
+        if validation.config and validation.config.absolute(key) in wrong
     ]

@@ -15,7 +15,7 @@ ONLY_FOR_CHANGES = {
     "apply",
     "checks",
     "conf",
-    "future",
+    "staged_tree",
     "holders",
     "loaded",
     "options",

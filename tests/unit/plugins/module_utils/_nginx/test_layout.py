@@ -13,13 +13,13 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx import socket_group as _socket_group
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.layout import (
     Included,
-    Places,
+    SitePaths,
     account_of,
-    find_places,
-    places_of,
+    parse_site_paths,
+    read_site_paths,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import Layout, SiteError
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request import find_places_of, wanted_files
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import NginxLayout, NginxSiteError
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request import site_paths_for, wanted_files
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.socket_group import socket_group
 
 CONFIG = "/etc/nginx/nginx.conf"
@@ -34,18 +34,18 @@ http {
 """
 SUFFIX = DEBIAN.replace("sites-enabled/*", "sites-enabled/*.conf")
 ORG = "user  nginx;\nhttp {\n    include       /etc/nginx/mime.types;\n    include /etc/nginx/conf.d/*.conf;\n}\n"
-OWN = Places(
+OWN = SitePaths(
     Included("/etc/nginx/flaskops-sites", ""), Included("/etc/nginx/conf.d", ".conf"), "/etc/nginx/flaskops-sites/*"
 )
 
 
-def places(text: str, shared: bool = True, own: bool = False) -> Places:
-    return find_places(text, CONFIG, shared, own)
+def places(text: str, shared: bool = True, own: bool = False) -> SitePaths:
+    return parse_site_paths(text, CONFIG, shared, own)
 
 
 def test_debians_layout_is_the_usual_one() -> None:
-    assert places(DEBIAN) == places("") == places("http {}") == Places()
-    assert Places().shared_path("flaskops.conf") == "/etc/nginx/conf.d/flaskops.conf"
+    assert places(DEBIAN) == places("") == places("http {}") == SitePaths()
+    assert SitePaths().shared_path("flaskops.conf") == "/etc/nginx/conf.d/flaskops.conf"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_debians_layout_is_the_usual_one() -> None:
 )
 def test_names_of_links_end_as_the_include_says(include: str, suffix: str) -> None:
     found = places(DEBIAN.replace("/etc/nginx/sites-enabled/*", include))
-    assert found == Places(Included("/etc/nginx/sites-enabled", suffix), Included("/etc/nginx/conf.d", ".conf"))
+    assert found == SitePaths(Included("/etc/nginx/sites-enabled", suffix), Included("/etc/nginx/conf.d", ".conf"))
 
 
 def test_without_an_include_of_sites_they_have_a_directory_of_their_own() -> None:
@@ -83,18 +83,18 @@ def test_sites_that_are_there_stay_where_they_are(tmp_path: Path) -> None:
     config.write_text("".join([*lines[:5], lines[6], lines[5], *lines[7:]]))
     (tmp_path / "sites-enabled").mkdir()
     (tmp_path / "sites-enabled" / "foreign").symlink_to("../sites-available/foreign")
-    assert places_of(str(config), shared=True).include
+    assert read_site_paths(str(config), shared=True).include
     (tmp_path / "sites-enabled" / "shop").symlink_to("/etc/nginx/sites-available/shop@0123456789ab")
-    assert places_of(str(config), shared=True).sites == Included(f"{tmp_path}/sites-enabled", "")
+    assert read_site_paths(str(config), shared=True).sites == Included(f"{tmp_path}/sites-enabled", "")
     (tmp_path / "flaskops-sites").mkdir()
-    assert places_of(str(config), shared=True).include
+    assert read_site_paths(str(config), shared=True).include
 
 
 def test_includes_elsewhere_do_not_count() -> None:
     assert places("stream { include /etc/nginx/sites-enabled/*; }\n" + ORG) == OWN
     assert places(ORG.replace("http {", "http { server { include /etc/nginx/sites-enabled/*; }")) == OWN
     assert places("#" + ORG.replace("http {", "http {\n# include /etc/nginx/sites-enabled/*;")) == OWN
-    assert places(ORG.replace("conf.d/*.conf", "conf.d/*/*.conf")) == Places()
+    assert places(ORG.replace("conf.d/*.conf", "conf.d/*/*.conf")) == SitePaths()
 
 
 def test_what_the_caller_chooses_overrules_what_is_found() -> None:
@@ -113,9 +113,9 @@ def test_a_shared_file_includes_the_sites_where_nothing_else_does() -> None:
     assert shared.path == "/etc/nginx/conf.d/flaskops.conf"
     assert (shared.content or b"").endswith(b"\ninclude /etc/nginx/flaskops-sites/*;\n")
     assert other.content == b"# shared\n"
-    (usual,) = wanted_files({"files": [file_item("flaskops.conf")]}, Places())
+    (usual,) = wanted_files({"files": [file_item("flaskops.conf")]}, SitePaths())
     assert usual.content == b"# shared\n"
-    with pytest.raises(SiteError, match=r"conf\.d/x.*absolute path, or a name"):
+    with pytest.raises(NginxSiteError, match=r"conf\.d/x.*absolute path, or a name"):
         wanted_files({"files": [file_item("conf.d/x")]}, OWN)
 
 
@@ -123,11 +123,11 @@ def test_a_main_file_that_is_about_to_change_counts(tmp_path: Path) -> None:
     config = tmp_path / "nginx.conf"
     config.write_text(ORG)
     params = {"config": str(config), "files": [file_item("flaskops.conf")]}
-    assert find_places_of(params).include == f"{tmp_path}/flaskops-sites/*"
-    assert find_places_of({**params, "files": [*params["files"], file_item(str(config), DEBIAN)]}) == Places()
+    assert site_paths_for(params).include == f"{tmp_path}/flaskops-sites/*"
+    assert site_paths_for({**params, "files": [*params["files"], file_item(str(config), DEBIAN)]}) == SitePaths()
     (tmp_path / "flaskops-sites").mkdir()
-    assert find_places_of({**params, "files": None}).sites.directory == f"{tmp_path}/flaskops-sites"
-    assert Layout("/a", *find_places_of(params).sites).link("shop") == f"{tmp_path}/flaskops-sites/shop"
+    assert site_paths_for({**params, "files": None}).sites.directory == f"{tmp_path}/flaskops-sites"
+    assert NginxLayout("/a", *site_paths_for(params).sites).link("shop") == f"{tmp_path}/flaskops-sites/shop"
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,20 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.future import Future
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.loaded import (
     changed_at,
-    generation,
+    identify_workers,
+    not_loaded,
     started_at,
-    take,
-    unloaded,
+    take_snapshot,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.loaded_state import Memory, Record, file_state
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.loaded_state import (
+    LoadedState,
+    Snapshot,
+    file_state,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import NginxLayout
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.staged_tree import StagedTree
 
 MAIN = """
 http {
@@ -55,9 +59,9 @@ def make_root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def record_of(root: Path, *asked: str, former: Record | None = None) -> Record:
-    layout = Layout(f"{root}/available", f"{root}/enabled")
-    return take(Future({}).load(f"{root}/nginx.conf"), layout, asked, former or Record())
+def record_of(root: Path, *asked: str, former: Snapshot | None = None) -> Snapshot:
+    layout = NginxLayout(f"{root}/available", f"{root}/enabled")
+    return take_snapshot(StagedTree({}).load(f"{root}/nginx.conf"), layout, asked, former or Snapshot())
 
 
 def test_what_our_sites_make_nginx_load_is_recorded_and_nothing_else(root: Path) -> None:
@@ -71,7 +75,7 @@ def test_what_our_sites_make_nginx_load_is_recorded_and_nothing_else(root: Path)
 
 def test_files_that_were_asked_for_once_stay_recorded_while_they_are_there(root: Path) -> None:
     first = record_of(root, f"{root}/mime.types", f"{root}/gone")
-    assert first.asked == [f"{root}/mime.types"]
+    assert first.requested == [f"{root}/mime.types"]
     assert f"{root}/mime.types" in record_of(root, former=first).files
 
 
@@ -121,12 +125,12 @@ def test_a_process_is_known_by_its_start(tmp_path: Path) -> None:
     time.sleep(0.05)
     (tmp_path / "new").write_text("")
     try:
-        worker = generation([process.pid])[0]
+        worker = identify_workers([process.pid])[0]
         assert (tmp_path / "old").stat().st_ctime < started_at(worker) < (tmp_path / "new").stat().st_ctime
     finally:
         process.kill()
         process.wait()
-    assert generation([process.pid]) == [(process.pid, 0)]
+    assert identify_workers([process.pid]) == [(process.pid, 0)]
 
 
 def test_only_a_reload_by_somebody_else_after_the_change_pays_for_it(tmp_path: Path) -> None:
@@ -134,33 +138,33 @@ def test_only_a_reload_by_somebody_else_after_the_change_pays_for_it(tmp_path: P
     (tmp_path / "c").write_text("new")
     ticks = os.sysconf("SC_CLK_TCK")
     now = int(time.clock_gettime(time.CLOCK_BOOTTIME) * ticks)
-    recorded = Record({certificate: []}, workers=[(1, now - 9000), (2, now - 9000)])
+    recorded = Snapshot({certificate: []}, workers=[(1, now - 9000), (2, now - 9000)])
     older, younger = [(3, now - 100 * ticks), (4, now + ticks)], [(3, now + ticks), (4, now + ticks)]
-    assert unloaded(recorded, [certificate], [], [(1, now - 9000), (9, now + ticks)]) == [certificate]
-    assert unloaded(recorded, [certificate], [], older) == [certificate]
-    assert unloaded(recorded, [certificate], [], younger) == []
-    assert unloaded(recorded, [], [certificate], older) == [certificate]
-    assert unloaded(recorded, [], [certificate], younger) == []
-    assert unloaded(recorded, [certificate], [], []) == []
+    assert not_loaded(recorded, [certificate], [], [(1, now - 9000), (9, now + ticks)]) == [certificate]
+    assert not_loaded(recorded, [certificate], [], older) == [certificate]
+    assert not_loaded(recorded, [certificate], [], younger) == []
+    assert not_loaded(recorded, [], [certificate], older) == [certificate]
+    assert not_loaded(recorded, [], [certificate], younger) == []
+    assert not_loaded(recorded, [certificate], [], []) == []
 
 
 def test_a_record_is_read_as_it_was_written_and_one_that_is_broken_is_none(tmp_path: Path) -> None:
-    memory = Memory("/etc/nginx/nginx.conf", str(tmp_path / "state"))
-    assert memory.read() == Record()
-    record = Record({"/a": ["", 1, 2, 3]}, {"/b/*": ["/b/1"]}, ["/a"])
+    memory = LoadedState("/etc/nginx/nginx.conf", str(tmp_path / "state"))
+    assert memory.read() == Snapshot()
+    record = Snapshot({"/a": ["", 1, 2, 3]}, {"/b/*": ["/b/1"]}, ["/a"])
     memory.write(record, [(7, 8)])
-    assert memory.read() == Record(record.files, record.patterns, ["/a"], [(7, 8)])
+    assert memory.read() == Snapshot(record.files, record.patterns, ["/a"], [(7, 8)])
     assert os.stat(memory.path).st_mode & 0o777 == 0o600
     Path(memory.path).write_text("{")
-    assert memory.read() == Record()
+    assert memory.read() == Snapshot()
 
 
 def test_a_file_that_was_put_back_is_as_it_was_loaded(tmp_path: Path) -> None:
-    memory = Memory("/etc/nginx/nginx.conf", str(tmp_path / "state"))
+    memory = LoadedState("/etc/nginx/nginx.conf", str(tmp_path / "state"))
     path = tmp_path / "nginx.conf"
     path.write_text("x")
-    memory.write(Record({str(path): ["", 1, 2, 3], "/other": ["", 4, 5, 6]}), [(7, 8)])
-    memory.put_back([str(path), "/unknown"])
+    memory.write(Snapshot({str(path): ["", 1, 2, 3], "/other": ["", 4, 5, 6]}), [(7, 8)])
+    memory.record_restored([str(path), "/unknown"])
     assert memory.read().files == {str(path): file_state(str(path)), "/other": ["", 4, 5, 6]}
     assert memory.read().workers == [(7, 8)]
 
@@ -168,7 +172,7 @@ def test_a_file_that_was_put_back_is_as_it_was_loaded(tmp_path: Path) -> None:
 def test_an_unchanged_run_asks_no_further_only_while_all_is_as_recorded(tmp_path: Path) -> None:
     path = tmp_path / "site"
     path.write_text("one")
-    record = Record({str(path): file_state(str(path))})
+    record = Snapshot({str(path): file_state(str(path))})
     assert record.is_current([str(path)])
     assert not record.is_current([str(path), "/never/recorded"])
     path.write_text("two, longer")

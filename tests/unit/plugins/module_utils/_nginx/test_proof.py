@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.proof import (
-    DOUBTFUL,
+    INCONCLUSIVE,
     LOADING,
     PROVED,
     REFUSED,
-    Attempt,
-    Look,
+    Observation,
+    ReloadAttempt,
     Signals,
     parse_signals,
 )
@@ -43,14 +43,14 @@ def test_signals_are_read_from_the_status_of_a_process(status: str, expected: Si
     assert parse_signals(status) == expected
 
 
-def look(moment: float, workers: str, signals: Signals) -> Look:
-    return Look(moment, moment + 0.001, frozenset(map(ord, workers)), signals)
+def look(moment: float, workers: str, signals: Signals) -> Observation:
+    return Observation(moment, moment + 0.001, frozenset(map(ord, workers)), signals)
 
 
 def judged(looks: list[tuple[float, str, Signals]], complained: bool = False) -> str:
     """Return the first certain verdict; workers are letters, the first look is that from before the signal."""
-    attempt = Attempt(look(*looks[0]))
-    verdicts = [attempt.judge(look(*seen), complained) for seen in looks[1:]]
+    attempt = ReloadAttempt(look(*looks[0]))
+    verdicts = [attempt.evaluate(look(*seen), complained) for seen in looks[1:]]
     return next((verdict for verdict in verdicts if verdict != LOADING), LOADING)
 
 
@@ -96,11 +96,11 @@ def test_old_workers_that_are_told_to_leave_are_waited_for() -> None:
 
 def test_workers_that_were_missed_meanwhile_are_asked_for_again() -> None:
     """On a host that stands still for a while, b may be of the earlier load, or of ours."""
-    assert judged([(0, "a", BUSY), (0.01, "a", PENDING), *lasting(0.9, "b", IDLE)]) == DOUBTFUL
-    assert judged([(0, "a", IDLE), *lasting(0.9, "b", IDLE)]) == DOUBTFUL
+    assert judged([(0, "a", BUSY), (0.01, "a", PENDING), *lasting(0.9, "b", IDLE)]) == INCONCLUSIVE
+    assert judged([(0, "a", IDLE), *lasting(0.9, "b", IDLE)]) == INCONCLUSIVE
     assert judged([(0, "a", BUSY), (0.01, "a", PENDING), *lasting(0.9, "b", BUSY), *lasting(1.5, "c", BUSY)]) == PROVED
 
 
 def test_an_error_in_the_log_makes_new_workers_doubtful() -> None:
     """The only worker may have died and been replaced while nginx refused the configuration."""
-    assert judged([(0, "a", IDLE), (0.01, "a", BUSY), *lasting(0.1, "b", IDLE)], complained=True) == DOUBTFUL
+    assert judged([(0, "a", IDLE), (0.01, "a", BUSY), *lasting(0.1, "b", IDLE)], complained=True) == INCONCLUSIVE

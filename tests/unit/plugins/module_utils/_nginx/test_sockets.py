@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.conf import load
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.holders import (
-    find_taken,
+    find_sockets_in_use,
     parse_table,
     parse_unix,
     resolve,
@@ -134,40 +134,40 @@ def test_the_kernels_tables_are_read() -> None:
 def test_who_has_a_port_is_named(host: str, listen: str) -> None:
     with socket.create_server((host, 0)) as taken:
         port = taken.getsockname()[1]
-        (problem,) = find_taken(sockets(http=f"listen {listen % port};"))
+        (problem,) = find_sockets_in_use(sockets(http=f"listen {listen % port};"))
         assert problem.kind == IN_USE
         assert f"process {os.getpid()} (" in problem.message
         assert f"{host}:{port}" in problem.message
         assert "/main:1" in problem.message
         # The process that will be reloaded keeps what it has. Another address beside it is in its own way.
-        own = find_taken(sockets(http=f"listen {listen % port};"), master=os.getpid())
+        own = find_sockets_in_use(sockets(http=f"listen {listen % port};"), master=os.getpid())
         assert ["the running nginx has" in one.message for one in own] == ([] if host in listen else [True])
 
 
 def test_a_port_that_nobody_has_is_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as once:
         port = once.getsockname()[1]
-    assert find_taken(sockets(http=f"listen 127.0.0.1:{port};", stream=f"listen 127.0.0.1:{port} udp;")) == []
+    assert find_sockets_in_use(sockets(http=f"listen 127.0.0.1:{port};", stream=f"listen 127.0.0.1:{port} udp;")) == []
 
 
 def test_a_datagram_socket_of_somebody_else_is_found() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        (problem,) = find_taken(sockets(stream=f"listen 127.0.0.1:{port} udp;"))
+        (problem,) = find_sockets_in_use(sockets(stream=f"listen 127.0.0.1:{port} udp;"))
         assert f"127.0.0.1:{port}/udp" in problem.message
 
 
 def test_a_unix_socket_is_taken_by_whatever_is_there(tmp_path: Path) -> None:
     path = tmp_path / "a.sock"
-    assert find_taken(sockets(http=f"listen unix:{path};")) == []
+    assert find_sockets_in_use(sockets(http=f"listen unix:{path};")) == []
     with socket.socket(socket.AF_UNIX) as taken:
         taken.bind(str(path))
         taken.listen()
-        (problem,) = find_taken(sockets(http=f"listen unix:{path};"))
+        (problem,) = find_sockets_in_use(sockets(http=f"listen unix:{path};"))
         assert f"process {os.getpid()} (" in problem.message
-        assert find_taken(sockets(http=f"listen unix:{path};"), master=os.getpid()) == []
-    (problem,) = find_taken(sockets(http=f"listen unix:{path};"))
+        assert find_sockets_in_use(sockets(http=f"listen unix:{path};"), master=os.getpid()) == []
+    (problem,) = find_sockets_in_use(sockets(http=f"listen unix:{path};"))
     assert "remove that file" in problem.message
 
 

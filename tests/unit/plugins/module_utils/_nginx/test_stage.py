@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.binary import staging_parent
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.build_options import Build
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.future import Future
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.stage import Stage
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.stage import ValidationEnvironment
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.staged_tree import StagedTree
 
 CONF = """user %USER%;
 pid %ROOT%/run/nginx.pid;
@@ -42,13 +42,15 @@ def make_root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def staged(root: Path, changes: dict[str, bytes | None], options: str = "") -> Stage:
+def staged(root: Path, changes: dict[str, bytes | None], options: str = "") -> ValidationEnvironment:
     temporary = (("client_body_temp_path", f"{root}/temp/body"), ("proxy_temp_path", f"{root}/temp/proxy"))
     build = Build(
         "1.26.0", (), str(root), f"{root}/etc/nginx.conf", f"{root}/run/n.pid", f"{root}/log/e.log", "x", temporary
     )
-    future = Future({f"{root}/{name}": content for name, content in changes.items()})
-    return Stage(f"{root}/stage", future.load(f"{root}/etc/nginx.conf", options), future, build)
+    staged_tree = StagedTree({f"{root}/{name}": content for name, content in changes.items()})
+    return ValidationEnvironment(
+        f"{root}/stage", staged_tree.load(f"{root}/etc/nginx.conf", options), staged_tree, build
+    )
 
 
 def test_changed_directories_are_copied_and_logs_are_hidden(root: Path) -> None:

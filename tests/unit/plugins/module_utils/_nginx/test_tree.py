@@ -8,15 +8,27 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.future import Future
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.journal import Journal, Step, merge, settle, undo
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.links import discard, replace_links
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import Layout, Node, SiteError, Swap, Wanted
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.journal import (
+    Journal,
+    JournalStep,
+    merge_steps,
+    resolve_interrupted,
+    undo,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.links import discard_old, swap_links
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import (
+    NginxLayout,
+    NginxSiteError,
+    Node,
+    Swap,
+    WantedSite,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.staged_tree import StagedTree
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.tree import (
-    put_nodes,
     read_current,
     read_node,
-    sweep,
+    remove_leftovers,
+    write_nodes,
 )
 
 
@@ -36,25 +48,27 @@ def make_enabled(tmp_path: Path) -> Path:
 
 def test_many_links_change_at_once_and_the_rest_stays(enabled: Path) -> None:
     before = (enabled / "theirs").stat()
-    former = replace_links(str(enabled), {"a": "/v/a@2", "b": None, "c": "/v/c@1"})
+    former = swap_links(str(enabled), {"a": "/v/a@2", "b": None, "c": "/v/c@1"})
     assert former
     assert links(enabled) == {"a": "/v/a@2", "c": "/v/c@1"}
     after = (enabled / "theirs").stat()
     assert (before.st_ino, before.st_mode) == (after.st_ino, after.st_mode)
     assert enabled.stat().st_mode & 0o777 == 0o750
-    discard([former])
+    discard_old([former])
     assert [entry.name for entry in enabled.parent.iterdir()] == ["enabled"]
 
 
 def test_who_has_opened_the_directory_to_list_it_finds_a_whole_set(enabled: Path) -> None:
     """Each nginx lists a directory for each include; a reload of somebody else must not miss sites that stay."""
     with os.scandir(enabled) as opened:
-        former = put_nodes([(str(enabled / "a"), Node("link", "/v/a@2")), (str(enabled / "c"), Node("link", "/v/c@1"))])
+        former = write_nodes(
+            [(str(enabled / "a"), Node("link", "/v/a@2")), (str(enabled / "c"), Node("link", "/v/c@1"))]
+        )
         assert {entry.name for entry in opened} == {"a", "b", "theirs"}
-    again = put_nodes([(str(enabled / "a"), Node("link", "/v/a@1")), (str(enabled / "c"), Node())])
+    again = write_nodes([(str(enabled / "a"), Node("link", "/v/a@1")), (str(enabled / "c"), Node())])
     assert len({item.path for item in (*former, *again)}) == 2
     begun = time.monotonic()
-    discard([*former, *again])
+    discard_old([*former, *again])
     assert time.monotonic() - begun > 0.1
     assert [entry.name for entry in enabled.parent.iterdir()] == ["enabled"]
 
@@ -74,15 +88,15 @@ def test_a_name_that_somebody_else_replaces_meanwhile_is_always_there(
 
     monkeypatch.setattr(_nginx_exchange, "exchange", meanwhile)
     monkeypatch.setattr(os, "unlink", lambda path, **more: unlink(path, **more) if "theirs" not in str(path) else 1 / 0)
-    assert replace_links(str(enabled), {"a": "/v/a@2", "b": None})
+    assert swap_links(str(enabled), {"a": "/v/a@2", "b": None})
     assert (enabled / "theirs").read_text() == "new"
 
 
 def test_a_directory_below_prevents_the_exchange(enabled: Path) -> None:
     (enabled / "sub").mkdir()
-    assert not replace_links(str(enabled), {"a": None, "b": None})
+    assert not swap_links(str(enabled), {"a": None, "b": None})
     assert set(links(enabled)) == {"a", "b"}
-    put_nodes([(str(enabled / "a"), Node()), (str(enabled / "b"), Node("link", "/v/b@2"))])
+    write_nodes([(str(enabled / "a"), Node()), (str(enabled / "b"), Node("link", "/v/b@2"))])
     assert links(enabled) == {"b": "/v/b@2"}
     assert [entry.name for entry in enabled.parent.iterdir()] == ["enabled"]
 
@@ -100,7 +114,7 @@ def test_what_others_change_meanwhile_is_carried_over(enabled: Path, monkeypatch
         return exchange(one, other)
 
     monkeypatch.setattr(_nginx_exchange, "exchange", meanwhile)
-    assert replace_links(str(enabled), {"a": "/v/a@2", "b": None})
+    assert swap_links(str(enabled), {"a": "/v/a@2", "b": None})
     assert links(enabled) == {"a": "/v/a@2", "d": "/d"}
     assert (enabled / "new").read_text() == "new"
     assert not (enabled / "theirs").exists()
@@ -114,9 +128,9 @@ def test_the_journal_remembers_links_and_contents(tmp_path: Path) -> None:
     journal = Journal("/etc/nginx/nginx.conf", 2, str(tmp_path))
     assert not journal.exists
     steps = [
-        Step("/e/a", Node("link", "/v/a@1"), Node("link", "/v/a@2")),
-        Step("/c", Node("file", "", b"old\xff", 0o600, 1, 2), Node("file", "", b"new", 0o644)),
-        Step("/e/b", Node(), Node("link", "/v/b@1")),
+        JournalStep("/e/a", Node("link", "/v/a@1"), Node("link", "/v/a@2")),
+        JournalStep("/c", Node("file", "", b"old\xff", 0o600, 1, 2), Node("file", "", b"new", 0o644)),
+        JournalStep("/e/b", Node(), Node("link", "/v/b@1")),
     ]
     journal.write(steps)
     assert journal.exists
@@ -129,33 +143,35 @@ def test_the_journal_remembers_links_and_contents(tmp_path: Path) -> None:
 def test_a_journal_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
     journal = Journal("/etc/nginx/nginx.conf", 2, str(tmp_path))
     Path(journal.path).write_text("{")
-    with pytest.raises(SiteError, match=r"\.json cannot be read.*remove that file"):
+    with pytest.raises(NginxSiteError, match=r"\.json cannot be read.*remove that file"):
         journal.read()
 
 
 @pytest.mark.parametrize("done", [0, 1, 2])
 def test_an_interrupted_change_is_settled_to_all_or_nothing(enabled: Path, done: int) -> None:
     steps = [
-        Step(str(enabled / "a"), Node("link", "/v/a@1"), Node("link", "/v/a@2")),
-        Step(str(enabled / "b"), Node("link", "/v/b@1"), Node()),
+        JournalStep(str(enabled / "a"), Node("link", "/v/a@1"), Node("link", "/v/a@2")),
+        JournalStep(str(enabled / "b"), Node("link", "/v/b@1"), Node()),
     ]
     (enabled / "sub").mkdir()
-    put_nodes([(step.path, step.new) for step in steps[:done]])
-    owed = settle(steps)
+    write_nodes([(step.path, step.new) for step in steps[:done]])
+    owed = resolve_interrupted(steps)
     assert links(enabled) == ({"a": "/v/a@2"} if done == 2 else {"a": "/v/a@1", "b": "/v/b@1"})
     assert owed == (steps if done == 2 else [])
 
 
 def test_what_somebody_else_has_changed_since_is_not_undone(enabled: Path) -> None:
-    steps = [Step(str(enabled / name), Node("link", f"/v/{name}@1"), Node("link", f"/v/{name}@2")) for name in "ab"]
-    put_nodes([(steps[0].path, steps[0].new), (steps[1].path, Node("link", "/theirs"))])
+    steps = [
+        JournalStep(str(enabled / name), Node("link", f"/v/{name}@1"), Node("link", f"/v/{name}@2")) for name in "ab"
+    ]
+    write_nodes([(steps[0].path, steps[0].new), (steps[1].path, Node("link", "/theirs"))])
     undo(steps)
     assert links(enabled) == {"a": "/v/a@1", "b": "/theirs"}
 
 
 def test_going_back_leads_to_what_nginx_runs_not_to_what_was_never_loaded() -> None:
-    owed = [Step("/e/a", Node("link", "1"), Node("link", "2")), Step("/e/b", Node(), Node("link", "1"))]
-    merged = merge(owed, [Swap("/e/a", Node("link", "2"), Node("link", "3"))])
+    owed = [JournalStep("/e/a", Node("link", "1"), Node("link", "2")), JournalStep("/e/b", Node(), Node("link", "1"))]
+    merged = merge_steps(owed, [Swap("/e/a", Node("link", "2"), Node("link", "3"))])
     assert {step.path: (step.old.target, step.new.target) for step in merged} == {"/e/a": ("1", "3"), "/e/b": ("", "1")}
 
 
@@ -166,7 +182,7 @@ def test_only_our_leftovers_are_swept(tmp_path: Path) -> None:
     (tmp_path / ".flaskops-d/a").symlink_to("/x")
     (tmp_path / "kept").write_text("")
     (tmp_path / ".hidden").write_text("")
-    sweep([str(tmp_path), str(tmp_path / "none")])
+    remove_leftovers([str(tmp_path), str(tmp_path / "none")])
     assert sorted(os.listdir(tmp_path)) == [".hidden", "kept"]
 
 
@@ -183,21 +199,21 @@ def test_odd_things_are_read_without_harm(tmp_path: Path) -> None:
 
 
 def test_versions_that_are_links_or_were_edited_are_no_history(tmp_path: Path) -> None:
-    layout = Layout(str(tmp_path), str(tmp_path / "enabled"))
+    layout = NginxLayout(str(tmp_path), str(tmp_path / "enabled"))
     (tmp_path / "s@000000000000").symlink_to("/etc/passwd")
     (tmp_path / "s@111111111111").write_text("edited")
     (tmp_path / "s@ca978112ca1b").write_text("a")
-    current = read_current(layout, [Wanted("s")], [], purge=False)
+    current = read_current(layout, [WantedSite("s")], [], purge=False)
     assert [item.version for item in current.versions["s"]] == ["ca978112ca1b"]
 
 
 def test_the_future_is_the_disk_with_some_paths_changed(enabled: Path, tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to("enabled")
-    future = Future({str(enabled / "theirs"): None, str(enabled / "c.conf"): b"c", str(enabled / ".h"): b"h"})
-    names = [os.path.basename(path) for path in future.glob(f"{enabled}/*")]
+    staged_tree = StagedTree({str(enabled / "theirs"): None, str(enabled / "c.conf"): b"c", str(enabled / ".h"): b"h"})
+    names = [os.path.basename(path) for path in staged_tree.glob(f"{enabled}/*")]
     assert names == ["a", "b", "c.conf"]
-    assert future.glob(f"{tmp_path}/al*/*.conf") == [f"{tmp_path}/alias/c.conf"]
-    assert future.glob(f"{enabled}/[c].????") == [f"{enabled}/c.conf"]
-    assert future.read(f"{tmp_path}/alias/c.conf") == b"c"
-    assert future.read(str(enabled / "theirs")) is None
-    assert future.read(str(enabled / "a")) is None
+    assert staged_tree.glob(f"{tmp_path}/al*/*.conf") == [f"{tmp_path}/alias/c.conf"]
+    assert staged_tree.glob(f"{enabled}/[c].????") == [f"{enabled}/c.conf"]
+    assert staged_tree.read(f"{tmp_path}/alias/c.conf") == b"c"
+    assert staged_tree.read(str(enabled / "theirs")) is None
+    assert staged_tree.read(str(enabled / "a")) is None

@@ -11,9 +11,14 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx import validate as _validate
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.binary import Nginx
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.certificate import Certificate
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.future import Future
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import Node, Plan, SiteError, Swap
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy import SHADOW, Policy, Running, Verdict
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import NginxPlan, NginxSiteError, Node, Swap
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy import (
+    SHADOW,
+    Policy,
+    RunningNginx,
+    ValidationResult,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.staged_tree import StagedTree
 
 TLS = "server { listen unix:%s/t.sock ssl; server_name t.test; ssl_certificate t.crt; ssl_certificate_key t.key; }"
 
@@ -21,9 +26,9 @@ TLS = "server { listen unix:%s/t.sock ssl; server_name t.test; ssl_certificate t
 class Accepting(Nginx):
     """An nginx that accepts everything."""
 
-    def test(self, future: Future) -> Verdict:
+    def test(self, staged_tree: StagedTree) -> ValidationResult:
         """Return what the real one says of a configuration that it likes."""
-        return Verdict(True, SHADOW, 0.0, "", config=future.load(self.config))
+        return ValidationResult(True, SHADOW, 0.0, "", config=staged_tree.load(self.config))
 
 
 @pytest.fixture(name="nginx")
@@ -36,9 +41,9 @@ def make_nginx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Accepting:
     return Accepting("nginx", str(tmp_path / "nginx.conf"))
 
 
-def plan(root: Path, name: str, content: str) -> Plan:
+def plan(root: Path, name: str, content: str) -> NginxPlan:
     """Return a plan that writes one site."""
-    return Plan(swaps=[Swap(str(root / "sites" / name), Node(), Node("file", content=content.encode()))])
+    return NginxPlan(swaps=[Swap(str(root / "sites" / name), Node(), Node("file", content=content.encode()))])
 
 
 @pytest.mark.parametrize("name", ["t", "other"])
@@ -46,19 +51,19 @@ def test_a_certificate_that_nginx_has_not_loaded_is_refused(nginx: Accepting, tm
     """Whether the site that uses it changes or another one."""
     text = TLS % tmp_path if name == "t" else "server { listen unix:/nowhere/o.sock; server_name o.test; }"
     changed = plan(tmp_path, name, f"{text} # new")
-    with pytest.raises(SiteError, match=r"t\.crt, used in .*/sites/t:1, does not cover t\.test"):
-        _validate.validate(nginx, changed, Policy(), Running(unloaded=(str(tmp_path / "t.crt"),)))
+    with pytest.raises(NginxSiteError, match=r"t\.crt, used in .*/sites/t:1, does not cover t\.test"):
+        _validate.validate(nginx, changed, Policy(), RunningNginx(unloaded=(str(tmp_path / "t.crt"),)))
     # The same certificate, loaded long ago.
-    warned = _validate.validate(nginx, changed, Policy(), Running()).warnings
+    warned = _validate.validate(nginx, changed, Policy(), RunningNginx()).warnings
     assert ["t.crt" in warning for warning in warned] == ([True] if name == "t" else [])
 
 
 def test_a_clash_that_was_there_is_told_and_a_new_one_is_refused(nginx: Accepting, tmp_path: Path) -> None:
     clash = f"server {{ listen unix:{tmp_path}/./t.sock; server_name u.test; }}"
-    with pytest.raises(SiteError, match=r"sites/t:1.*sites/u:1.*socket_clash.*nginx_tolerate"):
-        _validate.validate(nginx, plan(tmp_path, "u", clash), Policy(), Running())
+    with pytest.raises(NginxSiteError, match=r"sites/t:1.*sites/u:1.*socket_clash.*nginx_tolerate"):
+        _validate.validate(nginx, plan(tmp_path, "u", clash), Policy(), RunningNginx())
     tolerated = Policy(frozenset({"socket_clash"}))
-    assert _validate.validate(nginx, plan(tmp_path, "u", clash), tolerated, Running()).warnings
+    assert _validate.validate(nginx, plan(tmp_path, "u", clash), tolerated, RunningNginx()).warnings
     (tmp_path / "sites/u").write_text(clash)
     other = plan(tmp_path, "v", f"server {{ listen unix:{tmp_path}/v.sock; }}")
-    assert "sites/u:1" in str(_validate.validate(nginx, other, Policy(), Running()).warnings)
+    assert "sites/u:1" in str(_validate.validate(nginx, other, Policy(), RunningNginx()).warnings)

@@ -18,8 +18,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.rollback im
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.timer_state import manifest_of
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_status as _flask_status
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.journal import Journal
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.loaded_state import Memory, Record
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import SiteError
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.loaded_state import LoadedState, Snapshot
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import NginxSiteError
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release import migration as _migration
 from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _prune
@@ -237,8 +237,8 @@ def test_other_records_that_are_damaged_are_none(layout: Layout, tmp_path: Path,
         f"{layout.release(V3)}/probe.json": lambda: read_token(layout.release(V3)),
         _migration.migration_path("shop"): lambda: _migration.migrated_key("shop"),
     }
-    memory = Memory("/etc/nginx/nginx.conf", str(tmp_path))
-    places[memory.path] = lambda: None if memory.read() == Record() else memory.read()
+    memory = LoadedState("/etc/nginx/nginx.conf", str(tmp_path))
+    places[memory.path] = lambda: None if memory.read() == Snapshot() else memory.read()
     for path, read in places.items():
         Path(path).touch()
         spoil(path, content)
@@ -250,5 +250,5 @@ def test_a_damaged_journal_of_nginx_says_what_to_do(tmp_path: Path, content: byt
     """What it owes is not known, so that nobody may go on as if nothing was owed."""
     journal = Journal("/etc/nginx/nginx.conf", 3, str(tmp_path))
     Path(journal.path).write_bytes(content)
-    with pytest.raises(SiteError, match="reload nginx and remove that file"):
+    with pytest.raises(NginxSiteError, match="reload nginx and remove that file"):
         journal.read()

@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.links import replace_links
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.links import swap_links
 from ansible_collections.flaskops.stack.plugins.module_utils._system.files import replace_link, write_file
 
 
@@ -74,7 +74,7 @@ def test_links_that_change_at_once_and_their_directory_keep_theirs(tmp_path: Pat
     labels.set(str(enabled), "security.selinux", b"httpd_config_t")
     labels.set(str(enabled / "a"), "security.selinux", b"special_t")
     labels.set(str(enabled / "theirs"), "security.selinux", b"theirs_t")
-    assert replace_links(str(enabled), {"a": "/v/2", "b": None, "c": "/v/2"})
+    assert swap_links(str(enabled), {"a": "/v/2", "b": None, "c": "/v/2"})
     found = {name: labels.of(str(enabled / name)) for name in os.listdir(enabled)}
     assert found == {"a": b"special_t", "c": b"default_t", "theirs": b"theirs_t"}
     assert labels.of(str(enabled)) == b"httpd_config_t"

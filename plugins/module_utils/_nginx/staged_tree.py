@@ -15,7 +15,7 @@ from .._system.files import read_file
 from .conf import Configuration, load
 
 
-class Future:
+class StagedTree:
     """Reads and globs like the disk, except that changed paths have their content to be (None: nothing)."""
 
     def __init__(self, changes: t.Mapping[str, bytes | None]) -> None:
