@@ -12,9 +12,8 @@ from collections import Counter
 from .._input.lists import APP, SITE, ListError, settle_apps, with_lists
 from .._release.shared_files import Place, covers, is_shared, shared_places
 from .._site.lines import cache_lines
-from .._site.model import Site, Static
+from .._site.model import Site, Static, chain_of
 from .._site.parse import parse_site
-from .._site.site_forwarded import chain_of
 from .._site.values import Reader, SiteError
 from .._system.paths import PREVIOUS
 

@@ -38,7 +38,7 @@ from .lines import (
     variable,
 )
 from .maintenance import closed_locations, fallback, gate_lines, previous_location
-from .model import Location, Server, Site, Static
+from .model import Location, Server, Site, Static, chain_of
 from .parse import DISTRIBUTION_SITE, RESERVED, parse_sites
 from .raw import (
     Statement,
@@ -50,7 +50,6 @@ from .raw import (
     overridden,
     read_statements,
 )
-from .site_forwarded import chain_of
 from .values import quote
 
 NEWEST: Version = (9999,)

@@ -20,8 +20,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.contents i
 from ansible_collections.flaskops.stack.plugins.module_utils._release.proxy_probe import probe_chain, probe_sites
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import render_wsgi
 from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import Chain, forged_headers, judge
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import chain_of
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site
-from ansible_collections.flaskops.stack.plugins.module_utils._site.site_forwarded import chain_of
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import Result
 
 Headers = t.Mapping[str, str]
