@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 import typing as t
 from contextlib import contextmanager, suppress
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 from .._system.command import CommandError, Result, run
 from .._system.files import Lock, read_file, remove_file
 from .._input.redact import mask
-from .git_hints import hint_at
 from .._app.source import Location, SourceError, git_url, parse_refs, split_credentials
 from .._system.trees import remove_tree
 
@@ -34,6 +34,26 @@ _HEAD = "refs/flaskops/head"
 
 # The shell reads the values from the environment: argv is in the process list.
 _HELPER = '!f() { echo "username=$FLASKOPS_GIT_USERNAME"; echo "password=$FLASKOPS_GIT_PASSWORD"; }; f'
+
+# What git says when it fails, and what that means.
+_HINTS = (
+    (r"error in libcrypto|invalid format", "'deploy_key' is no private key that ssh can read (it has the whole file)"),
+    (r"Host key verification failed", "the server's host key is not the one in 'known_hosts' (see ssh-keyscan)"),
+    (
+        r"Permission denied \(|could not read Username|Authentication failed|Access denied|error: 40[13]",
+        "the server refuses the credentials: set 'deploy_key' (ssh), or user and token in the address (https)",
+    ),
+    (r"Could not resolve host", "the name of the server cannot be resolved on this host: check the address and DNS"),
+    (r"certificate|SSL", "the server's certificate is not trusted on this host: set 'ca_bundle'"),
+    (
+        r"Connection refused|timed out|unreachable|Failed to connect",
+        "the server cannot be reached from this host: check address, proxy, firewall",
+    ),
+    (
+        r"not found|does not (?:exist|appear)|No such file",
+        "there is no such repository, or the credentials do not show it",
+    ),
+)
 
 
 class MissingCommitError(SourceError):
@@ -240,8 +260,13 @@ def _git(
         ) from exc
     if result.rc != 0:
         said = mask(result.tail(8), repository.secrets(), shortest=3)
-        raise SourceError(f"git cannot read {repository.location.url}: {hint_at(said)}. It said: {said}")
+        raise SourceError(f"git cannot read {repository.location.url}: {_hint_at(said)}. It said: {said}")
     return result
+
+
+def _hint_at(said: str) -> str:
+    """Return what the end of git's output means, and the way out."""
+    return next((hint for pattern, hint in _HINTS if re.search(pattern, said, re.IGNORECASE)), "see what git says")
 
 
 def _fetch(call: Call, url: str, mirror: str, wanted: _Wanted) -> None:

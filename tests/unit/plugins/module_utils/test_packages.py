@@ -46,7 +46,6 @@ PURE_FILES = (
     "_app.source_left",
     "_app.source_tree",
     "_build.environment",
-    "_build.git_hints",
     "_build.import_check",
     "_build.missing_tools",
     "_build.scm_version",
