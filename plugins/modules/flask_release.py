@@ -620,7 +620,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._host_code import CODE_SPEC, work
-from ..module_utils._input.release_defaults import HOOK_TIMEOUT, STAGES, TIMER_DEFAULTS, WORKER_DEFAULTS
+from ..module_utils._input.defaults import HOOK_TIMEOUT, STAGES, TIMER_DEFAULTS, WORKER_DEFAULTS
 
 _TYPES = {bool: "bool", int: "int", str: "str"}
 

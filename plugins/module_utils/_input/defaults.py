@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What services have that do not say otherwise. Private to flaskops.stack."""
+"""Default values of services, health checks, hooks, workers and timers. Private to flaskops.stack.
+
+Ansible sends this file with the interface of a module in each run, and the host compiles it anew: keep it small.
+"""
 
 from __future__ import annotations
 
@@ -47,3 +50,9 @@ DEFAULTS: dict[str, object] = {
     "drain_timeout": 30,
     "asset_grace": 3600,
 }
+
+STAGES = ("build", "migrate", "before_switch", "after_switch")
+HOOK_TIMEOUT = 900
+
+WORKER_DEFAULTS: dict[str, object] = {"count": 1, "stop_timeout": 60, "memory_max": "", "cpu_quota": ""}
+TIMER_DEFAULTS: dict[str, object] = {"persistent": True, "random_delay": 0, "timeout": 3600}

@@ -11,8 +11,8 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field
 
+from .defaults import HOOK_TIMEOUT, STAGES
 from .lists import COMMAND, ListError, elements
-from .release_defaults import HOOK_TIMEOUT, STAGES
 from .values import read_flag, read_whole
 
 BUILD, MIGRATE, BEFORE, AFTER = STAGES

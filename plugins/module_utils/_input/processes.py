@@ -9,9 +9,9 @@ import re
 import shlex
 import typing as t
 
+from .defaults import TIMER_DEFAULTS, WORKER_DEFAULTS
 from .hooks import SHELL
 from .lists import APP, ListError, elements
-from .release_defaults import TIMER_DEFAULTS, WORKER_DEFAULTS
 from .values import SettingsError, as_bool, as_int, as_line, as_mapping, refuse_unknown
 
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,29}[a-z0-9])?")
