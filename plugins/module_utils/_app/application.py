@@ -15,27 +15,20 @@ from .._input.lists import APP, ListError, settle_apps, with_lists
 from .._input.names import UnsafeNameError, check_name, check_socket_path
 from .._input.processes import Process, normalise_timers, normalise_workers
 from .._input.redact import mask, mask_urls
-from .._input.values import as_variables
+from .._input.values import as_int, as_variables
 from .._release.model import Layout, digest, release_id
 from .._release.shared_files import Place, shared_places
 from .._service.environment import merge_environment
 from .._service.settings import (
     SettingsError,
+    check_app_path,
     identifying_settings,
+    normalise_settings,
     render_gunicorn_conf,
     render_wsgi,
     worker_requirements,
 )
 from .._system.account import Claim
-from .application_values import (
-    absolute,
-    choice,
-    interpreter,
-    settings_of,
-    shared_paths,
-    whole,
-    wsgi_path,
-)
 from .build_access import build_variables, check_build_variables
 from .dependencies import DependencyError, check_packages
 from .source import (
@@ -50,6 +43,7 @@ from .source import (
 )
 
 INSTALLERS = ("uv", "pip")
+_INTERPRETER = re.compile(r"(?:python)?(\d+(?:\.\d+)?)|python3?|/[\w./+-]+")
 
 # As long as any release id is.
 _SAMPLE_ID = "0000000-00000000"
@@ -225,17 +219,17 @@ def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "build_environment": environment,
         "build_secrets": secrets,
         "build_with_deploy_key": bool(item.get("build_with_deploy_key")),
-        "python": interpreter(item.get("python") or "python3"),
-        "installer": choice("installer", item.get("installer") or "uv", INSTALLERS),
+        "python": _interpreter(item.get("python") or "python3"),
+        "installer": _choice("installer", item.get("installer") or "uv", INSTALLERS),
         "requirements": None if item.get("requirements") is None else tuple(item["requirements"]),
         "packages": check_packages(item.get("packages") or ()),
         "index_url": item.get("index_url") or "",
-        "ca_bundle": absolute("ca_bundle", item),
-        "wheel_dir": absolute("wheel_dir", item),
+        "ca_bundle": _absolute("ca_bundle", item),
+        "wheel_dir": _absolute("wheel_dir", item),
         "gunicorn_requirement": check_packages([item.get("gunicorn_requirement") or "gunicorn"])[0],
-        "build_timeout": whole("build_timeout", item, 1800),
-        "source_max_mib": whole("source_max_mib", item, 4096),
-        "keep": whole("keep", item, 5),
+        "build_timeout": _whole("build_timeout", item, 1800),
+        "source_max_mib": _whole("source_max_mib", item, 4096),
+        "keep": _whole("keep", item, 5),
     }
 
 
@@ -252,13 +246,13 @@ def _process_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "rename_from": _former_name(item),
         "names_user": bool(item.get("user")),
         "names_group": bool(item.get("group")),
-        "app": wsgi_path(item),
+        "app": _wsgi_path(item),
         "environment": environment,
         "secrets": secrets,
-        "shared": shared_paths(item.get("shared")),
-        "trusted_hops": whole("trusted_hops", item, 1, least=0),
+        "shared": _shared_paths(item.get("shared")),
+        "trusted_hops": _whole("trusted_hops", item, 1, least=0),
         "host_header": item.get("host_header") or "",
-        "settings": settings_of(item),
+        "settings": _settings_of(item),
         "hooks": parse_hooks(item.get("hooks") or {}),
         "workers": normalise_workers(item.get("workers")),
         "timers": normalise_timers(item.get("timers")),
@@ -274,7 +268,7 @@ def _former_name(item: t.Mapping[str, t.Any]) -> str:
 
 def _source(item: t.Mapping[str, t.Any], source_type: str, version: str) -> tuple[str, str]:
     source, checksum = str(item["source"]).strip(), str(item.get("checksum") or "")
-    choice("source_type", source_type, TYPES)
+    _choice("source_type", source_type, TYPES)
     if checksum:
         check_checksum(checksum)
     if detect_type(source, version, checksum, source_type) == "archive" and is_remote(source) and not checksum:
@@ -289,6 +283,70 @@ def _pinned(requirement: str, version: str) -> str:
     if version and re.search(r"[=<>!~@;]", requirement):
         raise SourceError(f"source '{requirement}' and version '{version}' both name a version: keep one of them")
     return f"{requirement}=={version}" if version else requirement
+
+
+def _choice(key: str, value: str, choices: t.Sequence[str]) -> str:
+    """Return one of the choices."""
+    if value not in choices:
+        raise SourceError(f"{key} '{value}' must be one of {', '.join(choices)}")
+    return value
+
+
+def _absolute(key: str, item: t.Mapping[str, t.Any]) -> str:
+    """Return a path on the host; an empty one is none."""
+    path = item.get(key) or ""
+    if path and not path.startswith("/"):
+        raise SourceError(f"{key} '{path}' must be an absolute path on the host")
+    return path
+
+
+def _whole(key: str, item: t.Mapping[str, t.Any], default: int, least: int = 1) -> int:
+    """Return a whole number, or the default where there is none."""
+    return default if item.get(key) is None else as_int(key, item[key], least)
+
+
+def _interpreter(python: str) -> str:
+    """Return the name or path of a Python."""
+    found = _INTERPRETER.fullmatch(python)
+    if not found:
+        raise DependencyError(
+            f"python '{python}' must be a version (3.12), a program (python3.12) or its absolute path"
+        )
+    if found.group(1) == "3.1":
+        raise DependencyError("python is 3.1: YAML reads 3.10 without quotes as 3.1, so write python: '3.10'")
+    return f"python{found.group(1)}" if found.group(1) else python
+
+
+def _wsgi_path(item: t.Mapping[str, t.Any]) -> str:
+    """Return where the WSGI application is."""
+    check_app_path(item["app"])
+    render_wsgi(item["app"], 1, item.get("host_header") or "")
+    return str(item["app"])
+
+
+def _settings_of(item: t.Mapping[str, t.Any]) -> dict[str, object]:
+    """Return all settings of gunicorn."""
+    settings = normalise_settings(item.get("gunicorn") or {})
+    health = t.cast("dict[str, object]", settings["health"])
+    domains = item.get("domains") or []
+    # Applications that refuse unknown host names would answer the gate with 400 otherwise.
+    return {**settings, "health": {**health, "host": health["host"] or (domains[0] if domains else "")}}
+
+
+def _shared_paths(paths: t.Sequence[str] | None) -> tuple[str, ...]:
+    """Return the directories that outlive releases."""
+    result = []
+    for path in ("instance",) if paths is None else paths:
+        parts = path.strip("/").split("/")
+        if path.startswith("/") or any(part in ("", ".", "..") for part in parts):
+            raise SourceError(
+                f"shared '{path}' must be a plain path inside the application, such as 'uploads' or 'var/data'"
+            )
+        result.append("/".join(parts))
+    for path in result:
+        if any(other != path and path.startswith(other + "/") for other in result):
+            raise SourceError(f"shared '{path}' is below another shared directory: list the outer one only")
+    return tuple(sorted(set(result)))
 
 
 def build_key(app: App, kind: str, revision: str, python: str) -> str:

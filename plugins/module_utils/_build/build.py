@@ -12,7 +12,7 @@ import pwd
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
-from .._app.build_access import private_cache, remove_secrets, write_deploy_key
+from .build_secrets import private_cache, remove_secrets, write_deploy_key
 from .._release.contents import write_token
 from .._system.command import CommandError, flushing
 from .._system.disk_space import explain_full_disk

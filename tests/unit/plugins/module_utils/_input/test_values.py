@@ -7,10 +7,7 @@ import math
 import typing as t
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._app.application_values import (
-    whole as whole_of_application,
-)
-from ansible_collections.flaskops.stack.plugins.module_utils._app.source import SourceError
+from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError, parse_app
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError, parse_hooks
 from ansible_collections.flaskops.stack.plugins.module_utils._input.scalars import Flag, ScalarError, Whole, scalar
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import (
@@ -21,13 +18,14 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.values impor
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._site.values import Reader, SiteError
 
-ERRORS = (SettingsError, SourceError, HookError, ScalarError, SiteError)
+SHOP = {"name": "shop", "source": "shop", "app": "shop:app"}
+ERRORS = (SettingsError, AppError, HookError, ScalarError, SiteError)
 # All that read a number, or a flag.
 WHOLE: dict[str, t.Callable[[t.Any], object]] = {
     "settings": lambda value: as_int("x", value, least=1),
     "lists": lambda value: scalar(value, Whole(), "x"),
     "site": lambda value: Reader({"x": value}).number("x", 9),
-    "application": lambda value: whole_of_application("x", {"x": value}, 9),
+    "application": lambda value: parse_app({**SHOP, "keep": value}, "/srv").keep,
     "hooks": lambda value: parse_hooks({"timeout": value}).timeout,
 }
 FLAG: dict[str, t.Callable[[t.Any], object]] = {
