@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
-PLAY = yaml.safe_load((Path(__file__).parents[2] / "playbooks" / "site.yml").read_text())[-1]
+ROOT = Path(__file__).parents[2]
+PLAY = yaml.safe_load((ROOT / "playbooks" / "site.yml").read_text())[-1]
 TAGS = {
     task["ansible.builtin.import_role"]["name"].rpartition(".")[2]: set(task["tags"])
     for task in PLAY["tasks"][0]["block"]
@@ -37,3 +42,24 @@ def test_a_host_that_fails_stops_all_later_batches() -> None:
         assert plays[0]["ansible.builtin.import_playbook"] == "reach.yml"
         assert plays[-1]["max_fail_percentage"] == "{{ max_fail_percentage | default(0) }}"
         assert plays[-1]["vars"]["__stack_run"] is True
+
+
+@pytest.mark.parametrize(
+    ("target", "hosts"),
+    [
+        (None, "33"),
+        ("web", "22"),
+        ("a", "01"),
+        (["a", "c"], "22"),
+        (["a"], "01"),
+        ("web:!a", "01"),
+        ("localhost", "01"),
+    ],
+)
+def test_what_only_fleets_need_is_left_out_for_a_single_host(tmp_path: Path, target: object, hosts: str) -> None:
+    inventory = tmp_path / "hosts.ini"
+    inventory.write_text("[web]\na\nb\n[db]\nc\n")
+    words = ["ansible-playbook", "-i", str(inventory), str(ROOT / "playbooks" / "deploy.yml"), "--list-hosts"]
+    given = ["-e", json.dumps({"target": target})] if target else []
+    said = subprocess.run([*words, *given], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert "".join(re.findall(r"hosts \((\d+)\)", said)) == hosts
