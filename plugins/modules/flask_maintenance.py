@@ -111,8 +111,8 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._entrypoints.flask_maintenance import MaintenanceError, Wish, maintain
-from ..module_utils._input.names import UnsafeNameError
 from ..module_utils._input.printable import printable, printable_result
+from ..module_utils._input.values import UnsafeNameError
 from ..module_utils._nginx.layout import read_site_paths
 from ..module_utils._release.model import Layout
 from ..module_utils._system.command import CommandError

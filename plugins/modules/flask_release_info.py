@@ -111,8 +111,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._input.names import UnsafeNameError
 from ..module_utils._input.printable import printable, printable_result
+from ..module_utils._input.values import UnsafeNameError
 from ..module_utils._release.model import ReleaseError
 from ..module_utils._release.releases import list_applications
 

@@ -187,8 +187,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._entrypoints.flask_status import application_states
-from ..module_utils._input.names import UnsafeNameError
 from ..module_utils._input.printable import printable, printable_result
+from ..module_utils._input.values import UnsafeNameError
 from ..module_utils._release.model import ReleaseError
 from ..module_utils._system.command import CommandError
 

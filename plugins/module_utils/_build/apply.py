@@ -25,7 +25,7 @@ from .._service.settings import SettingsError
 from .._release.history import note
 from .._system.lock import caller
 from .._input.hooks import HookError
-from .._input.names import UnsafeNameError, check_name
+from .._input.values import UnsafeNameError, check_name
 from .._input.printable import short_reason
 from .preflight import check_schedules
 from .._release.model import Layout, ReleaseError

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from .._build.adopt import Existing, check_existing
 from .._build.host_check import check_host, check_paths, check_switch
-from .._input.names import check_name, check_socket_path
+from .._input.values import check_name, check_socket_path
 from .._nginx.socket_group import socket_group
 from .._release.model import Layout, Manifest, ReleaseError, is_release_id
 from .._release.ownership import check_owner, owner_ids

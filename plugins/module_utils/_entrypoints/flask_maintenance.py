@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .._deploy.observe import UNITS, UnitDirectory
 from .._deploy.plan import is_process
-from .._input.names import check_name
+from .._input.values import check_name
 from .._release.model import Layout
 from .._release.release import current_id
 from .._release.releases import find_applications

@@ -19,7 +19,7 @@ from .._deploy.observe import UNITS, UnitDirectory
 from .._deploy.rollback import can_run
 from .._deploy.unhealthy import RESTART_PROPERTIES, SINCE, explain_unhealthy
 from .._deploy.workers import release_marks
-from .._input.names import check_name
+from .._input.values import check_name
 from .._release.assets import kept_assets
 from .._release.distributions import installed, version_of
 from .._release.history import Entry, activation_times, cut_short, read_history, settled

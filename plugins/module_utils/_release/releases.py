@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._input.names import UnsafeNameError, check_name
+from .._input.values import UnsafeNameError, check_name
 from .._system.trees import tree_size
 from .model import Layout, Manifest, is_release_id
 from .release import current_id, list_releases

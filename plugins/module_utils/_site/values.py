@@ -10,8 +10,7 @@ import ipaddress
 import re
 import typing as t
 
-from .._input.names import UnsafeNameError, check_socket_path
-from .._input.values import read_flag, read_whole
+from .._input.values import UnsafeNameError, check_socket_path, read_flag, read_whole
 
 
 class SiteError(ValueError):

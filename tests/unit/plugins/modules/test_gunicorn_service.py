@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ansible_collections.flaskops.stack.plugins.module_utils._build.host_check import check_paths
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import read_requests
-from ansible_collections.flaskops.stack.plugins.module_utils._input.names import UnsafeNameError
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import UnsafeNameError
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import ReleaseError
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
     DEFAULTS,

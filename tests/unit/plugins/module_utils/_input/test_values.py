@@ -12,9 +12,12 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import
 from ansible_collections.flaskops.stack.plugins.module_utils._input.scalars import Flag, ScalarError, Whole, scalar
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import (
     SettingsError,
+    UnsafeNameError,
     as_bool,
     as_int,
     as_variables,
+    check_name,
+    check_socket_path,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._site.values import Reader, SiteError
 
@@ -117,3 +120,22 @@ def test_an_environment_that_is_no_dictionary_is_refused_and_not_shown() -> None
     with pytest.raises(SettingsError, match="secrets must be a dictionary") as caught:
         as_variables("secrets", ["hunter2"])
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a", "shop", "shop-2", "a" * 31])
+def test_a_plain_name_is_taken(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Shop", "2shop", "shop-", "-shop", "sh op", "../shop", "shop.conf", "shöp", "a\n", "a" * 32]
+)
+def test_a_name_that_is_no_user_unit_or_path_is_refused(name: str) -> None:
+    with pytest.raises(UnsafeNameError, match="lower-case letters"):
+        check_name(name)
+
+
+def test_a_socket_path_of_107_bytes_is_the_longest() -> None:
+    assert check_socket_path("/" + "x" * 106)
+    with pytest.raises(UnsafeNameError, match="has 108 bytes"):
+        check_socket_path("/" + "x" * 107)
