@@ -91,11 +91,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 closed:
-  description: Whether visitors get the page now.
+  description: Whether the application is closed now.
   returned: success
   type: bool
 page:
-  description: The file with the page.
+  description: Path of the file with the page.
   returned: success
   type: str
   sample: /srv/shop/maintenance/page.html

@@ -547,19 +547,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 unlisted:
-  description: Applications that serve on the host and are not in O(apps), but for those that role gunicorn alone runs.
-  returned: when the input was right
+  description: Applications that serve on the host and are not in O(apps), except those that only role gunicorn manages.
+  returned: when the input is valid
   type: list
   elements: str
 errors:
-  description: Why applications could not be built, by name.
-  returned: when one could not
+  description: Errors of the applications that could not be built, by name.
+  returned: when a build failed
   type: dict
 releases:
   description:
     - The release of each application, in the order of O(apps), without those that could not be built. Empty with
       O(state=absent).
-  returned: when the input was right
+  returned: when the input is valid
   type: list
   elements: dict
   contains:
@@ -576,7 +576,7 @@ releases:
       type: str
       sample: /srv/shop/releases/3f2a91c-1b9e02d4
     former:
-      description: The name that the application had before, as long as something is on the host under it; else empty.
+      description: Former name of the application, while anything of it is on the host; otherwise empty.
       type: str
     built:
       description: Whether it was built by this run; in check mode, whether it would be.
@@ -590,16 +590,16 @@ releases:
       type: str
       sample: 3f2a91c5a1f1b0a9ddc3a6c1f4a2ab6c9d3e1b77
     seconds:
-      description: How long it took.
+      description: Duration of the build.
       type: float
       sample: 4.2
 removed:
-  description: Names of the applications of which something was removed, with O(state=absent).
+  description: Names of the applications that were removed, with O(state=absent).
   returned: success
   type: list
   elements: str
 services:
-  description: What became of each service, as M(flaskops.stack.gunicorn_service) returns it.
+  description: Result of each service, as M(flaskops.stack.gunicorn_service) returns it.
   returned: with O(serve=true)
   type: list
   elements: dict

@@ -39,11 +39,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at all applications
+- name: List the releases of all applications
   flaskops.stack.flask_release_info:
   register: found
 
-- name: See how much disk the releases of the shop take
+- name: Measure the releases of the shop
   flaskops.stack.flask_release_info:
     names: [shop]
     size: true
@@ -102,7 +102,7 @@ apps:
           sample: shop:create_app()
         size:
           description: >-
-            Bytes on disk, when O(size=true). What a release has in common with another counts in each of them.
+            Bytes on disk, with O(size=true). Files that releases share are counted in each of them.
           type: int
           sample: 31457280
 """

@@ -49,11 +49,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at all applications
+- name: Read the state of all applications
   flaskops.stack.flask_status:
   register: found
 
-- name: Go on only when the shop is healthy
+- name: Continue only when the shop is healthy
   flaskops.stack.flask_status:
     names: [shop]
   register: shop
@@ -76,15 +76,16 @@ apps:
       type: str
       sample: 3f2a91c-1b9e02d4
     healthy:
-      description: Whether every instance gave a good answer just now, and none keeps ending.
+      description: Whether every instance has passed the health check now, and none keeps crashing.
       type: bool
     answers:
       description: >-
-        The answer of each instance, with its HTTP status (V(0) for none), seconds, and what was wrong with it.
+        Answer of each instance, with its HTTP status (V(0) when there was none), its duration in seconds, and its
+        error.
       type: list
       elements: dict
     version:
-      description: What the source of the release says of its version, such as a tag.
+      description: Version of the source of the release, such as a tag.
       type: str
     revision:
       description: Commit, or hash of the code.
@@ -96,59 +97,59 @@ apps:
       description: Version of gunicorn.
       type: str
     instances:
-      description: How many gunicorns the release has.
+      description: Number of instances of the release.
       type: int
     running:
-      description: How many of them run.
+      description: Number of instances that run.
       type: int
     memory:
-      description: Memory that they use, in bytes.
+      description: Memory that the instances use, in bytes.
       type: int
     tasks:
-      description: Their processes and threads.
+      description: Number of their processes and threads.
       type: int
     restarts:
-      description: How often systemd had to start one of them again.
+      description: Number of times that systemd has restarted an instance.
       type: int
     ill:
-      description: Which instance keeps ending, and why; empty when none does.
+      description: Instance that keeps crashing, and the reason; empty when none does.
       type: str
     uptime:
-      description: Seconds since the last of them was started.
+      description: Seconds since the last instance was started.
       type: int
     beside:
       description: Workers and timers, by unit, with their state.
       type: list
       elements: dict
     activated:
-      description: The line of the history by which the release came to serve; V(null) when there is none.
+      description: Entry of the history in which the release was activated; V(null) when there is none.
       type: dict
     failed:
       description: >-
-        The line of the history of the last deploy, build or rollback, when that failed; V(null) when it did not.
+        Entry of the history of the last deploy, build or rollback, when that failed; otherwise V(null).
       type: dict
     unfinished:
       description: >-
-        The hand-over that was begun and has not ended; it goes on when the lock is held, and was killed when not.
+        Deploy that has begun and not ended. It is still running when the lock is held; otherwise it was killed.
       type: dict
     lock:
       description: >-
-        Who holds the application's lock, with C(pid), C(who), C(since) and C(what); V(null) when nobody does.
+        Owner of the application's lock, with C(pid), C(who), C(since) and C(what); V(null) when it is not locked.
       type: dict
     maintenance:
-      description: Whether visitors get the page for maintenance.
+      description: Whether visitors get the maintenance page.
       type: bool
     assets_of:
-      description: Id of the release whose static files are reachable beside those of the current one; empty for none.
+      description: Id of the previous release whose static files are still served; empty when there is none.
       type: str
     published:
       description: >-
-        Whether a site of nginx leads to it; empty when that says nothing, because no release serves, the host has no
-        nginx, or the application has addresses of its own (C(bind)).
+        Whether a site of nginx leads to the application. Empty when this does not matter, because no release serves,
+        the host has no nginx, or the application has TCP addresses (C(bind)).
       type: bool
     edited:
       description: >-
-        Which units of the release that serves were edited on the host, or have drop-ins; empty when none was.
+        Units of the current release that were edited on the host or have drop-ins; empty when there are none.
       type: str
     damaged:
       description: >-
@@ -158,8 +159,8 @@ apps:
       elements: dict
     releases:
       description: >-
-        The complete releases, newest first, with C(id), C(version), C(revision), C(built), C(activated), C(state) in
-        words, whether a C(rollback) without a name goes there, and whether it is C(usable) for one that names it.
+        The complete releases, newest first, with C(id), C(version), C(revision), C(built), C(activated), C(state) as
+        a text, C(rollback) when a rollback without a name goes there, and C(usable) when a rollback may name it.
       type: list
       elements: dict
     targets:
@@ -169,16 +170,17 @@ apps:
       elements: str
     runs:
       description: >-
-        Which run of Ansible deployed a release last, by its id. Hosts with different variables have different ids.
+        Id of the run of Ansible that deployed each release last, by the id of the release. Hosts with different
+        variables have different ids.
       type: dict
     rollback_interrupted:
       description: Whether the last rollback was killed after its switch, so that the next one completes it.
       type: bool
     disk:
-      description: Bytes that the application's directory takes on disk, with releases and data.
+      description: Bytes on disk of the application's directory, with releases and data.
       type: int
     disk_free:
-      description: Bytes that are free there.
+      description: Bytes that are free on that disk.
       type: int
 """
 

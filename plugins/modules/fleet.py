@@ -54,7 +54,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 serving:
-  description: The id of the release that each application serves, by name.
+  description: Id of the release that serves, by application.
   returned: success
   type: dict
   sample: {shop: 3f2a91c-1b9e02d4}

@@ -438,7 +438,7 @@ EXAMPLES = r"""
           path: /health
           status: [200]
 
-- name: Let an application that compiles code at run time leave one wall of the sandbox
+- name: Allow an application to compile code at run time, which the sandbox forbids
   flaskops.stack.gunicorn_service:
     services:
       - name: numbers
@@ -449,13 +449,13 @@ EXAMPLES = r"""
           MemoryDenyWriteExecute: false
         sandbox_paths: [/var/lib/numbers]
 
-- name: Go back to the release before
+- name: Roll back to the release before
   flaskops.stack.gunicorn_service:
     services:
       - name: shop
         state: rolled_back
 
-- name: Go back, and take the database back with the hook of the release that is left
+- name: Roll back, and migrate the database back with a hook of the release that is left
   flaskops.stack.gunicorn_service:
     services:
       - name: shop
@@ -481,11 +481,11 @@ services:
       type: str
       sample: shop
     release:
-      description: Id of the release that was wanted; empty when it was to be absent.
+      description: Id of the wanted release; empty with O(services[].state=absent).
       type: str
       sample: 3f2a91c-1b9e02d4
     version:
-      description: What the release's source says of its version, such as a tag; empty when it says nothing.
+      description: Version of the release's source, such as a tag; empty when it has none.
       type: str
       sample: v2.3.1
     previous:
@@ -496,7 +496,7 @@ services:
       description: Whether anything was done for this service.
       type: bool
     error:
-      description: Why the release was refused, with the end of its log; empty when it was not.
+      description: Reason why the release was refused, with the end of its log; empty when it was not.
       type: str
     units:
       description: Units of the release, and those that listen on TCP addresses.
@@ -505,13 +505,13 @@ services:
       sample: [shop@3f2a91c-1b9e02d4.socket, shop@3f2a91c-1b9e02d4.service, shop@3f2a91c-1b9e02d4.worker-mail.0.service]
     finishing:
       description:
-        - Workers and jobs of other releases that finish what they have begun. They take nothing new, end by themselves,
+        - Workers and jobs of other releases that finish what they have begun. They take no new work, end by themselves,
           and need no further run.
       type: list
       elements: str
       sample: [shop@90b1c7e-77aa01f2.worker-mail.0.service]
     probes:
-      description: The answer of each instance at the health gate; empty when there was none.
+      description: Answer of each instance to the health check; empty when there was no check.
       type: list
       elements: dict
       contains:
@@ -519,10 +519,10 @@ services:
           description: Number of the instance.
           type: int
         status:
-          description: HTTP status of the last answer, V(0) for none.
+          description: HTTP status of the last answer, V(0) when there was none.
           type: int
         seconds:
-          description: Time from the start of the service to the proof.
+          description: Seconds from the start of the service to the healthy answer.
           type: float
     hooks:
       description: The hooks that have run and succeeded.
@@ -530,25 +530,25 @@ services:
       elements: dict
       contains:
         hook:
-          description: When it ran.
+          description: Stage of the hook.
           type: str
           sample: before_switch
         command:
-          description: What ran.
+          description: Command that ran.
           type: str
           sample: flask warm-up
         seconds:
-          description: How long it took.
+          description: Duration of the command.
           type: float
         output:
           description: The last lines of its output, without secrets.
           type: list
           elements: str
     believed:
-      description: Whether it was seen through nginx that the application believes what it should of its visitors.
+      description: Whether a request through nginx has shown that the application trusts only the right proxy headers.
       type: bool
     warning:
-      description: What went wrong after the switch, while the release serves nevertheless; the task fails.
+      description: Error after the switch that does not keep the release from serving; the task fails.
       type: str
     drained:
       description: Whether all connections to the old release had ended before it was stopped.
@@ -558,7 +558,7 @@ services:
       type: list
       elements: str
     seconds:
-      description: How long the hand-over took.
+      description: Duration of the deploy.
       type: float
       sample: 1.2
 """

@@ -309,7 +309,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sites:
-  description: The sites that were asked for, those purged, and former names.
+  description: The wanted sites, those that were purged, and former names.
   returned: success
   type: list
   elements: dict
@@ -331,7 +331,7 @@ sites:
       type: str
       sample: /etc/nginx/sites-available/shop@8d0c2f4a6b1e
 files:
-  description: The further files that were asked for.
+  description: The wanted further files.
   returned: success
   type: list
   elements: dict
@@ -360,11 +360,11 @@ validation:
       type: float
       sample: 0.031
     output:
-      description: What nginx said.
+      description: Output of nginx.
       type: str
       sample: ''
     reason:
-      description: Why not in the better way.
+      description: Reason why V(namespace) was not used.
       type: str
       sample: ''
 reload:
@@ -373,7 +373,7 @@ reload:
   type: dict
   contains:
     performed:
-      description: Whether nginx was told to reload, or was started (O(start)).
+      description: Whether nginx was reloaded, or started (O(start)).
       type: bool
       sample: true
     proved:
@@ -381,7 +381,7 @@ reload:
       type: bool
       sample: true
     reason:
-      description: Why there was no reload.
+      description: Reason why there was no reload.
       type: str
       sample: ''
     old_workers:
@@ -395,21 +395,21 @@ reload:
       elements: int
       sample: [951, 952]
 in_place:
-  description: Whether everything already was as wanted. Unlike C(changed), C(changed_when) leaves it alone.
+  description: Whether nothing had to be changed. Unlike C(changed), it is not affected by C(changed_when).
   returned: success
   type: bool
   sample: true
 pending:
   description:
-    - Whether a reload was still owed, because an earlier run had died or because of files in RV(unloaded).
+    - Whether a reload was pending, because an earlier run was killed or because of files in RV(unloaded).
   returned: success
   type: bool
   sample: false
 unloaded:
   description:
-    - Files that our sites make nginx load (their own, included ones, certificates, keys), or that are in O(files), and
-      that somebody has changed since nginx loaded them. They are loaded now.
-    - Empty when nginx is told to load for another reason.
+    - Files that the sites of this module make nginx load (their own, included ones, certificates, keys), or that are in
+      O(files), and that were changed since nginx loaded them. They are loaded now.
+    - Empty when nginx is reloaded for another reason.
   returned: success
   type: list
   elements: str

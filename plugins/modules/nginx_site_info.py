@@ -62,11 +62,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at nginx's sites
+- name: List the sites of nginx
   flaskops.stack.nginx_site_info:
   register: nginx
 
-- name: Fail where somebody else's links lead nowhere
+- name: Fail when a link of a site leads nowhere
   ansible.builtin.assert:
     that: nginx.sites | selectattr('state', 'eq', 'dangling') | list | length == 0
     fail_msg: "{{ nginx.sites | selectattr('state', 'eq', 'dangling') | map(attribute='path') | join(', ') }}"
@@ -85,7 +85,7 @@ sites:
       sample: shop
     state:
       description:
-        - V(enabled) or V(disabled) for sites of M(flaskops.stack.nginx_site), V(foreign) for anybody else's,
+        - V(enabled) or V(disabled) for sites of M(flaskops.stack.nginx_site), V(foreign) for sites of others,
           V(dangling) for a link that leads nowhere.
       type: str
       sample: enabled
@@ -107,39 +107,40 @@ sites:
       elements: str
       sample: [3f2a91c01b9e, 8d0c2f4a6b1e]
 pending:
-  description: Paths of a change whose reload is still owed; the next run of M(flaskops.stack.nginx_site) sees to it.
+  description: >-
+    Paths that were changed and that nginx has not loaded. The next run of M(flaskops.stack.nginx_site) loads them.
   returned: always
   type: list
   elements: str
   sample: []
 unloaded:
   description:
-    - Files that our sites make nginx load (their own, included ones, certificates, keys) and that have changed since
-      it did, in the order in which nginx reads them; the next run of M(flaskops.stack.nginx_site) sees to it.
+    - Files that the sites of M(flaskops.stack.nginx_site) make nginx load (their own, included ones, certificates,
+      keys) and that were changed since, in the order in which nginx reads them. Its next run loads them.
   returned: always
   type: list
   elements: str
   sample: [/etc/letsencrypt/live/shop/fullchain.pem]
 nginx:
-  description: The binary.
+  description: The installed nginx.
   returned: always
   type: dict
   contains:
     installed:
-      description: Whether there is one.
+      description: Whether nginx is installed.
       type: bool
       sample: true
     version:
-      description: Its version, V('') without a binary.
+      description: Version of nginx, V('') when it is not installed.
       type: str
       sample: 1.26.3
     options:
-      description: What it was configured with.
+      description: Options with which nginx was built.
       type: list
       elements: str
       sample: [--with-http_v2_module]
 running:
-  description: The running server.
+  description: The running nginx.
   returned: always
   type: dict
   contains:

@@ -64,19 +64,19 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Refuse a host that cannot be managed
+- name: Fail on a host that cannot be managed
   flaskops.stack.preflight:
 
-- name: Install what is missing
+- name: Install missing packages
   flaskops.stack.preflight:
     packages: [nginx, logrotate]
     install: true
 
-- name: Refuse impossible sites before anything changes
+- name: Fail on invalid sites before anything changes
   flaskops.stack.preflight:
     refuse: "{{ nginx_sites | flaskops.stack.nginx_site_problems }}"
 
-- name: See which version of nginx a host has
+- name: Read the version of nginx on a host
   flaskops.stack.preflight:
     nginx: /usr/local/nginx/sbin/nginx
   register: host
@@ -101,8 +101,8 @@ missing_packages:
   sample: [nginx]
 idle_services:
   description: >-
-    Those of O(services) that do not run, or not at boot, so that M(ansible.builtin.systemd_service) need not be asked
-    about the others.
+    Those of O(services) that do not run or are not enabled at boot, so that M(ansible.builtin.systemd_service) is
+    needed for these only.
   returned: success
   type: list
   elements: str

@@ -44,13 +44,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Say where the application is
+- name: Show the address of the application
   flaskops.stack.report:
     text: |-
       The shop is at
         https://shop.example.com/
 
-- name: Keep what was found in a file, too
+- name: Show a result and write it to a file
   flaskops.stack.report:
     text: "{{ found.apps | length }} applications"
     data: "{{ found.apps }}"
@@ -59,7 +59,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: The file on the controller; empty without one.
+  description: Path of the file on the controller; empty when none was written.
   returned: success
   type: str
   sample: /home/anna/apps.json
