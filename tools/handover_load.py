@@ -27,13 +27,13 @@ _KEEP = 3
 
 def deploy(module: Module, number: int) -> str:
     """Release another commit; return what is wrong with that."""
-    wish = stage.Wish(f"v{number}", more={"keep": _KEEP})
-    app = wish.params(stage.commit(wish))
+    variant = stage.Variant(f"v{number}", more={"keep": _KEEP})
+    app = variant.params(stage.commit(variant))
     ended = module.run({"apps": [app], "serve": True})
     if ended.failure:
         return f"deploy {number}: {ended.failure}"
     page = stage.read()
-    return "" if page == wish.page else f"deploy {number}: visitors read {page!r} after it"
+    return "" if page == variant.page else f"deploy {number}: visitors read {page!r} after it"
 
 
 def main() -> int:

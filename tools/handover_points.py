@@ -67,7 +67,7 @@ def subject_of(plan: str) -> subjects.Switch:
 
 def crowd(visited: bool) -> t.ContextManager[visitors.Visitors | None]:
     """Return visitors who ask meanwhile, where there is something to visit."""
-    pages = {wish.page.encode() for name, wish in stage.WISHES.items() if name not in ("sick", "unwell")}
+    pages = {variant.page.encode() for name, variant in stage.VARIANTS.items() if name not in ("sick", "unwell")}
     site = visitors.Site(stage.HOST, pages.__contains__, stage.SOCKET)
     return visitors.Visitors(site, KINDS, PAUSE, str(LOST)) if visited else contextlib.nullcontext()
 

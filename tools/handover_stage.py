@@ -70,7 +70,7 @@ _GUNICORN = {"workers": 1, "threads": 2}
 
 
 @dataclass(frozen=True)
-class Wish:
+class Variant:
     """What a user wants of a release."""
 
     code: str
@@ -102,14 +102,14 @@ WORKERS = {
 }
 # The web is fine, the worker ends.
 DYING = {"workers": [{"name": "mail", "command": "false"}]}
-WISHES = {
-    "one": Wish("one"),
-    "two": Wish("two"),
+VARIANTS = {
+    "one": Variant("one"),
+    "two": Variant("two"),
     # The same code in another environment, with other settings, and with more around it.
-    "rich": Wish("two", "green", gunicorn={"memory_high": "1G", "bind": ["127.0.0.1:8001"]}, more=WORKERS),
-    "sick": Wish("sick", sick=True),
-    "unwell": Wish("unwell", status="500 Internal Server Error", gunicorn={"health": {"timeout": 1}}),
-    "dying": Wish("dying", more=DYING),
+    "rich": Variant("two", "green", gunicorn={"memory_high": "1G", "bind": ["127.0.0.1:8001"]}, more=WORKERS),
+    "sick": Variant("sick", sick=True),
+    "unwell": Variant("unwell", status="500 Internal Server Error", gunicorn={"health": {"timeout": 1}}),
+    "dying": Variant("dying", more=DYING),
 }
 
 
@@ -118,16 +118,16 @@ def sh(*words: str, check: bool = True) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=check).stdout.strip()
 
 
-def commit(wish: Wish) -> str:
-    """Return the commit that has the code of a wish."""
+def commit(variant: Variant) -> str:
+    """Return the commit that has the code of a variant."""
     (_SOURCE / "static").mkdir(parents=True, exist_ok=True)
-    (_SOURCE / "shop.py").write_text(_APP.format(code=wish.code, sick=wish.sick, status=wish.status))
-    (_SOURCE / "static" / "code.txt").write_text(wish.code)
+    (_SOURCE / "shop.py").write_text(_APP.format(code=variant.code, sick=variant.sick, status=variant.status))
+    (_SOURCE / "static" / "code.txt").write_text(variant.code)
     git = ("git", "-C", str(_SOURCE), "-c", "user.name=test", "-c", "user.email=test@shop.test")
     if not (_SOURCE / ".git").is_dir():
         sh(*git, "init", "--quiet")
     sh(*git, "add", ".")
-    sh(*git, "commit", "--quiet", "--allow-empty", "--message", wish.code)
+    sh(*git, "commit", "--quiet", "--allow-empty", "--message", variant.code)
     return sh(*git, "rev-parse", "HEAD")
 
 
@@ -144,10 +144,10 @@ def publish() -> None:
 
 
 def prepare() -> None:
-    """Build a release of each wish, and note where they are."""
+    """Build a release of each variant, and note where they are."""
     module, known = builder(), {}
-    for name, wish in WISHES.items():
-        params = wish.params(commit(wish))
+    for name, variant in VARIANTS.items():
+        params = variant.params(commit(variant))
         ended = module.run({"apps": [params], "index_url": os.environ.get("PIP_INDEX_URL", "")})
         if ended.failure:
             raise SystemExit(f"release {name!r} cannot be built: {ended.failure}")
@@ -172,7 +172,7 @@ class Release:
     @property
     def page(self) -> str:
         """Return what a visitor reads."""
-        return WISHES[self.name].page
+        return VARIANTS[self.name].page
 
 
 def releases() -> dict[str, Release]:

@@ -20,7 +20,7 @@ from ansible.utils.display import Display
 from ..module_utils._app.source import SourceError
 from ..module_utils._input.lists import ListError, settle_apps
 from ..module_utils._input.redact import mask_urls
-from ..module_utils._input.redacted_values import hidden_part, hide, to_plain
+from ..module_utils._input.redacted_values import redact, redacted_values, to_plain
 from ..module_utils._input.result import join
 from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._flask_source import Found, explain_packed, look, pack
@@ -140,11 +140,11 @@ class ActionModule(ActionBase):
 
     def _call(self, args: Args, sent: dict[str, Args], task_vars: Args | None) -> Args:
         apps = args.get("apps")
-        shown = {"by": operator(), "run": run_id(), **hide(args), "sent": sent}
+        shown = {"by": operator(), "run": run_id(), **redact(args), "sent": sent}
         if isinstance(apps, list):
-            shown["apps"] = [hide(app) if isinstance(app, dict) else app for app in apps]
-            hidden = [hidden_part(app) if isinstance(app, dict) else {} for app in apps]
-            text = json.dumps({"apps": hidden, "defaults": hidden_part(args)})
+            shown["apps"] = [redact(app) if isinstance(app, dict) else app for app in apps]
+            hidden = [redacted_values(app) if isinstance(app, dict) else {} for app in apps]
+            text = json.dumps({"apps": hidden, "defaults": redacted_values(args)})
             shown["sealed"] = base64.b64encode(text.encode()).decode()
         read = reader(self)
         with watched(read, str((task_vars or {}).get("inventory_hostname", ""))) if read else nullcontext():

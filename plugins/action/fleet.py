@@ -13,7 +13,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._run_record import note, note_lost
-from ..plugin_utils._task_process import keep_garbage
+from ..plugin_utils._task_process import freeze_gc
 
 Args = t.Dict[str, t.Any]
 
@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:
         """Return the release that each application of the host serves."""
-        keep_garbage()
+        freeze_gc()
         variables = task_vars or {}
         result: Args = super().run(tmp, task_vars)
         spec = {"root": {"type": "path", "default": "/srv"}, "without_lost": {"type": "bool", "default": False}}

@@ -17,7 +17,7 @@ from ..plugin_utils._host_code import execute
 from ..plugin_utils._left_hook import decide, describe_lost_amid
 from ..plugin_utils._operator import operator, run_id
 from ..plugin_utils._run_record import note_failure, note_lost, note_services, serving_at_start
-from ..plugin_utils._turn import Turn
+from ..plugin_utils._turn import RunOnceLock
 
 Args = t.Dict[str, t.Any]
 
@@ -89,7 +89,7 @@ class ActionModule(ActionBase):
     ) -> str:
         """Return why the hook of one release did not run; its output is in the answer."""
         host = str(task_vars.get("inventory_hostname", ""))
-        with Turn(constants.DEFAULT_LOCAL_TMP, f"hook {name} {hook}") as turn:
+        with RunOnceLock(constants.DEFAULT_LOCAL_TMP, f"hook {name} {hook}") as turn:
             turn.finish(host, {"error": not due, "key": due["key"] if due else "", "lost": lost})
             hosts, each = task_vars.get("ansible_play_hosts_all", [host]), bool(due and due["each_host"])
             decision = decide(hook, host, hosts, turn.outcomes, each)
@@ -131,7 +131,7 @@ class ActionModule(ActionBase):
             turns = {
                 # Always in the same order, so that two hosts never wait for each other; one at a time for each
                 # application, also where hosts have different databases as far as can be seen from here.
-                name: stack.enter_context(Turn(constants.DEFAULT_LOCAL_TMP, f"migrate {name}"))
+                name: stack.enter_context(RunOnceLock(constants.DEFAULT_LOCAL_TMP, f"migrate {name}"))
                 for name in sorted(due)
             }
             ours = [name for name, turn in turns.items() if due[name] not in turn.outcomes]

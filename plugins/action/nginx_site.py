@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._run_record import note_failure
-from ..plugin_utils._task_process import keep_garbage
+from ..plugin_utils._task_process import freeze_gc
 
 try:
     from ansible.template import trust_as_template
@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return the module's result."""
-        keep_garbage()
+        freeze_gc()
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         args = self._task.args

@@ -10,7 +10,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._run_record import note_failure
-from ..plugin_utils._task_process import keep_garbage, load_filters
+from ..plugin_utils._task_process import freeze_gc, load_filters
 
 Result = t.Dict[str, t.Any]
 
@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         """Return what the module has found, with the versions that are installed in the end."""
-        keep_garbage()
+        freeze_gc()
         super().run(tmp, task_vars)
         found = self._preflight(task_vars)
         note_failure(task_vars or {}, "preflight", found)

@@ -110,7 +110,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._entrypoints.flask_maintenance import MaintenanceError, Wish, maintain
+from ..module_utils._entrypoints.flask_maintenance import MaintenanceError, MaintenanceRequest, maintain
 from ..module_utils._input.printable import printable, printable_result
 from ..module_utils._input.values import UnsafeNameError
 from ..module_utils._nginx.layout import read_site_paths
@@ -137,7 +137,9 @@ def main() -> None:
     params = module.params
     sites = read_site_paths("/etc/nginx/nginx.conf").chosen(params["directory_enabled"], params["suffix"])
     site = os.path.join(sites.directory, params["name"] + sites.suffix)
-    wish = Wish(Layout(params["root"], params["name"]), params["closed"], params["page"], params["pause"], site)
+    wish = MaintenanceRequest(
+        Layout(params["root"], params["name"]), params["closed"], params["page"], params["pause"], site
+    )
     try:
         result = maintain(wish, module.check_mode)
     except (CommandError, MaintenanceError, OSError, UnsafeNameError) as exc:

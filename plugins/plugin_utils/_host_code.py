@@ -15,14 +15,14 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils import _host_code
 from ..module_utils._host_code import PACKAGE, digest, read_code
-from ._task_process import keep_garbage
+from ._task_process import freeze_gc
 
 Args = t.Dict[str, t.Any]
 
 
 def execute(action: ActionBase, module: str, args: Args, task_vars: Args | None) -> Args:
     """Run a module whose code stays on the host; where it is not there yet, send it and run the module again."""
-    keep_garbage()
+    freeze_gc()
     files = read_code(os.path.dirname(_host_code.__file__))
     given = {**args, "code": digest(files)}
     answer: Args = action._execute_module(module, given, task_vars=task_vars)

@@ -102,10 +102,10 @@ def address_of(app: Args, root: str, defaults: Args, apps: t.Sequence[Args] = ()
         return f"published by the site of {through['name']}" if through else "not published, because it has no domains"
     # Ansible compiles what it loads in each run; read_ahead does that while the host is at work.
     from ..module_utils._app.derive import derive_chain
-    from ..module_utils._site.forwarded import Chain
+    from ..module_utils._site.forwarded import ForwardedChain
 
     site = derive_chain(app, root, defaults).get("site")
-    return f"{'https' if site['tls'] else 'http'}://{Chain(**site).authority}/" if site else ""
+    return f"{'https' if site['tls'] else 'http'}://{ForwardedChain(**site).authority}/" if site else ""
 
 
 def read_ahead(variables: t.Mapping[str, t.Any]) -> None:

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible import constants
 
-from ._turn import Turn
+from ._turn import RunOnceLock
 
 Item = t.Mapping[str, t.Any]
 
@@ -25,7 +25,7 @@ def warn_of_unequal(apps: t.Iterable[object], host: str) -> list[str]:
     found = {f"{app.get('name')} {name}": str(value) for app in named for name, value in app["secrets"].items()}
     if not found:
         return []
-    with Turn(constants.DEFAULT_LOCAL_TMP, "secrets") as turn:
+    with RunOnceLock(constants.DEFAULT_LOCAL_TMP, "secrets") as turn:
         known = dict(turn.outcomes.get("seen", {}))
         key = turn.outcomes.setdefault(_KEY, {"hex": secrets.token_hex(32)})
         digests = {name: _digest(key["hex"], value) for name, value in found.items()}

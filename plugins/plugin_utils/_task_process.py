@@ -11,7 +11,7 @@ from importlib import import_module
 _FILTERS = "ansible_collections.flaskops.stack.plugins.filter"
 
 
-def keep_garbage() -> None:
+def freeze_gc() -> None:
     """Tell Python not to look for garbage in what was there before the task.
 
     A task runs in a process that is a copy of the whole of Ansible, and ends with it. Putting a module together makes

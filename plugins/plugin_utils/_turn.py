@@ -18,7 +18,7 @@ import typing as t
 from types import TracebackType
 
 
-class Turn:
+class RunOnceLock:
     """The right to do something once in a run."""
 
     def __init__(self, directory: str, what: str) -> None:
@@ -28,7 +28,7 @@ class Turn:
         self._descriptor = -1
         self.outcomes: dict[str, t.Any] = {}
 
-    def __enter__(self) -> Turn:
+    def __enter__(self) -> RunOnceLock:
         """Wait for those who are at it; C(outcomes) is what they said, by key."""
         os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -14,7 +14,7 @@ from .._input.values import as_variables
 from .._system.account import Claim
 from .._release.contents import write_token
 from .._system.clock import utc_now
-from .._system.files import read_file, replace_link, sweep, write_file
+from .._system.files import read_file, replace_link, remove_stale_temp_files, write_file
 from .._service.environment import merge_environment
 from .._service.worker_mark import with_mark
 from .._service.settings import (
@@ -30,7 +30,7 @@ from .home import home_variable
 from .._release.prepared import adopt_prepared
 from .._release.model import Layout, Manifest, digest, release_id
 from .._release.release import read_manifest, write_manifest
-from .._release.ownership import hand_over
+from .._release.ownership import transfer_ownership
 from .._release.shared import Owner
 from .._system.users import ensure_user, find_group, find_user
 
@@ -171,7 +171,7 @@ def make_release(layout: Layout, existing: Existing) -> Manifest:
     if found is not None:
         return found
     check_existing(existing)
-    sweep(path)
+    remove_stale_temp_files(path)
     ensure_user(existing.user, existing.group, layout.base)
     user, group = find_user(existing.user), find_group(existing.group)
     if user is None or group is None:
@@ -182,7 +182,7 @@ def make_release(layout: Layout, existing: Existing) -> Manifest:
     if not os.path.isdir(layout.shared):
         os.mkdir(layout.shared, 0o750)
         os.chown(layout.shared, user.pw_uid, group.gr_gid)
-    hand_over(layout, Owner(existing.user, user.pw_uid, group.gr_gid))
+    transfer_ownership(layout, Owner(existing.user, user.pw_uid, group.gr_gid))
     adopt_prepared(layout, [], user.pw_uid, group.gr_gid)
     home = home_variable(layout, existing.user, existing.settings, existing.directory, existing.virtualenv)
     _fill(path, existing, home, group.gr_gid)

@@ -18,11 +18,11 @@ from .._system.account import UserError
 from .._system.clock import utc_now
 from .._system.command import CommandError
 from .._system.fence import hook_unit
-from .._system.files import TEMPORARY, Lock, remove_file, replace_link, sweep
+from .._system.files import TEMPORARY, Lock, remove_file, replace_link, remove_stale_temp_files
 from .host_check import check_host, check_paths, check_switch
 from .._service.own_conf import USUAL, explain_unread
 from .._service.settings import SettingsError
-from .._release.history import note
+from .._release.history import try_record
 from .._system.lock import caller
 from .._input.hooks import HookError
 from .._input.values import UnsafeNameError, check_name
@@ -37,7 +37,7 @@ from .._release.releases import find_applications
 from .._release.ownership import check_owner, owner_ids
 from .rename import RenameError, check_rename, is_pending, move_data
 from .verify_import import prove_again
-from .._input.redacted_values import reveal
+from .._input.redacted_values import restore
 from .._release.shared import ShareError
 from .fetch import Sent, find_revision, text_reader
 from .._app.source import SourceError
@@ -81,12 +81,12 @@ class BuildOptions:
     starts_next: bool = False
 
 
-def open_seal(
+def restore_redacted(
     sealed: str | None, apps: t.Sequence[Item], params: Item
 ) -> tuple[list[dict[str, t.Any]], dict[str, t.Any]]:
     """Return applications and defaults with the values that the action plugin kept from being shown."""
     hidden = json.loads(base64.b64decode(sealed)) if sealed else {"apps": [{}] * len(apps), "defaults": {}}
-    return [reveal(app, part) for app, part in zip(apps, hidden["apps"])], reveal(params, hidden["defaults"])
+    return [restore(app, part) for app, part in zip(apps, hidden["apps"])], restore(params, hidden["defaults"])
 
 
 def present(items: t.Sequence[Item], sent: Item, options: BuildOptions) -> dict[str, t.Any]:
@@ -186,7 +186,7 @@ def _apply(plan: Plan, options: BuildOptions) -> dict[str, t.Any]:
     try:
         with lock:
             if not options.check_mode:
-                sweep(plan.layout.base)
+                remove_stale_temp_files(plan.layout.base)
             built = not is_built(plan)
             if not options.check_mode:
                 _take_over(plan, options)
@@ -252,7 +252,7 @@ def _build(plan: Plan, options: BuildOptions) -> None:
             "result": "failed",
             "reason": short_reason(plan.app.mask(str(exc))),
         }
-        note(plan.app.name, entry)
+        try_record(plan.app.name, entry)
         raise
 
 
@@ -329,7 +329,7 @@ def _remove(layout: Layout, options: BuildOptions, purge_data: bool, ended: dict
         if os.path.islink(layout.shared):
             # The data has moved, with the application that has another name now.
             os.unlink(layout.shared)
-        sweep(layout.base)
+        remove_stale_temp_files(layout.base)
         if purge_data and not is_used:
             remove_user(user)
         if _is_empty(layout.base):

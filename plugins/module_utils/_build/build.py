@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from .build_secrets import private_cache, remove_secrets, write_deploy_key
 from .._release.contents import write_token
-from .._system.command import CommandError, flushing
+from .._system.command import CommandError, sync_filesystem
 from .._system.disk_space import explain_full_disk
 from .._release.distributions import version_of
 from .._system.fence import Fence
@@ -30,8 +30,8 @@ from .._release.release import current_id, damage, is_unfinished, read_manifest,
 from .._app.application import App, build_key, identify, migration_key
 from .build_fence import build_fence, end_leftovers
 from .links import check_links
-from .._release.ownership import hand_over
-from .._release.verified import loaded_releases
+from .._release.ownership import transfer_ownership
+from .._release.verified import verified_releases
 from .verify_import import check_hooks, kill_inside, prove, run_build_hooks
 from .._release.shared import Owner, link_instance, link_shared, make_shared
 from .fetch import Revision, describe, fetch, package_files, text_reader
@@ -40,8 +40,8 @@ from .source_copy import build_copy
 from .._system.users import ensure_user
 from .venv import Builder, BuildError, Interpreter, ensure_uv
 from .venv_commands import Request
-from .._release.kept_venv import confirm_mark, keep_virtualenv, mark_whole, take_virtualenv
-from .._system.trees import link_tree, move_paths, own_tree, remove_tree
+from .._release.kept_venv import mark_durable, keep_virtualenv, mark_complete, reuse_virtualenv
+from .._system.trees import hardlink_tree, rewrite_prefix, chown_tree, remove_tree
 from .._app.dependencies import Dependencies, needs_source, plan_dependencies
 from .._app.projects import Surroundings
 
@@ -98,7 +98,7 @@ def find_twin(plan: Plan) -> Manifest | None:
     """Return the newest release with the same code and virtualenv; what hooks make of the code, they make each time."""
     if plan.app.hooks.build:
         return None
-    return next((found for found in loaded_releases(plan.layout) if found.build == plan.key), None)
+    return next((found for found in verified_releases(plan.layout) if found.build == plan.key), None)
 
 
 def build(plan: Plan, starts_next: bool = False) -> None:
@@ -177,7 +177,7 @@ def _prepare(plan: Plan) -> Owner:
             os.mkdir(path, 0o700)
         # Only root can put a link here, so this follows none.
         os.chown(path, owner.uid, owner.gid)
-    hand_over(layout, owner)
+    transfer_ownership(layout, owner)
     adopt_prepared(layout, app.shared, owner.uid, owner.gid)
     make_shared(layout, app.shared, owner)
     if app.build_with_deploy_key:
@@ -201,13 +201,13 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
         key, names = _venv_key(plan, dependencies), dependencies.names
         was_built = _build_venv(plan, dependencies, key, owner)
         for path in [venv, app] if was_built else [app]:
-            own_tree(path, 0, 0, owner.uid)
+            chown_tree(path, 0, 0, owner.uid)
         if was_built:
             # Before it is kept for another try, which does not look at it again.
             check_links(plan.layout, plan.path, [venv], ())
         # A project of the source has its own code in it, and a secret may be.
         if was_built and not _needs_source(plan.app, dependencies) and not plan.app.build_secrets:
-            mark_whole(plan.path, key)
+            mark_complete(plan.path, key)
     link_shared(plan.layout, plan.app.shared, app, owner)
     link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
     _write_settings(plan, owner)
@@ -223,9 +223,9 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
     manifest = _manifest(plan, key)
     # The manifest says that all else is there, and must not survive a power cut which that does not.
     say(plan.app.name, "loading the application")
-    with flushing(plan.path):
+    with sync_filesystem(plan.path):
         prove(plan.app, plan.layout, manifest, bool(twin or names or plan.app.wanted_packages), starts_next)
-    confirm_mark(plan.path, plan.layout.cache)
+    mark_durable(plan.path, plan.layout.cache)
     write_manifest(plan.path, manifest)
 
 
@@ -258,18 +258,18 @@ def _needs_source(app: App, dependencies: Dependencies) -> bool:
 
 def _copy(plan: Plan, twin: Manifest, name: str) -> None:
     source = plan.layout.release(twin.id)
-    link_tree(os.path.join(source, name), os.path.join(plan.path, name))
+    hardlink_tree(os.path.join(source, name), os.path.join(plan.path, name))
     if name == "venv":
-        move_paths(os.path.join(plan.path, name), source, plan.path)
+        rewrite_prefix(os.path.join(plan.path, name), source, plan.path)
 
 
 def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) -> bool:
     """Make the virtualenv and compile it and the code; return whether it had to be built."""
     app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
-    twin = next((found for found in loaded_releases(plan.layout) if found.venv == key), None)
-    is_taken = not twin and take_virtualenv(plan.path, plan.layout.cache, key)
+    twin = next((found for found in verified_releases(plan.layout) if found.venv == key), None)
+    is_taken = not twin and reuse_virtualenv(plan.path, plan.layout.cache, key)
     if twin or is_taken:
-        own_tree(app, owner.uid, owner.gid)
+        chown_tree(app, owner.uid, owner.gid)
         # Nothing of the source or of a package runs, so that no unit is started for it.
         with _builder(plan, _fence(plan)).compiling(app):
             if twin:
@@ -285,7 +285,7 @@ def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) 
         # Nothing that a build has started may write on when its files are root's.
         fence.end()
     say(plan.app.name, "compiling the code")
-    own_tree(app, owner.uid, owner.gid)
+    chown_tree(app, owner.uid, owner.gid)
     with _fence(plan) as another:
         _builder(plan, another).compile([os.path.join(venv, "lib"), app])
     return True

@@ -14,7 +14,7 @@ from .._service.units import process_lines
 from .._system.homes import uses_home
 from .._release.model import Layout, Manifest
 from .import_check import PROGRAM, explain_check, shorten_traceback
-from .._release.verified import has_dependencies, mark_loaded
+from .._release.verified import has_dependencies, mark_verified
 from .secret_values import mask_secrets
 from .venv import BuildError
 
@@ -48,7 +48,7 @@ def explain_load(layout: Layout, manifest: Manifest) -> str:
     with suppress(OSError, FenceError):
         try:
             load_once(layout, manifest, has_dependencies(path))
-            mark_loaded(path)
+            mark_verified(path)
         except BuildError as exc:
             return str(exc)
     return ""

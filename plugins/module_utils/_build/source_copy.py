@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from .._system.command import run_checked
 from .._system.files import write_file
 from .._system.planted import PlantedError, find_below, read_at
-from .._system.trees import own_tree, remove_tree
+from .._system.trees import chown_tree, remove_tree
 
 _LARGEST_RECORD = 2**20
 
@@ -33,10 +33,10 @@ def build_copy(
     run_checked(["cp", "--archive", "--reflink=auto", "--no-target-directory", "--", kept, source], timeout=600)
     for name, text in (given or {}).items():
         write_file(os.path.join(source, name), text.encode(), sync=False)
-    own_tree(source, uid, gid)
+    chown_tree(source, uid, gid)
     yield
     if is_editable(venv, source):
-        own_tree(source, 0, 0, uid)
+        chown_tree(source, 0, 0, uid)
         remove_tree(kept)
     else:
         remove_tree(source)

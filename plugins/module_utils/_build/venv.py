@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from . import venv_commands as commands
 from .environment import inherited_environment
-from .._system.command import CommandError, Result, run, running
+from .._system.command import CommandError, Result, run, run_in_background
 from .._release.distributions import distribution_of, installed
 from .._system.fence import Fence, FenceError
 from .._system.files import Lock, read_file, write_file
@@ -166,7 +166,7 @@ class Builder:
         The compiler runs nothing of what it reads, so that the user's rights are fence enough; a unit takes longer.
         """
         step = commands.compile_code(self._request, path)
-        with self._timed(), running(step.argv, self._timeout, self._request.app, self._user):
+        with self._timed(), run_in_background(step.argv, self._timeout, self._request.app, self._user):
             yield
 
     def _install_dependencies(self, dependencies: Dependencies) -> None:

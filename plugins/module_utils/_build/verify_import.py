@@ -18,10 +18,10 @@ from .._input.hooks import BUILD, Command, HookError, explain_failure, hook_envi
 from .._release.model import Layout, Manifest
 from .._release.release import forget_manifest, read_manifest
 from .._app.application import App
-from .._release.verified import has_dependencies, is_loaded, mark_loaded, mark_unloaded
+from .._release.verified import has_dependencies, is_verified, mark_verified, mark_unverified
 from .._release.shared import Owner
 from .venv import BuildError
-from .._system.trees import own_tree
+from .._system.trees import chown_tree
 
 
 def prove(app: App, layout: Layout, manifest: Manifest, with_dependencies: bool, starts_next: bool) -> None:
@@ -30,14 +30,14 @@ def prove(app: App, layout: Layout, manifest: Manifest, with_dependencies: bool,
     With hooks that migrate it is loaded after them only: it may need at its import what they make.
     """
     if starts_next or app.hooks.migrate:
-        mark_unloaded(layout.release(manifest.id), with_dependencies)
+        mark_unverified(layout.release(manifest.id), with_dependencies)
     else:
         _load_once(layout, manifest, with_dependencies)
 
 
 def prove_again(app: App, layout: Layout, release: str, starts_next: bool) -> None:
     """Prove a complete release that a killed run has not; one that cannot be loaded is built anew the next time."""
-    if starts_next or app.hooks.migrate or is_loaded(layout, release):
+    if starts_next or app.hooks.migrate or is_verified(layout, release):
         return
     path = layout.release(release)
     manifest = read_manifest(path)
@@ -47,7 +47,7 @@ def prove_again(app: App, layout: Layout, release: str, starts_next: bool) -> No
     except BuildError:
         forget_manifest(path)
         raise
-    mark_loaded(path)
+    mark_verified(path)
 
 
 def _load_once(layout: Layout, manifest: Manifest, with_dependencies: bool) -> None:
@@ -62,13 +62,13 @@ def run_build_hooks(
 ) -> None:
     """Run the build hooks, which may write into the code."""
     code = os.path.join(path, "app")
-    own_tree(code, owner.uid, owner.gid)
+    chown_tree(code, owner.uid, owner.gid)
     # Nothing that a hook has started may write on when its files are root's.
     with fence:
         for words in app.hooks.build:
             _run_build_hook(app, path, cache, words, fence)
         compile_paths([code])
-    own_tree(code, 0, 0, owner.uid)
+    chown_tree(code, 0, 0, owner.uid)
 
 
 def check_hooks(app: App, path: str) -> None:

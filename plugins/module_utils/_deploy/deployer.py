@@ -16,11 +16,11 @@ import typing as t
 from contextlib import suppress
 
 from .._input.defaults import REFUSE
-from .._release.assets import forget_assets, keep_assets
+from .._release.assets import keep_assets, remove_asset_link
 from .._system.command import CommandError, run
 from .._system.disk_space import explain_full_disk
 from .._system.files import remove_file, replace_link
-from .._system.systemd import forget_behind, forget_units, show, systemctl
+from .._system.systemd import reset_failed, reset_failed_later, show, systemctl
 from .deployment import Deployment
 from .drain import LOOK_INTERVAL, Drain, read_table
 from .health import STATE, HealthCheckError, query_systemd, wait_until_healthy
@@ -195,7 +195,7 @@ class Deployer:
         if deployment.switched and deployment.plan.forward_restart:
             run(["systemctl", "restart", "--", *deployment.plan.forward_restart])
         # Those that still stop would be listed as failed units afterwards.
-        forget_behind([*deployment.added_units, *deployment.service.wanted.processes])
+        reset_failed_later([*deployment.added_units, *deployment.service.wanted.processes])
 
     def _switch(self, deployments: t.Sequence[Deployment]) -> None:
         for deployment in deployments:
@@ -230,7 +230,7 @@ class Deployer:
             deployment.switched = True
         if not release and deployment.observed.current:
             remove_file(layout.current)
-            forget_assets(layout)
+            remove_asset_link(layout)
         try:
             systemctl("restart", deployment.plan.forward_restart)
         except CommandError:
@@ -337,7 +337,9 @@ class Deployer:
         ended = [name for deployment in deployments for name in self._background.remove_old(deployment)]
         if not retired and not ended:
             return
-        forget = forget_units if any(not deployment.can_stop_in_background for deployment in ready) else forget_behind
+        forget = (
+            reset_failed if any(not deployment.can_stop_in_background for deployment in ready) else reset_failed_later
+        )
         forget([*retired, *ended])
 
     @staticmethod

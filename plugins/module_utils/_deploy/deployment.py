@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from .._release.model import Layout, Manifest, ReleaseError
 from .._release.release import read_manifest
 from .._service.units import instance_name, parse_unit_name, stop_seconds
-from .._site.forwarded import Chain
+from .._site.forwarded import ForwardedChain
 from .._system.systemd_defaults import default_stop_seconds
 from .drain import Drain
 from .health import Health, HealthCheck, Probe
@@ -33,7 +33,7 @@ class Service:
     manifest: Manifest | None
     wanted: Wanted
     # The client address, scheme and host that nginx forwards, where that is known.
-    chain: Chain | None = None
+    chain: ForwardedChain | None = None
     # Whether this is a rollback to a release that was live before.
     rollback: bool = False
 

@@ -10,12 +10,12 @@ import os
 import shutil
 
 from .._input.printable import short_reason
-from .._release.history import forget, note, read_history, record, settle
+from .._release.history import forget, read_history, record, resolve_interrupted, try_record
 from .._release.migration import forget_migration
 from .._release.model import Layout
 from .._release.prune import prune_releases
 from .._release.release import current_id, is_unfinished, list_releases
-from .._release.verified import mark_loaded
+from .._release.verified import mark_verified
 from .._service.units import parse_unit_name
 from .._system.clock import utc_now
 from .._system.lock import caller
@@ -29,7 +29,7 @@ def record_start(deployment: Deployment, request: ServiceRequest, by: str, run: 
     """Record the start of a deploy, in case this run is killed, and the outcome of an earlier run that was."""
     # A full disk must not prevent a rollback.
     with contextlib.suppress(OSError):
-        settle(
+        resolve_interrupted(
             request.name,
             deployment.observed.current or "",
             _entry(deployment, request, by, run) if deployment.plan.switch else None,
@@ -39,7 +39,7 @@ def record_start(deployment: Deployment, request: ServiceRequest, by: str, run: 
 def finish(deployment: Deployment, request: ServiceRequest, by: str, run: str = "") -> None:
     """Write the history entry, prune old releases, and remove the files of an application that is absent."""
     if deployment.healthy:
-        mark_loaded(request.layout.release(deployment.service.wanted.release))
+        mark_verified(request.layout.release(deployment.service.wanted.release))
     if deployment.plan.switch:
         record(request.name, history_entry(deployment, _entry(deployment, request, by, run)))
     if not request.present:
@@ -60,7 +60,7 @@ def finish(deployment: Deployment, request: ServiceRequest, by: str, run: str = 
 
 def record_refusal(deployment: Deployment, request: ServiceRequest, by: str) -> None:
     """Record that a release failed before its deploy began, so that no rollback chooses it."""
-    note(request.name, history_entry(deployment, _entry(deployment, request, by)))
+    try_record(request.name, history_entry(deployment, _entry(deployment, request, by)))
 
 
 def _entry(deployment: Deployment, request: ServiceRequest, by: str, run: str = "") -> dict[str, object]:

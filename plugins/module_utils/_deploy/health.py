@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._system.command import CommandError
-from .._system.http import Answer, ProbeError, get
+from .._system.http import Answer, ProbeError, http_get
 from .._system.systemd import has_job, show
 from .workers import LOOK_INTERVAL, Workers, last_death
 
@@ -126,7 +126,7 @@ def _ask(probe: Probe, health: Health, timeout: float) -> Answer | None:
     # The headers that nginx sends: without them, a redirect to https or a forbidden host would falsify the check.
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": health.host}
     try:
-        return get(
+        return http_get(
             f"unix:{probe.socket}", health.path, health.host, max(timeout, 0.1), {**headers, "User-Agent": "flaskops"}
         )
     except ProbeError as exc:

@@ -14,7 +14,15 @@ from .._release.release import current_id
 from .._service.process_units import pause_flag
 from .._service.units import MARK, parse_unit_name
 from .._system.command import CommandError, run
-from .._system.files import STALE_SECONDS, read_file, remove_file, replace_link, sweep, sync_directory, write_file
+from .._system.files import (
+    STALE_SECONDS,
+    read_file,
+    remove_file,
+    remove_stale_temp_files,
+    replace_link,
+    sync_directory,
+    write_file,
+)
 from .._system.systemd import has_job, show_matching
 from .edited_units import drop_ins, recorded_units
 from .plan import Observed, is_process
@@ -129,10 +137,10 @@ class UnitDirectory:
         for name in names:
             remove_file(os.path.join(self._aside, name))
 
-    def sweep(self) -> None:
+    def remove_stale_temp_files(self) -> None:
         """Remove stale temporary files of killed runs; fresh ones may belong to another run."""
         for directory in ("", *_WANTS.values()):
-            sweep(os.path.join(self._path, directory), STALE_SECONDS)
+            remove_stale_temp_files(os.path.join(self._path, directory), STALE_SECONDS)
 
     def _link(self, name: str) -> str:
         return os.path.join(self._path, _WANTS[name.rpartition(".")[2]], name)

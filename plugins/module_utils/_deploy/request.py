@@ -17,7 +17,7 @@ from .._release.model import Layout, Manifest, ReleaseError, is_release_id
 from .._release.ownership import check_owner, owner_ids
 from .._release.release import damage, read_manifest
 from .._service.settings import SettingsError, normalise_settings
-from .._site.forwarded import Chain
+from .._site.forwarded import ForwardedChain
 from .._system.users import check_accounts
 
 
@@ -33,7 +33,7 @@ class ServiceRequest:
     # Whether to roll back; the release is chosen while the lock is held.
     rollback: bool = False
     # The client address, scheme and host that nginx forwards, where that is known.
-    chain: Chain | None = None
+    chain: ForwardedChain | None = None
     asked: str = ""
     # The rollback hook to run, and the release that is rolled back, whose hook it is.
     hook: str = ""
@@ -80,9 +80,9 @@ def _read_named(service: t.Mapping[str, t.Any], root: str, check: bool) -> Servi
         raise SettingsError(f"service '{service['name']}': {exc}") from exc
 
 
-def _chain_of(service: t.Mapping[str, t.Any]) -> Chain | None:
+def _chain_of(service: t.Mapping[str, t.Any]) -> ForwardedChain | None:
     site = service.get("site")
-    return Chain(**{key: value for key, value in site.items() if value is not None}) if site else None
+    return ForwardedChain(**{key: value for key, value in site.items() if value is not None}) if site else None
 
 
 def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> ServiceRequest:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from .._release.history import activation_times, cut_short, read_history, settled
+from .._release.history import activation_times, is_interrupted_rollback, read_history, with_interrupted_resolved
 from .._release.model import Layout, ReleaseError
 from .._release.release import current_id, list_releases
 from .._release.releases import find_applications
@@ -29,10 +29,10 @@ def resolve_target(request: ServiceRequest, check: bool) -> ServiceRequest:
         )
     current = current_id(layout) or ""
     history = read_history(layout.name)
-    entries = settled(history, current)
+    entries = with_interrupted_resolved(history, current)
     releases = list_releases(layout, activation_times(entries))
     usable = {manifest.id for manifest in releases if can_run(layout, manifest.id)}
-    asked = request.asked or (current if cut_short(history, current) else "")
+    asked = request.asked or (current if is_interrupted_rollback(history, current) else "")
     target = choose_target(layout.name, releases, usable, entries, current, asked)
     left = rolled_back_from(entries, current, target)
     if request.hook:

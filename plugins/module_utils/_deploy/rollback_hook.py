@@ -15,7 +15,7 @@ import typing as t
 from .._build.hook_programs import find_program
 from .._input.hooks import HookError, rollback_stage
 from .._input.printable import short_reason
-from .._release.history import Entry, note
+from .._release.history import Entry, try_record
 from .._release.migration import forget_migration
 from .._release.model import Layout, Manifest
 from .._release.release import current_id, read_manifest
@@ -116,8 +116,8 @@ def run_rollback_hook(layout: Layout, left: str, hook: str, by: str, served: str
     try:
         ran = run_hooks(rollback_stage(hook), layout, manifest, current)
     except HookError as exc:
-        note(layout.name, {**entry, "result": "unsuccessful", "reason": short_reason(str(exc))})
+        try_record(layout.name, {**entry, "result": "unsuccessful", "reason": short_reason(str(exc))})
         raise HookError(f"release {current} is live, but {exc}") from None
     # Failing here would make the user repeat the hook, which would migrate down twice.
-    note(layout.name, {**entry, "result": "done", "seconds": round(sum(one.seconds for one in ran), 3)})
+    try_record(layout.name, {**entry, "result": "done", "seconds": round(sum(one.seconds for one in ran), 3)})
     return ran

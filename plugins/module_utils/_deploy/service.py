@@ -14,18 +14,18 @@ from .._build.adopt import make_release
 from .._build.secret_values import mask_secrets
 from .._input.defaults import REFUSE
 from .._input.hooks import MIGRATE, HookError
-from .._release.assets import sweep_assets
+from .._release.assets import remove_stale_asset_links
 from .._release.history import history_path, read_history
 from .._release.model import Manifest, ReleaseError, is_release_id
 from .._release.release import forget_manifest
-from .._release.verified import is_loaded
+from .._release.verified import is_verified
 from .._release.way_out import place_of, with_ways_out
 from .._service.process_units import process_units
 from .._service.settings import SettingsError
 from .._service.units import address_links, address_units, release_units
 from .._system.account import UserError
 from .._system.command import CommandError, run
-from .._system.files import Lock, read_link, replace_link, sweep
+from .._system.files import Lock, read_link, remove_stale_temp_files, replace_link
 from .._system.homes import uses_home
 from .._system.systemd import journal_tail
 from .._system.users import find_user
@@ -161,7 +161,7 @@ class Services:
         with contextlib.ExitStack() as stack:
             busy = self._lock_all(stack)
             deployments = self.plan(check=False, refused=busy)
-            self._directory.sweep()
+            self._directory.remove_stale_temp_files()
             # An application that another run has locked is left alone, with its files.
             ours = [pair for pair in zip(deployments, self._requests) if pair[1].name not in busy]
             for deployment, request in ours:
@@ -217,7 +217,7 @@ class Services:
         asked = deployment.started and deployment.plan.switch and not deployment.healthy
         if manifest is None:
             return _explain(deployment, reason)
-        said = _explain_load(deployment, manifest) if asked and not is_loaded(layout, release) else ""
+        said = _explain_load(deployment, manifest) if asked and not is_verified(layout, release) else ""
         return with_ways_out(
             said or _explain(deployment, reason), place_of(layout, manifest.user, manifest.shared, manifest.app)
         )
@@ -250,13 +250,13 @@ def _service(request: ServiceRequest) -> Service:
 
 def _remove_stale_temp_files(request: ServiceRequest) -> None:
     """Remove stale temporary files of killed runs."""
-    sweep(request.layout.base)
-    sweep(os.path.dirname(history_path(request.name)))
+    remove_stale_temp_files(request.layout.base)
+    remove_stale_temp_files(os.path.dirname(history_path(request.name)))
     # The killed run may have deployed another release.
     for name in filter(is_release_id, _names(request.layout.releases)):
-        sweep(request.layout.release(name))
-        sweep(os.path.join(request.layout.release(name), "run"))
-    sweep_assets()
+        remove_stale_temp_files(request.layout.release(name))
+        remove_stale_temp_files(os.path.join(request.layout.release(name), "run"))
+    remove_stale_asset_links()
 
 
 def _names(directory: str) -> list[str]:

@@ -11,7 +11,7 @@ import socket
 import time
 import typing as t
 
-from .._release.assets import arm_assets
+from .._release.assets import schedule_asset_expiry
 from .._service.units import address_name
 from .._system.command import CommandError
 from .._system.systemd import daemon_reload, journal_tail, show, systemctl
@@ -90,7 +90,7 @@ class Starter:
             if deployment.plan.remove:
                 default_stop_seconds()
             if deployment.plan.switch:
-                deployment.assets_expire_at = arm_assets(
+                deployment.assets_expire_at = schedule_asset_expiry(
                     deployment.service.layout, deployment.observed.current or "", deployment.asset_grace
                 )
 

@@ -44,7 +44,7 @@ class MaintenanceError(ValueError):
 
 
 @dataclass(frozen=True)
-class Wish:
+class MaintenanceRequest:
     """What shall be: closed or open, with which page, and whether workers and timers stop meanwhile."""
 
     layout: Layout
@@ -69,7 +69,7 @@ class Wish:
         return os.path.join(self.layout.maintenance, "page.html")
 
 
-def maintain(wish: Wish, check: bool) -> dict[str, t.Any]:
+def maintain(wish: MaintenanceRequest, check: bool) -> dict[str, t.Any]:
     """Make it so and return the module's result."""
     check_name(wish.layout.name)
     if not os.path.isdir(wish.layout.releases):
@@ -92,7 +92,7 @@ def maintain(wish: Wish, check: bool) -> dict[str, t.Any]:
     }
 
 
-def _check_site(wish: Wish) -> None:
+def _check_site(wish: MaintenanceRequest) -> None:
     """Raise MaintenanceError when nginx would not notice."""
     text = (read_file(wish.site) or b"").decode("utf-8", "replace")
     if wish.flag not in text:
@@ -103,14 +103,14 @@ def _check_site(wish: Wish) -> None:
         )
 
 
-def _new_page(wish: Wish) -> str | None:
+def _new_page(wish: MaintenanceRequest) -> str | None:
     """Return the page if it has to be written: a chosen one that is another, or the usual one where there is none."""
     there = read_file(wish.page_path)
     wanted = wish.page if wish.page is not None else PAGE if there is None else None
     return wanted if wish.closed and wanted is not None and wanted.encode() != there else None
 
 
-def _units(wish: Wish) -> list[str]:
+def _units(wish: MaintenanceRequest) -> list[str]:
     """Return the workers and timers that have to be stopped, or started again.
 
     While the file is there none starts, neither at boot nor by a deploy.
@@ -136,7 +136,7 @@ def unit_patterns(name: str, release: str) -> list[str]:
     ]
 
 
-def _apply(wish: Wish, page: str | None, units: t.Sequence[str], moved: bool) -> None:
+def _apply(wish: MaintenanceRequest, page: str | None, units: t.Sequence[str], moved: bool) -> None:
     os.makedirs(wish.layout.maintenance, mode=0o755, exist_ok=True)
     if page is not None:
         write_file(wish.page_path, page.encode())
@@ -151,7 +151,7 @@ def _apply(wish: Wish, page: str | None, units: t.Sequence[str], moved: bool) ->
     remove_file(wish.flag)
 
 
-def _stop(wish: Wish, units: t.Sequence[str]) -> None:
+def _stop(wish: MaintenanceRequest, units: t.Sequence[str]) -> None:
     if not wish.pause or (not units and os.path.exists(wish.paused)):
         return
     before = (read_file(wish.paused) or b"").decode().split()

@@ -11,7 +11,7 @@ from contextlib import suppress
 from importlib import import_module
 
 from .._app.proxy_trust import trust_warnings
-from .._build.apply import FAILURES, BuildOptions, absent, open_seal, present
+from .._build.apply import FAILURES, BuildOptions, absent, present, restore_redacted
 from .._input.printable import printable_result
 from .._input.result import join
 
@@ -61,7 +61,7 @@ def _run(params: Params, check: bool) -> dict[str, t.Any]:
 
 def _wanted_apps(params: Params) -> list[dict[str, t.Any]]:
     """Return the applications with their secrets, and with the task's values where they have none."""
-    apps, defaults = open_seal(params["sealed"], params["apps"], params)
+    apps, defaults = restore_redacted(params["sealed"], params["apps"], params)
     inherited = {key: defaults[key] for key in _INHERITED}
     return [{**inherited, **{key: value for key, value in app.items() if value is not None}} for app in apps]
 

@@ -22,15 +22,15 @@ from .._deploy.workers import release_marks
 from .._input.values import check_name
 from .._release.assets import kept_assets
 from .._release.distributions import installed, version_of
-from .._release.history import Entry, activation_times, cut_short, read_history, settled
+from .._release.history import Entry, activation_times, is_interrupted_rollback, read_history, with_interrupted_resolved
 from .._release.model import Layout, Manifest, is_release_id
 from .._release.published import is_published
 from .._release.release import current_id, damage, list_releases
 from .._release.releases import find_applications
-from .._release.rollback import deploy_runs, describe_state, possible_targets, previous_healthy, verdicts
+from .._release.rollback import deploy_runs, describe_state, possible_targets, previous_healthy, rejected_releases
 from .._service.settings import SettingsError, normalise_settings
 from .._service.units import instance_name
-from .._system.lock import holder_of
+from .._system.lock import lock_owner
 from .._system.planted import walk
 from .._system.systemd import show, show_matching
 
@@ -68,10 +68,10 @@ def _state(layout: Layout, count: bool) -> Row:
     current, history = current_id(layout) or "", read_history(layout.name)
     releases = list_releases(layout, activation_times(history))
     manifest = next((found for found in releases if found.id == current), None)
-    holder, begun = holder_of(layout.lock), _unfinished(history)
-    interrupted = cut_short(history, current)
+    holder, begun = lock_owner(layout.lock), _unfinished(history)
+    interrupted = is_interrupted_rollback(history, current)
     # What goes on has no result yet; what was killed has that which the link tells.
-    history = history if holder else [dict(entry) for entry in settled(history, current)]
+    history = history if holder else [dict(entry) for entry in with_interrupted_resolved(history, current)]
     return {
         "name": layout.name,
         "current": current,
@@ -209,7 +209,7 @@ def _beside(name: str) -> list[Row]:
 
 def _releases(layout: Layout, releases: t.Sequence[Manifest], history: t.Sequence[Entry], current: str) -> Row:
     usable = {manifest.id for manifest in releases if can_run(layout, manifest.id)}
-    times, bad = activation_times(history), verdicts(history)
+    times, bad = activation_times(history), rejected_releases(history)
     target = previous_healthy(history, usable, current)
     rows = [
         {

@@ -20,7 +20,7 @@ SENSITIVE = (*_MAPPINGS, *_TEXTS, *_URLS, *_LISTS)
 Item = t.Mapping[str, t.Any]
 
 
-def hide(item: Item) -> dict[str, t.Any]:
+def redact(item: Item) -> dict[str, t.Any]:
     """Return the item as people may see it: of the same shape, with values masked."""
     shown = dict(item)
     for key in SENSITIVE:
@@ -39,13 +39,13 @@ def _hidden(key: str, value: object) -> object:
     return mask_urls(str(value))
 
 
-def hidden_part(item: Item) -> dict[str, t.Any]:
+def redacted_values(item: Item) -> dict[str, t.Any]:
     """Return what C(reveal) needs to undo C(hide)."""
-    shown = hide(item)
+    shown = redact(item)
     return {key: item[key] for key in SENSITIVE if key in item and shown[key] != item[key]}
 
 
-def reveal(item: Item, hidden: Item) -> dict[str, t.Any]:
+def restore(item: Item, hidden: Item) -> dict[str, t.Any]:
     """Return the item with its hidden part put back."""
     return {**item, **hidden}
 

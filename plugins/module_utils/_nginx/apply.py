@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._system.files import sweep as remove_stale_temp_files
+from .._system.files import remove_stale_temp_files
 from .binary import Nginx
 from .journal import STATE, Journal, JournalStep, merge_steps, undo
 from .links import OldDirectory, discard_old

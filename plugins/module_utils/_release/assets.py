@@ -14,7 +14,7 @@ import os
 import time
 
 from .._system.command import CommandError, run, run_checked
-from .._system.files import STALE_SECONDS, read_link, remove_file, replace_link, sweep
+from .._system.files import STALE_SECONDS, read_link, remove_file, remove_stale_temp_files, replace_link
 from .._system.paths import PREVIOUS
 from .model import Layout
 
@@ -34,7 +34,7 @@ def kept_assets(layout: Layout) -> str:
     return os.path.basename(read_link(link_path(layout)) or "")
 
 
-def arm_assets(layout: Layout, release: str, seconds: int) -> float:
+def schedule_asset_expiry(layout: Layout, release: str, seconds: int) -> float:
     """Arm the timer that ends what C(keep_assets) does; return when it fires, on the clock of C(time.time), or 0."""
     if not (release and seconds):
         return 0.0
@@ -52,23 +52,23 @@ def keep_assets(layout: Layout, release: str, seconds: int, end: float = 0.0) ->
     with contextlib.suppress(CommandError, OSError):
         # The timer comes first: a link without one would stay.
         if end < time.time() + seconds:
-            end = arm_assets(layout, release, seconds)
+            end = schedule_asset_expiry(layout, release, seconds)
         if not end:
-            forget_assets(layout)
+            remove_asset_link(layout)
             return
         os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
         replace_link(layout.release(release), link_path(layout), sync=False)
 
 
-def forget_assets(layout: Layout) -> None:
+def remove_asset_link(layout: Layout) -> None:
     """Make the files of all but the current release unreachable."""
     if os.path.isdir(DIRECTORY):
         remove_file(link_path(layout), sync=False)
 
 
-def sweep_assets() -> None:
+def remove_stale_asset_links() -> None:
     """Remove what a run that was killed left under a temporary name; others may be at work there."""
-    sweep(DIRECTORY, STALE_SECONDS)
+    remove_stale_temp_files(DIRECTORY, STALE_SECONDS)
 
 
 def _arm(unit: str, seconds: int, command: list[str]) -> float:

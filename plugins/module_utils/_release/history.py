@@ -73,28 +73,31 @@ def activation_times(entries: t.Iterable[Entry]) -> dict[str, str]:
     return {str(entry["release"]): str(entry["when"]) for entry in entries if entry.get("result") == "activated"}
 
 
-def settled(entries: t.Sequence[Entry], current: str) -> list[Entry]:
+def with_interrupted_resolved(entries: t.Sequence[Entry], current: str) -> list[Entry]:
     """Return the activations with a result for what was begun and never completed, by where the link leads."""
     begun = [entry.get("result") == "begun" for entry in entries]
     return [
-        {**entry, "result": "activated" if number == len(entries) - 1 and _leads(entry, current) else "interrupted"}
+        {
+            **entry,
+            "result": "activated" if number == len(entries) - 1 and _is_current(entry, current) else "interrupted",
+        }
         if begun[number]
         else entry
         for number, entry in enumerate(entries)
     ]
 
 
-def cut_short(entries: t.Sequence[Entry], current: str) -> bool:
+def is_interrupted_rollback(entries: t.Sequence[Entry], current: str) -> bool:
     """Tell whether a rollback was killed after its switch: to ask for it again must not go back twice."""
     last = entries[-1] if entries else {}
-    return last.get("result") == "begun" and last.get("what") == "rollback" and _leads(last, current)
+    return last.get("result") == "begun" and last.get("what") == "rollback" and _is_current(last, current)
 
 
-def _leads(entry: Entry, current: str) -> bool:
+def _is_current(entry: Entry, current: str) -> bool:
     return bool(current) and entry.get("release") == current
 
 
-def completed(entries: t.Sequence[Entry], entry: Entry) -> list[Entry]:
+def complete_last(entries: t.Sequence[Entry], entry: Entry) -> list[Entry]:
     """Return the activations with the result of the one that was begun last, or with one more when none was."""
     last = entries[-1] if entries else {}
     if last.get("result") == "begun" and last.get("release") == entry.get("release"):
@@ -102,21 +105,21 @@ def completed(entries: t.Sequence[Entry], entry: Entry) -> list[Entry]:
     return [*entries, entry]
 
 
-def settle(name: str, current: str, entry: Entry | None = None) -> None:
+def resolve_interrupted(name: str, current: str, entry: Entry | None = None) -> None:
     """Judge what an earlier run has begun, and begin another activation if C(entry) is one."""
     # Where the disk does not give it away now, it is not replaced by less.
     entries = _load(name)
-    wanted = settled(entries, current) + ([{**entry, "result": "begun"}] if entry else [])
+    wanted = with_interrupted_resolved(entries, current) + ([{**entry, "result": "begun"}] if entry else [])
     if wanted != entries:
         _write(name, wanted)
 
 
 def record(name: str, entry: Entry) -> None:
     """Append an activation, or complete the one that was begun."""
-    _write(name, completed(_load(name), entry))
+    _write(name, complete_last(_load(name), entry))
 
 
-def note(name: str, entry: Entry) -> None:
+def try_record(name: str, entry: Entry) -> None:
     """Record what has come of something, if that can be done: a disk that is full must not change what comes of it."""
     with suppress(OSError):
         record(name, entry)

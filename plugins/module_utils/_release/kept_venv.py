@@ -13,7 +13,7 @@ import typing as t
 
 from .._system.command import run_checked
 from .._system.files import read_file, write_file
-from .._system.trees import move_paths, remove_tree
+from .._system.trees import remove_tree, rewrite_prefix
 
 # In a release: that its virtualenv is whole, and root's.
 _MARK = "venv.json"
@@ -25,13 +25,13 @@ def _place(cache: str) -> str:
     return os.path.join(cache, "kept")
 
 
-def mark_whole(path: str, key: str, since: float = 0.0) -> None:
+def mark_complete(path: str, key: str, since: float = 0.0) -> None:
     """Note that the virtualenv of the release in C(path), of this key, is complete; C(since) is when it was made."""
     note = json.dumps({"key": key, "path": path, "since": since or time.time()})
     write_file(os.path.join(path, _MARK), note.encode(), sync=False)
 
 
-def confirm_mark(path: str, cache: str) -> None:
+def mark_durable(path: str, cache: str) -> None:
     """Note that the release in C(path) is on the disk, and remove what was kept for another try."""
     note = _read(path)
     if note:
@@ -54,7 +54,7 @@ def keep_virtualenv(path: str, cache: str, durable: bool = False) -> None:
     write_file(os.path.join(place, _MARK), json.dumps(note).encode())
 
 
-def take_virtualenv(path: str, cache: str, key: str) -> bool:
+def reuse_virtualenv(path: str, cache: str, key: str) -> bool:
     """Move the virtualenv that is kept into the release in C(path), if it is of this key; return whether it was."""
     place = _place(cache)
     note = _read(place)
@@ -62,8 +62,8 @@ def take_virtualenv(path: str, cache: str, key: str) -> bool:
         return False
     _move(os.path.join(place, "venv"), os.path.join(path, "venv"))
     remove_tree(place)
-    move_paths(os.path.join(path, "venv"), note["path"], path)
-    mark_whole(path, key, note["since"])
+    rewrite_prefix(os.path.join(path, "venv"), note["path"], path)
+    mark_complete(path, key, note["since"])
     return True
 
 

@@ -40,7 +40,7 @@ def owner_ids(layout: Layout) -> t.Optional[t.Tuple[int, int]]:
     return None if status is None else (status.st_uid, status.st_gid)
 
 
-def hand_over(layout: Layout, owner: Owner) -> None:
+def transfer_ownership(layout: Layout, owner: Owner) -> None:
     """Give the data to the application's user and group, as far as it was the previous one's, following no link."""
     status = _status(layout.shared)
     if status is None or status.st_uid == 0 or (status.st_uid, status.st_gid) == (owner.uid, owner.gid):

@@ -19,7 +19,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from .._site.forwarded import Chain, forged_headers, judge
+from .._site.forwarded import ForwardedChain, find_wrong_headers, forged_headers
 from .._system.command import CommandError, run
 from .._system.deadline import Deadline, TimedConnection, TimedTlsConnection
 from .contents import FILE, read_token
@@ -31,18 +31,18 @@ _AGAIN = 0.1
 
 
 @dataclass(frozen=True)
-class Verdict:
+class HeaderCheckResult:
     """What came of a probe: nothing wrong, something wrong, or no way to know."""
 
     wrong: str = ""
     unknown: str = ""
 
 
-def probe_chain(chain: Chain, path: str = "/") -> Verdict:
+def check_forwarded_headers(chain: ForwardedChain, path: str = "/") -> HeaderCheckResult:
     """Return whether the application that serves believes of a visitor through nginx what it should."""
     known = read_token(chain.current)
     if known is None:
-        return Verdict(unknown="the release was built before there was such a probe")
+        return HeaderCheckResult(unknown="the release was built before there was such a probe")
     token, hops = known
     headers = {**forged_headers(chain, hops), _HEADER: token}
     for attempt in (1, 2):
@@ -50,18 +50,18 @@ def probe_chain(chain: Chain, path: str = "/") -> Verdict:
         if status not in (502, 504) or attempt > 1:
             break
         time.sleep(_AGAIN)
-    return _verdict(chain, hops, status, body)
+    return _evaluate(chain, hops, status, body)
 
 
 def probe_sites(items: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[list[str], list[str]]:
     """Return what is wrong with the sites of nginx that lead to applications of ours, and what could not be known."""
     wrong, unknown = [], []
     for item in items:
-        chain = Chain(**item["chain"]) if item.get("chain") else None
+        chain = ForwardedChain(**item["chain"]) if item.get("chain") else None
         # The first release of an application may come after its site.
         if chain is None or not os.path.exists(os.path.join(chain.current, FILE)):
             continue
-        verdict = probe_chain(chain)
+        verdict = check_forwarded_headers(chain)
         if verdict.wrong:
             wrong.append(f"site '{item['name']}' is published, but {verdict.wrong}")
         if verdict.unknown:
@@ -69,17 +69,17 @@ def probe_sites(items: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[list[str], li
     return wrong, unknown
 
 
-def _verdict(chain: Chain, hops: int, status: int, body: bytes) -> Verdict:
+def _evaluate(chain: ForwardedChain, hops: int, status: int, body: bytes) -> HeaderCheckResult:
     where = f"{'https' if chain.tls else 'http'}://{chain.authority}"
     if not status:
-        return Verdict(unknown=f"nginx does not answer for {where}: {body.decode()}")
+        return HeaderCheckResult(unknown=f"nginx does not answer for {where}: {body.decode()}")
     if status in (502, 504) and not _is_published(chain):
-        return Verdict(
+        return HeaderCheckResult(
             unknown=f"nginx has no site that leads from {chain.host} to the application yet, and answers {status} for "
             f"{where}"
         )
     if status in (502, 504):
-        return Verdict(
+        return HeaderCheckResult(
             wrong=f"nginx answers {status} for {where}: it does not reach the application; see its error log, and "
             "socket_group, which has to be the group that nginx runs as. Where nginx has another user than when the "
             "application was deployed, its next release gets sockets of the new group"
@@ -87,11 +87,13 @@ def _verdict(chain: Chain, hops: int, status: int, body: bytes) -> Verdict:
     try:
         believed = dict(json.loads(body)["believed"])
     except (ValueError, KeyError, TypeError):
-        return Verdict(unknown=f"for {where} something else than the application answers, with status {status}")
-    return Verdict(wrong=judge(chain, hops, believed))
+        return HeaderCheckResult(
+            unknown=f"for {where} something else than the application answers, with status {status}"
+        )
+    return HeaderCheckResult(wrong=find_wrong_headers(chain, hops, believed))
 
 
-def _is_published(chain: Chain) -> bool:
+def _is_published(chain: ForwardedChain) -> bool:
     """Tell whether nginx leads the host to the application: another server answers for names that no site has."""
     try:
         config = run(["nginx", "-T", "-q"])
@@ -101,7 +103,7 @@ def _is_published(chain: Chain) -> bool:
     return config.rc != 0 or (f"unix:{chain.current}/run/" in config.out and bool(names.search(config.out)))
 
 
-def _ask(chain: Chain, path: str, headers: t.Mapping[str, str]) -> tuple[int, bytes]:
+def _ask(chain: ForwardedChain, path: str, headers: t.Mapping[str, str]) -> tuple[int, bytes]:
     try:
         with contextlib.closing(_connect(chain)) as connection:
             connection.request("GET", path, headers={"Host": chain.authority, "Connection": "close", **headers})
@@ -111,7 +113,7 @@ def _ask(chain: Chain, path: str, headers: t.Mapping[str, str]) -> tuple[int, by
         return 0, (str(exc) or type(exc).__name__).encode()
 
 
-def _connect(chain: Chain) -> http.client.HTTPConnection:
+def _connect(chain: ForwardedChain) -> http.client.HTTPConnection:
     deadline = Deadline(_TIMEOUT)
     if not chain.tls:
         return TimedConnection("127.0.0.1", deadline, chain.port)

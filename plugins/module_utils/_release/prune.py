@@ -10,13 +10,13 @@ import re
 import typing as t
 from contextlib import suppress
 
-from .._system.command import CommandError, start_behind
+from .._system.command import CommandError, spawn_detached
 from .assets import kept_assets
 from .history import activation_times
 from .kept_venv import keep_virtualenv
 from .model import Layout, is_release_id, plan_prune
 from .release import current_id, is_unfinished, list_releases
-from .rollback import previous_healthy, verdicts
+from .rollback import previous_healthy, rejected_releases
 
 # Begins the name of a release that is being removed.
 _REMOVED = ".removed-"
@@ -32,7 +32,7 @@ def remove_releases(layout: Layout, releases: t.Sequence[str]) -> None:
     names = os.listdir(layout.releases) if os.path.isdir(layout.releases) else []
     gone = [os.path.join(layout.releases, name) for name in names if name.startswith(_REMOVED)]
     if gone:
-        start_behind(["nice", "rm", "-rf", "--", *gone])
+        spawn_detached(["nice", "rm", "-rf", "--", *gone])
 
 
 def prune_releases(
@@ -45,7 +45,7 @@ def prune_releases(
     caller holds the application's lock, so nobody builds now.
     """
     releases = [manifest.id for manifest in list_releases(layout, activation_times(history))]
-    bad = verdicts(history)
+    bad = rejected_releases(history)
     current = current_id(layout) or ""
     stay = {*kept, current, kept_assets(layout), previous_healthy(history, releases, current)}
     unfinished = [release for release in unfinished_releases(layout) if release not in stay]

@@ -15,7 +15,7 @@ from .history import Entry, activation_times
 from .model import Manifest, ReleaseError
 
 
-def verdicts(entries: t.Iterable[Entry]) -> dict[str, str]:
+def rejected_releases(entries: t.Iterable[Entry]) -> dict[str, str]:
     """Return why releases are no place to go back to, by id."""
     found: dict[str, str] = {}
     served: set[str] = set()
@@ -34,7 +34,7 @@ def verdicts(entries: t.Iterable[Entry]) -> dict[str, str]:
     return found
 
 
-def deployed(entries: t.Iterable[Entry]) -> list[str]:
+def deploy_order(entries: t.Iterable[Entry]) -> list[str]:
     """Return the releases that were activated, in the order of their last deploy; a rollback changes no order."""
     order: dict[str, None] = {}
     for entry in entries:
@@ -47,14 +47,14 @@ def deployed(entries: t.Iterable[Entry]) -> list[str]:
 
 def previous_healthy(entries: t.Sequence[Entry], usable: t.Collection[str], current: str) -> str:
     """Return the release that was deployed last before the current one and was never found bad; empty when none was."""
-    order, bad = deployed(entries), verdicts(entries)
+    order, bad = deploy_order(entries), rejected_releases(entries)
     earlier = order[: order.index(current)] if current in order else order
     return next((release for release in reversed(earlier) if release in usable and release not in bad), "")
 
 
 def possible_targets(entries: t.Sequence[Entry], usable: t.Collection[str], current: str) -> list[str]:
     """Return the releases that a host may stay at or go back to, newest first: the current one, then earlier ones."""
-    order, bad = deployed(entries), verdicts(entries)
+    order, bad = deploy_order(entries), rejected_releases(entries)
     earlier = order[: order.index(current)] if current in order else [one for one in order if one != current]
     candidates = [*([current] if current else []), *reversed(earlier)]
     return [release for release in candidates if release in usable and release not in bad]
@@ -95,7 +95,7 @@ def choose_target(
 
 
 def _checked(name: str, release: str, usable: t.Collection[str], entries: t.Sequence[Entry], listing: str) -> str:
-    bad = verdicts(entries).get(release)
+    bad = rejected_releases(entries).get(release)
     if bad:
         raise ReleaseError(
             f"release {release} of {name} is no place to go back to: {bad}. Name another one, or deploy this one "
@@ -114,7 +114,7 @@ def list_of_releases(
     """Return the releases and what is known of them, newest first, a line each."""
     if not releases:
         return "There is no release on this host."
-    times, bad = activation_times(entries), verdicts(entries)
+    times, bad = activation_times(entries), rejected_releases(entries)
     lines = [
         f"  {manifest.id}  {describe_state(manifest.id, usable, times, bad, current)}"
         + (f", version {manifest.source['version']}" if manifest.source.get("version") else "")

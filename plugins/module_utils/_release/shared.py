@@ -75,7 +75,7 @@ def link_shared(layout: Layout, paths: t.Sequence[str], app: str, owner: Owner) 
     for path in paths:
         directory, name = open_parent(app, path, make=True)
         try:
-            if _make_room(os.path.join(layout.shared, path), name, directory, aside):
+            if _move_shipped_aside(os.path.join(layout.shared, path), name, directory, aside):
                 os.symlink(os.path.join(layout.shared, path), name, dir_fd=directory)
         finally:
             os.close(directory)
@@ -84,7 +84,7 @@ def link_shared(layout: Layout, paths: t.Sequence[str], app: str, owner: Owner) 
             remove_tree(aside)
 
 
-def _make_room(shared: str, name: str, directory: int, aside: str) -> bool:
+def _move_shipped_aside(shared: str, name: str, directory: int, aside: str) -> bool:
     """Move a directory that the source ships to C(aside), and tell whether the link is still missing."""
     try:
         mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode

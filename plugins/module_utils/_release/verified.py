@@ -21,7 +21,7 @@ _MARK = "unloaded"
 _BARE = b"no requirements\n"
 
 
-def mark_unloaded(path: str, with_dependencies: bool) -> None:
+def mark_unverified(path: str, with_dependencies: bool) -> None:
     """Note, before the release in C(path) is complete, that its start has to prove it."""
     write_file(os.path.join(path, _MARK), b"" if with_dependencies else _BARE, sync=False)
 
@@ -31,18 +31,18 @@ def has_dependencies(path: str) -> bool:
     return read_file(os.path.join(path, _MARK)) != _BARE
 
 
-def mark_loaded(path: str) -> None:
+def mark_verified(path: str) -> None:
     """Note that the release in C(path) was loaded."""
     # A note that stays, or that a power cut brings back, costs one more proof.
     with suppress(OSError):
         remove_file(os.path.join(path, _MARK), sync=False)
 
 
-def is_loaded(layout: Layout, release: str) -> bool:
+def is_verified(layout: Layout, release: str) -> bool:
     """Tell whether a complete release was loaded; one that serves was, though a killed run may not have noted it."""
     return not os.path.exists(os.path.join(layout.release(release), _MARK)) or current_id(layout) == release
 
 
-def loaded_releases(layout: Layout) -> t.Iterator[Manifest]:
+def verified_releases(layout: Layout) -> t.Iterator[Manifest]:
     """Yield the releases that others can be made of, the newest first."""
-    return (found for found in reversed(list_releases(layout)) if is_loaded(layout, found.id))
+    return (found for found in reversed(list_releases(layout)) if is_verified(layout, found.id))

@@ -16,7 +16,7 @@ _OWN_ADDRESS = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Chain:
+class ForwardedChain:
     """The way to an application through nginx on this host."""
 
     # The link to the release that serves.
@@ -38,7 +38,7 @@ class Chain:
         return asdict(self)
 
 
-def forged_headers(chain: Chain, hops: int) -> dict[str, str]:
+def forged_headers(chain: ForwardedChain, hops: int) -> dict[str, str]:
     """Return what a visitor, or behind a proxy that proxy for a visitor who forges, sends to nginx."""
     if hops > 1:
         proxies = [_PROXY] * (hops - 2)
@@ -55,7 +55,7 @@ def forged_headers(chain: Chain, hops: int) -> dict[str, str]:
     }
 
 
-def expected(chain: Chain, hops: int) -> dict[str, str]:
+def expected_headers(chain: ForwardedChain, hops: int) -> dict[str, str]:
     """Return what the application has to believe."""
     if hops > 1:
         return {"address": _VISITOR, "scheme": "https", "host": chain.authority}
@@ -65,9 +65,9 @@ def expected(chain: Chain, hops: int) -> dict[str, str]:
 _NAMES = {"address": "the visitor's address (REMOTE_ADDR)", "scheme": "the scheme", "host": "the host"}
 
 
-def judge(chain: Chain, hops: int, believed: t.Mapping[str, str]) -> str:
+def find_wrong_headers(chain: ForwardedChain, hops: int, believed: t.Mapping[str, str]) -> str:
     """Return what is wrong with what the application believed, nothing when it is right."""
-    wanted = expected(chain, hops)
+    wanted = expected_headers(chain, hops)
     if not hops:
         # The application reads these headers itself, and is free in what it makes of them.
         return ""
@@ -82,7 +82,7 @@ def judge(chain: Chain, hops: int, believed: t.Mapping[str, str]) -> str:
     return f"through nginx, with forged X-Forwarded headers, the application believed: {seen}. {_remedy(chain, hops)}"
 
 
-def _remedy(chain: Chain, hops: int) -> str:
+def _remedy(chain: ForwardedChain, hops: int) -> str:
     if hops > 1 and not chain.behind_proxy:
         return (
             f"trusted_hops is {hops}, but the site of nginx is not told of the proxy before it: leave "

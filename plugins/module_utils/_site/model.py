@@ -9,7 +9,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .forwarded import Chain
+from .forwarded import ForwardedChain
 from .values import SiteError
 
 # An upstream of ours; what it leads to is the release that serves.
@@ -164,11 +164,11 @@ class Site:
                 raise SiteError(f"{what} '{value}' is listed twice: remove one")
 
 
-def chain_of(site: Site) -> Chain | None:
+def chain_of(site: Site) -> ForwardedChain | None:
     """Return the way to the application that a site publishes; None when there is none of ours, or no name for it."""
     found = next(filter(None, (_UPSTREAM.fullmatch(server.address) for server in site.upstream)), None)
     host = site.domains[0] if site.domains else ""
     if found is None or not re.fullmatch(r"[A-Za-z0-9.-]+", host) or site.state != "enabled":
         return None
     port = site.https_port if site.tls else site.http_port
-    return Chain(found.group(1), host, port, bool(site.tls), site.from_proxy, bool(site.trusted_proxies))
+    return ForwardedChain(found.group(1), host, port, bool(site.tls), site.from_proxy, bool(site.trusted_proxies))

@@ -142,7 +142,7 @@ def _as_user(argv: t.Sequence[str], user: str | None) -> tuple[list[str], dict[s
 
 
 @contextmanager
-def running(argv: t.Sequence[str], timeout: float, cwd: str, user: str) -> t.Iterator[None]:
+def run_in_background(argv: t.Sequence[str], timeout: float, cwd: str, user: str) -> t.Iterator[None]:
     """Run a command while the block runs, with nothing of this process's environment, and wait for its end after it.
 
     It is killed when the block fails. What it says and how it ends is not looked at, but for its time: CommandError.
@@ -171,7 +171,7 @@ def run_checked(
     return result
 
 
-def start_behind(argv: t.Sequence[str]) -> None:
+def spawn_detached(argv: t.Sequence[str]) -> None:
     """Start a command that nobody waits for and that outlives this run; nothing may depend on it."""
     nothing = subprocess.DEVNULL
     subprocess.call(  # pylint: disable=ansible-bad-function
@@ -180,7 +180,7 @@ def start_behind(argv: t.Sequence[str]) -> None:
 
 
 @contextmanager
-def flushing(path: str, timeout: float = 600) -> t.Iterator[None]:
+def sync_filesystem(path: str, timeout: float = 600) -> t.Iterator[None]:
     """Bring what was written to the file system of C(path) to the disk while the block runs; it is there at its end."""
     command = ["sync", "--file-system", path]
     process = subprocess.Popen(  # pylint: disable=ansible-bad-function

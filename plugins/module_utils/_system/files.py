@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from types import TracebackType
 
-from .lock import read_holder, this_run
+from .lock import read_lock_owner, this_owner
 from .planted import open_file, read_open
 
 # Begins the name that a file or link has until it is renamed.
@@ -136,7 +136,7 @@ def remove_file(path: str, sync: bool = True) -> bool:
     return True
 
 
-def sweep(directory: str, older_than: float = 0) -> None:
+def remove_stale_temp_files(directory: str, older_than: float = 0) -> None:
     """Remove what a run that was killed has left in a directory under a temporary name of ours.
 
     Without an age the caller holds a lock that keeps others from having such a file there now.
@@ -174,15 +174,16 @@ class Lock:
         except BaseException:
             os.close(self._descriptor)
             raise
-        self._write(this_run(self._what, self._by).to_text())
+        self._write(this_owner(self._what, self._by).to_text())
         return self
 
     def _wait(self) -> None:
         deadline = time.monotonic() + self._timeout
         while not self._try():
             if time.monotonic() > deadline:
+                owner = read_lock_owner(self._descriptor)
                 raise LockedError(
-                    f"{self._path} is held by another run ({read_holder(self._descriptor)}), and was not freed within "
+                    f"{self._path} is held by another run ({owner}), and was not freed within "
                     f"{self._timeout:g} s: wait for that run to end; if it hangs, end its process, which frees the lock"
                 )
             time.sleep(0.05)

@@ -29,7 +29,9 @@ class Answer:
     body: bytes
 
 
-def get(address: str, path: str, host: str, timeout: float = 5, headers: t.Mapping[str, str] | None = None) -> Answer:
+def http_get(
+    address: str, path: str, host: str, timeout: float = 5, headers: t.Mapping[str, str] | None = None
+) -> Answer:
     """GET C(path) from C(address), V(unix:/path) or V(host:port), as nginx would ask for C(host).
 
     Raise ProbeError, with the reason, when nothing listens, the whole answer takes longer than C(timeout), or it is not

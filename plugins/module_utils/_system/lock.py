@@ -15,7 +15,7 @@ from .clock import utc_now
 
 
 @dataclass(frozen=True)
-class Holder:
+class LockOwner:
     """The run that has a lock; without a process it is not known."""
 
     pid: int = 0
@@ -28,7 +28,7 @@ class Holder:
         return json.dumps(asdict(self), sort_keys=True) + "\n"
 
     @classmethod
-    def from_text(cls, text: str) -> Holder:
+    def from_text(cls, text: str) -> LockOwner:
         """Return what the content of a lock file says; a holder without a name when it cannot be read."""
         try:
             values = json.loads(text)
@@ -45,9 +45,9 @@ class Holder:
         )
 
 
-def this_run(what: str, by: str = "") -> Holder:
+def this_owner(what: str, by: str = "") -> LockOwner:
     """Return this process as a holder; C(by) is who asked for it on the controller, as far as that is known."""
-    return Holder(os.getpid(), caller(by, os.environ), utc_now(), what)
+    return LockOwner(os.getpid(), caller(by, os.environ), utc_now(), what)
 
 
 def caller(by: str, environ: t.Mapping[str, str]) -> str:
@@ -63,7 +63,7 @@ def caller(by: str, environ: t.Mapping[str, str]) -> str:
     return here[len("as ") :] if login else f"root {here}".strip()
 
 
-def holder_of(path: str) -> Holder | None:
+def lock_owner(path: str) -> LockOwner | None:
     """Return who holds the lock C(path) at this moment, None when nobody does: for those who only want to know."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -74,11 +74,11 @@ def holder_of(path: str) -> Holder | None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return None
     except BlockingIOError:
-        return read_holder(descriptor)
+        return read_lock_owner(descriptor)
     finally:
         os.close(descriptor)
 
 
-def read_holder(descriptor: int) -> Holder:
+def read_lock_owner(descriptor: int) -> LockOwner:
     """Return the holder whom an open lock file names."""
-    return Holder.from_text(os.pread(descriptor, 4096, 0).decode("utf-8", "replace"))
+    return LockOwner.from_text(os.pread(descriptor, 4096, 0).decode("utf-8", "replace"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .command import run, run_checked, start_behind
+from .command import run, run_checked, spawn_detached
 
 
 def is_running() -> bool:
@@ -43,7 +43,7 @@ def daemon_reload() -> None:
     run_checked(["systemctl", "daemon-reload"])
 
 
-def forget_units(units: t.Sequence[str]) -> None:
+def reset_failed(units: t.Sequence[str]) -> None:
     """Make systemd forget units that have ended and whose files are gone.
 
     A process that had to be killed leaves a failed unit behind, and what other units still want a stub.
@@ -64,12 +64,12 @@ systemctl reset-failed -- "$@"
 """
 
 
-def forget_behind(units: t.Sequence[str]) -> None:
-    """Do what C(forget_units) does as soon as the units have ended; nobody waits for that.
+def reset_failed_later(units: t.Sequence[str]) -> None:
+    """Do what C(reset_failed) does as soon as the units have stopped, in the background.
 
     Nothing depends on it: a host on which it is killed lists a unit too many until systemd next reads its files.
     """
-    start_behind(["sh", "-c", _FORGET, "forget", *units])
+    spawn_detached(["sh", "-c", _FORGET, "forget", *units])
 
 
 def journal_tail(unit: str, lines: int = 30, since: str = "") -> str:

@@ -25,7 +25,7 @@ _LARGEST_SCRIPT = 256 * 1024
 _LARGEST_LIBRARY = 8 * 2**20
 
 
-def link_tree(source: str, destination: str, deepest: int = DEEPEST) -> None:
+def hardlink_tree(source: str, destination: str, deepest: int = DEEPEST) -> None:
     """Copy a directory by hard links: what is never written again may be in two releases at once."""
     if deepest < 0:
         raise PlantedError(f"{source[:200]}… has directories more than {DEEPEST} levels deep: remove them")
@@ -36,7 +36,7 @@ def link_tree(source: str, destination: str, deepest: int = DEEPEST) -> None:
             if entry.is_symlink():
                 os.symlink(os.readlink(entry.path), target)
             elif entry.is_dir(follow_symlinks=False):
-                link_tree(entry.path, target, deepest - 1)
+                hardlink_tree(entry.path, target, deepest - 1)
             else:
                 _link(entry.path, target)
 
@@ -60,7 +60,7 @@ def _copy(source: str, target: str) -> None:
         os.utime(stream.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def move_paths(venv: str, old: str, new: str) -> None:
+def rewrite_prefix(venv: str, old: str, new: str) -> None:
     """Replace the directory C(old) by C(new) in those files of a virtualenv that hold absolute paths.
 
     Each is replaced as a whole, because its old content is also the content of the release that it was linked from.
@@ -81,7 +81,7 @@ def _is_script(status: os.stat_result) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_size < _LARGEST_SCRIPT
 
 
-def own_tree(top: str, uid: int, gid: int, writer: int = -1) -> None:
+def chown_tree(top: str, uid: int, gid: int, writer: int = -1) -> None:
     """Give a tree to a user, with modes 0755 and 0644 (0755 for what was executable).
 
     Works on open directories, so that a process of the previous owner cannot lead it elsewhere by a link. Raise

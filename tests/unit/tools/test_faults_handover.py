@@ -16,7 +16,7 @@ import faults_handover
 import handover_points
 import strike_commands
 from faults_model import Options
-from handover_stage import WISHES, Release
+from handover_stage import VARIANTS, Release
 from handover_subjects import Switch
 from handover_verdict import dishonest, expected_units
 from strike import Ended
@@ -89,9 +89,9 @@ def test_a_run_that_was_killed_says_nothing() -> None:
 
 def test_the_units_of_a_release_are_known() -> None:
     assert expected_units(None) == {"files": set(), "enabled": set(), "loose": set()}
-    plain = expected_units(Release("one", ID, WISHES["one"].params("c0ffee")))
+    plain = expected_units(Release("one", ID, VARIANTS["one"].params("c0ffee")))
     assert plain["files"] == plain["enabled"] == {f"shop@{ID}.socket", f"shop@{ID}.service"}
-    rich = expected_units(Release("rich", ID, WISHES["rich"].params("c0ffee")))
+    rich = expected_units(Release("rich", ID, VARIANTS["rich"].params("c0ffee")))
     assert rich["enabled"] - plain["enabled"] == {
         f"shop@{ID}.worker-mail.0.service",
         f"shop@{ID}.timer-tidy.timer",
@@ -154,5 +154,5 @@ def test_a_command_fails_or_loses_its_answer_or_its_master(
 
 def test_a_switch_is_there_and_back() -> None:
     assert issubclass(handover_points.PLANS["rollback"][0], Switch)
-    assert {one for _kind, one, _other in handover_points.PLANS.values()} <= {"", *WISHES}
-    assert {other for _kind, _one, other in handover_points.PLANS.values()} <= set(WISHES)
+    assert {one for _kind, one, _other in handover_points.PLANS.values()} <= {"", *VARIANTS}
+    assert {other for _kind, _one, other in handover_points.PLANS.values()} <= set(VARIANTS)

@@ -14,7 +14,7 @@ import pytest
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.flaskops.stack.plugins.action.gunicorn_service import ActionModule, _asked_hooks
-from ansible_collections.flaskops.stack.plugins.plugin_utils._turn import Turn
+from ansible_collections.flaskops.stack.plugins.plugin_utils._turn import RunOnceLock
 
 Args = dict[str, t.Any]
 
@@ -112,10 +112,10 @@ def test_a_host_that_knows_that_it_was_migrated_asks_nobody(fleet: Fleet) -> Non
 
 def test_the_others_wait_for_the_one_who_is_at_it(tmp_path: Path) -> None:
     seen: list[str] = []
-    with Turn(str(tmp_path), "migrate shop") as turn:
+    with RunOnceLock(str(tmp_path), "migrate shop") as turn:
 
         def other() -> None:
-            with Turn(str(tmp_path), "migrate shop") as later:
+            with RunOnceLock(str(tmp_path), "migrate shop") as later:
                 seen.extend(later.outcomes)
 
         thread = threading.Thread(target=other)
@@ -130,10 +130,10 @@ def test_the_others_wait_for_the_one_who_is_at_it(tmp_path: Path) -> None:
 def test_the_death_of_the_one_who_is_at_it_lets_the_next_one(tmp_path: Path) -> None:
     child = os.fork()
     if not child:
-        Turn(str(tmp_path), "migrate shop").__enter__()
+        RunOnceLock(str(tmp_path), "migrate shop").__enter__()
         os._exit(1)
     os.waitpid(child, 0)
-    with Turn(str(tmp_path), "migrate shop") as turn:
+    with RunOnceLock(str(tmp_path), "migrate shop") as turn:
         assert turn.outcomes == {}
 
 

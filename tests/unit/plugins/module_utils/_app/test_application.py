@@ -18,12 +18,12 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.application im
     parse_app,
     parse_apps,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._build.apply import open_seal
+from ansible_collections.flaskops.stack.plugins.module_utils._build.apply import restore_redacted
 from ansible_collections.flaskops.stack.plugins.module_utils._input.redacted_values import (
     SENSITIVE,
-    hidden_part,
-    hide,
-    reveal,
+    redact,
+    redacted_values,
+    restore,
     to_plain,
 )
 
@@ -221,17 +221,17 @@ HIDDEN: dict[str, t.Any] = {
 
 
 def test_what_is_shown_has_the_shape_but_no_secret() -> None:
-    shown = hide(HIDDEN)
+    shown = redact(HIDDEN)
     assert "m4rker" not in json.dumps(shown)
     assert shown.keys() == HIDDEN.keys()
     assert shown["version"] == "main"
     assert shown["secrets"] == {"KEY": "********"}
-    assert reveal(shown, hidden_part(HIDDEN)) == HIDDEN
+    assert restore(shown, redacted_values(HIDDEN)) == HIDDEN
 
 
 def test_secrets_of_the_wrong_type_are_hidden_as_well() -> None:
     wrong = {"secrets": "m4rker", "environment": ["m4rker"], "deploy_key": ["m4rker"], "source": None, "packages": "x"}
-    assert "m4rker" not in json.dumps(hide(wrong))
+    assert "m4rker" not in json.dumps(redact(wrong))
 
 
 def test_every_sensitive_option_is_one_of_the_module() -> None:
@@ -240,14 +240,14 @@ def test_every_sensitive_option_is_one_of_the_module() -> None:
 
 def test_the_seal_gives_applications_and_defaults_back() -> None:
     task = {"index_url": "https://m4rker@example.com"}
-    hidden = {"apps": [hidden_part(HIDDEN)], "defaults": hidden_part(task)}
+    hidden = {"apps": [redacted_values(HIDDEN)], "defaults": redacted_values(task)}
     sealed = base64.b64encode(json.dumps(hidden).encode()).decode()
-    apps, defaults = open_seal(sealed, [hide(HIDDEN)], hide(task))
+    apps, defaults = restore_redacted(sealed, [redact(HIDDEN)], redact(task))
     assert (apps, defaults["index_url"]) == ([HIDDEN], "https://m4rker@example.com")
 
 
 def test_without_a_seal_the_arguments_are_what_they_are() -> None:
-    assert open_seal(None, [SHOP], {"index_url": "x"}) == ([SHOP], {"index_url": "x"})
+    assert restore_redacted(None, [SHOP], {"index_url": "x"}) == ([SHOP], {"index_url": "x"})
 
 
 def test_values_that_ansible_wraps_become_plain() -> None:

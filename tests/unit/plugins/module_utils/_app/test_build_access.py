@@ -17,7 +17,11 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.application im
     parse_app,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._app.build_access import build_variables
-from ansible_collections.flaskops.stack.plugins.module_utils._input.redacted_values import hidden_part, hide, reveal
+from ansible_collections.flaskops.stack.plugins.module_utils._input.redacted_values import (
+    redact,
+    redacted_values,
+    restore,
+)
 
 TOKEN = "glpat-hunter2"
 
@@ -47,8 +51,8 @@ def test_values_are_shown_nowhere() -> None:
     assert TOKEN not in repr(one)
     assert one.mask(f"git clone https://{TOKEN}@x failed") == "git clone https://********@x failed"
     item = {"name": "shop", "build_secrets": {"TOKEN": TOKEN}, "build_environment": {"X": "plain"}}
-    assert TOKEN not in json.dumps(hide(item))
-    assert reveal(hide(item), hidden_part(item)) == item
+    assert TOKEN not in json.dumps(redact(item))
+    assert restore(redact(item), redacted_values(item)) == item
 
 
 @pytest.mark.parametrize(

@@ -116,13 +116,13 @@ def test_activations_are_recorded_in_order_and_only_the_last_are_kept(recorded: 
 
 
 def test_what_cannot_be_noted_changes_nothing(recorded: str) -> None:
-    _history.note("shop", {"release": "a"})
+    _history.try_record("shop", {"release": "a"})
     assert _history.read_history("shop") == [{"release": "a"}]
     os.unlink(recorded)
     os.mkdir(recorded)
     with pytest.raises(OSError, match="directory"):
         _history.record("shop", {"release": "b"})
-    _history.note("shop", {"release": "b"})
+    _history.try_record("shop", {"release": "b"})
 
 
 def test_a_torn_line_does_not_spoil_the_record(recorded: str) -> None:

@@ -25,7 +25,7 @@ def build_that_fails(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[di
         raise BuildError("cannot install requirements.txt\nmore")
 
     monkeypatch.setattr(_apply_module, "build", fail)
-    monkeypatch.setattr(_apply_module, "note", lambda _name, entry: recorded.append(entry))
+    monkeypatch.setattr(_apply_module, "try_record", lambda _name, entry: recorded.append(entry))
     plan: t.Any = SimpleNamespace(
         layout=layout, id="3f2a91c-1b9e02d4", revision=SimpleNamespace(revision="3f2a91c"),
         app=SimpleNamespace(name="shop", mask=str),

@@ -41,11 +41,11 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.report import report
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
-from ansible_collections.flaskops.stack.plugins.module_utils._release.proxy_probe import Verdict
+from ansible_collections.flaskops.stack.plugins.module_utils._release.proxy_probe import HeaderCheckResult
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.units import address_units, release_units
-from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import Chain
+from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import ForwardedChain
 from ansible_collections.flaskops.stack.plugins.module_utils._system import files as _files
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError, Result
 
@@ -75,8 +75,8 @@ class Host:
         patch.setattr(_start, "daemon_reload", lambda: self.log.append("reload"))
         # A test's directory has a longer name than systemd takes for a socket.
         patch.setattr(self.directory, "verify", lambda _names: {})
-        patch.setattr(_deployer, "forget_units", lambda _units: self.log.append("forget"))
-        patch.setattr(_deployer, "forget_behind", lambda _units: self.log.append("forget behind"))
+        patch.setattr(_deployer, "reset_failed", lambda _units: self.log.append("forget"))
+        patch.setattr(_deployer, "reset_failed_later", lambda _units: self.log.append("forget behind"))
         patch.setattr(_deployment_module, "default_stop_seconds", lambda: 90.0)
         patch.setattr(_deployer, "run", lambda argv: self.log.append(argv[1]))
         patch.setattr(_deployer, "wait_until_stopped", lambda _names, _seconds: [])
@@ -94,7 +94,7 @@ class Host:
         self.said = ""
         self.failing: set[str] = set()
         patch.setattr(_start, "default_stop_seconds", lambda: 90.0)
-        patch.setattr(_start, "arm_assets", self.arm_assets)
+        patch.setattr(_start, "schedule_asset_expiry", self.schedule_asset_expiry)
         patch.setattr(_deployer, "keep_assets", self.keep_assets)
         self.state: dict[str, str] = {"ActiveState": "active", "SubState": "running"}
 
@@ -106,7 +106,7 @@ class Host:
     def query_systemd(self, units: t.Iterable[str]) -> tuple[dict[str, dict[str, str]], str]:
         return dict.fromkeys(units, self.before), self.silence
 
-    def arm_assets(self, _layout: Layout, release: str, _seconds: int) -> float:
+    def schedule_asset_expiry(self, _layout: Layout, release: str, _seconds: int) -> float:
         self.log.append(f"arm {self.serving()}" if release else "arm nothing")
         return 1.0
 
@@ -385,8 +385,8 @@ def test_whatever_fails_after_the_switch_the_link_leads_to_no_release_that_is_ta
     if "disk" in fails:
         monkeypatch.setattr(_deployer, "replace_link", replace_link)
     else:
-        deployment.service = replace(deployment.service, chain=Chain(host.layout.current, "shop.example.com"))
-        monkeypatch.setattr(_proxy_check, "probe_chain", fail)
+        deployment.service = replace(deployment.service, chain=ForwardedChain(host.layout.current, "shop.example.com"))
+        monkeypatch.setattr(_proxy_check, "check_forwarded_headers", fail)
     host.run(deployment)
     assert "Input/output error" in deployment.error
     assert (host.serving(), host.at_boot()) == (("none", "") if first else ("old", "old"))
@@ -696,7 +696,7 @@ def test_what_a_killed_run_left_is_swept_when_it_is_old(host: Host) -> None:
         (host.path / name).write_text("")
         stat = (host.path / name).stat()
         os.utime(host.path / name, (stat.st_atime - age, stat.st_mtime - age))
-    host.directory.sweep()
+    host.directory.remove_stale_temp_files()
     assert sorted(os.listdir(host.path)) == [".flaskops-new", "other"]
 
 
@@ -850,9 +850,11 @@ def test_the_old_release_is_started_again_at_once_when_the_site_was_wrong(
     # Nobody serves meanwhile: visitors of the refused release are not given its drain_timeout.
     scarce.overlap = "never"
     deployment = scarce.deployment(scarce.install_old(), drain_timeout=30)
-    service = replace(deployment.service, chain=Chain("/srv/shop/current", "shop.test"))
+    service = replace(deployment.service, chain=ForwardedChain("/srv/shop/current", "shop.test"))
     deployment = replace(deployment, service=service)
-    monkeypatch.setattr(_proxy_check, "probe_chain", lambda *_args: Verdict(wrong="it believes too much"))
+    monkeypatch.setattr(
+        _proxy_check, "check_forwarded_headers", lambda *_args: HeaderCheckResult(wrong="it believes too much")
+    )
     waited: list[float] = []
     monkeypatch.setattr(_watch, "wait_until_drained", lambda _paths, timeout: waited.append(timeout))
     scarce.run(deployment)

@@ -35,7 +35,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health impo
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.log_excerpt import excerpt, has_trouble
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
-from ansible_collections.flaskops.stack.plugins.module_utils._system.http import Answer, ProbeError, get
+from ansible_collections.flaskops.stack.plugins.module_utils._system.http import Answer, ProbeError, http_get
 
 HEALTH = Health("/", (), "localhost", 5, 1)
 RUNNING = {"ActiveState": "active", "SubState": "running", "Result": "success", "NRestarts": "0"}
@@ -126,7 +126,7 @@ def test_silence_ends_with_the_deadline(serve: t.Callable[..., str]) -> None:
 
 def test_a_wait_is_told_in_round_numbers(serve: t.Callable[..., str]) -> None:
     with pytest.raises(ProbeError, match=r"no complete answer within 0\.2 s$"):
-        get(f"unix:{serve(0)}", "/", "localhost", timeout=0.19969)
+        http_get(f"unix:{serve(0)}", "/", "localhost", timeout=0.19969)
 
 
 def test_a_refused_answer_is_quoted(serve: t.Callable[..., str]) -> None:

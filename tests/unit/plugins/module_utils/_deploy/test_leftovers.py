@@ -19,7 +19,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service imp
 from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _assets
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
-from ansible_collections.flaskops.stack.plugins.module_utils._system.files import Lock, sweep
+from ansible_collections.flaskops.stack.plugins.module_utils._system.files import Lock, remove_stale_temp_files
 
 OPTIONS = {"lock_timeout": 1, "uv_requirement": "uv", "activate": False, "check_mode": False}
 
@@ -43,11 +43,11 @@ def test_only_temporary_names_are_swept_and_young_ones_if_asked(tmp_path: Path) 
         (tmp_path / name).write_text("")
         os.utime(tmp_path / name, (os.stat(tmp_path).st_mtime - age,) * 2)
     (tmp_path / ".flaskops-directory").mkdir()
-    sweep(str(tmp_path), older_than=600)
+    remove_stale_temp_files(str(tmp_path), older_than=600)
     assert sorted(os.listdir(tmp_path)) == [".flaskops-directory", ".flaskops-new", ".other"]
-    sweep(str(tmp_path))
+    remove_stale_temp_files(str(tmp_path))
     assert sorted(os.listdir(tmp_path)) == [".flaskops-directory", ".other"]
-    sweep(str(tmp_path / "none"))
+    remove_stale_temp_files(str(tmp_path / "none"))
 
 
 @pytest.mark.parametrize("present", [True, False])

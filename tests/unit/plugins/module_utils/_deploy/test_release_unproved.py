@@ -22,13 +22,13 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health impo
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import ServiceRequest
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import Services
 from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _prune
-from ansible_collections.flaskops.stack.plugins.module_utils._release.kept_venv import confirm_mark, mark_whole
+from ansible_collections.flaskops.stack.plugins.module_utils._release.kept_venv import mark_complete, mark_durable
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import MANIFEST, Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import forget_manifest, write_manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.verified import (
     has_dependencies,
-    is_loaded,
-    mark_unloaded,
+    is_verified,
+    mark_unverified,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
 from ansible_collections.flaskops.stack.plugins.module_utils._system.fence import FenceError
@@ -103,13 +103,13 @@ def test_what_may_need_its_migrations_at_its_import_is_not_loaded_before_them(
     prove_again(wanted, starts_next)
     assert loads == []
     # Its start proves it.
-    assert not is_loaded(layout, RELEASE)
+    assert not is_verified(layout, RELEASE)
 
 
 def test_that_nothing_was_installed_is_told_also_later(layout: Layout) -> None:
-    mark_unloaded(layout.release(RELEASE), with_dependencies=False)
+    mark_unverified(layout.release(RELEASE), with_dependencies=False)
     assert not has_dependencies(layout.release(RELEASE))
-    mark_unloaded(layout.release(RELEASE), with_dependencies=True)
+    mark_unverified(layout.release(RELEASE), with_dependencies=True)
     assert has_dependencies(layout.release(RELEASE))
 
 
@@ -180,8 +180,8 @@ def test_one_that_cannot_be_loaded_goes_at_once_and_leaves_its_virtualenv_to_the
     killed_before_the_start(layout)
     path = layout.release(RELEASE)
     os.mkdir(f"{path}/venv")
-    mark_whole(path, "key")
-    confirm_mark(path, layout.cache)
+    mark_complete(path, "key")
+    mark_durable(path, layout.cache)
     refused = deployment(layout, started=True, passed=False)
     refused.plan = SimpleNamespace(switch=False, empty=False)
     refused.observed, refused.finishing = SimpleNamespace(current=OTHER), []
@@ -234,7 +234,7 @@ def test_a_release_that_cannot_be_loaded_says_so_and_is_built_anew_the_next_time
 ) -> None:
     file = Path(layout.release(RELEASE)) / MANIFEST
     file.write_text("{}")
-    mark_unloaded(layout.release(RELEASE), with_dependencies=True)
+    mark_unverified(layout.release(RELEASE), with_dependencies=True)
     monkeypatch.setattr(_service, "_explain", lambda _deployment, reason: reason)
     monkeypatch.setattr(_load, "explain_load", lambda _layout, _manifest: said)
     assert Services._explain(deployment(layout, started, passed), "/ answered 500") == explained
@@ -254,7 +254,7 @@ def test_who_has_stopped_the_old_release_for_it_does_not_load_it_once_more_and_b
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     complete(layout)
-    mark_unloaded(layout.release(RELEASE), with_dependencies=True)
+    mark_unverified(layout.release(RELEASE), with_dependencies=True)
     monkeypatch.setattr(_service, "_explain", lambda _deployment, reason: reason)
     monkeypatch.setattr(_load, "explain_load", lambda _layout, _manifest: pytest.fail("it was loaded"))
     alone = deployment(layout, started=True, passed=False, room=["shop@1.service"])

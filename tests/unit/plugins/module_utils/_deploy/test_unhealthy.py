@@ -10,7 +10,10 @@ import typing as t
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import observe as _observe
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.unhealthy import SINCE, explain_unhealthy, times
-from ansible_collections.flaskops.stack.plugins.module_utils._release.rollback import previous_healthy, verdicts
+from ansible_collections.flaskops.stack.plugins.module_utils._release.rollback import (
+    previous_healthy,
+    rejected_releases,
+)
 
 RUNNING = {"ActiveState": "active", "SubState": "running", "NRestarts": "0", SINCE: "100000000"}
 OLD, ILL, NEW = "1111111-00000001", "2222222-00000002", "3333333-00000003"
@@ -72,9 +75,9 @@ def test_a_release_that_kept_ending_when_it_was_replaced_is_no_place_to_go_back_
         },
     ]
     assert previous_healthy(history, {OLD, ILL, NEW}, NEW) == OLD
-    assert verdicts(history) == {ILL: "did not run well when it was replaced 3: x keeps ending"}
+    assert rejected_releases(history) == {ILL: "did not run well when it was replaced 3: x keeps ending"}
     again = {"release": ILL, "from": NEW, "when": "4", "result": "activated", "what": "deploy"}
-    assert ILL not in verdicts([*history, again])
+    assert ILL not in rejected_releases([*history, again])
 
 
 @pytest.mark.parametrize(("number", "words"), [(1, "once"), (2, "2 times")])

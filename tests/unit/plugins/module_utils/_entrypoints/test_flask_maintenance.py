@@ -16,7 +16,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_maintenance import (
     PAGE,
     MaintenanceError,
-    Wish,
+    MaintenanceRequest,
     maintain,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
@@ -30,12 +30,12 @@ UNITS = [
 
 
 @pytest.fixture
-def wish(tmp_path: Path) -> Wish:
+def wish(tmp_path: Path) -> MaintenanceRequest:
     """Return the wish to close an application whose site looks for the flag."""
     layout = Layout(str(tmp_path / "srv"), "shop")
     os.makedirs(layout.release(RELEASE))
     os.symlink(f"releases/{RELEASE}", layout.current)
-    found = Wish(layout, True, site=str(tmp_path / "shop.conf"))
+    found = MaintenanceRequest(layout, True, site=str(tmp_path / "shop.conf"))
     Path(found.site).write_text(f'if (-f "{found.flag}") {{ }}')
     return found
 
@@ -55,7 +55,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return log
 
 
-def test_it_is_closed_and_opened_once(wish: Wish) -> None:
+def test_it_is_closed_and_opened_once(wish: MaintenanceRequest) -> None:
     results = [maintain(wish, check)["changed"] for check in (True, False, True, False)]
     assert (results, os.path.exists(wish.flag)) == ([True, True, False, False], True)
     assert stat.S_IMODE(os.stat(wish.page_path).st_mode) == 0o644
@@ -64,7 +64,7 @@ def test_it_is_closed_and_opened_once(wish: Wish) -> None:
     assert not os.path.exists(wish.flag)
 
 
-def test_a_chosen_page_is_used_again(wish: Wish) -> None:
+def test_a_chosen_page_is_used_again(wish: MaintenanceRequest) -> None:
     maintain(wish, False)
     assert Path(wish.page_path).read_text() == PAGE
     assert maintain(replace(wish, page="<p>soon"), False)["changed"]
@@ -73,7 +73,7 @@ def test_a_chosen_page_is_used_again(wish: Wish) -> None:
     assert Path(wish.page_path).read_text() == "<p>soon"
 
 
-def test_a_site_that_would_not_notice_is_refused(wish: Wish) -> None:
+def test_a_site_that_would_not_notice_is_refused(wish: MaintenanceRequest) -> None:
     Path(wish.site).write_text("server { }")
     with pytest.raises(MaintenanceError, match=r"does not look for .*/maintenance/on: .* Run site.yml once"):
         maintain(wish, True)
@@ -83,12 +83,12 @@ def test_a_site_that_would_not_notice_is_refused(wish: Wish) -> None:
     assert maintain(replace(wish, closed=False), False)["changed"] is False
 
 
-def test_an_application_that_is_not_there_is_named_with_those_that_are(wish: Wish) -> None:
+def test_an_application_that_is_not_there_is_named_with_those_that_are(wish: MaintenanceRequest) -> None:
     with pytest.raises(MaintenanceError, match=r"no application 'blog' below .*; there are: shop$"):
         maintain(replace(wish, layout=Layout(wish.layout.root, "blog")), False)
 
 
-def test_workers_and_timers_pause_when_asked_and_start_again(wish: Wish, told: list[str]) -> None:
+def test_workers_and_timers_pause_when_asked_and_start_again(wish: MaintenanceRequest, told: list[str]) -> None:
     assert maintain(replace(wish, pause=True), False)["units"] == sorted(UNITS)
     assert told == [f"stop {UNITS[1]}", f"stop {UNITS[2]}", f"stop {UNITS[0]}"]
     told.clear()
@@ -99,7 +99,9 @@ def test_workers_and_timers_pause_when_asked_and_start_again(wish: Wish, told: l
     assert told == []
 
 
-def test_they_are_left_alone_when_not_asked_and_after_a_deploy_meanwhile(wish: Wish, told: list[str]) -> None:
+def test_they_are_left_alone_when_not_asked_and_after_a_deploy_meanwhile(
+    wish: MaintenanceRequest, told: list[str]
+) -> None:
     maintain(wish, False)
     assert told == []
     maintain(replace(wish, pause=True), False)

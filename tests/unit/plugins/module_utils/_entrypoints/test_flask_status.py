@@ -89,7 +89,7 @@ def test_what_failed_last_is_told_until_something_succeeds(layout: Layout) -> No
 
 
 def test_what_was_begun_and_the_flag_of_maintenance_are_seen(layout: Layout) -> None:
-    _history.settle("shop", RELEASE, {"release": "b", "when": "1"})
+    _history.resolve_interrupted("shop", RELEASE, {"release": "b", "when": "1"})
     os.makedirs(layout.maintenance)
     Path(layout.maintenance, "on").touch()
     found = look(layout)

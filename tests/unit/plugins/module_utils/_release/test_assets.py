@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _assets
 from ansible_collections.flaskops.stack.plugins.module_utils._release.assets import (
-    arm_assets,
     keep_assets,
     kept_assets,
     link_path,
+    schedule_asset_expiry,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError, Result
@@ -57,7 +57,7 @@ def timers(monkeypatch: pytest.MonkeyPatch) -> Timers:
 
 def test_a_timer_that_was_armed_before_is_enough(layout: Layout, timers: Timers) -> None:
     before = time.time()
-    end = arm_assets(layout, OLD, 100)
+    end = schedule_asset_expiry(layout, OLD, 100)
     keep_assets(layout, OLD, 100, end)
     assert (kept_assets(layout), timers.armed) == (OLD, [end])
     assert end >= before + 100
@@ -72,7 +72,7 @@ def test_a_timer_that_would_fire_too_early_is_armed_anew(layout: Layout, timers:
 def test_without_a_timer_there_is_no_link_that_would_stay(layout: Layout, timers: Timers) -> None:
     keep_assets(layout, OLDER, 100)
     timers.broken = True
-    keep_assets(layout, OLD, 100, arm_assets(layout, OLD, 100))
+    keep_assets(layout, OLD, 100, schedule_asset_expiry(layout, OLD, 100))
     assert kept_assets(layout) == ""
 
 
@@ -82,5 +82,5 @@ def test_where_nothing_is_to_be_kept_no_timer_is_armed(
 ) -> None:
     os.makedirs(_assets.DIRECTORY)
     os.symlink(layout.release(OLDER), link_path(layout))
-    keep_assets(layout, release, seconds, arm_assets(layout, release, seconds))
+    keep_assets(layout, release, seconds, schedule_asset_expiry(layout, release, seconds))
     assert (kept_assets(layout), timers.armed) == ("", [])

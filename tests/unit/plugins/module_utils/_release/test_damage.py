@@ -228,7 +228,7 @@ def test_a_history_that_cannot_be_read_is_empty_and_not_written_over(layout: Lay
     assert _flask_status.application_states(layout.root, None, 1)[0]["current"] == V3
     with pytest.raises(OSError, match="directory"):
         _history.record("shop", GOOD_LINE)
-    _history.note("shop", GOOD_LINE)
+    _history.try_record("shop", GOOD_LINE)
 
 
 @pytest.mark.parametrize("content", [*CONTENTS.values(), None], ids=[*CONTENTS, "a directory"])

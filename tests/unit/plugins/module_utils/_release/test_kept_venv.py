@@ -18,10 +18,10 @@ from ansible_collections.flaskops.stack.plugins.module_utils._build import build
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
 from ansible_collections.flaskops.stack.plugins.module_utils._release import kept_venv as _kept_venv
 from ansible_collections.flaskops.stack.plugins.module_utils._release.kept_venv import (
-    confirm_mark,
     keep_virtualenv,
-    mark_whole,
-    take_virtualenv,
+    mark_complete,
+    mark_durable,
+    reuse_virtualenv,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 
@@ -44,29 +44,29 @@ def release(tmp_path: Path, name: str, has_virtualenv: bool = True) -> Path:
 
 def test_a_virtualenv_goes_from_one_try_to_the_next(tmp_path: Path, cache: str) -> None:
     first, second = release(tmp_path, "1"), release(tmp_path, "2", has_virtualenv=False)
-    mark_whole(str(first), "key")
+    mark_complete(str(first), "key")
     keep_virtualenv(str(first), cache)
     assert not (first / "venv").exists()
-    assert take_virtualenv(str(second), cache, "key")
+    assert reuse_virtualenv(str(second), cache, "key")
     assert (second / "venv/bin/flask").read_text() == f"#!{second}/venv/bin/python\n"
     assert os.listdir(cache) == []
     # And to the one after it, as old as it is.
     keep_virtualenv(str(second), cache)
-    assert take_virtualenv(str(release(tmp_path, "3", has_virtualenv=False)), cache, "key")
+    assert reuse_virtualenv(str(release(tmp_path, "3", has_virtualenv=False)), cache, "key")
 
 
 def test_another_one_is_not_taken(tmp_path: Path, cache: str) -> None:
     first = release(tmp_path, "1")
-    mark_whole(str(first), "key")
+    mark_complete(str(first), "key")
     keep_virtualenv(str(first), cache)
-    assert not take_virtualenv(str(release(tmp_path, "2", has_virtualenv=False)), cache, "other key")
+    assert not reuse_virtualenv(str(release(tmp_path, "2", has_virtualenv=False)), cache, "other key")
 
 
 def test_an_old_one_is_not_taken(tmp_path: Path, cache: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first = release(tmp_path, "1")
-    mark_whole(str(first), "key", time.time() - 25 * 3600)
+    mark_complete(str(first), "key", time.time() - 25 * 3600)
     keep_virtualenv(str(first), cache)
-    assert not take_virtualenv(str(release(tmp_path, "2", has_virtualenv=False)), cache, "key")
+    assert not reuse_virtualenv(str(release(tmp_path, "2", has_virtualenv=False)), cache, "key")
 
 
 def test_half_a_virtualenv_is_not_kept(tmp_path: Path, cache: str) -> None:
@@ -76,19 +76,19 @@ def test_half_a_virtualenv_is_not_kept(tmp_path: Path, cache: str) -> None:
 
 def test_what_a_killed_run_has_left_is_kept_only_when_it_is_on_the_disk(tmp_path: Path, cache: str) -> None:
     first = release(tmp_path, "1")
-    mark_whole(str(first), "key")
+    mark_complete(str(first), "key")
     keep_virtualenv(str(first), cache, durable=True)
     assert os.listdir(cache) == []
-    confirm_mark(str(first), cache)
+    mark_durable(str(first), cache)
     keep_virtualenv(str(first), cache, durable=True)
     assert os.listdir(cache) == ["kept"]
 
 
 def test_a_release_that_is_complete_leaves_nothing_kept(tmp_path: Path, cache: str) -> None:
     first = release(tmp_path, "1")
-    mark_whole(str(first), "key")
+    mark_complete(str(first), "key")
     keep_virtualenv(str(first), cache)
-    confirm_mark(str(release(tmp_path, "2")), cache)
+    mark_durable(str(release(tmp_path, "2")), cache)
     assert os.listdir(cache) == []
 
 
@@ -99,13 +99,13 @@ def test_a_cache_on_another_file_system_gets_a_copy(
         raise OSError(18, "Invalid cross-device link")
 
     first, second = release(tmp_path, "1"), release(tmp_path, "2", has_virtualenv=False)
-    mark_whole(str(first), "key")
+    mark_complete(str(first), "key")
     with monkeypatch.context() as patched:
         patched.setattr(os, "rename", refuse)
         _kept_venv._move(str(first / "venv"), str(tmp_path / "moved"))
     assert not (first / "venv").exists()
     assert (tmp_path / "moved/pyvenv.cfg").exists()
-    assert not take_virtualenv(str(second), cache, "key")
+    assert not reuse_virtualenv(str(second), cache, "key")
 
 
 def test_a_virtualenv_with_a_link_that_leads_out_is_not_kept(
@@ -128,7 +128,7 @@ def test_a_virtualenv_with_a_link_that_leads_out_is_not_kept(
         monkeypatch.setattr(_build_module, name, lambda *_arguments, result=result: result)
     monkeypatch.setattr(_build_module, "_fence", nullcontext)
     monkeypatch.setattr(_build_module, "_build_venv", plant)
-    monkeypatch.setattr(_build_module, "own_tree", lambda *_arguments: None)
+    monkeypatch.setattr(_build_module, "chown_tree", lambda *_arguments: None)
     app = SimpleNamespace(name="shop", build_secrets={}, wanted_packages=(), runtime_requirements=(), shared=())
     plan: t.Any = SimpleNamespace(
         app=app, path=str(path), layout=Layout(str(tmp_path), "shop"), revision=None, ca_bundle="", warnings=[]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
-from ansible_collections.flaskops.stack.plugins.module_utils._release.ownership import check_owner, hand_over
+from ansible_collections.flaskops.stack.plugins.module_utils._release.ownership import check_owner, transfer_ownership
 from ansible_collections.flaskops.stack.plugins.module_utils._release.shared import Owner
 from ansible_collections.flaskops.stack.plugins.module_utils._system.account import UserError
 
@@ -49,25 +49,25 @@ def test_data_in_use_is_refused_with_the_way_out(layout: Layout) -> None:
 def test_data_that_nobody_uses_may_change_hands(layout: Layout) -> None:
     os.unlink(layout.current)
     check_owner(layout, "no-such-user", uses_data=True)
-    hand_over(layout, Owner("new", NEW, NEW))
+    transfer_ownership(layout, Owner("new", NEW, NEW))
     assert {owner(layout, name) for name in ("", "instance", "instance/db", "link")} == {(NEW, NEW)}
     assert owner(layout, "instance/backup") == (OTHER, OTHER)
 
 
 def test_what_others_own_stays_theirs_by_whatever_name_it_is_there(layout: Layout, tmp_path: Path) -> None:
-    hand_over(layout, Owner("new", NEW, NEW))
+    transfer_ownership(layout, Owner("new", NEW, NEW))
     assert (tmp_path / "victim").stat().st_uid == 0
 
 
 def test_another_group_of_the_same_user_disturbs_nobody(layout: Layout) -> None:
-    hand_over(layout, Owner("old", OLD, NEW))
+    transfer_ownership(layout, Owner("old", OLD, NEW))
     assert {owner(layout, name) for name in ("", "instance", "instance/db")} == {(OLD, NEW)}
 
 
 def test_what_the_administrator_owns_stays_hers(layout: Layout) -> None:
     os.chown(layout.shared, 0, 0)
     check_owner(layout, "no-such-user", uses_data=True)
-    hand_over(layout, Owner("new", NEW, NEW))
+    transfer_ownership(layout, Owner("new", NEW, NEW))
     assert (owner(layout), owner(layout, "instance")) == ((0, 0), (OLD, OLD))
 
 

@@ -25,7 +25,10 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import
 from ansible_collections.flaskops.stack.plugins.module_utils._input.printable import short_reason
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release import migration as _migration
-from ansible_collections.flaskops.stack.plugins.module_utils._release.history import completed, settled
+from ansible_collections.flaskops.stack.plugins.module_utils._release.history import (
+    complete_last,
+    with_interrupted_resolved,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest, ReleaseError
 from ansible_collections.flaskops.stack.plugins.module_utils._release.prune import prune_releases
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import list_releases, write_manifest
@@ -34,7 +37,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.rollback i
     deploy_runs,
     possible_targets,
     previous_healthy,
-    verdicts,
+    rejected_releases,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import SettingsError, normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
@@ -117,7 +120,7 @@ def test_one_that_was_refused_before_it_was_started_is_as_good_as_it_was() -> No
     entries, current = story("1", "2", "3", "<2!")
     refused = {**entries.pop(), "reason": "too little memory", "started": False}
     assert previous_healthy([*entries, refused], ALL, current) == V2
-    assert verdicts([*entries, {**refused, "release": V4}]) == {V4: "failed 2026-01-13: too little memory"}
+    assert rejected_releases([*entries, {**refused, "release": V4}]) == {V4: "failed 2026-01-13: too little memory"}
 
 
 def test_one_that_cannot_run_any_more_is_passed_over() -> None:
@@ -172,25 +175,25 @@ def test_the_beginning_of_several_ids_names_none() -> None:
 
 def test_what_a_killed_run_has_begun_is_judged_by_the_link() -> None:
     begun = {"release": V2, "from": V1, "when": "2026", "result": "begun"}
-    assert settled([begun], V2)[0]["result"] == "activated"
-    assert settled([begun], V1)[0]["result"] == "interrupted"
-    assert [entry["result"] for entry in settled([begun, begun], V2)] == ["interrupted", "activated"]
+    assert with_interrupted_resolved([begun], V2)[0]["result"] == "activated"
+    assert with_interrupted_resolved([begun], V1)[0]["result"] == "interrupted"
+    assert [entry["result"] for entry in with_interrupted_resolved([begun, begun], V2)] == ["interrupted", "activated"]
 
 
 def test_a_result_completes_the_line_that_was_begun() -> None:
     begun = {"release": V2, "when": "1", "result": "begun"}
-    assert completed([begun], {"release": V2, "when": "2", "result": "failed"}) == [
+    assert complete_last([begun], {"release": V2, "when": "2", "result": "failed"}) == [
         {"release": V2, "when": "1", "result": "failed"}
     ]
-    assert len(completed([begun], {"release": V3, "result": "failed"})) == 2
+    assert len(complete_last([begun], {"release": V3, "result": "failed"})) == 2
 
 
 def test_an_unchanged_application_writes_no_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path))
-    _history.settle("shop", V1)
+    _history.resolve_interrupted("shop", V1)
     assert os.listdir(tmp_path) == []
-    _history.settle("shop", V1, {"release": V2, "when": "1"})
-    _history.settle("shop", V2)
+    _history.resolve_interrupted("shop", V1, {"release": V2, "when": "1"})
+    _history.resolve_interrupted("shop", V2)
     assert _history.read_history("shop") == [{"release": V2, "result": "activated", "when": "1"}]
 
 
@@ -232,12 +235,12 @@ def test_a_rollback_asks_for_a_release(host: Layout) -> None:
 
 def test_a_rollback_that_was_killed_after_its_switch_is_completed_and_not_done_twice(host: Layout) -> None:
     write(host, "1 2 3")
-    _history.settle("shop", V3, {"release": V2, "from": V3, "what": "rollback", "when": "2027"})
+    _history.resolve_interrupted("shop", V3, {"release": V2, "from": V3, "what": "rollback", "when": "2027"})
     assert back(host) == V2
     os.unlink(host.current)
     os.symlink(f"releases/{V2}", host.current)
     assert back(host) == V2
-    _history.settle("shop", V2)
+    _history.resolve_interrupted("shop", V2)
     assert back(host) == V1
 
 
@@ -296,7 +299,7 @@ def test_a_hook_is_recorded_and_the_next_deploy_migrates_again(host: Layout, mon
     last = _history.read_history("shop")[-1]
     assert (last["what"], last["release"], last["from"], last["result"]) == ("hook migrate_down", V2, V1, "done")
     assert _migration.migrated_key("shop") == ""
-    assert verdicts(_history.read_history("shop"))[V2].startswith("rolled back from")
+    assert rejected_releases(_history.read_history("shop"))[V2].startswith("rolled back from")
 
 
 def test_a_hook_that_fails_says_what_serves_and_is_no_verdict_on_the_release(

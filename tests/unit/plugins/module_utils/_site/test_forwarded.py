@@ -17,9 +17,16 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._release import proxy_probe as _proxy_probe
 from ansible_collections.flaskops.stack.plugins.module_utils._release.contents import write_token
-from ansible_collections.flaskops.stack.plugins.module_utils._release.proxy_probe import probe_chain, probe_sites
+from ansible_collections.flaskops.stack.plugins.module_utils._release.proxy_probe import (
+    check_forwarded_headers,
+    probe_sites,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import render_wsgi
-from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import Chain, forged_headers, judge
+from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import (
+    ForwardedChain,
+    find_wrong_headers,
+    forged_headers,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._site.model import chain_of
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import Result
@@ -28,7 +35,7 @@ Headers = t.Mapping[str, str]
 APP = {"name": "shop", "domains": ["shop.test"], "upstream": ["unix:/srv/shop/current/run/0.sock"]}
 
 
-def right(chain: Chain, sent: Headers) -> Headers:
+def right(chain: ForwardedChain, sent: Headers) -> Headers:
     """Do what the generated site does."""
     scheme = "https" if chain.tls else "http"
     if chain.behind_proxy:
@@ -36,17 +43,17 @@ def right(chain: Chain, sent: Headers) -> Headers:
     return {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": scheme, "X-Forwarded-Host": chain.authority}
 
 
-def appending(_chain: Chain, sent: Headers) -> Headers:
+def appending(_chain: ForwardedChain, sent: Headers) -> Headers:
     """Do what many tutorials do."""
     return {**sent, "X-Forwarded-For": sent["X-Forwarded-For"] + ", 127.0.0.1"}
 
 
-def passing(_chain: Chain, sent: Headers) -> Headers:
+def passing(_chain: ForwardedChain, sent: Headers) -> Headers:
     """Do nothing."""
     return sent
 
 
-def short(chain: Chain, sent: Headers) -> Headers:
+def short(chain: ForwardedChain, sent: Headers) -> Headers:
     """Be believed by a proxy that was not counted."""
     return {**sent, "X-Forwarded-For": "192.0.2.66, 10.0.0.1, 10.0.0.2"}
 
@@ -72,7 +79,7 @@ class Host:
 
     def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
         self.path = path
-        self.proxy: t.Callable[[Chain, Headers], Headers] = right
+        self.proxy: t.Callable[[ForwardedChain, Headers], Headers] = right
         self.status = 0
         patch.setattr(_proxy_probe, "_ask", self.ask)
         patch.setattr(_proxy_probe, "_AGAIN", 0.0)
@@ -82,10 +89,10 @@ class Host:
         (self.path / "shop.py").write_text("def app(environ, start_response):\n    return [b'the application']\n")
         (self.path / "wsgi.py").write_text(render_wsgi("shop:app", hops, ""))
 
-    def chain(self, **options: t.Any) -> Chain:
-        return Chain(str(self.path), "shop.test", **options)
+    def chain(self, **options: t.Any) -> ForwardedChain:
+        return ForwardedChain(str(self.path), "shop.test", **options)
 
-    def ask(self, chain: Chain, path: str, headers: Headers) -> tuple[int, bytes]:
+    def ask(self, chain: ForwardedChain, path: str, headers: Headers) -> tuple[int, bytes]:
         if self.status:
             return self.status, b"<html>"
         changed = {**headers, **self.proxy(chain, headers), "Host": chain.authority}
@@ -129,7 +136,7 @@ WAYS = [
 @pytest.mark.parametrize(("hops", "options"), WAYS)
 def test_what_the_generated_site_does_is_right(host: Host, hops: int, options: dict[str, t.Any]) -> None:
     host.release(hops)
-    assert probe_chain(host.chain(**options)) == _proxy_probe.Verdict()
+    assert check_forwarded_headers(host.chain(**options)) == _proxy_probe.HeaderCheckResult()
 
 
 @pytest.mark.parametrize(
@@ -157,20 +164,20 @@ def test_what_is_wrong_is_told_with_what_it_should_be(
 ) -> None:
     host.release(hops)
     host.proxy = proxy
-    wrong = probe_chain(host.chain(**options)).wrong
+    wrong = check_forwarded_headers(host.chain(**options)).wrong
     assert re.search(says, wrong), wrong
 
 
 def test_an_application_that_reads_the_headers_itself_is_free_to(host: Host) -> None:
     host.release(0)
     host.proxy = passing
-    assert not probe_chain(host.chain()).wrong
+    assert not check_forwarded_headers(host.chain()).wrong
 
 
 def test_a_site_that_does_not_reach_the_application_is_wrong(host: Host) -> None:
     host.release(1)
     host.status = 502
-    wrong = probe_chain(host.chain()).wrong
+    wrong = check_forwarded_headers(host.chain()).wrong
     assert "does not reach the application; see its error log, and socket_group" in wrong
     assert "its next release gets sockets of the new group" in wrong
 
@@ -197,7 +204,7 @@ def test_a_site_that_is_not_published_cannot_be_wrong(
     host.status = 502
     said = config.replace("{current}", str(host.path))
     monkeypatch.setattr(_proxy_probe, "run", lambda argv: Result(tuple(argv), 0 if said else 1, said, ""))
-    verdict = probe_chain(host.chain())
+    verdict = check_forwarded_headers(host.chain())
     assert bool(verdict.wrong) == known
     assert known or verdict.unknown == (
         "nginx has no site that leads from shop.test to the application yet, and answers 502 for http://shop.test"
@@ -207,7 +214,9 @@ def test_a_site_that_is_not_published_cannot_be_wrong(
 def test_an_answer_of_somebody_else_is_no_verdict(host: Host) -> None:
     host.release(1)
     host.status = 401
-    assert "something else than the application answers, with status 401" in probe_chain(host.chain()).unknown
+    assert (
+        "something else than the application answers, with status 401" in check_forwarded_headers(host.chain()).unknown
+    )
 
 
 def test_a_python_that_cannot_do_tls_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +225,7 @@ def test_a_python_that_cannot_do_tls_is_no_verdict(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(ssl, "create_default_context", fail)
     write_token(str(tmp_path), 1, -1)
-    verdict = probe_chain(Chain(str(tmp_path), "shop.test", 443, tls=True))
+    verdict = check_forwarded_headers(ForwardedChain(str(tmp_path), "shop.test", 443, tls=True))
     assert (verdict.wrong, "no usable configuration" in verdict.unknown) == ("", True)
 
 
@@ -234,7 +243,7 @@ def test_a_release_without_a_token_is_the_application_alone(host: Host) -> None:
     (host.path / "probe.json").unlink()
     environ = {"HTTP_X_FLASKOPS_PROBE": "", "wsgi.url_scheme": "http"}
     assert b"".join(host.application()(environ, None)) == b"the application"
-    assert "before there was such a probe" in probe_chain(host.chain()).unknown
+    assert "before there was such a probe" in check_forwarded_headers(host.chain()).unknown
 
 
 def test_sites_are_asked_when_they_lead_to_a_release(host: Host) -> None:
@@ -256,6 +265,6 @@ def test_a_site_that_leads_elsewhere_has_no_such_way(changes: dict[str, t.Any]) 
 
 
 def test_the_judge_needs_no_host() -> None:
-    chain = Chain("/srv/shop/current", "shop.test")
-    assert judge(chain, 1, {"address": "127.0.0.1", "scheme": "http", "host": "shop.test"}) == ""
+    chain = ForwardedChain("/srv/shop/current", "shop.test")
+    assert find_wrong_headers(chain, 1, {"address": "127.0.0.1", "scheme": "http", "host": "shop.test"}) == ""
     assert forged_headers(chain, 1)["X-Forwarded-Host"] == "forged.invalid"

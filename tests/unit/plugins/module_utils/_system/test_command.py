@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError, flushing, run
+from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError, run, sync_filesystem
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
@@ -70,9 +70,11 @@ def test_a_user_who_does_not_exist_is_named() -> None:
 
 
 def test_what_cannot_be_brought_to_the_disk_is_said(tmp_path: Path) -> None:
-    with flushing(str(tmp_path)):
+    with sync_filesystem(str(tmp_path)):
         pass
-    with pytest.raises(CommandError, match=r"sync --file-system .*missing.* failed"), flushing(f"{tmp_path}/missing"):
+    with pytest.raises(CommandError, match=r"sync --file-system .*missing.* failed"), sync_filesystem(
+        f"{tmp_path}/missing"
+    ):
         pass
 
 

@@ -20,8 +20,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.source import 
 from ansible_collections.flaskops.stack.plugins.module_utils._build import download as _download
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import Health, Probe, run_probe
 from ansible_collections.flaskops.stack.plugins.module_utils._release import proxy_probe as _proxy_probe
-from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import Chain
-from ansible_collections.flaskops.stack.plugins.module_utils._system.http import ProbeError, get
+from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import ForwardedChain
+from ansible_collections.flaskops.stack.plugins.module_utils._system.http import ProbeError, http_get
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 
@@ -108,7 +108,7 @@ def test_a_probe_ends_with_its_deadline(drip: t.Callable[..., Drip], tmp_path: P
 
     def ask() -> None:
         with pytest.raises(ProbeError, match=r"no complete answer within 0\.4 s"):
-            get(address, "/", "localhost", 0.4)
+            http_get(address, "/", "localhost", 0.4)
 
     assert took(ask) < 2
 
@@ -129,7 +129,7 @@ def test_the_question_through_nginx_ends_with_its_deadline(
     monkeypatch.setattr(_proxy_probe, "_TIMEOUT", 0.4)
     listener = tcp()
     drip(listener, certificate if tls else None)
-    chain = Chain("/srv/shop/current", "shop.test", listener.getsockname()[1], tls)
+    chain = ForwardedChain("/srv/shop/current", "shop.test", listener.getsockname()[1], tls)
     answers: list[tuple[int, bytes]] = []
     assert took(lambda: answers.append(_proxy_probe._ask(chain, "/", {}))) < 2
     assert answers[0][0] == 0

@@ -14,7 +14,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._system.files import Lock, LockedError
-from ansible_collections.flaskops.stack.plugins.module_utils._system.lock import Holder, caller, holder_of, this_run
+from ansible_collections.flaskops.stack.plugins.module_utils._system.lock import (
+    LockOwner,
+    caller,
+    lock_owner,
+    this_owner,
+)
 
 
 def test_whoever_finds_it_held_is_told_by_whom_since_when_and_for_what(tmp_path: Path) -> None:
@@ -58,13 +63,13 @@ def test_a_full_disk_does_not_keep_anybody_from_locking(tmp_path: Path, monkeypa
 
 def test_one_who_only_asks_learns_it_too_and_nothing_when_it_is_free(tmp_path: Path) -> None:
     path = str(tmp_path / "shop.lock")
-    assert holder_of(path) is None
+    assert lock_owner(path) is None
     with Lock(path, 0, "build", "alice@laptop"):
-        holder = holder_of(path)
+        holder = lock_owner(path)
         assert holder is not None
         assert (holder.pid, holder.what) == (os.getpid(), "build")
         assert holder.who.startswith("alice@laptop")
-    assert holder_of(path) is None
+    assert lock_owner(path) is None
 
 
 def test_the_death_of_its_holder_frees_it(tmp_path: Path) -> None:
@@ -75,11 +80,11 @@ def test_the_death_of_its_holder_frees_it(tmp_path: Path) -> None:
             time.sleep(60)
         os._exit(0)
     deadline = time.monotonic() + 10
-    while holder_of(path) is None and time.monotonic() < deadline:
+    while lock_owner(path) is None and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    assert holder_of(path) is None
+    assert lock_owner(path) is None
     with Lock(path, 0):
         pass
 
@@ -100,10 +105,10 @@ def test_the_caller_is_who_asked_on_the_controller_and_as_whom_here(by: str, env
 
 
 def test_what_is_written_can_be_read() -> None:
-    holder = this_run("build", "alice@laptop")
-    assert Holder.from_text(holder.to_text()) == holder
+    holder = this_owner("build", "alice@laptop")
+    assert LockOwner.from_text(holder.to_text()) == holder
 
 
 @pytest.mark.parametrize("text", ["", "process 12 since today\n", "{}", '{"pid": "x"}', "[1]"])
 def test_a_file_that_says_nothing_names_nobody(text: str) -> None:
-    assert str(Holder.from_text(text)) == "another process"
+    assert str(LockOwner.from_text(text)) == "another process"

@@ -19,15 +19,15 @@ from ansible_collections.flaskops.stack.plugins.module_utils._build.fetch import
 from ansible_collections.flaskops.stack.plugins.module_utils._build.source_copy import is_editable
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_status import disk_usage
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
-from ansible_collections.flaskops.stack.plugins.module_utils._release.ownership import hand_over
+from ansible_collections.flaskops.stack.plugins.module_utils._release.ownership import transfer_ownership
 from ansible_collections.flaskops.stack.plugins.module_utils._release.prepared import adopt_prepared
 from ansible_collections.flaskops.stack.plugins.module_utils._release.shared import Owner, link_instance, link_shared
 from ansible_collections.flaskops.stack.plugins.module_utils._system.files import read_file
 from ansible_collections.flaskops.stack.plugins.module_utils._system.trees import (
-    link_tree,
-    move_paths,
-    own_tree,
+    chown_tree,
+    hardlink_tree,
     remove_tree,
+    rewrite_prefix,
     tree_size,
 )
 
@@ -106,7 +106,7 @@ def test_a_copy_of_a_virtualenv_is_refused_or_made_without_what_was_planted(
     # A link has no path in it to be replaced.
     refused = nullcontext() if plant is plant_endless else pytest.raises(OSError, match=name)
     with t.cast("t.ContextManager[object]", refused):
-        move_paths(str(venv), "/srv/a/releases/1", "/srv/a/releases/2")
+        rewrite_prefix(str(venv), "/srv/a/releases/1", "/srv/a/releases/2")
     assert os.path.lexists(venv / SITE / name)
 
 
@@ -184,12 +184,12 @@ def test_a_tree_with_what_no_release_holds_is_not_given_to_root(tmp_path: Path, 
     (tmp_path / "d").mkdir()
     plant(tmp_path / "d/x")
     with pytest.raises(OSError, match="d/x is a FIFO: a release holds files"):
-        own_tree(str(tmp_path), os.getuid(), os.getgid(), os.getuid())
+        chown_tree(str(tmp_path), os.getuid(), os.getgid(), os.getuid())
 
 
 def test_a_socket_that_a_build_has_left_is_removed(tmp_path: Path) -> None:
     plant_socket(tmp_path / "x")
-    own_tree(str(tmp_path), os.getuid(), os.getgid(), os.getuid())
+    chown_tree(str(tmp_path), os.getuid(), os.getgid(), os.getuid())
     assert os.listdir(tmp_path) == []
 
 
@@ -198,7 +198,7 @@ def test_a_file_of_somebody_else_keeps_its_owner_and_mode(tmp_path: Path) -> Non
     (tmp_path / "top").mkdir()
     os.link(tmp_path / "victim", tmp_path / "top/x")
     with pytest.raises(OSError, match=r"top/x is a file of another user \(uid"):
-        own_tree(str(tmp_path / "top"), os.getuid(), os.getgid(), os.getuid() + 1)
+        chown_tree(str(tmp_path / "top"), os.getuid(), os.getgid(), os.getuid() + 1)
     assert (tmp_path / "victim").stat().st_mode & 0o777 == 0o600
 
 
@@ -207,7 +207,7 @@ def test_nobody_is_given_a_file_that_has_another_name(tmp_path: Path) -> None:
     (tmp_path / "victim").chmod(0o600)
     (tmp_path / "top").mkdir()
     os.link(tmp_path / "victim", tmp_path / "top/x")
-    own_tree(str(tmp_path / "top"), os.getuid(), os.getgid())
+    chown_tree(str(tmp_path / "top"), os.getuid(), os.getgid())
     assert (tmp_path / "victim").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "top/x").stat().st_nlink == 1
     assert (tmp_path / "top/x").read_text() == "x = 1\n"
@@ -218,9 +218,9 @@ def test_trees_that_are_too_deep_are_refused_and_removed(tmp_path: Path) -> None
     top = deep(tmp_path / "top")
     uid, gid = os.getuid(), os.getgid()
     for work in (
-        lambda: own_tree(str(top), uid, gid),
+        lambda: chown_tree(str(top), uid, gid),
         lambda: tree_size(str(top)),
-        lambda: link_tree(str(top), str(tmp_path / "copy")),
+        lambda: hardlink_tree(str(top), str(tmp_path / "copy")),
     ):
         with pytest.raises(OSError, match="levels deep"):
             work()
@@ -237,7 +237,7 @@ def test_data_that_is_too_deep_is_not_handed_over_by_half_without_a_word(tmp_pat
     deep(Path(layout.shared))
     os.chown(layout.shared, 12345, 12345)
     with pytest.raises(OSError, match="levels deep"):
-        hand_over(layout, Owner("nobody", 12346, 12346))
+        transfer_ownership(layout, Owner("nobody", 12346, 12346))
     assert os.stat(layout.shared).st_uid == 12345
     remove_tree(layout.shared)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._system.trees import (
-    link_tree,
-    move_paths,
-    own_tree,
+    chown_tree,
+    hardlink_tree,
     remove_tree,
+    rewrite_prefix,
     tree_size,
 )
 
@@ -35,7 +35,7 @@ def venv(tmp_path: Path) -> Path:
 
 def test_a_copy_shares_its_files_and_keeps_links_and_modes(venv: Path, tmp_path: Path) -> None:
     new = tmp_path / "new"
-    link_tree(str(venv), str(new))
+    hardlink_tree(str(venv), str(new))
     assert (new / "pyvenv.cfg").stat().st_ino == (venv / "pyvenv.cfg").stat().st_ino
     assert os.readlink(new / "bin" / "python") == "/usr/bin/python3"
     assert (new / "bin" / "flask").stat().st_mode & 0o777 == 0o755
@@ -44,8 +44,8 @@ def test_a_copy_shares_its_files_and_keeps_links_and_modes(venv: Path, tmp_path:
 def test_absolute_paths_are_moved_in_the_copy_only(venv: Path, tmp_path: Path) -> None:
     old, new = tmp_path / "releases" / "old", tmp_path / "releases" / "new"
     new.mkdir()
-    link_tree(str(venv), str(new / "venv"))
-    move_paths(str(new / "venv"), str(old), str(new))
+    hardlink_tree(str(venv), str(new / "venv"))
+    rewrite_prefix(str(new / "venv"), str(old), str(new))
     site = new / "venv/lib/python3.13/site-packages"
     assert (new / "venv/bin/flask").read_text() == f"#!{new}/venv/bin/python\n"
     assert (new / "venv/bin/flask").stat().st_mode & 0o777 == 0o755
@@ -62,7 +62,7 @@ def test_modes_are_made_uniform_and_nothing_keeps_a_set_id_bit(tmp_path: Path) -
         (top / "d" / name).chmod(mode)
     (top / "d").chmod(0o777)
     os.symlink("/etc/passwd", top / "link")
-    own_tree(str(top), os.getuid(), os.getgid())
+    chown_tree(str(top), os.getuid(), os.getgid())
     modes = {path.name: path.stat().st_mode & 0o7777 for path in (top / "d").iterdir()}
     assert modes == {"plain": 0o644, "run": 0o755, "open": 0o644}
     assert (top / "d").stat().st_mode & 0o777 == 0o755
