@@ -9,7 +9,7 @@ import typing as t
 
 from .._system.files import remove_stale_temp_files
 from .binary import Nginx
-from .journal import STATE, Journal, JournalStep, merge_steps, undo
+from .journal import Journal, JournalStep, merge_steps, undo
 from .links import OldDirectory, discard_old
 from .loaded import identify_workers, take_snapshot
 from .loaded_state import LoadedState
@@ -33,7 +33,7 @@ from .validate import validate
 
 def nginx_of(request: NginxRequest) -> Nginx:
     """Return the nginx whose sites are asked for."""
-    return Nginx(request.binary, request.config, request.prefix)
+    return Nginx(request.binary, request.config, request.prefix, request.host)
 
 
 def validate_request(
@@ -43,8 +43,8 @@ def validate_request(
     if not plan.swaps and not pending_reload.pending:
         return NOTHING_CHANGES
     if nginx.present:
-        master = find_master(request.config, nginx.build, request.service)
-        nginx.options = given_directives(master, request.service)
+        master = find_master(nginx.host, request.config, nginx.build, request.service)
+        nginx.options = given_directives(nginx.host, master, request.service)
         running = RunningNginx(master.pid if master else 0, tuple(pending_reload.unloaded))
         validation = validate(nginx, plan, request.policy, running)
         _reject_binary_upgrade(master)
@@ -71,7 +71,7 @@ def apply(
     """Do what the plan says; what nginx reads is changed only after it was validated and recorded."""
     remove_leftovers(touched_directories(request.layout, plan))
     # Another nginx of this host, with a lock of its own, may be writing there now.
-    remove_stale_temp_files(STATE, older_than=3600)
+    remove_stale_temp_files(request.state, older_than=3600)
     nginx = nginx_of(request)
     validation = validate_request(request, nginx, plan, pending_reload)
     write_stores(request.layout, plan.stores)
@@ -94,9 +94,9 @@ def _swap_and_reload(
     validation: ValidationResult,
 ) -> ReloadResult:
     """Make the change visible and prove that nginx runs it, or put everything back and raise."""
-    loaded_state = LoadedState(request.config)
+    loaded_state = LoadedState(request.config, request.state)
     logs = error_logs(validation.config, nginx.build)
-    master = find_master(request.config, nginx.build, request.service, logs)
+    master = find_master(nginx.host, request.config, nginx.build, request.service, logs)
     make_logs(validation.config, nginx.build.prefix)
     before = master.workers() if master else set()
     journal.write(steps)
@@ -116,7 +116,7 @@ def _swap_and_reload(
     if reload.performed and not reload.proved:
         told = "\n".join([reload.output, *validation.warnings]) if "bind()" in reload.output else reload.output
         _revert(request, journal, steps, former, master, before, reload._replace(output=told))
-    loaded_state.write(record, identify_workers(reload.new_workers))
+    loaded_state.write(record, identify_workers(nginx.host, reload.new_workers))
     # The journal goes last: whoever finds it sweeps up.
     discard_old(former)
     journal.close()
@@ -128,7 +128,8 @@ def _reload_or_start(request: NginxRequest, nginx: Nginx, master: Master | None)
     if master:
         return master.reload(request.reload_timeout)
     if request.start:
-        return start(request.service, lambda: find_master(request.config, nginx.build, request.service))
+        host, service = nginx.host, request.service
+        return start(host, service, lambda: find_master(host, request.config, nginx.build, service))
     return ReloadResult(False, False, "nginx is not running")
 
 
@@ -152,7 +153,7 @@ def _revert(
     if not steps:
         now = "nginx goes on with what it has" if master else "nginx does not run"
         raise ReloadError(f"{failed.reason}{said}\n{now}; the next run tries again.")
-    former += _restore(LoadedState(request.config), steps)
+    former += _restore(LoadedState(request.config, request.state), steps)
     message = f"{failed.reason}{said}\nThe previous links and files are back in place"
     if master is None:
         discard_old(former)

@@ -11,12 +11,12 @@ import glob
 import os
 import shutil
 import tempfile
-import time
 import typing as t
 
-from .._system.command import CommandError, Result, run
+from .._system.command import CommandError, Result
 from .build_options import Build, parse_build
 from .conf import Configuration, ConfigurationError
+from .host import Host
 from .model import NginxSiteError
 from .policy import NAMESPACE, NONE, SHADOW, ValidationResult
 from .stage import ValidationEnvironment
@@ -40,8 +40,9 @@ _NOISE = ("syntax is ok", "test is successful", "test failed", "Enter PEM pass p
 class Nginx:
     """An nginx binary and its main configuration file."""
 
-    def __init__(self, binary: str, config: str, prefix: str = "") -> None:
+    def __init__(self, binary: str, config: str, prefix: str = "", host: Host | None = None) -> None:
         """Name them, and the directory of relative paths; the binary is asked when it is first needed."""
+        self.host = host or Host()
         self.binary = binary
         self.prefix = prefix
         self.config = config
@@ -52,32 +53,32 @@ class Nginx:
     @property
     def present(self) -> bool:
         """Tell whether the binary is there."""
-        return shutil.which(self.binary) is not None
+        return self.host.find_program(self.binary) is not None
 
     @property
     def build(self) -> Build:
         """Return what the binary was built with."""
         if self._build is None:
-            result = run([self.binary, "-V"])
+            result = self.host.run([self.binary, "-V"])
             self._build = parse_build(result.err + result.out, self.prefix)
         return self._build
 
     def test(self, staged_tree: StagedTree) -> ValidationResult:
         """Test the whole configuration as it will be, touching nothing that nginx or anybody else reads or writes."""
-        started = time.monotonic()
+        started = self.host.monotonic()
         try:
             config = staged_tree.load(self.config, self.options)
         except ConfigurationError as exc:
-            return ValidationResult(False, NONE, time.monotonic() - started, str(exc))
+            return ValidationResult(False, NONE, self.host.monotonic() - started, str(exc))
         with _private_directory(_needed(config, staged_tree)) as directory:
             validation = self._test(ValidationEnvironment(directory, config, staged_tree, self.build))
-        return validation._replace(seconds=round(time.monotonic() - started, 3), config=config)
+        return validation._replace(seconds=round(self.host.monotonic() - started, 3), config=config)
 
     def _test(self, stage: ValidationEnvironment) -> ValidationResult:
         stage.prepare_mounts()
         command = [self.binary, *(["-p", self.prefix] if self.prefix else []), "-t"]
         reason = "unshare was not found"
-        if shutil.which("unshare"):
+        if self.host.find_program("unshare"):
             pairs = [word for pair in stage.mounts for word in pair]
             isolated = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _SCRIPT, "sh"]
             result = self._ask(
@@ -93,7 +94,7 @@ class Nginx:
 
     def _ask(self, argv: list[str]) -> Result:
         try:
-            return run(argv, _TIMEOUT)
+            return self.host.run(argv, _TIMEOUT)
         except CommandError as exc:
             words = f"{self.binary} did not end its test within {_TIMEOUT} s (a name that does not resolve?)"
             raise NginxSiteError(words) from exc

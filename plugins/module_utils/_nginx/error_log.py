@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-import time
 import typing as t
 
 from .._system.command import CommandError
-from .._system.systemd import is_running, journal_tail
+from .host import Host
 
 # The journal is asked by a process of its own, a log file is only read.
 _ASK = 0.5
@@ -20,20 +19,12 @@ _MOST = 1024 * 1024
 _COMPLAINT = re.compile(r"\[(?:emerg|alert|crit)\] (\d+)#")
 
 
-def standard_error(pid: int) -> str:
-    """Return the file that a process has as its standard error; '' when it is none."""
-    try:
-        path = os.readlink(f"/proc/{pid}/fd/2")
-    except OSError:
-        return ""
-    return path if os.path.isfile(path) else ""
-
-
 class ErrorLog:
     """What a process has logged since C(begin), in files, or in the journal where there is none."""
 
-    def __init__(self, pid: int, paths: t.Iterable[str], service: str) -> None:
+    def __init__(self, host: Host, pid: int, paths: t.Iterable[str], service: str) -> None:
         """Name the process, the files in which it may log, and the unit whose journal is read otherwise."""
+        self._host = host
         self._pid = str(pid)
         self._service = service
         self._paths = [path for path in paths if path]
@@ -41,7 +32,7 @@ class ErrorLog:
 
     def begin(self) -> None:
         """Leave out what was logged until now."""
-        self._started = time.time()
+        self._started = self._host.time()
         self._asked = 0.0
         self._said: list[str] = []
         self._files = {path: _size(path) for path in self._paths}
@@ -56,10 +47,10 @@ class ErrorLog:
         return list(dict.fromkeys(line[match.start() :] for match, line in found if match.group(1) == self._pid))
 
     def _journal(self, now: bool) -> list[str]:
-        if is_running() and (now or time.monotonic() - self._asked > _ASK):
-            self._asked = time.monotonic()
+        if self._host.has_systemd() and (now or self._host.monotonic() - self._asked > _ASK):
+            self._asked = self._host.monotonic()
             try:
-                self._said = journal_tail(self._service, 200, f"@{self._started:.3f}").splitlines()
+                self._said = self._host.journal_tail(self._service, 200, f"@{self._started:.3f}").splitlines()
             except CommandError:
                 self._said = []
         return self._said

@@ -9,8 +9,9 @@ import os
 import typing as t
 
 from .binary import Nginx
-from .journal import Journal
+from .journal import STATE, Journal
 from .loaded import find_unloaded
+from .loaded_state import LoadedState
 from .model import NginxLayout, split_version
 from .server import find_master
 from .tree import list_directory, read_node
@@ -58,14 +59,14 @@ def list_sites(layout: NginxLayout) -> list[dict[str, t.Any]]:
     ]
 
 
-def describe(layout: NginxLayout, nginx: Nginx, service: str) -> dict[str, t.Any]:
+def describe(layout: NginxLayout, nginx: Nginx, service: str, state: str = STATE) -> dict[str, t.Any]:
     """Return everything that nginx_site_info reports."""
     build = nginx.build if nginx.present else None
-    master = find_master(nginx.config, build, service) if build else None
+    master = find_master(nginx.host, nginx.config, build, service) if build else None
     return {
         "sites": list_sites(layout),
-        "pending": [step.path for step in Journal(nginx.config, layout.keep).read()],
-        "unloaded": find_unloaded(nginx, layout, service, (), (), remember=False),
+        "pending": [step.path for step in Journal(nginx.config, layout.keep, state).read()],
+        "unloaded": find_unloaded(nginx, LoadedState(nginx.config, state), layout, service, (), (), remember=False),
         "nginx": {
             "installed": build is not None,
             "version": build.version if build else "",

@@ -15,9 +15,9 @@ import stat
 import time
 import typing as t
 
-from .._system.files import read_file
 from .binary import Nginx
 from .conf import Configuration, ConfigurationError
+from .host import Host
 from .loaded_state import LoadedState, Snapshot, Worker, file_state, matching_names
 from .model import NginxLayout
 from .references import loaded_with
@@ -49,17 +49,9 @@ def _is_ours(layout: NginxLayout, path: str) -> bool:
     return layout.version_of(name, read_node(path, content=False).target) is not None
 
 
-def start_ticks(pid: int) -> int:
-    """Return when a process was started, in clock ticks since boot; 0 when it is gone."""
-    try:
-        return int((read_file(f"/proc/{pid}/stat") or b"").rpartition(b")")[2].split()[19])
-    except (OSError, IndexError):
-        return 0
-
-
-def identify_workers(pids: t.Iterable[int]) -> list[Worker]:
+def identify_workers(host: Host, pids: t.Iterable[int]) -> list[Worker]:
     """Return worker processes in a form that stays theirs when their ids are used again."""
-    return [(pid, start_ticks(pid)) for pid in sorted(pids)]
+    return [(pid, host.start_ticks(pid)) for pid in sorted(pids)]
 
 
 def started_at(worker: Worker) -> float:
@@ -105,6 +97,7 @@ def _changed_after(path: str, moment: float) -> bool:
 
 def find_unloaded(
     nginx: Nginx,
+    loaded_state: LoadedState,
     layout: NginxLayout,
     service: str,
     links: t.Iterable[str],
@@ -117,16 +110,15 @@ def find_unloaded(
     C(links) and C(asked) are expected to be loaded. With C(remember) it is recorded that all of it is. When nginx does
     not run, its next start loads all: that is of interest only when something else changes.
     """
-    loaded_state = LoadedState(nginx.config)
     record = loaded_state.read()
     differing = [path for path in record.differing() if path not in changing]
     if not differing and all(path in record.files for path in (*links, *requested)):
         return []
-    master = find_master(nginx.config, nginx.build, service) if nginx.present else None
+    master = find_master(nginx.host, nginx.config, nginx.build, service) if nginx.present else None
     if master is None:
         return differing if changing else []
     now = take_snapshot(_present(nginx.config), layout, requested, record)
-    workers = identify_workers(master.workers())
+    workers = identify_workers(nginx.host, master.workers())
     unknown = [path for path in now.files if path not in record.files and path not in changing]
     found = not_loaded(record, differing, unknown, workers)
     if remember and workers and not found and not changing:

@@ -10,10 +10,14 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._system.files import read_file
-from .journal import JournalStep
+from .._system.paths import LOCKS
+from .journal import STATE, JournalStep
 from .layout import SitePaths, read_site_paths
 from .model import ABSENT, NginxLayout, NginxSiteError, WantedFile, WantedSite
 from .policy import Policy
+
+if t.TYPE_CHECKING:
+    from .host import Host
 
 # nginx reads a file in pieces, but nobody writes a site of this size on purpose.
 MAX_SIZE = 16 * 1024 * 1024
@@ -40,6 +44,10 @@ class NginxRequest:
     diff: bool = False
     # Whether an nginx that does not run is to be started with what changes.
     start: bool = False
+    state: str = STATE
+    locks: str = LOCKS
+    # None for the host itself.
+    host: Host | None = None
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import signal
-import time
 import typing as t
 
 from .._site.syntax import parse
 from .._system.command import CommandError
 from .._system.files import read_file
-from .._system.systemd import is_running, show
 from .build_options import Build
 from .conf import Configuration
-from .error_log import ErrorLog, standard_error
+from .error_log import ErrorLog
+from .host import Host
 from .options import global_directives, unit_directives
 from .policy import ReloadResult
 from .proof import INCONCLUSIVE, PROVED, REFUSED, Observation, ReloadAttempt, Signals, parse_signals
@@ -30,45 +27,6 @@ _ENDED = "the master process ended"
 _UPGRADE = "somebody has begun to exchange nginx's binary (USR2) meanwhile"
 
 
-def _title(pid: int) -> str:
-    """Return the command line of a process as nginx has set it; '' when there is no such process."""
-    try:
-        return (read_file(f"/proc/{pid}/cmdline") or b"").replace(b"\0", b" ").decode("utf-8", "replace").strip()
-    except OSError:
-        return ""
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        children = read_file(f"/proc/{pid}/task/{pid}/children")
-    except ProcessLookupError:
-        return []
-    if children is not None:
-        return [int(word) for word in children.split()]
-    # A kernel without this list (CONFIG_PROC_CHILDREN): ask every process for its parent.
-    return [int(path[len("/proc/") :]) for path in glob.glob("/proc/[0-9]*") if _parent(path) == pid]
-
-
-def _parent(path: str) -> int:
-    """Return the parent of a process; the second field of its state may hold blanks and brackets."""
-    try:
-        return int((read_file(f"{path}/stat") or b"").rpartition(b")")[2].split()[1])
-    except (OSError, IndexError):
-        return 0
-
-
-def _workers(master: int, leaving: bool = False) -> set[int]:
-    titles = {pid: _title(pid) for pid in _children(master)}
-    return {pid for pid, title in titles.items() if title.startswith(_WORKER) and (_LEAVING in title) == leaving}
-
-
-def _namespace(pid: int | str) -> str:
-    try:
-        return os.readlink(f"/proc/{pid}/ns/pid")
-    except OSError:
-        return ""
-
-
 def pid_file(config: str, build: Build) -> str:
     """Return the pid file that the configuration on disk names."""
     for directive in parse((read_file(config) or b"").decode("utf-8", "surrogateescape")):
@@ -77,14 +35,14 @@ def pid_file(config: str, build: Build) -> str:
     return build.pid
 
 
-def given_directives(master: Master | None, service: str) -> str:
+def given_directives(host: Host, master: Master | None, service: str) -> str:
     """Return what nginx's process, or, where there is none, its unit gives to nginx with C(-g)."""
     if master:
-        return global_directives(_title(master.pid))
-    if not is_running():
+        return global_directives(host.title(master.pid))
+    if not host.has_systemd():
         return ""
     try:
-        return unit_directives(show([service], ["ExecStart"]).get(service, {}).get("ExecStart", ""))
+        return unit_directives(host.property_of(service, "ExecStart"))
     except CommandError:
         return ""
 
@@ -92,14 +50,15 @@ def given_directives(master: Master | None, service: str) -> str:
 class Master:
     """The master process of a running nginx."""
 
-    def __init__(self, pid: int, log: ErrorLog) -> None:
+    def __init__(self, host: Host, pid: int, log: ErrorLog) -> None:
         """Name the process and its log."""
         self.pid = pid
+        self._host = host
         self._log = log
 
     def workers(self, leaving: bool = False) -> set[int]:
         """Return the workers that take new connections, or those that only finish old ones."""
-        return _workers(self.pid, leaving)
+        return _workers(self._host, self.pid, leaving)
 
     def reload(self, timeout: float) -> ReloadResult:
         """Send HUP and wait until workers of a load that began after it have replaced all others.
@@ -110,7 +69,7 @@ class Master:
         """
         self.present_workers()
         self._wait_until_idle(timeout)
-        deadline = time.monotonic() + timeout
+        deadline = self._host.monotonic() + timeout
         while True:
             self._log.begin()
             attempt = ReloadAttempt(self._look())
@@ -124,11 +83,7 @@ class Master:
 
     def _send_hup(self) -> str:
         """Send HUP; return why that is not possible."""
-        try:
-            os.kill(self.pid, signal.SIGHUP)
-        except ProcessLookupError:
-            return _ENDED
-        return ""
+        return "" if self._host.send_hup(self.pid) else _ENDED
 
     def _wait_for_result(self, attempt: ReloadAttempt, deadline: float) -> str:
         """Wait for what comes of a HUP; return why it has failed, DOUBTFUL when it has to be sent again, or ''."""
@@ -138,39 +93,36 @@ class Master:
                 return _UPGRADE if self.competing_masters() else ""
             if state == REFUSED:
                 return "nginx could not load the new configuration"
-            if not _title(self.pid):
+            if not self._host.title(self.pid):
                 return _ENDED
-            if time.monotonic() > deadline:
+            if self._host.monotonic() > deadline:
                 return "no new workers in time" if attempt.taken else "nginx was still loading an earlier configuration"
             if state == INCONCLUSIVE:
                 return INCONCLUSIVE
-            time.sleep(_POLL)
+            self._host.sleep(_POLL)
 
     def _look(self) -> Observation:
         """Return what the processes are doing; the order matters, see Attempt."""
-        began = time.monotonic()
+        began = self._host.monotonic()
         workers = frozenset(self.workers())
         signals = self._signals()
-        return Observation(began, time.monotonic(), workers, signals)
+        return Observation(began, self._host.monotonic(), workers, signals)
 
     def _signals(self) -> Signals:
-        try:
-            return parse_signals((read_file(f"/proc/{self.pid}/status") or b"").decode("utf-8", "replace"))
-        except OSError:
-            return Signals()
+        return parse_signals(self._host.status(self.pid))
 
     def present_workers(self) -> set[int]:
         """Return the workers; a master that was just started is given the time to make them."""
-        deadline = time.monotonic() + 1
-        while not self.workers() and time.monotonic() < deadline:
-            time.sleep(_POLL)
+        deadline = self._host.monotonic() + 1
+        while not self.workers() and self._host.monotonic() < deadline:
+            self._host.sleep(_POLL)
         return self.workers()
 
     def _wait_until_idle(self, timeout: float) -> None:
         """Wait for the end of loads that are under way; under a storm of signals there is none."""
-        deadline = time.monotonic() + timeout
-        while not self._signals().idle and _title(self.pid) and time.monotonic() < deadline:
-            time.sleep(_POLL)
+        deadline = self._host.monotonic() + timeout
+        while not self._signals().idle and self._host.title(self.pid) and self._host.monotonic() < deadline:
+            self._host.sleep(_POLL)
 
     def _logged_error(self) -> bool:
         """Tell whether nginx has given up a load; it tries to bind five times within 2.5 s before it does."""
@@ -185,21 +137,28 @@ class Master:
 
         A worker that was just made has its master's title for a moment, but no workers.
         """
-        parent = _parent(f"/proc/{self.pid}")
-        pairs = [(parent, self.pid), *((self.pid, child) for child in _children(self.pid))]
-        return [pair for pair in pairs if all(_title(pid).startswith(_MASTER) and _workers(pid) for pid in pair)]
+        host = self._host
+        pairs = [(host.parent(self.pid), self.pid), *((self.pid, child) for child in host.children(self.pid))]
+        return [
+            pair for pair in pairs if all(host.title(pid).startswith(_MASTER) and _workers(host, pid) for pid in pair)
+        ]
 
 
-def find_master(config: str, build: Build, service: str, logs: t.Sequence[str] = ()) -> Master | None:
+def _workers(host: Host, master: int, leaving: bool = False) -> set[int]:
+    titles = {pid: host.title(pid) for pid in host.children(master)}
+    return {pid for pid, title in titles.items() if title.startswith(_WORKER) and (_LEAVING in title) == leaving}
+
+
+def find_master(host: Host, config: str, build: Build, service: str, logs: t.Sequence[str] = ()) -> Master | None:
     """Return the master process of the nginx that runs a configuration, None when it does not run.
 
     A pid file may be stale or another instance's, so that the process must say itself which configuration it runs.
     C(logs) are further error logs that it may write when it reloads.
     """
-    mine = _namespace("self")
-    for pid in _candidates(config, build, service):
-        if pid and _is_master(pid, config, build) and _namespace(pid) == mine:
-            return Master(pid, ErrorLog(pid, [standard_error(pid), *logs], service))
+    mine = host.namespace("self")
+    for pid in _candidates(host, config, build, service):
+        if pid and _is_master(host, pid, config, build) and host.namespace(pid) == mine:
+            return Master(host, pid, ErrorLog(host, pid, [host.standard_error(pid), *logs], service))
     return None
 
 
@@ -211,12 +170,11 @@ def error_logs(config: Configuration | None, build: Build) -> list[str]:
     return [os.path.join(build.prefix, path) for path in found if path != "stderr" and ":" not in path]
 
 
-def _candidates(config: str, build: Build, service: str) -> t.Iterator[int]:
+def _candidates(host: Host, config: str, build: Build, service: str) -> t.Iterator[int]:
     """Yield process ids, the likely ones first; systemd and the whole process table are asked only when needed."""
     yield _pid_from_file(pid_file(config, build))
-    yield _pid_from_systemd(service)
-    for path in glob.glob("/proc/[0-9]*"):
-        yield int(path[len("/proc/") :])
+    yield _pid_from_systemd(host, service)
+    yield from host.processes()
 
 
 def _pid_from_file(path: str) -> int:
@@ -226,24 +184,20 @@ def _pid_from_file(path: str) -> int:
         return 0
 
 
-def _pid_from_systemd(service: str) -> int:
-    if not is_running():
+def _pid_from_systemd(host: Host, service: str) -> int:
+    if not host.has_systemd():
         return 0
     try:
-        return int(show([service], ["MainPID"]).get(service, {}).get("MainPID", "0") or 0)
+        return int(host.property_of(service, "MainPID") or 0)
     except (CommandError, ValueError):
         return 0
 
 
-def _is_master(pid: int, config: str, build: Build) -> bool:
-    title = _title(pid)
+def _is_master(host: Host, pid: int, config: str, build: Build) -> bool:
+    title = host.title(pid)
     if not title.startswith(_MASTER):
         return False
-    try:
-        directory = os.readlink(f"/proc/{pid}/cwd")
-    except OSError:
-        directory = "/"
-    return os.path.realpath(configuration_of(title, directory, build)) == os.path.realpath(config)
+    return os.path.realpath(configuration_of(title, host.directory(pid), build)) == os.path.realpath(config)
 
 
 def configuration_of(title: str, directory: str, build: Build) -> str:

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from .._system.command import CommandError
-from .._system.systemd import is_running, journal_tail, systemctl
+from .host import Host
 from .policy import ReloadResult
 from .server import Master
 
@@ -18,14 +17,14 @@ _LINES = 15
 _MASKED = "is masked"
 
 
-def start(service: str, find: t.Callable[[], Master | None]) -> ReloadResult:
+def start(host: Host, service: str, find: t.Callable[[], Master | None]) -> ReloadResult:
     """Start the unit and find its master process; without C(performed) there was nothing to start."""
-    if not is_running():
+    if not host.has_systemd():
         return ReloadResult(False, False, "nginx is not running, and systemd, which would start it, is not either")
     # Not rounded: what nginx says within the same second would be left out.
-    since = f"@{time.time():.3f}"
+    since = f"@{host.time():.3f}"
     try:
-        systemctl("start", [service])
+        host.start_unit(service)
     except CommandError as exc:
         if _MASKED in str(exc):
             return ReloadResult(
@@ -34,7 +33,7 @@ def start(service: str, find: t.Callable[[], Master | None]) -> ReloadResult:
                 f"unit {service} is masked: 'systemctl unmask {service}' makes it startable",
                 output=str(exc),
             )
-        said = journal_tail(service, _LINES, since) or str(exc)
+        said = host.journal_tail(service, _LINES, since) or str(exc)
         return ReloadResult(True, False, f"nginx does not start (systemctl start {service})", output=said)
     master = find()
     if master is None:

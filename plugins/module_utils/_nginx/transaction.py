@@ -12,7 +12,6 @@ from __future__ import annotations
 import typing as t
 
 from .._system.files import Lock
-from .._system.paths import LOCKS
 from .journal import Journal, JournalStep, instance_id, resolve_interrupted
 from .loaded_state import LoadedState
 from .model import ENABLED, NginxPlan, diff_of
@@ -24,10 +23,10 @@ from .tree import read_current
 
 def manage(request: NginxRequest) -> dict[str, t.Any]:
     """Make the sites as wanted and return what the module reports; in check mode only find out what that takes."""
-    journal = Journal(request.config, request.layout.keep)
+    journal = Journal(request.config, request.layout.keep, request.state)
     if request.check:
         return _preview(request, journal)
-    with Lock(f"{LOCKS}/nginx-{instance_id(request.config)}.lock", request.lock_timeout, "sites of nginx"):
+    with Lock(f"{request.locks}/nginx-{instance_id(request.config)}.lock", request.lock_timeout, "sites of nginx"):
         journaled = journal.exists
         steps = resolve_interrupted(journal.read())
         plan = _plan(request)
@@ -56,7 +55,8 @@ def _preview(request: NginxRequest, journal: Journal) -> dict[str, t.Any]:
 def _unloaded(request: NginxRequest, plan: NginxPlan, steps: t.Sequence[JournalStep]) -> list[str]:
     """Return what nginx has not loaded since it changed on disk, but for what this run, or one before it, changes."""
     changing = {item.path for item in plan.swaps} | {step.path for step in steps}
-    record = LoadedState(request.config).read()
+    loaded_state = LoadedState(request.config, request.state)
+    record = loaded_state.read()
     links = [request.layout.link(site.name) for site in request.sites if site.state == ENABLED]
     files = [item.path for item in request.files if item.content is not None]
     # What is to be loaded anyway matters only where its content has to be checked: when it is not what was loaded.
@@ -65,7 +65,9 @@ def _unloaded(request: NginxRequest, plan: NginxPlan, steps: t.Sequence[JournalS
     from .apply import nginx_of
     from .loaded import find_unloaded
 
-    return find_unloaded(nginx_of(request), request.layout, request.service, links, files, not request.check, changing)
+    nginx = nginx_of(request)
+    remember = not request.check
+    return find_unloaded(nginx, loaded_state, request.layout, request.service, links, files, remember, changing)
 
 
 def _plan(request: NginxRequest) -> NginxPlan:

@@ -1,0 +1,412 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole of nginx_site: validate, record, swap, reload, prove, and go back where nginx does not load it."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.apply import nginx_of
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.inventory import describe, kept_versions
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import (
+    ABSENT,
+    DISABLED,
+    NginxLayout,
+    NginxSiteError,
+    WantedFile,
+    WantedSite,
+    version_id,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy import Policy, ReloadError
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request import NginxRequest
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.transaction import manage
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_host import FakeHost
+
+
+class Killed(BaseException):
+    """The end of a run at some instruction."""
+
+
+def text(name: str, word: str = "one") -> bytes:
+    return f"server {{ listen unix:/run/{name}.sock; server_name {name}.test; # {word}\n}}\n".encode()
+
+
+@pytest.fixture(name="host")
+def make_host(tmp_path: Path) -> FakeHost:
+    host = FakeHost(tmp_path)
+    host.nginx.start(age=100)
+    return host
+
+
+def request(host: FakeHost, *sites: WantedSite, **options: t.Any) -> NginxRequest:
+    root = str(host.root)
+    layout = NginxLayout(f"{root}/available", f"{root}/enabled", uid=os.geteuid(), gid=os.getegid())
+    places = {"state": f"{root}/state", "locks": f"{root}/locks", "host": host}
+    return NginxRequest(layout, "nginx", host.nginx.config, sites=sites, **{**places, **options})
+
+
+def run(host: FakeHost, *sites: WantedSite, **options: t.Any) -> dict[str, t.Any]:
+    return manage(request(host, *sites, **options))
+
+
+def shop(word: str = "one", **options: t.Any) -> WantedSite:
+    return WantedSite("shop", content=text("shop", word), **options)
+
+
+def blog(word: str = "one") -> WantedSite:
+    return WantedSite("blog", content=text("blog", word))
+
+
+def on_disk(host: FakeHost) -> dict[str, str]:
+    """Return the sites that the next load of nginx would find."""
+    return {path.name: path.read_text() for path in sorted((host.root / "enabled").iterdir())}
+
+
+def served(host: FakeHost) -> dict[str, str]:
+    """Return the sites that visitors get."""
+    enabled = f"{host.root}/enabled/"
+    found = {path: text for path, text in host.nginx.loaded.items() if path.startswith(enabled)}
+    return {path[len(enabled) :]: text for path, text in found.items()}
+
+
+def journaled(host: FakeHost) -> bool:
+    return bool(list((host.root / "state").glob("*.json")))
+
+
+def leftovers(host: FakeHost) -> list[str]:
+    return [str(path) for path in host.root.rglob(".flaskops-*")]
+
+
+# The way of a change
+
+
+@pytest.mark.parametrize(("isolates", "method"), [(True, "namespace"), (False, "shadow")])
+def test_a_new_site_is_tested_stored_linked_loaded_and_proved(host: FakeHost, isolates: bool, method: str) -> None:
+    host.isolates = isolates
+    before = sorted(host.nginx.workers)
+    result = run(host, shop(), diff=True)
+    link = host.root / "enabled/shop"
+    assert os.readlink(link) == f"{host.root}/available/shop@{version_id(text('shop'))}"
+    assert served(host) == on_disk(host) == {"shop": text("shop").decode()}
+    assert result["changed"] and not result["in_place"] and not result["pending"]
+    assert result["validation"]["method"] == method
+    assert result["reload"]["proved"] and result["reload"]["old_workers"] == before
+    assert set(result["reload"]["new_workers"]) == {
+        pid for pid, title in host.nginx.workers.items() if "shutting" not in title
+    }
+    assert result["diff"][0]["after"] == text("shop").decode()
+    assert (host.nginx.reloads, journaled(host), leftovers(host)) == (1, False, [])
+
+
+def test_a_second_run_asks_nginx_nothing(host: FakeHost) -> None:
+    run(host, shop(), blog())
+    host.asked.clear()
+    result = run(host, shop(), blog())
+    assert (result["changed"], result["in_place"], host.asked, host.nginx.reloads) == (False, True, [], 1)
+
+
+def test_check_mode_tests_as_fully_and_changes_nothing(host: FakeHost) -> None:
+    result = run(host, shop(), check=True)
+    assert result["changed"] and result["validation"]["method"] == "namespace"
+    assert result["reload"] == {
+        "performed": False,
+        "proved": False,
+        "reason": "check mode",
+        "old_workers": [],
+        "new_workers": [],
+    }
+    with pytest.raises(NginxSiteError, match=r"enabled/shop:1"):
+        run(host, shop("broken"), check=True)
+    assert (on_disk(host), list((host.root / "available").iterdir()), host.nginx.reloads) == ({}, [], 0)
+
+
+def test_the_journal_is_there_exactly_while_nginx_may_run_something_else(host: FakeHost) -> None:
+    seen = []
+    host.nginx.happens_at_reload = lambda: seen.append((journaled(host), on_disk(host), served(host)))
+    run(host, shop())
+    assert seen == [(True, {"shop": text("shop").decode()}, {})]
+    assert not journaled(host)
+
+
+def test_many_sites_change_at_once_by_one_reload(host: FakeHost) -> None:
+    run(host, shop(), blog())
+    run(host, shop("two"), blog("two"), WantedSite("more", content=text("more")))
+    assert served(host) == on_disk(host)
+    assert ("two" in on_disk(host)["blog"], len(on_disk(host)), host.nginx.reloads) == (True, 3, 2)
+    assert leftovers(host) == []
+
+
+@pytest.mark.parametrize(("state", "kept"), [(DISABLED, 1), (ABSENT, 0)])
+def test_a_site_is_withdrawn(host: FakeHost, state: str, kept: int) -> None:
+    run(host, shop(), blog())
+    result = run(host, WantedSite("shop", state))
+    assert list(served(host)) == ["blog"] and result["reload"]["proved"]
+    assert len(kept_versions(request(host).layout).get("shop", [])) == kept
+
+
+def test_a_file_beside_the_sites_is_written_with_its_mode_and_loaded(host: FakeHost) -> None:
+    main = Path(host.nginx.config)
+    wanted = WantedFile(str(main), main.read_bytes() + b"# more\n", 0o640)
+    result = run(host, files=[wanted])
+    assert result["files"] == [{"path": str(main), "changed": True}]
+    assert host.nginx.loaded[str(main)].endswith("# more\n") and main.stat().st_mode & 0o777 == 0o640
+    assert not run(host, files=[wanted])["changed"]
+
+
+# What is refused before anything changes
+
+
+@pytest.mark.parametrize("isolates", [True, False])
+def test_what_nginx_refuses_never_comes_to_where_it_reads(host: FakeHost, isolates: bool) -> None:
+    host.isolates = isolates
+    run(host, shop())
+    with pytest.raises(NginxSiteError) as failed:
+        run(host, shop("broken"), policy=Policy(origins={f"{host.root}/enabled/shop": "template shop.j2"}))
+    assert f'unknown directive "broken" in {host.root}/enabled/shop:1' in str(failed.value)
+    assert "(from template shop.j2)" in str(failed.value) and "nothing was changed" in str(failed.value)
+    assert served(host) == on_disk(host) == {"shop": text("shop").decode()}
+    assert (host.nginx.reloads, journaled(host)) == (1, False)
+
+
+def test_a_host_that_was_broken_before_is_told_so(host: FakeHost) -> None:
+    (host.root / "enabled/theirs").write_text("broken;\n")
+    with pytest.raises(NginxSiteError, match=r"was already broken before this change: .*enabled/theirs:1"):
+        run(host, shop())
+    assert host.nginx.reloads == 0
+
+
+def test_a_site_that_no_include_matches_is_refused(host: FakeHost) -> None:
+    layout = replace(request(host).layout, enabled=str(host.root / "elsewhere"))
+    with pytest.raises(NginxSiteError, match=r"nginx would not read .*/elsewhere/shop: .*nginx_directory_enabled"):
+        manage(replace(request(host, shop()), layout=layout))
+
+
+def test_a_warning_is_passed_on_and_with_strict_it_refuses(host: FakeHost) -> None:
+    host.nginx.warning = "the old way"
+    with pytest.raises(NginxSiteError, match="the old way"):
+        run(host, shop(), policy=Policy(strict=True))
+    assert run(host, shop())["warnings"] == ["the old way"]
+
+
+def test_a_site_that_takes_the_name_of_another_is_refused_or_tolerated(host: FakeHost) -> None:
+    run(host, shop())
+    twin = WantedSite(
+        "twin", content=text("twin").replace(b"twin.test", b"shop.test").replace(b"twin.sock", b"shop.sock")
+    )
+    with pytest.raises(NginxSiteError, match=r"duplicate_server_name.*nginx_tolerate"):
+        run(host, twin)
+    assert run(host, twin, policy=Policy(frozenset({"duplicate_server_name"})))["warnings"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_without_nginx_only_check_mode_goes_on(host: FakeHost, check: bool) -> None:
+    host.nginx.stop()
+    host.nginx.installed = False
+    if check:
+        assert "'nginx' was not found" in run(host, shop(), check=True)["validation"]["reason"]
+    else:
+        with pytest.raises(NginxSiteError, match=r"'nginx' was not found\): install it first, or name it in 'binary'"):
+            run(host, shop())
+
+
+# A reload that does not take
+
+
+def test_a_refused_reload_goes_back_to_what_was_served(host: FakeHost) -> None:
+    run(host, shop())
+    with pytest.raises(ReloadError) as failed:
+        run(host, shop("unloadable"), blog())
+    assert 'unknown directive "unloadable"' in str(failed.value)
+    assert "back in place, and nginx runs the previous configuration" in str(failed.value)
+    assert served(host) == on_disk(host) == {"shop": text("shop").decode()}
+    assert (journaled(host), leftovers(host)) == (False, [])
+    # The run after it starts from a clean host, without a debt.
+    done = run(host, shop("two"))
+    assert (done["pending"], done["reload"]["proved"]) == (False, True)
+
+
+def test_a_file_goes_back_with_its_links(host: FakeHost) -> None:
+    main = Path(host.nginx.config)
+    before = main.read_bytes()
+    with pytest.raises(ReloadError, match="back in place"):
+        run(host, shop(), files=[WantedFile(str(main), before + b"# unloadable\n")])
+    assert (main.read_bytes(), on_disk(host)) == (before, {})
+
+
+def test_a_reload_that_nobody_takes_stays_owed(host: FakeHost) -> None:
+    run(host, shop())
+    host.nginx.takes_signals = False
+    with pytest.raises(ReloadError, match=r"could not be made to load them: the next run tries again.*systemctl"):
+        run(host, shop("two"))
+    assert on_disk(host) == {"shop": text("shop").decode()}
+    assert journaled(host)
+    host.nginx.takes_signals = True
+    done = run(host, shop())
+    assert (done["changed"], done["pending"], done["reload"]["proved"], journaled(host)) == (True, True, True, False)
+
+
+def test_a_master_that_ends_meanwhile_proves_nothing(host: FakeHost) -> None:
+    run(host, shop())
+    host.nginx.happens_at_reload = host.nginx.stop
+    with pytest.raises(ReloadError, match="the master process ended"):
+        run(host, shop("two"))
+    assert on_disk(host) == {"shop": text("shop").decode()}
+
+
+def test_an_error_while_links_are_swapped_puts_back_what_was_swapped(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(host, shop())
+
+    def full(path: str, *arguments: t.Any, **options: t.Any) -> None:
+        raise OSError(28, "No space left on device", path)
+
+    monkeypatch.setattr(os, "utime", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(host, shop("two"))
+    assert (on_disk(host), journaled(host), host.nginx.reloads) == ({"shop": text("shop").decode()}, False, 1)
+
+
+# A run that is killed, and the next one
+
+
+def kill_at_reload(host: FakeHost, *sites: WantedSite) -> None:
+    """End a run between its swap and its reload."""
+
+    def kill() -> None:
+        raise Killed
+
+    host.nginx.happens_at_reload, host.nginx.takes_signals = kill, False
+    with pytest.raises(Killed):
+        run(host, *sites)
+    host.nginx.happens_at_reload, host.nginx.takes_signals = None, True
+    host.nginx._pending = False
+
+
+@pytest.mark.parametrize("wanted", ["the same", "another", "what was before"])
+def test_a_run_killed_before_its_reload_is_taken_up_by_the_next(host: FakeHost, wanted: str) -> None:
+    run(host, shop())
+    kill_at_reload(host, shop("two"))
+    assert served(host) != on_disk(host) and journaled(host)
+    sites = {"the same": [shop("two")], "another": [blog()], "what was before": [shop()]}[wanted]
+    assert run(host, *sites, check=True)["pending"]
+    done = run(host, *sites)
+    assert done["changed"] and done["pending"] and done["reload"]["proved"]
+    assert served(host) == on_disk(host)
+    assert ("two" in served(host)["shop"]) == (wanted != "what was before")
+    assert not journaled(host) and not run(host, *sites)["changed"]
+
+
+def test_a_killed_change_that_nginx_refuses_goes_back_to_before_it(host: FakeHost) -> None:
+    run(host, shop())
+    kill_at_reload(host, shop("unloadable"))
+    with pytest.raises(ReloadError, match="back in place"):
+        run(host, shop("unloadable"), blog())
+    assert served(host) == on_disk(host) == {"shop": text("shop").decode()}
+
+
+def test_half_a_swap_is_undone_by_the_next_run(host: FakeHost) -> None:
+    run(host, shop(), blog())
+    kill_at_reload(host, shop("two"), blog("two"))
+    old = f"{host.root}/available/blog@{version_id(text('blog'))}"
+    (host.root / "enabled/blog").unlink()
+    (host.root / "enabled/blog").symlink_to(old)
+    done = run(host, shop(), blog())
+    assert done["pending"] and served(host) == on_disk(host)
+    assert on_disk(host) == {"shop": text("shop").decode(), "blog": text("blog").decode()}
+
+
+def test_a_journal_that_cannot_be_read_names_the_way_out(host: FakeHost) -> None:
+    kill_at_reload(host, shop())
+    journal = next((host.root / "state").glob("*.json"))
+    journal.write_text("{")
+    with pytest.raises(NginxSiteError, match=r"cannot be read .*reload nginx and remove that file"):
+        run(host, shop())
+
+
+def test_what_a_killed_run_has_left_is_swept(host: FakeHost) -> None:
+    (host.root / "enabled/.flaskops-x").write_text("")
+    (host.root / ".flaskops-enabled-1-0").mkdir()
+    run(host, shop())
+    assert leftovers(host) == []
+
+
+# An nginx that does not run, and what others do
+
+
+def test_an_nginx_that_does_not_run_stays_so_unless_its_start_is_asked_for(host: FakeHost) -> None:
+    host.nginx.stop()
+    result = run(host, shop())
+    assert result["reload"]["reason"] == "nginx is not running" and not host.nginx.master and not journaled(host)
+    started = run(host, shop("two"), start=True)
+    assert started["reload"]["proved"] and "two" in served(host)["shop"]
+    assert started["reload"]["new_workers"] == sorted(host.nginx.workers)
+
+
+def test_a_start_that_fails_leaves_what_was_on_disk(host: FakeHost) -> None:
+    run(host, shop())
+    host.nginx.stop()
+    host.journal = [(time.time() + 9, "bind() to 0.0.0.0:80 failed")]
+    with pytest.raises(ReloadError, match=r"does not start.*bind\(\)[\s\S]*nginx is stopped, as it was before"):
+        run(host, shop("unloadable"), start=True)
+    assert (on_disk(host), journaled(host)) == ({"shop": text("shop").decode()}, False)
+
+
+def test_what_somebody_else_has_changed_is_loaded_by_the_next_run(host: FakeHost) -> None:
+    run(host, shop())
+    path = (host.root / "enabled/shop").resolve()
+    run(host, shop())
+    path.touch()
+    os.utime(path, (1, 1))
+    found = run(host, shop(), check=True)
+    assert found["unloaded"] == [f"{host.root}/enabled/shop"] and found["pending"]
+    assert run(host, shop())["reload"]["proved"] and host.nginx.reloads == 2
+    assert not run(host, shop())["changed"]
+
+
+def test_the_inventory_tells_what_runs_and_what_is_owed(host: FakeHost) -> None:
+    run(host, shop())
+    kill_at_reload(host, shop("two"))
+    wanted = request(host)
+    (host.root / "enabled/gone").symlink_to(host.root / "nowhere")
+    (host.root / "enabled/theirs").write_text("")
+    told = describe(wanted.layout, nginx_of(wanted), "nginx", wanted.state)
+    assert {(site["name"], site["state"]) for site in told["sites"]} == {
+        ("shop", "enabled"),
+        ("gone", "dangling"),
+        ("theirs", "foreign"),
+    }
+    assert told["pending"] == [f"{host.root}/enabled/shop"]
+    assert told["nginx"] == {"installed": True, "version": "1.26.3", "options": told["nginx"]["options"]}
+    assert told["running"]["master"] == host.nginx.master and len(told["running"]["workers"]) == 2
+    assert len(told["running"]["leaving"]) == 2
+
+
+def test_two_masters_of_an_exchanged_binary_are_refused(host: FakeHost) -> None:
+    """Each takes connections with the configuration that it has loaded: no reload reaches both."""
+    old, new = host.nginx.master, 900
+    host.titles = {new: host.title(old), 901: "nginx: worker process"}
+    host.parents = {new: old, 901: new}
+    with pytest.raises(NginxSiteError, match=rf"{old} \(old\) and {new} \(new\).*kill -s QUIT {old}"):
+        run(host, shop())
+    assert on_disk(host) == {}
+
+
+def test_the_lock_is_waited_for_and_named(host: FakeHost) -> None:
+    seen: list[str] = []
+
+    def second() -> None:
+        started = time.monotonic()
+        with pytest.raises(OSError, match="sites of nginx") as failed:
+            run(host, blog(), lock_timeout=0.05)
+        seen.append(f"{type(failed.value).__name__} {time.monotonic() - started < 5}")
+
+    host.nginx.happens_at_reload = second
+    run(host, shop())
+    assert len(seen) == 1
