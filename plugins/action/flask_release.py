@@ -28,6 +28,7 @@ from ..plugin_utils._host_code import execute, remote_directory
 from ..plugin_utils._operator import operator, run_id
 from ..plugin_utils._progress_watch import reader, watched
 from ..plugin_utils._run_record import (
+    is_recorded,
     note_apps,
     note_failure,
     note_lost,
@@ -37,11 +38,12 @@ from ..plugin_utils._run_record import (
     refuse_after_loss,
     serving_at_start,
 )
+from ..plugin_utils._task_process import LateErrors
 
 Args = t.Dict[str, t.Any]
 
 
-class ActionModule(ActionBase):
+class ActionModule(LateErrors, ActionBase):
     """Ask the host what it lacks, send that, and let it build."""
 
     def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:
@@ -50,7 +52,13 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         refuse_after_loss(variables)
         read_ahead(variables)
-        args = {**self._settled(to_plain(self._task.args)), "expected": serving_at_start(variables)}
+        if self.untemplated:
+            raise self.untemplated[0]
+        given = to_plain(self._task.args)
+        faults = _wrong_types(given, variables)
+        if faults:
+            return {"failed": True, "msg": faults}
+        args = {**self._settled(given), "expected": serving_at_start(variables)}
         try:
             answer = self._build(args, task_vars)
         except AnsibleConnectionFailure as exc:
@@ -177,6 +185,18 @@ class ActionModule(ActionBase):
         finally:
             os.unlink(temporary)
         return target, warnings
+
+
+def _wrong_types(args: Args, variables: Args) -> str:
+    """Return what is wrong with the variables of a playbook that begins with this task; site.yml has checked them."""
+    if not is_recorded(variables) or variables.get("__stack_looks") or args.get("state", "present") != "present":
+        return ""
+    from ..plugin_utils._input_check import check_variables, joined, load_schema
+
+    schema = load_schema()
+    named = {f"flask_{key}": value for key, value in args.items()}
+    named["nginx_site_defaults"] = args.get("site_defaults")
+    return joined(check_variables({key: value for key, value in named.items() if key in schema}, schema))
 
 
 def _described(

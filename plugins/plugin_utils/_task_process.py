@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import gc
+import typing as t
 from importlib import import_module
+
+from ansible.errors import AnsibleError, AnsibleValueOmittedError
 
 _FILTERS = "ansible_collections.flaskops.stack.plugins.filter"
 
@@ -28,3 +31,25 @@ def load_filters() -> None:
     """
     for name in ("derive", "flask_packages", "nginx_site_configs", "status"):
         import_module(f"{_FILTERS}.{name}")
+
+
+class LateErrors:
+    """An action plugin whose arguments may fail to be templated: it says itself why, in C(run).
+
+    Ansible would put the error into others, each with an excerpt of our playbook, and the last sentence is the user's.
+    """
+
+    # Each task has a process of its own. Arguments travel to the main one, which not every error can.
+    untemplated: t.ClassVar[t.List[AnsibleError]] = []
+
+    @classmethod
+    def finalize_task_arg(cls, _name: str, value: t.Any, templar: t.Any, _context: t.Any) -> t.Any:
+        """Return an argument as Ansible does, or nothing and keep its error."""
+        try:
+            return templar.template(value)
+        except AnsibleValueOmittedError:
+            # How Ansible is told that an argument is not given.
+            raise
+        except AnsibleError as exc:
+            cls.untemplated.append(exc)
+            return None

@@ -152,13 +152,14 @@ def elements(value: object, kind: Listed, path: str) -> list[t.Any]:
     """Return what is in the list option C(path); None for an option that is not given."""
     if value is None:
         return []
-    found = _as_list(value, kind, path)
+    found = to_list(value, kind, path)
     if kind.inner is not None:
         return [with_lists(element, kind.inner, f"{path}[{number}]") for number, element in enumerate(found)]
     return found if kind.mixed else [_text(element, kind, path) for element in found]
 
 
-def _as_list(value: object, kind: Listed, path: str) -> list[object]:
+def to_list(value: object, kind: Listed, path: str) -> list[object]:
+    """Return a list, whose elements are not looked at; raise ListError for what is none."""
     if isinstance(value, (list, tuple)):
         return list(value)
     if isinstance(value, str) and not value.strip():
@@ -199,7 +200,7 @@ def settle_sites(sites: object, variable: str = "nginx_sites") -> list[dict[str,
 def _entries(value: object, kind: Listed, variable: str, what: str) -> list[dict[str, t.Any]]:
     if isinstance(value, str) and value.strip():
         raise ListError(f"{variable} must be a list, not {shown(value)}: {_advice(kind, variable)}")
-    found = [] if value is None else _as_list(value, kind, variable)
+    found = [] if value is None else to_list(value, kind, variable)
     return [_entry(item, kind, f"{variable}[{number}]", what) for number, item in enumerate(found)]
 
 

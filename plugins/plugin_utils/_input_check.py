@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check variables against the argument specs of the roles, all faults at once. Private to flaskops.stack.
+
+The first task of a playbook does this, before any filter, template or module of ours reads the variables. Ansible's own
+validation of a role's arguments comes after the packages, and names neither the application nor what was meant.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import typing as t
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ansible.module_utils.common.validation import check_type_dict
+
+from ..module_utils._input.lists import APP, SECRET, SITE, Listed, ListError, elements, to_list
+from ..module_utils._input.printable import printable
+from ..module_utils._input.scalars import Flag, ScalarError, Text, Whole, scalar, shown
+
+# Types, choices and nested options of the roles' variables, without prose: `make readmes` writes it.
+SCHEMA = os.path.join(os.path.dirname(__file__), "input_schema.json")
+
+Options = t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """The entries of a variable that is a list of them."""
+
+    # How errors call one, and how a short one is written.
+    label: str
+    example: str
+    # Examples of its options.
+    examples: Options
+
+
+_KINDS: t.Mapping[str, _Kind] = {
+    "flask_apps": _Kind("app", "{name: shop, source: ./shop, app: 'shop:app', domains: [shop.example.com]}", APP),
+    "gunicorn_services": _Kind(
+        "service", "{name: shop, release: /srv/shop/releases/3f2a91c-1b9e02d4}", {**APP, **APP["gunicorn"]}
+    ),
+    "nginx_sites": _Kind("site", "{name: shop, domains: [shop.example.com], upstream: [127.0.0.1:8000]}", SITE),
+}
+# An error is read in a terminal, with what Ansible says around it.
+_LONGEST = 900
+# How people write times, which are whole seconds here.
+_TIME = re.compile(r"(\d+) ?(s|m|min|h|d)")
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+
+
+def load_schema() -> dict[str, t.Any]:
+    """Return the options of all variables of the roles by name."""
+    with open(SCHEMA, encoding="utf-8") as stream:
+        return t.cast("dict[str, t.Any]", json.load(stream))
+
+
+def check_variables(values: t.Mapping[str, object], schema: Options) -> list[str]:
+    """Return what is wrong with the values of variables, in sentences."""
+    return [
+        fault
+        for name, value in values.items()
+        if value is not None
+        for fault in _Check(name).faults(value, schema[name])
+    ]
+
+
+def joined(faults: t.Iterable[str]) -> str:
+    """Return the faults as one text that a terminal has room for."""
+    lines = [printable(fault) for fault in dict.fromkeys(faults)]
+    fitting = [number for number in range(1, len(lines) + 1) if len("\n".join(lines[:number]).encode()) <= _LONGEST]
+    kept = lines[: max(fitting, default=1)]
+    more = len(lines) - len(kept)
+    return "\n".join(
+        [
+            *(line.encode()[:_LONGEST].decode(errors="ignore") for line in kept),
+            *([f"... and {more} more"] if more else []),
+        ]
+    )
+
+
+class _Check:
+    """Find the faults in one variable."""
+
+    def __init__(self, variable: str) -> None:
+        """Take the name of the variable."""
+        self._variable = variable
+        self._all = f"'ansible-doc -t role flaskops.stack.{variable.partition('_')[0]}' lists all options"
+
+    def faults(self, value: object, option: Options) -> t.Iterator[str]:
+        """Yield what is wrong with its value."""
+        kind = _KINDS.get(self._variable)
+        if kind is None:
+            yield from self._value(value, option, SITE, self._variable)
+        elif isinstance(value, (list, tuple)):
+            for number, entry in enumerate(value):
+                yield from self._entry(entry, option["options"], kind, f"{self._variable}[{number}]")
+        elif value != "":
+            yield (
+                f"{self._variable} must be a list, not {shown(value)}: write '{self._variable}:' and below it "
+                f"'  - {kind.example}'"
+            )
+
+    def _entry(self, entry: object, options: Options, kind: _Kind, place: str) -> t.Iterator[str]:
+        if not isinstance(entry, t.Mapping):
+            yield f"{place} must be a dictionary, not {shown(entry)}: write '- {kind.example}'"
+            return
+        name = entry.get("name")
+        label = f"{kind.label} '{name}'" if isinstance(name, str) and name else place
+        yield from (f"{label}: {fault}" for fault in self._fields(entry, options, kind.examples, ""))
+
+    def _fields(self, given: Options, options: Options, examples: Options, path: str) -> t.Iterator[str]:
+        prefix = f"{path}." if path else ""
+        meant: set[str] = set()
+        for key in given:
+            if key not in options:
+                near, hint = _meant(str(key), options, given, prefix)
+                meant.add(near)
+                yield f"unknown option '{prefix}{key}': {hint or self._all}"
+        for name, option in options.items():
+            value = given.get(name)
+            if value is None or (name == "name" and value == ""):
+                if option.get("required") and name not in meant:
+                    yield f"{prefix}{name} is missing: set it"
+                continue
+            yield from self._value(value, option, examples.get(name), f"{prefix}{name}")
+
+    def _value(self, value: t.Any, option: Options, example: t.Any, path: str) -> t.Iterator[str]:
+        kind = option["type"]
+        try:
+            if kind == "list":
+                yield from self._list(value, option, example, path)
+            elif kind == "dict":
+                yield from self._dict(value, option, example, path)
+            elif kind != "raw":
+                _check_scalar(value, option, example, path)
+        except (ListError, ScalarError) as exc:
+            yield f"{exc}{_in_seconds(value, kind)}"
+
+    def _dict(self, value: t.Any, option: Options, example: t.Any, path: str) -> t.Iterator[str]:
+        # An empty text stands for nothing, as a template may give it.
+        if value == "":
+            return
+        if self._variable == "gunicorn_services" and isinstance(value, str):
+            # No filter reads services, and their module takes texts such as JSON.
+            with suppress(TypeError):
+                value = check_type_dict(value)
+        if not isinstance(value, t.Mapping):
+            secret = path.rpartition(".")[2] in SECRET
+            raise ListError(f"{path} must be a dictionary, not {'a text or list' if secret else shown(value)}")
+        if option.get("options"):
+            yield from self._fields(value, option["options"], example if isinstance(example, t.Mapping) else {}, path)
+
+    def _list(self, value: t.Any, option: Options, example: t.Any, path: str) -> t.Iterator[str]:
+        kind = example if isinstance(example, Listed) else Listed("...", mixed=True)
+        if option["elements"] != "dict":
+            found = elements(value, kind, path)
+            if option["elements"] == "int":
+                for element in found:
+                    scalar(element, Whole(), path)
+            return
+        for number, element in enumerate(to_list(value, kind, path)):
+            place = f"{path}[{number}]"
+            if not isinstance(element, t.Mapping):
+                yield f"{place} must be a dictionary, not {shown(element)}: write '- {kind.example}'"
+            else:
+                yield from self._fields(element, option["options"], kind.inner or {}, place)
+
+
+def _check_scalar(value: object, option: Options, example: object, path: str) -> None:
+    """Raise ScalarError for what cannot be the text, number or flag that is meant."""
+    kind = option["type"]
+    if kind == "int":
+        scalar(value, Whole(), path)
+    elif kind == "bool":
+        scalar(value, Flag(), path)
+    elif kind == "float":
+        _check_float(value, path)
+    elif "choices" in option:
+        _check_choice(value, option["choices"], path)
+    elif isinstance(example, Text):
+        scalar(value, example, path)
+    elif value is None or isinstance(value, (bool, list, tuple, t.Mapping)):
+        quotes = ", which YAML makes of some words without quotes: quote it" if isinstance(value, bool) else ""
+        raise ScalarError(f"{path} must be a text, not {shown(value)}{quotes}")
+
+
+def _check_float(value: object, path: str) -> None:
+    try:
+        if not isinstance(value, bool) and float(str(value)) >= 0:
+            return
+    except ValueError:
+        pass
+    raise ScalarError(f"{path} must be a number, not {shown(value)}")
+
+
+def _check_choice(value: object, choices: t.Sequence[str], path: str) -> None:
+    # YAML makes false of a bare 'off'.
+    if value is False and "off" in choices:
+        return
+    if isinstance(value, bool) or str(value) not in choices:
+        raise ScalarError(f"{path} must be one of {', '.join(choices)}, not {shown(value)}{_near(str(value), choices)}")
+
+
+def _in_seconds(value: object, kind: str) -> str:
+    """Return how a time is written, for one with a unit."""
+    found = _TIME.fullmatch(value.strip()) if isinstance(value, str) and kind in ("int", "float") else None
+    return f": write the seconds, {int(found[1]) * _SECONDS[found[2]]}" if found else ""
+
+
+def _near(word: str, known: t.Collection[str]) -> str:
+    near = _nearest(word, known)
+    return f"; did you mean '{near}'?" if near else ""
+
+
+def _nearest(word: str, known: t.Collection[str]) -> str:
+    # Loaded for errors only: Ansible compiles and imports anew in each run.
+    import difflib
+
+    return next(iter(difflib.get_close_matches(word.lower(), known, 1)), "")
+
+
+def _meant(key: str, options: Options, given: Options, prefix: str) -> tuple[str, str]:
+    """Return the option that was probably meant by an unknown one, and how an error says so."""
+    within = [
+        f"{prefix}{name}.{key}"
+        for name, option in options.items()
+        if option["type"] == "dict" and key in option.get("options", {})
+    ]
+    if within:
+        return "", f"write it as {within[0]}"
+    near = _nearest(key, [name for name in options if given.get(name) is None]) or _nearest(key, options)
+    if near:
+        return near, f"did you mean '{near}'?"
+    return "", f"choose from {', '.join(sorted(options))}" if len(options) < 9 else ""

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find all that contradicts our rules in variables of the right types. Private to flaskops.stack.
+
+The filters say the first thing only, since each of them reads everything. This is asked when one of them has refused.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..module_utils._app.application import AppError, parse_app, parse_apps
+from ..module_utils._app.derive import DeriveError, check_apps, derive_sites
+from ..module_utils._input.lists import ListError, settle_apps, settle_sites
+from ..module_utils._site.parse import parse_site
+from ..module_utils._site.render import site_configs
+from ..module_utils._site.values import SiteError
+
+Items = t.Sequence[t.Mapping[str, t.Any]]
+
+_OURS = (AppError, DeriveError, ListError, SiteError)
+
+
+def own_sentence(error: BaseException | None) -> str:
+    """Return what a filter of ours said, of an error that Ansible made of it; nothing for errors of others."""
+    while error is not None and not isinstance(error, _OURS):
+        error = error.__cause__
+    return "" if error is None else str(error)
+
+
+def check_rules(apps: Items, sites: Items, defaults: t.Mapping[str, t.Any], root: str) -> list[str]:
+    """Return what cannot be built or published, in sentences."""
+    faults: list[str] = []
+
+    def attempt(function: t.Callable[..., t.Any], *given: t.Any) -> t.Any:
+        try:
+            return function(*given)
+        except _OURS as exc:
+            faults.append(str(exc))
+            return []
+
+    settled = attempt(settle_apps, apps)
+    for app in settled:
+        attempt(parse_app, app, root)
+    attempt(check_apps, settled)
+    if not faults:
+        attempt(parse_apps, settled, root)
+    published = [site for app in settled for site in attempt(derive_sites, [app], root)]
+    published += attempt(settle_sites, sites)
+    for site in published:
+        attempt(parse_site, site, defaults)
+    if not faults:
+        attempt(site_configs, published, defaults, "", True)
+    return faults

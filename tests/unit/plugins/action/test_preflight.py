@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables with faults reach no host, and the sentence about them stands alone."""
+
+from __future__ import annotations
+
+import typing as t
+from types import SimpleNamespace
+
+import pytest
+from ansible.errors import AnsibleError, AnsibleFilterError, AnsibleUndefinedVariable, AnsibleValueOmittedError
+from ansible.plugins.action import ActionBase
+from ansible_collections.flaskops.stack.plugins.action import flask_release, preflight
+from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError
+
+Args = dict[str, t.Any]
+
+SHOP: Args = {"name": "shop", "source": "./shop", "app": "shop:app", "domains": "a.test"}
+
+
+class Templar:
+    """Gives back what it gets, or fails as Ansible's does."""
+
+    def template(self, value: t.Any) -> t.Any:
+        """Return the value."""
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+
+class Preflight(preflight.ActionModule):
+    """The plugin with a host that has everything."""
+
+    def __init__(self, args: Args) -> None:
+        self._task = SimpleNamespace(args=args, check_mode=True)
+        self._templar = Templar()
+        self.asked = 0
+
+    def _preflight(self, _task_vars: Args | None) -> Args:
+        self.asked += 1
+        return {"changed": False}
+
+
+class Release(flask_release.ActionModule):
+    """The plugin without a host."""
+
+    def __init__(self, args: Args) -> None:
+        self._task = SimpleNamespace(args=args, check_mode=True, no_log=False)
+
+    def _build(self, _args: Args, _task_vars: Args | None) -> Args:
+        return {"changed": False}
+
+    def _note(self, _args: Args, _answer: Args, _variables: Args) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ActionBase, "run", lambda *_args, **_kwargs: {})
+    monkeypatch.setattr(preflight, "note_failure", lambda *_args: None)
+    monkeypatch.setattr(flask_release, "read_ahead", lambda *_args: None)
+    monkeypatch.setattr(flask_release, "serving_at_start", lambda *_args: {})
+    for plugin in (preflight, flask_release):
+        monkeypatch.setattr(plugin.ActionModule, "untemplated", [])
+
+
+def refused_by_filter() -> AnsibleError:
+    """Return what Ansible makes of an error of a filter of ours."""
+    error = AnsibleError("Error while resolving value for 'packages'")
+    error.__cause__ = AnsibleFilterError("app 'shop': no")
+    error.__cause__.__cause__ = AppError("app 'shop': no")
+    return error
+
+
+def test_faults_of_all_variables_are_the_whole_answer() -> None:
+    plugin = Preflight({})
+    variables = {"__stack_run": True, "flask_apps": [{**SHOP, "domain": 1}], "nginx_sites": "x", "flask_keep": "five"}
+    answer = plugin.run(task_vars=variables)
+    assert answer["failed"]
+    assert answer["msg"].splitlines()[0] == "app 'shop': unknown option 'domain': did you mean 'domains'?"
+    assert [line.split(" ")[0] for line in answer["msg"].splitlines()[1:]] == ["flask_keep", "nginx_sites"]
+    assert plugin.asked == 0
+
+
+def test_variables_without_a_fault_reach_the_host() -> None:
+    plugin = Preflight({"refuse": []})
+    assert plugin.run(task_vars={"__stack_run": True, "flask_apps": [SHOP]}) == {"changed": False}
+
+
+def test_a_fault_of_types_is_said_instead_of_what_filters_made_of_it() -> None:
+    plugin = Preflight({"packages": None})
+    plugin.finalize_task_arg("packages", refused_by_filter(), Templar(), None)
+    answer = plugin.run(task_vars={"__stack_run": True, "flask_apps": [{**SHOP, "keep": "five"}]})
+    assert answer == {"failed": True, "msg": "app 'shop': keep must be a whole number, not \"five\""}
+
+
+def test_all_that_filters_refuse_is_said_without_what_ansible_puts_around_it() -> None:
+    plugin = Preflight({"packages": None})
+    plugin.finalize_task_arg("packages", refused_by_filter(), Templar(), None)
+    apps = [{**SHOP, "app": "no path"}, {**SHOP, "name": "blog", "trusted_hops": -1, "domains": "b.test"}]
+    answer = plugin.run(task_vars={"__stack_run": True, "flask_apps": apps})
+    assert [line.partition(":")[0] for line in answer["msg"].splitlines()] == ["app 'shop'", "app 'blog'"]
+
+
+def test_a_sentence_of_a_filter_stands_alone_where_nothing_else_is_found() -> None:
+    plugin = Preflight({"packages": None})
+    plugin.finalize_task_arg("packages", refused_by_filter(), Templar(), None)
+    assert plugin.run(task_vars={"flask_apps": [SHOP]}) == {"failed": True, "msg": "app 'shop': no"}
+
+
+def test_the_error_of_others_is_raised_as_it_is() -> None:
+    for plugin in (Preflight({}), Release({})):
+        error = AnsibleUndefinedVariable("'vault_token' is undefined")
+        assert plugin.finalize_task_arg("packages", error, Templar(), None) is None
+        with pytest.raises(AnsibleUndefinedVariable, match=r"^'vault_token' is undefined"):
+            plugin.run(task_vars={})
+
+
+def test_an_argument_that_is_not_given_stays_so() -> None:
+    with pytest.raises(AnsibleValueOmittedError):
+        Preflight({}).finalize_task_arg("packages", AnsibleValueOmittedError(), Templar(), None)
+
+
+def test_a_deploy_checks_what_it_reads_before_anything_else() -> None:
+    args = {"apps": [{**SHOP, "keep": "five"}], "keep": "x", "site_defaults": {"http2": "maybe"}}
+    lines = Release(args).run(task_vars={"__stack_run": True})["msg"].splitlines()
+    assert [line.partition(" must be")[0] for line in lines] == [
+        "app 'shop': keep",
+        "flask_keep",
+        "nginx_site_defaults.http2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "variables"),
+    [({}, {}), ({}, {"__stack_run": True, "__stack_looks": True}), ({"state": "absent"}, {"__stack_run": True})],
+)
+def test_a_build_that_begins_no_playbook_of_ours_is_checked_by_others(args: Args, variables: Args) -> None:
+    assert Release({"apps": [{"name": "shop", "domain": 1}], **args}).run(task_vars=variables) == {"changed": False}
