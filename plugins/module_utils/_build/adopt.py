@@ -55,7 +55,7 @@ _OWN = {
 
 
 @dataclass(frozen=True)
-class Existing:
+class ExistingApp:
     """Code and a virtualenv, by somebody else, and how to run them."""
 
     name: str
@@ -75,7 +75,7 @@ class Existing:
     names_group: bool = False
 
     @classmethod
-    def from_params(cls, service: t.Mapping[str, t.Any]) -> Existing:
+    def from_params(cls, service: t.Mapping[str, t.Any]) -> ExistingApp:
         """Return what a service in this form says; raise SettingsError for what cannot be used."""
         for key in ("app", "directory", "virtualenv"):
             if not service.get(key):
@@ -156,7 +156,7 @@ def _python_version(virtualenv: str) -> str:
     return values.get("version") or values.get("version_info") or ""
 
 
-def check_existing(existing: Existing) -> None:
+def check_existing(existing: ExistingApp) -> None:
     """Raise SettingsError when the code or the virtualenv is not there."""
     if not os.path.isdir(existing.directory):
         raise SettingsError(f"directory '{existing.directory}' does not exist: it must hold the application's code")
@@ -164,7 +164,7 @@ def check_existing(existing: Existing) -> None:
         raise SettingsError(f"virtualenv '{existing.virtualenv}' has no bin/python: make it with python3 -m venv")
 
 
-def make_release(layout: Layout, existing: Existing) -> Manifest:
+def adopt_existing(layout: Layout, existing: ExistingApp) -> Manifest:
     """Make the release when there is none yet and return its manifest; the last write completes it."""
     path = layout.release(existing.id)
     found = read_manifest(path)
@@ -191,7 +191,7 @@ def make_release(layout: Layout, existing: Existing) -> Manifest:
     return manifest
 
 
-def _fill(path: str, existing: Existing, home: t.Mapping[str, str], gid: int) -> None:
+def _fill(path: str, existing: ExistingApp, home: t.Mapping[str, str], gid: int) -> None:
     """Write all of a release but its manifest."""
     replace_link(existing.directory, os.path.join(path, "app"))
     replace_link(existing.virtualenv, os.path.join(path, "venv"))

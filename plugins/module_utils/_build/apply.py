@@ -31,15 +31,15 @@ from .preflight import check_schedules
 from .._release.model import Layout, ReleaseError
 from .._release.release import current_id, list_releases, read_manifest
 from .._app.application import App, AppError, parse_apps
-from .build import Plan, build, is_built, needs_payload
+from .build import BuildPlan, build, is_built, needs_payload
 from .build_fence import end_leftovers
 from .._release.releases import find_applications
 from .._release.ownership import check_owner, owner_ids
-from .rename import RenameError, check_rename, is_pending, move_data
-from .verify_import import prove_again
+from .rename import RenameError, check_rename, has_data_to_move, move_data
+from .verify_import import verify_if_unverified
 from .._input.redacted_values import restore
 from .._release.shared import ShareError
-from .fetch import Sent, find_revision, text_reader
+from .fetch import UploadedSource, find_revision, text_reader
 from .._app.source import SourceError
 from .._system.users import check_accounts, end_user, remove_user
 from .venv import BuildError, Interpreter, find_interpreter, trusted_bundle
@@ -140,7 +140,7 @@ def _result(rows: t.Sequence[Item], diffs: t.Sequence[Item], errors: t.Mapping[s
     return {**result, "failed": True, "msg": "\n".join(errors.values()), "errors": errors} if errors else result
 
 
-def _make_plans(apps: t.Sequence[App], sent: Item, options: BuildOptions) -> tuple[list[Plan], dict[str, str]]:
+def _make_plans(apps: t.Sequence[App], sent: Item, options: BuildOptions) -> tuple[list[BuildPlan], dict[str, str]]:
     """Return what to build, and by name why the other applications cannot be built."""
     interpreters: dict[str, Interpreter] = {}
     plans, faults = [], {}
@@ -152,9 +152,9 @@ def _make_plans(apps: t.Sequence[App], sent: Item, options: BuildOptions) -> tup
     return plans, faults
 
 
-def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter], options: BuildOptions) -> Plan:
+def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter], options: BuildOptions) -> BuildPlan:
     layout = Layout(options.root, app.name)
-    found = Sent(**sent) if sent else None
+    found = UploadedSource(**sent) if sent else None
     if found and found.error:
         raise SourceError(found.error)
     check_accounts(app.claim(owner_ids(layout)))
@@ -177,10 +177,10 @@ def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter]
         raise DependencyError(f"wheel_dir '{app.wheel_dir}' is no directory on this host: copy the wheels there first")
     expect_new = options.starts_next
     revision = find_revision(app, found, layout, app.ca_bundle, options.check_mode, expect_new)
-    return Plan(app, layout, revision, interpreters[app.python], bundle, options.uv_requirement)
+    return BuildPlan(app, layout, revision, interpreters[app.python], bundle, options.uv_requirement)
 
 
-def _apply(plan: Plan, options: BuildOptions) -> dict[str, t.Any]:
+def _apply(plan: BuildPlan, options: BuildOptions) -> dict[str, t.Any]:
     started = time.monotonic()
     lock = nullcontext() if options.check_mode else _lock(plan.layout, options, f"build of release {plan.id}")
     try:
@@ -189,11 +189,11 @@ def _apply(plan: Plan, options: BuildOptions) -> dict[str, t.Any]:
                 remove_stale_temp_files(plan.layout.base)
             built = not is_built(plan)
             if not options.check_mode:
-                _take_over(plan, options)
+                _move_renamed_data(plan, options)
             if built and not options.check_mode:
                 _build(plan, options)
             elif not options.check_mode:
-                prove_again(plan.app, plan.layout, plan.id, options.starts_next)
+                verify_if_unverified(plan.app, plan.layout, plan.id, options.starts_next)
             activated = options.activate and _activate(plan, options.check_mode)
         plan.warnings.extend(_own_configuration(plan))
     except FAILURES as exc:
@@ -214,7 +214,7 @@ def _apply(plan: Plan, options: BuildOptions) -> dict[str, t.Any]:
     }
 
 
-def _own_configuration(plan: Plan) -> list[str]:
+def _own_configuration(plan: BuildPlan) -> list[str]:
     """Return the warning about a gunicorn.conf.py of the application that the release does not read."""
     if plan.app.settings["config_file"] == USUAL:
         return []
@@ -222,21 +222,21 @@ def _own_configuration(plan: Plan) -> list[str]:
     return [said] if said else []
 
 
-def _take_over(plan: Plan, options: BuildOptions) -> None:
+def _move_renamed_data(plan: BuildPlan, options: BuildOptions) -> None:
     """Move the data of an application that has another name now; what it is called now serves next."""
     former = Layout(options.root, plan.app.rename_from)
-    if plan.app.rename_from and is_pending(former):
+    if plan.app.rename_from and has_data_to_move(former):
         with _lock(former, options, f"renaming to {plan.app.name}"):
             move_data(plan.layout, former)
 
 
-def _former(plan: Plan, options: BuildOptions) -> str:
+def _former(plan: BuildPlan, options: BuildOptions) -> str:
     """Return the former name as long as something is on the host under it."""
     name = plan.app.rename_from
-    return name if name and is_pending(Layout(options.root, name)) else ""
+    return name if name and has_data_to_move(Layout(options.root, name)) else ""
 
 
-def _build(plan: Plan, options: BuildOptions) -> None:
+def _build(plan: BuildPlan, options: BuildOptions) -> None:
     """Build a release; a failure stands in the history, like that of an activation, unless it was the first of all."""
     try:
         build(plan, options.starts_next)
@@ -260,7 +260,7 @@ def _lock(layout: Layout, options: BuildOptions, what: str) -> Lock:
     return Lock(layout.lock, options.lock_timeout, f"{what} of {layout.name}", options.by)
 
 
-def _activate(plan: Plan, check_mode: bool) -> bool:
+def _activate(plan: BuildPlan, check_mode: bool) -> bool:
     if current_id(plan.layout) == plan.id:
         return False
     if not check_mode:
@@ -268,7 +268,7 @@ def _activate(plan: Plan, check_mode: bool) -> bool:
     return True
 
 
-def _diff(plan: Plan, before: str | None) -> dict[str, str]:
+def _diff(plan: BuildPlan, before: str | None) -> dict[str, str]:
     """Return what is public of the current and of the wanted release; no environment and no secret is in it."""
     manifest = read_manifest(plan.layout.release(before)) if before else None
     old: dict[str, t.Any] = {}

@@ -88,7 +88,7 @@ def _unpacking() -> t.Iterator[None]:
         raise tarfile.ReadError(str(exc)) from exc
 
 
-class _Bounded:
+class _LimitedStream:
     """A stream of which nobody reads very much at once."""
 
     def __init__(self, stream: t.IO[bytes]) -> None:
@@ -183,20 +183,20 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
 
 
 @dataclass(frozen=True)
-class Written:
+class ExtractedFiles:
     """What an archive held: all names, and the paths of those files that were pointers of Git LFS."""
 
     names: tuple[str, ...]
     pointers: tuple[str, ...]
 
 
-def extract(path: str, destination: str, source: str, strip: bool, subdirectory: str, max_mib: int = 4096) -> Written:
+def extract(path: str, destination: str, source: str, strip: bool, subdirectory: str, max_mib: int = 4096) -> ExtractedFiles:
     """Write the members of the archive C(path) into the empty directory C(destination).
 
     C(source) is the name of the archive in errors; for C(strip) and C(subdirectory) see C(plan_tree). Raise
     SourceError when it is no archive or unpacks to more than C(max_mib).
     """
-    wish = _Wish(destination, source, strip, subdirectory, Budget(source, max_mib))
+    wish = _ExtractRequest(destination, source, strip, subdirectory, Budget(source, max_mib))
     try:
         with open(path, "rb") as raw, _unpacked(raw) as stream:
             if stream is raw and _is_zip(raw):
@@ -211,7 +211,7 @@ def extract(path: str, destination: str, source: str, strip: bool, subdirectory:
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _ExtractRequest:
     """What is to be written of an archive, and where."""
 
     destination: str
@@ -230,7 +230,7 @@ def _unpacked(raw: t.IO[bytes]) -> t.IO[bytes]:
 
 
 def _open_tar(stream: t.IO[bytes]) -> tarfile.TarFile:
-    return tarfile.open(fileobj=t.cast("t.IO[bytes]", _Bounded(stream)), mode="r:")
+    return tarfile.open(fileobj=t.cast("t.IO[bytes]", _LimitedStream(stream)), mode="r:")
 
 
 def _is_zip(raw: t.IO[bytes]) -> bool:
@@ -247,7 +247,7 @@ def _is_zip(raw: t.IO[bytes]) -> bool:
         raw.seek(0)
 
 
-def _write_tree(archive: Archive, wish: _Wish) -> Written:
+def _write_tree(archive: Archive, wish: _ExtractRequest) -> ExtractedFiles:
     entries = archive.entries()
     names = tuple(entry.path for entry in entries)
     # What is sent as a directory or by git has no top, and holds what its owner has seen.
@@ -267,7 +267,7 @@ def _write_tree(archive: Archive, wish: _Wish) -> Written:
             shutil.copy2(target, path)
         elif _write_file(archive, entry, path):
             pointers.append(entry.path)
-    return Written(names, tuple(pointers))
+    return ExtractedFiles(names, tuple(pointers))
 
 
 def _write_file(archive: Archive, entry: Entry, path: str) -> bool:

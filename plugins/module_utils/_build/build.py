@@ -24,7 +24,7 @@ from .._service.settings import render_environment, render_gunicorn_conf
 from .home import home_variable
 from .._release.prepared import adopt_prepared
 from .preflight import check_programs
-from .progress import building, say
+from .progress import building, report_progress
 from .._release.model import MANIFEST, Layout, Manifest, digest, is_release_id
 from .._release.release import current_id, damage, is_unfinished, read_manifest, write_manifest
 from .._app.application import App, build_key, identify, migration_key
@@ -32,14 +32,14 @@ from .build_fence import build_fence, end_leftovers
 from .links import check_links
 from .._release.ownership import transfer_ownership
 from .._release.verified import verified_releases
-from .verify_import import check_hooks, kill_inside, prove, run_build_hooks
+from .verify_import import check_hooks, kill_processes_in, verify_import, run_build_hooks
 from .._release.shared import Owner, link_instance, link_shared, make_shared
 from .fetch import Revision, describe, fetch, package_files, text_reader
 from .scm_version import scm_environment, scm_files
 from .source_copy import build_copy
 from .._system.users import ensure_user
 from .venv import Builder, BuildError, Interpreter, ensure_uv
-from .venv_commands import Request
+from .venv_commands import VenvRequest
 from .._release.kept_venv import mark_durable, keep_virtualenv, mark_complete, reuse_virtualenv
 from .._system.trees import hardlink_tree, rewrite_prefix, chown_tree, remove_tree
 from .._app.dependencies import Dependencies, needs_source, plan_dependencies
@@ -47,7 +47,7 @@ from .._app.projects import Surroundings
 
 
 @dataclass(frozen=True)
-class Plan:
+class BuildPlan:
     """One release that is wanted."""
 
     app: App
@@ -84,24 +84,24 @@ class Plan:
         return self.layout.release(self.id)
 
 
-def is_built(plan: Plan) -> bool:
+def is_built(plan: BuildPlan) -> bool:
     """Tell whether the release is there, complete."""
     return read_manifest(plan.path) is not None
 
 
-def needs_payload(plan: Plan) -> bool:
+def needs_payload(plan: BuildPlan) -> bool:
     """Tell whether the release can only be built from a file that the controller has to send."""
-    return plan.revision.sent and not plan.revision.payload and not is_built(plan) and find_twin(plan) is None
+    return plan.revision.sent and not plan.revision.payload and not is_built(plan) and find_identical_build(plan) is None
 
 
-def find_twin(plan: Plan) -> Manifest | None:
+def find_identical_build(plan: BuildPlan) -> Manifest | None:
     """Return the newest release with the same code and virtualenv; what hooks make of the code, they make each time."""
     if plan.app.hooks.build:
         return None
     return next((found for found in verified_releases(plan.layout) if found.build == plan.key), None)
 
 
-def build(plan: Plan, starts_next: bool = False) -> None:
+def build(plan: BuildPlan, starts_next: bool = False) -> None:
     """Build the release; the caller holds the application's lock. After a failure nothing of it is left but its caches.
 
     What is whole of a failed build - the user, what was downloaded, the virtualenv - makes the next try quick.
@@ -119,7 +119,7 @@ def build(plan: Plan, starts_next: bool = False) -> None:
         owner = _prepare(plan)
         os.mkdir(plan.path, 0o755)
         with building(plan.app.name):
-            _fill(plan, owner, starts_next)
+            _build_contents(plan, owner, starts_next)
     except BaseException as exc:
         full = explain_full_disk(exc, [plan.path, plan.layout.cache])
         if not full:
@@ -155,13 +155,13 @@ def remove_unfinished(layout: Layout) -> None:
     if surplus:
         end_leftovers(layout.name)
     for name in surplus:
-        kill_inside(layout.release(name))
+        kill_processes_in(layout.release(name))
         with suppress(OSError, CommandError):
             keep_virtualenv(layout.release(name), layout.cache, durable=True)
         remove_tree(layout.release(name))
 
 
-def _prepare(plan: Plan) -> Owner:
+def _prepare(plan: BuildPlan) -> Owner:
     layout, app = plan.layout, plan.app
     ensure_user(app.user, app.group, layout.shared)
     owner = Owner(app.user, pwd.getpwnam(app.user).pw_uid, grp.getgrnam(app.group).gr_gid)
@@ -185,17 +185,17 @@ def _prepare(plan: Plan) -> Owner:
     return owner
 
 
-def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
+def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
     app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
-    twin = find_twin(plan)
-    if twin:
-        _copy(plan, twin, "app")
-        _copy(plan, twin, "venv")
-        key = twin.venv
+    identical = find_identical_build(plan)
+    if identical:
+        _copy(plan, identical, "app")
+        _copy(plan, identical, "venv")
+        key = identical.venv
         names: list[str] = []
     else:
         os.mkdir(app, 0o755)
-        say(plan.app.name, "fetching the source")
+        report_progress(plan.app.name, "fetching the source")
         plan.warnings.extend(fetch(plan.app, plan.revision, plan.layout, plan.ca_bundle, app))
         dependencies = _read_dependencies(plan, app)
         key, names = _venv_key(plan, dependencies), dependencies.names
@@ -212,31 +212,31 @@ def _fill(plan: Plan, owner: Owner, starts_next: bool) -> None:
     link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
     _write_settings(plan, owner)
     if plan.app.hooks.build:
-        say(plan.app.name, "running the build hooks")
+        report_progress(plan.app.name, "running the build hooks")
         fence = _fence(plan, with_data=True)
         run_build_hooks(plan.app, plan.path, plan.cache, owner, fence, _builder(plan, fence).compile)
     remove_secrets([venv, app], plan.app.build_secrets)
     # What is made of files of another release was looked at when that was built.
-    check_links(plan.layout, plan.path, [] if twin else [app], plan.app.shared)
+    check_links(plan.layout, plan.path, [] if identical else [app], plan.app.shared)
     check_hooks(plan.app, plan.path)
     check_programs(plan.app.workers, plan.app.timers, plan.path)
     manifest = _manifest(plan, key)
     # The manifest says that all else is there, and must not survive a power cut which that does not.
-    say(plan.app.name, "loading the application")
+    report_progress(plan.app.name, "loading the application")
     with sync_filesystem(plan.path):
-        prove(plan.app, plan.layout, manifest, bool(twin or names or plan.app.wanted_packages), starts_next)
+        verify_import(plan.app, plan.layout, manifest, bool(identical or names or plan.app.wanted_packages), starts_next)
     mark_durable(plan.path, plan.layout.cache)
     write_manifest(plan.path, manifest)
 
 
-def _fence(plan: Plan, with_data: bool = False) -> Fence:
+def _fence(plan: BuildPlan, with_data: bool = False) -> Fence:
     app = plan.app
     needed = [app.wheel_dir, plan.ca_bundle, plan.uv_requirement]
     places = [place for place in needed if place.startswith("/")]
     return build_fence(app, plan.layout, plan.path, plan.cache, [plan.interpreter.path, *places], with_data)
 
 
-def _read_dependencies(plan: Plan, app: str) -> Dependencies:
+def _read_dependencies(plan: BuildPlan, app: str) -> Dependencies:
     """Return what the source that was just fetched says; what is odd about it goes to the warnings."""
     around = Surroundings(package_files(app), plan.app.subdirectory, bool(plan.app.wanted_packages), os.path.exists)
     found = plan_dependencies(plan.app.requirements, text_reader(app), plan.app.installer, around)
@@ -244,7 +244,7 @@ def _read_dependencies(plan: Plan, app: str) -> Dependencies:
     return found
 
 
-def _venv_key(plan: Plan, dependencies: Dependencies) -> str:
+def _venv_key(plan: BuildPlan, dependencies: Dependencies) -> str:
     app = plan.app
     tree = [plan.revision.revision, app.subdirectory] if _needs_source(app, dependencies) else []
     inputs = [dependencies.inputs, dependencies.names, app.wanted_packages, app.runtime_requirements]
@@ -256,42 +256,42 @@ def _needs_source(app: App, dependencies: Dependencies) -> bool:
     return dependencies.local or needs_source([*app.wanted_packages, *app.runtime_requirements])
 
 
-def _copy(plan: Plan, twin: Manifest, name: str) -> None:
-    source = plan.layout.release(twin.id)
+def _copy(plan: BuildPlan, identical: Manifest, name: str) -> None:
+    source = plan.layout.release(identical.id)
     hardlink_tree(os.path.join(source, name), os.path.join(plan.path, name))
     if name == "venv":
         rewrite_prefix(os.path.join(plan.path, name), source, plan.path)
 
 
-def _build_venv(plan: Plan, dependencies: Dependencies, key: str, owner: Owner) -> bool:
+def _build_venv(plan: BuildPlan, dependencies: Dependencies, key: str, owner: Owner) -> bool:
     """Make the virtualenv and compile it and the code; return whether it had to be built."""
     app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
-    twin = next((found for found in verified_releases(plan.layout) if found.venv == key), None)
-    is_taken = not twin and reuse_virtualenv(plan.path, plan.layout.cache, key)
-    if twin or is_taken:
+    identical = next((found for found in verified_releases(plan.layout) if found.venv == key), None)
+    is_taken = not identical and reuse_virtualenv(plan.path, plan.layout.cache, key)
+    if identical or is_taken:
         chown_tree(app, owner.uid, owner.gid)
         # Nothing of the source or of a package runs, so that no unit is started for it.
         with _builder(plan, _fence(plan)).compiling(app):
-            if twin:
-                _copy(plan, twin, "venv")
+            if identical:
+                _copy(plan, identical, "venv")
         return False
     os.mkdir(venv, 0o755)
     os.chown(venv, owner.uid, owner.gid)
     local = _needs_source(plan.app, dependencies)
     given = scm_files(text_reader(app), plan.describe, plan.revision.revision)
-    say(plan.app.name, f"installing the requirements with {plan.app.installer}")
+    report_progress(plan.app.name, f"installing the requirements with {plan.app.installer}")
     with _fence(plan) as fence, build_copy(app, venv, owner.uid, owner.gid, given) if local else nullcontext():
         _builder(plan, fence).build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
         # Nothing that a build has started may write on when its files are root's.
         fence.end()
-    say(plan.app.name, "compiling the code")
+    report_progress(plan.app.name, "compiling the code")
     chown_tree(app, owner.uid, owner.gid)
     with _fence(plan) as another:
         _builder(plan, another).compile([os.path.join(venv, "lib"), app])
     return True
 
 
-def _builder(plan: Plan, fence: Fence) -> Builder:
+def _builder(plan: BuildPlan, fence: Fence) -> Builder:
     app = plan.app
     read = text_reader(os.path.join(plan.path, "app"))
     scm = scm_environment(read, plan.describe, plan.revision.revision)
@@ -299,9 +299,9 @@ def _builder(plan: Plan, fence: Fence) -> Builder:
     return Builder(_request(plan), fence, app.build_timeout, app.mask, env, app.user)
 
 
-def _request(plan: Plan) -> Request:
+def _request(plan: BuildPlan) -> VenvRequest:
     app = plan.app
-    request = Request(
+    request = VenvRequest(
         installer=app.installer,
         interpreter=plan.interpreter.path,
         venv=os.path.join(plan.path, "venv"),
@@ -315,7 +315,7 @@ def _request(plan: Plan) -> Request:
     return replace(request, uv=ensure_uv(plan.uv_requirement, request)) if app.installer == "uv" else request
 
 
-def _write_settings(plan: Plan, owner: Owner) -> None:
+def _write_settings(plan: BuildPlan, owner: Owner) -> None:
     app, path = plan.app, plan.path
     home = home_variable(plan.layout, app.user, app.settings, os.path.join(path, "app"), os.path.join(path, "venv"))
     environment = render_environment({**home, **app.environment, **app.secrets})
@@ -329,7 +329,7 @@ def _write_settings(plan: Plan, owner: Owner) -> None:
     os.mkdir(os.path.join(path, "run"), 0o755)
 
 
-def _manifest(plan: Plan, key: str) -> Manifest:
+def _manifest(plan: BuildPlan, key: str) -> Manifest:
     app = plan.app
     return Manifest(
         name=app.name,
@@ -349,13 +349,13 @@ def _manifest(plan: Plan, key: str) -> Manifest:
     )
 
 
-def _describe_source(plan: Plan) -> dict[str, str]:
+def _describe_source(plan: BuildPlan) -> dict[str, str]:
     """Return what the manifest says of the source, with the version that was installed of a requirement."""
     source = plan.revision.describe()
     return {**source, "version": version_of(source, os.path.join(plan.path, "venv"))}
 
 
-def _extra(plan: Plan) -> dict[str, object]:
+def _extra(plan: BuildPlan) -> dict[str, object]:
     app = plan.app
     # Their values are masked in what is shown of the application's log.
     extra: dict[str, object] = {"secret_names": sorted(app.secrets), **app.processes}

@@ -37,7 +37,7 @@ _SCRATCH = RUN
 
 
 @dataclass(frozen=True)
-class Sent:
+class UploadedSource:
     """What the action plugin found on the controller, and where it put it on this host if it was asked to."""
 
     type: str = ""
@@ -72,7 +72,7 @@ class Revision:
 
 
 def find_revision(
-    app: App, sent: Sent | None, layout: Layout, ca_bundle: str, check_mode: bool = False, expect_new: bool = False
+    app: App, sent: UploadedSource | None, layout: Layout, ca_bundle: str, check_mode: bool = False, expect_new: bool = False
 ) -> Revision:
     """Return the revision that is wanted now; only for a git branch or tag anybody is asked.
 

@@ -15,14 +15,14 @@ from .._system.homes import uses_home
 from .._release.model import Layout, Manifest
 from .import_check import PROGRAM, explain_check, shorten_traceback
 from .._release.verified import has_dependencies, mark_verified
-from .secret_values import mask_secrets
+from .secret_values import redact_secrets
 from .venv import BuildError
 
 # The program has its own time-out, which tells where the application is; this one is for what does not let it.
 _MARGIN = 10
 
 
-def load_once(layout: Layout, manifest: Manifest, with_dependencies: bool = True) -> None:
+def import_once(layout: Layout, manifest: Manifest, with_dependencies: bool = True) -> None:
     """Load the application as its service will: same user, environment, interpreter, worker class and sandbox."""
     path = layout.release(manifest.id)
     timeout = t.cast("t.Mapping[str, t.Any]", manifest.settings)["health"]["timeout"]
@@ -34,20 +34,20 @@ def load_once(layout: Layout, manifest: Manifest, with_dependencies: bool = True
         raise
     except CommandError as exc:
         said = _explain_unended(manifest.app, exc, timeout + _MARGIN)
-        raise BuildError(mask_secrets(said, path, manifest)) from None
+        raise BuildError(redact_secrets(said, path, manifest)) from None
     if result.rc != 0:
-        said = mask_secrets(result.err.strip() or result.out, path, manifest).replace(path, "<release>")
+        said = redact_secrets(result.err.strip() or result.out, path, manifest).replace(path, "<release>")
         hint = "" if with_dependencies else "the source names no requirements, so nothing was installed for it; "
         raise BuildError(f"{hint}{explain_check(said, manifest.app, timeout)}:\n{shorten_traceback(said)}")
 
 
-def explain_load(layout: Layout, manifest: Manifest) -> str:
+def explain_import_failure(layout: Layout, manifest: Manifest) -> str:
     """Return why the application cannot be loaded, an empty text when it can."""
     path = layout.release(manifest.id)
     # A host on which nothing can be started says nothing of the application.
     with suppress(OSError, FenceError):
         try:
-            load_once(layout, manifest, has_dependencies(path))
+            import_once(layout, manifest, has_dependencies(path))
             mark_verified(path)
         except BuildError as exc:
             return str(exc)

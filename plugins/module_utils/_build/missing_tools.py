@@ -59,7 +59,7 @@ _MISSING = tuple(
 )
 
 
-def missing_tool(said: str) -> str:
+def explain_missing_tool(said: str) -> str:
     """Return what a build misses on the host and how to get it, an empty text when it is not that."""
     if re.search("No module named '?pkg_resources", said):
         return (

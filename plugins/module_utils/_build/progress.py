@@ -18,7 +18,7 @@ DIRECTORY = PROGRESS
 # A directory of its own, which the user of the connection may read without root's rights.
 
 
-def say(app: str, step: str) -> None:
+def report_progress(app: str, step: str) -> None:
     """Say what is done now; a host that cannot keep it builds all the same."""
     with suppress(OSError):
         os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)

@@ -21,14 +21,14 @@ class RenameError(ValueError):
     """An application that cannot get another name."""
 
 
-def is_pending(former: Layout) -> bool:
+def has_data_to_move(former: Layout) -> bool:
     """Tell whether something of the application is on the host under its former name."""
     return any(os.path.lexists(path) for path in (former.current, former.releases, former.shared))
 
 
 def check_rename(layout: Layout, former: Layout, published: bool) -> None:
     """Raise RenameError when the data cannot move, or when the playbook does not publish the new name."""
-    if not published and is_pending(former):
+    if not published and has_data_to_move(former):
         raise RenameError(
             f"'{former.name}' is still on this host: run site.yml, which publishes {layout.name} and removes "
             f"{former.name}; deploy.yml leaves nginx as it is"
@@ -65,7 +65,7 @@ def move_data(layout: Layout, former: Layout) -> bool:
     if status is None or not stat.S_ISDIR(status.st_mode):
         return False
     os.makedirs(layout.base, mode=0o755, exist_ok=True)
-    _make_way(layout.shared)
+    _remove_empty(layout.shared)
     # The data's owner, so that who only follows links of an owner follows this one.
     os.symlink(layout.shared, layout.shared)
     os.chown(layout.shared, status.st_uid, status.st_gid, follow_symlinks=False)
@@ -80,7 +80,7 @@ def move_data(layout: Layout, former: Layout) -> bool:
     return True
 
 
-def _make_way(path: str) -> None:
+def _remove_empty(path: str) -> None:
     """Remove what an earlier try has left: a link to nothing, or an empty directory."""
     if read_link(path) is not None:
         os.unlink(path)

@@ -19,7 +19,7 @@ def release_environment(path: str) -> dict[str, str]:
     return parse_environment((read_file(os.path.join(path, "env")) or b"").decode("utf-8", "replace"))
 
 
-def mask_secrets(text: str, path: str, manifest: Manifest | None) -> str:
+def redact_secrets(text: str, path: str, manifest: Manifest | None) -> str:
     """Return a text without the release's secrets; they are all its variables when it does not say which."""
     values = release_environment(path)
     names = t.cast("list[str]", manifest.extra.get("secret_names", list(values)) if manifest else list(values))

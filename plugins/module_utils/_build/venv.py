@@ -85,7 +85,7 @@ def trusted_bundle(wanted: str) -> str:
     return next((path for path in _BUNDLES if os.path.isfile(path)), "")
 
 
-def ensure_uv(requirement: str, request: commands.Request) -> str:
+def ensure_uv(requirement: str, request: commands.VenvRequest) -> str:
     """Return the path of uv, installed from the index when it is not there; C(requirement) may be a path itself."""
     if requirement.startswith("/"):
         if not os.access(requirement, os.X_OK):
@@ -100,7 +100,7 @@ def ensure_uv(requirement: str, request: commands.Request) -> str:
     return f"{target}/bin/uv"
 
 
-def _install_uv(requirement: str, request: commands.Request, target: str) -> None:
+def _install_uv(requirement: str, request: commands.VenvRequest, target: str) -> None:
     remove_tree(target)
     os.makedirs(UV_ROOT, mode=0o755, exist_ok=True)
     env = {**commands.environment(request), "HOME": "/root", "TMPDIR": "/tmp", "PIP_NO_CACHE_DIR": "1"}
@@ -126,7 +126,7 @@ class Builder:
 
     def __init__(
         self,
-        request: commands.Request,
+        request: commands.VenvRequest,
         fence: Fence,
         timeout: float,
         mask: t.Callable[[str], str],
@@ -205,13 +205,13 @@ class Builder:
         finally:
             os.unlink(path)
 
-    def _run(self, step: commands.Step, what: str) -> None:
+    def _run(self, step: commands.VenvCommand, what: str) -> None:
         result = self._call(step)
         if result.rc != 0:
             said = self._mask("\n".join(line for line in result.tail(25).splitlines() if "Retrying (" not in line))
             raise BuildError(f"cannot {what}: {commands.explain_failure(said)}. {step.argv[0]} said: {said}")
 
-    def _call(self, step: commands.Step) -> Result:
+    def _call(self, step: commands.VenvCommand) -> Result:
         with self._timed():
             return self._fence.run(step.argv, self._timeout, {**self._env, **step.env}, self._request.app)
 

@@ -9,14 +9,14 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .missing_tools import missing_tool
+from .missing_tools import explain_missing_tool
 from .._app.dependencies import Dependencies
 
 UV, PIP = "uv", "pip"
 
 
 @dataclass(frozen=True)
-class Request:
+class VenvRequest:
     """Where a virtualenv is to be and where its packages come from."""
 
     installer: str
@@ -41,14 +41,14 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Step:
+class VenvCommand:
     """One command."""
 
     argv: tuple[str, ...]
     env: t.Mapping[str, str] = field(default_factory=dict)
 
 
-def environment(request: Request) -> dict[str, str]:
+def environment(request: VenvRequest) -> dict[str, str]:
     """Return the environment of a build. Credentials travel here: argv is in the process list."""
     values = {
         "HOME": f"{request.cache}/home",
@@ -73,21 +73,21 @@ def environment(request: Request) -> dict[str, str]:
     return values
 
 
-def create(request: Request) -> list[Step]:
+def create(request: VenvRequest) -> list[VenvCommand]:
     """Return the command that makes the empty virtualenv."""
     if request.installer == UV:
-        return [Step((request.uv, "venv", "--quiet", "--no-project", "--python", request.interpreter, request.venv))]
-    return [Step((request.interpreter, "-m", "venv", request.venv))]
+        return [VenvCommand((request.uv, "venv", "--quiet", "--no-project", "--python", request.interpreter, request.venv))]
+    return [VenvCommand((request.interpreter, "-m", "venv", request.venv))]
 
 
-def install(request: Request, dependencies: Dependencies) -> list[Step]:
+def install(request: VenvRequest, dependencies: Dependencies) -> list[VenvCommand]:
     """Return the commands that install what the source asks for; those of a lock file are C(sync)."""
     groups = [["--require-hashes", *_files(dependencies.hashed)]] if dependencies.hashed else []
     rest = [*_files(dependencies.plain), *(_project(project) for project in dependencies.projects)]
     return [_install(request, group) for group in (*groups, rest) if group]
 
 
-def install_file(request: Request, path: str) -> Step:
+def install_file(request: VenvRequest, path: str) -> VenvCommand:
     """Return the command that installs the requirements in a file."""
     return _install(request, ["-r", path])
 
@@ -100,42 +100,42 @@ def _project(project: str) -> str:
     return project if project.startswith(".") else f"./{project}"
 
 
-def _install(request: Request, arguments: t.Sequence[str]) -> Step:
+def _install(request: VenvRequest, arguments: t.Sequence[str]) -> VenvCommand:
     if request.installer == UV:
-        return Step(
+        return VenvCommand(
             (request.uv, "pip", "install", "--quiet", "--python", request.python, *_source(request), *arguments)
         )
-    return Step((request.python, "-m", "pip", "install", "--quiet", "--no-compile", *arguments))
+    return VenvCommand((request.python, "-m", "pip", "install", "--quiet", "--no-compile", *arguments))
 
 
-def _source(request: Request) -> list[str]:
+def _source(request: VenvRequest) -> list[str]:
     return ["--no-index", "--find-links", request.wheel_dir] if request.wheel_dir else []
 
 
-def sync(request: Request, dependencies: Dependencies) -> list[Step]:
+def sync(request: VenvRequest, dependencies: Dependencies) -> list[VenvCommand]:
     """Return the command that installs a lock file from where it says."""
     extras = [word for extra in dependencies.extras for word in ("--extra", extra)]
     project = ["--project", _parent(dependencies.lock)]
     options = ["--quiet", "--locked", "--no-dev", "--no-editable", "--python", request.interpreter]
-    return [Step((request.uv, "sync", *options, *project, *extras), {"UV_PROJECT_ENVIRONMENT": request.venv})]
+    return [VenvCommand((request.uv, "sync", *options, *project, *extras), {"UV_PROJECT_ENVIRONMENT": request.venv})]
 
 
-def check_lock(request: Request, dependencies: Dependencies) -> Step:
+def check_lock(request: VenvRequest, dependencies: Dependencies) -> VenvCommand:
     """Return the command that compares a lock file with its project without asking an index."""
     # The lock file names the index it was made with: another one here would be a difference.
     env = {"UV_DEFAULT_INDEX": ""} if request.index_url else {}
     words = ("lock", "--quiet", "--check", "--offline", "--python", request.interpreter)
-    return Step((request.uv, *words, "--project", _parent(dependencies.lock)), env)
+    return VenvCommand((request.uv, *words, "--project", _parent(dependencies.lock)), env)
 
 
-def export_lock(request: Request, dependencies: Dependencies, path: str) -> Step:
+def export_lock(request: VenvRequest, dependencies: Dependencies, path: str) -> VenvCommand:
     """Return the command that writes a lock file as requirements with hashes, to install from another index."""
     extras = [word for extra in dependencies.extras for word in ("--extra", extra)]
     options = ["--quiet", "--frozen", "--no-dev", "--no-emit-local", "--output-file", path, "--offline"]
-    return Step((request.uv, "export", *options, "--project", _parent(dependencies.lock), *extras))
+    return VenvCommand((request.uv, "export", *options, "--project", _parent(dependencies.lock), *extras))
 
 
-def install_exported(request: Request, dependencies: Dependencies, path: str) -> list[Step]:
+def install_exported(request: VenvRequest, dependencies: Dependencies, path: str) -> list[VenvCommand]:
     """Return the commands that install what C(export_lock) wrote, and the project itself where it is one."""
     steps = [_install(request, ["--require-hashes", "-r", path])]
     if dependencies.local:
@@ -147,11 +147,11 @@ def _parent(path: str) -> str:
     return path.rpartition("/")[0] or "."
 
 
-def compile_all(request: Request, paths: t.Sequence[str]) -> Step:
+def compile_all(request: VenvRequest, paths: t.Sequence[str]) -> VenvCommand:
     """Return the command that compiles all modules: a sandboxed service cannot, and would start slowly."""
     jobs = ["-j", "0"] if len(paths) > 1 else []
     # Without site the packages' own code is not run.
-    return Step((request.interpreter, "-I", "-S", "-m", "compileall", "-q", *jobs, *paths))
+    return VenvCommand((request.interpreter, "-I", "-S", "-m", "compileall", "-q", *jobs, *paths))
 
 
 # compileall(1) reads a dozen modules before it begins, which takes twice as long as the code of most applications.
@@ -168,9 +168,9 @@ for place, _directories, names in os.walk(sys.argv[1]):
 """
 
 
-def compile_code(request: Request, path: str) -> Step:
+def compile_code(request: VenvRequest, path: str) -> VenvCommand:
     """Return the command that compiles the modules of an application, as an import would."""
-    return Step((request.interpreter, "-I", "-S", "-c", _COMPILE, path))
+    return VenvCommand((request.interpreter, "-I", "-S", "-c", _COMPILE, path))
 
 
 _FULL = "the disk is full"
@@ -258,7 +258,7 @@ _FAILURES = (
 
 def explain_failure(said: str) -> str:
     """Return what the end of an installer's output means, and what to do."""
-    tool = missing_tool(said)
+    tool = explain_missing_tool(said)
     hints = [hint for pattern, hint in _FAILURES if re.search(pattern, said)]
     # What a compiler says may contain a number that an index would mean as well.
     return hints[0] if hints and (not tool or hints[0] == _FULL) else tool or "see what the installer says"

@@ -24,7 +24,7 @@ from .venv import BuildError
 from .._system.trees import chown_tree
 
 
-def prove(app: App, layout: Layout, manifest: Manifest, with_dependencies: bool, starts_next: bool) -> None:
+def verify_import(app: App, layout: Layout, manifest: Manifest, with_dependencies: bool, starts_next: bool) -> None:
     """Load the application, or note that the start of the release has to prove it.
 
     With hooks that migrate it is loaded after them only: it may need at its import what they make.
@@ -35,7 +35,7 @@ def prove(app: App, layout: Layout, manifest: Manifest, with_dependencies: bool,
         _load_once(layout, manifest, with_dependencies)
 
 
-def prove_again(app: App, layout: Layout, release: str, starts_next: bool) -> None:
+def verify_if_unverified(app: App, layout: Layout, release: str, starts_next: bool) -> None:
     """Prove a complete release that a killed run has not; one that cannot be loaded is built anew the next time."""
     if starts_next or app.hooks.migrate or is_verified(layout, release):
         return
@@ -52,9 +52,9 @@ def prove_again(app: App, layout: Layout, release: str, starts_next: bool) -> No
 
 def _load_once(layout: Layout, manifest: Manifest, with_dependencies: bool) -> None:
     # Most runs build nothing, or leave this to the start.
-    from .load import load_once
+    from .load import import_once
 
-    load_once(layout, manifest, with_dependencies)
+    import_once(layout, manifest, with_dependencies)
 
 
 def run_build_hooks(
@@ -119,7 +119,7 @@ def _hook_environment(app: App, path: str, cache: str) -> dict[str, str]:
     }
 
 
-def kill_inside(path: str) -> None:
+def kill_processes_in(path: str) -> None:
     """Kill what works in an unfinished release: an installer that outlived its build would write into the next one."""
     for process in glob.glob("/proc/[0-9]*/cwd"):
         with suppress(OSError):

@@ -17,7 +17,7 @@ from .._system.systemd_defaults import default_stop_seconds
 from .drain import Drain
 from .health import Health, HealthCheck, Probe
 from .hook_run import HookResult
-from .plan import DeployPlan, Observed, Wanted, plan_deploy
+from .plan import DeployPlan, Observed, WantedUnits, plan_deploy
 from .workers import Workers, release_marks
 
 # For a release whose manifest is gone: more than any of ours asks for by default.
@@ -31,7 +31,7 @@ class Service:
 
     layout: Layout
     manifest: Manifest | None
-    wanted: Wanted
+    wanted: WantedUnits
     # The client address, scheme and host that nginx forwards, where that is known.
     chain: ForwardedChain | None = None
     # Whether this is a rollback to a release that was live before.

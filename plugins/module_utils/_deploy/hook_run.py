@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._build.hook_programs import find_program
-from .._build.secret_values import mask_secrets, release_environment
+from .._build.secret_values import redact_secrets, release_environment
 from .._input.hooks import Command, HookError, Hooks, explain_failure, hook_environment, parse_hooks, show
 from .._release.model import Layout, Manifest
 from .._service.units import process_lines
@@ -52,11 +52,11 @@ def run_hooks(stage: str, layout: Layout, manifest: Manifest, previous: str = ""
     hooks = hooks_of(manifest)
     commands = hooks.commands(stage)
     if commands:
-        _await_earlier(layout, hooks.timeout)
+        _wait_for_earlier_hook(layout, hooks.timeout)
     return [_run_one(stage, words, layout, manifest, hooks.timeout, previous) for words in commands]
 
 
-def _await_earlier(layout: Layout, timeout: int) -> None:
+def _wait_for_earlier_hook(layout: Layout, timeout: int) -> None:
     """Wait for a hook of a killed run: two hooks must not run at once."""
     if wait_until_stopped([hook_unit(layout.name)], timeout + _GRACE):
         raise HookError(
@@ -74,7 +74,7 @@ def _run_one(stage: str, words: Command, layout: Layout, manifest: Manifest, tim
     began = time.monotonic()
     try:
         result = _systemd_run([program, *words[1:]], layout, manifest, timeout, previous, log)
-        output = mask_secrets(_tail(log).replace(release, "<release>"), release, manifest)
+        output = redact_secrets(_tail(log).replace(release, "<release>"), release, manifest)
     finally:
         remove_file(log, sync=False)
     reason = _failure(result, timeout)

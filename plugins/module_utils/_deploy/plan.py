@@ -49,7 +49,7 @@ class Observed:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedUnits:
     """The wanted units of one application; empty when the application is to be absent."""
 
     release: str = ""
@@ -102,7 +102,7 @@ class DeployPlan:
         return not self.needs_health_check and not any(rest)
 
 
-def plan_deploy(observed: Observed, wanted: Wanted) -> DeployPlan:
+def plan_deploy(observed: Observed, wanted: WantedUnits) -> DeployPlan:
     """Return the steps from the observed to the wanted state.
 
     The units of the current release are never changed: a unit belongs to its release. Those that somebody has edited

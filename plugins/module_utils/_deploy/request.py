@@ -9,7 +9,7 @@ import os
 import typing as t
 from dataclasses import dataclass, replace
 
-from .._build.adopt import Existing, check_existing
+from .._build.adopt import ExistingApp, check_existing
 from .._build.host_check import check_host, check_paths, check_switch
 from .._input.values import check_name, check_socket_path
 from .._nginx.socket_group import socket_group
@@ -29,7 +29,7 @@ class ServiceRequest:
     present: bool
     release: str = ""
     manifest: Manifest | None = None
-    existing: Existing | None = None
+    existing: ExistingApp | None = None
     # Whether to roll back; the release is chosen while the lock is held.
     rollback: bool = False
     # The client address, scheme and host that nginx forwards, where that is known.
@@ -132,7 +132,7 @@ def read_release(layout: Layout, path: str, check: bool) -> ServiceRequest:
 
 
 def _read_existing(layout: Layout, service: t.Mapping[str, t.Any], check: bool) -> ServiceRequest:
-    existing = Existing.from_params(service)
+    existing = ExistingApp.from_params(service)
     check_accounts(existing.claim(owner_ids(layout)))
     if not check:
         check_existing(existing)

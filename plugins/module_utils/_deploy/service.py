@@ -10,8 +10,8 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from .._build.adopt import make_release
-from .._build.secret_values import mask_secrets
+from .._build.adopt import adopt_existing
+from .._build.secret_values import redact_secrets
 from .._input.defaults import REFUSE
 from .._input.hooks import MIGRATE, HookError
 from .._release.assets import remove_stale_asset_links
@@ -38,7 +38,7 @@ from .log_excerpt import excerpt, has_trouble
 from .memory import MemoryCheck
 from .migrate import describe_hooks, is_due_in_fleet, key_of, migrate, note_migration
 from .observe import ForeignUnitError, UnitDirectory, observe
-from .plan import Wanted
+from .plan import WantedUnits
 from .request import ServiceRequest
 from .rollback import resolve_target
 from .rollback_hook import due_rollback_hook, run_rollback_hook
@@ -230,14 +230,14 @@ class Services:
 
 def _service(request: ServiceRequest) -> Service:
     if request.manifest is None:
-        return Service(request.layout, None, Wanted(request.release))
+        return Service(request.layout, None, WantedUnits(request.release))
     release = request.layout.release(request.release)
     places = (request.existing.directory, request.existing.virtualenv) if request.existing else None
     home_is_used = uses_home(*(places or (f"{release}/app", f"{release}/venv")))
     return Service(
         request.layout,
         request.manifest,
-        Wanted(
+        WantedUnits(
             request.release,
             release_units(request.layout, request.manifest, home_is_used),
             address_units(request.layout, request.manifest),
@@ -277,7 +277,7 @@ def _prepare(deployment: Deployment, request: ServiceRequest) -> None:
 
 def _prepare_release(request: ServiceRequest) -> None:
     if request.existing:
-        make_release(request.layout, request.existing)
+        adopt_existing(request.layout, request.existing)
     manifest = request.manifest
     if manifest and find_user(manifest.user) is None:
         raise SettingsError(
@@ -292,10 +292,10 @@ def _prepare_release(request: ServiceRequest) -> None:
 def _explain_load(deployment: Deployment, manifest: Manifest) -> str:
     """Return why a release that was never import-checked cannot be imported; empty when it can, or is not known."""
     # Imported late: a run that succeeds does not need it.
-    from .._build.load import explain_load
+    from .._build.load import explain_import_failure
 
     # When the old release was stopped for lack of memory there is none for an import check: assume it is broken.
-    said = "" if deployment.stopped_units else explain_load(deployment.service.layout, manifest)
+    said = "" if deployment.stopped_units else explain_import_failure(deployment.service.layout, manifest)
     if said or deployment.stopped_units:
         forget_manifest(deployment.service.layout.release(manifest.id))
     return said
@@ -324,4 +324,4 @@ def _explain(deployment: Deployment, reason: str) -> str:
         log = f"(it cannot be read: {exc})"
     text = excerpt(log, _LOG_LINES)
     release = deployment.service.layout.release(deployment.service.wanted.release)
-    return mask_secrets(reason + (f"\nIts log says:\n{text}" if text else ""), release, deployment.service.manifest)
+    return redact_secrets(reason + (f"\nIts log says:\n{text}" if text else ""), release, deployment.service.manifest)

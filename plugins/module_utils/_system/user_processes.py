@@ -22,7 +22,7 @@ _LOGIN_DEFS = "/etc/login.defs"
 
 
 @dataclass(frozen=True)
-class Running:
+class UserProcess:
     """One process, and on whose behalf it acts: real, effective, saved and file-system ids, and all groups."""
 
     pid: int
@@ -35,17 +35,17 @@ class Running:
         return f"{self.name} ({self.pid})"
 
 
-def parse_status(pid: int, text: str) -> Running | None:
+def parse_status(pid: int, text: str) -> UserProcess | None:
     """Return what /proc/<pid>/status says, nothing for a process that has ended and is not reaped yet."""
     values = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
     if values.get("State", "").split()[:1] in (["Z"], ["X"]):
         return None
     gids = [*values.get("Gid", "").split(), *values.get("Groups", "").split()]
     uids = frozenset(map(int, values.get("Uid", "").split()))
-    return Running(pid, values.get("Name", "").strip(), uids, frozenset(map(int, gids)))
+    return UserProcess(pid, values.get("Name", "").strip(), uids, frozenset(map(int, gids)))
 
 
-def list_processes() -> list[Running]:
+def list_processes() -> list[UserProcess]:
     """Return the processes of this host."""
     found = []
     for path in glob.glob("/proc/[0-9]*/status"):

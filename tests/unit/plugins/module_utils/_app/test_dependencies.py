@@ -243,9 +243,9 @@ def test_packages_are_no_options(package: str) -> None:
         check_packages([package])
 
 
-def request(**changes: str) -> commands.Request:
+def request(**changes: str) -> commands.VenvRequest:
     values = {"installer": "uv", "interpreter": "/usr/bin/python3.13", "venv": "/r/venv", "app": "/r/app", "uv": "/uv"}
-    return commands.Request(cache="/c", **{**values, **changes})
+    return commands.VenvRequest(cache="/c", **{**values, **changes})
 
 
 SECRET = "https://user:s3cret@index.example.com/simple"

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import parse_app
 from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _prune
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
-from ansible_collections.flaskops.stack.plugins.module_utils._build.adopt import Existing
+from ansible_collections.flaskops.stack.plugins.module_utils._build.adopt import ExistingApp
 from ansible_collections.flaskops.stack.plugins.module_utils._release.prune import (
     prune_releases,
     releases_in_use,
@@ -40,7 +40,7 @@ WIKI: dict[str, t.Any] = {
 
 
 def test_settings_may_be_left_to_their_defaults() -> None:
-    existing = Existing.from_params(WIKI)
+    existing = ExistingApp.from_params(WIKI)
     assert existing.settings == DEFAULTS
     assert (existing.user, existing.group, existing.trusted_hops, existing.keep) == ("wiki", "wiki", 1, 5)
 
@@ -62,17 +62,17 @@ def test_settings_may_be_left_to_their_defaults() -> None:
     ],
 )
 def test_any_change_is_another_release(change: dict[str, t.Any]) -> None:
-    assert Existing.from_params({**WIKI, **change}).id != Existing.from_params(WIKI).id
+    assert ExistingApp.from_params({**WIKI, **change}).id != ExistingApp.from_params(WIKI).id
 
 
 def test_equal_input_is_the_same_release_however_it_is_written() -> None:
     same = {**WIKI, "directory": "/opt/wiki/", "workers": "0", "keep": 9, "environment": {"A": 1}}
-    assert Existing.from_params(same).id == Existing.from_params(WIKI).id
+    assert ExistingApp.from_params(same).id == ExistingApp.from_params(WIKI).id
 
 
 def test_the_environment_is_read_as_that_of_an_application() -> None:
     given = {"A": True, "B": 7, "C": 1.5}
-    existing = Existing.from_params({**WIKI, "environment": given, "secrets": {"D": False}})
+    existing = ExistingApp.from_params({**WIKI, "environment": given, "secrets": {"D": False}})
     app = parse_app({"name": "wiki", "source": "wiki", "app": "wiki:app", "environment": given}, "/srv")
     assert existing.environment == {**app.environment, "D": "false"}
 
@@ -92,11 +92,11 @@ def test_the_environment_is_read_as_that_of_an_application() -> None:
 )
 def test_what_cannot_be_run_is_refused(change: dict[str, t.Any], says: str) -> None:
     with pytest.raises(SettingsError, match=says):
-        Existing.from_params({**WIKI, **change})
+        ExistingApp.from_params({**WIKI, **change})
 
 
 def test_the_manifest_names_the_secrets_and_holds_none() -> None:
-    manifest = Existing.from_params(WIKI).manifest()
+    manifest = ExistingApp.from_params(WIKI).manifest()
     assert manifest.extra == {"secret_names": ["B"]}
     assert '"secret"' not in manifest.to_json()
 

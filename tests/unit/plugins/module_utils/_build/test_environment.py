@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build.environment import inherited_environment
 from ansible_collections.flaskops.stack.plugins.module_utils._system.fence import Fence
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import Builder, BuildError
-from ansible_collections.flaskops.stack.plugins.module_utils._build.venv_commands import Request
+from ansible_collections.flaskops.stack.plugins.module_utils._build.venv_commands import VenvRequest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.dependencies import Dependencies
 
 
@@ -45,7 +45,7 @@ def test_no_token_of_the_task_reaches_an_installer(
     program = tmp_path / "uv"
     program.write_text("#!/bin/sh\nenv\nexit 1\n")
     program.chmod(0o755)
-    request = Request("uv", sys.executable, str(tmp_path / "venv"), str(tmp_path), str(tmp_path), uv=str(program))
+    request = VenvRequest("uv", sys.executable, str(tmp_path / "venv"), str(tmp_path), str(tmp_path), uv=str(program))
     unit = Fence("flaskops-build-shop.service", [], sys.executable, "Build of shop")
     with unit as fence, pytest.raises(BuildError) as failure:
         Builder(request, fence, 20, str, {}, getpass.getuser()).build(Dependencies(), [], [])

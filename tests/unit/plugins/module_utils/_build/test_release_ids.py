@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._build.adopt import Existing
+from ansible_collections.flaskops.stack.plugins.module_utils._build.adopt import ExistingApp
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import identify, parse_app
 
 SHOP: dict[str, t.Any] = {
@@ -78,4 +78,4 @@ def test_the_id_of_an_application_is_that_of_version_1_0(more: dict[str, t.Any],
 )
 def test_the_id_of_a_service_with_code_of_its_own_is_that_of_version_1_0(more: dict[str, t.Any], known: str) -> None:
     service = {"name": "shop", "app": "shop:app", "directory": "/opt/shop", "virtualenv": "/opt/shop/.venv", **more}
-    assert Existing.from_params(service).id == known
+    assert ExistingApp.from_params(service).id == known

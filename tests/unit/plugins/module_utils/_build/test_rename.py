@@ -17,7 +17,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.application im
 from ansible_collections.flaskops.stack.plugins.module_utils._build.rename import (
     RenameError,
     check_rename,
-    is_pending,
+    has_data_to_move,
     move_data,
 )
 
@@ -81,7 +81,7 @@ def test_the_playbook_that_leaves_nginx_alone_does_not_rename(layout: Layout, fo
     with pytest.raises(RenameError, match=r"'shop' is still on this host: run site.yml"):
         check_rename(layout, former, published=False)
     check_rename(layout, Layout(layout.root, "gone"), published=False)
-    assert (is_pending(former), is_pending(Layout(layout.root, "gone"))) == (True, False)
+    assert (has_data_to_move(former), has_data_to_move(Layout(layout.root, "gone"))) == (True, False)
 
 
 APP: dict[str, t.Any] = {"name": "store", "rename_from": "shop", "source": "shop==1", "app": "shop:app"}

@@ -36,7 +36,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.observe imp
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import (
     Observed,
-    Wanted,
+    WantedUnits,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.report import report
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError
@@ -143,7 +143,7 @@ class Host:
     def deployment(self, observed: Observed, **settings: object) -> Deployment:
         manifest = self.manifest(NEW, **settings)
         return Deployment.from_observed(
-            Service(self.layout, manifest, Wanted(NEW, release_units(self.layout, manifest))), observed
+            Service(self.layout, manifest, WantedUnits(NEW, release_units(self.layout, manifest))), observed
         )
 
     def run(self, *deployments: Deployment) -> None:
@@ -321,7 +321,7 @@ def test_a_forwarder_that_does_not_start_again_undoes_the_switch(host: Host, mon
         before, files={**before.files, **old}, alive=before.alive | known, up=before.up | known, enabled=before.enabled
     )
     manifest = host.manifest(NEW, bind=["127.0.0.1:8000"])
-    wanted = Wanted(NEW, release_units(host.layout, manifest), forwards)
+    wanted = WantedUnits(NEW, release_units(host.layout, manifest), forwards)
     deployment = Deployment.from_observed(Service(host.layout, manifest, wanted), observed)
     _fails_at(host, monkeypatch, "restart")
     host.run(deployment)
@@ -348,7 +348,7 @@ def test_an_address_that_cannot_be_had_is_named_with_the_way_out(
             other.close()
         before = host.install_old()
         manifest = host.manifest(NEW, bind=[address, "[::1]:81"])
-        wanted = Wanted(NEW, release_units(host.layout, manifest), address_units(host.layout, manifest))
+        wanted = WantedUnits(NEW, release_units(host.layout, manifest), address_units(host.layout, manifest))
         states = {f"shop@tcp-{address}.socket": "failed", "shop@tcp-::1:81.socket": "active"}
         monkeypatch.setattr(
             _start, "show", lambda names, _wanted: {name: {"ActiveState": states[name]} for name in names}
@@ -608,7 +608,9 @@ def other_change(host: Host) -> Deployment:
     layout = Layout(host.layout.root, "wiki")
     os.makedirs(layout.base)
     manifest = replace(host.manifest(NEW), name="wiki")
-    return Deployment.from_observed(Service(layout, manifest, Wanted(NEW, release_units(layout, manifest))), Observed())
+    return Deployment.from_observed(
+        Service(layout, manifest, WantedUnits(NEW, release_units(layout, manifest))), Observed()
+    )
 
 
 @pytest.mark.parametrize("ends", [False, True])
@@ -652,14 +654,14 @@ def test_one_service_that_fails_does_not_keep_the_others(host: Host) -> None:
 
 def test_an_absent_service_waits_for_a_release_that_still_ends(host: Host) -> None:
     before = replace(host.install_old(), units_stopping=frozenset(["shop@0000001-00000000.service"]))
-    deployment = Deployment.from_observed(Service(host.layout, None, Wanted()), before)
+    deployment = Deployment.from_observed(Service(host.layout, None, WantedUnits()), before)
     assert "shop@0000001-00000000.service" in deployment.plan.remove
     # A deploy has nothing to do with it.
     assert "shop@0000001-00000000.service" not in host.deployment(before).plan.remove
 
 
 def test_an_absent_service_leaves_no_link_and_no_unit(host: Host) -> None:
-    deployment = Deployment.from_observed(Service(host.layout, None, Wanted()), host.install_old())
+    deployment = Deployment.from_observed(Service(host.layout, None, WantedUnits()), host.install_old())
     host.run(deployment)
     assert (host.serving(), host.at_boot(), host.files()) == ("none", "", set())
 
@@ -739,7 +741,7 @@ def test_a_hook_that_fails_after_the_switch_leaves_the_new_release_and_is_told(h
 def test_no_hook_runs_when_the_release_serves_already(host: Host) -> None:
     manifest = host.manifest(OLD)
     deployment = Deployment.from_observed(
-        Service(host.layout, manifest, Wanted(OLD, release_units(host.layout, manifest))), host.install_old()
+        Service(host.layout, manifest, WantedUnits(OLD, release_units(host.layout, manifest))), host.install_old()
     )
     host.run(deployment)
     assert host.hooks == []

@@ -455,7 +455,7 @@ def test_what_a_run_that_was_killed_has_started_says_why_it_ended_before_this_ru
 
     monkeypatch.setattr(_service_module, "run", lambda _words: None)
     monkeypatch.setattr(_service_module, "journal_tail", journal_tail)
-    monkeypatch.setattr(_service_module, "mask_secrets", lambda text, _release, _manifest: text)
+    monkeypatch.setattr(_service_module, "redact_secrets", lambda text, _release, _manifest: text)
     wanted = types.SimpleNamespace(units={"shop@a.service": ""}, release="a")
     service = types.SimpleNamespace(wanted=wanted, manifest=None, layout=types.SimpleNamespace(release=str))
     deployment: t.Any = types.SimpleNamespace(health_check=None, failed_worker="", started_at=1.0, service=service)

@@ -17,7 +17,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy import proc
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import timer_state as _timer_state
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment, Service
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.observe import UnitDirectory
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed, Wanted, plan_deploy
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed, WantedUnits, plan_deploy
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.processes import WorkersAndTimers
 from ansible_collections.flaskops.stack.plugins.module_utils._input.processes import (
     normalise_timers,
@@ -165,7 +165,7 @@ def observed(**given: t.Any) -> Observed:
 
 
 def test_the_new_ones_are_started_and_the_old_ones_relieved() -> None:
-    plan = plan_deploy(observed(), Wanted(NEW, processes=units()))
+    plan = plan_deploy(observed(), WantedUnits(NEW, processes=units()))
     assert plan.start_workers == (f"shop@{NEW}.{WORKER}", f"shop@{NEW}.{TIMER}")
     assert plan.stop_workers == tuple(f"shop@{OLD}.{name}" for name in (JOB, TIMER, WORKER))
     assert (plan.remove, plan.start) == ((), ())
@@ -178,28 +178,28 @@ def test_a_worker_that_has_only_just_started_is_looked_after_by_who_takes_up_a_h
     new = frozenset(units())
     worker = f"shop@{NEW}.{WORKER}"
     now = observed(current=NEW, files=units(), alive=new, up=new, enabled=new, just_started=frozenset({worker}))
-    assert plan_deploy(now, Wanted(NEW, processes=units())).empty
+    assert plan_deploy(now, WantedUnits(NEW, processes=units())).empty
     left = f"shop@{OLD}.service"
-    assert plan_deploy(replace(now, files={**units(), left: ""}), Wanted(NEW, processes=units())).start_workers == (
-        worker,
-    )
+    assert plan_deploy(
+        replace(now, files={**units(), left: ""}), WantedUnits(NEW, processes=units())
+    ).start_workers == (worker,)
 
 
 def test_what_leaves_needs_nothing_unless_the_application_goes() -> None:
     name = f"shop@{OLD}.{WORKER}"
     new = {key: frozenset(units()) for key in ("alive", "up", "enabled")}
     now = observed(current=NEW, files=units(), workers_stopping=frozenset({name}), **new)
-    assert plan_deploy(now, Wanted(NEW, processes=units())).empty
-    assert name in plan_deploy(now, Wanted()).stop_workers
+    assert plan_deploy(now, WantedUnits(NEW, processes=units())).empty
+    assert name in plan_deploy(now, WantedUnits()).stop_workers
 
 
 def test_nothing_is_started_while_it_is_paused() -> None:
     now = observed(current=NEW, files=units(), alive=frozenset(), up=frozenset(), enabled=frozenset(units()))
-    assert plan_deploy(now, Wanted(NEW, processes=units())).start_workers
+    assert plan_deploy(now, WantedUnits(NEW, processes=units())).start_workers
     paused = observed(
         current=NEW, files=units(), alive=frozenset(), up=frozenset(), enabled=frozenset(units()), paused=True
     )
-    assert plan_deploy(paused, Wanted(NEW, processes=units())).empty
+    assert plan_deploy(paused, WantedUnits(NEW, processes=units())).empty
 
 
 class Host:
@@ -237,7 +237,7 @@ class Host:
         self.directory.write(old)
         self.directory.enable([name for name in old if JOB not in name])
         names = frozenset(old)
-        service = Service(self.layout, manifest(), Wanted(NEW, processes=process_units(self.layout, manifest())))
+        service = Service(self.layout, manifest(), WantedUnits(NEW, processes=process_units(self.layout, manifest())))
         deployment = Deployment.from_observed(
             service, Observed(OLD, old, names, names, frozenset(n for n in names if JOB not in n))
         )

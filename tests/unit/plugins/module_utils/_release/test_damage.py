@@ -169,7 +169,7 @@ def test_the_next_build_removes_it_unless_something_runs_from_it(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_prune, "releases_in_use", lambda _layout: {V2})
-    monkeypatch.setattr(_build_module, "kill_inside", lambda _path: None)
+    monkeypatch.setattr(_build_module, "kill_processes_in", lambda _path: None)
     for release in (V1, V2, V3):
         spoil(manifest_path(layout, release), b"{")
     _build_module.remove_unfinished(layout)

@@ -119,7 +119,7 @@ def test_a_virtualenv_with_a_link_that_leads_out_is_not_kept(
         return True
 
     results: dict[str, object] = {
-        "find_twin": None,
+        "find_identical_build": None,
         "fetch": [],
         "_read_dependencies": Dependencies(),
         "_venv_key": "key",
@@ -134,6 +134,6 @@ def test_a_virtualenv_with_a_link_that_leads_out_is_not_kept(
         app=app, path=str(path), layout=Layout(str(tmp_path), "shop"), revision=None, ca_bundle="", warnings=[]
     )
     with pytest.raises(BuildError, match="'venv/passwd' is a link to '/etc/passwd'"):
-        _build_module._fill(plan, t.cast("t.Any", SimpleNamespace(uid=os.getuid(), gid=os.getgid())), True)
+        _build_module._build_contents(plan, t.cast("t.Any", SimpleNamespace(uid=os.getuid(), gid=os.getgid())), True)
     keep_virtualenv(str(path), cache)
     assert os.listdir(cache) == []

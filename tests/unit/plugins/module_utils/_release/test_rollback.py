@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import rollback_hook as _rollback_hook
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment, Service
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed, Wanted
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed, WantedUnits
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import ServiceRequest, read_requests
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.rollback import resolve_target
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.rollback_hook import (
@@ -359,7 +359,7 @@ def test_a_hook_that_cannot_be_prepared_does_not_hide_what_serves(
     monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
     with_hooks(host, V2, migrate_down=["true"])
     request = ServiceRequest(host, True, V1, manifest(V1), rollback=True, hook="migrate_down", rolled_back_from=V2)
-    change = Deployment.from_observed(Service(host, manifest(V1), Wanted(V1)), Observed(V1))
+    change = Deployment.from_observed(Service(host, manifest(V1), WantedUnits(V1)), Observed(V1))
     assert due_rollback_hook(change, request) == {"name": "shop", "left": V2, "key": V2, "each_host": False}
     monkeypatch.setattr(_rollback_hook, step, fail)
     assert due_rollback_hook(change, request) is None

@@ -14,7 +14,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy import obse
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import (
     DeployPlan,
     Observed,
-    Wanted,
+    WantedUnits,
     plan_deploy,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.unhealthy import SINCE
@@ -178,7 +178,7 @@ def test_only_names_of_our_form_are_ours(file: str, wanted: UnitName | None) -> 
     assert parse_unit_name(file) == wanted
 
 
-NEW = Wanted(ID, {"n.socket": "1", "n.service": "2"}, {"t.socket": "3", "t.service": "4"})
+NEW = WantedUnits(ID, {"n.socket": "1", "n.service": "2"}, {"t.socket": "3", "t.service": "4"})
 NAMES = ("n.socket", "n.service", "o.socket", "o.service", "t.socket", "t.service", "u.socket")
 
 
@@ -225,7 +225,7 @@ def test_units_whose_socket_somebody_removed_are_stopped_started_and_gated() -> 
     seen = Observed(ID, files, frozenset(files), frozenset(NEW.forwards), frozenset(files), lost)
     plan = plan_deploy(seen, NEW)
     assert (plan.stop, plan.start, plan.needs_health_check) == (tuple(NEW.units), tuple(NEW.units), True)
-    assert not plan_deploy(seen, Wanted()).stop
+    assert not plan_deploy(seen, WantedUnits()).stop
 
 
 def test_a_unit_that_runs_without_the_path_of_its_socket_is_lost(
@@ -307,7 +307,7 @@ def test_whatever_is_there_one_run_leads_to_what_is_wanted_and_the_next_does_not
     enabled: frozenset[str],
     absent: bool,
 ) -> None:
-    wanted = Wanted() if absent else NEW
+    wanted = WantedUnits() if absent else NEW
     seen = Observed(current, files, up | starting, up, enabled)
     after = carry_out(seen, wanted, plan_deploy(seen, wanted))
     assert plan_deploy(after, wanted).empty
@@ -319,7 +319,7 @@ def test_whatever_is_there_one_run_leads_to_what_is_wanted_and_the_next_does_not
     assert after.current == (current if absent else ID)
 
 
-def carry_out(seen: Observed, wanted: Wanted, plan: DeployPlan) -> Observed:
+def carry_out(seen: Observed, wanted: WantedUnits, plan: DeployPlan) -> Observed:
     """Do to a picture of a host what the hand-over does to the host."""
     gone = set(plan.remove)
     files = {**seen.files, **plan.write, **plan.forward_write}

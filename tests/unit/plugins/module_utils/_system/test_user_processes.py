@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._system import user_processes as _user_processes
 from ansible_collections.flaskops.stack.plugins.module_utils._system import users as _users
 from ansible_collections.flaskops.stack.plugins.module_utils._system.user_processes import (
-    Running,
+    UserProcess,
     end_processes,
     free_number,
     list_processes,
@@ -33,7 +33,7 @@ Groups:	33 996
 
 def test_all_ids_of_a_process_count() -> None:
     process = parse_status(7, STATUS)
-    assert process == Running(7, "python3", frozenset({0, 998}), frozenset({0, 997, 33, 996}))
+    assert process == UserProcess(7, "python3", frozenset({0, 998}), frozenset({0, 997, 33, 996}))
     assert str(process) == "python3 (7)"
 
 
@@ -64,8 +64,8 @@ def test_a_new_user_gets_no_number_that_a_process_has(
 
 def test_what_a_user_has_left_is_killed_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
-        left = [Running(process.pid, "sleep", frozenset({998}), frozenset({998}))]
-        other = Running(os.getpid(), "pytest", frozenset({0}), frozenset({998}))
+        left = [UserProcess(process.pid, "sleep", frozenset({998}), frozenset({998}))]
+        other = UserProcess(os.getpid(), "pytest", frozenset({0}), frozenset({998}))
         monkeypatch.setattr(
             _user_processes, "list_processes", lambda: [other, *(left if process.poll() is None else [])]
         )
@@ -76,7 +76,9 @@ def test_what_a_user_has_left_is_killed_and_named(monkeypatch: pytest.MonkeyPatc
 def test_one_that_stays_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_user_processes, "_PATIENCE", 0.05)
     monkeypatch.setattr(os, "kill", lambda _pid, _signal: None)
-    monkeypatch.setattr(_user_processes, "list_processes", lambda: [Running(7, "nfs", frozenset({998}), frozenset())])
+    monkeypatch.setattr(
+        _user_processes, "list_processes", lambda: [UserProcess(7, "nfs", frozenset({998}), frozenset())]
+    )
     with pytest.raises(OSError, match=r"user 998 do not end when they are killed: nfs .7."):
         end_processes(998)
 
@@ -88,7 +90,7 @@ def test_a_user_is_made_with_numbers_of_its_own(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(_users, "find_user", lambda _name: None)
     monkeypatch.setattr(_users, "find_group", lambda _name: None)
     monkeypatch.setattr(_users, "login_defs", lambda: "SYS_UID_MAX 61500\nSYS_UID_MIN 61400\nSYS_GID_MAX 61500\n")
-    left = Running(7, "python3", frozenset({61500}), frozenset({61499}))
+    left = UserProcess(7, "python3", frozenset({61500}), frozenset({61499}))
     monkeypatch.setattr(_users, "list_processes", lambda: [left])
     assert _users.ensure_user("shop", "shop", "/srv/shop/shared")
     assert ran[0][2:4] == ["--gid", "61500"]

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build import build as _build_module
 from ansible_collections.flaskops.stack.plugins.module_utils._build import load as _load
 from ansible_collections.flaskops.stack.plugins.module_utils._build import verify_import as _verify_import
-from ansible_collections.flaskops.stack.plugins.module_utils._build.load import explain_load
+from ansible_collections.flaskops.stack.plugins.module_utils._build.load import explain_import_failure
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _service
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.finish import finish
@@ -46,7 +46,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         loaded.append(manifest.name)
         raise BuildError(SAYS)
 
-    monkeypatch.setattr(_load, "load_once", load_once)
+    monkeypatch.setattr(_load, "import_once", load_once)
     return loaded
 
 
@@ -69,11 +69,11 @@ def manifest(release: str = RELEASE, settings: t.Mapping[str, object] | None = N
 
 
 def prove(wanted: t.Any, starts_next: bool) -> None:
-    _verify_import.prove(wanted.app, wanted.layout, manifest(), True, starts_next)
+    _verify_import.verify_import(wanted.app, wanted.layout, manifest(), True, starts_next)
 
 
-def prove_again(wanted: t.Any, starts_next: bool) -> None:
-    _verify_import.prove_again(wanted.app, wanted.layout, wanted.id, starts_next)
+def verify_again(wanted: t.Any, starts_next: bool) -> None:
+    _verify_import.verify_if_unverified(wanted.app, wanted.layout, wanted.id, starts_next)
 
 
 def complete(layout: Layout, release: str = RELEASE) -> None:
@@ -90,7 +90,7 @@ def test_a_release_that_is_only_built_is_loaded_before_it_is_complete(layout: La
 def test_a_release_that_is_started_next_is_loaded_when_somebody_asks_why(layout: Layout, loads: list[str]) -> None:
     prove(plan(layout), starts_next=True)
     assert loads == []
-    assert (explain_load(layout, manifest()), loads) == (SAYS, ["shop"])
+    assert (explain_import_failure(layout, manifest()), loads) == (SAYS, ["shop"])
 
 
 @pytest.mark.parametrize("starts_next", [False, True])
@@ -100,7 +100,7 @@ def test_what_may_need_its_migrations_at_its_import_is_not_loaded_before_them(
     wanted = plan(layout, "flask db upgrade")
     prove(wanted, starts_next)
     complete(layout)
-    prove_again(wanted, starts_next)
+    verify_again(wanted, starts_next)
     assert loads == []
     # Its start proves it.
     assert not is_verified(layout, RELEASE)
@@ -122,12 +122,12 @@ def killed_before_the_start(layout: Layout) -> t.Any:
 
 def test_what_was_never_loaded_is_no_model_for_others_until_it_serves(layout: Layout, loads: list[str]) -> None:
     wanted = killed_before_the_start(layout)
-    assert _build_module.find_twin(wanted) is None
+    assert _build_module.find_identical_build(wanted) is None
     os.symlink(f"releases/{RELEASE}", layout.current)
-    assert _build_module.find_twin(wanted)
+    assert _build_module.find_identical_build(wanted)
     os.unlink(layout.current)
     complete(layout, OTHER)
-    twin = _build_module.find_twin(wanted)
+    twin = _build_module.find_identical_build(wanted)
     assert twin
     assert (twin.id, loads) == (OTHER, [])
 
@@ -138,26 +138,26 @@ def test_a_gate_that_was_passed_makes_it_a_model(layout: Layout, loads: list[str
     gated.plan.switch = False
     gated.plan.empty = True
     finish(gated, ServiceRequest(layout, True, RELEASE), "")
-    assert _build_module.find_twin(wanted)
-    prove_again(wanted, starts_next=False)
+    assert _build_module.find_identical_build(wanted)
+    verify_again(wanted, starts_next=False)
     assert loads == []
 
 
 def test_the_next_run_that_starts_it_learns_why_it_cannot(layout: Layout, loads: list[str]) -> None:
     wanted = killed_before_the_start(layout)
-    prove_again(wanted, starts_next=True)
+    verify_again(wanted, starts_next=True)
     assert loads == []
-    assert explain_load(layout, manifest()) == SAYS
+    assert explain_import_failure(layout, manifest()) == SAYS
 
 
 def test_one_that_was_refused_and_can_be_loaded_is_a_model_for_its_correction(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_load, "load_once", lambda *_args: None)
+    monkeypatch.setattr(_load, "import_once", lambda *_args: None)
     wanted = killed_before_the_start(layout)
-    assert _build_module.find_twin(wanted) is None
-    assert explain_load(layout, manifest()) == ""
-    assert _build_module.find_twin(wanted)
+    assert _build_module.find_identical_build(wanted) is None
+    assert explain_import_failure(layout, manifest()) == ""
+    assert _build_module.find_identical_build(wanted)
 
 
 def test_the_next_run_that_only_builds_loads_it_and_gives_it_up_when_it_cannot(
@@ -165,7 +165,7 @@ def test_the_next_run_that_only_builds_loads_it_and_gives_it_up_when_it_cannot(
 ) -> None:
     wanted = killed_before_the_start(layout)
     with pytest.raises(BuildError, match="cannot be loaded"):
-        prove_again(wanted, starts_next=False)
+        verify_again(wanted, starts_next=False)
     assert loads == ["shop"]
     assert not _build_module.is_built(wanted)
 
@@ -198,8 +198,8 @@ def test_a_host_where_nothing_starts_says_nothing_of_the_application(
     def fail(*_args: object) -> t.NoReturn:
         raise error
 
-    monkeypatch.setattr(_load, "load_once", fail)
-    assert explain_load(layout, manifest()) == ""
+    monkeypatch.setattr(_load, "import_once", fail)
+    assert explain_import_failure(layout, manifest()) == ""
 
 
 def deployment(layout: Layout, started: bool, passed: bool, room: t.Sequence[str] = ()) -> t.Any:
@@ -236,7 +236,7 @@ def test_a_release_that_cannot_be_loaded_says_so_and_is_built_anew_the_next_time
     file.write_text("{}")
     mark_unverified(layout.release(RELEASE), with_dependencies=True)
     monkeypatch.setattr(_service, "_explain", lambda _deployment, reason: reason)
-    monkeypatch.setattr(_load, "explain_load", lambda _layout, _manifest: said)
+    monkeypatch.setattr(_load, "explain_import_failure", lambda _layout, _manifest: said)
     assert Services._explain(deployment(layout, started, passed), "/ answered 500") == explained
     assert file.exists() is complete
 
@@ -246,7 +246,7 @@ def test_what_was_loaded_once_is_not_loaded_to_say_why_it_was_refused(
 ) -> None:
     complete(layout)
     monkeypatch.setattr(_service, "_explain", lambda _deployment, reason: reason)
-    monkeypatch.setattr(_load, "explain_load", lambda _layout, _manifest: pytest.fail("it was loaded"))
+    monkeypatch.setattr(_load, "explain_import_failure", lambda _layout, _manifest: pytest.fail("it was loaded"))
     assert Services._explain(deployment(layout, started=True, passed=False), "/ answered 500") == "/ answered 500"
 
 
@@ -256,7 +256,7 @@ def test_who_has_stopped_the_old_release_for_it_does_not_load_it_once_more_and_b
     complete(layout)
     mark_unverified(layout.release(RELEASE), with_dependencies=True)
     monkeypatch.setattr(_service, "_explain", lambda _deployment, reason: reason)
-    monkeypatch.setattr(_load, "explain_load", lambda _layout, _manifest: pytest.fail("it was loaded"))
+    monkeypatch.setattr(_load, "explain_import_failure", lambda _layout, _manifest: pytest.fail("it was loaded"))
     alone = deployment(layout, started=True, passed=False, room=["shop@1.service"])
     assert Services._explain(alone, "/ answered 500") == "/ answered 500"
     assert not _build_module.is_built(plan(layout))
@@ -278,6 +278,6 @@ def test_what_an_application_said_that_is_never_loaded_has_no_secret(
 
     monkeypatch.setattr(_load, "_fence", lambda _layout, _manifest: Never())
     (Path(layout.release(RELEASE)) / "env").write_text('PASSWORD="s3cret"\n')
-    said = explain_load(layout, manifest(settings={"health": {"timeout": 1}}))
+    said = explain_import_failure(layout, manifest(settings={"health": {"timeout": 1}}))
     assert said.endswith("or raise health.timeout; it said last:\npostgres://shop:********@db")
     assert said.startswith("'shop:app' is not loaded within 11 s")
