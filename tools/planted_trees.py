@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Inside a host: build packages and run hooks that plant what root meets later; count what root did about it.
 
-For each place that docs/architecture.md lists under "What others have written".
+For each place that docs/security.md lists under "Hostile trees".
 """
 
 from __future__ import annotations

@@ -48,9 +48,20 @@ def test_links_lead_to_pages_and_sections_that_exist(page: Path) -> None:
     assert broken == []
 
 
-@pytest.mark.parametrize("name", ["architecture", "testing", "glossary", "nginx_site", "benchmarks"])
+@pytest.mark.parametrize("name", ["architecture", "security", "testing", "glossary", "nginx_site", "benchmarks"])
 def test_a_page_about_the_code_names_files_that_exist(name: str) -> None:
     assert [path for path in _FILE.findall(text_of(TOP / f"docs/{name}.md")) if not is_there(path)] == []
+
+
+def test_the_table_of_hostile_trees_names_functions_that_exist() -> None:
+    rows = text_of(TOP / "docs/security.md").partition("## Hostile trees")[2].partition("\n## ")[0].splitlines()
+    named = {name for row in rows if row.startswith("| ") for name in re.findall(r"`(\w+)`", row.split("|")[3])}
+    code = "\n".join(text_of(path) for path in (TOP / "plugins").glob("**/*.py"))
+    modules = {path.stem for path in (TOP / "plugins/modules").glob("*.py")}
+    assert len(named) > 10
+    assert {
+        name for name in named - modules if not re.search(rf"^ *(?:def|class) {name}\b", code, re.MULTILINE)
+    } == set()
 
 
 def test_contributing_names_files_that_exist() -> None:
