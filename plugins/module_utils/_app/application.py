@@ -14,19 +14,13 @@ from .._input.hooks import HookError, Hooks, parse_hooks
 from .._input.lists import APP, ListError, settle_apps, with_lists
 from .._input.processes import Process, normalise_timers, normalise_workers
 from .._input.redact import mask, mask_urls
-from .._input.values import UnsafeNameError, as_int, as_variables, check_name, check_socket_path
+from .._input.values import SettingsError, UnsafeNameError, as_int, as_variables, check_name, check_socket_path
 from .._release.model import Layout, digest, release_id
 from .._release.shared_files import Place, shared_places
 from .._service.environment import merge_environment
-from .._service.settings import (
-    SettingsError,
-    check_app_path,
-    identifying_settings,
-    normalise_settings,
-    render_gunicorn_conf,
-    render_wsgi,
-    worker_requirements,
-)
+from .._service.gunicorn_conf import render_gunicorn_conf
+from .._service.settings import identifying_settings, normalise_settings, worker_requirements
+from .._service.wsgi import check_app_path, render_wsgi
 from .._system.account import Claim
 from .build_access import build_variables, check_build_variables
 from .dependencies import DependencyError, check_packages

@@ -17,15 +17,11 @@ from .._system.clock import utc_now
 from .._system.files import read_file, replace_link, remove_stale_temp_files, write_file
 from .._service.environment import merge_environment
 from .._service.worker_mark import with_mark
-from .._service.settings import (
-    SettingsError,
-    check_app_path,
-    identifying_settings,
-    normalise_settings,
-    render_environment,
-    render_gunicorn_conf,
-    render_wsgi,
-)
+from .._input.values import SettingsError
+from .._service.environment import render_environment
+from .._service.gunicorn_conf import render_gunicorn_conf
+from .._service.settings import identifying_settings, normalise_settings
+from .._service.wsgi import check_app_path, render_wsgi
 from .home import home_variable
 from .._release.prepared import adopt_prepared
 from .._release.model import Layout, Manifest, digest, release_id

@@ -21,7 +21,7 @@ from .._system.fence import hook_unit
 from .._system.files import TEMPORARY, Lock, remove_file, replace_link, remove_stale_temp_files
 from .host_check import check_host, check_paths, check_switch
 from .._service.own_conf import USUAL, explain_unread
-from .._service.settings import SettingsError
+from .._input.values import SettingsError
 from .._release.history import try_record
 from .._system.lock import caller
 from .._input.hooks import HookError

@@ -20,7 +20,8 @@ from .._release.distributions import version_of
 from .._system.fence import Fence
 from .._system.files import write_file
 from .._service.worker_mark import with_mark
-from .._service.settings import render_environment, render_gunicorn_conf
+from .._service.environment import render_environment
+from .._service.gunicorn_conf import render_gunicorn_conf
 from .home import home_variable
 from .._release.prepared import adopt_prepared
 from .preflight import check_programs

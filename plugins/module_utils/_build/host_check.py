@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from .._service.sandbox import needed_paths
-from .._service.settings import SettingsError
+from .._input.values import SettingsError
 from .._release.model import Layout
 from .._system.users import find_group
 

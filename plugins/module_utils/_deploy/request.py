@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 from .._build.adopt import ExistingApp, check_existing
 from .._build.host_check import check_host, check_paths, check_switch
-from .._input.values import check_name, check_socket_path
+from .._input.values import SettingsError, check_name, check_socket_path
 from .._nginx.socket_group import socket_group
 from .._release.model import Layout, Manifest, ReleaseError, is_release_id
 from .._release.ownership import check_owner, owner_ids
 from .._release.release import damage, read_manifest
-from .._service.settings import SettingsError, normalise_settings
+from .._service.settings import normalise_settings
 from .._site.forwarded import ForwardedChain
 from .._system.users import check_accounts
 

@@ -14,6 +14,7 @@ from .._build.adopt import adopt_existing
 from .._build.secret_values import redact_secrets
 from .._input.defaults import REFUSE
 from .._input.hooks import MIGRATE, HookError
+from .._input.values import SettingsError
 from .._release.assets import remove_stale_asset_links
 from .._release.history import history_path, read_history
 from .._release.model import Manifest, ReleaseError, is_release_id
@@ -21,7 +22,6 @@ from .._release.release import forget_manifest
 from .._release.verified import is_verified
 from .._release.way_out import place_of, with_ways_out
 from .._service.process_units import process_units
-from .._service.settings import SettingsError
 from .._service.units import address_links, address_units, release_units
 from .._system.account import UserError
 from .._system.command import CommandError, run

@@ -19,7 +19,7 @@ from .._deploy.observe import UNITS, UnitDirectory
 from .._deploy.rollback import can_run
 from .._deploy.unhealthy import RESTART_PROPERTIES, SINCE, explain_unhealthy
 from .._deploy.workers import release_marks
-from .._input.values import check_name
+from .._input.values import SettingsError, check_name
 from .._release.assets import kept_assets
 from .._release.distributions import installed, version_of
 from .._release.history import Entry, activation_times, is_interrupted_rollback, read_history, with_interrupted_resolved
@@ -28,7 +28,7 @@ from .._release.published import is_published
 from .._release.release import current_id, damage, list_releases
 from .._release.releases import find_applications
 from .._release.rollback import deploy_runs, describe_state, possible_targets, previous_healthy, rejected_releases
-from .._service.settings import SettingsError, normalise_settings
+from .._service.settings import normalise_settings
 from .._service.units import instance_name
 from .._system.lock import lock_owner
 from .._system.planted import walk

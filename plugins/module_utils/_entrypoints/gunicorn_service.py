@@ -13,9 +13,8 @@ from .._deploy.request import read_requests
 from .._deploy.service import DeployOptions, Services
 from .._input.hooks import HookError
 from .._input.printable import printable_result
-from .._input.values import UnsafeNameError
+from .._input.values import SettingsError, UnsafeNameError
 from .._release.model import ReleaseError
-from .._service.settings import SettingsError
 from .._system.account import UserError
 from .._system.command import CommandError
 

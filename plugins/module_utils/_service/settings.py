@@ -13,25 +13,9 @@ import typing as t
 from .._input.defaults import DEFAULTS, HEALTH_DEFAULTS
 from .._input.lists import as_list
 from .._input.values import SettingsError, as_bool, as_int, as_line, as_mapping, refuse_unknown
-from .environment import parse_environment, render_environment
-from .gunicorn_conf import check_extra, render_gunicorn_conf
+from .gunicorn_conf import check_extra
 from .own_conf import check_config_file
 from .sandbox import SANDBOX
-from .wsgi import check_app_path, render_wsgi
-
-__all__ = [
-    "DEFAULTS",
-    "HEALTH_DEFAULTS",
-    "SANDBOX",
-    "SettingsError",
-    "check_app_path",
-    "normalise_settings",
-    "parse_environment",
-    "render_environment",
-    "render_gunicorn_conf",
-    "render_wsgi",
-    "worker_requirements",
-]
 
 # What has to be installed beside gunicorn, per worker class; its gevent worker imports packaging without asking for it.
 _REQUIREMENTS: dict[str, tuple[str, ...]] = {

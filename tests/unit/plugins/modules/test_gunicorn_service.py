@@ -12,13 +12,9 @@ import pytest
 import yaml
 from ansible_collections.flaskops.stack.plugins.module_utils._build.host_check import check_paths
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import read_requests
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import UnsafeNameError
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import DEFAULTS, HEALTH_DEFAULTS
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError, UnsafeNameError
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import ReleaseError
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
-    DEFAULTS,
-    HEALTH_DEFAULTS,
-    SettingsError,
-)
 from ansible_collections.flaskops.stack.plugins.modules import gunicorn_service
 
 ROOT = Path(__file__).parents[4]

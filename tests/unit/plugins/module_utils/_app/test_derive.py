@@ -10,8 +10,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import 
     derive_services,
     derive_sites,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import DEFAULTS
 from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _assets
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import DEFAULTS
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import DEFAULT_KEYS, parse_site
 from ansible_collections.flaskops.stack.plugins.module_utils._system.paths import PREVIOUS
 

@@ -19,11 +19,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.prune impo
     prune_releases,
     releases_in_use,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
-    DEFAULTS,
-    SettingsError,
-    normalise_settings,
-)
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import DEFAULTS
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import list_releases, write_manifest
 

@@ -23,10 +23,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health impo
     Probe,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.workers import Workers
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
-    normalise_settings,
-    render_gunicorn_conf,
-)
+from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_conf import render_gunicorn_conf
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_mark import (
     Mark,
     marks,

@@ -23,6 +23,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.rollback_ho
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError
 from ansible_collections.flaskops.stack.plugins.module_utils._input.printable import short_reason
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release import migration as _migration
 from ansible_collections.flaskops.stack.plugins.module_utils._release.history import (
@@ -39,7 +40,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.rollback i
     previous_healthy,
     rejected_releases,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import SettingsError, normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
 
 V1, V2, V3, V4 = (f"{number * 7}-0000000{number}" for number in "1234")

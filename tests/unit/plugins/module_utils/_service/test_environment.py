@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._service.environment import merge_environment
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
-    SettingsError,
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
+from ansible_collections.flaskops.stack.plugins.module_utils._service.environment import (
+    merge_environment,
     parse_environment,
     render_environment,
 )

@@ -13,13 +13,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
-    SettingsError,
-    check_app_path,
-    normalise_settings,
-    render_gunicorn_conf,
-    render_wsgi,
-)
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
+from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_conf import render_gunicorn_conf
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.wsgi import check_app_path, render_wsgi
 
 RELEASE = "/srv/shop/releases/3f2a91c-1b9e02d4"
 Conf = t.Dict[str, t.Any]

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
+from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_conf import render_gunicorn_conf
 from ansible_collections.flaskops.stack.plugins.module_utils._service.own_conf import explain_unread
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
-    SettingsError,
     identifying_settings,
     normalise_settings,
-    render_gunicorn_conf,
 )
 
 KNOWN = (

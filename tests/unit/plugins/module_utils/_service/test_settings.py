@@ -9,9 +9,9 @@ import json
 import typing as t
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import DEFAULTS
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
-    DEFAULTS,
-    SettingsError,
     normalise_settings,
     worker_requirements,
 )

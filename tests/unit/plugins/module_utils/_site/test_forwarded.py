@@ -21,7 +21,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.proxy_prob
     check_forwarded_headers,
     probe_sites,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import render_wsgi
+from ansible_collections.flaskops.stack.plugins.module_utils._service.wsgi import render_wsgi
 from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import (
     ForwardedChain,
     find_wrong_headers,
