@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .._input.values import as_variables
 from .._system.account import Claim
 from .._release.contents import write_token
-from .._system.clock import utc_now
+from .._system.files import utc_now
 from .._system.files import read_file, replace_link, remove_stale_temp_files, write_file
 from .._service.environment import merge_environment
 from .._service.worker_mark import with_mark

@@ -15,10 +15,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from .._system.account import UserError
-from .._system.clock import utc_now
+from .._system.files import utc_now
 from .._system.command import CommandError
 from .._system.fence import hook_unit
-from .._system.files import TEMPORARY, Lock, remove_file, replace_link, remove_stale_temp_files
+from .._system.files import TEMPORARY, remove_file, replace_link, remove_stale_temp_files
+from .._system.lock import Lock
 from .host_check import check_host, check_paths, check_switch
 from .._service.own_conf import USUAL, explain_unread
 from .._input.values import SettingsError

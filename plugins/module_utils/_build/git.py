@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from .._system.command import CommandError, Result, run
-from .._system.files import Lock, read_file, remove_file
+from .._system.files import read_file, remove_file
+from .._system.lock import Lock
 from .._input.redact import mask
 from .._app.source import Location, SourceError, git_url, parse_refs, split_credentials
 from .._system.trees import remove_tree

@@ -20,7 +20,8 @@ from .environment import inherited_environment
 from .._system.command import CommandError, Result, run, run_in_background
 from .._release.distributions import distribution_of, installed
 from .._system.fence import Fence, FenceError
-from .._system.files import Lock, read_file, write_file
+from .._system.files import read_file, write_file
+from .._system.lock import Lock
 from .._input.redact import mask_urls
 from .._release.model import digest
 from .._system.trees import remove_tree

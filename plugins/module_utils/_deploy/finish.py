@@ -17,7 +17,7 @@ from .._release.prune import prune_releases
 from .._release.release import current_id, is_unfinished, list_releases
 from .._release.verified import mark_verified
 from .._service.units import parse_unit_name
-from .._system.clock import utc_now
+from .._system.files import utc_now
 from .._system.lock import caller
 from .._system.trees import remove_tree
 from .._system.users import remove_user

@@ -20,8 +20,8 @@ from .._release.migration import forget_migration
 from .._release.model import Layout, Manifest
 from .._release.release import current_id, read_manifest
 from .._service.units import parse_unit_name
-from .._system.clock import utc_now
 from .._system.command import CommandError
+from .._system.files import utc_now
 from .._system.lock import caller
 from .deployment import Deployment
 from .hook_run import HookResult, hooks_of, run_hooks

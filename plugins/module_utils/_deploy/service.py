@@ -25,8 +25,9 @@ from .._service.process_units import process_units
 from .._service.units import address_links, address_units, release_units
 from .._system.account import UserError
 from .._system.command import CommandError, run
-from .._system.files import Lock, read_link, remove_stale_temp_files, replace_link
+from .._system.files import read_link, remove_stale_temp_files, replace_link
 from .._system.homes import uses_home
+from .._system.lock import Lock
 from .._system.systemd import journal_tail
 from .._system.users import find_user
 from .caution import cautions

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._system.files import Lock
+from .._system.lock import Lock
 from .journal import Journal, JournalStep, instance_id, resolve_interrupted
 from .loaded_state import LoadedState
 from .model import ENABLED, NginxPlan, diff_of

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import os
 
-from .._system.clock import utc_now
-from .._system.files import read_file, remove_file, write_file
+from .._system.files import read_file, remove_file, utc_now, write_file
 from .._system.paths import STATE
 
 DIRECTORY = STATE

@@ -5,17 +5,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import os
 import stat
 import tempfile
 import time
 from contextlib import suppress
-from types import TracebackType
 
-from .lock import read_lock_owner, this_owner
 from .planted import open_file, read_open
 
 # Begins the name that a file or link has until it is renamed.
@@ -25,10 +21,6 @@ STALE_SECONDS = 600
 
 
 _CONTEXT = "security.selinux"
-
-
-class LockedError(OSError):
-    """Another run holds the lock."""
 
 
 def sync_directory(path: str) -> None:
@@ -153,61 +145,6 @@ def remove_stale_temp_files(directory: str, older_than: float = 0) -> None:
                 os.unlink(path)
 
 
-class Lock:
-    """An exclusive lock on a file, held by the open file and therefore freed by any kind of death."""
-
-    def __init__(self, path: str, timeout: float, what: str = "", by: str = "") -> None:
-        """Name the lock file, how many seconds to wait for another holder, and what others are told of this one."""
-        self._path = path
-        self._timeout = timeout
-        self._what = what
-        self._by = by
-        self._descriptor = -1
-
-    def __enter__(self) -> Lock:
-        """Take the lock; raise LockedError when another run holds it for longer than the timeout."""
-        os.makedirs(os.path.dirname(self._path), exist_ok=True)
-        # O_NOFOLLOW: whoever names the file may have chosen a directory that others can write.
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            self._wait()
-        except BaseException:
-            os.close(self._descriptor)
-            raise
-        self._write(this_owner(self._what, self._by).to_text())
-        return self
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + self._timeout
-        while not self._try():
-            if time.monotonic() > deadline:
-                owner = read_lock_owner(self._descriptor)
-                raise LockedError(
-                    f"{self._path} is held by another run ({owner}), and was not freed within "
-                    f"{self._timeout:g} s: wait for that run to end; if it hangs, end its process, which frees the lock"
-                )
-            time.sleep(0.05)
-
-    def _try(self) -> bool:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError as exc:
-            raise OSError(
-                exc.errno, f"cannot be locked ({exc.strerror}): use a file system with locks", self._path
-            ) from exc
-        return True
-
-    def _write(self, text: str) -> None:
-        # A courtesy to others: a full disk must not undo, or hide, what is done under the lock.
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, text.encode(), 0)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Free the lock."""
-        self._write("")
-        os.close(self._descriptor)
+def utc_now() -> str:
+    """Return the time in UTC to the second, as ISO 8601 has it; such texts sort like the times that they are of."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

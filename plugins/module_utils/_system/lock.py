@@ -1,17 +1,24 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who holds a lock, since when and for what: the content of a lock file. Private to flaskops.stack."""
+"""An exclusive lock on a file, and who holds it, since when and for what. Private to flaskops.stack."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import time
 import typing as t
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from types import TracebackType
 
-from .clock import utc_now
+from .files import utc_now
+
+
+class LockedError(OSError):
+    """Another run holds the lock."""
 
 
 @dataclass(frozen=True)
@@ -82,3 +89,63 @@ def lock_owner(path: str) -> LockOwner | None:
 def read_lock_owner(descriptor: int) -> LockOwner:
     """Return the holder whom an open lock file names."""
     return LockOwner.from_text(os.pread(descriptor, 4096, 0).decode("utf-8", "replace"))
+
+
+class Lock:
+    """An exclusive lock on a file, held by the open file and therefore freed by any kind of death."""
+
+    def __init__(self, path: str, timeout: float, what: str = "", by: str = "") -> None:
+        """Name the lock file, how many seconds to wait for another holder, and what others are told of this one."""
+        self._path = path
+        self._timeout = timeout
+        self._what = what
+        self._by = by
+        self._descriptor = -1
+
+    def __enter__(self) -> Lock:
+        """Take the lock; raise LockedError when another run holds it for longer than the timeout."""
+        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        # O_NOFOLLOW: whoever names the file may have chosen a directory that others can write.
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            self._wait()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        self._write(this_owner(self._what, self._by).to_text())
+        return self
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + self._timeout
+        while not self._try():
+            if time.monotonic() > deadline:
+                owner = read_lock_owner(self._descriptor)
+                raise LockedError(
+                    f"{self._path} is held by another run ({owner}), and was not freed within "
+                    f"{self._timeout:g} s: wait for that run to end; if it hangs, end its process, which frees the lock"
+                )
+            time.sleep(0.05)
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as exc:
+            raise OSError(
+                exc.errno, f"cannot be locked ({exc.strerror}): use a file system with locks", self._path
+            ) from exc
+        return True
+
+    def _write(self, text: str) -> None:
+        # A courtesy to others: a full disk must not undo, or hide, what is done under the lock.
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, text.encode(), 0)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Free the lock."""
+        self._write("")
+        os.close(self._descriptor)

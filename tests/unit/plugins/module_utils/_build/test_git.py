@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build import git as _git_module
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import Result
-from ansible_collections.flaskops.stack.plugins.module_utils._system.files import Lock, LockedError
+from ansible_collections.flaskops.stack.plugins.module_utils._system.lock import Lock, LockedError
 from ansible_collections.flaskops.stack.plugins.module_utils._build.git import (
     Repository,
     archive_commit,

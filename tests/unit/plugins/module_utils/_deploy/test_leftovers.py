@@ -19,7 +19,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service imp
 from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _assets
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
-from ansible_collections.flaskops.stack.plugins.module_utils._system.files import Lock, remove_stale_temp_files
+from ansible_collections.flaskops.stack.plugins.module_utils._system.files import remove_stale_temp_files
+from ansible_collections.flaskops.stack.plugins.module_utils._system.lock import Lock
 
 OPTIONS = {"lock_timeout": 1, "uv_requirement": "uv", "activate": False, "check_mode": False}
 

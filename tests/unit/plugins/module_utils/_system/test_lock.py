@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._system.files import Lock, LockedError
 from ansible_collections.flaskops.stack.plugins.module_utils._system.lock import (
+    Lock,
+    LockedError,
     LockOwner,
     caller,
     lock_owner,
