@@ -80,6 +80,14 @@ def test_the_map_lists_the_packages_in_their_order() -> None:
     assert set(shown) == {path.parent.name for path in UTILITIES.glob("_*/__init__.py")}
 
 
+def test_the_map_calls_those_packages_pure_that_are() -> None:
+    page = text_of(TOP / "docs/architecture.md")
+    shown = re.findall(r"^  (_\w+)/ .* pure$", page, re.MULTILINE)
+    code = text_of(TOP / "tests/unit/plugins/module_utils/test_packages.py")
+    pure = re.findall(r"^PURE_PACKAGES = \((.*)\)$", code, re.MULTILINE)
+    assert shown == re.findall(r'"(\w+)"', pure[0])
+
+
 def test_what_was_added_is_in_a_version_that_was_released_or_is_prepared() -> None:
     prepared: t.Any = yaml.safe_load(text_of(TOP / "galaxy.yml"))["version"]
     released: t.Any = yaml.safe_load(text_of(TOP / "changelogs/changelog.yaml"))["releases"]

@@ -27,7 +27,7 @@ ORDER = (
     "_entrypoints",
 )
 # They touch no disk, process, network or clock, and import only what is pure as well: packages, and files of others.
-PURE_PACKAGES = ("_input", "_site", "_service")
+PURE_PACKAGES = ("_input", "_site", "_service", "_app")
 PURE_FILES = (
     "_system.account",
     "_system.distribution",
@@ -36,16 +36,6 @@ PURE_FILES = (
     "_release.damage",
     "_release.model",
     "_release.shared_files",
-    "_app.application",
-    "_app.build_access",
-    "_app.dependencies",
-    "_app.derive",
-    "_app.projects",
-    "_app.proxy_trust",
-    "_app.requirements",
-    "_app.source",
-    "_app.source_left",
-    "_app.source_tree",
     "_build.environment",
     "_build.import_check",
     "_build.missing_tools",
