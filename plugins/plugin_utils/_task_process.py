@@ -15,7 +15,7 @@ _FILTERS = "ansible_collections.flaskops.stack.plugins.filter"
 
 
 def freeze_gc() -> None:
-    """Tell Python not to look for garbage in what was there before the task.
+    """Exclude the objects that existed before the task from garbage collection.
 
     A task runs in a process that is a copy of the whole of Ansible, and ends with it. Putting a module together makes
     Python look through all that, several times, for a tenth of a second.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one host of a run does for all others, which wait meanwhile. Private to flaskops.stack.
+"""A controller-side lock for work that must run once per playbook run. Private to flaskops.stack.
 
 Ansible works on the hosts of a batch in processes of their own and at once, and runs C(run_once) again in each batch.
 So the first host that gets here takes a lock in the directory that this run of Ansible has for itself; what came of it
@@ -19,17 +19,17 @@ from types import TracebackType
 
 
 class RunOnceLock:
-    """The right to do something once in a run."""
+    """The lock for one piece of work; the first host runs it, the others read its outcome."""
 
     def __init__(self, directory: str, what: str) -> None:
-        """Name the directory of this run and what is to be done once."""
+        """Take the directory of this run, and the name of the work."""
         name = hashlib.sha256(what.encode()).hexdigest()[:16]
         self._path = os.path.join(directory, f"flaskops-{name}.turn")
         self._descriptor = -1
         self.outcomes: dict[str, t.Any] = {}
 
     def __enter__(self) -> RunOnceLock:
-        """Wait for those who are at it; C(outcomes) is what they said, by key."""
+        """Wait for the host that runs it; C(outcomes) are the recorded outcomes, by key."""
         os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
@@ -37,7 +37,7 @@ class RunOnceLock:
         return self
 
     def finish(self, key: str, outcome: dict[str, t.Any]) -> None:
-        """Say what came of it."""
+        """Record the outcome."""
         self.outcomes[key] = outcome
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, json.dumps(self.outcomes).encode(), 0)
@@ -45,12 +45,12 @@ class RunOnceLock:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let the next one."""
+        """Release the lock."""
         os.close(self._descriptor)
 
 
 def _parse(data: bytes) -> dict[str, t.Any]:
-    """Return outcomes; what a process has left that died while it wrote is none."""
+    """Return the outcomes; a file that a killed process left half-written has none."""
     try:
         return dict(json.loads(data))
     except ValueError:

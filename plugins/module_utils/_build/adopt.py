@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a release of code and a virtualenv that exist already. Private to flaskops.stack."""
+"""Adopt existing code and an existing virtualenv as a release. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _OWN = {
 
 @dataclass(frozen=True)
 class ExistingApp:
-    """Code and a virtualenv, by somebody else, and how to run them."""
+    """Existing code and virtualenv, and the settings to run them."""
 
     name: str
     app: str
@@ -72,7 +72,7 @@ class ExistingApp:
 
     @classmethod
     def from_params(cls, service: t.Mapping[str, t.Any]) -> ExistingApp:
-        """Return what a service in this form says; raise SettingsError for what cannot be used."""
+        """Parse the parameters of a service; raise SettingsError for values that cannot be used."""
         for key in ("app", "directory", "virtualenv"):
             if not service.get(key):
                 raise SettingsError(f"neither 'release' nor '{key}' is set: set one of them")
@@ -116,7 +116,7 @@ class ExistingApp:
         return release_id("|".join([self.directory, self.virtualenv, self.version]), everything)
 
     def manifest(self) -> Manifest:
-        """Return what the release's manifest says."""
+        """Return the manifest of the adopted release."""
         revision = hashlib.sha256("|".join([self.directory, self.virtualenv, self.version]).encode()).hexdigest()
         return Manifest(
             name=self.name,
@@ -161,7 +161,7 @@ def check_existing(existing: ExistingApp) -> None:
 
 
 def adopt_existing(layout: Layout, existing: ExistingApp) -> Manifest:
-    """Make the release when there is none yet and return its manifest; the last write completes it."""
+    """Create the adopted release if it does not exist, and return its manifest; the last write completes it."""
     path = layout.release(existing.id)
     found = read_manifest(path)
     if found is not None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring all applications of a task to the wanted state. Private to flaskops.stack."""
+"""Build, activate or remove the applications of a task. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -69,23 +69,23 @@ Item = t.Mapping[str, t.Any]
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What holds for all applications of a task."""
+    """The options that hold for all applications of a task."""
 
     root: str
     lock_timeout: float
     uv_requirement: str
     activate: bool
     check_mode: bool
-    # Who asked for it, for others who want the lock.
+    # Who runs it, for the lock and the history.
     by: str = ""
-    # Whether releases are started next, as in the daily command, which proves more than to load them.
+    # Whether the releases are deployed next, so that the import check is deferred to their start.
     starts_next: bool = False
 
 
 def restore_redacted(
     sealed: str | None, apps: t.Sequence[Item], params: Item
 ) -> tuple[list[dict[str, t.Any]], dict[str, t.Any]]:
-    """Return applications and defaults with the values that the action plugin kept from being shown."""
+    """Return applications and defaults with the secrets that the action plugin redacted."""
     hidden = json.loads(base64.b64decode(sealed)) if sealed else {"apps": [{}] * len(apps), "defaults": {}}
     return [restore(app, part) for app, part in zip(apps, hidden["apps"])], restore(params, hidden["defaults"])
 
@@ -119,13 +119,13 @@ def present(items: t.Sequence[Item], sent: Item, options: BuildOptions) -> dict[
 
 
 def _unlisted(root: str, listed: t.Collection[str]) -> list[str]:
-    """Return the applications that serve here and are not in the list: one that was renamed goes on unseen."""
+    """Return the live applications that are not in the list, such as the old name after a rename."""
     found = [layout for layout in find_applications(root) if layout.name not in listed]
     return [layout.name for layout in found if current_id(layout) and not _is_existing(layout)]
 
 
 def _is_existing(layout: Layout) -> bool:
-    """Tell whether role gunicorn alone runs it, from code that somebody else has put there."""
+    """Tell whether it is an adopted application, which role gunicorn alone runs."""
     try:
         manifest = read_manifest(layout.release(current_id(layout) or ""))
     except ReleaseError:
@@ -224,7 +224,7 @@ def _own_configuration(plan: BuildPlan) -> list[str]:
 
 
 def _move_renamed_data(plan: BuildPlan, options: BuildOptions) -> None:
-    """Move the data of an application that has another name now; what it is called now serves next."""
+    """Move the data of an application that was renamed."""
     former = Layout(options.root, plan.app.rename_from)
     if plan.app.rename_from and has_data_to_move(former):
         with _lock(former, options, f"renaming to {plan.app.name}"):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build a release: complete, checked and immutable, or not there at all. Private to flaskops.stack."""
+"""Build a release: complete, verified and immutable, or not at all. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class BuildPlan:
     interpreter: Interpreter
     ca_bundle: str
     uv_requirement: str
-    # What a build has found that is not wrong, and not what everybody expects.
+    # Warnings of the build.
     warnings: list[str] = field(default_factory=list, compare=False)
 
     @property
@@ -67,7 +67,7 @@ class BuildPlan:
 
     @property
     def key(self) -> str:
-        """Return what releases with the same code and virtualenv have in common."""
+        """Return the build key, which is equal for releases with the same code and virtualenv."""
         return build_key(self.app, self.revision.type, self.revision.revision, self.interpreter.version)
 
     def describe(self) -> str:
@@ -96,7 +96,7 @@ def needs_payload(plan: BuildPlan) -> bool:
 
 
 def find_identical_build(plan: BuildPlan) -> Manifest | None:
-    """Return the newest release with the same code and virtualenv; what hooks make of the code, they make each time."""
+    """Return the newest release with the same build key, whose code and virtualenv can be reused; hooks run again."""
     if plan.app.hooks.build:
         return None
     return next((found for found in verified_releases(plan.layout) if found.build == plan.key), None)
@@ -143,7 +143,7 @@ def _in_use(layout: Layout) -> set[str]:
 
 
 def remove_unfinished(layout: Layout) -> None:
-    """Remove what a killed build has left: a release directory without a manifest that can be used."""
+    """Remove the leftovers of killed builds: release directories without a usable manifest."""
     try:
         names = os.listdir(layout.releases)
     except FileNotFoundError:
@@ -217,12 +217,12 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
         fence = _fence(plan, with_data=True)
         run_build_hooks(plan.app, plan.path, plan.cache, owner, fence, _builder(plan, fence).compile)
     remove_secrets([venv, app], plan.app.build_secrets)
-    # What is made of files of another release was looked at when that was built.
+    # Files reused from another release were checked when that was built.
     check_links(plan.layout, plan.path, [] if identical else [app], plan.app.shared)
     check_hooks(plan.app, plan.path)
     check_programs(plan.app.workers, plan.app.timers, plan.path)
     manifest = _manifest(plan, key)
-    # The manifest says that all else is there, and must not survive a power cut which that does not.
+    # The manifest marks the release as complete, so all else must be on disk before it.
     report_progress(plan.app.name, "loading the application")
     with sync_filesystem(plan.path):
         verify_import(plan.app, plan.layout, manifest, bool(identical or names or plan.app.wanted_packages), starts_next)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a build sees of the environment of root's task: proxies, certificates and the locale.
+"""The variables that a build inherits from the environment of the task: proxies, certificates and the locale.
 
 Private to flaskops.stack.
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring a source to its release, and say first which revision it is. Private to flaskops.stack."""
+"""Resolve the revision of a source, and fetch it into a release. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SCRATCH = RUN
 
 @dataclass(frozen=True)
 class UploadedSource:
-    """What the action plugin found on the controller, and where it put it on this host if it was asked to."""
+    """A source on the controller: its revision, and the uploaded file on this host if it was needed."""
 
     type: str = ""
     revision: str = ""
@@ -52,7 +52,7 @@ class UploadedSource:
 
 @dataclass(frozen=True)
 class Revision:
-    """Which source it is, and how to fetch it."""
+    """A resolved source, and how to fetch it."""
 
     type: str
     location: str

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Load an application before it is started, and say why it cannot be. Private to flaskops.stack."""
+"""The import check: the program that imports an application, and the meaning of its errors. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _without_machinery(lines: t.Sequence[str], is_dump: bool) -> list[str]:
 
 
 def explain_check(said: str, app: str, timeout: int) -> str:
-    """Return in one sentence what the check found; C(said) is what it printed."""
+    """Return the cause in one sentence; C(said) is the output of the check."""
     if "Timeout (" in said and _DUMP in said and _SERVES.search(said):
         return (
             f"'{app}' serves requests itself when it is imported, and was not loaded within {timeout} s: put its "

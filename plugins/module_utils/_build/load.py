@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Load the application of a release once, inside a fence, and say why it cannot be. Private to flaskops.stack."""
+"""Run the import check of a release in the sandbox of its service. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MARGIN = 10
 
 
 def import_once(layout: Layout, manifest: Manifest, with_dependencies: bool = True) -> None:
-    """Load the application as its service will: same user, environment, interpreter, worker class and sandbox."""
+    """Import the application as its service will: same user, environment, interpreter, worker class and sandbox."""
     path = layout.release(manifest.id)
     timeout = t.cast("t.Mapping[str, t.Any]", manifest.settings)["health"]["timeout"]
     words = [f"{path}/venv/bin/python", "-c", PROGRAM, str(timeout), "--check-config", "-c", f"{path}/gunicorn.conf.py"]
@@ -42,9 +42,9 @@ def import_once(layout: Layout, manifest: Manifest, with_dependencies: bool = Tr
 
 
 def explain_import_failure(layout: Layout, manifest: Manifest) -> str:
-    """Return why the application cannot be loaded, an empty text when it can."""
+    """Return why the application cannot be imported; an empty text when it can."""
     path = layout.release(manifest.id)
-    # A host on which nothing can be started says nothing of the application.
+    # A host on which nothing can be started proves nothing about the application.
     with suppress(OSError, FenceError):
         try:
             import_once(layout, manifest, has_dependencies(path))
@@ -61,7 +61,7 @@ def _fence(layout: Layout, manifest: Manifest) -> Fence:
 
 
 def _explain_unended(app: str, exc: CommandError, seconds: float) -> str:
-    """Return why nobody knows whether the application can be loaded."""
+    """Return why the import check did not end."""
     reason, late, said = str(exc).partition("it said last: ")
     if not late:
         return reason

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the build of a package misses on a host, and the setting that brings it. Private to flaskops.stack."""
+"""Detect tools that a package build lacks, and the setting that installs them. Private to flaskops.stack."""
 
 from __future__ import annotations
 

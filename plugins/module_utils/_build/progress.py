@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which step of a build is under way, for the controller to show when it takes long. Private to flaskops.stack.
+"""Report the current step of a build, which the controller shows when it takes long. Private to flaskops.stack.
 
 A module says nothing before it ends. So it keeps the step in a file that anybody may read: nothing of it is secret.
 """
@@ -19,7 +19,7 @@ DIRECTORY = PROGRESS
 
 
 def report_progress(app: str, step: str) -> None:
-    """Say what is done now; a host that cannot keep it builds all the same."""
+    """Report the current step; a failure to write it is ignored."""
     with suppress(OSError):
         os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
         path = os.path.join(DIRECTORY, app)
@@ -30,7 +30,7 @@ def report_progress(app: str, step: str) -> None:
 
 @contextmanager
 def building(app: str) -> t.Iterator[None]:
-    """Say nothing any more when the build has ended, well or not."""
+    """Remove the report when the build has ended."""
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run what a release brings while it is built: its build hooks, and the application once. Private to flaskops.stack."""
+"""Run the build hooks and the import check of a release. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from .._system.trees import chown_tree
 
 
 def verify_import(app: App, layout: Layout, manifest: Manifest, with_dependencies: bool, starts_next: bool) -> None:
-    """Load the application, or note that the start of the release has to prove it.
+    """Import-check the application, or defer the check to the first start of the release.
 
-    With hooks that migrate it is loaded after them only: it may need at its import what they make.
+    With migrate hooks it is deferred, too: the import may need the migrated database.
     """
     if starts_next or app.hooks.migrate:
         mark_unverified(layout.release(manifest.id), with_dependencies)
@@ -36,7 +36,7 @@ def verify_import(app: App, layout: Layout, manifest: Manifest, with_dependencie
 
 
 def verify_if_unverified(app: App, layout: Layout, release: str, starts_next: bool) -> None:
-    """Prove a complete release that a killed run has not; one that cannot be loaded is built anew the next time."""
+    """Import-check a complete release if a killed run did not; one that fails is rebuilt by the next run."""
     if starts_next or app.hooks.migrate or is_verified(layout, release):
         return
     path = layout.release(release)
@@ -51,7 +51,7 @@ def verify_if_unverified(app: App, layout: Layout, release: str, starts_next: bo
 
 
 def _load_once(layout: Layout, manifest: Manifest, with_dependencies: bool) -> None:
-    # Most runs build nothing, or leave this to the start.
+    # Imported late: most runs build nothing, or defer the check.
     from .load import import_once
 
     import_once(layout, manifest, with_dependencies)
@@ -60,10 +60,10 @@ def _load_once(layout: Layout, manifest: Manifest, with_dependencies: bool) -> N
 def run_build_hooks(
     app: App, path: str, cache: str, owner: Owner, fence: Fence, compile_paths: t.Callable[[t.Sequence[str]], None]
 ) -> None:
-    """Run the build hooks, which may write into the code."""
+    """Run the build hooks, which may write into the code directory."""
     code = os.path.join(path, "app")
     chown_tree(code, owner.uid, owner.gid)
-    # Nothing that a hook has started may write on when its files are root's.
+    # No process that a hook left behind may still write once the files belong to root.
     with fence:
         for words in app.hooks.build:
             _run_build_hook(app, path, cache, words, fence)
@@ -72,7 +72,7 @@ def run_build_hooks(
 
 
 def check_hooks(app: App, path: str) -> None:
-    """See that the programs of all hooks that run later are there."""
+    """Check that the programs of all later hooks exist."""
     check_hook_programs(app.hooks, path)
 
 
@@ -99,7 +99,7 @@ def _run_build_hook(app: App, path: str, cache: str, words: Command, fence: Fenc
 
 
 def _hook_environment(app: App, path: str, cache: str) -> dict[str, str]:
-    """Return what a build hook sees: what the application does, and places to write to."""
+    """Return the environment of a build hook: that of the application, and directories to write to."""
     known = {*app.environment, *app.secrets}
     return {
         "LANG": "C.UTF-8",
@@ -120,7 +120,7 @@ def _hook_environment(app: App, path: str, cache: str) -> dict[str, str]:
 
 
 def kill_processes_in(path: str) -> None:
-    """Kill what works in an unfinished release: an installer that outlived its build would write into the next one."""
+    """Kill processes in an unfinished release: an installer that outlived its build would write into the next one."""
     for process in glob.glob("/proc/[0-9]*/cwd"):
         with suppress(OSError):
             if os.readlink(process).startswith(path + "/"):

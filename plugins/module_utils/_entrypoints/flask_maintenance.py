@@ -45,7 +45,7 @@ class MaintenanceError(ValueError):
 
 @dataclass(frozen=True)
 class MaintenanceRequest:
-    """What shall be: closed or open, with which page, and whether workers and timers stop meanwhile."""
+    """The requested maintenance state: closed or open, the page, and whether workers and timers are paused."""
 
     layout: Layout
     closed: bool

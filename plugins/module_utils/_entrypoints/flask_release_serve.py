@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build and hand over in one go: half the time of a deploy is the start of modules. Private to flaskops.stack."""
+"""Build and deploy in one module: half the time of a deploy is the start of modules. Private to flaskops.stack."""
 
 from __future__ import annotations
 

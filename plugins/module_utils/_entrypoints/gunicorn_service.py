@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What module gunicorn_service does with its parameters. Private to flaskops.stack."""
+"""The entry point of module gunicorn_service: deploy, roll back, run hooks. Private to flaskops.stack."""
 
 from __future__ import annotations
 

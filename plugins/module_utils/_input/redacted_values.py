@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep what is secret out of a module's shown arguments. Private to flaskops.stack."""
+"""Redact the secrets in module arguments that Ansible shows, and restore them. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Item = t.Mapping[str, t.Any]
 
 
 def redact(item: Item) -> dict[str, t.Any]:
-    """Return the item as people may see it: of the same shape, with values masked."""
+    """Return the item with its secrets masked, in the same shape."""
     shown = dict(item)
     for key in SENSITIVE:
         if shown.get(key):
@@ -40,13 +40,13 @@ def _hidden(key: str, value: object) -> object:
 
 
 def redacted_values(item: Item) -> dict[str, t.Any]:
-    """Return what C(reveal) needs to undo C(hide)."""
+    """Return the secrets that C(redact) masks, for C(restore)."""
     shown = redact(item)
     return {key: item[key] for key in SENSITIVE if key in item and shown[key] != item[key]}
 
 
 def restore(item: Item, hidden: Item) -> dict[str, t.Any]:
-    """Return the item with its hidden part put back."""
+    """Return the item with its redacted values restored."""
     return {**item, **hidden}
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Validate, store, record, swap, reload, prove, or go back: what a run does that changes something. Private."""
+"""Apply a plan: validate, store, write the journal, swap, reload, verify the reload, or revert. Private."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def nginx_of(request: NginxRequest) -> Nginx:
 def validate_request(
     request: NginxRequest, nginx: Nginx, plan: NginxPlan, pending_reload: PendingReload
 ) -> ValidationResult:
-    """Return nginx's and our own verdict on the future configuration; raise SiteError when it must not be."""
+    """Return the result of validating the staged configuration; raise NginxSiteError when it is rejected."""
     if not plan.swaps and not pending_reload.pending:
         return NOTHING_CHANGES
     if nginx.present:
@@ -56,7 +56,7 @@ def validate_request(
 
 
 def _reject_binary_upgrade(master: Master | None) -> None:
-    """Raise SiteError while nginx's binary is exchanged: no reload changes what visitors of the other master get."""
+    """Raise NginxSiteError during an upgrade of nginx's binary: a reload would not change the other master."""
     for old, new in master.competing_masters() if master else ():
         raise NginxSiteError(
             f"nginx's binary is being exchanged (USR2): the master processes {old} (old) and {new} (new) both take "
@@ -68,7 +68,7 @@ def _reject_binary_upgrade(master: Master | None) -> None:
 def apply(
     request: NginxRequest, journal: Journal, plan: NginxPlan, pending_reload: PendingReload
 ) -> tuple[ValidationResult, ReloadResult]:
-    """Do what the plan says; what nginx reads is changed only after it was validated and recorded."""
+    """Apply the plan; files that nginx reads change only after validation and the journal entry."""
     remove_leftovers(touched_directories(request.layout, plan))
     # Another nginx of this host, with a lock of its own, may be writing there now.
     remove_stale_temp_files(request.state, older_than=3600)
@@ -93,7 +93,7 @@ def _swap_and_reload(
     plan: NginxPlan,
     validation: ValidationResult,
 ) -> ReloadResult:
-    """Make the change visible and prove that nginx runs it, or put everything back and raise."""
+    """Swap the links and files, reload and verify that nginx runs them, or revert and raise."""
     loaded_state = LoadedState(request.config, request.state)
     logs = error_logs(validation.config, nginx.build)
     master = find_master(nginx.host, request.config, nginx.build, request.service, logs)
@@ -108,7 +108,7 @@ def _swap_and_reload(
         discard_old([*former, *_restore(loaded_state, steps)])
         journal.close()
         raise
-    # What is replaced from here on, nginx may have loaded or not: it will be seen to differ from this.
+    # A file replaced from here on may be loaded or not; it will differ from this snapshot.
     record = take_snapshot(
         validation.config, request.layout, [item.path for item in request.files], loaded_state.read()
     )
@@ -117,14 +117,14 @@ def _swap_and_reload(
         told = "\n".join([reload.output, *validation.warnings]) if "bind()" in reload.output else reload.output
         _revert(request, journal, steps, former, master, before, reload._replace(output=told))
     loaded_state.write(record, identify_workers(nginx.host, reload.new_workers))
-    # The journal goes last: whoever finds it sweeps up.
+    # The journal is removed last: the next run that finds one cleans up.
     discard_old(former)
     journal.close()
     return reload
 
 
 def _reload_or_start(request: NginxRequest, nginx: Nginx, master: Master | None) -> ReloadResult:
-    """Make nginx load what is on disk: by a reload, or, where that is asked for, by a start."""
+    """Reload nginx, or start it where that is requested."""
     if master:
         return master.reload(request.reload_timeout)
     if request.start:
@@ -148,7 +148,7 @@ def _revert(
     before: set[int],
     failed: ReloadResult,
 ) -> t.NoReturn:
-    """Put the previous links and files back, make sure that nginx runs them, and raise ReloadError."""
+    """Revert to the previous links and files, verify that nginx runs them, and raise ReloadError."""
     said = f"; nginx said: {failed.output}" if failed.output else ""
     if not steps:
         now = "nginx goes on with what it has" if master else "nginx does not run"
@@ -159,7 +159,7 @@ def _revert(
         discard_old(former)
         journal.close()
         raise ReloadError(f"{message}; nginx is stopped, as it was before.")
-    # nginx goes on with the workers from before the change when it could not load it; when in doubt it is told again.
+    # nginx keeps its old workers when it could not load the change; when that is not certain it is reloaded again.
     certain = (bool(before) and master.runs_only(before)) or master.reload(request.reload_timeout).proved
     discard_old(former)
     if certain:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask nginx what it thinks of a configuration that is not there yet. Private to flaskops.stack."""
+"""Run nginx -t on a staged configuration. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Nginx:
 
     @property
     def build(self) -> Build:
-        """Return what the binary was built with."""
+        """Return the build options of the binary."""
         if self._build is None:
             result = self.host.run([self.binary, "-V"])
             self._build = parse_build(result.err + result.out, self.prefix)
@@ -134,7 +134,7 @@ def _private_directory(needed: int) -> t.Iterator[str]:
 
 
 def _remove_unused(path: str) -> None:
-    """Remove what a killed run has left: its lock went with it."""
+    """Remove the directory of a killed run, which holds no lock any more."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:

@@ -48,7 +48,7 @@ def _nodes(data: bytes) -> list[_Node]:
             count = size & 0x7F
             size, place = int.from_bytes(data[place : place + count], "big"), place + count
         if place + size > len(data):
-            raise CertificateError("it ends in the middle of a value")
+            raise CertificateError("truncated DER value")
         found.append(_Node(tag, data[place : place + size]))
         place += size
     return found

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find what nginx accepts, or only warns of, although it is a mistake. Private to flaskops.stack."""
+"""Find mistakes that nginx -t accepts or only warns about. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -195,5 +195,5 @@ def _certificate_problem(kind: str, path: str, server: Server, text: str) -> Pro
 
 
 def find_problems(servers: t.Sequence[Server]) -> list[Problem]:
-    """Return everything that can be said without looking at certificates."""
+    """Return all problems except those of certificates."""
     return [*check_names(servers), *check_defaults(servers), *check_tls(servers)]

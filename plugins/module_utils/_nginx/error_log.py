@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hear what a running nginx complains of. Private to flaskops.stack."""
+"""Follow the error log of a running nginx. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ErrorLog:
         self.begin()
 
     def begin(self) -> None:
-        """Leave out what was logged until now."""
+        """Ignore everything that was logged until now."""
         self._started = self._host.time()
         self._asked = 0.0
         self._said: list[str] = []

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say which variable of the roles helps against what nginx has refused. Private to flaskops.stack."""
+"""Suggest the role variable that fixes an error of nginx. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def missing_files(used: t.Iterable[Used], exists: t.Callable[[str], bool], sites
 
 
 def unusable_files(output: str, used: t.Sequence[Used], sites: t.Mapping[str, str]) -> list[str]:
-    """Say what helps against a certificate or a key that nginx could not read."""
+    """Return hints for a certificate or a key that nginx could not read."""
     found = []
     for is_key, path, reason in _BAD_FILE.findall(output):
         kind = KEY if is_key else CERTIFICATE
@@ -70,7 +70,7 @@ def unusable_files(output: str, used: t.Sequence[Used], sites: t.Mapping[str, st
 
 
 def small_hashes(output: str, names: t.Iterable[str]) -> list[str]:
-    """Say what makes room for a long name in one of nginx's hashes; C(names) are all server names."""
+    """Return hints for a name too long for one of nginx's hash tables; C(names) are all server names."""
     found = []
     for hash_name, directive, size in _HASH.findall(output):
         longest = max(names, key=len, default="") if hash_name == "server_names_hash" else ""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find the sockets that nginx would open and that somebody else has, and say who. Private to flaskops.stack."""
+"""Find listening sockets that are in use by another process, and name the process. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -113,14 +113,14 @@ def _is_taken(item: Socket) -> bool:
 
 
 def _likely_holders(item: Socket, held: t.Sequence[ListeningSocket]) -> list[ListeningSocket]:
-    """Return what may be in the way of a socket, the likeliest first."""
+    """Return the sockets that may conflict with one of nginx, the likeliest first."""
     # /proc does not tell whether a socket of IPv6 takes IPv4 as well.
     found = [one for one in held if overlap(item.address, one.address, item.both_families, True)]
     return sorted(found, key=lambda one: (one.address != item.address, one.address.is_v6 != item.address.is_v6))
 
 
 def _process(inode: str) -> tuple[int, str]:
-    """Return process id and name of who has a socket; 0 when nobody is found."""
+    """Return process id and name of the process that has a socket; 0 when none is found."""
     for path in sorted(glob.glob("/proc/[0-9]*"), key=lambda path: int(path[len("/proc/") :])):
         pid = int(path[len("/proc/") :])
         if inode in _inodes(pid):
@@ -160,7 +160,7 @@ def _problem(item: Socket, held: t.Sequence[ListeningSocket], own: t.Container[s
 
 
 def _why(item: Socket, holder: ListeningSocket | None, own: t.Container[str]) -> str:
-    """Say who has what is in the way, and the way out."""
+    """Return which process has the socket, and the way out."""
     other_port = "give the site another port (of a site of role nginx: http_port or https_port)"
     if holder is None and item.address.kind == UNIX:
         return f"{os.fsdecode(item.address.host)} is there already and nobody listens on it: remove that file"

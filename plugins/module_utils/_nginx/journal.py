@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remember what a change replaces until nginx is proved to have loaded it. Private to flaskops.stack.
+"""The journal: records what a change replaces until nginx is verified to have loaded it. Private to flaskops.stack.
 
-The journal exists exactly as long as nginx may be running something else than what is on disk. Whoever finds one owes
-nginx a reload, and knows how to go back.
+It exists exactly as long as nginx may run another configuration than the one on disk. A run that finds a journal has
+to reload nginx, and can revert the change.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Journal:
 
     @property
     def exists(self) -> bool:
-        """Tell whether a reload is owed."""
+        """Tell whether a reload is pending."""
         return os.path.exists(self.path)
 
     def read(self) -> list[JournalStep]:
@@ -74,7 +74,7 @@ class Journal:
             ]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
             raise NginxSiteError(
-                f"{self.path} cannot be read ({exc}): it records a change whose reload is owed; "
+                f"{self.path} cannot be read ({exc}): it records a change whose reload is pending; "
                 "look at nginx's configuration, reload nginx and remove that file"
             ) from exc
 
@@ -129,7 +129,7 @@ def _record(node: Node) -> dict[str, str | int]:
 
 
 def resolve_interrupted(steps: t.Sequence[JournalStep]) -> list[JournalStep]:
-    """Finish or undo a change that was interrupted, so that all or none of it is on disk; return what is to prove.
+    """Complete or undo an interrupted change, so that all or none of it is on disk; return the steps to verify.
 
     A path that somebody else has changed since is left to him.
     """
@@ -141,12 +141,12 @@ def resolve_interrupted(steps: t.Sequence[JournalStep]) -> list[JournalStep]:
 
 
 def undo(steps: t.Sequence[JournalStep]) -> list[OldDirectory]:
-    """Put back what stood at each path, where it still is what the change has made; return what is to be discarded."""
+    """Restore each path that still is as the change made it; return the old directories to remove."""
     return write_nodes([(step.path, step.old) for step in reversed(steps) if _same(read_node(step.path), step.new)])
 
 
 def merge_steps(pending: t.Sequence[JournalStep], swaps: t.Sequence[Swap]) -> list[JournalStep]:
-    """Return the steps of a change that goes on from one whose reload is still owed."""
+    """Return the steps of a change that continues one whose reload is pending."""
     first = {step.path: step for step in pending}
     steps = [
         JournalStep(item.path, first.pop(item.path).old if item.path in first else item.before, item.after)

@@ -35,7 +35,7 @@ class Included(t.NamedTuple):
 
 
 class SitePaths(t.NamedTuple):
-    """Where links of sites and shared files belong; C(include) is what a shared file has to include, or empty."""
+    """The directories of site links and shared files; C(include) is the include that a shared file needs, or empty."""
 
     sites: Included = Included(ENABLED, "")
     shared: Included = Included(SNIPPETS, ".conf")
@@ -101,7 +101,7 @@ def read_site_paths(config: str, planned: bytes | None = None, shared: bool = Fa
 
 
 def _has_sites(directory: str) -> bool:
-    """Tell whether a directory has links of ours."""
+    """Tell whether a directory has links that the collection made."""
     try:
         with os.scandir(directory) as entries:
             targets = [os.readlink(entry.path) for entry in entries if entry.is_symlink()]

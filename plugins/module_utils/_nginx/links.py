@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Change many links of a directory by one rename. Private to flaskops.stack.
+"""Swap many links of a directory in one rename. Private to flaskops.stack.
 
 A second directory is made with hard links to everything that stays and with the new links, and the two change places by
 renameat2(RENAME_EXCHANGE). Whatever nginx or a crash meets is the old set or the new one. The former directory keeps
@@ -27,7 +27,7 @@ _counter = itertools.count()
 
 
 class OldDirectory(t.NamedTuple):
-    """The directory that an exchange has put aside, and when."""
+    """The old directory after a swap, and the time of the swap."""
 
     path: str
     since: float
@@ -64,7 +64,7 @@ def _make_second(directory: str, second: str, links: Links) -> dict[str, int]:
 
 
 def _copy_concurrent_changes(directory: str, former: str, taken: t.Mapping[str, int], links: Links) -> None:
-    """Carry over what somebody else has changed in the former directory while the second one was made."""
+    """Copy changes that others made in the old directory while the new one was prepared."""
     now = _inodes(former)
     for name, inode in now.items():
         if name not in links and taken.get(name) != inode:
@@ -101,7 +101,7 @@ def swap_links(directory: str, links: Links) -> OldDirectory | None:
 
 
 def discard_old(directories: t.Iterable[OldDirectory]) -> None:
-    """Remove former directories, when nobody can be about to read them any more."""
+    """Remove old directories once no process can still be reading them."""
     for former in directories:
         time.sleep(max(0.0, former.since + _GRACE - time.monotonic()))
         shutil.rmtree(former.path)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Know which files nginx has loaded, and notice those that changed since: a renewed certificate. Private.
+"""Detect files that changed since nginx loaded them, such as a renewed certificate. Private.
 
 After each proved reload the state of every file that our sites make nginx load is recorded. As long as all of them are
 as recorded, nothing else is asked. When one is not, somebody else may have reloaded or restarted nginx since: workers
@@ -32,7 +32,7 @@ _MOST_LINKS = 40
 def take_snapshot(
     config: Configuration | None, layout: NginxLayout, requested: t.Iterable[str], former: Snapshot
 ) -> Snapshot:
-    """Return the present state of everything that sites of ours and files that were asked for make nginx load."""
+    """Return the present state of all files that nginx loads for our sites and for the requested files."""
     paths = config.files if config else ()
     files, patterns = loaded_with(config, [path for path in paths if _is_ours(layout, path)]) if config else ((), ())
     wanted = [path for path in dict.fromkeys((*requested, *former.requested)) if os.path.lexists(path)]
@@ -105,7 +105,7 @@ def find_unloaded(
     remember: bool,
     changing: t.AbstractSet[str] = frozenset(),
 ) -> list[str]:
-    """Return what is on disk for our sites and is not what nginx runs, but for C(changing).
+    """Return the files of our sites that changed on disk since nginx loaded them, except C(changing).
 
     C(links) and C(asked) are expected to be loaded. With C(remember) it is recorded that all of it is. When nginx does
     not run, its next start loads all: that is of interest only when something else changes.

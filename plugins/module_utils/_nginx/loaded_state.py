@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remember which files nginx has loaded, and in which state they were. Private to flaskops.stack."""
+"""Store the state of the files that nginx has loaded. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Worker = t.Tuple[int, int]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What nginx had loaded: state of files by path, names by pattern, files that were asked for, and its workers."""
+    """What nginx has loaded: file states by path, names by pattern, requested files, and its workers."""
 
     files: t.Mapping[str, State] = field(default_factory=dict)
     patterns: t.Mapping[str, State] = field(default_factory=dict)
@@ -56,7 +56,7 @@ def matching_names(pattern: str) -> State:
 
 
 class LoadedState:
-    """The record of one nginx; it is an aid, so that trouble with it is never an error."""
+    """The stored snapshot of one nginx; failing to read or write it is never an error."""
 
     def __init__(self, config: str, state: str = STATE) -> None:
         """Name the nginx; nothing is read or written."""
@@ -72,7 +72,7 @@ class LoadedState:
             return Snapshot()
 
     def write(self, record: Snapshot, workers: t.Sequence[Worker]) -> None:
-        """Remember what these workers, or, when there are none, those to come, have loaded."""
+        """Store what these workers have loaded, or, without workers, what the next ones will load."""
         document = {"schema": _SCHEMA, "workers": workers, "asked": record.requested}
         document.update(files=record.files, patterns=record.patterns)
         with contextlib.suppress(OSError):

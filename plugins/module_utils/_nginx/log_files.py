@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the log files of new sites as the rotation of logs makes them. Private to flaskops.stack.
+"""Create the log files of new sites with the mode that logrotate gives them. Private to flaskops.stack.
 
-nginx itself makes them readable for everybody, and addresses and URLs of visitors are nobody else's business.
+nginx itself makes them world-readable, and addresses and URLs of visitors are private.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nginx_site reasons about: sites, versions, links and plans. Private to flaskops.stack."""
+"""The data types of nginx_site: sites, versions, links and plans. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFUSE, UNMODIFIED, REPLACE = "refuse", "unmodified", "replace"
 
 
 class NginxSiteError(ValueError):
-    """A wanted set of sites that cannot be, or a tree in which it cannot be made."""
+    """Wanted sites that contradict each other, or a directory tree in which they cannot be placed."""
 
 
 def version_id(content: bytes) -> str:
@@ -31,7 +31,7 @@ def version_id(content: bytes) -> str:
 
 
 def check_site_name(name: str) -> str:
-    """Return C(name) when it is safe as a file name that nginx includes; raise SiteError otherwise."""
+    """Return C(name) when it is safe as a file name that nginx includes; raise NginxSiteError otherwise."""
     if not _NAME.fullmatch(name):
         raise NginxSiteError(f"name {name!r} must be 1 to 64 letters, digits, '.', '-' or '_' and not start with '.'")
     return name

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which directives nginx is given on its command line, with C(-g). Private to flaskops.stack.
+"""Find the directives that nginx gets on its command line with C(-g). Private to flaskops.stack.
 
 Neither the title of nginx's process nor C(systemctl show) keeps the quotes, but a directive ends with a mark.
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide what has to change so that nginx's sites are as wanted. Private to flaskops.stack."""
+"""Plan the changes that lead from the current to the wanted sites. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .model import (
 
 
 def check_wanted(sites: t.Sequence[WantedSite], files: t.Sequence[WantedFile], layout: NginxLayout) -> None:
-    """Raise SiteError for wants that contradict each other or the layout."""
+    """Raise NginxSiteError for wanted sites that contradict each other or the layout."""
     if layout.available == layout.enabled:
         raise NginxSiteError(
             f"directory_available and directory_enabled are both {layout.available}: nginx would read all versions; "
@@ -61,7 +61,7 @@ class Planner:
         self._current = current
 
     def node(self, name: str) -> Node:
-        """Return what stands where the link of a site belongs."""
+        """Return the node at the path of a site's link."""
         return self._current.nodes.get(name + self._layout.suffix, Node())
 
     def linked(self, name: str) -> str | None:
@@ -81,7 +81,7 @@ class Planner:
             self._unlink(wanted.rename_from, ABSENT)
 
     def _may_act(self, wanted: WantedSite, name: str) -> bool:
-        """Tell whether a place may be changed; raise SiteError where the wish for it is refused."""
+        """Tell whether a path may be changed; raise NginxSiteError where C(foreign) forbids it."""
         node, path = self.node(name), self._layout.link(name)
         if node.kind in ("directory", "other"):
             what = "a directory" if node.kind == "directory" else "neither a file nor a link"
@@ -138,7 +138,7 @@ class Planner:
         self._report(name, ENABLED, before.target or None, path)
 
     def _restore_version(self, name: str, path: str, kept: Version | None, content: bytes) -> None:
-        """Put back a version that was edited by hand or is gone, although a link points to it."""
+        """Restore a linked version that was edited by hand or is gone."""
         if kept is None or kept.content != content:
             layout = self._layout
             old = Node() if kept is None else Node("file", "", kept.content, kept.mode, kept.uid, kept.gid)
@@ -169,7 +169,7 @@ class Planner:
         self._report(name, state, before.target or None)
 
     def _prune(self, name: str, newest: str | None) -> None:
-        """Plan to forget the oldest versions, never the one that is or was just in use."""
+        """Plan to remove the oldest versions, never the one that is or was just in use."""
         others = [item.version for item in self._current.versions.get(name, ()) if item.version != newest]
         room = max(self._layout.keep - (1 if newest else 0), 0)
         self.plan.removals += [self._layout.version_path(name, version) for version in others[room:]]
@@ -179,7 +179,7 @@ class Planner:
         self.plan.sites.append({"name": name, "state": state, "previous": previous, "current": current})
 
     def purge(self, listed: t.Container[str]) -> None:
-        """Plan to remove all sites of ours that are not listed."""
+        """Plan to remove all sites of the collection that are not listed."""
         suffix = self._layout.suffix
         linked = [name[: len(name) - len(suffix)] for name in self._current.nodes if name.endswith(suffix)]
         ours = {name for name in linked if self.linked(name)} | set(self._current.versions)
@@ -209,7 +209,7 @@ def make_plan(
     files: t.Sequence[WantedFile] = (),
     purge: bool = False,
 ) -> NginxPlan:
-    """Return what has to be done so that the sites and files are as wanted; raise SiteError where that cannot be."""
+    """Return the changes that lead to the wanted sites and files; raise NginxSiteError where that is impossible."""
     check_wanted(sites, files, layout)
     planner = Planner(layout, current)
     for site in sites:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is accepted, and what becomes of a validation and of a reload. Private, and light: every run loads it."""
+"""Validation policy and result types. Private to flaskops.stack, and light: every run loads it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Policy:
-    """What is let pass: kinds of problems that are only warned of; and names of templates by path."""
+    """The validation policy: problems that are only warnings, and the template names by path, for errors."""
 
     tolerate: frozenset[str] = frozenset()
     strict: bool = False
@@ -34,7 +34,7 @@ class Policy:
 
 
 class ValidationResult(t.NamedTuple):
-    """What nginx said of a configuration: C(method) tells how it was asked, C(reason) why not in the better way."""
+    """The result of nginx -t: C(method) tells how it was run, C(reason) why not in a mount namespace."""
 
     ok: bool
     method: str
@@ -46,7 +46,7 @@ class ValidationResult(t.NamedTuple):
 
 
 class RunningNginx(t.NamedTuple):
-    """What is known of the nginx that runs: its master process, and files that have changed since it loaded them."""
+    """The running nginx: its master process, and files that have changed since it loaded them."""
 
     master: int = 0
     unloaded: tuple[str, ...] = ()
@@ -56,11 +56,11 @@ NOTHING_CHANGES = ValidationResult(True, NONE, 0.0, "", (), "nothing changes")
 
 
 class ReloadError(RuntimeError):
-    """A reload that did not take."""
+    """A reload after which nginx does not run the new configuration."""
 
 
 class ReloadResult(t.NamedTuple):
-    """What became of a reload."""
+    """The result of a reload."""
 
     performed: bool
     proved: bool
@@ -70,7 +70,7 @@ class ReloadResult(t.NamedTuple):
     output: str = ""
 
     def result(self) -> dict[str, t.Any]:
-        """Return what the module reports."""
+        """Return it as the module reports it."""
         return {
             "performed": self.performed,
             "proved": self.proved,

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide from nginx's processes whether a SIGHUP has made it load its configuration. Private to flaskops.stack.
+"""Verify from nginx's processes that a SIGHUP made it load its configuration. Private to flaskops.stack.
 
 nginx's master blocks its signals while it works, and unblocks them only while it waits for one. A SIGHUP that arrives
 during a load stays pending until that load is over: the workers that appear meanwhile have an earlier configuration.
@@ -49,10 +49,10 @@ def parse_signals(status: str) -> Signals:
 
 
 class ReloadAttempt:
-    """One SIGHUP: which workers belong to a load that began before nginx took it, and what has come of it."""
+    """One reload by SIGHUP: which workers belong to an earlier load, and whether the reload succeeded."""
 
     def __init__(self, before: Observation) -> None:
-        """Begin with what was seen before the signal was sent."""
+        """Take the observation from before the signal was sent."""
         self.old = before.workers
         self._early = before
         self._taken = False
@@ -66,7 +66,7 @@ class ReloadAttempt:
         return self._taken
 
     def evaluate(self, look: Observation, complained: bool) -> str:
-        """Return what is certain after one more look; C(complained) tells of an error in nginx's log."""
+        """Return the state after one more observation; C(complained) tells of an error in nginx's log."""
         if not self._taken:
             self._wait(look)
         state = (self._state(look, complained), look.workers)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which other files a configuration names: logs that nginx writes, certificates that it loads.
+"""Find the other files that a configuration refers to: logs that nginx writes, certificates that it loads.
 
 Private to flaskops.stack.
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turn the parameters of nginx_site into what it plans with. Private to flaskops.stack."""
+"""Parse and validate the parameters of nginx_site. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SITE = ("name", "state", "content", "src", "template", "version", "foreign", "r
 
 @dataclass(frozen=True)
 class NginxRequest:
-    """Everything that one call of the module asks for."""
+    """The validated parameters of one call of the module."""
 
     layout: NginxLayout
     binary: str
@@ -52,7 +52,7 @@ class NginxRequest:
 
 @dataclass(frozen=True)
 class PendingReload:
-    """What an earlier run, or somebody who renewed a certificate, has left for nginx to load."""
+    """A reload that is pending: after a killed run, or because a file such as a certificate has changed."""
 
     journaled: bool
     unloaded: t.Sequence[str] = ()
@@ -60,12 +60,12 @@ class PendingReload:
 
     @property
     def pending(self) -> bool:
-        """Tell whether nginx may run something else than what is on disk."""
+        """Tell whether nginx may run another configuration than the one on disk."""
         return self.journaled or bool(self.unloaded)
 
 
 def content_of(item: t.Mapping[str, t.Any], what: str) -> bytes | None:
-    """Return the content that an item names, None when it names none; raise SiteError for what is no text."""
+    """Return the content that an item names, None when it names none; raise NginxSiteError when it is no text."""
     content: bytes | None = None
     if item["content"] is not None:
         content = item["content"].encode("utf-8", "surrogateescape")
@@ -117,7 +117,7 @@ def site_paths_for(params: t.Mapping[str, t.Any]) -> SitePaths:
 
 
 def wanted_files(params: t.Mapping[str, t.Any], places: SitePaths) -> list[WantedFile]:
-    """Return the wanted further files; raise SiteError for one without a content or with an odd path or mode."""
+    """Return the wanted further files; raise NginxSiteError for a missing content or an invalid path or mode."""
     items = params["files"] or []
     shared = [item for item in items if is_shared(item) and item["state"] != "absent"]
     # The first one brings the links of sites to nginx where its own file includes none of them.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find a running nginx, reload it and prove that the new configuration runs. Private to flaskops.stack."""
+"""Find the running nginx, reload it and verify that the new configuration runs. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Master:
         return "" if self._host.send_hup(self.pid) else _ENDED
 
     def _wait_for_result(self, attempt: ReloadAttempt, deadline: float) -> str:
-        """Wait for what comes of a HUP; return why it has failed, DOUBTFUL when it has to be sent again, or ''."""
+        """Wait for the result of a HUP; return why it failed, INCONCLUSIVE when it has to be sent again, or ''."""
         while True:
             state = attempt.evaluate(self._look(), self._logged_error())
             if state == PROVED:
@@ -102,7 +102,7 @@ class Master:
             self._host.sleep(_POLL)
 
     def _look(self) -> Observation:
-        """Return what the processes are doing; the order matters, see Attempt."""
+        """Return the state of the processes; the order matters, see ReloadAttempt."""
         began = self._host.monotonic()
         workers = frozenset(self.workers())
         signals = self._signals()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which sockets nginx opens for C(http), C(stream) and C(mail), and which of them exclude each other.
+"""Find the sockets that nginx opens for C(http), C(stream) and C(mail), and which of them conflict.
 
 C(nginx -t) tolerates EADDRINUSE, so that only a start or a reload would tell. Private to flaskops.stack.
 """

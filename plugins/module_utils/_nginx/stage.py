@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build, in a private directory, what a test of the future configuration needs. Private to flaskops.stack.
+"""The environment for nginx -t: a private directory with the staged configuration. Private to flaskops.stack.
 
 Two ways: directories and files to be mounted over the real ones in a mount namespace of the test's own, or, where
 mounts are not allowed, a shadow tree of everything that nginx reads, with includes and written paths pointed into it.
@@ -67,7 +67,7 @@ def _is_costly(entry: os.DirEntry[str]) -> bool:
 
 
 class ValidationEnvironment:
-    """A private directory that holds staged files, scratch directories and what nginx may report them as."""
+    """A private directory with staged files and scratch directories, and the real paths to report for them."""
 
     def __init__(self, directory: str, config: Configuration, staged_tree: StagedTree, build: Build) -> None:
         """Name the directory and what is to be tested; nothing is written."""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start an nginx that does not run, and say what it said when it does not start. Private to flaskops.stack."""
+"""Start an nginx that does not run, and report its error output when it fails. Private to flaskops.stack."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Heal, read, plan, and change what differs: one transaction. Private to flaskops.stack.
+"""The transaction of nginx_site: resolve an interrupted run, read, plan, apply. Private to flaskops.stack.
 
 Most runs find everything in place. What only the others need is imported where it is used, because Ansible compiles
 every module that is imported anew in each task.
@@ -22,7 +22,7 @@ from .tree import read_current
 
 
 def manage(request: NginxRequest) -> dict[str, t.Any]:
-    """Make the sites as wanted and return what the module reports; in check mode only find out what that takes."""
+    """Apply the wanted sites and return the module result; in check mode only plan and validate."""
     journal = Journal(request.config, request.layout.keep, request.state)
     if request.check:
         return _preview(request, journal)
@@ -41,7 +41,7 @@ def manage(request: NginxRequest) -> dict[str, t.Any]:
 
 
 def _preview(request: NginxRequest, journal: Journal) -> dict[str, t.Any]:
-    """Return what a run would report, as far as that can be known without changing anything."""
+    """Return the result of check mode."""
     plan = _plan(request)
     pending_reload = PendingReload(journal.exists, _unloaded(request, plan, journal.read()))
     validation = NOTHING_CHANGES
@@ -53,7 +53,7 @@ def _preview(request: NginxRequest, journal: Journal) -> dict[str, t.Any]:
 
 
 def _unloaded(request: NginxRequest, plan: NginxPlan, steps: t.Sequence[JournalStep]) -> list[str]:
-    """Return what nginx has not loaded since it changed on disk, but for what this run, or one before it, changes."""
+    """Return files that changed on disk since nginx loaded them, except those of this and of an interrupted run."""
     changing = {item.path for item in plan.swaps} | {step.path for step in steps}
     loaded_state = LoadedState(request.config, request.state)
     record = loaded_state.read()

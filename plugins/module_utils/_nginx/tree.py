@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read nginx's tree and change it: the only part of nginx_site that touches it. Private to flaskops.stack."""
+"""Read and change nginx's configuration tree, which no other part of nginx_site does. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -227,12 +227,12 @@ def _only_links(items: t.Sequence[tuple[str, Node]]) -> bool:
 
 
 def apply_swaps(swaps: t.Sequence[Swap]) -> list[OldDirectory]:
-    """Make the changes of a plan visible to nginx; return what is to be discarded."""
+    """Make the changes of a plan visible to nginx; return the old directories to remove."""
     return write_nodes([(item.path, item.after) for item in swaps])
 
 
 def remove_versions(paths: t.Sequence[str]) -> None:
-    """Forget versions."""
+    """Remove versions."""
     for path in paths:
         remove_file(path, sync=False)
     for directory in dict.fromkeys(os.path.dirname(path) for path in paths):
@@ -240,7 +240,7 @@ def remove_versions(paths: t.Sequence[str]) -> None:
 
 
 def remove_leftovers(directories: t.Iterable[str]) -> None:
-    """Remove what a killed run has left; only the holder of the lock may do that."""
+    """Remove leftovers of a killed run; the caller holds the lock."""
     for directory in directories:
         for base in list_directory(directory):
             if base.startswith(".flaskops-"):

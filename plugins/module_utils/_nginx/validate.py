@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judge a future configuration: nginx's words, its oversights, who is to blame. Private to flaskops.stack."""
+"""Validate a staged configuration with nginx -t and our own checks. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WRONG_KEY = re.compile(r'SSL_CTX_use_PrivateKey\("([^"]+)"\) failed.*key values
 
 
 def validate(nginx: Nginx, plan: NginxPlan, policy: Policy, running: RunningNginx) -> ValidationResult:
-    """Test the future configuration as a whole; raise SiteError, with the reason, when it must not be put in place."""
+    """Validate the staged configuration as a whole; raise NginxSiteError, with the reason, when it is rejected."""
     staged_tree = StagedTree(plan.staged_changes())
     validation = nginx.test(staged_tree)
     config = validation.config
@@ -52,7 +52,7 @@ def validate(nginx: Nginx, plan: NginxPlan, policy: Policy, running: RunningNgin
 
 
 def _other_warnings(validation: ValidationResult) -> list[str]:
-    """Return nginx's warnings but for those that our own checks say better."""
+    """Return nginx's warnings except those that our own checks report in more detail."""
     return [line for line in validation.warnings if not line.startswith("conflicting server name")]
 
 
@@ -88,7 +88,7 @@ def _certificates(
 
 
 def _sockets(config: Configuration, master: int) -> list[Problem]:
-    """Find sockets that nginx, started or reloaded, could not open; each is told of once."""
+    """Find sockets that nginx could not open at a start or reload; each is reported once."""
     sockets = find_sockets(config, resolve)
     told = {item for pair in clashing(sockets) for item in pair}
     return [*find_clashes(sockets), *find_sockets_in_use([item for item in sockets if item not in told], master)]
@@ -114,7 +114,7 @@ def _sort(
 
 
 def _present_problems(nginx: Nginx, running: RunningNginx) -> set[tuple[str, str, tuple[str, ...]]]:
-    """Return what is wrong with what nginx has loaded; a certificate that was exchanged since is not that."""
+    """Return the problems of the loaded configuration; a certificate that was replaced since is not among them."""
     present = StagedTree({})
     try:
         config = present.load(nginx.config)
@@ -142,7 +142,7 @@ def _refusal(
     servers: t.Sequence[Server],
     advice: t.Sequence[str],
 ) -> str:
-    """Say what nginx has said, where, and whether the host's configuration was broken before."""
+    """Return nginx's error with its lines, and whether the host's configuration was broken before."""
     parts = ["nginx refused the new configuration and nothing was changed:", validation.output]
     parts += _excerpts(validation.output, staged_tree, policy)
     parts += [f"{problem.message}" for problem in find_problems(servers)]
@@ -155,7 +155,7 @@ def _refusal(
 
 
 def _changed(unloaded: t.Sequence[str]) -> list[str]:
-    """Name the files that others have changed, which may be to blame."""
+    """Name the files that others have changed, as a possible cause."""
     files = ", ".join(unloaded)
     return [f"These files have changed since nginx has loaded its configuration: {files}"] if unloaded else []
 
@@ -163,7 +163,7 @@ def _changed(unloaded: t.Sequence[str]) -> list[str]:
 def _advice(
     validation: ValidationResult, staged_tree: StagedTree, servers: t.Sequence[Server], plan: NginxPlan
 ) -> list[str]:
-    """Say which variable helps against what nginx has said."""
+    """Return the role variables that may fix nginx's error."""
     if validation.config is None:
         return []
     names = {

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Static files of the previous release stay reachable for a while: open pages ask for them. Private to flaskops.stack.
+"""Keep static files of the previous release reachable for a while, for open pages. Private to flaskops.stack.
 
-nginx looks for a file that the current release has not below a link to the previous one. A timer of systemd's removes
+nginx looks for a file that the current release lacks below a link to the previous one. A systemd timer removes
 the link. Both lie in C(/run), so that a restart of the host ends them together.
 """
 
@@ -35,7 +35,7 @@ def kept_assets(layout: Layout) -> str:
 
 
 def schedule_asset_expiry(layout: Layout, release: str, seconds: int) -> float:
-    """Arm the timer that ends what C(keep_assets) does; return when it fires, on the clock of C(time.time), or 0."""
+    """Start the timer that removes the link of C(keep_assets); return when it fires (C(time.time)), or 0."""
     if not (release and seconds):
         return 0.0
     with contextlib.suppress(CommandError, OSError):
@@ -45,7 +45,7 @@ def schedule_asset_expiry(layout: Layout, release: str, seconds: int) -> float:
 
 
 def keep_assets(layout: Layout, release: str, seconds: int, end: float = 0.0) -> None:
-    """Make the files of a release reachable for so long, and those of no other; a failure costs nothing else.
+    """Keep the files of this release reachable for C(seconds), and of no other; a failure has no other effect.
 
     C(end) is when a timer fires that is armed already; one that fires too early is armed anew.
     """
@@ -67,7 +67,7 @@ def remove_asset_link(layout: Layout) -> None:
 
 
 def remove_stale_asset_links() -> None:
-    """Remove what a run that was killed left under a temporary name; others may be at work there."""
+    """Remove stale temporary links of killed runs; fresh ones may belong to another run."""
     remove_stale_temp_files(DIRECTORY, STALE_SECONDS)
 
 

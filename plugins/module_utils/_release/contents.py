@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The token by which a release tells what it believes of a request. Private to flaskops.stack."""
+"""The token of the forwarded-header check of a release. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILE = "probe.json"
 
 
 def write_token(release: str, hops: int, gid: int) -> None:
-    """Give a release the token by which it tells what it believes."""
+    """Write the token that lets the probe read the client address, scheme and host that the application sees."""
     data = json.dumps({"token": secrets.token_hex(32), "hops": hops}) + "\n"
     write_file(os.path.join(release, FILE), data.encode(), 0o640, 0, gid)
 

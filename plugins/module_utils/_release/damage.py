@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell a manifest that can be used from one that something has damaged. Private to flaskops.stack."""
+"""Detect damaged manifests. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BESIDE: dict[str, tuple[type, ...]] = {
 
 
 def fault_of(values: t.Mapping[str, t.Any]) -> str:
-    """Return what is wrong with the content of a manifest; an empty text when nothing is."""
+    """Return the fault in the content of a manifest, or an empty text."""
     missing = sorted(set(_REQUIRED) - set(values))
     if missing:
         return f"lacks {', '.join(missing)}"

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was activated when: one line of JSON each. Private to flaskops.stack.
+"""The history of deploys and rollbacks: one line of JSON each. Private to flaskops.stack.
 
-A line is written before the hand-over (result C(begun)) and completed after it (C(activated) or C(failed)). What a run
-that was killed has begun is judged by the next one, by where C(current) leads then: C(activated) or C(interrupted).
+An entry is written before the deploy (result C(begun)) and completed after it (C(activated) or C(failed)). The entry of
+a killed run is resolved by the next run, from where C(current) points then: C(activated) or C(interrupted).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def activation_times(entries: t.Iterable[Entry]) -> dict[str, str]:
 
 
 def with_interrupted_resolved(entries: t.Sequence[Entry], current: str) -> list[Entry]:
-    """Return the activations with a result for what was begun and never completed, by where the link leads."""
+    """Return the entries, with a result for interrupted ones, from where the C(current) link points."""
     begun = [entry.get("result") == "begun" for entry in entries]
     return [
         {
@@ -88,7 +88,7 @@ def with_interrupted_resolved(entries: t.Sequence[Entry], current: str) -> list[
 
 
 def is_interrupted_rollback(entries: t.Sequence[Entry], current: str) -> bool:
-    """Tell whether a rollback was killed after its switch: to ask for it again must not go back twice."""
+    """Tell whether a rollback was killed after its switch: repeating it must not roll back twice."""
     last = entries[-1] if entries else {}
     return last.get("result") == "begun" and last.get("what") == "rollback" and _is_current(last, current)
 
@@ -106,8 +106,8 @@ def complete_last(entries: t.Sequence[Entry], entry: Entry) -> list[Entry]:
 
 
 def resolve_interrupted(name: str, current: str, entry: Entry | None = None) -> None:
-    """Judge what an earlier run has begun, and begin another activation if C(entry) is one."""
-    # Where the disk does not give it away now, it is not replaced by less.
+    """Resolve the entry of an interrupted run, and begin another entry if C(entry) is given."""
+    # A history that cannot be read now must not be overwritten.
     entries = _load(name)
     wanted = with_interrupted_resolved(entries, current) + ([{**entry, "result": "begun"}] if entry else [])
     if wanted != entries:
@@ -120,7 +120,7 @@ def record(name: str, entry: Entry) -> None:
 
 
 def try_record(name: str, entry: Entry) -> None:
-    """Record what has come of something, if that can be done: a disk that is full must not change what comes of it."""
+    """Append an entry; ignore a full disk."""
     with suppress(OSError):
         record(name, entry)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which release the database was migrated for last, as this host knows it. Private to flaskops.stack."""
+"""The record of the last migration that this host knows of. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DIRECTORY = STATE
 
 
 def migration_path(name: str) -> str:
-    """Return the file that says it of an application."""
+    """Return the record file of an application."""
     return os.path.join(DIRECTORY, name, "migrated.json")
 
 
 def migrated_key(name: str) -> str:
-    """Return what names the migrations that have run last; empty when none are known of."""
+    """Return the key of the migrations that ran last; empty when none are known."""
     try:
         return str(json.loads(read_file(migration_path(name)) or b"{}").get("key", ""))
     except (ValueError, AttributeError, RecursionError, OSError):
@@ -28,7 +28,7 @@ def migrated_key(name: str) -> str:
 
 
 def record_migration(name: str, release: str, key: str, here: bool) -> None:
-    """Note that the migrations of a release have run, here or on another host of the fleet."""
+    """Record that the migrations of a release have run, here or on another host of the fleet."""
     path = migration_path(name)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     when = utc_now()
@@ -37,6 +37,6 @@ def record_migration(name: str, release: str, key: str, here: bool) -> None:
 
 
 def forget_migration(name: str) -> None:
-    """Remove the note: of an application that is gone, or whose database went back."""
+    """Remove the record: of an application that is gone, or whose database was migrated down."""
     if os.path.isdir(os.path.dirname(migration_path(name))):
         remove_file(migration_path(name))

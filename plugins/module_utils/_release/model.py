@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a release is: its place, its name and its manifest. Private to flaskops.stack."""
+"""The data types of releases: layout of directories, release id, manifest. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class DamagedError(ReleaseError):
 
 @dataclass(frozen=True)
 class Layout:
-    """Where an application keeps what; nothing of it needs to exist."""
+    """The directories and files of an application; none of them needs to exist."""
 
     root: str
     name: str
@@ -58,7 +58,7 @@ class Layout:
 
     @property
     def shared(self) -> str:
-        """Return the directory of what outlives releases."""
+        """Return the directory of shared data, which outlives releases."""
         return posixpath.join(self.base, "shared")
 
     @property
@@ -87,7 +87,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What release.json says: enough to run, compare and list a release, and no secret."""
+    """The content of release.json: enough to run, compare and list a release, and no secret."""
 
     name: str
     id: str
@@ -115,7 +115,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str, path: str = MANIFEST) -> Manifest:
-        """Return what C(text) says; raise ReleaseError, which names C(path), when it is no manifest."""
+        """Parse C(text); raise ReleaseError, which names C(path), when it is no manifest."""
         remedy = "remove the directory it is in, it is built again"
         try:
             values = json.loads(text)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose an application's data is, and when it may change hands. Private to flaskops.stack."""
+"""The owner of an application's data, and when it may change. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .shared import Owner
 
 
 def check_owner(layout: Layout, user: str, uses_data: bool) -> None:
-    """Raise UserError when the data belongs to another user, as whom the application runs now.
+    """Raise UserError when the data belongs to another user, and the application runs as that user now.
 
     The old and the new release run side by side, and as two users they could not both write to it.
     """
@@ -41,14 +41,14 @@ def owner_ids(layout: Layout) -> t.Optional[t.Tuple[int, int]]:
 
 
 def transfer_ownership(layout: Layout, owner: Owner) -> None:
-    """Give the data to the application's user and group, as far as it was the previous one's, following no link."""
+    """Change the owner of the data from the previous to the application's user and group, following no link."""
     status = _status(layout.shared)
     if status is None or status.st_uid == 0 or (status.st_uid, status.st_gid) == (owner.uid, owner.gid):
         return
     for _path, directories, others, descriptor in walk(layout.shared):
         for name in [*directories, *others]:
             _give(name, descriptor, status, owner)
-    # Last, because it tells a run that follows a killed one that there is something left to do.
+    # Last, because its owner tells the run after a killed one that the transfer is incomplete.
     os.chown(layout.shared, owner.uid, owner.gid, follow_symlinks=False)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Give shared data that root prepared to the application. Private to flaskops.stack."""
+"""Change the owner of shared data that root prepared to the application's user. Private to flaskops.stack."""
 
 from __future__ import annotations
 

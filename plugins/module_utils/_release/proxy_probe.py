@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask an application through nginx what it believes of a request with forged headers. Private to flaskops.stack.
+"""The forwarded-header check: request an application through nginx with forged headers. Private to flaskops.stack.
 
-Each release has a token, which only root and the application can read; to whoever sends it, wsgi.py tells what the
-application would have been told.
+Each release has a token, which only root and the application can read; to a request with it, wsgi.py returns the client
+address, scheme and host that the application would have seen.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _AGAIN = 0.1
 
 @dataclass(frozen=True)
 class HeaderCheckResult:
-    """What came of a probe: nothing wrong, something wrong, or no way to know."""
+    """The result of a check: both empty when it passed; C(unknown) when it could not be made."""
 
     wrong: str = ""
     unknown: str = ""
 
 
 def check_forwarded_headers(chain: ForwardedChain, path: str = "/") -> HeaderCheckResult:
-    """Return whether the application that serves believes of a visitor through nginx what it should."""
+    """Check that the live application sees the right client address, scheme and host behind nginx."""
     known = read_token(chain.current)
     if known is None:
         return HeaderCheckResult(unknown="the release was built before there was such a probe")
@@ -54,7 +54,7 @@ def check_forwarded_headers(chain: ForwardedChain, path: str = "/") -> HeaderChe
 
 
 def probe_sites(items: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[list[str], list[str]]:
-    """Return what is wrong with the sites of nginx that lead to applications of ours, and what could not be known."""
+    """Return the faults of the nginx sites of our applications, and the checks that were skipped."""
     wrong, unknown = [], []
     for item in items:
         chain = ForwardedChain(**item["chain"]) if item.get("chain") else None
@@ -65,7 +65,7 @@ def probe_sites(items: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[list[str], li
         if verdict.wrong:
             wrong.append(f"site '{item['name']}' is published, but {verdict.wrong}")
         if verdict.unknown:
-            unknown.append(f"site '{item['name']}': what its application believes was not compared: {verdict.unknown}")
+            unknown.append(f"site '{item['name']}': forwarded-header check skipped: {verdict.unknown}")
     return wrong, unknown
 
 
@@ -117,7 +117,7 @@ def _connect(chain: ForwardedChain) -> http.client.HTTPConnection:
     deadline = Deadline(_TIMEOUT)
     if not chain.tls:
         return TimedConnection("127.0.0.1", deadline, chain.port)
-    # By the name of the site; the certificate is nobody's business here.
+    # SNI is the name of the site; the certificate is not verified here.
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

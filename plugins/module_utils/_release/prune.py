@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remove releases that nobody needs any more. Private to flaskops.stack."""
+"""Prune old releases. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _REMOVED = ".removed-"
 
 
 def remove_releases(layout: Layout, releases: t.Sequence[str]) -> None:
-    """Take releases away by one rename each; their files go behind the back of the run, as those a killed one left.
+    """Remove releases by one rename each; a background process deletes their files, and those of killed runs.
 
-    A virtualenv has thousands of files, and nobody waits for their end.
+    Deleting the thousands of files of a virtualenv would take the run too long.
     """
     for release in releases:
         os.rename(layout.release(release), os.path.join(layout.releases, f"{_REMOVED}{release}-{os.getpid()}"))
@@ -40,7 +40,7 @@ def prune_releases(
 ) -> list[str]:
     """Remove all but the newest C(keep) releases, those C(kept) and those with a process; return what was removed.
 
-    The one that a rollback would go to stays. Those that are no place to go back to go first. What a killed run has
+    The target of a rollback stays. Rejected releases are removed first. What a killed run has
     begun to build goes too, and what cannot be loaded, but for the virtualenv, which makes the next try quick: the
     caller holds the application's lock, so nobody builds now.
     """
@@ -66,7 +66,7 @@ def unfinished_releases(layout: Layout) -> list[str]:
 
 
 def releases_in_use(layout: Layout) -> set[str]:
-    """Return the releases that a process runs from: a service, or somebody's shell."""
+    """Return the releases that a process runs from: a service or a shell."""
     found: set[str] = set()
     # The service of a release, or of what runs beside it.
     unit = re.compile(rf"/{layout.name}[^/@]*@([0-9a-f-]{{16}})[^/]*\.service")

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choose the release to go back to, from what history says. Private to flaskops.stack.
+"""Choose the target of a rollback from the history. Private to flaskops.stack.
 
-What was said last of a release counts: one that failed, or was rolled back from, is no place to go back to until it has
+The last entry of a release counts: one that failed, or was rolled back, is rejected as a target until it has
 been deployed again and was healthy then.
 """
 
@@ -16,12 +16,12 @@ from .model import Manifest, ReleaseError
 
 
 def rejected_releases(entries: t.Iterable[Entry]) -> dict[str, str]:
-    """Return why releases are no place to go back to, by id."""
+    """Return why releases are rejected as targets of a rollback, by id."""
     found: dict[str, str] = {}
     served: set[str] = set()
     for entry in entries:
         release, result, when = str(entry.get("release", "")), entry.get("result"), entry.get("when", "?")
-        # Too little memory says nothing against a release that has served, nor does a disk that was full.
+        # Too little memory or a full disk is no fault of a release that was live before.
         if result == "failed" and (entry.get("started", True) or release not in served):
             found[release] = f"failed {when}: {entry.get('reason') or 'for a reason that was not recorded'}"
         elif result == "activated":
@@ -53,7 +53,7 @@ def previous_healthy(entries: t.Sequence[Entry], usable: t.Collection[str], curr
 
 
 def possible_targets(entries: t.Sequence[Entry], usable: t.Collection[str], current: str) -> list[str]:
-    """Return the releases that a host may stay at or go back to, newest first: the current one, then earlier ones."""
+    """Return the possible targets of a rollback, newest first: the current release, then earlier ones."""
     order, bad = deploy_order(entries), rejected_releases(entries)
     earlier = order[: order.index(current)] if current in order else [one for one in order if one != current]
     candidates = [*([current] if current else []), *reversed(earlier)]
@@ -77,7 +77,7 @@ def choose_target(
     current: str,
     asked: str,
 ) -> str:
-    """Return the release to go back to; raise ReleaseError, which lists what there is, when there is none."""
+    """Return the target of a rollback; raise ReleaseError, which lists the releases, when there is none."""
     listing = list_of_releases(releases, usable, entries, current)
     if not asked:
         found = previous_healthy(entries, usable, current)
@@ -111,7 +111,7 @@ def _checked(name: str, release: str, usable: t.Collection[str], entries: t.Sequ
 def list_of_releases(
     releases: t.Sequence[Manifest], usable: t.Collection[str], entries: t.Sequence[Entry], current: str
 ) -> str:
-    """Return the releases and what is known of them, newest first, a line each."""
+    """Return the releases with their states, newest first, a line each."""
     if not releases:
         return "There is no release on this host."
     times, bad = activation_times(entries), rejected_releases(entries)
@@ -126,7 +126,7 @@ def list_of_releases(
 def describe_state(
     release: str, usable: t.Collection[str], times: t.Mapping[str, str], bad: t.Mapping[str, str], current: str
 ) -> str:
-    """Return what is known of a release in a few words."""
+    """Return the state of a release in a few words."""
     if release == current:
         return f"current since {times[release]}" if release in times else "current"
     if release in bad:

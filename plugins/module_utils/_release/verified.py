@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which complete releases were not loaded, because that is left to their start. Private to flaskops.stack.
+"""The mark of releases whose import check is deferred to their first start. Private to flaskops.stack.
 
-A run that is killed before the start leaves a release that may be broken: no other one is made of it.
+A run killed before the start leaves a release that may be broken: no build reuses its files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BARE = b"no requirements\n"
 
 
 def mark_unverified(path: str, with_dependencies: bool) -> None:
-    """Note, before the release in C(path) is complete, that its start has to prove it."""
+    """Mark the release in C(path), before it is complete, as not import-checked."""
     write_file(os.path.join(path, _MARK), b"" if with_dependencies else _BARE, sync=False)
 
 
@@ -32,17 +32,17 @@ def has_dependencies(path: str) -> bool:
 
 
 def mark_verified(path: str) -> None:
-    """Note that the release in C(path) was loaded."""
-    # A note that stays, or that a power cut brings back, costs one more proof.
+    """Remove the mark: the release in C(path) was imported."""
+    # A mark that stays, or that a power cut brings back, costs one more import check.
     with suppress(OSError):
         remove_file(os.path.join(path, _MARK), sync=False)
 
 
 def is_verified(layout: Layout, release: str) -> bool:
-    """Tell whether a complete release was loaded; one that serves was, though a killed run may not have noted it."""
+    """Tell whether a complete release was imported; the live one was, even if a killed run left its mark."""
     return not os.path.exists(os.path.join(layout.release(release), _MARK)) or current_id(layout) == release
 
 
 def verified_releases(layout: Layout) -> t.Iterator[Manifest]:
-    """Yield the releases that others can be made of, the newest first."""
+    """Yield the releases whose files a build may reuse, the newest first."""
     return (found for found in reversed(list_releases(layout)) if is_verified(layout, found.id))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which setting helps an application that its sandbox or its release stops. Private to flaskops.stack."""
+"""Suggest the setting that fixes an error caused by the sandbox or by a release. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OTHER_TOP = (
 
 @dataclass(frozen=True)
 class Place:
-    """Where an application lives, and as whom."""
+    """The directories and the user of an application."""
 
     name: str
     user: str

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an application has to believe of a request that came through nginx. Private to flaskops.stack."""
+"""The client address, scheme and host that the application must see behind nginx. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _OWN_ADDRESS = "127.0.0.1"
 
 @dataclass(frozen=True)
 class ForwardedChain:
-    """The way to an application through nginx on this host."""
+    """How visitors reach an application through nginx on this host."""
 
-    # The link to the release that serves.
+    # The link to the live release.
     current: str
     host: str
     port: int = 80
     tls: bool = False
-    # Whether another proxy stands before nginx, and whether nginx believes only some of these.
+    # Whether there is another proxy in front of nginx, and whether nginx trusts only some addresses.
     behind_proxy: bool = False
     chosen_proxies: bool = False
 
@@ -39,7 +39,7 @@ class ForwardedChain:
 
 
 def forged_headers(chain: ForwardedChain, hops: int) -> dict[str, str]:
-    """Return what a visitor, or behind a proxy that proxy for a visitor who forges, sends to nginx."""
+    """Return forged headers as a client sends them to nginx, or as a proxy in front passes them on."""
     if hops > 1:
         proxies = [_PROXY] * (hops - 2)
         return {
@@ -56,7 +56,7 @@ def forged_headers(chain: ForwardedChain, hops: int) -> dict[str, str]:
 
 
 def expected_headers(chain: ForwardedChain, hops: int) -> dict[str, str]:
-    """Return what the application has to believe."""
+    """Return the address, scheme and host that the application must see."""
     if hops > 1:
         return {"address": _VISITOR, "scheme": "https", "host": chain.authority}
     return {"address": _OWN_ADDRESS, "scheme": "https" if chain.tls else "http", "host": chain.authority}
@@ -66,13 +66,13 @@ _NAMES = {"address": "the visitor's address (REMOTE_ADDR)", "scheme": "the schem
 
 
 def find_wrong_headers(chain: ForwardedChain, hops: int, believed: t.Mapping[str, str]) -> str:
-    """Return what is wrong with what the application believed, nothing when it is right."""
+    """Return the difference to what the application must see, and the way out; an empty text when there is none."""
     wanted = expected_headers(chain, hops)
     if not hops:
         # The application reads these headers itself, and is free in what it makes of them.
         return ""
     if chain.chosen_proxies and hops > 1:
-        # The probe comes from no proxy that nginx believes, so only what is forged can be told from what is right.
+        # The probe comes from no trusted proxy, so only a forged address can be detected.
         wrong = ["address"] if believed.get("address") == _FORGED_ADDRESS else []
     else:
         wrong = [key for key, value in wanted.items() if believed.get(key) != value]

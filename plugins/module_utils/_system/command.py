@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a command and keep what it said. Private to flaskops.stack."""
+"""Run commands and capture their output. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CommandError(RuntimeError):
 
 @dataclass(frozen=True)
 class Result:
-    """What a command that ended has said."""
+    """The result of a command that has ended."""
 
     argv: tuple[str, ...]
     rc: int
@@ -86,7 +86,7 @@ def _start(
 
 
 def _await(process: subprocess.Popen[str], argv: t.Sequence[str], stdin: str | None, timeout: float) -> Result:
-    """Return what a process has said when it has ended; raise CommandError when it does not."""
+    """Wait for a process and return its result; raise CommandError when it does not end in time."""
     deadline, looks = time.monotonic() + timeout, 0
     while True:
         try:
@@ -95,7 +95,7 @@ def _await(process: subprocess.Popen[str], argv: t.Sequence[str], stdin: str | N
         except subprocess.TimeoutExpired as exc:
             out, err = _text(exc.output), _text(exc.stderr)
         stdin = None
-        # What it has started in the background may hold its output open for as long as that lives.
+        # A background process that it started may hold its output open.
         looks += process.poll() is not None
         if looks < _LOOKS and time.monotonic() < deadline:
             continue
@@ -172,7 +172,7 @@ def run_checked(
 
 
 def spawn_detached(argv: t.Sequence[str]) -> None:
-    """Start a command that nobody waits for and that outlives this run; nothing may depend on it."""
+    """Start a detached command that outlives this run; its result is never known."""
     nothing = subprocess.DEVNULL
     subprocess.call(  # pylint: disable=ansible-bad-function
         ["setsid", "--fork", *argv], stdin=nothing, stdout=nothing, stderr=nothing, cwd="/"
@@ -181,7 +181,7 @@ def spawn_detached(argv: t.Sequence[str]) -> None:
 
 @contextmanager
 def sync_filesystem(path: str, timeout: float = 600) -> t.Iterator[None]:
-    """Bring what was written to the file system of C(path) to the disk while the block runs; it is there at its end."""
+    """Sync the file system of C(path) while the block runs, and wait for the sync at its end."""
     command = ["sync", "--file-system", path]
     process = subprocess.Popen(  # pylint: disable=ansible-bad-function
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

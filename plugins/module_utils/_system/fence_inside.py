@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs inside a fence: it starts commands and keeps the end of what they say. Private to flaskops.stack.
+"""The program inside a fence: it starts commands and keeps the end of their output. Private to flaskops.stack.
 
 The text of this file is given to an interpreter of the host, so it imports Python's own library alone.
 Without arguments it takes commands from its standard input and ends with that. With arguments it runs that one command.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part that touches the disk: every change is one rename, and durable. Private to flaskops.stack."""
+"""Read and write files: every change is one rename, and durable; locks. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def remove_file(path: str, sync: bool = True) -> bool:
 
 
 def remove_stale_temp_files(directory: str, older_than: float = 0) -> None:
-    """Remove what a run that was killed has left in a directory under a temporary name of ours.
+    """Remove stale temporary files of killed runs in a directory.
 
     Without an age the caller holds a lock that keeps others from having such a file there now.
     """

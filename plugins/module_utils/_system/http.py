@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask an HTTP server over a unix socket or TCP. Private to flaskops.stack."""
+"""A small HTTP client for unix sockets and TCP. Private to flaskops.stack."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class LockOwner:
 
     @classmethod
     def from_text(cls, text: str) -> LockOwner:
-        """Return what the content of a lock file says; a holder without a name when it cannot be read."""
+        """Parse the content of a lock file; return an unknown owner when it cannot be read."""
         try:
             values = json.loads(text)
             return cls(int(values["pid"]), str(values["who"]), str(values["since"]), str(values["what"]))
@@ -53,12 +53,12 @@ class LockOwner:
 
 
 def this_owner(what: str, by: str = "") -> LockOwner:
-    """Return this process as a holder; C(by) is who asked for it on the controller, as far as that is known."""
+    """Return this process as the owner; C(by) is the user on the controller, as far as that is known."""
     return LockOwner(os.getpid(), caller(by, os.environ), utc_now(), what)
 
 
 def caller(by: str, environ: t.Mapping[str, str]) -> str:
-    """Return for whom this process works: the user of the controller, and of this host when that is another than root.
+    """Return the user of this run: on the controller, and on this host when it is not root.
 
     sudo(8) tells who called it, and sshd(8), when nothing lies between, from where.
     """
@@ -71,13 +71,13 @@ def caller(by: str, environ: t.Mapping[str, str]) -> str:
 
 
 def lock_owner(path: str) -> LockOwner | None:
-    """Return who holds the lock C(path) at this moment, None when nobody does: for those who only want to know."""
+    """Return the owner of the lock C(path) at this moment, None when it is free, without taking it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     try:
-        # A shared lock, and for an instant: it stands in nobody's way who asks again.
+        # A shared lock for an instant, which delays no other run.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return None
     except BlockingIOError:
@@ -87,7 +87,7 @@ def lock_owner(path: str) -> LockOwner | None:
 
 
 def read_lock_owner(descriptor: int) -> LockOwner:
-    """Return the holder whom an open lock file names."""
+    """Return the owner that an open lock file names."""
     return LockOwner.from_text(os.pread(descriptor, 4096, 0).decode("utf-8", "replace"))
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the collection keeps what on a host, beside the applications themselves. Private to flaskops.stack.
+"""The collection's own directories on a host, beside those of the applications. Private to flaskops.stack.
 
 The code that is kept on hosts has its place in C(_host_code), which is sent alone.
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trees of a release: quick copies by hard links, and owners that nobody can change. Private to flaskops.stack."""
+"""Directory trees: copy by hard links, change owners, rewrite prefixes, remove. Private to flaskops.stack."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The processes of a user: who leaves, takes them along; a new user inherits none. Private to flaskops.stack."""
+"""The processes of a user: end them with the account, avoid user ids in use. Private to flaskops.stack."""
 
 from __future__ import annotations
 
