@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A hook that fails before the switch aborts the deploy; one that fails after it is reported."""
+
+from __future__ import annotations
+
+import typing as t
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.hook_run import HookResult
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.hooks import HookSteps
+from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import AFTER, BEFORE, MIGRATE, HookError
+
+NEW, OLD = "2222222-22222222", "1111111-11111111"
+
+
+def deployment(switch: bool = True, current: str = OLD) -> Deployment:
+    """Return as much of a deployment as its hooks read."""
+    found = SimpleNamespace(
+        plan=SimpleNamespace(switch=switch),
+        observed=SimpleNamespace(current=current),
+        service=SimpleNamespace(wanted=SimpleNamespace(release=NEW)),
+        hook_results=[],
+        post_switch_error="",
+    )
+    return t.cast(Deployment, found)
+
+
+class Steps:
+    """The steps with hooks that only note their stage, and fail where they shall."""
+
+    def __init__(self, failing: str = "") -> None:
+        self.ran: list[str] = []
+        self.aborted: list[str] = []
+        self._failing = failing
+        self.steps = HookSteps(self._run, lambda _deployment, error: self.aborted.append(error))
+
+    def _run(self, _deployment: Deployment, stage: str) -> list[HookResult]:
+        self.ran.append(stage)
+        if stage == self._failing:
+            raise HookError(f"hook of {stage} failed")
+        return [t.cast(HookResult, stage)]
+
+
+def test_each_stage_runs_its_hooks_and_keeps_what_they_said() -> None:
+    one, given = Steps(), deployment()
+    one.steps.migrate([given])
+    one.steps.before([given])
+    one.steps.after([given])
+    assert one.ran == [str(result) for result in given.hook_results] == [MIGRATE, BEFORE, AFTER]
+    assert (one.aborted, given.post_switch_error) == ([], "")
+
+
+def test_no_hook_runs_for_a_release_that_is_live_already() -> None:
+    one, given = Steps(), deployment(switch=False)
+    for step in (one.steps.migrate, one.steps.before, one.steps.after):
+        step([given])
+    assert one.ran == []
+
+
+@pytest.mark.parametrize("stage", [MIGRATE, BEFORE])
+@pytest.mark.parametrize(("current", "serving"), [(OLD, f"; {OLD} still serves."), ("", "switch.")])
+def test_a_failure_before_the_switch_aborts(stage: str, current: str, serving: str) -> None:
+    one = Steps(failing=stage)
+    step = one.steps.migrate if stage == MIGRATE else one.steps.before
+    step([deployment(current=current)])
+    assert len(one.aborted) == 1
+    assert one.aborted[0].startswith(f"hook of {stage} failed\nRelease {NEW} was removed before the switch")
+    assert one.aborted[0].endswith(serving)
+
+
+def test_a_failure_after_the_switch_leaves_the_release_live() -> None:
+    one, given = Steps(failing=AFTER), deployment()
+    one.steps.after([given])
+    assert one.aborted == []
+    assert given.post_switch_error == f"release {NEW} is live, but its after_switch hook failed: hook of {AFTER} failed"

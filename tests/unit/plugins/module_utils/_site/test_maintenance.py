@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page for maintenance, and the files of the previous release."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.flaskops.stack.plugins.module_utils._site.maintenance import (
+    closed_locations,
+    fallback,
+    gate_lines,
+    previous_location,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Maintenance, Static
+
+CLOSED = Maintenance("/srv/shop/shared/maintenance", "/srv/shop/shared/page.html", 60, ("/health",))
+
+
+def test_a_site_without_maintenance_has_no_line_of_it() -> None:
+    assert gate_lines(Maintenance()) == closed_locations(Maintenance(), []) == []
+
+
+def test_certificates_are_renewed_and_what_is_open_answers_while_the_site_is_closed() -> None:
+    lines = gate_lines(CLOSED)
+    assert 'if (-f "/srv/shop/shared/maintenance") {' in lines
+    pattern = next(line for line in lines if "$uri ~" in line).partition('"')[2].rpartition('"')[0]
+    # In quotes nginx reads two backslashes as one.
+    exempt = re.compile(pattern.replace("\\\\", "\\"))
+    for path in ("/.well-known/acme-challenge/token", "/health", "/flaskops-maintenance", "/flaskops-maintenance.html"):
+        assert exempt.search(path)
+    for path in ("/", "/healthy", "/x/health", "/flaskops-maintenance-x"):
+        assert not exempt.search(path)
+
+
+def test_the_page_answers_503_with_the_headers_of_the_site_and_is_kept_by_nobody() -> None:
+    lines = [line.strip() for line in closed_locations(CLOSED, ["add_header X-Test one;"])]
+    assert {"return 503;", 'alias "/srv/shop/shared/page.html";', "add_header X-Test one;"} <= set(lines)
+    assert {"add_header Retry-After 60 always;", "add_header Cache-Control no-store always;"} <= set(lines)
+
+
+def test_a_file_that_is_missing_is_looked_for_in_the_previous_release() -> None:
+    static = Static("/static/", "/srv/shop/current/app/static/", previous="/run/flaskops/previous/shop/app/static/")
+    assert fallback(static, 2)[0] == "error_page 404 = @flaskops_previous_2;"
+    lines = [line.strip() for line in previous_location(static, 2, "~ /\\.", ["expires 1d;"])]
+    assert lines[1] == "location @flaskops_previous_2 {"
+    assert {'root "/run/flaskops/previous/shop/app/static/";', "try_files $uri =404;", "expires 1d;"} <= set(lines)
+    assert 'disable_symlinks if_not_owner from="/run/flaskops/previous/shop/app/";' in lines
+
+
+def test_without_a_previous_release_there_is_nowhere_else_to_look() -> None:
+    static = Static("/static/", "/srv/shop/current/app/static/")
+    assert fallback(static, 0) == previous_location(static, 0, "", []) == []
