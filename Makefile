@@ -69,7 +69,7 @@ bench: venv ## how long it takes, in ratios to something simpler: PART=site or n
 faults: venv ## try to break what promises to survive: PART=nginx, fence, gunicorn or planted, DISTRIBUTIONS="newer older bullseye forky", EVERY=10, MINUTES=50
 	@python tools/faults.py $(foreach option,part distributions every minutes,$(call given,$(option)))
 
-readmes: venv ## write the variables of the roles into their READMEs, from the specifications
+readmes: venv ## write the variables of the roles into their READMEs, and the schema of the input, from the specifications
 	@python tools/role_readme.py
 
 changelog: venv ## add the fragments of changelogs/fragments to CHANGELOG.md, under the version of galaxy.yml

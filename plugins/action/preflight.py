@@ -49,9 +49,12 @@ class ActionModule(LateErrors, ActionBase):
         return {**self._preflight(task_vars), "changed": True, "missing_packages": found["missing_packages"]}
 
     def _faults(self, variables: Result) -> list[str]:
-        """Return what is wrong with the variables; raise the error of an argument that is wrong in another way."""
-        # A role alone has had its variables checked by Ansible.
-        faults = self._wrong_types(variables) if is_recorded(variables) else []
+        """Return what is wrong with the variables; raise the error of an argument that is wrong in another way.
+
+        A role alone has had its variables checked by Ansible, and reads only some of them.
+        """
+        playbook = is_recorded(variables)
+        faults = self._wrong_types(variables) if playbook else []
         if faults or not (self.untemplated or self._task.args.get("refuse")):
             return faults
         # Loaded for errors only.
@@ -60,6 +63,8 @@ class ActionModule(LateErrors, ActionBase):
         said = [own_sentence(error) for error in self.untemplated]
         if not all(said):
             raise self.untemplated[said.index("")]
+        if not playbook:
+            return said
         names = ("flask_apps", "nginx_sites", "nginx_site_defaults", "flask_root")
         apps, sites, defaults, root = (to_plain(self._templated(name, variables)) for name in names)
         found = check_rules(apps or [], sites or [], defaults or {}, root or "/srv")

@@ -109,6 +109,17 @@ def test_a_sentence_of_a_filter_stands_alone_where_nothing_else_is_found() -> No
     assert plugin.run(task_vars={"flask_apps": [SHOP]}) == {"failed": True, "msg": "app 'shop': no"}
 
 
+def test_a_role_alone_says_nothing_of_variables_that_it_does_not_read() -> None:
+    plugin = Preflight({"packages": None, "refuse": []})
+    plugin.finalize_task_arg("packages", refused_by_filter(), Templar(), None)
+    answer = plugin.run(task_vars={"flask_apps": [{**SHOP, "app": "no path"}], "nginx_sites": [{"name": "!"}]})
+    assert answer["msg"] == "app 'shop': no"
+
+
+def test_what_a_role_alone_refuses_is_said_by_the_module() -> None:
+    assert not Preflight({"refuse": ["no"]}).run(task_vars={}).get("failed")
+
+
 def test_the_error_of_others_is_raised_as_it_is() -> None:
     for plugin in (Preflight({}), Release({})):
         error = AnsibleUndefinedVariable("'vault_token' is undefined")
