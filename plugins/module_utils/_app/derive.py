@@ -9,6 +9,7 @@ import posixpath
 import typing as t
 from collections import Counter
 
+from .._input.defaults import DEFAULTS
 from .._input.lists import APP, SITE, ListError, settle_apps, with_lists
 from .._release.shared_files import Place, covers, is_shared, shared_places
 from .._site.lines import cache_lines
@@ -19,12 +20,8 @@ from .._system.paths import PREVIOUS
 
 App = t.Mapping[str, t.Any]
 
-# gunicorn kills a worker after this many seconds; nginx must not give up before (see role gunicorn's defaults).
-_GUNICORN_TIMEOUT = 30
-# Where gunicorn never kills one: a day, as nginx has no value for "never".
+# How long nginx waits where gunicorn never kills a worker: a day, as nginx has no value for "never".
 _ENDLESS = 86400
-# How long files of the previous release are served (role gunicorn's default), and the directory with a link to it.
-_ASSET_GRACE = 3600
 
 
 class DeriveError(ValueError):
@@ -150,8 +147,7 @@ def _hops(app: App) -> int:
 
 def _read_timeout(app: App, default: int) -> dict[str, int]:
     """Return how long nginx waits for an answer where that is more than the default: no less than gunicorn gives it."""
-    found = (app.get("gunicorn") or {}).get("timeout")
-    timeout = _GUNICORN_TIMEOUT if found is None else int(found)
+    timeout = _seconds(app.get("gunicorn") or {}, "timeout")
     given = (app.get("nginx") or {}).get("read_timeout")
     if given is not None and int(given) < timeout:
         raise DeriveError(
@@ -160,6 +156,11 @@ def _read_timeout(app: App, default: int) -> dict[str, int]:
         )
     least = timeout or _ENDLESS
     return {"read_timeout": least} if least > default else {}
+
+
+def _seconds(gunicorn: t.Mapping[str, t.Any], key: str) -> int:
+    value = gunicorn.get(key)
+    return int(t.cast("int", DEFAULTS[key]) if value is None else value)
 
 
 def _given(app: App, base: str, headers: t.Mapping[str, object]) -> dict[str, t.Any]:
@@ -172,9 +173,7 @@ def _given(app: App, base: str, headers: t.Mapping[str, object]) -> dict[str, t.
         given["locations"] = _shared_locations(given["static"], places, given.get("locations") or [])
         given["static"] = [entry for entry in given["static"] if not is_shared(entry, places)]
     if "static" in given:
-        given_grace = gunicorn.get("asset_grace")
-        grace = _ASSET_GRACE if given_grace is None else int(given_grace)
-        previous = f"{PREVIOUS}/{app['name']}/app" if grace else ""
+        previous = f"{PREVIOUS}/{app['name']}/app" if _seconds(gunicorn, "asset_grace") else ""
         given["static"] = [_locate(entry, f"{base}/current/app", previous) for entry in given["static"]]
     if app.get("host_header") and _hops(app) <= 1:
         # No proxy in front says it: without this, a visitor could.

@@ -12,12 +12,9 @@ import typing as t
 from .defaults import TIMER_DEFAULTS, WORKER_DEFAULTS
 from .hooks import SHELL
 from .lists import APP, ListError, elements
-from .values import SettingsError, as_bool, as_int, as_line, as_mapping, refuse_unknown
+from .values import SettingsError, as_bool, as_int, as_line, as_mapping, as_quota, as_size, refuse_unknown
 
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,29}[a-z0-9])?")
-# As for the web; see systemd.resource-control(5).
-_SIZE = re.compile(r"[0-9]+[KMGT]?|[0-9]+(?:\.[0-9]+)?%|infinity|")
-_QUOTA = re.compile(r"[0-9]+%|")
 
 Process = t.Dict[str, t.Any]
 
@@ -78,8 +75,8 @@ def _worker(where: str, values: t.Mapping[str, object]) -> Process:
     return {
         "count": as_int(f"{where} count", values["count"], least=1),
         "stop_timeout": as_int(f"{where} stop_timeout", values["stop_timeout"], least=1),
-        "memory_max": _matching(f"{where} memory_max", values["memory_max"], _SIZE, "a size, such as 512M"),
-        "cpu_quota": _matching(f"{where} cpu_quota", values["cpu_quota"], _QUOTA, "a percentage, such as 150%"),
+        "memory_max": as_size(f"{where} memory_max", values["memory_max"]),
+        "cpu_quota": as_quota(f"{where} cpu_quota", values["cpu_quota"]),
     }
 
 
@@ -90,13 +87,6 @@ def _timer(where: str, values: t.Mapping[str, object]) -> Process:
         "random_delay": as_int(f"{where} random_delay", values["random_delay"]),
         "timeout": as_int(f"{where} timeout", values["timeout"], least=1),
     }
-
-
-def _matching(key: str, value: object, pattern: t.Pattern[str], wanted: str) -> str:
-    text = as_line(key, value)
-    if not pattern.fullmatch(text):
-        raise SettingsError(f"{key} '{text}' must be {wanted}")
-    return text
 
 
 def _split(where: str, text: str) -> list[str]:

@@ -11,6 +11,9 @@ from __future__ import annotations
 import re
 import typing as t
 
+# A size of systemd.resource-control(5): bytes, with K, M, G or T; a percentage; or no limit.
+_SIZE = re.compile(r"[0-9]+[KMGT]?|[0-9]+(?:\.[0-9]+)?%|infinity")
+_QUOTA = re.compile(r"[0-9]+%")
 _WHOLE = re.compile(r"[+-]?[0-9]+(?:\.0+)?")
 _TRUE, _FALSE = {"true", "yes", "on", "1", "y", "t"}, {"false", "no", "off", "0", "n", "f"}
 
@@ -72,6 +75,22 @@ def as_line(key: str, value: object) -> str:
     text = str(value)
     if any(ord(char) < 32 or ord(char) == 127 for char in text):
         raise SettingsError(f"{key} {text!r} must be one line without control characters")
+    return text
+
+
+def as_size(key: str, value: object) -> str:
+    """Return a limit of memory as systemd reads it; empty for none."""
+    text = as_line(key, value).strip()
+    if text and not _SIZE.fullmatch(text):
+        raise SettingsError(f"{key} '{text}' must be a size such as 512M or 2G, a percentage of memory, or empty")
+    return text
+
+
+def as_quota(key: str, value: object) -> str:
+    """Return a share of processor time as systemd reads it; empty for no limit."""
+    text = as_line(key, value).strip()
+    if text and not _QUOTA.fullmatch(text):
+        raise SettingsError(f"{key} '{text}' must be a percentage of one CPU such as 150%, or empty")
     return text
 
 

@@ -12,7 +12,7 @@ import typing as t
 
 from .._input.defaults import DEFAULTS, HEALTH_DEFAULTS
 from .._input.lists import as_list
-from .._input.values import SettingsError, as_bool, as_int, as_line, as_mapping, refuse_unknown
+from .._input.values import SettingsError, as_bool, as_int, as_line, as_mapping, as_quota, as_size, refuse_unknown
 from .gunicorn_conf import check_extra
 from .own_conf import check_config_file
 from .sandbox import SANDBOX
@@ -26,9 +26,6 @@ _REQUIREMENTS: dict[str, tuple[str, ...]] = {
 }
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
-# A size of systemd.resource-control(5): bytes, with K, M, G or T; a percentage; or no limit.
-_SIZE = re.compile(r"[0-9]+[KMGT]?|[0-9]+(?:\.[0-9]+)?%|infinity")
-_QUOTA = re.compile(r"[0-9]+%")
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+\.(?:service|socket|target|mount|path|device|slice|timer)")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]*")
 _PATH = re.compile(r"/[A-Za-z0-9._@+/-]*")
@@ -97,20 +94,6 @@ def _natural(key: str, value: object) -> int:
 
 def _positive(key: str, value: object) -> int:
     return as_int(key, value, least=1)
-
-
-def _size(key: str, value: object) -> str:
-    text = as_line(key, value).strip()
-    if text and not _SIZE.fullmatch(text):
-        raise SettingsError(f"{key} '{text}' must be a size such as 512M or 2G, a percentage of memory, or empty")
-    return text
-
-
-def _quota(key: str, value: object) -> str:
-    text = as_line(key, value).strip()
-    if text and not _QUOTA.fullmatch(text):
-        raise SettingsError(f"{key} '{text}' must be a percentage of one CPU such as 150%, or empty")
-    return text
 
 
 def _group(key: str, value: object) -> str:
@@ -228,9 +211,9 @@ _CHECKS: dict[str, t.Callable[[str, object], object]] = {
     "bind": _binds,
     "allow_public_bind": as_bool,
     "socket_group": _group,
-    "memory_max": _size,
-    "memory_high": _size,
-    "cpu_quota": _quota,
+    "memory_max": as_size,
+    "memory_high": as_size,
+    "cpu_quota": as_quota,
     "tasks_max": _natural,
     "open_files": _positive,
     "after": _units,

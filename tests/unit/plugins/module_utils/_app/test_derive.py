@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._app import derive as _derive
 from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import (
     DeriveError,
     derive_services,
     derive_sites,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import DEFAULTS
 from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _assets
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import DEFAULT_KEYS, parse_site
 from ansible_collections.flaskops.stack.plugins.module_utils._system.paths import PREVIOUS
@@ -204,8 +202,8 @@ def test_files_of_the_code_are_looked_for_in_the_previous_release_too(path: str,
     assert site["static"][0].get("previous") == previous
 
 
-def test_the_place_of_previous_files_and_their_time_are_those_of_the_service() -> None:
-    assert (_assets.DIRECTORY, DEFAULTS["asset_grace"]) == (PREVIOUS, _derive._ASSET_GRACE)
+def test_the_place_of_previous_files_is_that_of_the_service() -> None:
+    assert _assets.DIRECTORY == PREVIOUS
 
 
 @pytest.mark.parametrize(("path", "reachable"), [("/health?deep=1", ["/health"]), ("/", []), ("/?a=b", [])])

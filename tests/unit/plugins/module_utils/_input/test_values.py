@@ -9,6 +9,7 @@ import typing as t
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError, parse_app
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError, parse_hooks
+from ansible_collections.flaskops.stack.plugins.module_utils._input.processes import normalise_workers
 from ansible_collections.flaskops.stack.plugins.module_utils._input.scalars import Flag, ScalarError, Whole, scalar
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import (
     SettingsError,
@@ -19,6 +20,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.values impor
     check_name,
     check_socket_path,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._site.values import Reader, SiteError
 
 SHOP = {"name": "shop", "source": "shop", "app": "shop:app"}
@@ -120,6 +122,25 @@ def test_an_environment_that_is_no_dictionary_is_refused_and_not_shown() -> None
     with pytest.raises(SettingsError, match="secrets must be a dictionary") as caught:
         as_variables("secrets", ["hunter2"])
     assert "hunter2" not in str(caught.value)
+
+
+MAIL = {"name": "mail", "command": "celery worker"}
+
+
+@pytest.mark.parametrize("key", ["memory_max", "cpu_quota"])
+@pytest.mark.parametrize("value", ["", " ", "150%", " 150% "])
+def test_a_limit_is_read_alike_for_the_web_and_for_workers(key: str, value: str) -> None:
+    [worker] = normalise_workers([{**MAIL, key: value}])
+    assert worker[key] == normalise_settings({key: value})[key] == value.strip()
+
+
+@pytest.mark.parametrize(("key", "value"), [("memory_max", "lots"), ("memory_max", True), ("cpu_quota", "2")])
+def test_what_is_no_limit_is_refused_in_the_same_words(key: str, value: object) -> None:
+    with pytest.raises(SettingsError) as of_web:
+        normalise_settings({key: value})
+    with pytest.raises(SettingsError) as of_worker:
+        normalise_workers([{**MAIL, key: value}])
+    assert str(of_worker.value) == f"workers 'mail': {of_web.value}"
 
 
 @pytest.mark.parametrize("name", ["a", "shop", "shop-2", "a" * 31])
