@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run releases under systemd and hand over to new ones without losing a request."""
+"""Run releases under systemd, and deploy new ones without losing a request."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ options:
     version_added: 2.0.0
 notes:
   - A stopped nginx is started only with O(start); the result says so.
-  - Where mounts are not allowed (an unprivileged container) the configuration is validated in a shadow tree;
+  - When mounts are not allowed (an unprivileged container) the configuration is validated in a shadow tree;
     RV(validation.method) says which way was taken.
 seealso:
   - module: flaskops.stack.nginx_site_info
