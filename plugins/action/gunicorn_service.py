@@ -14,16 +14,16 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils._input.printable import short_reason
 from ..plugin_utils._host_code import execute
-from ..plugin_utils._left_hook import decide, describe_lost_amid
 from ..plugin_utils._operator import operator, run_id
+from ..plugin_utils._rollback_hook import decide, describe_lost_amid
+from ..plugin_utils._run_once import RunOnceLock
 from ..plugin_utils._run_record import note_failure, note_lost, note_services, serving_at_start
-from ..plugin_utils._turn import RunOnceLock
 
 Args = t.Dict[str, t.Any]
 
 
 class ActionModule(ActionBase):
-    """Run the module; where it says that migrations are due, see to it that one host of this run does that."""
+    """Run the module; migrations that are due run on one host of this run, before the deploy."""
 
     def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:
         """Return the module's result."""
@@ -37,54 +37,54 @@ class ActionModule(ActionBase):
             "fleet": True,
         }
         try:
-            answer = self._hand_over(args, task_vars)
+            answer = self._deploy(args, task_vars)
         except AnsibleConnectionFailure as exc:
             note_lost(variables, "deploy", str(exc))
             raise
         secret = bool(self._task.no_log)
         note_services(variables, answer, secret)
         if not answer.get("services"):
-            note_failure(variables, "hand-over", answer, secret)
+            note_failure(variables, "deploy", answer, secret)
         result.update(answer)
         return result
 
-    def _hand_over(self, args: Args, task_vars: Args | None) -> Args:
-        """Run the services; first the migrations that this host runs for all."""
+    def _deploy(self, args: Args, task_vars: Args | None) -> Args:
+        """Run the module, and first the migrations that this host runs for all."""
         asked = {} if self._task.check_mode else _asked_hooks(args)
-        answer = self._go_back(args, asked, task_vars or {})
+        answer = self._run_services(args, asked, task_vars or {})
         due = answer.pop("migrations", [])
         if due and not answer.get("failed"):
             answer = self._migrate_first(args, {one["name"]: one["key"] for one in due}, task_vars)
         return answer
 
-    def _go_back(self, args: Args, asked: dict[str, str], task_vars: Args) -> Args:
-        """Run the module, and the hooks that rollbacks ask for where this host is the last one."""
+    def _run_services(self, args: Args, asked: dict[str, str], task_vars: Args) -> Args:
+        """Run the module, and the rollback hooks if this host is the last one."""
         try:
             answer = self._call(args, task_vars)
         except BaseException as exc:
-            # Nobody takes a database back below those who may still work with it.
-            said = self._leave(args, asked, {}, task_vars).get("msg", "")
+            # No down-migration while a lost host may still use the newer schema.
+            said = self._run_rollback_hooks(args, asked, {}, task_vars).get("msg", "")
             if said and isinstance(exc, AnsibleConnectionFailure):
                 raise AnsibleConnectionFailure(f"{exc}\n{said}") from None
             raise
-        return self._leave(args, asked, answer, task_vars)
+        return self._run_rollback_hooks(args, asked, answer, task_vars)
 
     def _call(self, args: Args, task_vars: Args | None) -> Args:
         # By its name: the task may be one that builds, and hands over by this plugin.
         return execute(self, "flaskops.stack.gunicorn_service", args, task_vars)
 
-    def _leave(self, args: Args, asked: dict[str, str], answer: Args, task_vars: Args) -> Args:
-        """Run the hooks asked for of releases that were left, where this host is the last that has gone back."""
+    def _run_rollback_hooks(self, args: Args, asked: dict[str, str], answer: Args, task_vars: Args) -> Args:
+        """Run the rollback hooks of the releases that were rolled back, if this host is the last one."""
         due = {one["name"]: one for one in answer.pop("left", [])}
         lost = not answer
         for name, hook in asked.items():
-            error = self._leave_one(args, name, hook, due.get(name), answer, lost, task_vars)
+            error = self._run_rollback_hook(args, name, hook, due.get(name), answer, lost, task_vars)
             if error:
                 messages = [answer["msg"]] if answer.get("failed") else []
                 answer = {**answer, "failed": True, "msg": "\n".join([*messages, f"{name}: {error}"])}
         return answer
 
-    def _leave_one(
+    def _run_rollback_hook(
         self, args: Args, name: str, hook: str, due: Args | None, answer: Args, lost: bool, task_vars: Args
     ) -> str:
         """Return why the hook of one release did not run; its output is in the answer."""
@@ -125,7 +125,7 @@ class ActionModule(ActionBase):
     def _migrate(
         self, args: Args, due: dict[str, str], task_vars: Args | None
     ) -> tuple[dict[str, t.Any], dict[str, str]]:
-        """Return what has run here, and why services cannot be started, both by name."""
+        """Return the migrations that ran here, and why services cannot be deployed, both by name."""
         host = str((task_vars or {}).get("inventory_hostname", "another host"))
         with contextlib.ExitStack() as stack:
             turns = {
@@ -148,7 +148,7 @@ class ActionModule(ActionBase):
 
 
 def _asked_hooks(args: Args) -> dict[str, str]:
-    """Return the hooks that rollbacks ask for, by service; what is malformed is the module's to refuse."""
+    """Return the requested rollback hooks, by service; malformed values are left to the module."""
     services = args.get("services")
     named = [service for service in services if isinstance(service, dict)] if isinstance(services, list) else []
     asked = [service for service in named if service.get("hook") and service.get("state") == "rolled_back"]

@@ -166,7 +166,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._input.printable import printable
 from ..module_utils._nginx.binary import Nginx
-from ..module_utils._nginx.inventory import describe
+from ..module_utils._nginx.inventory import describe_nginx
 from ..module_utils._nginx.layout import read_site_paths
 from ..module_utils._nginx.model import NginxLayout, NginxSiteError
 from ..module_utils._system.command import CommandError
@@ -191,7 +191,7 @@ def main() -> None:
         sites = read_site_paths(config).chosen(params["directory_enabled"], params["suffix"])
         layout = NginxLayout(os.path.normpath(params["directory_available"]), *sites)
         nginx = Nginx(params["binary"], config, params["prefix"] or "")
-        result = describe(layout, nginx, params["service"])
+        result = describe_nginx(layout, nginx, params["service"])
     except (NginxSiteError, CommandError, OSError) as exc:
         module.fail_json(msg=printable(f"Cannot read nginx's sites: {exc}"))
     module.exit_json(changed=False, **result)

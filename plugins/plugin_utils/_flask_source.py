@@ -31,7 +31,7 @@ from ..module_utils._app.source_tree import (
     FILE,
     LINK,
     OTHER,
-    Entry,
+    ArchiveEntry,
     check_length,
     is_environment,
     is_ignored,
@@ -127,14 +127,14 @@ def directory_digest(top: str) -> str:
     return tree_digest((entry, _content_digest(top, entry)) for entry in list_directory(top))
 
 
-def _content_digest(top: str, entry: Entry) -> str:
+def _content_digest(top: str, entry: ArchiveEntry) -> str:
     if entry.kind != FILE:
         return ""
     with open(os.path.join(top, entry.path), "rb") as stream:
         return _digest(stream)
 
 
-def list_directory(top: str) -> list[Entry]:
+def list_directory(top: str) -> list[ArchiveEntry]:
     """Return the files of a directory: what git would add when it is a work tree, else all but caches and the like."""
     if not os.path.isdir(top):
         raise SourceError(
@@ -191,12 +191,12 @@ def _walk(top: str) -> list[str]:
     return found
 
 
-def _entry(top: str, name: str) -> Entry:
+def _entry(top: str, name: str) -> ArchiveEntry:
     status = os.lstat(os.path.join(top, name))
     if stat.S_ISLNK(status.st_mode):
-        return Entry(name, LINK, os.readlink(os.path.join(top, name)))
+        return ArchiveEntry(name, LINK, os.readlink(os.path.join(top, name)))
     kind = FILE if stat.S_ISREG(status.st_mode) else DIRECTORY if stat.S_ISDIR(status.st_mode) else OTHER
-    return Entry(name, kind, executable=bool(status.st_mode & 0o111))
+    return ArchiveEntry(name, kind, executable=bool(status.st_mode & 0o111))
 
 
 def pack(found: Found, target: str) -> str:
@@ -238,7 +238,7 @@ def _pack_directory(found: Found, target: str) -> None:
         raise SourceError(f"{found.path} changed while it was read: run again when nobody writes there")
 
 
-def _add(tar: tarfile.TarFile, top: str, entry: Entry) -> None:
+def _add(tar: tarfile.TarFile, top: str, entry: ArchiveEntry) -> None:
     info = tarfile.TarInfo(entry.path)
     info.mode = 0o755 if entry.executable else 0o644
     if entry.kind == LINK:

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible import constants
 
-from ._turn import RunOnceLock
+from ._run_once import RunOnceLock
 
 Item = t.Mapping[str, t.Any]
 

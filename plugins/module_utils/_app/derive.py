@@ -106,7 +106,7 @@ def derive_sites(
 ) -> list[dict[str, t.Any]]:
     """Return the C(nginx_sites) that publish the applications that have domains.
 
-    C(services) say what became of the hand-overs: the site of one that was refused is left as it is. C(defaults) are
+    C(services) are the results of the deploys: the site of one that failed is left as it is. C(defaults) are
     applied to the result later, as to all sites: here they say what must not take their place.
     """
     apps, settled = _settle(apps), _settle_defaults(defaults)

@@ -35,7 +35,7 @@ class SourceError(ValueError):
 
 
 @dataclass(frozen=True)
-class Location:
+class SourceLocation:
     """An address without the credentials that came in it."""
 
     url: str
@@ -43,15 +43,15 @@ class Location:
     password: str = field(default="", repr=False)
 
 
-def split_credentials(source: str) -> Location:
+def split_credentials(source: str) -> SourceLocation:
     """Take user and password out of an HTTP address; other sources have none."""
     parts = urlsplit(source) if source.lower().startswith(("http://", "https://")) else None
     if parts is None or "@" not in parts.netloc:
-        return Location(source)
+        return SourceLocation(source)
     user, host = parts.netloc.rsplit("@", 1)
     name, _colon, password = user.partition(":")
     url = urlunsplit((parts.scheme, host, parts.path, parts.query, parts.fragment))
-    return Location(url, unquote(name), unquote(password))
+    return SourceLocation(url, unquote(name), unquote(password))
 
 
 def has_archive_name(source: str) -> bool:

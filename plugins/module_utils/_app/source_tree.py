@@ -49,7 +49,7 @@ _ENVIRONMENT = re.compile(
 
 
 @dataclass(frozen=True)
-class Entry:
+class ArchiveEntry:
     """One member of an archive or directory."""
 
     path: str
@@ -72,7 +72,7 @@ def is_environment(names: t.Collection[str]) -> bool:
     return ("pyvenv.cfg" in names and not {"bin", "Scripts"}.isdisjoint(names)) or {"conda-meta", "bin"} <= set(names)
 
 
-def without_litter(entries: t.Sequence[Entry]) -> list[Entry]:
+def without_litter(entries: t.Sequence[ArchiveEntry]) -> list[ArchiveEntry]:
     """Return the members of an archive without what the Finder and Windows add: resource forks, views of folders."""
     paths = {entry.path.strip("/") for entry in entries}
     parents = {path[:index] for path in paths for index in _slashes(path)}
@@ -90,7 +90,9 @@ def _is_litter(path: str, paths: t.Collection[str]) -> bool:
     return is_fork or "__MACOSX" in path.split("/") or name.lower() in _LITTER
 
 
-def plan_tree(entries: t.Iterable[Entry], source: str, strip: bool = False, subdirectory: str = "") -> list[Entry]:
+def plan_tree(
+    entries: t.Iterable[ArchiveEntry], source: str, strip: bool = False, subdirectory: str = ""
+) -> list[ArchiveEntry]:
     """Return what to write: every path plain and inside the tree, directories first and links last.
 
     C(strip) takes the one directory that archives usually have at the top away, C(subdirectory) selects a part. Raise
@@ -112,7 +114,7 @@ def plan_tree(entries: t.Iterable[Entry], source: str, strip: bool = False, subd
     return sorted(last.values(), key=lambda entry: (order[entry.kind], entry.path))
 
 
-def _clean(entry: Entry, source: str) -> Entry:
+def _clean(entry: ArchiveEntry, source: str) -> ArchiveEntry:
     return replace(entry, path=_plain(entry.path, source), target=_plain_target(entry, source))
 
 
@@ -140,18 +142,18 @@ def check_length(parts: t.Sequence[str], source: str) -> None:
         )
 
 
-def _plain_target(entry: Entry, source: str) -> str:
+def _plain_target(entry: ArchiveEntry, source: str) -> str:
     return _plain(entry.target, source) if entry.kind == HARDLINK else entry.target
 
 
-def _without_top(entries: list[Entry]) -> list[Entry]:
+def _without_top(entries: list[ArchiveEntry]) -> list[ArchiveEntry]:
     tops = {entry.path.split("/", 1)[0] for entry in entries}
     if len(tops) != 1 or not any("/" in entry.path for entry in entries):
         return entries
     return _cut(entries, tops.pop() + "/")
 
 
-def _below(entries: list[Entry], subdirectory: str, source: str) -> list[Entry]:
+def _below(entries: list[ArchiveEntry], subdirectory: str, source: str) -> list[ArchiveEntry]:
     prefix = subdirectory + "/"
     found = [entry for entry in entries if entry.path.startswith(prefix)]
     if not found:
@@ -162,20 +164,20 @@ def _below(entries: list[Entry], subdirectory: str, source: str) -> list[Entry]:
     return _cut(found, prefix)
 
 
-def _cut(entries: list[Entry], prefix: str) -> list[Entry]:
+def _cut(entries: list[ArchiveEntry], prefix: str) -> list[ArchiveEntry]:
     """Take a common prefix off the paths (a hard link names its target by its whole path, too)."""
     size = len(prefix)
     longer = [entry for entry in entries if len(entry.path) > size]
     return [replace(e, path=e.path[size:], target=e.target[size:] if e.kind == HARDLINK else e.target) for e in longer]
 
 
-def _without_environments(entries: list[Entry]) -> list[Entry]:
+def _without_environments(entries: list[ArchiveEntry]) -> list[ArchiveEntry]:
     names = _names_by_directory(entries)
     found = {place for place, inner in names.items() if is_environment(inner)}
     return [entry for entry in entries if not _is_inside(entry.path, found)] if found else entries
 
 
-def _names_by_directory(entries: t.Iterable[Entry]) -> dict[str, set[str]]:
+def _names_by_directory(entries: t.Iterable[ArchiveEntry]) -> dict[str, set[str]]:
     """Return what each directory holds, also those that have no entry of their own."""
     names: dict[str, set[str]] = {"": set()}
     for entry in entries:
@@ -197,7 +199,7 @@ def _is_inside(path: str, environments: t.Collection[str]) -> bool:
     return path in environments or any(path[:index] in environments for index in _slashes(path))
 
 
-def _check_place(entry: Entry, entries: t.Mapping[str, Entry], source: str) -> None:
+def _check_place(entry: ArchiveEntry, entries: t.Mapping[str, ArchiveEntry], source: str) -> None:
     if entry.kind == OTHER:
         raise SourceError(f"{source} holds '{entry.path}', a device, pipe or socket: a release consists of files")
     parent = posixpath.dirname(entry.path)
@@ -216,7 +218,7 @@ def _check_place(entry: Entry, entries: t.Mapping[str, Entry], source: str) -> N
         raise SourceError(f"{source} holds the hard link '{entry.path}' to '{entry.target}', which is no file in it")
 
 
-def _stays_inside(entry: Entry) -> bool:
+def _stays_inside(entry: ArchiveEntry) -> bool:
     """Dots are allowed at the front only: after a name, which may be a link itself, they may lead anywhere."""
     parts = [part for part in entry.target.split("/") if part not in ("", ".")]
     ups = len([part for part in parts if part == ".."])
@@ -224,7 +226,7 @@ def _stays_inside(entry: Entry) -> bool:
     return not entry.target.startswith("/") and leading and ups <= entry.path.count("/") and bool(entry.target)
 
 
-def tree_digest(entries: t.Iterable[tuple[Entry, str]]) -> str:
+def tree_digest(entries: t.Iterable[tuple[ArchiveEntry, str]]) -> str:
     """Return the SHA-256 over path, kind, mode and content (or target) of all entries, in any order; not over times.
 
     The second of each pair is the SHA-256 of the file's content.

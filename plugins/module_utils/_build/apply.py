@@ -20,7 +20,7 @@ from .._system.command import CommandError
 from .._system.fence import hook_unit
 from .._system.files import TEMPORARY, remove_file, replace_link, remove_stale_temp_files
 from .._system.lock import Lock
-from .host_check import check_host, check_paths, check_switch
+from .host_check import check_service_host, check_paths, check_switch
 from .._service.own_conf import USUAL, explain_unread
 from .._input.values import SettingsError
 from .._release.history import try_record
@@ -169,7 +169,7 @@ def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter]
     # What role gunicorn would refuse later, for all applications at once.
     check_switch(layout)
     if not options.check_mode:
-        check_host(app.settings)
+        check_service_host(app.settings)
         check_paths(app.settings, below=layout.base)
     if app.python not in interpreters:
         interpreters[app.python] = find_interpreter(app.python)

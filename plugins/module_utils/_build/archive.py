@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .._app.source import SourceError
-from .._app.source_tree import DIRECTORY, FILE, HARDLINK, LINK, OTHER, Entry, plan_tree, without_litter
+from .._app.source_tree import DIRECTORY, FILE, HARDLINK, LINK, OTHER, ArchiveEntry, plan_tree, without_litter
 
 # What a file takes on a disk at least, also an empty one.
 _BLOCK = 4096
@@ -50,10 +50,10 @@ _BROKEN = (
 class Archive(t.Protocol):
     """What tar and zip files have in common."""
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[ArchiveEntry]:
         """Return all members."""
 
-    def open(self, entry: Entry) -> t.IO[bytes]:
+    def open(self, entry: ArchiveEntry) -> t.IO[bytes]:
         """Open the content of a file among them."""
 
 
@@ -113,7 +113,7 @@ class _Tar:
         self._file = file
         self._budget = budget
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[ArchiveEntry]:
         found = []
         # One by one: to find the next one all of this one is unpacked.
         for member in self._file:
@@ -121,14 +121,14 @@ class _Tar:
             found.append(_tar_entry(member))
         return found
 
-    def open(self, entry: Entry) -> t.IO[bytes]:
+    def open(self, entry: ArchiveEntry) -> t.IO[bytes]:
         content = self._file.extractfile(t.cast("tarfile.TarInfo", entry.member))
         if content is None:
             raise tarfile.ReadError(f"'{entry.path}' has no content")
         return content
 
 
-def _tar_entry(member: tarfile.TarInfo) -> Entry:
+def _tar_entry(member: tarfile.TarInfo) -> ArchiveEntry:
     kind = OTHER
     if member.isdir():
         kind = DIRECTORY
@@ -138,7 +138,7 @@ def _tar_entry(member: tarfile.TarInfo) -> Entry:
         kind = HARDLINK
     elif member.isreg():
         kind = FILE
-    return Entry(member.name, kind, member.linkname, bool(member.mode & 0o111), member.mtime, member)
+    return ArchiveEntry(member.name, kind, member.linkname, bool(member.mode & 0o111), member.mtime, member)
 
 
 class _Zip:
@@ -146,13 +146,13 @@ class _Zip:
         self._file = file
         self._budget = budget
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[ArchiveEntry]:
         members = self._file.infolist()
         # Not all that Windows has to pack with writes what the format wants.
         is_windows = not any("/" in info.filename for info in members)
         return [self._entry(info, is_windows or info.create_system == 0) for info in members]
 
-    def _entry(self, info: zipfile.ZipInfo, is_windows: bool) -> Entry:
+    def _entry(self, info: zipfile.ZipInfo, is_windows: bool) -> ArchiveEntry:
         self._budget.spend(info.file_size)
         name = _zip_name(info)
         path = name.replace("\\", "/") if is_windows else name
@@ -166,9 +166,9 @@ class _Zip:
             kind = OTHER
         # A link's content is its target; a long one is no path.
         target = os.fsdecode(self._file.read(info)) if kind == LINK and info.file_size < 4096 else ""
-        return Entry(path, kind, target, bool(mode & 0o111), 0, info)
+        return ArchiveEntry(path, kind, target, bool(mode & 0o111), 0, info)
 
-    def open(self, entry: Entry) -> t.IO[bytes]:
+    def open(self, entry: ArchiveEntry) -> t.IO[bytes]:
         return self._file.open(t.cast("zipfile.ZipInfo", entry.member))
 
 
@@ -270,7 +270,7 @@ def _write_tree(archive: Archive, wish: _ExtractRequest) -> ExtractedFiles:
     return ExtractedFiles(names, tuple(pointers))
 
 
-def _write_file(archive: Archive, entry: Entry, path: str) -> bool:
+def _write_file(archive: Archive, entry: ArchiveEntry, path: str) -> bool:
     """Write a file, and tell whether it is a pointer of Git LFS."""
     # "x" refuses an existing name, so nothing is ever written through a link.
     with archive.open(entry) as content, open(path, "xb") as stream:

@@ -28,7 +28,7 @@ from urllib.request import (
 
 from .._system.deadline import Deadline, TimedConnection, TimedTlsConnection
 from .._input.redact import mask_urls
-from .._app.source import Location, SourceError, split_credentials
+from .._app.source import SourceLocation, SourceError, split_credentials
 
 # For one read of a download.
 _STEP = 60.0
@@ -78,7 +78,7 @@ class _Https(HTTPSHandler):
         return TimedTlsConnection(host, self._deadline, self._tls)
 
 
-def _opener(location: Location, ca_bundle: str, deadline: Deadline) -> OpenerDirector:
+def _opener(location: SourceLocation, ca_bundle: str, deadline: Deadline) -> OpenerDirector:
     """Return what sends the credentials to that server, and to none that it leads to."""
     # With Python's own means: Ansible's are a tenth of all that the module brings to a host.
     handlers: list[BaseHandler] = [_Http(deadline), _Https(deadline, ca_bundle)]

@@ -17,7 +17,7 @@ from .._system.command import CommandError, Result, run
 from .._system.files import read_file, remove_file
 from .._system.lock import Lock
 from .._input.redact import mask
-from .._app.source import Location, SourceError, git_url, parse_refs, split_credentials
+from .._app.source import SourceLocation, SourceError, git_url, parse_refs, split_credentials
 from .._system.trees import remove_tree
 
 # Asking for references takes seconds; the first fetch of a large history many minutes.
@@ -73,7 +73,7 @@ class Repository:
     ca_bundle: str = ""
 
     @property
-    def location(self) -> Location:
+    def location(self) -> SourceLocation:
         """Return the address and, apart from it, the credentials."""
         return split_credentials(git_url(self.source))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._input.hooks import Command, HookError, Hooks, show
+from .._input.hooks import Command, HookError, Hooks, show_command
 
 _PLACES = ("/usr/local/bin", "/usr/bin", "/bin")
 
@@ -24,14 +24,14 @@ def find_program(stage: str, words: Command, release: str) -> str:
         # The release's own directory is about to be removed.
         place = path.replace(release, "<release>")
         raise HookError(
-            f"hook {stage} '{show(words)}' cannot be run: {place} {what}; correct hooks.{stage} or the source"
+            f"hook {stage} '{show_command(words)}' cannot be run: {place} {what}; correct hooks.{stage} or the source"
         )
     for directory in (os.path.join(release, "venv", "bin"), *_PLACES):
         path = os.path.join(directory, first)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
     raise HookError(
-        f"hook {stage} '{show(words)}' cannot be run: there is no program '{first}' in the virtualenv of the release, "
+        f"hook {stage} '{show_command(words)}' cannot be run: there is no program '{first}' in the virtualenv of the release, "
         f"nor in {', '.join(_PLACES)}. Correct the name in hooks.{stage}, add the package that brings it to the "
         "requirements, or write a path with a '/' for a program of the source, such as ./bin/migrate"
     )

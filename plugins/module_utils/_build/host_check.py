@@ -22,7 +22,7 @@ def check_switch(layout: Layout) -> None:
         )
 
 
-def check_host(settings: t.Mapping[str, object]) -> None:
+def check_service_host(settings: t.Mapping[str, object]) -> None:
     """Raise SettingsError for a group that this host does not have."""
     group = str(settings["socket_group"])
     if find_group(group) is None:

@@ -119,7 +119,7 @@ def _install_uv(requirement: str, request: commands.VenvRequest, target: str) ->
 def _explain_uv(said: str) -> str:
     if "ensurepip" in said or "-venv" in said:
         return "the package python3-venv is missing: install it"
-    return f"{commands.explain_failure(said)} (or set installer: pip)"
+    return f"{commands.explain_install_failure(said)} (or set installer: pip)"
 
 
 class Builder:
@@ -210,7 +210,7 @@ class Builder:
         result = self._call(step)
         if result.rc != 0:
             said = self._mask("\n".join(line for line in result.tail(25).splitlines() if "Retrying (" not in line))
-            raise BuildError(f"cannot {what}: {commands.explain_failure(said)}. {step.argv[0]} said: {said}")
+            raise BuildError(f"cannot {what}: {commands.explain_install_failure(said)}. {step.argv[0]} said: {said}")
 
     def _call(self, step: commands.VenvCommand) -> Result:
         with self._timed():

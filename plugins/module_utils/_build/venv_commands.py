@@ -256,7 +256,7 @@ _FAILURES = (
 )
 
 
-def explain_failure(said: str) -> str:
+def explain_install_failure(said: str) -> str:
     """Return what the end of an installer's output means, and what to do."""
     tool = explain_missing_tool(said)
     hints = [hint for pattern, hint in _FAILURES if re.search(pattern, said)]

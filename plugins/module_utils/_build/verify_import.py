@@ -14,7 +14,7 @@ from contextlib import suppress
 from .._system.command import CommandError
 from .._system.fence import Fence, FenceError
 from .hook_programs import check_hook_programs, find_program
-from .._input.hooks import BUILD, Command, HookError, explain_failure, hook_environment, show
+from .._input.hooks import BUILD, Command, HookError, explain_hook_failure, hook_environment, show_command
 from .._release.model import Layout, Manifest
 from .._release.release import forget_manifest, read_manifest
 from .._app.application import App
@@ -87,13 +87,13 @@ def _run_build_hook(app: App, path: str, cache: str, words: Command, fence: Fenc
         if not late:
             # The release's own directory is about to be removed.
             reason = str(exc).replace(path, "<release>")
-            raise HookError(app.mask(f"hook {BUILD} '{show(words)}' cannot be run: {reason}")) from None
+            raise HookError(app.mask(f"hook {BUILD} '{show_command(words)}' cannot be run: {reason}")) from None
         reason = f"did not end within {app.hooks.timeout} s (hooks.timeout)"
-        raise HookError(app.mask(explain_failure(BUILD, words, reason, said))) from None
+        raise HookError(app.mask(explain_hook_failure(BUILD, words, reason, said))) from None
     if result.rc != 0:
         said = f"{result.out.strip()}\n{result.err.strip()}".replace(path, "<release>")
         raise HookError(
-            app.mask(explain_failure(BUILD, words, f"failed with exit code {result.rc}", said))
+            app.mask(explain_hook_failure(BUILD, words, f"failed with exit code {result.rc}", said))
             + "\nNothing that serves was changed."
         )
 

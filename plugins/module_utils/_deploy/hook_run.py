@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .._build.hook_programs import find_program
 from .._build.secret_values import redact_secrets, release_environment
-from .._input.hooks import Command, HookError, Hooks, explain_failure, hook_environment, parse_hooks, show
+from .._input.hooks import Command, HookError, Hooks, explain_hook_failure, hook_environment, parse_hooks, show_command
 from .._release.model import Layout, Manifest
 from .._service.units import process_lines
 from .._system.command import Result, run
@@ -79,8 +79,8 @@ def _run_one(stage: str, words: Command, layout: Layout, manifest: Manifest, tim
         remove_file(log, sync=False)
     reason = _failure(result, timeout)
     if reason:
-        raise HookError(explain_failure(stage, words, reason, output))
-    return HookResult(stage, show(words), round(time.monotonic() - began, 3), output)
+        raise HookError(explain_hook_failure(stage, words, reason, output))
+    return HookResult(stage, show_command(words), round(time.monotonic() - began, 3), output)
 
 
 def _systemd_run(
@@ -101,7 +101,7 @@ def _systemd_run(
         "StandardError=inherit",
     ]
     argv = ["systemd-run", f"--unit={hook_unit(layout.name)}", "--wait", "--collect", "--service-type=exec"]
-    argv.append(f"--description=Hook of {layout.name}: {show(words)}")
+    argv.append(f"--description=Hook of {layout.name}: {show_command(words)}")
     options = [f"--property={line}" for line in lines]
     # The wrapper that keeps the end of the output ends with the command; the module may be gone by then.
     command = inside(f"{release}/venv/bin/python", *words)

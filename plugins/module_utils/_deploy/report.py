@@ -19,7 +19,7 @@ def report(deployments: t.Sequence[Deployment]) -> dict[str, t.Any]:
     failed = [f"{name}: {trouble}" for name, trouble in troubles if trouble]
     return {
         "changed": any(not deployment.plan.empty for deployment in deployments),
-        "services": [describe(deployment) for deployment in deployments],
+        "services": [describe_service(deployment) for deployment in deployments],
         "diff": differences(deployments),
         "warnings": [
             f"{deployment.service.name}: {said}"
@@ -31,7 +31,7 @@ def report(deployments: t.Sequence[Deployment]) -> dict[str, t.Any]:
     }
 
 
-def describe(deployment: Deployment) -> dict[str, t.Any]:
+def describe_service(deployment: Deployment) -> dict[str, t.Any]:
     """Return the result of one service."""
     probes = deployment.health_check.probes if deployment.health_check else []
     return {

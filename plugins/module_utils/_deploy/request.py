@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._build.adopt import ExistingApp, check_existing
-from .._build.host_check import check_host, check_paths, check_switch
+from .._build.host_check import check_paths, check_service_host, check_switch
 from .._input.values import SettingsError, check_name, check_socket_path
 from .._nginx.socket_group import socket_group
 from .._release.model import Layout, Manifest, ReleaseError, is_release_id
@@ -100,7 +100,7 @@ def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Ser
     request = read_release(layout, release, check) if release else _read_existing(layout, service, check)
     request = replace(request, chain=_chain_of(service))
     if request.manifest and not check:
-        check_host(request.manifest.settings)
+        check_service_host(request.manifest.settings)
         check_paths(request.manifest.settings)
         check_owner(layout, request.manifest.user, bool(request.manifest.shared))
     return request

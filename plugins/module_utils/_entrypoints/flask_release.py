@@ -77,14 +77,14 @@ def _present(apps: t.Sequence[Params], params: Params, options: BuildOptions) ->
     # A run that only builds need not read this; others have, while git and the compiler were at work.
     from .._deploy.observe import ForeignUnitError
     from .._deploy.service import DeployOptions
-    from .flask_release_serve import serve, sites_of
+    from .flask_release_serve import deploy_built, sites_of
 
     deploy_options = DeployOptions(
         _UNITS, options.lock_timeout, options.by, params["overlap"], params["expected"], params["run"]
     )
     try:
         sites = sites_of(apps, options.root, params["site_defaults"]) if params["probe_sites"] else {}
-        return serve(result, options.root, deploy_options, options.check_mode, sites)
+        return deploy_built(result, options.root, deploy_options, options.check_mode, sites)
     except (*FAILURES, ForeignUnitError) as exc:
         # What has been built, and what could not be, is to be known nevertheless.
         return join(result, {"failed": True, "msg": str(exc)})

@@ -22,7 +22,7 @@ def sites_of(
     return {name: chain["site"] for name, chain in chains.items() if chain}
 
 
-def serve(
+def deploy_built(
     built: dict[str, t.Any],
     root: str,
     options: DeployOptions,

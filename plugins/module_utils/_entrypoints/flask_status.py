@@ -123,7 +123,7 @@ def _last_failure(history: t.Sequence[Entry]) -> Row | None:
 
 
 def _unfinished(history: t.Sequence[Entry]) -> Row | None:
-    """Return the hand-over that was begun and has not ended: it goes on, or was killed."""
+    """Return the deploy that has begun and not ended: it is in progress, or was killed."""
     return dict(history[-1]) if history and history[-1].get("result") == "begun" else None
 
 

@@ -155,7 +155,7 @@ def _split(stage: str, command: str) -> Command:
         raise HookError(f"hooks.{stage} '{command}' cannot be split into words ({exc}): close its quotes") from None
 
 
-def show(words: t.Sequence[str]) -> str:
+def show_command(words: t.Sequence[str]) -> str:
     """Return a command as people write it."""
     return " ".join(shlex.quote(word) for word in words)
 
@@ -171,7 +171,7 @@ def hook_environment(release: str, app: str, known: t.Collection[str], previous:
     return {name: value for name, value in values.items() if name not in known}
 
 
-def explain_failure(stage: str, words: Command, reason: str, output: str, lines: int = 30) -> str:
+def explain_hook_failure(stage: str, words: Command, reason: str, output: str, lines: int = 30) -> str:
     """Return what is said about a hook that failed: which, why, and the end of its output."""
     said = "\n".join(output.strip().splitlines()[-lines:])
-    return f"hook {stage} '{show(words)}' {reason}" + (f". It said:\n{said}" if said else " and said nothing")
+    return f"hook {stage} '{show_command(words)}' {reason}" + (f". It said:\n{said}" if said else " and said nothing")

@@ -38,7 +38,7 @@ class Listen(t.NamedTuple):
     tls: bool
 
 
-class Server(t.NamedTuple):
+class ServerBlock(t.NamedTuple):
     """One C(server) block with what it inherits."""
 
     file: str
@@ -83,7 +83,7 @@ _RELEVANT = frozenset(
 )
 
 
-def _server(config: Configuration, placed: Placed, inherited: tuple[tuple[str, str], ...]) -> Server:
+def _server(config: Configuration, placed: Placed, inherited: tuple[tuple[str, str], ...]) -> ServerBlock:
     block = [item for item in config.inside(placed) if item.directive.name in _RELEVANT and item.directive.args]
     always = any(item.directive.name == "ssl" and item.directive.args == ("on",) for item in block)
     listens = tuple(_listen(item.directive.args, always) for item in block if item.directive.name == "listen")
@@ -91,7 +91,7 @@ def _server(config: Configuration, placed: Placed, inherited: tuple[tuple[str, s
         name.lower() for item in block if item.directive.name == "server_name" for name in item.directive.args
     )
     rejects = any(item.directive.name == "ssl_reject_handshake" and item.directive.args == ("on",) for item in block)
-    return Server(
+    return ServerBlock(
         placed.file,
         config.line(placed),
         listens or (Listen("0.0.0.0:80", False, always),),
@@ -101,7 +101,7 @@ def _server(config: Configuration, placed: Placed, inherited: tuple[tuple[str, s
     )
 
 
-def find_servers(config: Configuration) -> list[Server]:
+def find_servers(config: Configuration) -> list[ServerBlock]:
     """Return all C(server) blocks of all C(http) blocks, in nginx's order."""
     found = []
     for http in config.top():
@@ -112,7 +112,7 @@ def find_servers(config: Configuration) -> list[Server]:
     return found
 
 
-def _problem(kind: str, subject: str, servers: t.Sequence[Server], text: str) -> Problem:
+def _problem(kind: str, subject: str, servers: t.Sequence[ServerBlock], text: str) -> Problem:
     places = " and ".join(dict.fromkeys(server.place for server in servers))
     return Problem(kind, subject, tuple(sorted({server.file for server in servers})), f"{text}: {places}")
 
@@ -122,9 +122,9 @@ def _names(name: str) -> list[str]:
     return [name[1:], "*" + name] if name.startswith(".") else [name]
 
 
-def check_names(servers: t.Sequence[Server]) -> list[Problem]:
+def check_names(servers: t.Sequence[ServerBlock]) -> list[Problem]:
     """Find names that two servers claim on one socket; nginx serves the first and warns."""
-    seen: dict[tuple[str, str], Server] = {}
+    seen: dict[tuple[str, str], ServerBlock] = {}
     problems: dict[tuple[str, str, tuple[str, ...]], Problem] = {}
     for server in servers:
         mine = {(item.socket, one) for item in server.listens for name in server.names for one in _names(name)}
@@ -137,9 +137,9 @@ def check_names(servers: t.Sequence[Server]) -> list[Problem]:
     return list(problems.values())
 
 
-def check_defaults(servers: t.Sequence[Server]) -> list[Problem]:
+def check_defaults(servers: t.Sequence[ServerBlock]) -> list[Problem]:
     """Find sockets with more than one default server; nginx refuses them and names one file only."""
-    seen: dict[str, Server] = {}
+    seen: dict[str, ServerBlock] = {}
     problems = []
     for server in servers:
         for item in dict.fromkeys(item.socket for item in server.listens if item.default):
@@ -153,10 +153,10 @@ def check_defaults(servers: t.Sequence[Server]) -> list[Problem]:
     return problems
 
 
-def check_tls(servers: t.Sequence[Server]) -> list[Problem]:
+def check_tls(servers: t.Sequence[ServerBlock]) -> list[Problem]:
     """Find sockets that one server uses with TLS and another without it."""
-    tls: dict[str, Server] = {}
-    plain: dict[str, Server] = {}
+    tls: dict[str, ServerBlock] = {}
+    plain: dict[str, ServerBlock] = {}
     for server in servers:
         for item in server.listens:
             (tls if item.tls else plain).setdefault(item.socket, server)
@@ -167,13 +167,13 @@ def check_tls(servers: t.Sequence[Server]) -> list[Problem]:
     ]
 
 
-def certificate_paths(servers: t.Sequence[Server], files: t.Container[str]) -> list[str]:
+def certificate_paths(servers: t.Sequence[ServerBlock], files: t.Container[str]) -> list[str]:
     """Return the certificates that servers in the given files use, each once."""
     return list(dict.fromkeys(path for server in servers if server.file in files for path, _key in server.certificates))
 
 
 def check_certificates(
-    servers: t.Sequence[Server], certificates: t.Mapping[str, Certificate], now: float
+    servers: t.Sequence[ServerBlock], certificates: t.Mapping[str, Certificate], now: float
 ) -> list[Problem]:
     """Find certificates, of those given, that are expired or do not cover the names they are used for."""
     problems = []
@@ -190,10 +190,10 @@ def check_certificates(
     return problems
 
 
-def _certificate_problem(kind: str, path: str, server: Server, text: str) -> Problem:
+def _certificate_problem(kind: str, path: str, server: ServerBlock, text: str) -> Problem:
     return Problem(kind, f"{path} {text}", (server.file,), f"certificate {path}, used in {server.place}, {text}")
 
 
-def find_problems(servers: t.Sequence[Server]) -> list[Problem]:
+def find_problems(servers: t.Sequence[ServerBlock]) -> list[Problem]:
     """Return all problems except those of certificates."""
     return [*check_names(servers), *check_defaults(servers), *check_tls(servers)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .checks import Server
+from .checks import ServerBlock
 
 _HASH = re.compile(r"could not build (?:the )?(\w+), you should increase (\w+_bucket_size): (\d+)")
 _BAD_FILE = re.compile(r'cannot load certificate( key)? "([^"]+)": (.*)')
@@ -26,7 +26,7 @@ class Used(t.NamedTuple):
 
     kind: str
     path: str
-    server: Server
+    server: ServerBlock
 
 
 def _of(used: Used, sites: t.Mapping[str, str]) -> str:

@@ -59,7 +59,7 @@ def list_sites(layout: NginxLayout) -> list[dict[str, t.Any]]:
     ]
 
 
-def describe(layout: NginxLayout, nginx: Nginx, service: str, state: str = STATE) -> dict[str, t.Any]:
+def describe_nginx(layout: NginxLayout, nginx: Nginx, service: str, state: str = STATE) -> dict[str, t.Any]:
     """Return everything that nginx_site_info reports."""
     build = nginx.build if nginx.present else None
     master = find_master(nginx.host, nginx.config, build, service) if build else None

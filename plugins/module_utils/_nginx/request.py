@@ -103,7 +103,7 @@ def wanted_sites(params: t.Mapping[str, t.Any], layout: NginxLayout) -> tuple[li
     return sites, origins
 
 
-def is_shared(item: t.Mapping[str, t.Any]) -> bool:
+def is_shared_file(item: t.Mapping[str, t.Any]) -> bool:
     """Tell whether a file is named without a directory: it belongs where nginx includes what sites share."""
     return "/" not in item["path"]
 
@@ -113,20 +113,20 @@ def site_paths_for(params: t.Mapping[str, t.Any]) -> SitePaths:
     config, files = os.path.normpath(params["config"]), params["files"] or []
     planned = [item for item in files if os.path.normpath(item["path"]) == config and item["state"] != "absent"]
     content = content_of(planned[0], f"file {config}") if planned else None
-    return read_site_paths(config, content, any(map(is_shared, files)))
+    return read_site_paths(config, content, any(map(is_shared_file, files)))
 
 
 def wanted_files(params: t.Mapping[str, t.Any], places: SitePaths) -> list[WantedFile]:
     """Return the wanted further files; raise NginxSiteError for a missing content or an invalid path or mode."""
     items = params["files"] or []
-    shared = [item for item in items if is_shared(item) and item["state"] != "absent"]
+    shared = [item for item in items if is_shared_file(item) and item["state"] != "absent"]
     # The first one brings the links of sites to nginx where its own file includes none of them.
     include = f"\n# nginx.conf does not include the sites.\ninclude {places.include};\n" if places.include else ""
     return [_wanted_file(item, places, include if item in shared[:1] else "") for item in items]
 
 
 def _wanted_file(item: t.Mapping[str, t.Any], places: SitePaths, include: str) -> WantedFile:
-    path = places.shared_path(item["path"]) if is_shared(item) else os.path.normpath(item["path"])
+    path = places.shared_path(item["path"]) if is_shared_file(item) else os.path.normpath(item["path"])
     if not path.startswith("/"):
         raise NginxSiteError(f"file '{item['path']}' must be an absolute path, or a name without a directory")
     if item["state"] == "absent":

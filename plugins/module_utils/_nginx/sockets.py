@@ -33,8 +33,8 @@ _MAPPED = bytes(10) + b"\xff\xff"
 Resolver = t.Callable[[str], t.Sequence[str]]
 
 
-class Place(t.NamedTuple):
-    """A C(listen) directive, or a server without one, that asks for a socket."""
+class ConfigLine(t.NamedTuple):
+    """The file and line of a C(listen) directive, or of a server without one, that opens a socket."""
 
     file: str
     line: int
@@ -76,13 +76,13 @@ class Socket(t.NamedTuple):
 
     context: str
     address: Address
-    places: tuple[Place, ...]
+    places: tuple[ConfigLine, ...]
     # Only for a wildcard of IPv6 it matters whether IPv4 is covered, too.
     both_families: bool = False
     reuseport: bool = False
 
     @property
-    def place(self) -> Place:
+    def place(self) -> ConfigLine:
         """Return the directive that makes the socket what it is: one with options, else the first."""
         return next((place for place in self.places if place.options), self.places[0])
 
@@ -159,7 +159,7 @@ def find_sockets(config: Configuration, resolve: Resolver) -> list[Socket]:
             if server.directive.name != "server":
                 continue
             for item, args in _listens(config, context, server):
-                place = Place(item.file, config.line(item), _bind_options(args[1:]))
+                place = ConfigLine(item.file, config.line(item), _bind_options(args[1:]))
                 both, reuse = "ipv6only=off" in args, "reuseport" in args
                 for address in addresses(args, resolve):
                     former = found.get((context, address), Socket(context, address, ()))
@@ -219,7 +219,7 @@ def clashing(sockets: t.Sequence[Socket]) -> list[tuple[Socket, Socket]]:
 
 def find_clashes(sockets: t.Sequence[Socket]) -> list[Problem]:
     """Find sockets that exclude each other; two ranges of ports are told of once."""
-    problems: dict[tuple[Place, Place], Problem] = {}
+    problems: dict[tuple[ConfigLine, ConfigLine], Problem] = {}
     for one, other in clashing(sockets):
         problems.setdefault((one.place, other.place), _problem(one, other))
     return list(problems.values())

@@ -12,7 +12,7 @@ import typing as t
 
 from .binary import Nginx
 from .certificate import Certificate, CertificateError, read_certificate
-from .checks import Problem, Server, certificate_paths, check_certificates, find_problems, find_servers
+from .checks import Problem, ServerBlock, certificate_paths, check_certificates, find_problems, find_servers
 from .conf import Configuration, ConfigurationError
 from .hints import CERTIFICATE, KEY, NO_FILES, Used, missing_files, small_hashes, unusable_files
 from .holders import find_sockets_in_use, resolve
@@ -69,7 +69,7 @@ def _unread(plan: NginxPlan, config: Configuration | None, staged_tree: StagedTr
 
 
 def _certificates(
-    config: Configuration, servers: t.Sequence[Server], staged_tree: StagedTree, unloaded: set[str]
+    config: Configuration, servers: t.Sequence[ServerBlock], staged_tree: StagedTree, unloaded: set[str]
 ) -> list[Problem]:
     """Check the certificates that changed files use, and those that changed themselves."""
     renewed = {
@@ -139,7 +139,7 @@ def _refusal(
     validation: ValidationResult,
     staged_tree: StagedTree,
     policy: Policy,
-    servers: t.Sequence[Server],
+    servers: t.Sequence[ServerBlock],
     advice: t.Sequence[str],
 ) -> str:
     """Return nginx's error with its lines, and whether the host's configuration was broken before."""
@@ -161,7 +161,7 @@ def _changed(unloaded: t.Sequence[str]) -> list[str]:
 
 
 def _advice(
-    validation: ValidationResult, staged_tree: StagedTree, servers: t.Sequence[Server], plan: NginxPlan
+    validation: ValidationResult, staged_tree: StagedTree, servers: t.Sequence[ServerBlock], plan: NginxPlan
 ) -> list[str]:
     """Return the role variables that may fix nginx's error."""
     if validation.config is None:
@@ -199,7 +199,7 @@ def _excerpts(output: str, staged_tree: StagedTree, policy: Policy) -> list[str]
     return found
 
 
-def _wrong_keys(validation: ValidationResult, servers: t.Sequence[Server]) -> list[str]:
+def _wrong_keys(validation: ValidationResult, servers: t.Sequence[ServerBlock]) -> list[str]:
     """Name both files where a certificate does not match its key."""
     wrong = set(_WRONG_KEY.findall(validation.output))
     return [

@@ -29,7 +29,7 @@ _OTHER_TOP = (
 
 
 @dataclass(frozen=True)
-class Place:
+class AppPaths:
     """The directories and the user of an application."""
 
     name: str
@@ -42,13 +42,13 @@ class Place:
     module: str = ""
 
 
-def place_of(layout: Layout, user: str, listed: t.Sequence[str] = (), app: str = "") -> Place:
+def place_of(layout: Layout, user: str, listed: t.Sequence[str] = (), app: str = "") -> AppPaths:
     """Return where an application lives; C(listed) are its shared directories, and C(app) is what gunicorn loads."""
     module = app.partition(":")[0].partition(".")[0]
-    return Place(layout.name, user, layout.releases, layout.shared, tuple(listed), module)
+    return AppPaths(layout.name, user, layout.releases, layout.shared, tuple(listed), module)
 
 
-def ways_out(text: str, place: Place) -> list[str]:
+def ways_out(text: str, place: AppPaths) -> list[str]:
     """Return what to set, a sentence for each kind of failure in C(text), the end of a log or a traceback."""
     found = [way for match in _FAILED.finditer(text) if (way := _of_path(match["number"], match["path"], place))]
     if not found:
@@ -56,12 +56,12 @@ def ways_out(text: str, place: Place) -> list[str]:
     return list(dict.fromkeys(found))[:_MOST]
 
 
-def with_ways_out(text: str, place: Place) -> str:
+def with_ways_out(text: str, place: AppPaths) -> str:
     """Return an error with the ways out below it."""
     return "\n".join([text, *(f"Way out: {way}" for way in ways_out(text, place))])
 
 
-def _of_words(place: Place) -> dict[str, str]:
+def _of_words(place: AppPaths) -> dict[str, str]:
     """Return the ways out by what is said where no path is named."""
     return {
         r"(?s)^(?!.*cannot install).*No module named 'pkg_resources'": (
@@ -80,7 +80,7 @@ def _of_words(place: Place) -> dict[str, str]:
     }
 
 
-def _of_path(number: str, path: str, place: Place) -> str:
+def _of_path(number: str, path: str, place: AppPaths) -> str:
     if _STANDARD.fullmatch(path):
         return (
             f"log to standard error with logging.StreamHandler() instead of opening {path}, which is a socket of "
@@ -96,7 +96,7 @@ def _of_path(number: str, path: str, place: Place) -> str:
     return _of_host(number, path, place)
 
 
-def _inside_release(path: str, place: Place) -> tuple[str, str] | None:
+def _inside_release(path: str, place: AppPaths) -> tuple[str, str] | None:
     """Return the part of a release that a path is in, and the rest of the path; relative ones begin at the code."""
     if not path.startswith(("/", "..", _SHORT)):
         return ("app", posixpath.normpath(path))
@@ -105,7 +105,7 @@ def _inside_release(path: str, place: Place) -> tuple[str, str] | None:
     return (found[1], posixpath.normpath(found[2])) if found else None
 
 
-def _of_release(number: str, part: str, path: str, place: Place) -> str:
+def _of_release(number: str, part: str, path: str, place: AppPaths) -> str:
     if part == "venv":
         if number not in _REFUSED:
             return ""
@@ -124,7 +124,7 @@ def _of_release(number: str, part: str, path: str, place: Place) -> str:
     return ""
 
 
-def _of_listed(number: str, path: str, place: Place) -> str:
+def _of_listed(number: str, path: str, place: AppPaths) -> str:
     """Return the way out for what is in a directory that is shared already."""
     where = f"{place.shared}/{path}"
     if number == _ENOENT:
@@ -135,13 +135,13 @@ def _of_listed(number: str, path: str, place: Place) -> str:
     return _of_shared(number, where, place)
 
 
-def _of_shared(number: str, path: str, place: Place) -> str:
+def _of_shared(number: str, path: str, place: AppPaths) -> str:
     if number in _REFUSED:
         return f"{path} must belong to user '{place.user}', who runs the application: chown it, with what is below it"
     return ""
 
 
-def _of_host(number: str, path: str, place: Place) -> str:
+def _of_host(number: str, path: str, place: AppPaths) -> str:
     if path.startswith(_TEMPORARY):
         return (
             "/tmp and /var/tmp are private to each unit: web, workers, timers and hooks see none of each other's files "

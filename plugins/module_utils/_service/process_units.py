@@ -132,7 +132,7 @@ def _head(layout: Layout, manifest: Manifest, what: str) -> list[str]:
 
 
 def _condition(layout: Layout, manifest: Manifest) -> list[str]:
-    # The link decides here too: after a reboot in the middle of a hand-over both releases are started.
+    # The link decides here too: after a reboot in the middle of a deploy both releases are started.
     return [f"ExecCondition=/usr/bin/test {layout.current} -ef {layout.release(manifest.id)}"]
 
 

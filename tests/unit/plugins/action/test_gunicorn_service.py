@@ -14,7 +14,7 @@ import pytest
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.flaskops.stack.plugins.action.gunicorn_service import ActionModule, _asked_hooks
-from ansible_collections.flaskops.stack.plugins.plugin_utils._turn import RunOnceLock
+from ansible_collections.flaskops.stack.plugins.plugin_utils._run_once import RunOnceLock
 
 Args = dict[str, t.Any]
 
@@ -170,7 +170,7 @@ class GoingBack(Fleet):
     def run(self, host: str) -> Args:
         args = {"services": [{"name": name, "state": "rolled_back", "hook": "down"} for name in self.names]}
         variables = {"inventory_hostname": host, "ansible_play_hosts_all": self.hosts}
-        return Plugin(self, host)._go_back(args, _asked_hooks(args), variables)
+        return Plugin(self, host)._run_services(args, _asked_hooks(args), variables)
 
 
 @pytest.fixture

@@ -314,4 +314,4 @@ def test_a_lock_file_is_synchronised_into_the_virtualenv() -> None:
     ],
 )
 def test_failures_are_explained(said: str, meaning: str) -> None:
-    assert meaning in commands.explain_failure(said)
+    assert meaning in commands.explain_install_failure(said)

@@ -17,7 +17,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.dependencies i
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._app.projects import Surroundings, is_too_old
 from ansible_collections.flaskops.stack.plugins.module_utils._build.fetch import package_files
-from ansible_collections.flaskops.stack.plugins.module_utils._build.venv_commands import explain_failure
+from ansible_collections.flaskops.stack.plugins.module_utils._build.venv_commands import explain_install_failure
 
 
 def plan(
@@ -151,7 +151,7 @@ def test_the_oldest_gunicorn_is_known(version: str, old: bool) -> None:
 
 def test_what_pip_freeze_invents_is_explained() -> None:
     said = "because there is no version of pkg-resources==0.0.0 and you require pkg-resources==0.0.0"
-    assert "remove that line" in explain_failure(said)
+    assert "remove that line" in explain_install_failure(said)
 
 
 def test_files_about_packages_are_found(tmp_path: Path) -> None:

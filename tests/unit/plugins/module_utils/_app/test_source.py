@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.source import (
     PATH,
-    Location,
     SourceError,
+    SourceLocation,
     check_checksum,
     check_subdirectory,
     check_version,
@@ -71,15 +71,15 @@ def test_a_given_type_overrules_the_form() -> None:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("https://host/x", Location("https://host/x")),
-        ("https://user:p%40ss@host:8443/x?y#z", Location("https://host:8443/x?y#z", "user", "p@ss")),
-        ("https://token@host/x", Location("https://host/x", "token", "")),
-        ("ssh://git@host/x", Location("ssh://git@host/x")),
-        ("git@host:x", Location("git@host:x")),
-        ("/a/b@c", Location("/a/b@c")),
+        ("https://host/x", SourceLocation("https://host/x")),
+        ("https://user:p%40ss@host:8443/x?y#z", SourceLocation("https://host:8443/x?y#z", "user", "p@ss")),
+        ("https://token@host/x", SourceLocation("https://host/x", "token", "")),
+        ("ssh://git@host/x", SourceLocation("ssh://git@host/x")),
+        ("git@host:x", SourceLocation("git@host:x")),
+        ("/a/b@c", SourceLocation("/a/b@c")),
     ],
 )
-def test_credentials_are_taken_out_of_http_addresses(source: str, expected: Location) -> None:
+def test_credentials_are_taken_out_of_http_addresses(source: str, expected: SourceLocation) -> None:
     assert split_credentials(source) == expected
     assert "p@ss" not in repr(split_credentials(source))
 

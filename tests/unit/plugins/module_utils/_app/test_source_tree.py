@@ -20,7 +20,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.source_tree im
     HARDLINK,
     LINK,
     OTHER,
-    Entry,
+    ArchiveEntry,
     is_ignored,
     plan_tree,
     tree_digest,
@@ -28,11 +28,11 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.source_tree im
 from ansible_collections.flaskops.stack.plugins.module_utils._build.archive import extract
 
 
-def files(*paths: str) -> list[Entry]:
-    return [Entry(path, FILE) for path in paths]
+def files(*paths: str) -> list[ArchiveEntry]:
+    return [ArchiveEntry(path, FILE) for path in paths]
 
 
-def paths(entries: list[Entry]) -> list[str]:
+def paths(entries: list[ArchiveEntry]) -> list[str]:
     return [entry.path for entry in entries]
 
 
@@ -46,12 +46,12 @@ def paths(entries: list[Entry]) -> list[str]:
         (files("a"), True, "", ["a"]),
         (files("top/web/a", "top/api/b"), True, "web", ["a"]),
         (files("web/x/a", "webber/b"), False, "web/x", ["a"]),
-        ([Entry("d", DIRECTORY), *files("d/a")], False, "", ["d", "d/a"]),
-        ([Entry("l", LINK, "a"), *files("a"), Entry("z", DIRECTORY)], False, "", ["z", "a", "l"]),
+        ([ArchiveEntry("d", DIRECTORY), *files("d/a")], False, "", ["d", "d/a"]),
+        ([ArchiveEntry("l", LINK, "a"), *files("a"), ArchiveEntry("z", DIRECTORY)], False, "", ["z", "a", "l"]),
     ],
 )
 def test_paths_are_plain_and_links_come_last(
-    entries: list[Entry], strip: bool, subdirectory: str, expected: list[str]
+    entries: list[ArchiveEntry], strip: bool, subdirectory: str, expected: list[str]
 ) -> None:
     assert paths(plan_tree(entries, "x", strip, subdirectory)) == expected
 
@@ -59,39 +59,39 @@ def test_paths_are_plain_and_links_come_last(
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (Entry("../a", FILE), "outside of the release"),
-        (Entry("a/../../b", FILE), "outside of the release"),
-        (Entry("/etc/passwd", FILE), "outside of the release"),
-        (Entry("a\0b", FILE), "outside of the release"),
-        (Entry("dev", OTHER), "a device, pipe or socket"),
-        (Entry("l", LINK, "/etc/passwd"), "outside of the release"),
-        (Entry("l", LINK, "../x"), "outside of the release"),
-        (Entry("d/l", LINK, "../../x"), "outside of the release"),
-        (Entry("l", LINK, "d/../../x"), "outside of the release"),
-        (Entry("d/l", LINK, "e/../a"), "outside of the release"),
-        (Entry("l", LINK, ""), "outside of the release"),
-        (Entry("h", HARDLINK, "nothing"), "which is no file in it"),
-        (Entry("h", HARDLINK, "../../etc/shadow"), "outside of the release"),
+        (ArchiveEntry("../a", FILE), "outside of the release"),
+        (ArchiveEntry("a/../../b", FILE), "outside of the release"),
+        (ArchiveEntry("/etc/passwd", FILE), "outside of the release"),
+        (ArchiveEntry("a\0b", FILE), "outside of the release"),
+        (ArchiveEntry("dev", OTHER), "a device, pipe or socket"),
+        (ArchiveEntry("l", LINK, "/etc/passwd"), "outside of the release"),
+        (ArchiveEntry("l", LINK, "../x"), "outside of the release"),
+        (ArchiveEntry("d/l", LINK, "../../x"), "outside of the release"),
+        (ArchiveEntry("l", LINK, "d/../../x"), "outside of the release"),
+        (ArchiveEntry("d/l", LINK, "e/../a"), "outside of the release"),
+        (ArchiveEntry("l", LINK, ""), "outside of the release"),
+        (ArchiveEntry("h", HARDLINK, "nothing"), "which is no file in it"),
+        (ArchiveEntry("h", HARDLINK, "../../etc/shadow"), "outside of the release"),
     ],
 )
-def test_what_would_leave_the_release_is_refused(entry: Entry, message: str) -> None:
+def test_what_would_leave_the_release_is_refused(entry: ArchiveEntry, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         plan_tree([*files("ok"), entry], "x.tar")
 
 
 def test_nothing_is_written_through_a_link() -> None:
     with pytest.raises(SourceError, match="below 'd', which is no directory"):
-        plan_tree([Entry("d", LINK, "other"), *files("d/a", "other/b")], "x.tar")
+        plan_tree([ArchiveEntry("d", LINK, "other"), *files("d/a", "other/b")], "x.tar")
 
 
 @pytest.mark.parametrize(("path", "target"), [("l", "a"), ("d/l", "../a"), ("d/e/l", "../../a"), ("l", "./d/a")])
 def test_links_that_stay_inside_are_kept(path: str, target: str) -> None:
-    assert path in paths(plan_tree([*files("a", "d/a"), Entry(path, LINK, target)], "x"))
+    assert path in paths(plan_tree([*files("a", "d/a"), ArchiveEntry(path, LINK, target)], "x"))
 
 
 def test_an_empty_source_is_refused() -> None:
     with pytest.raises(SourceError, match="holds no file"):
-        plan_tree([Entry("d", DIRECTORY)], "x")
+        plan_tree([ArchiveEntry("d", DIRECTORY)], "x")
 
 
 def test_a_missing_subdirectory_is_refused_with_those_that_exist() -> None:
@@ -100,9 +100,9 @@ def test_a_missing_subdirectory_is_refused_with_those_that_exist() -> None:
 
 
 def test_the_digest_depends_on_content_and_mode_but_not_on_order_or_time() -> None:
-    one, two = Entry("a", FILE), Entry("b", FILE, executable=True)
+    one, two = ArchiveEntry("a", FILE), ArchiveEntry("b", FILE, executable=True)
     digest = tree_digest([(one, "1"), (two, "2")])
-    assert tree_digest([(replace(two, mtime=7), "2"), (one, "1"), (Entry("d", DIRECTORY), "")]) == digest
+    assert tree_digest([(replace(two, mtime=7), "2"), (one, "1"), (ArchiveEntry("d", DIRECTORY), "")]) == digest
     others = [
         [(one, "1"), (two, "3")],
         [(one, "1"), (replace(two, executable=False), "2")],

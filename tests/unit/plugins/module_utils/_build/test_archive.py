@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build.archive import extract
 from ansible_collections.flaskops.stack.plugins.module_utils._app.source import SourceError
-from ansible_collections.flaskops.stack.plugins.module_utils._app.source_tree import FILE, LINK, Entry, plan_tree
+from ansible_collections.flaskops.stack.plugins.module_utils._app.source_tree import FILE, LINK, ArchiveEntry, plan_tree
 
 WAY_OUT = r"more than 8 MiB.*set 'source_max_mib' higher \(flask_source_max_mib"
 
@@ -140,7 +140,7 @@ def test_directories_that_are_not_too_deep_are_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["n" * 256, "ü" * 128, "/".join(["n" * 200] * 11)])
 def test_names_that_no_file_system_has_are_refused(name: str) -> None:
     with pytest.raises(SourceError, match=r"a path of .* characters"):
-        plan_tree([Entry(name, FILE)], "x.tar")
+        plan_tree([ArchiveEntry(name, FILE)], "x.tar")
 
 
 def test_what_the_finder_adds_is_left_out(tmp_path: Path) -> None:
@@ -193,10 +193,10 @@ def test_names_in_utf_8_without_the_flag_are_read(tmp_path: Path) -> None:
 
 
 ENVIRONMENT = [
-    Entry("web.py", FILE),
-    Entry("myprojectenv/pyvenv.cfg", FILE),
-    Entry("myprojectenv/bin/python3", LINK, "/usr/bin/python3"),
-    Entry("myprojectenv/lib/python3.13/site-packages/flask/app.py", FILE),
+    ArchiveEntry("web.py", FILE),
+    ArchiveEntry("myprojectenv/pyvenv.cfg", FILE),
+    ArchiveEntry("myprojectenv/bin/python3", LINK, "/usr/bin/python3"),
+    ArchiveEntry("myprojectenv/lib/python3.13/site-packages/flask/app.py", FILE),
 ]
 
 
@@ -204,26 +204,26 @@ ENVIRONMENT = [
     "entries",
     [
         ENVIRONMENT,
-        [*ENVIRONMENT, Entry("tests/data/pyvenv.cfg", FILE)],
-        [Entry("web.py", FILE), Entry("env/pyvenv.cfg", FILE), Entry("env/Scripts/python.exe", FILE)],
-        [Entry("web.py", FILE), Entry("a/b/conda/conda-meta/history", FILE), Entry("a/b/conda/bin/python", LINK, "/x")],
+        [*ENVIRONMENT, ArchiveEntry("tests/data/pyvenv.cfg", FILE)],
+        [ArchiveEntry("web.py", FILE), ArchiveEntry("env/pyvenv.cfg", FILE), ArchiveEntry("env/Scripts/python.exe", FILE)],
+        [ArchiveEntry("web.py", FILE), ArchiveEntry("a/b/conda/conda-meta/history", FILE), ArchiveEntry("a/b/conda/bin/python", LINK, "/x")],
     ],
 )
-def test_environments_are_left_out_by_whatever_name(entries: list[Entry]) -> None:
+def test_environments_are_left_out_by_whatever_name(entries: list[ArchiveEntry]) -> None:
     kept = {entry.path for entry in plan_tree(entries, "x")}
     assert kept == {"web.py"} | {entry.path for entry in entries if entry.path.startswith("tests/")}
 
 
 def test_an_environment_in_the_place_of_the_project_leaves_the_project() -> None:
     entries = [
-        Entry("pyvenv.cfg", FILE),
-        Entry("bin/python3", LINK, "/usr/bin/python3"),
-        Entry("bin/activate", FILE),
-        Entry("bin/deploy.sh", FILE),
-        Entry("lib/python3.13/site-packages/flask/app.py", FILE),
-        Entry("lib/shop.py", FILE),
-        Entry("lib64", LINK, "lib"),
-        Entry("web.py", FILE),
+        ArchiveEntry("pyvenv.cfg", FILE),
+        ArchiveEntry("bin/python3", LINK, "/usr/bin/python3"),
+        ArchiveEntry("bin/activate", FILE),
+        ArchiveEntry("bin/deploy.sh", FILE),
+        ArchiveEntry("lib/python3.13/site-packages/flask/app.py", FILE),
+        ArchiveEntry("lib/shop.py", FILE),
+        ArchiveEntry("lib64", LINK, "lib"),
+        ArchiveEntry("web.py", FILE),
     ]
     assert [entry.path for entry in plan_tree(entries, "x")] == ["bin/deploy.sh", "lib/shop.py", "web.py"]
 

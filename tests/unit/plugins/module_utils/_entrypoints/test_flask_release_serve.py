@@ -11,7 +11,10 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service imp
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import (
     flask_release_serve as _flask_release_serve,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release_serve import serve, sites_of
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release_serve import (
+    deploy_built,
+    sites_of,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._input.result import join
 
 OPTIONS = DeployOptions("/etc/systemd/system")
@@ -50,23 +53,23 @@ def host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_was_built_serves_in_the_same_task() -> None:
-    result = serve(BUILT, "/srv", OPTIONS, check=False)
+    result = deploy_built(BUILT, "/srv", OPTIONS, check=False)
     assert (result["changed"], result["services"], len(result["diff"])) == (True, ["applied"], 2)
     assert result["releases"] == BUILT["releases"]
 
 
 def test_check_mode_only_plans() -> None:
-    assert serve(BUILT, "/srv", OPTIONS, check=True)["services"] == ["planned"]
+    assert deploy_built(BUILT, "/srv", OPTIONS, check=True)["services"] == ["planned"]
 
 
 def test_what_one_host_has_to_migrate_for_all_is_left_to_the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Services, "pending", [{"name": "shop", "key": "1"}])
-    assert serve(BUILT, "/srv", OPTIONS, check=False) == {
+    assert deploy_built(BUILT, "/srv", OPTIONS, check=False) == {
         **BUILT,
         "unserved": [{"name": "shop", "release": RELEASE}],
     }
     # Nothing migrates in check mode.
-    assert serve(BUILT, "/srv", OPTIONS, check=True)["services"] == ["planned"]
+    assert deploy_built(BUILT, "/srv", OPTIONS, check=True)["services"] == ["planned"]
 
 
 def test_a_hand_over_that_fails_fails_the_task_with_all_that_was_done() -> None:
@@ -77,7 +80,7 @@ def test_a_hand_over_that_fails_fails_the_task_with_all_that_was_done() -> None:
 
 def test_a_build_that_failed_fails_the_task_with_what_the_others_have_got() -> None:
     built = {**BUILT, "failed": True, "msg": "app 'blog': cannot install"}
-    result = serve(built, "/srv", OPTIONS, check=False)
+    result = deploy_built(built, "/srv", OPTIONS, check=False)
     assert (result["failed"], result["msg"], result["services"]) == (True, "app 'blog': cannot install", ["applied"])
     both = join(built, {"failed": True, "msg": "shop: no answer"})
     assert both["msg"].splitlines() == ["app 'blog': cannot install", "shop: no answer"]

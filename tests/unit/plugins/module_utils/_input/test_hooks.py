@@ -23,7 +23,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.migrate imp
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import (
     HookError,
     Hooks,
-    explain_failure,
+    explain_hook_failure,
     hook_environment,
     parse_hooks,
 )
@@ -132,7 +132,7 @@ def test_a_hook_sees_which_release_it_is_for_but_the_application_decides_for_its
 
 
 def test_of_a_long_output_the_end_is_told() -> None:
-    said = explain_failure("build", ("make", "all"), "failed", "\n".join(map(str, range(100))))
+    said = explain_hook_failure("build", ("make", "all"), "failed", "\n".join(map(str, range(100))))
     assert said.startswith("hook build 'make all' failed. It said:\n70\n")
     assert said.endswith("\n99")
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build.import_check import shorten_traceback
-from ansible_collections.flaskops.stack.plugins.module_utils._build.venv_commands import explain_failure
+from ansible_collections.flaskops.stack.plugins.module_utils._build.venv_commands import explain_install_failure
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.log_excerpt import excerpt
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release.way_out import place_of, ways_out
@@ -101,7 +101,7 @@ def test_a_log_of_a_service_keeps_the_cause_as_well() -> None:
     ],
 )
 def test_what_a_build_misses_on_the_host_names_the_setting(said: str, words: str) -> None:
-    explained = explain_failure(f"Failed to build `x`\n{said}")
+    explained = explain_install_failure(f"Failed to build `x`\n{said}")
     assert any(word in explained for word in words.split("|"))
 
 

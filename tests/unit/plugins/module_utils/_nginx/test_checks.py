@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.certificate import Certificate
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.checks import (
-    Server,
+    ServerBlock,
     check_certificates,
     find_problems,
     find_servers,
@@ -15,7 +15,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.checks impor
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.conf import load
 
 
-def servers(*texts: str, http: str = "") -> list[Server]:
+def servers(*texts: str, http: str = "") -> list[ServerBlock]:
     files = {f"/s/{number}": text.encode() for number, text in enumerate(texts)}
     tree = {"/main": f"http {{ {http} include /s/*; }}".encode(), **files}
     return find_servers(load("/main", tree.get, lambda _pattern: sorted(files)))

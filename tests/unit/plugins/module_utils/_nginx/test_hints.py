@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.checks import Server
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.checks import ServerBlock
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.hints import (
     CERTIFICATE,
     KEY,
@@ -17,8 +17,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.hints import
     unusable_files,
 )
 
-SHOP = Server("/etc/nginx/sites-enabled/shop", 3, (), ("shop.test",), (), False)
-THEIRS = Server("/etc/nginx/conf.d/theirs.conf", 7, (), ("theirs.test",), (), False)
+SHOP = ServerBlock("/etc/nginx/sites-enabled/shop", 3, (), ("shop.test",), (), False)
+THEIRS = ServerBlock("/etc/nginx/conf.d/theirs.conf", 7, (), ("theirs.test",), (), False)
 SITES = {SHOP.file: "shop"}
 USED = [
     Used(CERTIFICATE, "/etc/ssl/shop.pem", SHOP),

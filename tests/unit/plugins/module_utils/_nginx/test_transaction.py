@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.apply import nginx_of
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.inventory import describe, kept_versions
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.inventory import describe_nginx, kept_versions
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import (
     ABSENT,
     DISABLED,
@@ -376,7 +376,7 @@ def test_the_inventory_tells_what_runs_and_what_is_owed(host: FakeHost) -> None:
     wanted = request(host)
     (host.root / "enabled/gone").symlink_to(host.root / "nowhere")
     (host.root / "enabled/theirs").write_text("")
-    told = describe(wanted.layout, nginx_of(wanted), "nginx", wanted.state)
+    told = describe_nginx(wanted.layout, nginx_of(wanted), "nginx", wanted.state)
     assert {(site["name"], site["state"]) for site in told["sites"]} == {
         ("shop", "enabled"),
         ("gone", "dangling"),

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._release.way_out import Place, ways_out, with_ways_out
+from ansible_collections.flaskops.stack.plugins.module_utils._release.way_out import AppPaths, ways_out, with_ways_out
 
-SHOP = Place("shop", "shop", "/srv/shop/releases", "/srv/shop/shared", ("instance",), "shop")
+SHOP = AppPaths("shop", "shop", "/srv/shop/releases", "/srv/shop/shared", ("instance",), "shop")
 DENIED, READ_ONLY = "PermissionError: [Errno 13] Permission denied", "OSError: [Errno 30] Read-only file system"
 ABSENT = "FileNotFoundError: [Errno 2] No such file or directory"
 NO_DEVICE = "OSError: [Errno 6] No such device or address"

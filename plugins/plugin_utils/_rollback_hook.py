@@ -1,20 +1,20 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose turn it is to run the hook of a release that all hosts of a play have left. Pure. Private to flaskops.stack."""
+"""Decide which host runs a rollback hook, once all hosts have rolled back. Pure. Private to flaskops.stack."""
 
 from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
 
-# What a host has said, by its name: C(error), C(key) of the database that it works with, and C(lost) when nothing.
+# The outcome of each host, by its name: C(error), C(key) of its database, and C(lost) when it was unreachable.
 Outcomes = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a host does that has gone back."""
+    """The decision for a host that has rolled back."""
 
     run: bool = False
     # Why the hook does not run at all, or not for all.
@@ -22,17 +22,17 @@ class Decision:
 
 
 def decide(hook: str, host: str, hosts: t.Collection[str], outcomes: Outcomes, each_host: bool) -> Decision:
-    """Return what C(host) has to do; as long as others have not gone back, nothing."""
+    """Return what C(host) has to do: nothing as long as other hosts have not rolled back."""
     if each_host:
         return Decision(run=True)
-    # Those who come later may say it, too; but there may be none, or they may not get there (C(serial)).
+    # Later hosts may report it, too; but there may be none, or the play may end before them (C(serial)).
     if outcomes[host]["lost"]:
         return Decision(error=_lost(hook, host))
     if not set(hosts) <= set(outcomes):
         return Decision()
     failed = sorted(name for name, outcome in outcomes.items() if outcome["error"])
     if failed:
-        # Where all have, each has said why, and often it is the hook's name.
+        # When all hosts failed, each has reported its reason, and often it is the hook's name.
         return Decision(error="" if len(failed) == len(hosts) else _not_run(hook, failed))
     others = sorted(name for name, outcome in outcomes.items() if outcome["key"] != outcomes[host]["key"])
     return Decision(run=True, error=_run_for_one(hook, host, others) if others else "")
