@@ -70,10 +70,11 @@ def parse_site(item: t.Mapping[str, object], defaults: t.Mapping[str, object]) -
             )
         if name.startswith(RESERVED) or name == DISTRIBUTION_SITE:
             raise SiteError("this name is taken by the site for unknown hosts: choose another")
-        check_keys(defaults, DEFAULT_KEYS, "nginx_site_defaults: ")
+        check_keys(as_mapping(defaults, "nginx_site_defaults"), DEFAULT_KEYS, "nginx_site_defaults: ")
         check_keys(item, SITE_KEYS)
+        shared = with_lists(defaults, SITE, "nginx_site_defaults")
         given = {key: value for key, value in with_lists(item, SITE).items() if value is not None}
-        return _parse(name, Reader({**with_lists(defaults, SITE), **given}))
+        return _parse(name, Reader({**shared, **given}))
     except (SiteError, ListError) as exc:
         raise SiteError(f"site '{name}': {exc}") from exc
 

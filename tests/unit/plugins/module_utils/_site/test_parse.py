@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
+import typing as t
+
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Location, Server, Site, Static, Tls
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site, parse_sites
@@ -71,6 +74,20 @@ def test_a_site_takes_what_it_does_not_say_from_the_defaults() -> None:
 def test_what_makes_a_site_itself_has_no_default(key: str) -> None:
     with pytest.raises(SiteError, match=f"nginx_site_defaults: unknown key '{key}'"):
         parse_site(LEAST, {key: "x"})
+
+
+@pytest.mark.parametrize(
+    ("defaults", "message"),
+    [
+        (True, "nginx_site_defaults must be a dictionary, not True"),
+        ("abc", "nginx_site_defaults must be a dictionary, not 'abc'"),
+        ({"read_timeout": "1m"}, 'nginx_site_defaults.read_timeout must be a whole number, not "1m"'),
+        ({"trusted_proxies": {"a": 1}}, "nginx_site_defaults.trusted_proxies must be a list"),
+    ],
+)
+def test_an_error_in_the_defaults_names_their_variable(defaults: t.Any, message: str) -> None:
+    with pytest.raises(SiteError, match=re.escape(message)):
+        parse_site(LEAST, defaults)
 
 
 @pytest.mark.parametrize("security_headers", [False, "no"])
