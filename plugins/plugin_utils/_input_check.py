@@ -20,7 +20,7 @@ from ansible.module_utils.common.validation import check_type_dict
 
 from ..module_utils._input.lists import APP, SECRET, SITE, Listed, ListError, elements, to_list
 from ..module_utils._input.printable import printable
-from ..module_utils._input.scalars import Flag, ScalarError, Text, Whole, scalar, shown
+from ..module_utils._input.values import Flag, ScalarError, Text, Whole, scalar, shown
 
 # Types, choices and nested options of the roles' variables, without prose: `make readmes` writes it.
 SCHEMA = os.path.join(os.path.dirname(__file__), "input_schema.json")

@@ -25,7 +25,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.lists import
     ListError,
     settle_apps,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._input.scalars import Flag, Text, Whole
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import Flag, Text, Whole
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 
 ROLES = Path(__file__).parents[2] / "roles"

@@ -11,8 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .scalars import Flag, ScalarError, Text, Whole, scalar, shown
-from .values import SettingsError
+from .values import Flag, ScalarError, SettingsError, Text, Whole, scalar, shown
 
 
 class ListError(ValueError):

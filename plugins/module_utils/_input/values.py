@@ -3,19 +3,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read values that a user wrote, with errors that name them. Private to flaskops.stack.
 
-Numbers and flags are read here for all options, as Ansible reads them.
+Numbers and flags are read here for all options, as Ansible reads them. YAML makes something else of a word or a number
+without quotes, and filters read variables before any argument specification was applied to them.
 """
 
 from __future__ import annotations
 
+import datetime
+import json
 import re
 import typing as t
+from dataclasses import dataclass
+
+from .redact import mask_urls
 
 # A size of systemd.resource-control(5): bytes, with K, M, G or T; a percentage; or no limit.
 _SIZE = re.compile(r"[0-9]+[KMGT]?|[0-9]+(?:\.[0-9]+)?%|infinity")
 _QUOTA = re.compile(r"[0-9]+%")
 _WHOLE = re.compile(r"[+-]?[0-9]+(?:\.0+)?")
 _TRUE, _FALSE = {"true", "yes", "on", "1", "y", "t"}, {"false", "no", "off", "0", "n", "f"}
+
+# A longer value is cut in an error.
+_LONGEST = 120
 
 # sockaddr_un.sun_path holds 108 bytes with its terminating NUL (unix(7)).
 MAX_SOCKET_PATH = 107
@@ -30,6 +39,10 @@ class SettingsError(ValueError):
 
 class UnsafeNameError(ValueError):
     """A name or a path that the stack cannot use."""
+
+
+class ScalarError(ValueError):
+    """A value that is no text, number or flag where one is meant."""
 
 
 def read_whole(value: object) -> int | None:
@@ -50,6 +63,71 @@ def read_flag(value: object) -> bool | None:
         return bool(value) if value in (0, 1) else None
     word = value.strip().lower() if isinstance(value, str) else ""
     return word in _TRUE if word in _TRUE | _FALSE else None
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text option."""
+
+    # A value, as a user writes it in YAML.
+    example: str
+    # It is shown nowhere.
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An option that is a whole number."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """An option that is true or false."""
+
+
+Scalar = t.Union[Text, Whole, Flag]
+
+
+def scalar(value: object, kind: Scalar, path: str) -> str | int | bool:
+    """Return the value of the option C(path); raise ScalarError, which says what to write, for what cannot be one."""
+    if isinstance(kind, Whole):
+        return _whole(value, path)
+    return _text(value, kind, path) if isinstance(kind, Text) else _flag(value, path)
+
+
+def _whole(value: object, path: str) -> int:
+    number = read_whole(value)
+    if number is None:
+        raise ScalarError(f"{path} must be a whole number, not {shown(value)}")
+    return number
+
+
+def _flag(value: object, path: str) -> bool:
+    flag = read_flag(value)
+    if flag is None:
+        raise ScalarError(f"{path} must be true or false, not {shown(value)}")
+    return flag
+
+
+def _text(value: object, kind: Text, path: str) -> str:
+    plain_date = isinstance(value, datetime.date) and not isinstance(value, datetime.datetime)
+    if plain_date or (isinstance(value, (str, int, float)) and not isinstance(value, bool)):
+        return str(value)
+    found = "another type" if kind.secret else shown(value)
+    structure = isinstance(value, (t.Mapping, list, tuple))
+    why = "write" if structure else "YAML reads some words without quotes as something else. Write it in quotes, as"
+    raise ScalarError(f"{path} must be a text, not {found}: {why} {path.rpartition('.')[2]}: '{kind.example}'")
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, t.Mapping):
+        # Its values may be secrets.
+        return f"a dictionary with the keys {', '.join(map(str, value))}" if value else "an empty dictionary"
+    text = mask_urls(json.dumps(value, default=str, ensure_ascii=False))
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
 
 def as_int(key: str, value: object, least: int = 0) -> int:

@@ -10,15 +10,18 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError, parse_app
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError, parse_hooks
 from ansible_collections.flaskops.stack.plugins.module_utils._input.processes import normalise_workers
-from ansible_collections.flaskops.stack.plugins.module_utils._input.scalars import Flag, ScalarError, Whole, scalar
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import (
+    Flag,
+    ScalarError,
     SettingsError,
     UnsafeNameError,
+    Whole,
     as_bool,
     as_int,
     as_variables,
     check_name,
     check_socket_path,
+    scalar,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._site.values import Reader, SiteError
