@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read archives and write what they hold, within bounds. Private to flaskops.stack."""
+"""Extract archives, within bounds. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from .._app.source import SourceError
 from .._app.source_tree import DIRECTORY, FILE, HARDLINK, LINK, OTHER, ArchiveEntry, plan_tree, without_litter
 
-# What a file takes on a disk at least, also an empty one.
+# Bytes that any file takes on a disk, also an empty one.
 _BLOCK = 4096
 # A header that is larger is none: it would be read into memory.
 _LARGEST_READ = 16 << 20
@@ -48,7 +48,7 @@ _BROKEN = (
 
 
 class Archive(t.Protocol):
-    """What tar and zip files have in common."""
+    """The common interface of tar and zip files."""
 
     def entries(self) -> list[ArchiveEntry]:
         """Return all members."""
@@ -89,7 +89,7 @@ def _unpacking() -> t.Iterator[None]:
 
 
 class _LimitedStream:
-    """A stream of which nobody reads very much at once."""
+    """A stream that returns a bounded number of bytes at once."""
 
     def __init__(self, stream: t.IO[bytes]) -> None:
         self._stream = stream
@@ -184,7 +184,7 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
 
 @dataclass(frozen=True)
 class ExtractedFiles:
-    """What an archive held: all names, and the paths of those files that were pointers of Git LFS."""
+    """The extracted files: all names, and the paths of those files that were pointers of Git LFS."""
 
     names: tuple[str, ...]
     pointers: tuple[str, ...]
@@ -212,7 +212,7 @@ def extract(path: str, destination: str, source: str, strip: bool, subdirectory:
 
 @dataclass(frozen=True)
 class _ExtractRequest:
-    """What is to be written of an archive, and where."""
+    """The part of an archive to extract, and the destination."""
 
     destination: str
     source: str
@@ -222,7 +222,7 @@ class _ExtractRequest:
 
 
 def _unpacked(raw: t.IO[bytes]) -> t.IO[bytes]:
-    """Return what a packed file holds, or the file itself."""
+    """Return the decompressed stream of a file, or the file itself."""
     head = raw.read(6)
     raw.seek(0)
     opener = next((opener for magic, opener in _PACKED if head.startswith(magic)), None)
@@ -250,7 +250,7 @@ def _is_zip(raw: t.IO[bytes]) -> bool:
 def _write_tree(archive: Archive, wish: _ExtractRequest) -> ExtractedFiles:
     entries = archive.entries()
     names = tuple(entry.path for entry in entries)
-    # What is sent as a directory or by git has no top, and holds what its owner has seen.
+    # A source sent as a directory or by git has no top directory, and was not packed by others.
     entries = without_litter(entries) if wish.strip else entries
     pointers = []
     for entry in plan_tree(entries, wish.source, wish.strip, wish.subdirectory):

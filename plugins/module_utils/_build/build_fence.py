@@ -14,7 +14,7 @@ from .._system.homes import is_in_home
 from .._release.model import Layout
 from .._app.application import App
 
-# What a unit that has directories of its own for these does not see.
+# Directories that are hidden from a unit, which has its own.
 _TEMPORARY = ("/tmp/", "/var/tmp/")
 
 
@@ -40,7 +40,7 @@ def build_fence(
 
 
 def end_leftovers(name: str, units: t.Sequence[str] = ()) -> None:
-    """End what a run that was killed has left of an application's builds, and further units."""
+    """Stop the units that killed builds of an application have left, and further units."""
     # Where systemd is not running nothing can be left.
     if os.path.isdir("/run/systemd/system"):
         end_units([build_unit(name), check_unit(name), *units])

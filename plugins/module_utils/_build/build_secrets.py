@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hand a build its deploy key, and leave no secret of a build in what stays. Private to flaskops.stack."""
+"""Pass the deploy key to a build, and remove the secrets of a build from its result. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .._system.planted import open_file, walk
 # Shorter ones occur by chance.
 _SHORTEST = 6
 _CHUNK = 4 * 2**20
-# What installers and git note of where something came from; nothing reads the credentials in it again.
+# Files in which installers and git record the origin of a package; their credentials are not needed again.
 _NOTES = re.compile(r"(?:^|/)(?:[^/]+\.(?:dist|egg)-info|\.git)/")
 
 
@@ -39,7 +39,7 @@ def write_deploy_key(cache: str, deploy_key: str, known_hosts: str, uid: int, gi
 
 
 def remove_secrets(tops: t.Sequence[str], secrets: t.Mapping[str, str]) -> None:
-    """Mask the secrets of a build in what installers note of their sources; raise LeftSecretError for other files.
+    """Mask the secrets of a build in the records of installers; raise LeftSecretError for other files.
 
     The trees are root's, and nobody else writes to them any more.
     """

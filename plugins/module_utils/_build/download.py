@@ -37,7 +37,7 @@ _STEP = 60.0
 def download(
     source: str, checksum: str, path: str, ca_bundle: str = "", timeout: float = 1800, max_mib: int = 4096
 ) -> None:
-    """Write what C(source) delivers within C(timeout) seconds to C(path).
+    """Download C(source) within C(timeout) seconds to C(path).
 
     Raise SourceError for another SHA-256 and for more than C(max_mib), which a server could send without end.
     """
@@ -79,7 +79,7 @@ class _Https(HTTPSHandler):
 
 
 def _opener(location: SourceLocation, ca_bundle: str, deadline: Deadline) -> OpenerDirector:
-    """Return what sends the credentials to that server, and to none that it leads to."""
+    """Return an opener that sends the credentials to that server, and to no target of a redirect."""
     # With Python's own means: Ansible's are a tenth of all that the module brings to a host.
     handlers: list[BaseHandler] = [_Http(deadline), _Https(deadline, ca_bundle)]
     if location.username:
@@ -106,7 +106,7 @@ class _Confidential(HTTPRedirectHandler):
 
 @contextmanager
 def _explained(url: str) -> t.Iterator[None]:
-    """Say of a failed download what to do about it; what fails on this host's disk is no matter of the download."""
+    """Add the way out to the error of a failed download; errors of this host's disk are not changed."""
     try:
         yield
     except HTTPError as exc:

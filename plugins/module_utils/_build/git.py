@@ -22,7 +22,7 @@ from .._system.trees import remove_tree
 
 # Asking for references takes seconds; the first fetch of a large history many minutes.
 _ASK, _FETCH = 60, 1800
-# How long to wait for another run that asks: who would ask only may do so without the mirror, who builds needs it.
+# Seconds to wait for another run that uses the mirror: a build needs the mirror, a query can do without it.
 _BUSY, _BUSY_LONG = 10, 2 * _ASK + 10
 
 # Tidying up takes longer than a fetch, and would go on behind its back.
@@ -30,13 +30,13 @@ _QUICK = ["-c", "gc.auto=0", "-c", "maintenance.auto=false"]
 _SAFE = ["-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", *_QUICK]
 
 _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-# What the server has as its default branch.
+# The server's default branch.
 _HEAD = "refs/flaskops/head"
 
 # The shell reads the values from the environment: argv is in the process list.
 _HELPER = '!f() { echo "username=$FLASKOPS_GIT_USERNAME"; echo "password=$FLASKOPS_GIT_PASSWORD"; }; f'
 
-# What git says when it fails, and what that means.
+# Error messages of git, and their meaning.
 _HINTS = (
     (r"error in libcrypto|invalid format", "'deploy_key' is no private key that ssh can read (it has the whole file)"),
     (r"Host key verification failed", "the server's host key is not the one in 'known_hosts' (see ssh-keyscan)"),
@@ -68,7 +68,7 @@ class Repository:
     source: str
     deploy_key: str = ""
     known_hosts: str = ""
-    # Where keys of servers that nobody vouched for are kept after the first time.
+    # Host keys that were accepted at the first connection.
     seen_hosts: str = ""
     ca_bundle: str = ""
 
@@ -78,7 +78,7 @@ class Repository:
         return split_credentials(git_url(self.source))
 
     def secrets(self) -> list[str]:
-        """Return what must not be read by anybody."""
+        """Return the secrets to redact in the output of git."""
         return [secret for secret in (self.location.password, self.deploy_key) if secret]
 
 
@@ -132,7 +132,7 @@ Call = t.Callable[[t.Sequence[str], float], Result]
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A commit, what leads to it, and the tar file to write it to."""
+    """A commit, the reference that it was found by, and the tar file to write it to."""
 
     commit: str
     reference: str
@@ -173,7 +173,7 @@ def _session(repository: Repository, scratch: str) -> t.Iterator[Call]:
 
 @contextmanager
 def _writing(mirror: str, timeout: float) -> t.Iterator[None]:
-    """Keep others from writing into the mirror, and remove what a fetch that was killed has left in it.
+    """Lock the mirror for writing, and remove the leftovers of a killed fetch.
 
     A lock of its own, because who asks does not have the application's; who has that may wait for this one, and
     nobody who has this one waits for another.
@@ -251,7 +251,7 @@ def _write(path: str, text: str) -> None:
 def _git(
     repository: Repository, environment: t.Mapping[str, str], arguments: t.Sequence[str], timeout: float
 ) -> Result:
-    """Run git; raise SourceError with its own words and what to do about them when it fails."""
+    """Run git; raise SourceError, with git's error and the way out, when it fails."""
     helper = ["-c", "credential.helper=", "-c", f"credential.helper={_HELPER}"] if repository.location.username else []
     try:
         result = run(["git", *_SAFE, *helper, *arguments], timeout=timeout, env=environment)
@@ -266,7 +266,7 @@ def _git(
 
 
 def _hint_at(said: str) -> str:
-    """Return what the end of git's output means, and the way out."""
+    """Return the meaning of git's error, and the way out."""
     return next((hint for pattern, hint in _HINTS if re.search(pattern, said, re.IGNORECASE)), "see what git says")
 
 
@@ -296,7 +296,7 @@ def _fetch_words(url: str, mirror: str, *options: str) -> list[str]:
 
 def _fetch_into(call: Call, url: str, mirror: str, wanted: _Wanted) -> None:
     os.makedirs(os.path.dirname(mirror), exist_ok=True)
-    # The history of a private repository is nobody's on this host but root's.
+    # The history of a private repository is readable by root alone.
     if not os.path.isdir(mirror):
         os.mkdir(mirror, 0o700)
         call(["init", "--quiet", "--bare", "--", mirror], _ASK)

@@ -66,7 +66,7 @@ def move_data(layout: Layout, former: Layout) -> bool:
         return False
     os.makedirs(layout.base, mode=0o755, exist_ok=True)
     _remove_empty(layout.shared)
-    # The data's owner, so that who only follows links of an owner follows this one.
+    # Owned by the data's owner: some programs follow only links of the owner of the target.
     os.symlink(layout.shared, layout.shared)
     os.chown(layout.shared, status.st_uid, status.st_gid, follow_symlinks=False)
     if not exchange(former.shared, layout.shared):
@@ -81,7 +81,7 @@ def move_data(layout: Layout, former: Layout) -> bool:
 
 
 def _remove_empty(path: str) -> None:
-    """Remove what an earlier try has left: a link to nothing, or an empty directory."""
+    """Remove the leftovers of an earlier try: a dangling link, or an empty directory."""
     if read_link(path) is not None:
         os.unlink(path)
     elif os.path.isdir(path):

@@ -35,7 +35,7 @@ _VARIABLES = (
 
 
 def scm_version(description: str, commit: str) -> str:
-    """Return the version; C(description) is what C(git describe --tags --long) says."""
+    """Return the version; C(description) is the output of C(git describe --tags --long)."""
     found = _DESCRIPTION.fullmatch(description)
     if found is None:
         return f"0+g{commit[:7]}"

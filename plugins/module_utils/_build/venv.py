@@ -134,7 +134,7 @@ class Builder:
         env: t.Mapping[str, str],
         user: str,
     ) -> None:
-        """Say what to build, where, for how long, how secrets are masked, what commands see, and as whom."""
+        """Take the request, the fence, the timeout, the redaction of secrets, the environment and the user."""
         self._request = request
         self._fence = fence
         self._timeout = timeout
@@ -143,7 +143,7 @@ class Builder:
         self._env = {**inherited_environment(os.environ), **commands.environment(request), **env}
 
     def build(self, dependencies: Dependencies, packages: t.Sequence[str], runtime: t.Sequence[str]) -> None:
-        """Fill the virtualenv: what the source asks for, C(packages), and of C(runtime) what is still missing."""
+        """Fill the virtualenv: the dependencies of the source, C(packages), and those of C(runtime) still missing."""
         for step in commands.create(self._request):
             self._run(step, "make the virtualenv")
         self._install_dependencies(dependencies)
@@ -197,7 +197,7 @@ class Builder:
         """Install requirements by way of a file: an address among them may hold credentials, and argv is public."""
         if not packages:
             return
-        # Where nobody but root can put anything in its place.
+        # In a directory that only root can write to.
         path = os.path.join(self._request.cache, f"{name}.txt")
         owner = os.stat(os.path.join(self._request.cache, "tmp"))
         write_file(path, ("\n".join(packages) + "\n").encode(), 0o600, owner.st_uid, owner.st_gid)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands that make a virtualenv, and what their failures mean. Private to flaskops.stack."""
+"""The commands that create a virtualenv, and the meaning of their errors. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class VenvRequest:
 
     @property
     def has_other_index(self) -> bool:
-        """Tell whether packages come from elsewhere than a lock file says."""
+        """Tell whether packages come from another index than the lock file names."""
         return bool(self.index_url or self.wheel_dir)
 
 
@@ -81,7 +81,7 @@ def create(request: VenvRequest) -> list[VenvCommand]:
 
 
 def install(request: VenvRequest, dependencies: Dependencies) -> list[VenvCommand]:
-    """Return the commands that install what the source asks for; those of a lock file are C(sync)."""
+    """Return the commands that install the dependencies of the source; for a lock file see C(sync)."""
     groups = [["--require-hashes", *_files(dependencies.hashed)]] if dependencies.hashed else []
     rest = [*_files(dependencies.plain), *(_project(project) for project in dependencies.projects)]
     return [_install(request, group) for group in (*groups, rest) if group]
@@ -113,7 +113,7 @@ def _source(request: VenvRequest) -> list[str]:
 
 
 def sync(request: VenvRequest, dependencies: Dependencies) -> list[VenvCommand]:
-    """Return the command that installs a lock file from where it says."""
+    """Return the command that installs a lock file from the index that it names."""
     extras = [word for extra in dependencies.extras for word in ("--extra", extra)]
     project = ["--project", _parent(dependencies.lock)]
     options = ["--quiet", "--locked", "--no-dev", "--no-editable", "--python", request.interpreter]
@@ -136,7 +136,7 @@ def export_lock(request: VenvRequest, dependencies: Dependencies, path: str) -> 
 
 
 def install_exported(request: VenvRequest, dependencies: Dependencies, path: str) -> list[VenvCommand]:
-    """Return the commands that install what C(export_lock) wrote, and the project itself where it is one."""
+    """Return the commands that install the output of C(export_lock), and the project itself where it is one."""
     steps = [_install(request, ["--require-hashes", "-r", path])]
     if dependencies.local:
         steps.append(_install(request, ["--no-deps", _project(_parent(dependencies.lock))]))
@@ -257,8 +257,8 @@ _FAILURES = (
 
 
 def explain_install_failure(said: str) -> str:
-    """Return what the end of an installer's output means, and what to do."""
+    """Return the meaning of an installer's error, and the way out."""
     tool = explain_missing_tool(said)
     hints = [hint for pattern, hint in _FAILURES if re.search(pattern, said)]
-    # What a compiler says may contain a number that an index would mean as well.
+    # The output of a compiler may contain a number that looks like an HTTP status.
     return hints[0] if hints and (not tool or hints[0] == _FULL) else tool or "see what the installer says"

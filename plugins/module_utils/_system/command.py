@@ -15,7 +15,7 @@ import typing as t
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-# What systemd gives to a service that asks for nothing (systemd.exec(5)).
+# The default environment of a systemd service (systemd.exec(5)).
 _BARE = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8"}
 
 # A command that has ended is not waited for longer than two looks, whatever it has left behind: seconds between two.
@@ -111,19 +111,19 @@ def _text(said: str | bytes | None) -> str:
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """Kill a process and what is left of its group; what has left that may still hold its output."""
+    """Kill a process and its group; a process that has left the group may still hold its output."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream:
-            # What it was not told yet, nobody reads.
+            # Input that was not written yet is lost.
             with suppress(BrokenPipeError):
                 stream.close()
     process.wait()
 
 
 def _as_user(argv: t.Sequence[str], user: str | None) -> tuple[list[str], dict[str, t.Any]]:
-    """Return the command, and what Popen needs to run it with the rights of C(user), without a session of PAM's.
+    """Return the command, and the arguments of Popen that run it as C(user), without a PAM session.
 
     A service of systemd's has none either, and opening one takes longer than most of the commands.
     """
@@ -164,7 +164,7 @@ def run_checked(
     user: str | None = None,
     stdin: str | None = None,
 ) -> Result:
-    """Do what C(run) does and raise CommandError, with the end of what the command said, when it fails."""
+    """Run a command like C(run), and raise CommandError, with the end of its output, when it fails."""
     result = run(argv, timeout, env, cwd, user, stdin)
     if result.rc != 0:
         raise CommandError(f"'{' '.join(argv)}' failed with exit code {result.rc}: {result.tail()}")

@@ -44,7 +44,7 @@ class TimedSocket(socket.socket):
     deadline: Deadline | None = None
 
     def recv_into(self, *arguments: t.Any, **options: t.Any) -> int:
-        """Read what is there, within the time that is left."""
+        """Read available data, within the time that is left."""
         if self.deadline is None:
             return super().recv_into(*arguments, **options)
         self.settimeout(self.deadline.left())
@@ -102,7 +102,7 @@ class TimedTlsConnection(http.client.HTTPSConnection):
     def __init__(
         self, host: str, deadline: Deadline, context: ssl.SSLContext, port: int | None = None, named: str = ""
     ) -> None:
-        """Name the server, and what it shall take itself for where that differs."""
+        """Take the server, and its name for TLS where that differs."""
         context.sslsocket_class = _TimedTls
         super().__init__(host, port, timeout=deadline.seconds, context=context)
         self._deadline = deadline

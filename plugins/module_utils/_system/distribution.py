@@ -20,7 +20,7 @@ class HostError(ValueError):
 
 @dataclass(frozen=True)
 class Distribution:
-    """What os-release(5) says: identifier, version and the families it is compatible with."""
+    """The content of os-release(5): identifier, version and the families it is compatible with."""
 
     identifier: str
     version: str
@@ -80,13 +80,13 @@ def missing_packages(wanted: t.Sequence[str], dpkg_answer: str) -> list[str]:
 
 
 def idle_services(states: t.Mapping[str, t.Mapping[str, str]]) -> list[str]:
-    """Return the units that do not run, or do not start at boot, by what C(systemctl show) says of them."""
+    """Return the units that do not run, or do not start at boot, from the output of C(systemctl show)."""
     wanted = {"ActiveState": "active", "UnitFileState": "enabled"}
     return [unit for unit, state in states.items() if any(state.get(key) != value for key, value in wanted.items())]
 
 
 def refuse_masked(states: t.Mapping[str, t.Mapping[str, str]]) -> None:
-    """Raise HostError for a unit that systemd must not start, by what C(systemctl show) says of it."""
+    """Raise HostError for a unit that systemd must not start, from the output of C(systemctl show)."""
     for unit, state in states.items():
         if state.get("UnitFileState", "").startswith("masked"):
             raise HostError(

@@ -24,11 +24,11 @@ from .command import CommandError, Result, run
 
 # systemd starts a unit within 0.1 s; a host that is busy takes longer.
 _START = 30.0
-# Nothing of it is asked to end, so what takes longer waits for a device that does not answer.
+# Its processes are killed at once, so a longer stop waits for a device that does not answer.
 _END = 20.0
 # When it was killed.
 _KILLED = 5.0
-# What a command says, twice, as JSON.
+# The output of a command, twice, as JSON.
 _LONGEST = 1024 * 1024
 
 # A host with an older systemd lacks it; a unit file with it would be read with a warning.
@@ -79,7 +79,7 @@ def inside(python: str, *argv: str) -> list[str]:
 
 
 def end_units(units: t.Sequence[str]) -> None:
-    """End what a run that was killed has left of units with fixed names."""
+    """Stop the units that a killed run has left."""
     run(["systemctl", "kill", "--signal=KILL", "--", *units], timeout=_START)
     run(["systemctl", "stop", "--", *units], timeout=_START)
     run(["systemctl", "reset-failed", "--", *units], timeout=_START)
@@ -103,14 +103,14 @@ class Fence:
         self._waiting = b""
 
     def __enter__(self) -> Fence:
-        """Start the unit; nobody waits for it until there is an answer to wait for."""
+        """Start the unit without waiting for it."""
         self._process = self._start()
         return self
 
     def run(
         self, argv: t.Sequence[str], timeout: float, env: t.Mapping[str, str] | None = None, cwd: str | None = None
     ) -> Result:
-        """Run a command and return the end of what it said; raise CommandError when it is missing or too slow.
+        """Run a command and return the end of its output; raise CommandError when it is missing or too slow.
 
         C(env) is its environment, the unit's when there is none; C(cwd) its directory.
         """
@@ -175,7 +175,7 @@ class Fence:
         return found
 
     def _last_words(self) -> str:
-        """Return what systemd says of a unit that gives no answer."""
+        """Return systemd's error about a unit that gives no answer."""
         process, self._process = self._process, None
         return _close(process, self._unit) if process else ""
 

@@ -16,7 +16,7 @@ from .planted import open_file, read_open
 
 # Begins the name that a file or link has until it is renamed.
 TEMPORARY = ".flaskops-"
-# A run that works where others do needs a moment for a file; what is older was left by one that was killed.
+# A temporary file that is older was left by a killed run; other runs need only a moment for theirs.
 STALE_SECONDS = 600
 
 
@@ -64,7 +64,7 @@ def _security_context(path: str | int) -> bytes | None:
 
 
 def keep_security_context(source: str, path: str | int) -> None:
-    """Give a file, or an open one, the SELinux context of what stands at C(source), where there is one."""
+    """Copy the SELinux context of C(source), where there is one, to a path or to an open file."""
     context = _security_context(source)
     # Containers may show contexts that they cannot set; there, all files of a directory have the same one.
     if context is None or context == _security_context(path):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An exclusive lock on a file, and who holds it, since when and for what. Private to flaskops.stack."""
+"""An exclusive lock on a file, with a record of its owner. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Lock:
     """An exclusive lock on a file, held by the open file and therefore freed by any kind of death."""
 
     def __init__(self, path: str, timeout: float, what: str = "", by: str = "") -> None:
-        """Name the lock file, how many seconds to wait for another holder, and what others are told of this one."""
+        """Take the lock file, how many seconds to wait for another owner, and what to record of this one."""
         self._path = path
         self._timeout = timeout
         self._what = what
@@ -138,7 +138,7 @@ class Lock:
         return True
 
     def _write(self, text: str) -> None:
-        # A courtesy to others: a full disk must not undo, or hide, what is done under the lock.
+        # The record is only informative: a full disk must not fail the work under the lock.
         with suppress(OSError):
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, text.encode(), 0)

@@ -8,13 +8,13 @@ The code that is kept on hosts has its place in C(_host_code), which is sent alo
 
 from __future__ import annotations
 
-# Gone after a reboot. What begins with an underscore is no application's.
+# Gone after a reboot. Names that begin with an underscore belong to no application.
 RUN = "/run/flaskops"
 # Not in /run/lock: there any user could have the directory first, and hold or remove a file.
 LOCKS = f"{RUN}/_locks"
-# Only root sees these: what a command prints may be secret.
+# Readable by root alone: the output of a command may be secret.
 HOOK_LOGS = f"{RUN}/_hooks"
-# What a build is doing, a file for each application.
+# The current step of a build, a file for each application.
 PROGRESS = f"{RUN}/_progress"
 # A link for each application to the release whose files stay reachable after a deploy.
 PREVIOUS = f"{RUN}/previous"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Open and walk what another user has written: by descriptor, regular files only, bounded. Private to flaskops.stack.
+"""Open and walk files of another user safely: by descriptor, regular files only, bounded. Private to flaskops.stack.
 
 A build may leave a FIFO, whose open(2) never ends, a link to a device or to a file of root's, a file of any size, and
 directories deeper than a process has descriptors, wherever root looks for a file later.
@@ -34,11 +34,11 @@ _KINDS = {
 
 
 class PlantedError(OSError):
-    """What root does not touch, because no build has a reason to leave it."""
+    """A file that root refuses to touch, because no build has a reason to leave it."""
 
 
 def kind_of(mode: int) -> str:
-    """Return what a file is that is no regular one, for people."""
+    """Return the kind of a special file, for an error message."""
     return _KINDS.get(stat.S_IFMT(mode), "a special file")
 
 

@@ -15,18 +15,18 @@ from .command import run_checked
 from .files import TEMPORARY, write_file
 from .planted import DEEPEST, PlantedError, find_below, kind_of, open_file, read_at, walk
 
-# Beside scripts, what installers write absolute paths into.
+# Files besides scripts into which installers write absolute paths.
 _WITH_PATHS = tuple(
     f"lib/python*/site-packages/{name}"
     for name in ("*.pth", "__editable__*.py", "_*_editable*.py", "*.dist-info/direct_url.json")
 )
-# Scripts are small; a binary among them has no path of ours in it.
+# Scripts are small; a larger file is a binary without such paths.
 _LARGEST_SCRIPT = 256 * 1024
 _LARGEST_LIBRARY = 8 * 2**20
 
 
 def hardlink_tree(source: str, destination: str, deepest: int = DEEPEST) -> None:
-    """Copy a directory by hard links: what is never written again may be in two releases at once."""
+    """Copy a directory by hard links: files that are never written again may be shared by releases."""
     if deepest < 0:
         raise PlantedError(f"{source[:200]}… has directories more than {DEEPEST} levels deep: remove them")
     os.mkdir(destination, 0o755)
@@ -82,7 +82,7 @@ def _is_script(status: os.stat_result) -> bool:
 
 
 def chown_tree(top: str, uid: int, gid: int, writer: int = -1) -> None:
-    """Give a tree to a user, with modes 0755 and 0644 (0755 for what was executable).
+    """Change the owner of a tree, with modes 0755 and 0644 (0755 for executable files).
 
     Works on open directories, so that a process of the previous owner cannot lead it elsewhere by a link. Raise
     PlantedError for what is neither file, directory nor link, and for a file that C(writer), who has written the tree,
@@ -133,7 +133,7 @@ def _own_file(name: str, path: str, directory: int, owner: tuple[int, int], writ
 
 
 def _replace_by_copy(name: str, directory: int, source: int, owner: tuple[int, int], mode: int) -> None:
-    """Put a copy in the place of a name, so that nobody is given the file that has other names elsewhere."""
+    """Replace a name by a copy, so that a file with other hard links elsewhere does not change its owner."""
     temporary = f"{TEMPORARY}copy-{os.getpid()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     status = os.fstat(source)
@@ -148,7 +148,7 @@ def _replace_by_copy(name: str, directory: int, source: int, owner: tuple[int, i
 
 
 def remove_tree(path: str) -> None:
-    """Remove a tree if there is one, however deep, also while somebody else removes parts of it."""
+    """Remove a tree if there is one, however deep, also while another process removes parts of it."""
     while os.path.lexists(path):
         with suppress(FileNotFoundError):
             try:
@@ -161,7 +161,7 @@ def remove_tree(path: str) -> None:
 
 
 def tree_size(top: str) -> int:
-    """Return the bytes on disk of a tree; what is also in another release counts there, too."""
+    """Return the bytes on disk of a tree; files that releases share count in each of them."""
     total = 0
     for _path, directories, others, descriptor in walk(top):
         for name in [*directories, *others]:

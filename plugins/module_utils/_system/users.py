@@ -46,7 +46,7 @@ def check_accounts(claim: Claim) -> None:
 
 def _account(user: pwd.struct_passwd, claim: Claim) -> Account:
     is_ours = user.pw_gecos == COMMENT
-    # The processes of the host are looked at only for accounts that somebody else has made.
+    # The processes of the host are listed only for accounts that the collection did not create.
     return Account(user.pw_name, user.pw_uid, is_ours, not is_ours and claim.names_user and _runs_nginx(user.pw_uid))
 
 
@@ -100,17 +100,17 @@ def _numbered(option: str, number: int | None) -> list[str]:
 
 
 def end_user(name: str) -> list[str]:
-    """Kill what still runs as a user that C(ensure_user) made, and return it by name."""
+    """Kill the processes of a user that C(ensure_user) made, and return their names."""
     user = find_user(name)
     return end_processes(user.pw_uid) if user and user.pw_gecos == COMMENT else []
 
 
 def remove_user(name: str) -> bool:
-    """Remove a user (and its group, when nobody else is in it) that C(ensure_user) made; return whether it was one."""
+    """Remove a user that C(ensure_user) made (and its group, if it has no other member); return whether it did so."""
     user = find_user(name)
     if user is None or user.pw_gecos != COMMENT:
         return False
-    # Its number is given to somebody else.
+    # Its id may be reused for another account.
     end_processes(user.pw_uid)
     run_checked(["userdel", "--", name])
     return True

@@ -227,7 +227,7 @@ def test_all_that_the_modules_need_is_in_it(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-I", "-c", program], check=True)
 
 
-def test_what_only_the_hand_over_needs_is_not_read_before_a_build(tmp_path: Path) -> None:
+def test_what_only_a_deploy_needs_is_not_read_before_a_build(tmp_path: Path) -> None:
     code = pack(tmp_path / "code.zip", read_code(SOURCE))
     late = {"http.client", f"{PACKAGE}._deploy.deployer", f"{PACKAGE}._site.model"}
     program = (

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hand-over on a directory tree of the test's, with a systemd that only notes what it is told."""
+"""The deployer on a directory tree of the test, with a fake systemd that records its commands."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_a_release_that_is_refused_leaves_everything_as_it_was(host: Host) -> No
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
 
 
-def test_a_unit_that_systemd_does_not_start_is_refused_before_the_gate(
+def test_a_unit_that_systemd_does_not_start_aborts_before_the_health_check(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(verb: str, _units: t.Sequence[str], _options: t.Sequence[str] = ()) -> None:
@@ -271,7 +271,9 @@ def test_a_file_that_systemd_has_overlooked_makes_it_read_all(host: Host, monkey
     assert host.log[:3] == ["start service+socket old old", "reload", "start service+socket old old"]
 
 
-def test_units_like_those_of_the_current_release_need_no_proof(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_units_like_those_of_the_current_release_need_no_verification(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     proved: list[str] = []
 
     def faults(names: t.Sequence[str]) -> dict[str, list[str]]:
@@ -614,7 +616,7 @@ def other_change(host: Host) -> Deployment:
 
 
 @pytest.mark.parametrize("ends", [False, True])
-def test_nobody_waits_for_what_the_log_says_with_a_release_that_is_ill(host: Host, ends: bool) -> None:
+def test_nobody_waits_for_what_the_log_says_with_a_release_that_is_unhealthy(host: Host, ends: bool) -> None:
     deployment, other = host.deployment(host.install_old(), health={"watch": 1}), other_change(host)
     host.said = "\nIts log says: no"
     if ends:
@@ -889,7 +891,7 @@ def test_without_a_count_of_systemd_the_memory_of_the_processes_is_summed_up() -
         ({}, "systemd could not be asked: timeout", "could not be asked"),
     ],
 )
-def test_a_release_that_ended_after_its_gate_gets_no_traffic(
+def test_a_release_that_ended_after_its_health_check_gets_no_traffic(
     host: Host, state: dict[str, str], silence: str, says: str
 ) -> None:
     """Hooks and other releases take their time between the gate and the switch."""

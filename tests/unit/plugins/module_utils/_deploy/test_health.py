@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The health gate, the drain, and what is said about a release that was refused."""
+"""The health check, the drain, and the errors about a release that was rejected."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ def _stumbling(monkeypatch: pytest.MonkeyPatch, failures: float) -> None:
 
 
 @pytest.mark.parametrize("failures", [0, 1, 2])
-def test_the_gate_outlives_a_systemd_that_does_not_answer_for_a_moment(
+def test_the_health_check_outlives_a_systemd_that_does_not_answer_for_a_moment(
     serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
     _stumbling(monkeypatch, failures)

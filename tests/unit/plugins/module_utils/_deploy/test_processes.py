@@ -173,7 +173,7 @@ def test_the_new_ones_are_started_and_the_old_ones_relieved() -> None:
     assert plan.enable == plan.start_workers
 
 
-def test_a_worker_that_has_only_just_started_is_looked_after_by_who_takes_up_a_hand_over() -> None:
+def test_a_worker_that_has_only_just_started_is_watched_by_the_next_run() -> None:
     # One that ends again and again is active at each start; one that ends after so many jobs needs nobody.
     new = frozenset(units())
     worker = f"shop@{NEW}.{WORKER}"
@@ -350,7 +350,7 @@ def test_a_worker_that_still_ended_when_it_was_told_to_start_was_not_restarted(h
     assert "ended and was started again" in host.background.check(deployment)
 
 
-def test_a_worker_that_is_paused_is_not_ill(host: Host) -> None:
+def test_a_worker_that_is_paused_is_not_unhealthy(host: Host) -> None:
     deployment = host.deployment()
     host.background.replace(deployment)
     host.state = {"ActiveState": "inactive", "ConditionResult": "no"}

@@ -132,7 +132,7 @@ def test_what_was_never_loaded_is_no_model_for_others_until_it_serves(layout: La
     assert (twin.id, loads) == (OTHER, [])
 
 
-def test_a_gate_that_was_passed_makes_it_a_model(layout: Layout, loads: list[str]) -> None:
+def test_a_passed_health_check_makes_it_a_model(layout: Layout, loads: list[str]) -> None:
     wanted = killed_before_the_start(layout)
     gated = deployment(layout, started=True, passed=True)
     gated.plan.switch = False

@@ -220,7 +220,7 @@ def test_a_release_of_an_earlier_version_needs_one_answer(tmp_path: Path) -> Non
     assert (workers.marked, workers.complete) == (False, True)
 
 
-def test_the_gate_waits_for_all_workers_and_names_what_it_waited_for(server: Server) -> None:
+def test_the_health_check_waits_for_all_workers_and_names_what_it_waited_for(server: Server) -> None:
     server.tell("fork load")
     late = server.tell("fork wait")
     probe = Probe(0, "/none", "shop.service", passed=True, restarts="0", workers=server.workers())

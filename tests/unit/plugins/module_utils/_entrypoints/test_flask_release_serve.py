@@ -72,7 +72,7 @@ def test_what_one_host_has_to_migrate_for_all_is_left_to_the_plugin(monkeypatch:
     assert deploy_built(BUILT, "/srv", OPTIONS, check=True)["services"] == ["planned"]
 
 
-def test_a_hand_over_that_fails_fails_the_task_with_all_that_was_done() -> None:
+def test_a_deploy_that_fails_fails_the_task_with_all_that_was_done() -> None:
     result = join(BUILT, {"failed": True, "msg": "/ answered 500", "changed": True, "services": []})
     assert (result["failed"], result["msg"], result["changed"]) == (True, "/ answered 500", True)
     assert result["diff"] == BUILT["diff"]
