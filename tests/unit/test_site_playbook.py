@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,32 @@ def test_what_only_fleets_need_is_left_out_for_a_single_host(tmp_path: Path, tar
     given = ["-e", json.dumps({"target": target})] if target else []
     said = subprocess.run([*words, *given], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     assert "".join(re.findall(r"hosts \((\d+)\)", said)) == hosts
+
+
+@pytest.mark.parametrize("playbook", ["site", "deploy"])
+def test_a_run_with_malformed_variables_ends_with_a_few_lines(playbook: str, tmp_path: Path) -> None:
+    variables = tmp_path / "variables.json"
+    app = {"name": "shop", "source": "./shop", "app": "shop:app", "domain": "a.test", "keep": "five"}
+    variables.write_text(json.dumps({"flask_apps": [{**app, "nginx": {"static": "/static/"}}]}), encoding="utf-8")
+    command = [sys.executable, "-m", "ansible", "playbook", str(ROOT / "playbooks" / f"{playbook}.yml")]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/collections"), "ANSIBLE_NOCOLOR": "1"}
+    run = subprocess.run(
+        [*command, "--inventory", "localhost,", "--connection", "local", "--extra-vars", f"@{variables}"],
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 2
+    said = run.stdout + run.stderr
+    faults = said.partition("Action failed: ")[2].partition("\nOrigin: ")[0]
+    assert [line.partition(":")[2].partition(":")[0] for line in faults.splitlines()] == [
+        " unknown option 'domain'",
+        ' keep must be a whole number, not "five"',
+        ' nginx.static must be a list, not "/static/"',
+    ]
+    assert len(faults.encode()) < 1000
+    assert "Finalization" not in said
+    assert len(said.encode()) < 2000

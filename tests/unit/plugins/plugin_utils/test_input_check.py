@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.flaskops.stack.plugins.filter.nginx_site_configs import FilterModule as SiteFilters
 from ansible_collections.flaskops.stack.plugins.plugin_utils._input_check import (
     SCHEMA,
     check_variables,
@@ -270,3 +273,16 @@ def test_what_concerns_several_is_said_when_each_is_right() -> None:
     (fault,) = check_rules([{**SHOP, "domains": "a.test"}], [site], {}, "/srv")
     assert "both have the domain 'a.test'" in fault
     assert check_rules([{**SHOP, "domains": "a.test"}], [], {}, "/srv") == []
+
+
+SITES = [(variable, path) for variable, path, _option in ALL if variable in ("nginx_sites", "nginx_site_defaults")]
+
+
+@pytest.mark.parametrize(("variable", "path"), SITES, ids=[".".join(map(str, (name, *path))) for name, path in SITES])
+def test_no_value_of_a_site_ends_in_an_error_of_python_where_a_filter_is_used_alone(variable: str, path: Path_) -> None:
+    configs = SiteFilters().filters()["nginx_site_configs"]
+    for value in ["", "x y", True, False, 0, -1, 3.12, {}, {"a": None}, [], [None], [{}], ["a"], [1], b"x"]:
+        site: object = [{"name": "a", "domains": ["a.test"], "upstream": ["10.0.0.1:80"]}]
+        variables = {"nginx_sites": site, "nginx_site_defaults": {}, variable: value_of(variable, path, value)}
+        with contextlib.suppress(AnsibleFilterError):
+            configs(variables["nginx_sites"], defaults=variables["nginx_site_defaults"])
