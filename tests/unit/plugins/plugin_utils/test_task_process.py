@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -11,6 +12,7 @@ import sys
 import pytest
 from ansible_collections.flaskops.stack.plugins.action import preflight
 from ansible_collections.flaskops.stack.plugins.filter import derive
+from ansible_collections.flaskops.stack.plugins.plugin_utils import _task_process
 
 NAME = "ansible_collections.flaskops.stack.plugins.filter"
 
@@ -22,3 +24,12 @@ def test_all_filters_are_loaded_with_what_every_role_begins_with(monkeypatch: py
     importlib.reload(preflight)
     files = [name[:-3] for name in os.listdir(os.path.dirname(derive.__file__)) if name.endswith(".py")]
     assert {f"{NAME}.{name}" for name in files if name != "__init__"} <= set(sys.modules)
+
+
+def test_garbage_of_ansible_is_not_looked_for_in_a_task() -> None:
+    before = gc.get_freeze_count()
+    try:
+        _task_process.freeze_gc()
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build.import_check import shorten_traceback
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv_commands import explain_install_failure
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.log_excerpt import excerpt
+from ansible_collections.flaskops.stack.plugins.module_utils._input.tracebacks import split_chain
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release.way_out import place_of, ways_out
 
@@ -110,3 +111,15 @@ def test_what_an_application_misses_names_the_setting() -> None:
     said = "ModuleNotFoundError: No module named 'pkg_resources'"
     assert "add 'setuptools<81' to packages" in ways_out(f"'shop:app' cannot be loaded:\n{said}", place)[0]
     assert ways_out(f"cannot install requirements.txt: see there:\n{said}", place) == []
+
+
+def test_causes_are_told_apart_from_the_last_exception() -> None:
+    causes, last = split_chain(traceback(CHAIN).splitlines())
+    said = [line for line in causes if line.strip() and not line.startswith(("The above", "During"))]
+    assert said == ["KeyError: 'one'", "ValueError: two"]
+    assert (last[0], last[-1]) == ("Traceback (most recent call last):", "RuntimeError: three")
+
+
+def test_an_exception_without_a_cause_is_the_last_one() -> None:
+    lines = traceback("1 / 0").splitlines()
+    assert split_chain(lines) == ([], lines)

@@ -21,6 +21,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._build import downl
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import Health, Probe, run_probe
 from ansible_collections.flaskops.stack.plugins.module_utils._release import proxy_probe as _proxy_probe
 from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import ForwardedChain
+from ansible_collections.flaskops.stack.plugins.module_utils._system.deadline import Deadline, timed
 from ansible_collections.flaskops.stack.plugins.module_utils._system.http import ProbeError, http_get
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
@@ -150,3 +151,22 @@ def test_a_download_ends_with_its_deadline(
             _download.download(url, hashlib.sha256(b"").hexdigest(), str(tmp_path / "a"), bundle, 0.4)
 
     assert took(fetch) < 2
+
+
+def test_a_single_read_may_take_a_step_and_all_of_them_the_deadline() -> None:
+    deadline = Deadline(60, step=2)
+    assert deadline.left() == 2
+    assert str(deadline.missed()) == "nothing came for 2 s"
+    over = Deadline(0)
+    with pytest.raises(socket.timeout, match="no complete answer within 0 s"):
+        over.left()
+
+
+def test_an_open_socket_that_says_nothing_is_left_when_its_time_is_over() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, timed(ours, Deadline(0.05)) as sock:
+        theirs.sendall(b"x")
+        received = bytearray(5)
+        assert (sock.recv_into(received), ours.fileno()) == (1, -1)
+        with pytest.raises(socket.timeout, match=r"no complete answer within 0\.1 s|no complete answer within 0 s"):
+            sock.recv_into(received)

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filters of the status, as the playbooks call them."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.filter import status
+
+V1, V2 = "1111111-11111111", "2222222-22222222"
+
+
+def host(*targets: str) -> dict[str, t.Any]:
+    releases = [{"id": name, "state": "healthy", "usable": True} for name in targets]
+    app = {"name": "shop", "current": V2, "targets": list(targets), "releases": releases}
+    return {"apps": [{**app, "rollback_interrupted": False, "runs": {}}], "error": ""}
+
+
+def test_each_filter_has_its_documentation() -> None:
+    documented = {path.stem for path in Path(status.__file__).parent.glob("*.yml")}
+    assert set(status.FilterModule().filters()) <= documented
+
+
+def test_a_plan_says_where_each_host_goes() -> None:
+    plan = status.rollback_plan({"web1": host(V1), "web2": host(V1)}, "shop")
+    assert plan["targets"] == {"web1": V1, "web2": V1}
+    assert V1 in plan["text"] and plan["problem"] == ""
+
+
+@pytest.mark.parametrize("release", ["", "3333333-33333333"])
+def test_where_there_is_no_way_back_the_plan_says_why_and_is_no_error(release: str) -> None:
+    plan = status.rollback_plan({"web1": host(V1), "web2": host()}, "shop", release)
+    assert (plan["targets"], plan["text"]) == ({}, "")
+    assert "shop" in plan["problem"]
+
+
+def test_hosts_without_an_answer_are_kept_with_the_reason() -> None:
+    by_host = status.FilterModule().filters()["status_by_host"]
+    found = by_host({"web1": {"apps": []}, "web2": {"msg": "timed out"}, "web3": {}})
+    assert {name: item["error"] for name, item in found.items()} == {
+        "web1": "",
+        "web2": "timed out",
+        "web3": "not reached",
+    }
