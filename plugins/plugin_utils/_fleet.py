@@ -135,7 +135,7 @@ def _named(apps: t.Mapping[str, Item], name: str, asked: str) -> dict[str, str]:
     ids = {release["id"] for app in apps.values() for release in app["releases"]}
     matching = sorted(release for release in ids if release.startswith(asked))
     if len(matching) != 1:
-        what = f"is the beginning of {len(matching)} releases" if matching else "is no release"
+        what = f"matches {len(matching)} releases" if matching else "is no release"
         raise FleetError(f"'{asked}' {what} of {name}: name one by its id. Nothing was changed. {_listing(apps)}")
     known = {host: _labels(app, [row["id"] for row in app["releases"]]) for host, app in apps.items()}
     runs = {app["runs"][matching[0]] for app in apps.values() if matching[0] in app["runs"]}
@@ -151,7 +151,7 @@ def _named(apps: t.Mapping[str, Item], name: str, asked: str) -> dict[str, str]:
     if bad:
         reasons = "; ".join(f"{host}: {reason}" for host, reason in sorted(bad.items()))
         raise FleetError(
-            f"release {matching[0]} of {name} is no release to go back to ({reasons}). Name another one, or deploy "
+            f"release {matching[0]} of {name} cannot be rolled back to ({reasons}). Name another one, or deploy "
             f"this one again (site.yml with its version). Nothing was changed. {_listing(apps)}"
         )
     return way

@@ -40,7 +40,7 @@ def decide(hook: str, host: str, hosts: t.Collection[str], outcomes: Outcomes, e
 
 def _not_run(hook: str, failed: t.Sequence[str]) -> str:
     return (
-        f"hook '{hook}' was not run on any host, because {', '.join(failed)} did not go back, or not well. "
+        f"hook '{hook}' was not run on any host, because {', '.join(failed)} did not roll back, or failed. "
         f"When all have, ask for it again with the release that serves: -e release=ID -e hook={hook}"
     )
 
@@ -48,7 +48,7 @@ def _not_run(hook: str, failed: t.Sequence[str]) -> str:
 def _lost(hook: str, host: str) -> str:
     return (
         f"hook '{hook}' was not run here, and on no other host unless each has a database of its own, because nobody "
-        f"knows whether {host} has gone back. When all have, ask for it again with the release that serves: "
+        f"knows whether {host} was rolled back. When all were, ask for it again with the release that serves: "
         f"-e release=ID -e hook={hook}"
     )
 
@@ -56,9 +56,9 @@ def _lost(hook: str, host: str) -> str:
 def describe_lost_amid(app: str, hook: str, host: str) -> str:
     """Return what is known of a hook whose host was lost while it ran."""
     return (
-        f"{host} was lost while hook '{hook}' was run, which goes on without us. Whether it has succeeded is told by "
-        f"'journalctl -u flaskops-hook-{app}' there, and what it said is in /run/flaskops/_hooks/{app}.log as long as "
-        "nobody has read it. Ask for it again only when it did not: twice would go back twice"
+        f"{host} was lost while hook '{hook}' was run, which continues there. Whether it has succeeded is shown by "
+        f"'journalctl -u flaskops-hook-{app}' there, and its output is in /run/flaskops/_hooks/{app}.log as long as "
+        "nobody has read it. Ask for it again only when it did not: a second run would migrate down twice"
     )
 
 

@@ -151,7 +151,7 @@ def _revert(
     """Revert to the previous links and files, verify that nginx runs them, and raise ReloadError."""
     said = f"; nginx said: {failed.output}" if failed.output else ""
     if not steps:
-        now = "nginx goes on with what it has" if master else "nginx does not run"
+        now = "nginx keeps the configuration that it has loaded" if master else "nginx does not run"
         raise ReloadError(f"{failed.reason}{said}\n{now}; the next run tries again.")
     former += _restore(LoadedState(request.config, request.state), steps)
     message = f"{failed.reason}{said}\nThe previous links and files are back in place"

@@ -148,7 +148,7 @@ def _refusal(
     parts += [f"{problem.message}" for problem in find_problems(servers)]
     parts += _wrong_keys(validation, servers)
     if not staged_tree.changes:
-        parts[0] = f"{_BROKEN}, and nothing was changed; nginx goes on with what it has loaded before:"
+        parts[0] = f"{_BROKEN}, and nothing was changed; nginx keeps the configuration that it has loaded:"
     elif not (present := nginx.test(StagedTree({}))).ok:
         parts.insert(0, f"{_BROKEN} before this change: {present.output}\n")
     return "\n".join([*parts, *advice])

@@ -85,11 +85,11 @@ def choose_target(
             return found
         earlier = f"deployed before {current}, healthy" if current else "healthy"
         raise ReleaseError(
-            f"{name} has no release to go back to: none that was {earlier} and is still there. {listing}"
+            f"{name} has no release to roll back to: none that was {earlier} and still exists. {listing}"
         )
     matching = [manifest.id for manifest in releases if manifest.id.startswith(asked)]
     if len(matching) != 1:
-        what = f"is the beginning of {len(matching)} releases" if matching else "is no release"
+        what = f"matches {len(matching)} releases" if matching else "is no release"
         raise ReleaseError(f"'{asked}' {what} of {name}: name one by its id. {listing}")
     return _checked(name, matching[0], usable, entries, listing)
 
@@ -98,7 +98,7 @@ def _checked(name: str, release: str, usable: t.Collection[str], entries: t.Sequ
     bad = rejected_releases(entries).get(release)
     if bad:
         raise ReleaseError(
-            f"release {release} of {name} is no place to go back to: {bad}. Name another one, or deploy this one "
+            f"release {release} of {name} cannot be rolled back to: {bad}. Name another one, or deploy this one "
             f"again (site.yml with its version). {listing}"
         )
     if release not in usable:

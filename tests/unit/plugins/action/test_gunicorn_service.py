@@ -191,7 +191,7 @@ def test_no_hook_runs_below_a_host_that_has_not_gone_back(going_back: GoingBack)
     results = [going_back.run(host) for host in going_back.hosts]
     assert not [line for line in going_back.log if "runs" in line]
     assert [result.get("failed", False) for result in results] == [False, True, True]
-    assert results[2]["msg"].startswith("shop: hook 'down' was not run on any host, because db1-1 did not go back")
+    assert results[2]["msg"].startswith("shop: hook 'down' was not run on any host, because db1-1 did not roll back")
 
 
 def test_no_hook_runs_when_a_host_is_lost(going_back: GoingBack) -> None:
@@ -214,7 +214,7 @@ def test_a_host_that_is_lost_says_that_no_hook_runs_also_when_nobody_comes_after
         going_back.run(f"db1-{number}")
     assert str(failure.value) == (
         "unreachable\nshop: hook 'down' was not run here, and on no other host unless each has a database of its own, "
-        f"because nobody knows whether db1-{number} has gone back. When all have, ask for it again with the release "
+        f"because nobody knows whether db1-{number} was rolled back. When all were, ask for it again with the release "
         "that serves: -e release=ID -e hook=down"
     )
 
@@ -229,7 +229,7 @@ def test_a_host_that_is_lost_says_so_of_each_hook(going_back: GoingBack) -> None
 
 def test_a_host_that_is_lost_while_the_hook_runs_says_how_to_find_out(going_back: GoingBack) -> None:
     going_back.hosts, going_back.lost_amid = ["db1-0"], True
-    told = r"unreachable\nshop: .* hook 'down' was run.*-u flaskops-hook-shop' .*_hooks/shop\.log .*would go back twice"
+    told = r"unreachable\nshop: .* hook 'down' was run.*-u flaskops-hook-shop' .*_hooks/shop\.log .*migrate down twice"
     with pytest.raises(AnsibleConnectionFailure, match=told):
         going_back.run("db1-0")
 

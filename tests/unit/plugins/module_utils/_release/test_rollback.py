@@ -151,10 +151,14 @@ def test_one_that_was_never_activated_can_be_named() -> None:
 @pytest.mark.parametrize(
     ("steps", "asked", "words"),
     [
-        ("1", "", ["shop has no release to go back to", f"{V2}  never activated, version v2", f"{V1}  current since"]),
+        (
+            "1",
+            "",
+            ["shop has no release to roll back to", f"{V2}  never activated, version v2", f"{V1}  current since"],
+        ),
         ("1 2!", "", ["failed 2026-01-11: no answer"]),
         ("1 2", "abc", ["'abc' is no release of shop", V1, V2, V3]),
-        ("1 2 3!", V3, [f"release {V3} of shop is no place to go back to: failed 2026-01-12: no answer", "site.yml"]),
+        ("1 2 3!", V3, [f"release {V3} of shop cannot be rolled back to: failed 2026-01-12: no answer", "site.yml"]),
         ("1 2 <1", V2, ["rolled back from 2026-01-12"]),
     ],
 )
@@ -170,7 +174,7 @@ def test_a_named_release_whose_python_is_gone_is_refused() -> None:
 
 
 def test_the_beginning_of_several_ids_names_none() -> None:
-    with pytest.raises(ReleaseError, match="beginning of 2 releases"):
+    with pytest.raises(ReleaseError, match="matches 2 releases"):
         choose_target("shop", [manifest(V1), manifest("1111112-00000000")], ALL, [], "", "11111")
 
 
