@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start and remove test hosts, containers with systemd as their first process, for Molecule, the demo and the bench."""
+"""Start and remove test hosts, containers with systemd as their first process, for demo, bench and faults."""
 
 from __future__ import annotations
 

@@ -13,31 +13,33 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import tempfile
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
 import engine
-from common import ToolError, apt_install, call, docker, is_root, run, say, succeeds
+from common import ROOT, ToolError, apt_install, call, docker, is_root, run, say, succeeds
 
 NAME = "flaskops-host"
 AGES = ("newer", "older")
 LABEL = "io.github.flaskops.distribution"
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "ca-certificates", "iproute2", "procps")
+# Molecule's docker driver builds on Ubuntu's images with it, too, where `molecule` is called by hand.
+DOCKERFILE = (ROOT / "molecule" / "shared" / "Dockerfile.j2").read_text(encoding="utf-8")
+BASE = "{{ item.image }}"
 PULL_SECONDS = 300
 # What is not released yet says that it is valid for a week; a mirror that lags would be refused.
 MOVING = ("forky", "sid")
 LAGGING = 'Acquire::Check-Valid-Until "false"'
 
-DOCKERFILE = """\
-FROM {base}
-RUN apt-get update -q \\
- && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends {packages} \\
- && rm -rf /var/lib/apt/lists/*
-LABEL {label}="{title}"
-CMD ["/sbin/init"]
-"""
+
+def packages() -> list[str]:
+    """Return what the Dockerfile installs, which makes a host of Debian's smallest system, too."""
+    found = re.search(r'^ARG packages="(.+)"$', DOCKERFILE, re.MULTILINE)
+    if not found:
+        raise ToolError("molecule/shared/Dockerfile.j2 must name its packages in a line 'ARG packages=\"…\"'")
+    return found[1].split()
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Recipe:
     @property
     def tag(self) -> str:
         """Return the image's name, another one when the recipe changes."""
-        text = repr((self, PACKAGES, DOCKERFILE))
+        text = repr((self, DOCKERFILE))
         return f"{NAME}:{self.title.lower().replace(' ', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -91,8 +93,8 @@ def build_ubuntu(recipe: Recipe) -> None:
     if not exists(recipe.base):
         docker("pull", "--quiet", recipe.base, timeout=PULL_SECONDS)
     say(f"building the image of {recipe.title}")
-    text = DOCKERFILE.format(base=recipe.base, packages=" ".join(PACKAGES), label=LABEL, title=recipe.title)
-    docker("build", "--quiet", "--tag", recipe.tag, "-", input=text)
+    label = f"{LABEL}={recipe.title}"
+    docker("build", "--quiet", "--label", label, "--tag", recipe.tag, "-", input=DOCKERFILE.replace(BASE, recipe.base))
 
 
 def build_debian(recipe: Recipe) -> None:
@@ -105,7 +107,7 @@ def build_debian(recipe: Recipe) -> None:
     say(f"building the image of {recipe.title}, half a minute")
     with tempfile.TemporaryDirectory(prefix="flaskops-image-") as directory:
         archive = Path(directory) / "image.tar"
-        options = [f"--include={','.join(PACKAGES)}", *([f"--aptopt={LAGGING}"] if recipe.base in MOVING else [])]
+        options = [f"--include={','.join(packages())}", *([f"--aptopt={LAGGING}"] if recipe.base in MOVING else [])]
         run(["mmdebstrap", "--quiet", "--variant=minbase", *options, recipe.base, archive])
         docker("import", "-c", 'CMD ["/sbin/init"]', "-c", f'LABEL {LABEL}="{recipe.title}"', archive, recipe.tag)
 

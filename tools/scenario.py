@@ -1,23 +1,32 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run `molecule test` on scenarios, with state that no other checkout shares: `scenario.py default`."""
+"""Run `molecule test` on scenarios: `scenario.py default`.
+
+What it adds to Molecule: the engine and the images where they are missing, also without a container registry, and
+names and state that no other checkout shares.
+"""
 
 from __future__ import annotations
 
 import os
-import re
+import shlex
 import subprocess
 import sys
 
+import engine
 import images
-from common import CACHE, ROOT, ToolError, call
+from common import CACHE, CHECKOUT, ROOT, ToolError, call
 
-IMAGE = re.compile(rf"^\s*image: *({images.NAME}:\w+)", re.MULTILINE)
+# As molecule.yml names them.
+VARIABLES = {"newer": "FLASKOPS_IMAGE_NEWER", "older": "FLASKOPS_IMAGE_OLDER"}
 SETTINGS = {
     # Molecule finds scenarios at the top level, but asks for another place on every run unless told that this is meant.
     "MOLECULE_GLOB": "molecule/*/molecule.yml",
     "MOLECULE_COMMAND_BORDERS": "0",
+    "FLASKOPS_CHECKOUT": CHECKOUT,
+    "FLASKOPS_IMAGES_READY": "true",
+    **{variable: images.image_of(age) for age, variable in VARIABLES.items()},
 }
 
 
@@ -32,19 +41,25 @@ def test(name: str) -> None:
     closing = state.with_suffix(".txt")
     closing.unlink(missing_ok=True)
     places = {"MOLECULE_EPHEMERAL_DIRECTORY": str(state), "FLASKOPS_CLOSING": str(closing)}
-    environment = {**os.environ, **SETTINGS, **places}
-    if subprocess.run(["molecule", "test", "--scenario-name", name], cwd=ROOT, env=environment, check=False).returncode:
+    settings = {**SETTINGS, **places}
+    text = description.read_text(encoding="utf-8")
+    ages = [age for age, variable in VARIABLES.items() if variable in text]
+    images.provide(ages, os.environ.get("FLASKOPS_HOSTS", ""))
+    words = ["molecule", "test", "--scenario-name", name]
+    if subprocess.run(words, cwd=ROOT, env={**os.environ, **settings}, check=False).returncode:
+        export = shlex.join(f"{key}={value}" for key, value in settings.items())
         raise ToolError(
-            f"scenario {name} failed; look around with: molecule converge -s {name}; molecule login -s {name}"
+            f"scenario {name} failed; look around with:\n  export {export}\n"
+            f"  molecule converge -s {name}; molecule login -s {name}"
         )
-    used = dict.fromkeys(IMAGE.findall(description.read_text(encoding="utf-8")))
-    print(f"scenario {name} ran on {', '.join(images.title(image) for image in used)}")
+    print(f"scenario {name} ran on {', '.join(images.title(images.image_of(age)) for age in ages)}")
     if closing.is_file():
         print(closing.read_text(encoding="utf-8"), end="")
 
 
 def main() -> int:
     """Run the scenarios named on the command line."""
+    engine.ensure()
     for name in sys.argv[1:] or ["default"]:
         test(name)
     return 0

@@ -39,14 +39,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Host:
-    """A host of the inventory, which is a container."""
+    """A host of the inventory, which is a container of the same name."""
 
     name: str
-    container: str
 
     def shell(self, script: str) -> str:
         """Return what a script prints that has to succeed."""
-        words = ["docker", "exec", self.container, "sh", "-euc", script]
+        words = ["docker", "exec", self.name, "sh", "-euc", script]
         done = subprocess.run(words, capture_output=True, text=True, timeout=LONGEST, check=False)
         if done.returncode:
             raise StoryError(f"{script}\nexited {done.returncode}: {done.stdout}{done.stderr}")
@@ -111,7 +110,7 @@ class Visitors:
         self._host = host
         options = ["--host", site, "--post", "/whoami", "--field", "release", "--connections", str(CONNECTIONS)]
         options += ["--pause", str(PAUSE), "--seconds", str(LONGEST), "--until", LEAVE]
-        self._words = ["docker", "exec", host.container, "python3", "/root/load.py", *options]
+        self._words = ["docker", "exec", host.name, "python3", "/root/load.py", *options]
         self._words += ["--repeat"] if repeat else []
 
     def __enter__(self) -> t.Self:

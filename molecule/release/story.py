@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deploy to a host well and badly under load; the last line counts: `python -m release.story NAME CONTAINER REPORT`."""
+"""Deploy to a host well and badly under load; the last line counts: `python -m release.story NAME REPORT`."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def describe(row: t.Mapping[str, t.Any]) -> str:
 
 def main() -> int:
     """Tell the story of one host."""
-    name, container, report = sys.argv[1:]
-    return 0 if Story(Host(name, container), Path(report)).tell() else 1
+    name, report = sys.argv[1:]
+    return 0 if Story(Host(name), Path(report)).tell() else 1
 
 
 if __name__ == "__main__":

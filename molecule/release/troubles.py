@@ -72,7 +72,7 @@ def deploy_while_nginx_is_reloaded(app: App) -> Act:
     """Deploy while somebody else reloads nginx again and again."""
 
     def act(scene: Scene) -> Outcome:
-        words = ["docker", "exec", scene.host.container, "sh", "-euc", RELOADS]
+        words = ["docker", "exec", scene.host.name, "sh", "-euc", RELOADS]
         with subprocess.Popen(words, stderr=subprocess.DEVNULL) as somebody:
             run(scene, DEPLOY, app.variables())
         if somebody.returncode:
@@ -118,7 +118,7 @@ def lose_power(app: App, moment: str) -> Act:
     def act(scene: Scene) -> Outcome:
         process = interrupt(scene, app, moment)
         # At once: while a playbook begins that does it, the deploy comes to its end.
-        subprocess.run(["docker", "kill", scene.host.container], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["docker", "kill", scene.host.name], check=True, stdout=subprocess.DEVNULL)
         run(scene, RESTART, {"patience": 0})
         process.communicate()
         wait_for_answer(scene.host)
