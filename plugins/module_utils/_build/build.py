@@ -281,7 +281,8 @@ def _build_venv(plan: BuildPlan, dependencies: Dependencies, key: str, owner: Ow
     local = _needs_source(plan.app, dependencies)
     given = scm_files(text_reader(app), plan.describe, plan.revision.revision)
     report_progress(plan.app.name, f"installing the requirements with {plan.app.installer}")
-    with _fence(plan) as fence, build_copy(app, venv, owner.uid, owner.gid, given) if local else nullcontext():
+    copy = build_copy(app, venv, owner.uid, owner.gid, given) if local else nullcontext()
+    with copy, _fence(plan) as fence:
         _builder(plan, fence).build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
         # Nothing that a build has started may write on when its files are root's.
         fence.end()

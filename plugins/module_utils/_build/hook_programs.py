@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import typing as t
 
 from .._input.hooks import Command, HookError, Hooks, show_command
 
