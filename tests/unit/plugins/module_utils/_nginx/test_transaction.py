@@ -159,6 +159,24 @@ def test_a_file_beside_the_sites_is_written_with_its_mode_and_loaded(host: FakeH
     assert not run(host, files=[wanted])["changed"]
 
 
+def test_more_sites_than_are_synced_one_by_one_are_loaded_and_purged_together(host: FakeHost) -> None:
+    sites = [WantedSite(f"s{number}", content=text(f"s{number}")) for number in range(9)]
+    run(host, *sites)
+    assert len(served(host)) == 9
+    run(host, sites[0], purge=True)
+    assert list(served(host)) == list(on_disk(host)) == ["s0"]
+    assert sorted(kept_versions(request(host).layout)) == ["s0"]
+
+
+def test_a_version_that_others_may_write_gets_its_mode_back_without_a_reload(host: FakeHost) -> None:
+    run(host, shop())
+    version = (host.root / "enabled/shop").resolve()
+    version.chmod(0o666)
+    result = run(host, shop())
+    assert result["changed"] and not result["reload"]["performed"]
+    assert (version.stat().st_mode & 0o777, host.nginx.reloads) == (0o644, 1)
+
+
 # What is refused before anything changes
 
 
