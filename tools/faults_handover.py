@@ -209,6 +209,8 @@ def coverage(options: Options) -> str:
 def try_to_break(options: Options) -> Outcome:
     """Try all of it, each distribution on several hosts, because most of the time is waiting."""
     shares = dict(machines(options.distributions, options.only))
+    if not shares:
+        raise ToolError(f"no host is called '{options.only}'; there are: {', '.join(SHARES)}")
     until = time.time() + 60 * options.minutes if options.minutes else math.inf
 
     def work(machine: faults_hosts.Machine, name: str, _number: int) -> Count:

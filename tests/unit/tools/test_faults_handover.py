@@ -15,6 +15,7 @@ import faults_bench
 import faults_handover
 import handover_points
 import strike_commands
+from common import ToolError
 from faults_model import Options
 from handover_stage import VARIANTS, Release
 from handover_subjects import Switch
@@ -156,3 +157,8 @@ def test_a_switch_is_there_and_back() -> None:
     assert issubclass(handover_points.PLANS["rollback"][0], Switch)
     assert {one for _kind, one, _other in handover_points.PLANS.values()} <= {"", *VARIANTS}
     assert {other for _kind, _one, other in handover_points.PLANS.values()} <= set(VARIANTS)
+
+
+def test_a_host_that_there_is_not_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(ToolError, match=r"no host is called 'newer-serve'; there are: .*serve"):
+        faults_handover.try_to_break(Options(distributions=("newer",), only="newer-serve", every=1))
