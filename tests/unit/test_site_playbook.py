@@ -61,7 +61,8 @@ def test_a_host_that_fails_stops_all_later_batches() -> None:
 def test_what_only_fleets_need_is_left_out_for_a_single_host(tmp_path: Path, target: object, hosts: str) -> None:
     inventory = tmp_path / "hosts.ini"
     inventory.write_text("[web]\na\nb\n[db]\nc\n")
-    words = ["ansible-playbook", "-i", str(inventory), str(ROOT / "playbooks" / "deploy.yml"), "--list-hosts"]
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    words = [program, "-i", str(inventory), str(ROOT / "playbooks" / "deploy.yml"), "--list-hosts"]
     given = ["-e", json.dumps({"target": target})] if target else []
     said = subprocess.run([*words, *given], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     assert "".join(re.findall(r"hosts \((\d+)\)", said)) == hosts
