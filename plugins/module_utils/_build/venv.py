@@ -27,8 +27,7 @@ from .._release.model import digest
 from .._system.trees import remove_tree
 from .._app.dependencies import Dependencies, DependencyError
 from .._app.projects import explain_old_gunicorn, is_too_old
-from .._system.paths import LOCKS
-from .._system.paths import UV
+from .._system.paths import LOCKS, UV
 
 UV_ROOT = UV
 

@@ -94,7 +94,7 @@ class Workers:
         if not self.marked:
             return {}
         # A worker keeps its mark until it ends; for the first look in a while the kernel takes 0.01 s to list locks.
-        if self.complete and self.seen <= children and not children - self.seen:
+        if self.complete and children == self.seen:
             return self.loaded
         locks = _read("/proc/locks", _MOST_LOCKS)
         found = self.loaded if locks is None else parse_marks(locks)

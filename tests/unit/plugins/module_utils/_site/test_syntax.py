@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._site.syntax import descend, parse
+from ansible_collections.flaskops.stack.plugins.module_utils._site.syntax import Directive, descend, parse
 
 
 def flat(text: str) -> list[object]:
-    def one(item: object) -> object:
-        words = [item.name, *item.args]  # type: ignore[attr-defined]
-        block = item.block  # type: ignore[attr-defined]
+    def one(item: Directive) -> object:
+        words = [item.name, *item.args]
+        block = item.block
         return words if block is None else [*words, [one(inner) for inner in block]]
 
     return [one(item) for item in parse(text)]
