@@ -184,9 +184,11 @@ class Bench(faults_bench.Bench[Count]):
 
 
 def machines(distributions: t.Sequence[str], only: str) -> list[tuple[faults_hosts.Machine, str]]:
-    """Return the hosts, with the share of the work that each has."""
-    found = faults_hosts.machines(distributions)
+    """Return the hosts, with the share of the work that each has; an unknown name is refused before any is made."""
     wanted = [share for share in SHARES if only in share]
+    if not wanted:
+        raise ToolError(f"no host is called '{only}'; there are: {', '.join(SHARES)}")
+    found = faults_hosts.machines(distributions)
     return [(replace(machine, label=share), share) for share in wanted for machine in found if machine.privileged]
 
 
@@ -209,8 +211,6 @@ def coverage(options: Options) -> str:
 def try_to_break(options: Options) -> Outcome:
     """Try all of it, each distribution on several hosts, because most of the time is waiting."""
     shares = dict(machines(options.distributions, options.only))
-    if not shares:
-        raise ToolError(f"no host is called '{options.only}'; there are: {', '.join(SHARES)}")
     until = time.time() + 60 * options.minutes if options.minutes else math.inf
 
     def work(machine: faults_hosts.Machine, name: str, _number: int) -> Count:

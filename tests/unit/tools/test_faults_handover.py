@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import engine
 import faults_bench
 import faults_handover
 import handover_points
@@ -159,6 +160,10 @@ def test_a_switch_is_there_and_back() -> None:
     assert {other for _kind, _one, other in handover_points.PLANS.values()} <= set(VARIANTS)
 
 
-def test_a_host_that_there_is_not_is_named_with_those_that_there_are() -> None:
+def test_an_unknown_host_is_refused_before_an_engine_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ensure() -> None:
+        raise AssertionError("an engine was asked for")
+
+    monkeypatch.setattr(engine, "ensure", ensure)
     with pytest.raises(ToolError, match=r"no host is called 'newer-serve'; there are: .*serve"):
         faults_handover.try_to_break(Options(distributions=("newer",), only="newer-serve", every=1))
