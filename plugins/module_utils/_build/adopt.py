@@ -10,25 +10,22 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from .._input.values import as_variables
-from .._system.account import Claim
+from .._input.values import SettingsError, as_variables
 from .._release.contents import write_token
-from .._system.files import utc_now
-from .._system.files import read_file, replace_link, remove_stale_temp_files, write_file
-from .._service.environment import merge_environment
-from .._service.worker_mark import with_mark
-from .._input.values import SettingsError
-from .._service.environment import render_environment
+from .._release.model import Layout, Manifest, digest, release_id
+from .._release.ownership import transfer_ownership
+from .._release.prepared import adopt_prepared
+from .._release.release import read_manifest, write_manifest
+from .._release.shared import Owner
+from .._service.environment import merge_environment, render_environment
 from .._service.gunicorn_conf import render_gunicorn_conf
 from .._service.settings import identifying_settings, normalise_settings
+from .._service.worker_mark import with_mark
 from .._service.wsgi import check_app_path, render_wsgi
-from .home import home_variable
-from .._release.prepared import adopt_prepared
-from .._release.model import Layout, Manifest, digest, release_id
-from .._release.release import read_manifest, write_manifest
-from .._release.ownership import transfer_ownership
-from .._release.shared import Owner
+from .._system.account import Claim
+from .._system.files import read_file, remove_stale_temp_files, replace_link, utc_now, write_file
 from .._system.users import ensure_user, find_group, find_user
+from .home import home_variable
 
 # Keys of a service that are not settings of gunicorn.
 _OWN = {

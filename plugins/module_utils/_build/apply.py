@@ -14,39 +14,36 @@ import typing as t
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from .._app.application import App, AppError, parse_apps
+from .._app.dependencies import DependencyError
+from .._app.source import SourceError
+from .._input.hooks import HookError
+from .._input.printable import short_reason
+from .._input.redacted_values import restore
+from .._input.values import SettingsError, UnsafeNameError, check_name
+from .._release.history import try_record
+from .._release.model import Layout, ReleaseError
+from .._release.ownership import check_owner, owner_ids
+from .._release.release import current_id, list_releases, read_manifest
+from .._release.releases import find_applications
+from .._release.shared import ShareError
+from .._release.way_out import place_of, with_ways_out
+from .._service.own_conf import USUAL, explain_unread
 from .._system.account import UserError
-from .._system.files import utc_now
 from .._system.command import CommandError
 from .._system.fence import hook_unit
-from .._system.files import TEMPORARY, remove_file, replace_link, remove_stale_temp_files
-from .._system.lock import Lock
-from .host_check import check_service_host, check_paths, check_switch
-from .._service.own_conf import USUAL, explain_unread
-from .._input.values import SettingsError
-from .._release.history import try_record
-from .._system.lock import caller
-from .._input.hooks import HookError
-from .._input.values import UnsafeNameError, check_name
-from .._input.printable import short_reason
-from .preflight import check_schedules
-from .._release.model import Layout, ReleaseError
-from .._release.release import current_id, list_releases, read_manifest
-from .._app.application import App, AppError, parse_apps
+from .._system.files import TEMPORARY, remove_file, remove_stale_temp_files, replace_link, utc_now
+from .._system.lock import Lock, caller
+from .._system.trees import remove_tree
+from .._system.users import check_accounts, end_user, remove_user
 from .build import BuildPlan, build, is_built, needs_payload
 from .build_fence import end_leftovers
-from .._release.releases import find_applications
-from .._release.ownership import check_owner, owner_ids
-from .rename import RenameError, check_rename, has_data_to_move, move_data
-from .verify_import import verify_if_unverified
-from .._input.redacted_values import restore
-from .._release.shared import ShareError
 from .fetch import UploadedSource, find_revision, text_reader
-from .._app.source import SourceError
-from .._system.users import check_accounts, end_user, remove_user
+from .host_check import check_paths, check_service_host, check_switch
+from .preflight import check_schedules
+from .rename import RenameError, check_rename, has_data_to_move, move_data
 from .venv import BuildError, Interpreter, find_interpreter, trusted_bundle
-from .._system.trees import remove_tree
-from .._app.dependencies import DependencyError
-from .._release.way_out import place_of, with_ways_out
+from .verify_import import verify_if_unverified
 
 FAILURES = (
     AppError,

@@ -190,7 +190,9 @@ class ExtractedFiles:
     pointers: tuple[str, ...]
 
 
-def extract(path: str, destination: str, source: str, strip: bool, subdirectory: str, max_mib: int = 4096) -> ExtractedFiles:
+def extract(
+    path: str, destination: str, source: str, strip: bool, subdirectory: str, max_mib: int = 4096
+) -> ExtractedFiles:
     """Write the members of the archive C(path) into the empty directory C(destination).
 
     C(source) is the name of the archive in errors; for C(strip) and C(subdirectory) see C(plan_tree). Raise

@@ -12,39 +12,39 @@ import pwd
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
-from .build_secrets import private_cache, remove_secrets, write_deploy_key
-from .._release.contents import write_token
-from .._system.command import CommandError, sync_filesystem
-from .._system.disk_space import explain_full_disk
-from .._release.distributions import version_of
-from .._system.fence import Fence
-from .._system.files import write_file
-from .._service.worker_mark import with_mark
-from .._service.environment import render_environment
-from .._service.gunicorn_conf import render_gunicorn_conf
-from .home import home_variable
-from .._release.prepared import adopt_prepared
-from .preflight import check_programs
-from .progress import building, report_progress
-from .._release.model import MANIFEST, Layout, Manifest, digest, is_release_id
-from .._release.release import current_id, damage, is_unfinished, read_manifest, write_manifest
 from .._app.application import App, build_key, identify, migration_key
-from .build_fence import build_fence, end_leftovers
-from .links import check_links
-from .._release.ownership import transfer_ownership
-from .._release.verified import verified_releases
-from .verify_import import check_hooks, kill_processes_in, verify_import, run_build_hooks
-from .._release.shared import Owner, link_instance, link_shared, make_shared
-from .fetch import Revision, describe, fetch, package_files, text_reader
-from .scm_version import scm_environment, scm_files
-from .source_copy import build_copy
-from .._system.users import ensure_user
-from .venv import Builder, BuildError, Interpreter, ensure_uv
-from .venv_commands import VenvRequest
-from .._release.kept_venv import mark_durable, keep_virtualenv, mark_complete, reuse_virtualenv
-from .._system.trees import hardlink_tree, rewrite_prefix, chown_tree, remove_tree
 from .._app.dependencies import Dependencies, needs_source, plan_dependencies
 from .._app.projects import Surroundings
+from .._release.contents import write_token
+from .._release.distributions import version_of
+from .._release.kept_venv import keep_virtualenv, mark_complete, mark_durable, reuse_virtualenv
+from .._release.model import MANIFEST, Layout, Manifest, digest, is_release_id
+from .._release.ownership import transfer_ownership
+from .._release.prepared import adopt_prepared
+from .._release.release import current_id, damage, is_unfinished, read_manifest, write_manifest
+from .._release.shared import Owner, link_instance, link_shared, make_shared
+from .._release.verified import verified_releases
+from .._service.environment import render_environment
+from .._service.gunicorn_conf import render_gunicorn_conf
+from .._service.worker_mark import with_mark
+from .._system.command import CommandError, sync_filesystem
+from .._system.disk_space import explain_full_disk
+from .._system.fence import Fence
+from .._system.files import write_file
+from .._system.trees import chown_tree, hardlink_tree, remove_tree, rewrite_prefix
+from .._system.users import ensure_user
+from .build_fence import build_fence, end_leftovers
+from .build_secrets import private_cache, remove_secrets, write_deploy_key
+from .fetch import Revision, describe, fetch, package_files, text_reader
+from .home import home_variable
+from .links import check_links
+from .preflight import check_programs
+from .progress import building, report_progress
+from .scm_version import scm_environment, scm_files
+from .source_copy import build_copy
+from .venv import Builder, BuildError, Interpreter, ensure_uv
+from .venv_commands import VenvRequest
+from .verify_import import check_hooks, kill_processes_in, run_build_hooks, verify_import
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,9 @@ def is_built(plan: BuildPlan) -> bool:
 
 def needs_payload(plan: BuildPlan) -> bool:
     """Tell whether the release can only be built from a file that the controller has to send."""
-    return plan.revision.sent and not plan.revision.payload and not is_built(plan) and find_identical_build(plan) is None
+    return (
+        plan.revision.sent and not plan.revision.payload and not is_built(plan) and find_identical_build(plan) is None
+    )
 
 
 def find_identical_build(plan: BuildPlan) -> Manifest | None:
@@ -225,7 +227,9 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
     # The manifest marks the release as complete, so all else must be on disk before it.
     report_progress(plan.app.name, "loading the application")
     with sync_filesystem(plan.path):
-        verify_import(plan.app, plan.layout, manifest, bool(identical or names or plan.app.wanted_packages), starts_next)
+        verify_import(
+            plan.app, plan.layout, manifest, bool(identical or names or plan.app.wanted_packages), starts_next
+        )
     mark_durable(plan.path, plan.layout.cache)
     write_manifest(plan.path, manifest)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._system.fence import Fence, build_unit, check_unit, end_units
-from .._service.sandbox import build_lines
-from .._system.homes import is_in_home
-from .._release.model import Layout
 from .._app.application import App
+from .._release.model import Layout
+from .._service.sandbox import build_lines
+from .._system.fence import Fence, build_unit, check_unit, end_units
+from .._system.homes import is_in_home
 
 # Directories that are hidden from a unit, which has its own.
 _TEMPORARY = ("/tmp/", "/var/tmp/")

@@ -26,9 +26,9 @@ from urllib.request import (
     build_opener,
 )
 
-from .._system.deadline import Deadline, TimedConnection, TimedTlsConnection
+from .._app.source import SourceError, SourceLocation, split_credentials
 from .._input.redact import mask_urls
-from .._app.source import SourceLocation, SourceError, split_credentials
+from .._system.deadline import Deadline, TimedConnection, TimedTlsConnection
 
 # For one read of a download.
 _STEP = 60.0

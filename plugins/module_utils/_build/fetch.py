@@ -11,13 +11,8 @@ import typing as t
 from contextlib import suppress
 from dataclasses import dataclass
 
-from .._system.command import CommandError
-from .._input.redact import mask_urls
-from .._system.planted import read_below
-from .._release.model import Layout, digest
 from .._app.application import App
-from .git import Repository, archive_commit, describe_commit, list_refs, list_tree, refresh
-from .._app.source_left import explain_left, explain_pointers
+from .._app.requirements import decode
 from .._app.source import (
     PATH,
     SourceError,
@@ -28,8 +23,13 @@ from .._app.source import (
     resolve_ref,
     split_credentials,
 )
-from .._app.requirements import decode
+from .._app.source_left import explain_left, explain_pointers
+from .._input.redact import mask_urls
+from .._release.model import Layout, digest
+from .._system.command import CommandError
 from .._system.paths import RUN
+from .._system.planted import read_below
+from .git import Repository, archive_commit, describe_commit, list_refs, list_tree, refresh
 
 _SCRATCH = RUN
 
@@ -72,7 +72,12 @@ class Revision:
 
 
 def find_revision(
-    app: App, sent: UploadedSource | None, layout: Layout, ca_bundle: str, check_mode: bool = False, expect_new: bool = False
+    app: App,
+    sent: UploadedSource | None,
+    layout: Layout,
+    ca_bundle: str,
+    check_mode: bool = False,
+    expect_new: bool = False,
 ) -> Revision:
     """Return the revision that is wanted now; only for a git branch or tag anybody is asked.
 

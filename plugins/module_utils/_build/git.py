@@ -13,11 +13,11 @@ import typing as t
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from .._app.source import SourceError, SourceLocation, git_url, parse_refs, split_credentials
+from .._input.redact import mask
 from .._system.command import CommandError, Result, run
 from .._system.files import read_file, remove_file
 from .._system.lock import Lock
-from .._input.redact import mask
-from .._app.source import SourceLocation, SourceError, git_url, parse_refs, split_credentials
 from .._system.trees import remove_tree
 
 # Asking for references takes seconds; the first fetch of a large history many minutes.

@@ -9,8 +9,8 @@ import os
 import pwd
 import typing as t
 
-from .._system.homes import HOMES, uses_home
 from .._release.model import Layout
+from .._system.homes import HOMES, uses_home
 
 # What Debian gives to users that have no home directory.
 _NONE = ("/", "/nonexistent", "/var/empty", "/dev/null")

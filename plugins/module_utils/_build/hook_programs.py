@@ -30,9 +30,9 @@ def find_program(stage: str, words: Command, release: str) -> str:
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
     raise HookError(
-        f"hook {stage} '{show_command(words)}' cannot be run: there is no program '{first}' in the virtualenv of the release, "
-        f"nor in {', '.join(_PLACES)}. Correct the name in hooks.{stage}, add the package that brings it to the "
-        "requirements, or write a path with a '/' for a program of the source, such as ./bin/migrate"
+        f"hook {stage} '{show_command(words)}' cannot be run: there is no program '{first}' in the virtualenv of the "
+        f"release, nor in {', '.join(_PLACES)}. Correct the name in hooks.{stage}, add the package that brings it to "
+        "the requirements, or write a path with a '/' for a program of the source, such as ./bin/migrate"
     )
 
 

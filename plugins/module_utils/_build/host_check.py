@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._service.sandbox import needed_paths
 from .._input.values import SettingsError
 from .._release.model import Layout
+from .._service.sandbox import needed_paths
 from .._system.users import find_group
 
 

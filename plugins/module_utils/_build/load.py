@@ -8,13 +8,13 @@ from __future__ import annotations
 import typing as t
 from contextlib import suppress
 
+from .._release.model import Layout, Manifest
+from .._release.verified import has_dependencies, mark_verified
+from .._service.units import process_lines
 from .._system.command import CommandError
 from .._system.fence import Fence, FenceError, check_unit
-from .._service.units import process_lines
 from .._system.homes import uses_home
-from .._release.model import Layout, Manifest
 from .import_check import PROGRAM, explain_check, shorten_traceback
-from .._release.verified import has_dependencies, mark_verified
 from .secret_values import redact_secrets
 from .venv import BuildError
 

@@ -9,8 +9,8 @@ import os
 import shutil
 import typing as t
 
-from .._system.command import CommandError, run
 from .._input.values import SettingsError
+from .._system.command import CommandError, run
 
 Processes = t.Sequence[t.Mapping[str, t.Any]]
 

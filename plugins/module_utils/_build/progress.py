@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import typing as t
 from contextlib import contextmanager, suppress
+
 from .._system.paths import PROGRESS
 
 DIRECTORY = PROGRESS

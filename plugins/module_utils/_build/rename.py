@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import stat
 
-from .._system.swap import exchange
-from .._system.files import read_link, sync_directory
 from .._release.model import Layout
+from .._system.files import read_link, sync_directory
+from .._system.swap import exchange
 
 
 class RenameError(ValueError):

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._system.files import read_file
-from .._service.environment import parse_environment
 from .._input.redact import mask
 from .._release.model import Manifest
+from .._service.environment import parse_environment
+from .._system.files import read_file
 
 
 def release_environment(path: str) -> dict[str, str]:

@@ -15,19 +15,19 @@ import typing as t
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from . import venv_commands as commands
-from .environment import inherited_environment
-from .._system.command import CommandError, Result, run, run_in_background
+from .._app.dependencies import Dependencies, DependencyError
+from .._app.projects import explain_old_gunicorn, is_too_old
+from .._input.redact import mask_urls
 from .._release.distributions import distribution_of, installed
+from .._release.model import digest
+from .._system.command import CommandError, Result, run, run_in_background
 from .._system.fence import Fence, FenceError
 from .._system.files import read_file, write_file
 from .._system.lock import Lock
-from .._input.redact import mask_urls
-from .._release.model import digest
-from .._system.trees import remove_tree
-from .._app.dependencies import Dependencies, DependencyError
-from .._app.projects import explain_old_gunicorn, is_too_old
 from .._system.paths import LOCKS, UV
+from .._system.trees import remove_tree
+from . import venv_commands as commands
+from .environment import inherited_environment
 
 UV_ROOT = UV
 

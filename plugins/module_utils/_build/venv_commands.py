@@ -9,8 +9,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .missing_tools import explain_missing_tool
 from .._app.dependencies import Dependencies
+from .missing_tools import explain_missing_tool
 
 UV, PIP = "uv", "pip"
 
@@ -76,7 +76,9 @@ def environment(request: VenvRequest) -> dict[str, str]:
 def create(request: VenvRequest) -> list[VenvCommand]:
     """Return the command that makes the empty virtualenv."""
     if request.installer == UV:
-        return [VenvCommand((request.uv, "venv", "--quiet", "--no-project", "--python", request.interpreter, request.venv))]
+        return [
+            VenvCommand((request.uv, "venv", "--quiet", "--no-project", "--python", request.interpreter, request.venv))
+        ]
     return [VenvCommand((request.interpreter, "-m", "venv", request.venv))]
 
 

@@ -11,17 +11,17 @@ import signal
 import typing as t
 from contextlib import suppress
 
-from .._system.command import CommandError
-from .._system.fence import Fence, FenceError
-from .hook_programs import check_hook_programs, find_program
+from .._app.application import App
 from .._input.hooks import BUILD, Command, HookError, explain_hook_failure, hook_environment, show_command
 from .._release.model import Layout, Manifest
 from .._release.release import forget_manifest, read_manifest
-from .._app.application import App
-from .._release.verified import has_dependencies, is_verified, mark_verified, mark_unverified
 from .._release.shared import Owner
-from .venv import BuildError
+from .._release.verified import has_dependencies, is_verified, mark_unverified, mark_verified
+from .._system.command import CommandError
+from .._system.fence import Fence, FenceError
 from .._system.trees import chown_tree
+from .hook_programs import check_hook_programs, find_program
+from .venv import BuildError
 
 
 def verify_import(app: App, layout: Layout, manifest: Manifest, with_dependencies: bool, starts_next: bool) -> None:

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import parse_app
-from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _prune
-from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._build.adopt import ExistingApp
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import DEFAULTS
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
+from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
+from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _prune
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.prune import (
     prune_releases,
     releases_in_use,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import DEFAULTS
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
-from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import list_releases, write_manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 
 WIKI: dict[str, t.Any] = {
     "name": "wiki",

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError
 from ansible_collections.flaskops.stack.plugins.module_utils._build import apply as _apply_module
+from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_release as _flask_release
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
-from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError
-from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
 
 
 def build_that_fails(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, t.Any]]:
@@ -125,7 +125,9 @@ def test_who_starts_a_release_next_need_not_load_it_before(monkeypatch: pytest.M
     keys = ("root", "lock_timeout", "uv_requirement", "activate", "by")
     params = {**dict.fromkeys(keys, ""), "serve": serve, "state": "present", "site_defaults": {}}
     monkeypatch.setattr(_flask_release, "_wanted_apps", lambda _params: [])
-    monkeypatch.setattr(_flask_release, "_present", lambda _apps, _params, options: {"starts_next": options.starts_next})
+    monkeypatch.setattr(
+        _flask_release, "_present", lambda _apps, _params, options: {"starts_next": options.starts_next}
+    )
     assert _flask_release.run(params, check=False) == {"starts_next": serve}
 
 

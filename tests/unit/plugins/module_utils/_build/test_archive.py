@@ -12,9 +12,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._build.archive import extract
 from ansible_collections.flaskops.stack.plugins.module_utils._app.source import SourceError
 from ansible_collections.flaskops.stack.plugins.module_utils._app.source_tree import FILE, LINK, ArchiveEntry, plan_tree
+from ansible_collections.flaskops.stack.plugins.module_utils._build.archive import extract
 
 WAY_OUT = r"more than 8 MiB.*set 'source_max_mib' higher \(flask_source_max_mib"
 
@@ -205,8 +205,16 @@ ENVIRONMENT = [
     [
         ENVIRONMENT,
         [*ENVIRONMENT, ArchiveEntry("tests/data/pyvenv.cfg", FILE)],
-        [ArchiveEntry("web.py", FILE), ArchiveEntry("env/pyvenv.cfg", FILE), ArchiveEntry("env/Scripts/python.exe", FILE)],
-        [ArchiveEntry("web.py", FILE), ArchiveEntry("a/b/conda/conda-meta/history", FILE), ArchiveEntry("a/b/conda/bin/python", LINK, "/x")],
+        [
+            ArchiveEntry("web.py", FILE),
+            ArchiveEntry("env/pyvenv.cfg", FILE),
+            ArchiveEntry("env/Scripts/python.exe", FILE),
+        ],
+        [
+            ArchiveEntry("web.py", FILE),
+            ArchiveEntry("a/b/conda/conda-meta/history", FILE),
+            ArchiveEntry("a/b/conda/bin/python", LINK, "/x"),
+        ],
     ],
 )
 def test_environments_are_left_out_by_whatever_name(entries: list[ArchiveEntry]) -> None:

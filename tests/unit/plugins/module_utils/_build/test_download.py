@@ -15,8 +15,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._build.download import download
 from ansible_collections.flaskops.stack.plugins.module_utils._app.source import SourceError
+from ansible_collections.flaskops.stack.plugins.module_utils._build.download import download
 
 DATA = b"an archive"
 SUM = hashlib.sha256(DATA).hexdigest()

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._app.dependencies import Dependencies
 from ansible_collections.flaskops.stack.plugins.module_utils._build.environment import inherited_environment
-from ansible_collections.flaskops.stack.plugins.module_utils._system.fence import Fence
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import Builder, BuildError
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv_commands import VenvRequest
-from ansible_collections.flaskops.stack.plugins.module_utils._app.dependencies import Dependencies
+from ansible_collections.flaskops.stack.plugins.module_utils._system.fence import Fence
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "https_proxy", "No_Proxy", "all_proxy", "SSL_CERT_FILE", "LC_CTYPE"])

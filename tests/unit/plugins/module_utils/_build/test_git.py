@@ -12,16 +12,16 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._app.source import SourceError
 from ansible_collections.flaskops.stack.plugins.module_utils._build import git as _git_module
-from ansible_collections.flaskops.stack.plugins.module_utils._system.command import Result
-from ansible_collections.flaskops.stack.plugins.module_utils._system.lock import Lock, LockedError
 from ansible_collections.flaskops.stack.plugins.module_utils._build.git import (
     Repository,
     archive_commit,
     list_refs,
     refresh,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._app.source import SourceError
+from ansible_collections.flaskops.stack.plugins.module_utils._system.command import Result
+from ansible_collections.flaskops.stack.plugins.module_utils._system.lock import Lock, LockedError
 
 
 def git(directory: Path, *words: str) -> None:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._site.render import render_site
-from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._build.links import check_links
-from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Site, Static
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Site, Static
+from ansible_collections.flaskops.stack.plugins.module_utils._site.render import render_site
 
 SHARED = ["instance", "static/up"]
 

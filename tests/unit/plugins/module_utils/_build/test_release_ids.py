@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._build.adopt import ExistingApp
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import identify, parse_app
+from ansible_collections.flaskops.stack.plugins.module_utils._build.adopt import ExistingApp
 
 SHOP: dict[str, t.Any] = {
     "name": "shop",

@@ -10,16 +10,16 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._build import rename as _rename
-from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import derive_sites
-from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError, parse_apps
+from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import derive_sites
+from ansible_collections.flaskops.stack.plugins.module_utils._build import rename as _rename
 from ansible_collections.flaskops.stack.plugins.module_utils._build.rename import (
     RenameError,
     check_rename,
     has_data_to_move,
     move_data,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 
 
 @pytest.fixture

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.flaskops.stack.plugins.module_utils._build.secret_values import redact_secrets, release_environment
+from ansible_collections.flaskops.stack.plugins.module_utils._build.secret_values import (
+    redact_secrets,
+    release_environment,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Manifest
 
 SAID = "connecting to db.test with geheim"

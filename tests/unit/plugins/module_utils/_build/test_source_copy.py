@@ -11,8 +11,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._build.source_copy import build_copy, is_editable
 from ansible_collections.flaskops.stack.plugins.module_utils._app.dependencies import needs_source
+from ansible_collections.flaskops.stack.plugins.module_utils._build.source_copy import build_copy, is_editable
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._system.fence import Fence
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import Builder, BuildError
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv_commands import VenvRequest
+from ansible_collections.flaskops.stack.plugins.module_utils._system.fence import Fence
 
 
 @pytest.fixture
@@ -67,7 +67,9 @@ def test_what_is_done_beside_it_may_fail(code: Path, builder: Builder) -> None:
 
 def test_a_compiler_that_does_not_end_is_named(code: Path, fence: Fence) -> None:
     os.mkfifo(code / "endless.py")
-    slow = Builder(VenvRequest("pip", sys.executable, "", str(code), str(code), ""), fence, 0.5, str, {}, getpass.getuser())
+    slow = Builder(
+        VenvRequest("pip", sys.executable, "", str(code), str(code), ""), fence, 0.5, str, {}, getpass.getuser()
+    )
     with pytest.raises(BuildError, match=r"did not end within 0\.5 s.*build_timeout is 0\.5 s"), slow.compiling(
         str(code)
     ):
