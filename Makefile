@@ -27,15 +27,15 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: ## a host in a container with two applications behind nginx; or yours: APP=module:app SOURCE=… DOMAIN=… [NAME=…]
-	@$(PYTHON) tools/demo.py check $(foreach option,app source domain name,$(call given,$(option)))
+	@$(PYTHON) -m tools.cli.demo check $(foreach option,app source domain name,$(call given,$(option)))
 	@$(MAKE) venv
-	@python tools/demo.py up $(foreach option,app source domain name,$(call given,$(option)))
+	@python -m tools.cli.demo up $(foreach option,app source domain name,$(call given,$(option)))
 
 demo-down: ## remove the demo's host
-	@$(PYTHON) tools/demo.py down
+	@$(PYTHON) -m tools.cli.demo down
 
 test: venv ## everything that has to pass: lint, types, unit, sanity, molecule
-	@python tools/summary.py $(CHECKS)
+	@python -m tools.cli.summary $(CHECKS)
 
 lint: venv ## ansible-lint, yamllint, ruff, shellcheck, the changelog's fragments
 	ruff check --quiet
@@ -54,20 +54,20 @@ unit: venv ## the tests of the pure code, and of roles against their specificati
 	@coverage report --format=total --fail-under=85 >/dev/null
 
 sanity: venv ## ansible-test sanity, on every Python that is found
-	python tools/ansible_test.py sanity
+	python -m tools.cli.ansible_test sanity
 
 docs-check: venv ## antsibull-docs: the documentation of modules, roles and filters
 	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self --check-extra-docs-refs .
 
 molecule: venv ## a scenario on test hosts: SCENARIO=default
-	python tools/scenario.py $(SCENARIO)
+	python -m tools.cli.scenario $(SCENARIO)
 
 bench: venv ## how long it takes, in ratios to something simpler: PART=site or nginx
-	@python tools/images.py
-	python tools/bench.py $(PART)
+	@python -m tools.lab.images
+	python -m tools.cli.bench $(PART)
 
 faults: venv ## try to break what promises to survive: PART=nginx, fence, gunicorn or planted, DISTRIBUTIONS="newer older bullseye forky", EVERY=10, MINUTES=50
-	@python tools/faults.py $(foreach option,part distributions every minutes,$(call given,$(option)))
+	@python -m tools.cli.faults $(foreach option,part distributions every minutes,$(call given,$(option)))
 
 readmes: venv ## write the variables of the roles into their READMEs, and the schema of the input, from the specifications
 	@python tools/role_readme.py
@@ -84,4 +84,4 @@ clean: demo-down ## remove what make has made in this checkout
 	rm -rf .venv .cache build
 
 venv:
-	@$(PYTHON) tools/make_venv.py
+	@$(PYTHON) -m tools.cli.make_venv

@@ -15,7 +15,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._site.model import 
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import DEFAULT_KEYS, SITE_KEYS, parse_site
 from ansible_collections.flaskops.stack.plugins.modules import flask_release
 
-from role_readme import readme
+from tools.role_readme import readme
 
 ROLES = sorted(path.parent for path in (Path(__file__).parents[2] / "roles").glob("*/meta"))
 NAMES = [role.name for role in ROLES]

@@ -13,7 +13,7 @@ import pytest
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show the count of each host, and leave it to tools/scenario.py."""
+    """Show the count of each host, and leave it to tools/cli/scenario.py."""
     reports = sorted(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]).glob("*-release-*.json"))
     text = "".join(f"{json.loads(path.read_text(encoding='utf-8'))['closing']}\n" for path in reports)
     terminalreporter.write(text)

@@ -23,7 +23,7 @@ from ansible_collections.flaskops.stack.plugins.plugin_utils._input_check import
 )
 from ansible_collections.flaskops.stack.plugins.plugin_utils._input_rules import check_rules
 
-from role_readme import schema
+from tools.role_readme import schema
 
 Item = dict[str, t.Any]
 Path_ = tuple[t.Any, ...]

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from tools.bench.host import read_seconds, read_tasks
+from tools.bench.model import Budget, Measurement, Result, ratio
+from tools.bench.report import to_markdown, to_svg
+from tools.cli import bench
+
+OUTPUT = """
+PLAY [A play] ******************************
+
+TASK [role : validate | Check] *************
+ok: [bench]
+
+TASK [role : install | Install nginx] ******
+skipping: [bench]
+
+TASK [role : service | Hand over] **********
+changed: [bench]
+
+PLAY RECAP *********************************
+bench   : ok=2    changed=1    unreachable=0
+"""
+
+BASE = Measurement("ping", "a & b", (1.0, 2.0, 9.0))
+
+
+def test_skipped_tasks_are_tasks_too() -> None:
+    tasks, changed = read_tasks(OUTPUT)
+    assert tasks == ["role : validate | Check", "role : install | Install nginx", "role : service | Hand over"]
+    assert changed == ["role : service | Hand over"]
+
+
+@pytest.mark.parametrize(("seconds", "met"), [((4.0, 4.0, 90.0), True), ((4.1,), False)])
+def test_medians_are_held_against_budgets(seconds: tuple[float, ...], met: bool) -> None:
+    budget = ratio("x / ping", Measurement("x", "x", seconds), BASE, 2.0)
+    assert budget.is_met is met
+
+
+def test_the_table_names_what_was_missed() -> None:
+    slow = Measurement("slow", "slow", (5.0,))
+    text = to_markdown([Result("One", (BASE, slow), (ratio("r", slow, BASE, 2.0), Budget("n", 12, 12)))], {"Host": "h"})
+    assert "| r | 2.5 | 2 | **missed** |" in text
+    assert "| n | 12 | 12 | met |" in text
+    assert "| **ping**: a & b | 2.00 s | 1.00, 2.00, 9.00 |" in text
+
+
+def test_the_picture_is_well_formed_and_holds_a_bar_per_subject() -> None:
+    slow = Measurement("a < b", "slow", (5.0, 6.0))
+    picture = ET.fromstring(to_svg([Result("One", (BASE, slow), (ratio("r", slow, BASE, 2.0),))]))
+    bars = [item for item in picture.iter("{http://www.w3.org/2000/svg}rect") if item.get("x")]
+    assert len(bars) == 2
+    assert len(list(picture.iter("{http://www.w3.org/2000/svg}circle"))) == 5
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        ([], {"site", "nginx"}),
+        (["nginx"], {"nginx"}),
+        (["nginx_many", "second_run"], {"site", "nginx"}),
+    ],
+)
+def test_benchmarks_are_chosen_by_part_or_by_name(names: list[str], wanted: set[str]) -> None:
+    parts = bench.chosen(names)
+    assert set(parts) >= wanted
+    assert not names or "nginx_many" not in names or list(parts["nginx"]) == ["nginx_many"]
+
+
+def test_seconds_of_tasks_are_read_as_the_callback_has_written_them(tmp_path: Path) -> None:
+    path = tmp_path / "seconds.jsonl"
+    assert read_seconds(path) == []
+    path.write_text('["empty", 0.25]\n["change", 0.5]\n', encoding="utf-8")
+    assert read_seconds(path) == [("empty", 0.25), ("change", 0.5)]

@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Modules of the collection that are loaded once and run often, with the code that the host keeps for them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import typing as t
+from pathlib import Path
+
+from tools.faults.inject import injector
+
+_PLUGINS = "ansible_collections.flaskops.stack.plugins"
+
+
+class Module:
+    """A module that is loaded once, and what it does with its parameters, too, where that is code kept on the host."""
+
+    def __init__(self, name: str) -> None:
+        """Load it."""
+        self._warm = injector.Warm(f"{_PLUGINS}.modules.{name}")
+        keeps = "code" in vars(sys.modules[f"{_PLUGINS}.modules.{name}"]).get("SPEC", {})
+        self._more = {"code": keep_code()} if keeps else {}
+
+    def run(self, params: t.Mapping[str, t.Any], strace: t.Sequence[str] = ()) -> injector.Ended:
+        """Run it with parameters, under strace with these options where there are any."""
+        return self._warm.run({**params, **self._more}, strace)
+
+
+def keep_code() -> str:
+    """Keep the code as the controller would send it, load it, and return its name."""
+    code, utils = (
+        importlib.import_module(f"{_PLUGINS}.module_utils._host_code"),
+        importlib.import_module(f"{_PLUGINS}.module_utils"),
+    )
+    source, place = Path(next(iter(utils.__path__))), Path(code.ROOT) / "test"
+    place.mkdir(parents=True, exist_ok=True)
+    if not (place / code.PACKAGE).is_symlink():
+        (place / code.PACKAGE).symlink_to(source)
+    if str(place) not in sys.path:
+        sys.path.insert(0, str(place))
+    for task in source.glob("_entrypoints/[!_]*.py"):
+        importlib.import_module(f"{code.PACKAGE}._entrypoints.{task.stem}")
+    return place.name
