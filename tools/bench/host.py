@@ -14,11 +14,8 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.common import ROOT, ToolError, docker, run
-from tools.lab import hosts
-
-# Four tasks for each of a hundred sites take two minutes, on a busy machine eight.
-_PATIENCE = 1800
+from tools.common import ROOT, ToolError, run
+from tools.lab.host import Host
 
 
 @dataclass(frozen=True)
@@ -34,19 +31,22 @@ class Play:
     timed: list[tuple[str, float]] = field(default_factory=list)
 
 
-class BenchHost:
-    """A host with an SSH server; made on entry, removed on exit."""
+class BenchHost(Host):
+    """A host with an SSH server; made on entry, removed on exit. Past SSH it is prepared only, and not measured."""
+
+    # Four tasks for each of a hundred sites take two minutes, on a busy machine eight.
+    patience = 1800
 
     def __init__(self, image: str, work: Path) -> None:
+        super().__init__(Host.of_checkout("bench").name)
         self.image, self.work = image, work
-        self.name = hosts.container("bench")
         self.port = 0
 
     def __enter__(self) -> t.Self:
         try:
-            hosts.remove(self.name)
-            hosts.start(self.name, self.image, ["--publish", "127.0.0.1::22"])
-            self.port = int(docker("port", self.name, "22/tcp").split()[0].rpartition(":")[2])
+            self.remove()
+            self.start(self.image, ["--publish", "127.0.0.1::22"])
+            self.port = self.published_port(22)
             self._open_ssh()
         except BaseException:
             self.__exit__()
@@ -54,14 +54,14 @@ class BenchHost:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        hosts.remove(self.name)
+        self.remove()
 
     def _open_ssh(self) -> None:
         key = self.work / "key"
         for old in (key, key.with_suffix(".pub"), self.work / "known_hosts"):
             old.unlink(missing_ok=True)
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bench", "-f", str(key)])
-        self.execute(
+        self.script(
             "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "
             "openssh-server git python3-venv >/dev/null && "
             "mkdir -p -m 700 /root/.ssh && cat > /root/.ssh/authorized_keys && systemctl restart ssh.service",
@@ -74,7 +74,7 @@ class BenchHost:
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(key),
         }
-        self.write("inventory.json", {"all": {"hosts": {"bench": inventory}}})
+        self.write_json("inventory.json", {"all": {"hosts": {"bench": inventory}}})
 
     def _await_ssh(self) -> None:
         deadline = time.monotonic() + 30
@@ -89,20 +89,11 @@ class BenchHost:
                 raise ToolError(f"no SSH server answers on port {self.port}: docker logs {self.name}")
             time.sleep(0.3)
 
-    def write(self, name: str, value: object) -> Path:
+    def write_json(self, name: str, value: object) -> Path:
         """Write a JSON file beside the results and return its path."""
         path = self.work / name
         path.write_text(json.dumps(value, indent=1), encoding="utf-8")
         return path
-
-    def execute(self, script: str, stdin: str = "") -> str:
-        """Run a shell script inside the host, past SSH: to prepare, not to measure."""
-        words = ["exec", "--interactive", self.name, "sh", "-ec", script]
-        return docker(*words, input=stdin, timeout=_PATIENCE).strip()
-
-    def copy(self, source: Path, target: str) -> None:
-        """Copy what a directory holds to a directory of the host."""
-        docker("cp", f"{source}/.", f"{self.name}:{target}")
 
     @property
     def _ssh_options(self) -> list[str]:
@@ -121,7 +112,7 @@ class BenchHost:
         control = f"-oControlPath={self.work / 'ssh'}"
         command = ["ssh", *self._ssh_options, control, "-i", str(self.work / "key"), "-p", str(self.port)]
         started = time.monotonic()
-        run([*command, "root@127.0.0.1", script], timeout=_PATIENCE)
+        run([*command, "root@127.0.0.1", script], timeout=self.patience)
         return time.monotonic() - started
 
     def play(self, playbook: Path, variables: Path | None = None, *extra: str) -> Play:
@@ -143,7 +134,7 @@ class BenchHost:
         given = ["--extra-vars", f"@{variables}"] if variables else []
         command = ["ansible-playbook", "-i", str(self.work / "inventory.json"), str(playbook), *given, *extra]
         started = time.monotonic()
-        output = run(command, env=env, cwd=ROOT, timeout=_PATIENCE)
+        output = run(command, env=env, cwd=ROOT, timeout=self.patience)
         seconds = time.monotonic() - started
         return Play(seconds, *read_tasks(output), read_seconds(timed))
 

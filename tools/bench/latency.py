@@ -106,7 +106,7 @@ def visited(host: BenchHost, name: str, site: str, change: t.Callable[[], float]
         f"python3 /var/lib/bench/load.py --host {site} --path / --connections {CONNECTIONS} --pause {PAUSE} "
         f"--seconds {SECONDS} --series /var/lib/bench/series.json >/dev/null"
     )
-    load = threading.Thread(target=host.execute, args=(script,))
+    load = threading.Thread(target=host.script, args=(script,))
     started = time.time()
     load.start()
     time.sleep(AT)
@@ -114,20 +114,20 @@ def visited(host: BenchHost, name: str, site: str, change: t.Callable[[], float]
     change()
     ended = time.time()
     load.join()
-    series = json.loads(host.execute("cat /var/lib/bench/series.json"))
+    series = json.loads(host.script("cat /var/lib/bench/series.json"))
     requests = tuple((when - started, abs(seconds), seconds < 0) for when, seconds in series)
     return Trace(name, requests, began - started, ended - started)
 
 
 def latency(host: BenchHost, plan: Plan) -> Result:
     """Measure what visitors feel of a deploy, of a restart and of a reload; the traces are drawn by their own."""
-    host.execute("mkdir -p /var/lib/bench/plain")
-    host.execute("cat > /var/lib/bench/load.py", stdin=VISITOR.read_text(encoding="utf-8"))
+    host.script("mkdir -p /var/lib/bench/plain")
+    host.script("cat > /var/lib/bench/load.py", stdin=VISITOR.read_text(encoding="utf-8"))
     source = host.work / "calm"
     source.mkdir(exist_ok=True)
     (source / "requirements.txt").write_text("flask\n", encoding="utf-8")
     app = {"name": "calm", "source": str(source), "app": "app:app", "domains": ["calm.test"]}
-    variables = host.write("calm.json", {"flask_apps": [{**app, "gunicorn": {"workers": WORKERS}}]})
+    variables = host.write_json("calm.json", {"flask_apps": [{**app, "gunicorn": {"workers": WORKERS}}]})
     numbers = iter(range(1000))
 
     def renew() -> str:
@@ -135,9 +135,9 @@ def latency(host: BenchHost, plan: Plan) -> Result:
         (source / "app.py").write_text(text, encoding="utf-8")
         return text
 
-    host.execute("cat > /var/lib/bench/plain/app.py", stdin=renew())
+    host.script("cat > /var/lib/bench/plain/app.py", stdin=renew())
     host.play(SITE, variables)
-    host.execute(_PREPARE)
+    host.script(_PREPARE)
     traces: dict[str, list[Trace]] = {"deploy.yml": [], "systemctl reload": [], "systemctl restart": []}
 
     def keep(trace: Trace) -> float:
@@ -149,7 +149,7 @@ def latency(host: BenchHost, plan: Plan) -> Result:
         return keep(visited(host, "deploy.yml", "calm.test", lambda: host.play(DEPLOY, variables).seconds))
 
     def systemctl(verb: str) -> float:
-        host.execute("cat > /var/lib/bench/plain/app.py", stdin=renew())
+        host.script("cat > /var/lib/bench/plain/app.py", stdin=renew())
         return keep(
             visited(host, f"systemctl {verb}", "plain.test", lambda: host.ssh(f"systemctl {verb} plain.service"))
         )

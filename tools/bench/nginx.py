@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from tools.common import ToolError
-from tools.faults.nginx.host import MODULE, PAYLOAD, Host
+from tools.faults.nginx.host import MODULE
+from tools.faults.payload import PAYLOAD, PYTHON, install
 
 from .host import BenchHost
 from .model import Budget, Measurement, Plan, Result, Subject, ratio
@@ -116,7 +117,7 @@ class Stamps:
 
 def _playbook(host: BenchHost, name: str, *tasks: Task) -> Path:
     play = {"hosts": "all", "gather_facts": False, "become": True, "tasks": list(tasks)}
-    return host.write(name, [play])
+    return host.write_json(name, [play])
 
 
 def task(host: BenchHost, _plan: Plan) -> Result:
@@ -124,7 +125,7 @@ def task(host: BenchHost, _plan: Plan) -> Result:
 
     What counts is the difference of the smallest times: what else the machine does is no property of the module.
     """
-    host.execute(_PREPARE + _EMPTY)
+    host.script(_PREPARE + _EMPTY)
     tasks: list[Task] = []
     for number in range(TIMES):
         wanted = {"name": "s1", "content": site(1, f"text {number}")}
@@ -162,21 +163,20 @@ def task(host: BenchHost, _plan: Plan) -> Result:
 
 def many(host: BenchHost, plan: Plan) -> Result:
     """Measure one transaction over many sites on the host, against nginx's own test and reload of the same tree."""
-    host.execute(_PREPARE + _EMPTY)
-    inside = Host(host.name)
-    inside.install()
-    inside.write(f"{PAYLOAD}/own.py", _OWN)
-    inside.write(f"{PAYLOAD}/module.py", _MODULE)
+    host.script(_PREPARE + _EMPTY)
+    install(host)
+    host.write(f"{PAYLOAD}/own.py", _OWN)
+    host.write(f"{PAYLOAD}/module.py", _MODULE)
     stamps = Stamps()
 
     def change(count: int) -> float:
         text = stamps.next()
         sites = [{"name": f"s{number}", "content": site(number, text)} for number in range(count)]
         words = json.dumps({"ANSIBLE_MODULE_ARGS": {"sites": sites, "purge": True}})
-        return float(inside.run("python3", f"{PAYLOAD}/module.py", stdin=words).out)
+        return float(host.run(*PYTHON, f"{PAYLOAD}/module.py", stdin=words).out)
 
     def own() -> float:
-        return float(inside.run("python3", f"{PAYLOAD}/own.py").out)
+        return float(host.run("python3", f"{PAYLOAD}/own.py").out)
 
     change(1)
     disk = plan.measure(
@@ -184,7 +184,7 @@ def many(host: BenchHost, plan: Plan) -> Result:
         Subject("nginx, disk", "nginx -t and reload until new workers run, the same tree", own),
         most=1,
     )
-    host.execute(_EMPTY + _IN_MEMORY)
+    host.script(_EMPTY + _IN_MEMORY)
     found: list[Measurement] = []
     for count in COUNTS:
         change(count)
@@ -225,14 +225,14 @@ def _theirs(count: int) -> list[Task]:
 
 def four_tasks(host: BenchHost, plan: Plan) -> Result:
     """Measure how long it takes to publish sites, against four tasks for each of them."""
-    host.execute(_PREPARE)
+    host.script(_PREPARE)
     templates = host.work / "templates"
     templates.mkdir(exist_ok=True)
     for number in range(max(COMPARED)):
         (templates / f"s{number}.j2").write_text(site(number, "{{ inventory_hostname }}"), encoding="utf-8")
 
     def publish(playbook: Path) -> float:
-        host.execute(_EMPTY)
+        host.script(_EMPTY)
         return host.play(playbook).seconds
 
     found: list[Measurement] = []

@@ -123,20 +123,20 @@ class Releases:
     def __init__(self, host: BenchHost, application: Application) -> None:
         self.host, self.application = host, application
         fill = application.fill
-        host.execute(fill("mkdir -p /var/lib/bench/{name} /opt/{name}"))
+        host.script(fill("mkdir -p /var/lib/bench/{name} /opt/{name}"))
         if application is SMALL:
             host.copy(HELLO, fill("/var/lib/bench/{name}"))
         else:
-            host.execute(fill("cat > /var/lib/bench/{name}/large.py"), stdin=_LARGE)
-            host.execute(fill("echo flask > /var/lib/bench/{name}/requirements.txt"))
+            host.script(fill("cat > /var/lib/bench/{name}/large.py"), stdin=_LARGE)
+            host.script(fill("echo flask > /var/lib/bench/{name}/requirements.txt"))
         for script in (_PREPARE_ORIGIN, _PREPARE_SCRIPT):
-            host.execute(fill(script))
-        self.variables = host.write(f"{application.name}.json", application.variables)
+            host.script(fill(script))
+        self.variables = host.write_json(f"{application.name}.json", application.variables)
         host.play(SITE, self.variables)
 
     def _commit(self) -> None:
         """Make new code; what the run before has left to systemd and rm(1) is not to be paid by this one."""
-        self.host.execute(self.application.fill(_COMMIT))
+        self.host.script(self.application.fill(_COMMIT))
         time.sleep(_REST)
 
     def deploy(self, playbook: Path) -> float:
@@ -160,7 +160,7 @@ class Releases:
 
     def activation(self) -> float:
         """Return how long the host's own record says that the last activation took."""
-        last = self.host.execute(f"tail -n 1 /var/lib/flaskops/{self.application.name}/history.jsonl")
+        last = self.host.script(f"tail -n 1 /var/lib/flaskops/{self.application.name}/history.jsonl")
         return float(json.loads(last)["seconds"])
 
     def import_time(self) -> float:
@@ -168,7 +168,7 @@ class Releases:
         module = self.application.app.partition(":")[0]
         current = f"/srv/{self.application.name}/current"
         program = f"import time; began = time.monotonic(); import {module}; print(time.monotonic() - began)"
-        return float(self.host.execute(f"cd {current}/app && {current}/venv/bin/python -c '{program}'"))
+        return float(self.host.script(f"cd {current}/app && {current}/venv/bin/python -c '{program}'"))
 
 
 def small(host: BenchHost, plan: Plan) -> Result:

@@ -34,11 +34,11 @@ def hello(number: int) -> dict[str, object]:
 
 def second_run(host: BenchHost, plan: Plan) -> Result:
     """Measure runs that change nothing, with one application and with ten."""
-    ping = host.write(
+    ping = host.write_json(
         "ping.yml", [{"hosts": "all", "gather_facts": False, "become": True, "tasks": [{"ansible.builtin.ping": {}}]}]
     )
-    one = host.write("one.json", {"flask_apps": [hello(0)]})
-    ten = host.write("ten.json", {"flask_apps": [hello(number) for number in range(10)]})
+    one = host.write_json("one.json", {"flask_apps": [hello(0)]})
+    ten = host.write_json("ten.json", {"flask_apps": [hello(number) for number in range(10)]})
     host.play(SITE, ten)
     tasks: list[int] = []
 

@@ -59,8 +59,8 @@ class Repetitions:
 
 def describe(host: BenchHost, options: argparse.Namespace, load: float) -> dict[str, str]:
     """Return what the results were measured on."""
-    release = host.execute('. /etc/os-release; echo "$PRETTY_NAME"')
-    versions = host.execute("nginx -v 2>&1 | cut -d / -f 2; python3 --version | cut -d ' ' -f 2").split()
+    release = host.script('. /etc/os-release; echo "$PRETTY_NAME"')
+    versions = host.script("nginx -v 2>&1 | cut -d / -f 2; python3 --version | cut -d ' ' -f 2").split()
     core = run(["ansible-playbook", "--version"]).splitlines()[0]
     return {
         "Date": time.strftime("%Y-%m-%d", time.gmtime()),

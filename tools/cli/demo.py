@@ -18,17 +18,18 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tools.common import CACHE, ROOT, ToolError, call, docker, say, succeeds
-from tools.lab import engine, hosts, images
+from tools.common import CACHE, ROOT, ToolError, call, say, succeeds
+from tools.lab import engine, images
+from tools.lab.host import BUNDLE, Host, private_bundle
 
 # Two checkouts have two demos.
-HOST = hosts.container("demo")
+HOST = Host.of_checkout("demo")
 DIRECTORY = CACHE / "demo"
 INVENTORY = DIRECTORY / "inventory.yml"
 OWN_APPS = DIRECTORY / "apps.json"
 LOG = DIRECTORY / "ansible.log"
 FIRST_PORT = 8080
-RECAP = re.compile(rf"^{HOST} +: ok=(?P<ok>\d+) +changed=(?P<changed>\d+)", re.MULTILINE)
+RECAP = re.compile(rf"^{HOST.name} +: ok=(?P<ok>\d+) +changed=(?P<changed>\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,9 @@ def remembered_apps() -> list[App]:
     if not OWN_APPS.exists():
         return []
     apps = [App(**entry) for entry in json.loads(OWN_APPS.read_text(encoding="utf-8"))]
-    if hosts.state(HOST) != "running":
+    if HOST.state != "running":
         return apps
-    return [app for app in apps if succeeds(["docker", "exec", HOST, "test", "-e", f"/srv/{app.name}/current"])]
+    return [app for app in apps if succeeds(["docker", "exec", HOST.name, "test", "-e", f"/srv/{app.name}/current"])]
 
 
 def choose_apps(own: App | None) -> list[App]:
@@ -115,15 +116,10 @@ def free_port() -> int:
 
 def start_host() -> None:
     """Return when the demo's host runs."""
-    if not hosts.state(HOST):
+    if not HOST.state:
         family = images.ensure(["newer"], os.environ.get("FLASKOPS_HOSTS", ""))["newer"]
-        say(f"starting a host, {family}, as container {HOST}")
-    hosts.start(HOST, "flaskops-host:newer", ["--publish", f"127.0.0.1:{free_port()}:80"])
-
-
-def published_port() -> int:
-    """Return the port of this machine that leads to the host's port 80."""
-    return int(docker("port", HOST, "80/tcp").splitlines()[0].rsplit(":", 1)[1])
+        say(f"starting a host, {family}, as container {HOST.name}")
+    HOST.start("flaskops-host:newer", ["--publish", f"127.0.0.1:{free_port()}:80"])
 
 
 def write_inventory(apps: list[App]) -> None:
@@ -131,13 +127,13 @@ def write_inventory(apps: list[App]) -> None:
     lines = [
         "all:",
         "  hosts:",
-        f"    {HOST}:",
+        f"    {HOST.name}:",
         "      ansible_connection: community.docker.docker",
         "      ansible_user: root",
         "  vars:",
     ]
-    if hosts.private_bundle():
-        lines.append(f"    flask_ca_bundle: {hosts.BUNDLE}")
+    if private_bundle():
+        lines.append(f"    flask_ca_bundle: {BUNDLE}")
     if index := os.environ.get("PIP_INDEX_URL"):
         lines.append(f"    flask_index_url: {json.dumps(index)}")
     lines.append("    flask_apps:")
@@ -199,7 +195,7 @@ def fetch(domain: str, port: int) -> str:
 
 def manifest(app: App) -> dict[str, str]:
     """Return what the host knows of an application's current release."""
-    return dict(json.loads(docker("exec", HOST, "cat", f"/srv/{app.name}/current/release.json")))
+    return dict(json.loads(HOST.run("cat", f"/srv/{app.name}/current/release.json").out))
 
 
 def address(app: App, port: int) -> str:
@@ -210,9 +206,9 @@ def address(app: App, port: int) -> str:
 
 def print_screen(apps: list[App], run: Run, started: float) -> None:
     """Say on one screen what there is now and what to do with it."""
-    port = published_port()
+    port = HOST.published_port(80)
     change = f"{run.changed} of {run.tasks} tasks changed something" if run.changed else "nothing changed"
-    print(f"\n{len(apps)} applications behind nginx on {HOST}: {change}, playbook {run.seconds:.0f} s,", end=" ")
+    print(f"\n{len(apps)} applications behind nginx on {HOST.name}: {change}, playbook {run.seconds:.0f} s,", end=" ")
     print(f"all {time.monotonic() - started:.0f} s\n")
     for app in apps:
         release = manifest(app)
@@ -223,8 +219,8 @@ def print_screen(apps: list[App], run: Run, started: float) -> None:
     changed = os.path.relpath(sources[-1], ROOT) if sources else "its source"
     playbook = f".venv/bin/ansible-playbook -i {INVENTORY.relative_to(ROOT)}"
     print(f"""
-  log        docker exec {HOST} journalctl --no-pager -n 20 -u '{one}@*'
-  status     docker exec {HOST} systemctl --no-pager list-units {" ".join(f"'{app.name}@*'" for app in apps)}
+  log        docker exec {HOST.name} journalctl --no-pager -n 20 -u '{one}@*'
+  status     docker exec {HOST.name} systemctl --no-pager list-units {" ".join(f"'{app.name}@*'" for app in apps)}
   redeploy   make demo                (after a change in {changed}, for example)
   your own   make demo APP=module:app SOURCE=directory-or-git-or-PyPI DOMAIN=name.localhost
   by hand    {playbook} playbooks/site.yml --check --diff
@@ -254,10 +250,10 @@ def down() -> None:
     if not engine.answers():
         print("no Docker engine answers, so no demo runs")
         return
-    hosts.remove(HOST)
+    HOST.remove()
     for path in (INVENTORY, OWN_APPS, LOG):
         path.unlink(missing_ok=True)
-    print(f"{HOST} is gone")
+    print(f"{HOST.name} is gone")
 
 
 def main() -> int:

@@ -11,8 +11,9 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tools.common import ToolError, docker
-from tools.lab import engine, hosts, images
+from tools.common import ToolError
+from tools.lab import engine, images
+from tools.lab.host import Host
 
 Result = t.TypeVar("Result")
 
@@ -31,21 +32,15 @@ class Machine:
         """Return its name in what is printed."""
         return "-".join([self.distribution, *filter(None, ["" if self.privileged else "unprivileged", self.label])])
 
-    def start(self, part: str) -> str:
-        """Make it anew, and return its container's name."""
-        name = hosts.container(f"faults-{part}-{self.title}")
-        hosts.remove(name)
+    def start(self, part: str) -> Host:
+        """Make it anew, and return it."""
+        host = Host.of_checkout(f"faults-{part}-{self.title}")
+        host.remove()
+        # systemd does not start in an ordinary container, so nginx runs without.
+        host.create(images.image_of(self.distribution), systemd=self.privileged)
         if self.privileged:
-            hosts.create(name, images.image_of(self.distribution), [])
-            hosts.wait_for_systemd(name)
-            return name
-        # What an ordinary container may do. systemd does not start in it, so nginx runs without.
-        image = images.image_of(self.distribution)
-        docker("create", "--init", "--name", name, image, "sleep", "infinity")
-        if bundle := hosts.private_bundle():
-            docker("cp", "--follow-link", bundle, f"{name}:{hosts.BUNDLE}")
-        docker("start", name)
-        return name
+            host.wait_for_boot()
+        return host
 
 
 def machines_of(distributions: t.Sequence[str]) -> list[Machine]:
@@ -56,23 +51,23 @@ def machines_of(distributions: t.Sequence[str]) -> list[Machine]:
 
 
 def on_each(
-    wanted: t.Sequence[Machine], part: str, work: t.Callable[[Machine, str, int], Result], jobs: int, keep: bool
+    wanted: t.Sequence[Machine], part: str, work: t.Callable[[Machine, Host, int], Result], jobs: int, keep: bool
 ) -> list[Result]:
     """Do the work on each host, on several at once; a host exists only as long as its work takes."""
 
     def one(number: int, machine: Machine) -> Result:
         started = time.monotonic()
         try:
-            name = machine.start(part)
+            host = machine.start(part)
         except ToolError:
             # Several that start at once may take an engine longer than one of them is given.
-            name = machine.start(part)
+            host = machine.start(part)
         try:
-            return work(machine, name, number)
+            return work(machine, host, number)
         finally:
             print(f"{machine.title}: {time.monotonic() - started:.0f} s in all", flush=True)
             if not keep:
-                hosts.remove(name)
+                host.remove()
 
     with ThreadPoolExecutor(jobs) as pool:
         return list(pool.map(one, range(len(wanted)), wanted))

@@ -10,7 +10,8 @@ import time
 import typing as t
 
 from tools.faults.inject.injector import PROGRESS
-from tools.faults.nginx.host import Host
+from tools.faults.payload import PYTHON
+from tools.lab.host import Host
 
 # The longest work that is done without a word, on a busy machine: a round of deploys or reloads under load.
 _SILENCE = 600
@@ -52,7 +53,7 @@ class Trial(t.Generic[CountT]):
                 self._told = time.monotonic()
                 self.say(f"{what}: {line.removeprefix(PROGRESS).strip()}")
 
-        said = self._host.follow("python3", "-m", f"tools.faults.{tool}", *arguments, heard=heard, silence=_SILENCE)
+        said = self._host.follow(*PYTHON, "-m", f"tools.faults.{tool}", *arguments, heard=heard, silence=_SILENCE)
         try:
             found: dict[str, t.Any] = json.loads(said.out.strip().splitlines()[-1])
         except (ValueError, IndexError):

@@ -11,21 +11,20 @@ import time
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from tools.common import ToolError, docker
+from tools.common import ToolError
+from tools.faults import payload
 from tools.faults.inject.commands import BLOWS, ORPHANED
 from tools.faults.inject.trace import KILL
 from tools.faults.machines import Machine, machines_of, on_each
 from tools.faults.model import Options, Outcome
-from tools.faults.nginx.host import Host
 from tools.faults.trial import Trial, tell_blows
-from tools.lab import hosts
+from tools.lab.host import Host
 
 PACKAGES = "nginx git strace procps python3-venv"
 # Each distribution meets two of them.
 ERRORS = (("ENOSPC", "EACCES"), ("EIO", "EROFS"))
 # Two are more than two cores have time for; a third waits for the health of a release, or is being installed.
 JOBS = 6
-_PATIENCE = 120
 # How far a run of these plans has got when the host is restarted.
 RESTARTS = {"code": (0.3, 0.5, 0.6, 0.7, 0.8, 0.95), "rich": (0.4, 0.6, 0.7, 0.9)}
 
@@ -99,9 +98,9 @@ class DeployTrial(Trial[Count]):
         """Install what is needed, and build the releases."""
         install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
         self._host.sh(f"apt-get update -qq && {install} >/dev/null 2>&1")
-        self._host.install()
-        index = [f"PIP_INDEX_URL={url}"] if (url := os.environ.get("PIP_INDEX_URL")) else []
-        self._host.run("env", *index, "python3", "-m", "tools.faults.deploy.points", "prepare")
+        payload.install(self._host)
+        index = ["env", f"PIP_INDEX_URL={url}"] if (url := os.environ.get("PIP_INDEX_URL")) else []
+        self._host.run(*index, *payload.PYTHON, "-m", "tools.faults.deploy.points", "prepare")
         found = self._host.sh('. /etc/os-release; systemctl --version | head -n 1; echo "on $PRETTY_NAME"')
         self.say(" ".join(found.split()))
 
@@ -139,9 +138,7 @@ class DeployTrial(Trial[Count]):
         """Kill the module, cut the host's power, and look at it when it is back."""
         for part in parts:
             told = self._inside("deploy.points", "leave", plan, str(part)).get("told", "")
-            docker("kill", self._host.name, timeout=_PATIENCE)
-            docker("start", self._host.name, timeout=_PATIENCE)
-            hosts.wait_for_systemd(self._host.name)
+            self._host.cut_power()
             wrong = self._inside("deploy.points", "look", plan, told).get("wrong", "it cannot be told")
             self.count.restarts += 1
             if wrong:
@@ -200,11 +197,11 @@ def try_to_break(options: Options) -> Outcome:
     shares = dict(assign(options.distributions, options.only))
     until = time.time() + 60 * options.minutes if options.minutes else math.inf
 
-    def work(machine: Machine, name: str, _number: int) -> Count:
-        trial = DeployTrial(machine.title, Host(name), until)
+    def work(machine: Machine, host: Host, _number: int) -> Count:
+        trial = DeployTrial(machine.title, host, until)
         try:
             trial.work(shares[machine], options.distributions.index(machine.distribution), options)
-        except (AssertionError, ToolError) as exc:
+        except ToolError as exc:
             # What the other hosts have found is worth to be told.
             trial.count.broken.append(f"{machine.title}: {exc}")
             trial.say(f"BROKEN: {exc}")

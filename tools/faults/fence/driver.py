@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from tools.faults import payload
 from tools.faults.machines import Machine, on_each
 from tools.faults.model import Options, Outcome
-from tools.faults.nginx.host import Host
 from tools.faults.trial import Trial
 from tools.lab import engine, images
+from tools.lab.host import Host
 
 PACKAGES = "git procps python3-venv"
 JOBS = 2
@@ -37,7 +38,7 @@ class FenceTrial(Trial[Count]):
         """Tell all stories."""
         install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
         self._host.sh(f"apt-get update -qq && {install} >/dev/null 2>&1")
-        self._host.install()
+        payload.install(self._host)
         found = self._inside("fence.stories", os.environ.get("PIP_INDEX_URL", ""))
         self.count.stories += found.get("stories", 0)
         self._blame(*found.get("broken", ()))
@@ -49,8 +50,8 @@ def try_to_break(options: Options) -> Outcome:
     engine.ensure()
     images.provide(options.distributions, os.environ.get("FLASKOPS_HOSTS", ""))
 
-    def work(machine: Machine, name: str, _number: int) -> Count:
-        trial = FenceTrial(machine.title, Host(name), Count())
+    def work(machine: Machine, host: Host, _number: int) -> Count:
+        trial = FenceTrial(machine.title, host, Count())
         trial.work()
         return trial.count
 

@@ -11,13 +11,15 @@ import traceback
 import typing as t
 from dataclasses import dataclass, field
 
+from tools.faults import payload
 from tools.faults.inject.trace import KILL
 from tools.faults.machines import Machine, machines_of, on_each
 from tools.faults.model import Options, Outcome
 from tools.faults.nginx import hostile, layouts, malice, ports, reloads, scenarios
-from tools.faults.nginx.host import Host
+from tools.faults.nginx.host import NginxHost
 from tools.faults.nginx.story import STORIES, reset
 from tools.faults.trial import Trial, tell_blows
+from tools.lab.host import CommandError, Host
 
 CHAPTERS = (scenarios, layouts, reloads, hostile, malice, ports)
 PACKAGES = "nginx strace openssl procps"
@@ -63,16 +65,17 @@ class Count:
 class NginxTrial(Trial[Count]):
     """One host with nginx, and what was tried on it."""
 
-    def __init__(self, title: str, host: Host) -> None:
+    def __init__(self, title: str, host: NginxHost) -> None:
         super().__init__(title, host, Count())
+        self._nginx = host
 
     def prepare(self) -> None:
         """Install nginx and the module."""
         install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
         self._host.sh(f"dpkg -s {PACKAGES} >/dev/null 2>&1 || {{ apt-get update -qq && {install} >/dev/null; }}")
-        self._host.install()
+        payload.install(self._host)
         found = self._host.sh('. /etc/os-release; nginx -v 2>&1; python3 --version; echo "on $PRETTY_NAME"')
-        self.say(f"{' '.join(found.split())}, {self._host.method}")
+        self.say(f"{' '.join(found.split())}, {self._nginx.method}")
 
     def tell(self, only: str) -> None:
         """Run the stories."""
@@ -83,23 +86,23 @@ class NginxTrial(Trial[Count]):
             self.count.stories += 1
             verdict = "ok"
             try:
-                reset(self._host)
-                one(self._host)
-            except AssertionError:
+                reset(self._nginx)
+                one(self._nginx)
+            except (AssertionError, CommandError):
                 self._blame(one.__name__)
                 verdict = f"BROKEN\n{traceback.format_exc()}"
             self.say(f"{one.__name__} ({time.monotonic() - started:.1f} s): {verdict}")
 
     def _inside(self, tool: str, *arguments: str) -> dict[str, t.Any]:
         """Run a tool on nginx as it was installed, but with no site."""
-        reset(self._host)
+        reset(self._nginx)
         self._host.sh("rm -f /etc/nginx/sites-enabled/default; nginx -s reload")
         return super()._inside(tool, *arguments)
 
     def strike(self, errors: t.Sequence[str], every: int) -> None:
         """Kill the module, and let it fail with the given errors, at each of its system calls."""
         blows = [KILL, *(f"error={name}" for name in errors)]
-        for plan in PLANS[self._host.method]:
+        for plan in PLANS[self._nginx.method]:
             started = time.monotonic()
             found = self._inside("nginx.points", plan, *blows, "--every", str(every))
             struck: dict[str, int] = found.get("struck", {})
@@ -116,7 +119,7 @@ class NginxTrial(Trial[Count]):
         """Compare validation with what nginx says of the same configuration on disk; each host takes others."""
         started = time.monotonic()
         # Where mounts are allowed, the shadow tree is compared as well.
-        methods = "namespace,shadow" if self._host.method == "namespace" else "shadow"
+        methods = "namespace,shadow" if self._nginx.method == "namespace" else "shadow"
         first = str(part * number)
         found = self._inside("nginx.differential", str(number), "--first", first, "--methods", methods)
         if found:
@@ -177,8 +180,8 @@ def try_to_break(options: Options) -> Outcome:
     """Try all of it, on hosts with and without CAP_SYS_ADMIN."""
     machines = machines_of(options.distributions)
 
-    def work(machine: Machine, name: str, number: int) -> Count:
-        trial = NginxTrial(machine.title, Host(name, "namespace" if machine.privileged else "shadow"))
+    def work(machine: Machine, host: Host, number: int) -> Count:
+        trial = NginxTrial(machine.title, NginxHost(host.name, "namespace" if machine.privileged else "shadow"))
         trial.prepare()
         trial.tell(options.only)
         if not options.only:

@@ -9,8 +9,9 @@ import hashlib
 import typing as t
 from dataclasses import dataclass
 
-from tools.faults.nginx.host import Host
+from tools.faults.nginx.host import NginxHost
 from tools.faults.nginx.story import AVAILABLE, ENABLED, names, ok, refused, site, story, unchanged_by
+from tools.lab.host import CommandError
 
 # 12 MiB that nginx reads line by line, and then a mistake.
 _BIG = "(echo 'map $uri $big {'; seq 500000 | sed 's|.*|/page/number/& 1;|'; echo '}'"
@@ -124,20 +125,20 @@ ROWS = (
 
 
 @story
-def hostile_table(host: Host) -> None:
+def hostile_table(host: NginxHost) -> None:
     """Each row is refused with an error that names what is wrong, and nothing is touched."""
     clean = f"rm -rf {ENABLED}/odd /opt/odd /opt/hostile"
     for row in ROWS:
         host.sh(f"{clean}; {row.prepare or ':'}")
         try:
             unchanged_by(host, lambda row=row: host.module(**row.params), *row.words)  # type: ignore[misc]
-        except AssertionError as exc:
+        except (AssertionError, CommandError) as exc:
             raise AssertionError(f"{row.name}: {exc}") from exc
     host.sh(clean)
 
 
 @story
-def odd_but_right(host: Host) -> None:
+def odd_but_right(host: NginxHost) -> None:
     """A link to a directory and a dangling one are replaced when asked; 12 MiB that nginx accepts are no mistake."""
     for target in ("/opt/odd", "/nowhere"):
         host.sh(f"mkdir -p /opt/odd; ln -sfn {target} {ENABLED}/odd")
@@ -152,7 +153,7 @@ def odd_but_right(host: Host) -> None:
 
 
 @story
-def links_of_an_attacker(host: Host) -> None:
+def links_of_an_attacker(host: NginxHost) -> None:
     """Where others may write to a directory, their links lead nobody to write, or to remove, somewhere else."""
     wanted = site("shop").encode()
     version = f"shop@{hashlib.sha256(wanted).hexdigest()[:12]}"

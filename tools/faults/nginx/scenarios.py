@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
-from tools.faults.nginx.host import Host, arguments
+from tools.faults.nginx.host import NginxHost
 from tools.faults.nginx.story import AVAILABLE, ENABLED, hold_port, names, ok, refused, site, story, tree, unchanged_by
+from tools.faults.payload import PAYLOAD, PYTHON, arguments
 
 
 @story
-def check_apply_check_apply(host: Host) -> None:
+def check_apply_check_apply(host: NginxHost) -> None:
     """Changed, changed, unchanged, unchanged; the check writes nothing, and predicts exactly."""
     wanted: dict[str, t.Any] = {"name": "shop", "content": site("shop")}
     before = tree(host)
@@ -33,7 +34,7 @@ def check_apply_check_apply(host: Host) -> None:
 
 
 @story
-def the_test_touches_nothing_of_the_live_server(host: Host) -> None:
+def the_test_touches_nothing_of_the_live_server(host: NginxHost) -> None:
     """New logs, caches, sockets and pid files of the candidate are not made by its validation."""
     more = (
         "access_log /var/log/nginx/new.log; error_log /var/log/nginx/newer.log; access_log /etc/nginx/odd.log; "
@@ -56,7 +57,7 @@ def the_test_touches_nothing_of_the_live_server(host: Host) -> None:
 
 
 @story
-def a_broken_candidate_is_refused(host: Host) -> None:
+def a_broken_candidate_is_refused(host: NginxHost) -> None:
     """The message is nginx's own and names the real file and line; nothing changes."""
     ok(host.module(name="shop", content=site("shop")))
     host.module(name="shop", content=site("shop"))
@@ -75,7 +76,7 @@ def a_broken_candidate_is_refused(host: Host) -> None:
 
 
 @story
-def several_sites_are_one_transaction(host: Host) -> None:
+def several_sites_are_one_transaction(host: NginxHost) -> None:
     """One bad site keeps all others out; purge removes ours only."""
     good = [{"name": name, "content": site(name)} for name in ("a", "b", "c")]
     bad = [*good, {"name": "d", "content": "bad"}]
@@ -93,7 +94,7 @@ def several_sites_are_one_transaction(host: Host) -> None:
 
 
 @story
-def states_and_history(host: Host) -> None:
+def states_and_history(host: NginxHost) -> None:
     """Disabled keeps versions, a version comes back by name, absent forgets, rename goes in one step."""
     for text in ("one", "two", "three"):
         ok(host.module(name="shop", content=site("shop", text)), changed=True)
@@ -120,7 +121,7 @@ def states_and_history(host: Host) -> None:
 
 
 @story
-def an_edited_version_is_mended(host: Host) -> None:
+def an_edited_version_is_mended(host: NginxHost) -> None:
     """What somebody changed by hand behind the link comes back, and nginx loads it."""
     done = ok(host.module(name="shop", content=site("shop")))
     path = done["sites"][0]["current"]
@@ -138,7 +139,7 @@ def an_edited_version_is_mended(host: Host) -> None:
 
 
 @story
-def a_swallowed_reload_is_undone(host: Host) -> None:
+def a_swallowed_reload_is_undone(host: NginxHost) -> None:
     """A port that another process holds: the links go back and nginx runs the old configuration."""
     ok(host.module(name="shop", content=site("shop")))
     hold_port(host)
@@ -156,7 +157,7 @@ def a_swallowed_reload_is_undone(host: Host) -> None:
 
 
 @story
-def an_owed_reload_is_paid(host: Host) -> None:
+def an_owed_reload_is_paid(host: NginxHost) -> None:
     """A run killed between swap and reload is completed by the next one, whatever that one wants."""
     ok(host.module(name="shop", content=site("shop")))
     killed = site("shop", "two")
@@ -164,10 +165,10 @@ def an_owed_reload_is_paid(host: Host) -> None:
     script += "from ansible_collections.flaskops.stack.plugins.module_utils._nginx import server as server\n"
     script += "server.Master.reload = lambda self, timeout: os.kill(os.getpid(), 9)\n"
     script += "from ansible_collections.flaskops.stack.plugins.modules import nginx_site\nnginx_site.main()\n"
-    host.write("/opt/flaskops-test/killed.py", script)
+    host.write(f"{PAYLOAD}/killed.py", script)
     said = host.run(
-        "python3",
-        "/opt/flaskops-test/killed.py",
+        *PYTHON,
+        f"{PAYLOAD}/killed.py",
         stdin=arguments(False, False, {"name": "shop", "content": killed}),
         check=False,
     )
@@ -179,18 +180,18 @@ def an_owed_reload_is_paid(host: Host) -> None:
     assert done["pending"] and done["reload"]["proved"] and host.get("shop.example.com") == "200 two"
     ok(host.module(name="shop", content=killed), changed=False)
     host.run(
-        "python3",
-        "/opt/flaskops-test/killed.py",
+        *PYTHON,
+        f"{PAYLOAD}/killed.py",
         stdin=arguments(False, False, {"name": "shop", "content": site("shop")}),
         check=False,
     )
     ok(host.module(name="other", content=site("other")), changed=True)
     assert host.get("shop.example.com") == "200 one"
-    host.sh("rm /opt/flaskops-test/killed.py")
+    host.sh(f"rm {PAYLOAD}/killed.py")
 
 
 @story
-def stopped_nginx_stays_stopped(host: Host) -> None:
+def stopped_nginx_stays_stopped(host: NginxHost) -> None:
     """The change is validated and made, and the result says why nothing was reloaded."""
     host.server("stop")
     refused(host.module(name="shop", content="bad"), "sites-enabled/shop")
@@ -210,7 +211,7 @@ def stopped_nginx_stays_stopped(host: Host) -> None:
 
 
 @story
-def nginx_absent(host: Host) -> None:
+def nginx_absent(host: NginxHost) -> None:
     """An error that says so; in check mode a warning."""
     preview = ok(host.module(check=True, name="shop", content=site("shop"), binary="/nowhere/nginx"), changed=True)
     assert preview["validation"]["method"] == "none" and "not installed" in str(preview["warnings"])

@@ -9,10 +9,11 @@ import time
 from dataclasses import dataclass, field
 
 from tools.common import ToolError
+from tools.faults import payload
 from tools.faults.machines import Machine, machines_of, on_each
 from tools.faults.model import Options, Outcome
-from tools.faults.nginx.host import Host
 from tools.faults.trial import Trial
+from tools.lab.host import Host
 
 PACKAGES = "git procps python3-venv"
 
@@ -47,7 +48,7 @@ class PlantedTrial(Trial[Count]):
         started = time.monotonic()
         install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
         self._host.sh(f"apt-get update -qq && {install} >/dev/null 2>&1")
-        self._host.install()
+        payload.install(self._host)
         found = self._inside("planted.trees", str(every))
         self.count.tried += found.get("tried", 0)
         self.count.refused += found.get("refused", 0)
@@ -58,11 +59,11 @@ class PlantedTrial(Trial[Count]):
 def try_to_break(options: Options) -> Outcome:
     """Plant everything everywhere, on each distribution."""
 
-    def work(machine: Machine, name: str, _number: int) -> Count:
-        trial = PlantedTrial(machine.title, Host(name))
+    def work(machine: Machine, host: Host, _number: int) -> Count:
+        trial = PlantedTrial(machine.title, host)
         try:
             trial.work(options.every)
-        except (AssertionError, ToolError) as exc:
+        except ToolError as exc:
             trial.count.broken.append(f"{machine.title}: {exc}")
         return trial.count
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[4]
 
 
 def test_two_checkouts_have_two_demos() -> None:
-    assert f"flaskops-{common.CHECKOUT}-demo" == demo.HOST
+    assert f"flaskops-{common.CHECKOUT}-demo" == demo.HOST.name
 
 
 def test_the_engine_is_looked_for_before_the_virtualenv_is_made() -> None:

@@ -3,33 +3,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
 import typing as t
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tools import traffic
-from tools.common import ToolError
 from tools.faults import trial
 from tools.faults.nginx import driver
-from tools.faults.nginx.host import Host, Said
+from tools.faults.payload import PYTHON
 from tools.faults.trial import Trial
+from tools.lab.host import Host, Output
 
 
-@dataclass(frozen=True)
 class Answering(Host):
     """A host whose tools say one thing."""
 
-    out: str = ""
+    def __init__(self, out: str) -> None:
+        super().__init__("host")
+        self.out = out
 
-    def follow(self, *argv: str, heard: t.Callable[[str], None], silence: float) -> Said:
-        assert argv == ("python3", "-m", "tools.faults.look", "closely")
+    def follow(self, *argv: str, heard: t.Callable[[str], None], silence: float) -> Output:
+        assert argv == (*PYTHON, "-m", "tools.faults.look", "closely")
         assert silence >= 300
         for line in self.out.splitlines(keepends=True):
             heard(line)
-        return Said(0, self.out, "Traceback")
+        return Output(0, self.out, "Traceback")
 
 
 class Look(Trial[driver.Count]):
@@ -46,7 +44,7 @@ class Look(Trial[driver.Count]):
     ],
 )
 def test_the_last_line_of_a_tool_counts(out: str, found: dict[str, t.Any], broken: list[str]) -> None:
-    tried = Look("newer", Answering(name="host", out=out), driver.Count())
+    tried = Look("newer", Answering(out), driver.Count())
     assert (tried.look(), tried.count.broken) == (found, broken)
 
 
@@ -55,32 +53,8 @@ def test_how_far_it_has_come_is_told_now_and_then(
 ) -> None:
     monkeypatch.setattr(trial, "_PAUSE", -1)
     out = 'progress: 3 of 70 blows, 0 broken\n{"struck": 1}\n'
-    Look("newer", Answering(name="host", out=out), driver.Count()).look()
+    Look("newer", Answering(out), driver.Count()).look()
     assert capsys.readouterr().out == "newer: closely: 3 of 70 blows, 0 broken\n"
-
-
-@pytest.mark.parametrize(
-    ("script", "rc", "out", "last"),
-    [
-        ("echo one; echo two; echo no >&2; exit 3", 3, "one\ntwo\n", ""),
-        ("echo one; exec sleep 60", 0, "", "hangs: sh -c .* has said nothing for 1 s, and last 'one'"),
-        ("exec sleep 60", 0, "", "and last 'nothing at all'"),
-    ],
-)
-def test_a_host_that_says_nothing_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, rc: int, out: str, last: str
-) -> None:
-    # docker exec -e PYTHONPATH=… NAME sh -c …
-    (tmp_path / "docker").write_text('#!/bin/sh\nshift 4\nexec "$@"\n')
-    (tmp_path / "docker").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    heard: list[str] = []
-    if last:
-        with pytest.raises(ToolError, match=last):
-            Host("host").follow("sh", "-c", script, heard=heard.append, silence=1)
-        return
-    said = Host("host").follow("sh", "-c", script, heard=heard.append, silence=9)
-    assert (said, "".join(heard)) == (Said(rc, out, "no\n"), out)
 
 
 def test_what_is_said_has_the_name_of_the_host(capsys: pytest.CaptureFixture[str]) -> None:

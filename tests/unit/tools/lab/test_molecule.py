@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from tools.cli import scenario
-from tools.lab import hosts, images
+from tools.lab import images
+from tools.lab.host import SYSTEMD
 
 MOLECULE = Path(__file__).parents[4] / "molecule"
 NAMES = sorted(path.parent.name for path in MOLECULE.glob("*/molecule.yml"))
@@ -38,7 +39,7 @@ def as_options(platform: t.Mapping[str, t.Any]) -> list[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_systemd_runs_as_in_every_other_test_host(name: str) -> None:
     for platform in platforms(name):
-        assert as_options(platform) == list(hosts.SYSTEMD)
+        assert as_options(platform) == list(SYSTEMD)
         assert platform["command"] == "/sbin/init"
 
 
