@@ -30,7 +30,7 @@ def test_two_checkouts_have_hosts_of_their_own() -> None:
 def test_a_script_ends_at_its_first_failure_and_a_line_with_its_last_command() -> None:
     host = Host("host")
     assert host.sh("false; echo on") == "on"
-    with pytest.raises(CommandError, match=r"host: sh -ec .*exited 1: before\nwhy"):
+    with pytest.raises(CommandError, match=r"(?s)host: sh -ec .*exited 1: before\nwhy"):
         host.script("echo before; echo why >&2; false; echo on")
     assert host.sh("echo out; exit 3", check=False) == "out"
     assert host.script("cat", stdin="read") == "read"
