@@ -18,10 +18,11 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._app.source import SourceError
-from ..module_utils._input.lists import ListError, settle_apps
+from ..module_utils._input.lists import settle_apps
 from ..module_utils._input.redact import mask_urls
 from ..module_utils._input.redacted_values import redact, redacted_values, to_plain
 from ..module_utils._input.result import join
+from ..module_utils._input.values import InputError
 from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._flask_source import Found, explain_packed, look, pack
 from ..plugin_utils._host_code import execute, remote_directory
@@ -77,7 +78,7 @@ class ActionModule(LateErrors, ActionBase):
             return args
         try:
             return {**args, "apps": settle_apps(args["apps"])}
-        except ListError as exc:
+        except InputError as exc:
             raise AnsibleActionFail(str(exc)) from None
 
     def _build(self, args: Args, task_vars: Args | None) -> Args:

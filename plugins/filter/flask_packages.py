@@ -10,8 +10,9 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils._app.application import AppError, needed_packages
-from ..module_utils._input.lists import Listed, ListError, elements
+from ..module_utils._input.lists import Listed, elements
 from ..module_utils._input.redacted_values import to_plain
+from ..module_utils._input.values import InputError
 
 DOCUMENTATION = r"""
 name: flask_packages
@@ -67,7 +68,7 @@ def flask_packages(
     try:
         wanted = elements(packages, _PACKAGES, "flask_packages")
         return list(dict.fromkeys([*(_ALWAYS if wanted else ()), *wanted, *needed_packages(to_plain(apps), root)]))
-    except (AppError, ListError) as exc:
+    except (AppError, InputError) as exc:
         raise AnsibleFilterError(str(exc)) from exc
 
 

@@ -10,8 +10,8 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ..module_utils._input.values import InputError
 from ..module_utils._site.render import site_configs
-from ..module_utils._site.values import SiteError
 
 Item = t.Mapping[str, object]
 
@@ -22,7 +22,7 @@ def nginx_site_configs(
     """Return what module nginx_site is to do for items of nginx_sites."""
     try:
         return site_configs(sites, defaults or {}, version, boolean(catch_all))
-    except SiteError as exc:
+    except InputError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 
 
@@ -32,7 +32,7 @@ def nginx_site_problems(
     """Return why items of nginx_sites are impossible; nothing when they are not."""
     try:
         site_configs(sites, defaults or {}, version, boolean(catch_all))
-    except SiteError as exc:
+    except InputError as exc:
         return [str(exc)]
     return []
 

@@ -493,7 +493,7 @@ SPEC: dict[str, t.Any] = {
 
 
 def layout_of(params: t.Mapping[str, t.Any], places: SitePaths) -> NginxLayout:
-    """Return the layout; raise SiteError for an owner, group or mode that is none."""
+    """Return the layout; raise InputError for an owner, group or mode that is none."""
     try:
         uid, gid = pwd.getpwnam(params["owner"]).pw_uid, grp.getgrnam(params["group"]).gr_gid
         mode = int(params["mode"], 8)

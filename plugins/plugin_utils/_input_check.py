@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 from ansible.module_utils.common.validation import check_type_dict
 
-from ..module_utils._input.lists import APP, SECRET, SITE, Listed, ListError, elements, to_list
+from ..module_utils._input.lists import APP, SECRET, SITE, Listed, elements, to_list
 from ..module_utils._input.printable import printable
-from ..module_utils._input.values import Flag, ScalarError, Text, Whole, scalar, shown
+from ..module_utils._input.values import Flag, InputError, Text, Whole, scalar, shown
 
 # Types, choices and nested options of the roles' variables, without prose: `make readmes` writes it.
 SCHEMA = os.path.join(os.path.dirname(__file__), "input_schema.json")
@@ -138,7 +138,7 @@ class _Check:
                 yield from self._dict(value, option, example, path)
             elif kind != "raw":
                 _check_scalar(value, option, example, path)
-        except (ListError, ScalarError) as exc:
+        except InputError as exc:
             yield f"{exc}{_in_seconds(value, kind)}"
 
     def _dict(self, value: t.Any, option: Options, example: t.Any, path: str) -> t.Iterator[str]:
@@ -151,7 +151,7 @@ class _Check:
                 value = check_type_dict(value)
         if not isinstance(value, t.Mapping):
             secret = path.rpartition(".")[2] in SECRET
-            raise ListError(f"{path} must be a dictionary, not {'a text or list' if secret else shown(value)}")
+            raise InputError(f"{path} must be a dictionary, not {'a text or list' if secret else shown(value)}")
         if option.get("options"):
             yield from self._fields(value, option["options"], example if isinstance(example, t.Mapping) else {}, path)
 
@@ -172,7 +172,7 @@ class _Check:
 
 
 def _check_scalar(value: object, option: Options, example: object, path: str) -> None:
-    """Raise ScalarError for what cannot be the text, number or flag that is meant."""
+    """Raise InputError for what cannot be the text, number or flag that is meant."""
     kind = option["type"]
     if kind == "int":
         scalar(value, Whole(), path)
@@ -186,7 +186,7 @@ def _check_scalar(value: object, option: Options, example: object, path: str) ->
         scalar(value, example, path)
     elif value is None or isinstance(value, (bool, list, tuple, t.Mapping)):
         quotes = ", which YAML makes of some words without quotes: quote it" if isinstance(value, bool) else ""
-        raise ScalarError(f"{path} must be a text, not {shown(value)}{quotes}")
+        raise InputError(f"{path} must be a text, not {shown(value)}{quotes}")
 
 
 def _check_float(value: object, path: str) -> None:
@@ -195,7 +195,7 @@ def _check_float(value: object, path: str) -> None:
             return
     except ValueError:
         pass
-    raise ScalarError(f"{path} must be a number, not {shown(value)}")
+    raise InputError(f"{path} must be a number, not {shown(value)}")
 
 
 def _check_choice(value: object, choices: t.Sequence[str], path: str) -> None:
@@ -203,7 +203,7 @@ def _check_choice(value: object, choices: t.Sequence[str], path: str) -> None:
     if value is False and "off" in choices:
         return
     if isinstance(value, bool) or str(value) not in choices:
-        raise ScalarError(f"{path} must be one of {', '.join(choices)}, not {shown(value)}{_near(str(value), choices)}")
+        raise InputError(f"{path} must be one of {', '.join(choices)}, not {shown(value)}{_near(str(value), choices)}")
 
 
 def _in_seconds(value: object, kind: str) -> str:

@@ -22,10 +22,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.lists import
     SECRET,
     SITE,
     Listed,
-    ListError,
     settle_apps,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import Flag, Text, Whole
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import Flag, InputError, Text, Whole
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 
 ROLES = Path(__file__).parents[2] / "roles"
@@ -191,7 +190,7 @@ def refusals_of_app(app: Item) -> list[str]:
     said = []
     for read, error in (
         (lambda: parse_app(app, "/srv"), AppError),
-        (lambda: settle_apps([app]), ListError),
+        (lambda: settle_apps([app]), InputError),
         (lambda: FILTERS["flask_packages"]([app]), AnsibleFilterError),
         (lambda: FILTERS["gunicorn_services"]([app], releases), AnsibleFilterError),
         (lambda: FILTERS["nginx_sites"]([app]), AnsibleFilterError),

@@ -10,11 +10,11 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .._input.hooks import HookError, Hooks, parse_hooks
-from .._input.lists import APP, ListError, settle_apps, with_lists
+from .._input.hooks import Hooks, parse_hooks
+from .._input.lists import APP, settle_apps, with_lists
 from .._input.processes import Process, normalise_timers, normalise_workers
 from .._input.redact import mask, mask_urls
-from .._input.values import SettingsError, UnsafeNameError, as_int, as_variables, check_name, check_socket_path
+from .._input.values import InputError, UnsafeNameError, as_int, as_variables, check_name, check_socket_path
 from .._release.model import Layout, digest, release_id
 from .._release.shared_files import Place, shared_places
 from .._service.environment import merge_environment
@@ -142,7 +142,7 @@ def parse_app(item: t.Mapping[str, t.Any], root: str) -> App:
         check_socket_path(Layout(root, name).socket(_SAMPLE_ID, 0))
         _check_required(item)
         return _parse(item, posixpath.join(root, name))
-    except (SettingsError, SourceError, DependencyError, HookError, ListError, UnsafeNameError) as exc:
+    except (InputError, SourceError, DependencyError, UnsafeNameError) as exc:
         given = [item.get(key) for key in ("secrets", "build_secrets")]
         secrets = [str(value) for found in given if isinstance(found, t.Mapping) for value in found.values()]
         raise AppError(f"app '{name}': {mask(str(exc), secrets, shortest=3)}") from None
@@ -394,7 +394,7 @@ def needed_packages(items: t.Sequence[t.Mapping[str, t.Any]], root: str) -> list
     """Return the packages that fetching the sources needs on the host; raise AppError for what cannot be built."""
     try:
         apps = parse_apps(settle_apps(items), root)
-    except ListError as exc:
+    except InputError as exc:
         raise AppError(str(exc)) from None
     # A path may be a repository on the host, when a version of it is wanted.
     wanted = [app for app in apps if app.source_type == "git" or (app.source_type == PATH and app.version)]

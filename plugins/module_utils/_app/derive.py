@@ -10,12 +10,13 @@ import typing as t
 from collections import Counter
 
 from .._input.defaults import DEFAULTS
-from .._input.lists import APP, SITE, ListError, settle_apps, with_lists
+from .._input.lists import APP, SITE, settle_apps, with_lists
+from .._input.values import InputError
 from .._release.shared_files import Place, covers, is_shared, shared_places
 from .._site.lines import cache_lines
 from .._site.model import Site, Static, chain_of
 from .._site.parse import parse_site
-from .._site.values import Reader, SiteError
+from .._site.values import Reader
 from .._system.paths import PREVIOUS
 
 App = t.Mapping[str, t.Any]
@@ -44,7 +45,7 @@ def check_apps(apps: t.Sequence[App]) -> None:
 def _settle(apps: object) -> list[dict[str, t.Any]]:
     try:
         return settle_apps(apps)
-    except ListError as exc:
+    except InputError as exc:
         raise DeriveError(str(exc)) from None
 
 
@@ -92,7 +93,7 @@ def derive_chain(app: App, root: str, defaults: t.Mapping[str, object] | None = 
         if not app.get("domains"):
             return {}
         chain = chain_of(parse_site(_derive_site(app, root, _settle_defaults(defaults)), defaults or {}))
-    except (SiteError, DeriveError, ListError, KeyError, TypeError, ValueError, AttributeError):
+    except (InputError, DeriveError, KeyError, TypeError, ValueError, AttributeError):
         # To say so is the business of those who publish it.
         return {}
     return {"site": chain.to_json()} if chain else {}
@@ -121,7 +122,7 @@ def _settle_defaults(defaults: t.Mapping[str, object] | None) -> dict[str, t.Any
     try:
         given = with_lists(defaults or {}, SITE)
         timeout = Reader(given).number("read_timeout", Site.read_timeout, 1)
-    except (ListError, SiteError) as exc:
+    except InputError as exc:
         raise DeriveError(f"nginx_site_defaults: {exc}") from None
     return {"read_timeout": timeout, "proxy_headers": given.get("proxy_headers") or {}}
 

@@ -10,7 +10,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from .._input.values import SettingsError, as_variables
+from .._input.values import InputError, as_variables
 from .._release.contents import write_token
 from .._release.model import Layout, Manifest, digest, release_id
 from .._release.ownership import transfer_ownership
@@ -69,13 +69,13 @@ class ExistingApp:
 
     @classmethod
     def from_params(cls, service: t.Mapping[str, t.Any]) -> ExistingApp:
-        """Parse the parameters of a service; raise SettingsError for values that cannot be used."""
+        """Parse the parameters of a service; raise InputError for values that cannot be used."""
         for key in ("app", "directory", "virtualenv"):
             if not service.get(key):
-                raise SettingsError(f"neither 'release' nor '{key}' is set: set one of them")
+                raise InputError(f"neither 'release' nor '{key}' is set: set one of them")
         for key in ("directory", "virtualenv"):
             if not os.path.isabs(service[key]):
-                raise SettingsError(f"{key} '{service[key]}' must be an absolute path")
+                raise InputError(f"{key} '{service[key]}' must be an absolute path")
         check_app_path(service["app"])
         user = service.get("user") or service["name"]
         return cls(
@@ -150,11 +150,11 @@ def _python_version(virtualenv: str) -> str:
 
 
 def check_existing(existing: ExistingApp) -> None:
-    """Raise SettingsError when the code or the virtualenv is not there."""
+    """Raise InputError when the code or the virtualenv is not there."""
     if not os.path.isdir(existing.directory):
-        raise SettingsError(f"directory '{existing.directory}' does not exist: it must hold the application's code")
+        raise InputError(f"directory '{existing.directory}' does not exist: it must hold the application's code")
     if not os.path.exists(os.path.join(existing.virtualenv, "bin", "python")):
-        raise SettingsError(f"virtualenv '{existing.virtualenv}' has no bin/python: make it with python3 -m venv")
+        raise InputError(f"virtualenv '{existing.virtualenv}' has no bin/python: make it with python3 -m venv")
 
 
 def adopt_existing(layout: Layout, existing: ExistingApp) -> Manifest:
@@ -168,7 +168,7 @@ def adopt_existing(layout: Layout, existing: ExistingApp) -> Manifest:
     ensure_user(existing.user, existing.group, layout.base)
     user, group = find_user(existing.user), find_group(existing.group)
     if user is None or group is None:
-        raise SettingsError(f"user '{existing.user}' or group '{existing.group}' could not be created")
+        raise InputError(f"user '{existing.user}' or group '{existing.group}' could not be created")
     for directory in (layout.base, layout.releases, path, os.path.join(path, "run")):
         os.makedirs(directory, mode=0o755, exist_ok=True)
         os.chmod(directory, 0o755)

@@ -20,7 +20,7 @@ from .._app.source import SourceError
 from .._input.hooks import HookError
 from .._input.printable import short_reason
 from .._input.redacted_values import restore
-from .._input.values import SettingsError, UnsafeNameError, check_name
+from .._input.values import InputError, UnsafeNameError, check_name
 from .._release.history import try_record
 from .._release.model import Layout, ReleaseError
 from .._release.ownership import check_owner, owner_ids
@@ -54,7 +54,7 @@ FAILURES = (
     OSError,
     ReleaseError,
     RenameError,
-    SettingsError,
+    InputError,
     ShareError,
     SourceError,
     UnsafeNameError,

@@ -8,32 +8,32 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._input.values import SettingsError
+from .._input.values import InputError
 from .._release.model import Layout
 from .._service.sandbox import needed_paths
 from .._system.users import find_group
 
 
 def check_switch(layout: Layout) -> None:
-    """Raise SettingsError when something else stands where the link to the current release belongs."""
+    """Raise InputError when something else stands where the link to the current release belongs."""
     if os.path.lexists(layout.current) and not os.path.islink(layout.current):
-        raise SettingsError(
+        raise InputError(
             f"{layout.current} is not a symbolic link: move it away, it has to lead to the current release"
         )
 
 
 def check_service_host(settings: t.Mapping[str, object]) -> None:
-    """Raise SettingsError for a group that this host does not have."""
+    """Raise InputError for a group that this host does not have."""
     group = str(settings["socket_group"])
     if find_group(group) is None:
-        raise SettingsError(f"socket_group '{group}' does not exist on this host: name the group that nginx runs as")
+        raise InputError(f"socket_group '{group}' does not exist on this host: name the group that nginx runs as")
 
 
 def check_paths(settings: t.Mapping[str, t.Any], below: str = "/dev/null") -> None:
-    """Raise SettingsError for a path that the sandbox needs and this host has not; those C(below) may be made yet."""
+    """Raise InputError for a path that the sandbox needs and this host has not; those C(below) may be made yet."""
     for key, path in needed_paths(settings["sandbox"], settings["sandbox_paths"]):
         if not os.path.exists(path) and not f"{path}/".startswith(f"{below}/"):
-            raise SettingsError(
+            raise InputError(
                 f"{key} '{path}' does not exist on this host, and the service could not start: make it before "
                 "(writable by the application's user where it is to write), correct it, or leave it out"
             )

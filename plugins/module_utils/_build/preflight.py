@@ -9,7 +9,7 @@ import os
 import shutil
 import typing as t
 
-from .._input.values import SettingsError
+from .._input.values import InputError
 from .._system.command import CommandError, run
 
 Processes = t.Sequence[t.Mapping[str, t.Any]]
@@ -19,7 +19,7 @@ _PLACES = ("/usr/local/bin", "/usr/bin", "/bin")
 
 
 def check_schedules(timers: Processes) -> None:
-    """Raise SettingsError for a schedule that systemd does not understand: it would never start the job."""
+    """Raise InputError for a schedule that systemd does not understand: it would never start the job."""
     for timer in timers:
         schedule = timer["schedule"]
         try:
@@ -29,14 +29,14 @@ def check_schedules(timers: Processes) -> None:
             return
         if result.rc != 0:
             said = next(iter(result.err.strip().splitlines()), "nothing")
-            raise SettingsError(
+            raise InputError(
                 f"timers '{timer['name']}': schedule '{schedule}' is no calendar event of systemd.time(7), such as "
                 f"'daily', 'Mon..Fri 06:30' or '*:0/15': {said} (try: systemd-analyze calendar '{schedule}')"
             )
 
 
 def check_programs(workers: Processes, timers: Processes, release: str) -> None:
-    """Raise SettingsError when a program is neither in a release nor on the host."""
+    """Raise InputError when a program is neither in a release nor on the host."""
     for key, processes in (("workers", workers), ("timers", timers)):
         for process in processes:
             _check_program(f"{key} '{process['name']}'", process["command"][0], release)
@@ -44,13 +44,13 @@ def check_programs(workers: Processes, timers: Processes, release: str) -> None:
 
 def _check_program(where: str, program: str, release: str) -> None:
     if "=" in program:
-        raise SettingsError(f"{where}: the command begins with '{program}': a variable belongs into environment")
+        raise InputError(f"{where}: the command begins with '{program}': a variable belongs into environment")
     if "/" in program:
         path = os.path.join(release, "app", program)
         if not (os.path.isfile(path) and os.access(path, os.X_OK)):
-            raise SettingsError(f"{where}: {path.replace(release, '<release>')} does not exist or is not executable")
+            raise InputError(f"{where}: {path.replace(release, '<release>')} does not exist or is not executable")
     elif not shutil.which(program, path=os.pathsep.join([os.path.join(release, "venv", "bin"), *_PLACES])):
-        raise SettingsError(
+        raise InputError(
             f"{where}: there is no program '{program}' in the virtualenv of the release, nor in {', '.join(_PLACES)}: "
             "correct the command, or add the package that brings it to the requirements"
         )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from .._build.hook_programs import find_program
 from .._build.secret_values import redact_secrets, release_environment
 from .._input.hooks import Command, HookError, Hooks, explain_hook_failure, hook_environment, parse_hooks, show_command
+from .._input.values import InputError
 from .._release.model import Layout, Manifest
 from .._service.units import process_lines
 from .._system.command import Result, run
@@ -43,8 +44,11 @@ class HookResult:
 
 
 def hooks_of(manifest: Manifest | None) -> Hooks:
-    """Return the hooks of a release."""
-    return parse_hooks(manifest.extra.get("hooks") or {}) if manifest else Hooks()
+    """Return the hooks of a release; raise HookError when its manifest has something else."""
+    try:
+        return parse_hooks(manifest.extra.get("hooks") or {}) if manifest else Hooks()
+    except InputError as exc:
+        raise HookError(str(exc)) from None
 
 
 def run_hooks(stage: str, layout: Layout, manifest: Manifest, previous: str = "") -> list[HookResult]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from .._build.adopt import ExistingApp, check_existing
 from .._build.host_check import check_paths, check_service_host, check_switch
-from .._input.values import SettingsError, check_name, check_socket_path
+from .._input.values import InputError, check_name, check_socket_path
 from .._nginx.socket_group import socket_group
 from .._release.model import Layout, Manifest, ReleaseError, is_release_id
 from .._release.ownership import check_owner, owner_ids
@@ -53,7 +53,7 @@ class ServiceRequest:
 def read_requests(services: t.Sequence[t.Mapping[str, t.Any]], root: str, check: bool) -> list[ServiceRequest]:
     """Return the services of a task, each validated, and all against each other, before anything changes."""
     if not os.path.isabs(root) or any(char.isspace() or char in "%\\\"'$" for char in root):
-        raise SettingsError(f"root '{root}' must be an absolute path without blanks, quotes, '%', '$' and backslashes")
+        raise InputError(f"root '{root}' must be an absolute path without blanks, quotes, '%', '$' and backslashes")
     requests = [_read_named(service, os.path.normpath(root), check) for service in services]
     _refuse_twice((request.name for request in requests), "services has the name", "each application is one service")
     binds = [address for request in requests if request.manifest for address in _binds(request.manifest)]
@@ -65,7 +65,7 @@ def _refuse_twice(values: t.Iterable[str], what: str, remedy: str) -> None:
     seen: set[str] = set()
     for value in values:
         if value in seen:
-            raise SettingsError(f"{what} '{value}' twice: {remedy}")
+            raise InputError(f"{what} '{value}' twice: {remedy}")
         seen.add(value)
 
 
@@ -76,8 +76,8 @@ def _binds(manifest: Manifest) -> list[str]:
 def _read_named(service: t.Mapping[str, t.Any], root: str, check: bool) -> ServiceRequest:
     try:
         return _read_request(service, root, check)
-    except SettingsError as exc:
-        raise SettingsError(f"service '{service['name']}': {exc}") from exc
+    except InputError as exc:
+        raise InputError(f"service '{service['name']}': {exc}") from exc
 
 
 def _chain_of(service: t.Mapping[str, t.Any]) -> ForwardedChain | None:
@@ -94,7 +94,7 @@ def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Ser
     if state == "rolled_back":
         return ServiceRequest(layout, True, rollback=True, asked=os.path.basename(release or ""), hook=hook)
     if hook:
-        raise SettingsError(f"hook '{hook}' is for a rollback: set state: rolled_back, or leave it out")
+        raise InputError(f"hook '{hook}' is for a rollback: set state: rolled_back, or leave it out")
     if state == "absent":
         return ServiceRequest(layout, present=False)
     request = read_release(layout, release, check) if release else _read_existing(layout, service, check)
@@ -115,7 +115,7 @@ def read_release(layout: Layout, path: str, check: bool) -> ServiceRequest:
     """Return the request for a release that was built; raise an error when it cannot be run."""
     release = os.path.basename(os.path.normpath(path))
     if not is_release_id(release) or os.path.normpath(path) != layout.release(release):
-        raise SettingsError(f"release '{path}' must be the absolute path <root>/{layout.name}/releases/<id>")
+        raise InputError(f"release '{path}' must be the absolute path <root>/{layout.name}/releases/<id>")
     manifest = read_manifest(path)
     if manifest is None and not check:
         why = damage(path)

@@ -14,7 +14,7 @@ from .._build.adopt import adopt_existing
 from .._build.secret_values import redact_secrets
 from .._input.defaults import REFUSE
 from .._input.hooks import MIGRATE, HookError
-from .._input.values import SettingsError
+from .._input.values import InputError
 from .._release.assets import remove_stale_asset_links
 from .._release.history import history_path, read_history
 from .._release.model import Manifest, ReleaseError, is_release_id
@@ -272,7 +272,7 @@ def _prepare(deployment: Deployment, request: ServiceRequest) -> None:
     try:
         if not deployment.error:
             _prepare_release(request)
-    except (SettingsError, ReleaseError, UserError, CommandError, OSError) as exc:
+    except (InputError, ReleaseError, UserError, CommandError, OSError) as exc:
         deployment.error = str(exc)
 
 
@@ -281,9 +281,7 @@ def _prepare_release(request: ServiceRequest) -> None:
         adopt_existing(request.layout, request.existing)
     manifest = request.manifest
     if manifest and find_user(manifest.user) is None:
-        raise SettingsError(
-            f"user '{manifest.user}' of {request.name} does not exist on this host: run role flask again"
-        )
+        raise InputError(f"user '{manifest.user}' of {request.name} does not exist on this host: run role flask again")
     for name, target in address_links(manifest).items() if manifest else ():
         path = os.path.join(request.layout.release(request.release), "run", name)
         if read_link(path) != target:

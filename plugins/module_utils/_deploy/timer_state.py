@@ -9,7 +9,7 @@ import glob
 import os
 import typing as t
 
-from .._input.values import SettingsError
+from .._input.values import InputError
 from .._release.model import Layout, Manifest, ReleaseError
 from .._release.release import read_manifest
 from .._service.process_units import timer_lock, timers_of, workers_of
@@ -27,7 +27,7 @@ def manifest_of(layout: Layout, release: str) -> Manifest | None:
         if found:
             workers_of(found), timers_of(found)
         return found
-    except (ReleaseError, SettingsError):
+    except (ReleaseError, InputError):
         return None
 
 

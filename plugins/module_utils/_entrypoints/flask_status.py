@@ -19,7 +19,7 @@ from .._deploy.observe import UNITS, UnitDirectory
 from .._deploy.rollback import can_run
 from .._deploy.unhealthy import RESTART_PROPERTIES, SINCE, explain_unhealthy
 from .._deploy.workers import release_marks
-from .._input.values import SettingsError, check_name
+from .._input.values import InputError, check_name
 from .._release.assets import kept_assets
 from .._release.distributions import installed, version_of
 from .._release.history import Entry, activation_times, is_interrupted_rollback, read_history, with_interrupted_resolved
@@ -146,7 +146,7 @@ def _process(layout: Layout, manifest: Manifest | None) -> Row:
         return {**nothing, "_health": None, "_probes": []}
     try:
         settings = normalise_settings(manifest.settings)
-    except SettingsError:
+    except InputError:
         # An earlier version took for right what this one does not.
         settings = {**normalise_settings({}), **manifest.settings}
     numbers = range(t.cast(int, settings.get("instances", 1)))

@@ -13,12 +13,12 @@ from .._deploy.request import read_requests
 from .._deploy.service import DeployOptions, Services
 from .._input.hooks import HookError
 from .._input.printable import printable_result
-from .._input.values import SettingsError, UnsafeNameError
+from .._input.values import InputError, UnsafeNameError
 from .._release.model import ReleaseError
 from .._system.account import UserError
 from .._system.command import CommandError
 
-_ERRORS = (CommandError, ForeignUnitError, HookError, OSError, ReleaseError, SettingsError, UnsafeNameError, UserError)
+_ERRORS = (CommandError, ForeignUnitError, HookError, OSError, ReleaseError, InputError, UnsafeNameError, UserError)
 
 Params = t.Mapping[str, t.Any]
 

@@ -12,8 +12,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .defaults import HOOK_TIMEOUT, STAGES
-from .lists import COMMAND, ListError, elements
-from .values import read_flag, read_whole
+from .lists import COMMAND, elements
+from .values import InputError, as_bool, as_int
 
 BUILD, MIGRATE, BEFORE, AFTER = STAGES
 # Those that are asked for by name when a release is rolled back from.
@@ -28,7 +28,7 @@ Command = t.Tuple[str, ...]
 
 
 class HookError(ValueError):
-    """A hook that cannot be run, or that failed."""
+    """A hook that could not be run, or that failed."""
 
 
 @dataclass(frozen=True)
@@ -71,26 +71,19 @@ class Hooks:
 
 
 def parse_hooks(raw: object) -> Hooks:
-    """Return the hooks that C(raw) describes; raise HookError, which names the remedy, for what cannot be run."""
+    """Return the hooks that C(raw) describes; raise InputError, which names the remedy, for what cannot be run."""
     if not isinstance(raw, t.Mapping):
-        raise HookError(f"hooks '{raw}' must be a dictionary with the keys {', '.join(_KEYS)}")
+        raise InputError(f"hooks '{raw}' must be a dictionary with the keys {', '.join(_KEYS)}")
     given = {str(key): value for key, value in raw.items() if value is not None}
     unknown = sorted(set(given) - set(_KEYS))
     if unknown:
-        raise HookError(f"hooks has no '{unknown[0]}': use {', '.join(_KEYS)}")
+        raise InputError(f"hooks has no '{unknown[0]}': use {', '.join(_KEYS)}")
     return Hooks(
         **{stage: _commands(stage, given.get(stage, [])) for stage in STAGES},
         rollback=_named(given.get(ROLLBACK, {})),
-        timeout=_timeout(given.get("timeout", HOOK_TIMEOUT)),
-        migrate_each_host=_flag("migrate_each_host", given.get("migrate_each_host", False)),
+        timeout=as_int("hooks.timeout", given.get("timeout", HOOK_TIMEOUT), least=1),
+        migrate_each_host=as_bool("hooks.migrate_each_host", given.get("migrate_each_host", False)),
     )
-
-
-def _flag(key: str, value: object) -> bool:
-    flag = read_flag(value)
-    if flag is None:
-        raise HookError(f"hooks.{key} '{value}' must be true or false")
-    return flag
 
 
 def rollback_stage(name: str) -> str:
@@ -100,31 +93,20 @@ def rollback_stage(name: str) -> str:
 
 def _named(value: object) -> dict[str, tuple[Command, ...]]:
     if not isinstance(value, t.Mapping):
-        raise HookError(
+        raise InputError(
             f"hooks.{ROLLBACK} '{value}' must be a dictionary of names and their lists of commands, such as "
             "{migrate_down: ['flask db downgrade']}"
         )
     for name in value:
         if not _NAME.fullmatch(str(name)):
-            raise HookError(f"hooks.{ROLLBACK} '{name}' must be a name of lower-case letters, digits, '-' or '_'")
+            raise InputError(f"hooks.{ROLLBACK} '{name}' must be a name of lower-case letters, digits, '-' or '_'")
         if not value[name]:
-            raise HookError(f"hooks.{ROLLBACK}.{name} has no command: list one, or leave it out")
+            raise InputError(f"hooks.{ROLLBACK}.{name} has no command: list one, or leave it out")
     return {str(name): _commands(rollback_stage(str(name)), value[name]) for name in sorted(value)}
 
 
-def _timeout(value: object) -> int:
-    seconds = read_whole(value)
-    if seconds is None or seconds < 1:
-        raise HookError(f"hooks.timeout '{value}' must be a number of seconds, 1 or more")
-    return seconds
-
-
 def _commands(stage: str, value: object) -> tuple[Command, ...]:
-    try:
-        commands = elements(value, COMMAND, f"hooks.{stage}")
-    except ListError as exc:
-        raise HookError(str(exc)) from None
-    return tuple(_words(stage, command) for command in commands)
+    return tuple(_words(stage, command) for command in elements(value, COMMAND, f"hooks.{stage}"))
 
 
 def _words(stage: str, command: object) -> Command:
@@ -133,18 +115,18 @@ def _words(stage: str, command: object) -> Command:
         words = _split(stage, command)
         shell = next((word for word in words if word in SHELL), "")
         if shell:
-            raise HookError(
+            raise InputError(
                 f"hooks.{stage} '{command}' needs a shell for '{shell}', and there is none: list several commands, or "
                 "write it as ['sh', '-c', '...']"
             )
     elif isinstance(command, (list, tuple)):
         words = tuple(str(word) for word in command)
     else:
-        raise HookError(f"hooks.{stage} '{command}' must be a command, as one text or as a list of its words")
+        raise InputError(f"hooks.{stage} '{command}' must be a command, as one text or as a list of its words")
     if not words or not words[0]:
-        raise HookError(f"hooks.{stage} has an empty command: leave it out")
+        raise InputError(f"hooks.{stage} has an empty command: leave it out")
     if any("\0" in word for word in words):
-        raise HookError(f"hooks.{stage}: a command cannot contain a NUL character")
+        raise InputError(f"hooks.{stage}: a command cannot contain a NUL character")
     return words
 
 
@@ -152,7 +134,7 @@ def _split(stage: str, command: str) -> Command:
     try:
         return tuple(shlex.split(command))
     except ValueError as exc:
-        raise HookError(f"hooks.{stage} '{command}' cannot be split into words ({exc}): close its quotes") from None
+        raise InputError(f"hooks.{stage} '{command}' cannot be split into words ({exc}): close its quotes") from None
 
 
 def show_command(words: t.Sequence[str]) -> str:

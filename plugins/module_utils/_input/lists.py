@@ -11,11 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .values import Flag, ScalarError, SettingsError, Text, Whole, scalar, shown
-
-
-class ListError(ValueError):
-    """A value that is no list where one is meant, or another value of the wrong type."""
+from .values import Flag, InputError, Text, Whole, scalar, shown
 
 
 @dataclass(frozen=True)
@@ -118,13 +114,13 @@ def split_text(text: str) -> list[str]:
 
 
 def with_lists(item: object, shape: Shape, path: str = "") -> dict[str, t.Any]:
-    """Return a dictionary whose list options are lists; raise ListError, which says what to write, for others.
+    """Return a dictionary whose list options are lists; raise InputError, which says what to write, for others.
 
     C(path) is how a user names the dictionary. A value of None stays: it stands for "not given".
     """
     if not isinstance(item, t.Mapping):
         found = "a text or list" if path in SECRET else shown(item)
-        raise ListError(f"{path or 'an entry'} must be a dictionary, not {found}")
+        raise InputError(f"{path or 'an entry'} must be a dictionary, not {found}")
     prefix = f"{path}." if path else ""
     return {key: _settled(value, shape.get(key, shape.get(ANY)), f"{prefix}{key}") for key, value in item.items()}
 
@@ -135,16 +131,9 @@ def _settled(value: t.Any, kind: Listed | Shape | None, path: str) -> t.Any:
     if isinstance(kind, Listed):
         return elements(value, kind, path)
     if isinstance(kind, (Text, Whole, Flag)):
-        return _scalar(value, kind, path)
+        return scalar(value, kind, path)
     # An empty text stands for nothing, as a template may give it.
     return value if value == "" else with_lists(value, kind, path)
-
-
-def _scalar(value: object, kind: Text | Whole | Flag, path: str) -> object:
-    try:
-        return scalar(value, kind, path)
-    except ScalarError as exc:
-        raise ListError(str(exc)) from None
 
 
 def elements(value: object, kind: Listed, path: str) -> list[t.Any]:
@@ -158,16 +147,16 @@ def elements(value: object, kind: Listed, path: str) -> list[t.Any]:
 
 
 def to_list(value: object, kind: Listed, path: str) -> list[object]:
-    """Return a list, whose elements are not looked at; raise ListError for what is none."""
+    """Return a list, whose elements are not looked at; raise InputError for what is none."""
     if isinstance(value, (list, tuple)):
         return list(value)
     if isinstance(value, str) and not value.strip():
         return []
     if isinstance(value, (t.Mapping, bool)) or kind.inner is not None:
-        raise ListError(f"{path} must be a list, not {shown(value)}{kind.hint}: {_advice(kind, path)}")
+        raise InputError(f"{path} must be a list, not {shown(value)}{kind.hint}: {_advice(kind, path)}")
     text = str(value)
     if kind.commas and "," in text:
-        raise ListError(
+        raise InputError(
             f"{path} is the text {shown(value)}, whose comma may separate two elements or belong to one: "
             + _advice(kind, path)
         )
@@ -177,7 +166,7 @@ def to_list(value: object, kind: Listed, path: str) -> list[object]:
 def _text(element: object, kind: Listed, path: str) -> str:
     """Return an element as a text, as Ansible converts it; YAML makes a boolean or nothing of some words."""
     if isinstance(element, bool) or not isinstance(element, (str, int, float)):
-        raise ListError(f"{path} must hold texts, not {shown(element)}: {_advice(kind, path)}")
+        raise InputError(f"{path} must hold texts, not {shown(element)}: {_advice(kind, path)}")
     return str(element)
 
 
@@ -187,41 +176,38 @@ def _advice(kind: Listed, path: str) -> str:
 
 
 def settle_apps(apps: object, variable: str = "flask_apps") -> list[dict[str, t.Any]]:
-    """Return applications whose list options are lists; raise ListError, which names the application."""
+    """Return applications whose list options are lists; raise InputError, which names the application."""
     return _entries(apps, APPS, variable, "app")
 
 
 def settle_sites(sites: object, variable: str = "nginx_sites") -> list[dict[str, t.Any]]:
-    """Return sites whose list options are lists; raise ListError, which names the site."""
+    """Return sites whose list options are lists; raise InputError, which names the site."""
     return _entries(sites, SITES, variable, "site")
 
 
 def _entries(value: object, kind: Listed, variable: str, what: str) -> list[dict[str, t.Any]]:
     if isinstance(value, str) and value.strip():
-        raise ListError(f"{variable} must be a list, not {shown(value)}: {_advice(kind, variable)}")
+        raise InputError(f"{variable} must be a list, not {shown(value)}: {_advice(kind, variable)}")
     found = [] if value is None else to_list(value, kind, variable)
     return [_entry(item, kind, f"{variable}[{number}]", what) for number, item in enumerate(found)]
 
 
 def _entry(item: object, kind: Listed, place: str, what: str) -> dict[str, t.Any]:
     if not isinstance(item, t.Mapping):
-        raise ListError(f"{place} must be a dictionary, not {shown(item)}: write '- {kind.example}'")
+        raise InputError(f"{place} must be a dictionary, not {shown(item)}: write '- {kind.example}'")
     # YAML makes false of a bare 'no', and that is told of its type.
     if item.get("name") in (None, ""):
         keys = ", ".join(map(str, item)) or "no key"
-        raise ListError(f"{place} has no 'name', only {keys}: write '- {kind.example}'")
+        raise InputError(f"{place} has no 'name', only {keys}: write '- {kind.example}'")
     try:
         return with_lists(item, kind.inner or {})
-    except ListError as exc:
+    except InputError as exc:
         named = isinstance(item["name"], str)
-        raise ListError(f"{what} '{item['name']}': {exc}" if named else f"{place}: {exc}") from None
+        raise InputError(f"{what} '{item['name']}': {exc}" if named else f"{place}: {exc}") from None
 
 
 def as_list(key: str, value: object, example: str) -> list[object]:
     """Return a list; a text alone is a list of one, or of its parts between commas."""
-    try:
-        found = elements(value, Listed(example, mixed=True), key)
-    except ListError as exc:
-        raise SettingsError(str(exc)) from None
+    found = elements(value, Listed(example, mixed=True), key)
     # What Ansible itself split at commas has kept its blanks.
     return [element.strip() if isinstance(element, str) else element for element in found]

@@ -11,8 +11,8 @@ import typing as t
 
 from .defaults import TIMER_DEFAULTS, WORKER_DEFAULTS
 from .hooks import SHELL
-from .lists import APP, ListError, elements
-from .values import SettingsError, as_bool, as_int, as_line, as_mapping, as_quota, as_size, refuse_unknown
+from .lists import APP, elements
+from .values import InputError, as_bool, as_int, as_line, as_mapping, as_quota, as_size, refuse_unknown
 
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,29}[a-z0-9])?")
 
@@ -36,15 +36,12 @@ def _normalise(
     required: t.Sequence[str],
     check: t.Callable[[str, t.Mapping[str, object]], Process],
 ) -> list[Process]:
-    try:
-        items = elements(raw, APP[key], key)
-    except ListError as exc:
-        raise SettingsError(str(exc)) from None
+    items = elements(raw, APP[key], key)
     found = [_one(f"{key}[{number}]", item, defaults, required, check) for number, item in enumerate(items)]
     names = [process["name"] for process in found]
     for name in names:
         if names.count(name) > 1:
-            raise SettingsError(f"{key} has the name '{name}' {names.count(name)} times: give each a name of its own")
+            raise InputError(f"{key} has the name '{name}' {names.count(name)} times: give each a name of its own")
     return sorted(found, key=lambda process: str(process["name"]))
 
 
@@ -59,10 +56,10 @@ def _one(
     refuse_unknown(key, given, {*defaults, *required})
     for name in required:
         if not given.get(name):
-            raise SettingsError(f"{key} has no '{name}': set it")
+            raise InputError(f"{key} has no '{name}': set it")
     name = as_line(f"{key}.name", given["name"])
     if not _NAME.fullmatch(name):
-        raise SettingsError(
+        raise InputError(
             f"{key}.name '{name}' must be 1 to 31 lower-case letters, digits or '-', start with a letter and not end "
             "with '-': it becomes part of a unit's name"
         )
@@ -93,10 +90,10 @@ def _split(where: str, text: str) -> list[str]:
     try:
         words = shlex.split(text)
     except ValueError as exc:
-        raise SettingsError(f"{where} command '{text}' cannot be split into words: {exc}") from None
+        raise InputError(f"{where} command '{text}' cannot be split into words: {exc}") from None
     shell = next((word for word in words if word in SHELL), "")
     if shell:
-        raise SettingsError(
+        raise InputError(
             f"{where} command '{text}' needs a shell for '{shell}', and there is none: write it as ['sh', '-c', '...']"
         )
     return words
@@ -110,5 +107,5 @@ def command_words(where: str, command: object) -> list[str]:
         text = as_line(f"{where} command", command)
         words = _split(where, text)
     if not words or not words[0]:
-        raise SettingsError(f"{where} command '{command}' names no program")
+        raise InputError(f"{where} command '{command}' names no program")
     return words

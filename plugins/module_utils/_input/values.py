@@ -33,16 +33,12 @@ MAX_SOCKET_PATH = 107
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,29}[a-z0-9]|[a-z]")
 
 
-class SettingsError(ValueError):
-    """A setting of an application server that cannot be used."""
+class InputError(ValueError):
+    """A value that cannot be used as what it was written for."""
 
 
 class UnsafeNameError(ValueError):
     """A name or a path that the stack cannot use."""
-
-
-class ScalarError(ValueError):
-    """A value that is no text, number or flag where one is meant."""
 
 
 def read_whole(value: object) -> int | None:
@@ -89,24 +85,10 @@ Scalar = t.Union[Text, Whole, Flag]
 
 
 def scalar(value: object, kind: Scalar, path: str) -> str | int | bool:
-    """Return the value of the option C(path); raise ScalarError, which says what to write, for what cannot be one."""
+    """Return the value of the option C(path); raise InputError, which says what to write, for what cannot be one."""
     if isinstance(kind, Whole):
-        return _whole(value, path)
-    return _text(value, kind, path) if isinstance(kind, Text) else _flag(value, path)
-
-
-def _whole(value: object, path: str) -> int:
-    number = read_whole(value)
-    if number is None:
-        raise ScalarError(f"{path} must be a whole number, not {shown(value)}")
-    return number
-
-
-def _flag(value: object, path: str) -> bool:
-    flag = read_flag(value)
-    if flag is None:
-        raise ScalarError(f"{path} must be true or false, not {shown(value)}")
-    return flag
+        return as_int(path, value, least=None)
+    return _text(value, kind, path) if isinstance(kind, Text) else as_bool(path, value)
 
 
 def _text(value: object, kind: Text, path: str) -> str:
@@ -116,7 +98,7 @@ def _text(value: object, kind: Text, path: str) -> str:
     found = "another type" if kind.secret else shown(value)
     structure = isinstance(value, (t.Mapping, list, tuple))
     why = "write" if structure else "YAML reads some words without quotes as something else. Write it in quotes, as"
-    raise ScalarError(f"{path} must be a text, not {found}: {why} {path.rpartition('.')[2]}: '{kind.example}'")
+    raise InputError(f"{path} must be a text, not {found}: {why} {path.rpartition('.')[2]}: '{kind.example}'")
 
 
 def shown(value: object) -> str:
@@ -130,11 +112,12 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
 
-def as_int(key: str, value: object, least: int = 0) -> int:
+def as_int(key: str, value: object, least: int | None = 0) -> int:
     """Return a whole number of at least C(least)."""
     number = read_whole(value)
-    if number is None or number < least:
-        raise SettingsError(f"{key} '{value}' must be a whole number, {least} or more")
+    if number is None or (least is not None and number < least):
+        bound = "" if least is None else f", {least} or more"
+        raise InputError(f"{key} must be a whole number{bound}, not {shown(value)}")
     return number
 
 
@@ -142,17 +125,17 @@ def as_bool(key: str, value: object) -> bool:
     """Return a truth value."""
     flag = read_flag(value)
     if flag is None:
-        raise SettingsError(f"{key} '{value}' must be true or false")
+        raise InputError(f"{key} must be true or false, not {shown(value)}")
     return flag
 
 
 def as_line(key: str, value: object) -> str:
     """Return a text of one line without control characters: it goes into a unit file or a header."""
     if isinstance(value, (bool, list, tuple, dict)) or value is None:
-        raise SettingsError(f"{key} '{value}' must be a text")
+        raise InputError(f"{key} '{value}' must be a text")
     text = str(value)
     if any(ord(char) < 32 or ord(char) == 127 for char in text):
-        raise SettingsError(f"{key} {text!r} must be one line without control characters")
+        raise InputError(f"{key} {text!r} must be one line without control characters")
     return text
 
 
@@ -160,7 +143,7 @@ def as_size(key: str, value: object) -> str:
     """Return a limit of memory as systemd reads it; empty for none."""
     text = as_line(key, value).strip()
     if text and not _SIZE.fullmatch(text):
-        raise SettingsError(f"{key} '{text}' must be a size such as 512M or 2G, a percentage of memory, or empty")
+        raise InputError(f"{key} '{text}' must be a size such as 512M or 2G, a percentage of memory, or empty")
     return text
 
 
@@ -168,7 +151,7 @@ def as_quota(key: str, value: object) -> str:
     """Return a share of processor time as systemd reads it; empty for no limit."""
     text = as_line(key, value).strip()
     if text and not _QUOTA.fullmatch(text):
-        raise SettingsError(f"{key} '{text}' must be a percentage of one CPU such as 150%, or empty")
+        raise InputError(f"{key} '{text}' must be a percentage of one CPU such as 150%, or empty")
     return text
 
 
@@ -177,7 +160,7 @@ def as_mapping(key: str, value: object) -> dict[str, object]:
     if value is None or value == "":
         return {}
     if not isinstance(value, t.Mapping):
-        raise SettingsError(f"{key} '{value}' must be a dictionary")
+        raise InputError(f"{key} '{value}' must be a dictionary")
     return {str(name): content for name, content in value.items()}
 
 
@@ -186,7 +169,7 @@ def as_variables(key: str, value: object) -> dict[str, str]:
     if value is None or value == "":
         return {}
     if not isinstance(value, t.Mapping):
-        raise SettingsError(f"{key} must be a dictionary, not {_kind(value)}")
+        raise InputError(f"{key} must be a dictionary, not {_kind(value)}")
     return {str(name): _variable(f"{key}.{name}", content) for name, content in value.items()}
 
 
@@ -195,7 +178,7 @@ def _variable(name: str, value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):
         return str(value)
-    raise SettingsError(
+    raise InputError(
         f"{name} is {_kind(value)}, and an environment variable is a text: write '' for an empty one, and use the "
         "filter to_json for a list or a dictionary"
     )
@@ -210,10 +193,10 @@ def _kind(value: object) -> str:
 
 
 def refuse_unknown(what: str, given: t.Iterable[str], known: t.Collection[str]) -> None:
-    """Raise SettingsError for keys that nobody reads: most are typing errors."""
+    """Raise InputError for keys that nobody reads: most are typing errors."""
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise SettingsError(f"{what} has no setting '{unknown[0]}': choose from {', '.join(sorted(known))}")
+        raise InputError(f"{what} has no setting '{unknown[0]}': choose from {', '.join(sorted(known))}")
 
 
 def check_name(name: str) -> str:

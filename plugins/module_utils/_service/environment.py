@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._input.values import SettingsError
+from .._input.values import InputError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What a backslash protects inside double quotes; nothing is expanded there.
@@ -40,16 +40,16 @@ _OWNED = {
 
 
 def merge_environment(environment: t.Mapping[str, str], secrets: t.Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of an application; raise SettingsError for what a release cannot have.
+    """Return the variables of an application; raise InputError for what a release cannot have.
 
     Errors name variables only: a value may be a secret.
     """
     for key, values in (("environment", environment), ("secrets", secrets)):
         for name in sorted(set(values) & set(_OWNED)):
-            raise SettingsError(f"{key} must not set '{name}', which overrules the release: {_OWNED[name]}")
+            raise InputError(f"{key} must not set '{name}', which overrules the release: {_OWNED[name]}")
     both = sorted(set(environment) & set(secrets))
     if both:
-        raise SettingsError(f"'{both[0]}' is in environment and in secrets: keep one of them")
+        raise InputError(f"'{both[0]}' is in environment and in secrets: keep one of them")
     merged = {**environment, **secrets}
     render_environment(merged)
     return merged
@@ -67,9 +67,7 @@ def parse_environment(text: str) -> dict[str, str]:
 
 def _check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise SettingsError(
-            f"environment variable '{name}' must be letters, digits and '_', and not start with a digit"
-        )
+        raise InputError(f"environment variable '{name}' must be letters, digits and '_', and not start with a digit")
     return name
 
 
@@ -77,14 +75,14 @@ def _quote(name: str, value: str) -> str:
     """Quote a value; errors name the variable only, because the value may be a secret."""
     bad = next((char for char in value if (ord(char) < 32 and char not in "\t\n") or ord(char) == 127), None)
     if bad is not None:
-        raise SettingsError(
+        raise InputError(
             f"environment variable '{name}' has the control character {bad!r}, and systemd ignores such a variable: "
             "encode the value (base64) or put it into a file"
         )
     try:
         size = len(f"{name}={value}".encode())
     except UnicodeEncodeError:
-        raise SettingsError(f"environment variable '{name}' is not valid UTF-8: encode the value (base64)") from None
+        raise InputError(f"environment variable '{name}' is not valid UTF-8: encode the value (base64)") from None
     if size > _LONGEST:
-        raise SettingsError(f"environment variable '{name}' has {size} bytes; Linux accepts {_LONGEST}: use a file")
+        raise InputError(f"environment variable '{name}' has {size} bytes; Linux accepts {_LONGEST}: use a file")
     return '"' + _SPECIAL.sub(r"\\\1", value) + '"'

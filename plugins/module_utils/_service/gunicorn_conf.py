@@ -9,7 +9,7 @@ import posixpath
 import re
 import typing as t
 
-from .._input.values import SettingsError
+from .._input.values import InputError
 from .own_conf import OWNED, render_own
 
 _SETTING = re.compile(r"[a-z][a-z0-9_]*")
@@ -105,12 +105,12 @@ for _name in sorted(_EXTRA):
 
 
 def check_extra(extra: t.Mapping[str, object]) -> None:
-    """Raise SettingsError for a setting that C(extra) must not have; gunicorn itself knows which ones exist."""
+    """Raise InputError for a setting that C(extra) must not have; gunicorn itself knows which ones exist."""
     for name in sorted(extra):
         if name in OWNED:
-            raise SettingsError(f"extra must not set gunicorn's '{name}': use {OWNED[name]}")
+            raise InputError(f"extra must not set gunicorn's '{name}': use {OWNED[name]}")
         if not _SETTING.fullmatch(name):
-            raise SettingsError(
+            raise InputError(
                 f"extra '{name}' must be a setting's name as in gunicorn.conf.py, such as limit_request_line"
             )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import typing as t
 
-from .._input.values import SettingsError, as_line
+from .._input.values import InputError, as_line
 
 # Where gunicorn would look for it.
 USUAL = "gunicorn.conf.py"
@@ -80,7 +80,7 @@ def check_config_file(key: str, value: object) -> str:
     """Return the path of the application's own file, below its code; empty for none."""
     path = as_line(key, value)
     if path and (path.startswith("/") or ".." in path.split("/") or not path.endswith(".py")):
-        raise SettingsError(f"{key} '{path}' must be a Python file below the source, such as {USUAL}")
+        raise InputError(f"{key} '{path}' must be a Python file below the source, such as {USUAL}")
     return path
 
 

@@ -12,7 +12,7 @@ import typing as t
 
 from .._input.defaults import DEFAULTS, HEALTH_DEFAULTS
 from .._input.lists import as_list
-from .._input.values import SettingsError, as_bool, as_int, as_line, as_mapping, as_quota, as_size, refuse_unknown
+from .._input.values import InputError, as_bool, as_int, as_line, as_mapping, as_quota, as_size, refuse_unknown
 from .gunicorn_conf import check_extra
 from .own_conf import check_config_file
 from .sandbox import SANDBOX
@@ -36,14 +36,14 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]+)?|\[[0-9a-fA-F:.]+\](?::[0-9]+)?|
 def worker_requirements(worker_class: str) -> tuple[str, ...]:
     """Return the distributions that a worker class needs beside gunicorn."""
     if worker_class == "eventlet":
-        raise SettingsError("worker_class 'eventlet' was removed from gunicorn: use 'gevent' or 'gthread'")
+        raise InputError("worker_class 'eventlet' was removed from gunicorn: use 'gevent' or 'gthread'")
     if worker_class not in _REQUIREMENTS:
-        raise SettingsError(f"worker_class '{worker_class}' does not exist: choose from {', '.join(_REQUIREMENTS)}")
+        raise InputError(f"worker_class '{worker_class}' does not exist: choose from {', '.join(_REQUIREMENTS)}")
     return _REQUIREMENTS[worker_class]
 
 
 def normalise_settings(raw: t.Mapping[str, object]) -> dict[str, object]:
-    """Return all settings, in JSON's types, checked; raise SettingsError for one that cannot be used.
+    """Return all settings, in JSON's types, checked; raise InputError for one that cannot be used.
 
     A setting that is absent or None has its default.
     """
@@ -67,10 +67,10 @@ def identifying_settings(settings: t.Mapping[str, object]) -> dict[str, object]:
 def _check_together(settings: t.Mapping[str, t.Any]) -> None:
     binds = settings["bind"]
     if len(set(binds)) != len(binds):
-        raise SettingsError(f"bind lists an address twice: {', '.join(binds)}")
+        raise InputError(f"bind lists an address twice: {', '.join(binds)}")
     public = [address for address in binds if not _is_loopback(address)]
     if public and not settings["allow_public_bind"]:
-        raise SettingsError(
+        raise InputError(
             f"bind '{public[0]}' can be reached from other hosts, past nginx and its TLS: bind a loopback address, or "
             "set allow_public_bind: true if a firewall lets only your proxies in"
         )
@@ -99,13 +99,13 @@ def _positive(key: str, value: object) -> int:
 def _group(key: str, value: object) -> str:
     text = as_line(key, value)
     if not _GROUP.fullmatch(text):
-        raise SettingsError(f"{key} '{text}' must be the name of a group")
+        raise InputError(f"{key} '{text}' must be the name of a group")
     return text
 
 
 def _level(key: str, value: object) -> str:
     if value not in _LEVELS:
-        raise SettingsError(f"{key} '{value}' must be one of {', '.join(_LEVELS)}")
+        raise InputError(f"{key} '{value}' must be one of {', '.join(_LEVELS)}")
     return str(value)
 
 
@@ -114,7 +114,7 @@ def _units(key: str, value: object) -> list[str]:
     full = [name if "." in name else name + ".service" for name in names]
     for name in full:
         if not _UNIT.fullmatch(name):
-            raise SettingsError(f"{key} '{name}' must be the name of a unit, such as postgresql.service")
+            raise InputError(f"{key} '{name}' must be the name of a unit, such as postgresql.service")
     return full
 
 
@@ -122,7 +122,7 @@ def _paths(key: str, value: object) -> list[str]:
     paths = [as_line(key, path) for path in as_list(key, value, "/var/spool/shop")]
     for path in paths:
         if not _PATH.fullmatch(path) or "/../" in path + "/":
-            raise SettingsError(f"{key} '{path}' must be an absolute path of letters, digits and ._@+-")
+            raise InputError(f"{key} '{path}' must be an absolute path of letters, digits and ._@+-")
     return paths
 
 
@@ -137,7 +137,7 @@ def _bind(key: str, address: str) -> str:
             raise ValueError
         parsed = ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
     except ValueError:
-        raise SettingsError(
+        raise InputError(
             f"{key} '{address}' must be an IP address and a port, such as 127.0.0.1:8000 or [::1]:8000 "
             "(the unix socket for nginx is always there and is not listed)"
         ) from None
@@ -164,9 +164,7 @@ def _extra(key: str, value: object) -> dict[str, object]:
     try:
         return t.cast("dict[str, object]", json.loads(json.dumps(extra, allow_nan=False)))
     except (TypeError, ValueError) as exc:
-        raise SettingsError(
-            f"{key} must hold texts, numbers, truth values, lists and dictionaries only: {exc}"
-        ) from exc
+        raise InputError(f"{key} must hold texts, numbers, truth values, lists and dictionaries only: {exc}") from exc
 
 
 def _health(key: str, value: object) -> dict[str, object]:
@@ -175,9 +173,9 @@ def _health(key: str, value: object) -> dict[str, object]:
     values = {**HEALTH_DEFAULTS, **given}
     path, host = as_line(f"{key}.path", values["path"]), as_line(f"{key}.host", values["host"])
     if not _TEXT_PATH.fullmatch(path):
-        raise SettingsError(f"{key}.path '{path}' must start with '/' and be percent-encoded, such as /health?full=1")
+        raise InputError(f"{key}.path '{path}' must start with '/' and be percent-encoded, such as /health?full=1")
     if not _HOST.fullmatch(host):
-        raise SettingsError(f"{key}.host '{host}' must be a host name, with a port or without")
+        raise InputError(f"{key}.host '{host}' must be a host name, with a port or without")
     return {
         "path": path,
         "status": [_status(f"{key}.status", code) for code in as_list(f"{key}.status", values["status"], "200")],
@@ -191,7 +189,7 @@ def _health(key: str, value: object) -> dict[str, object]:
 def _status(key: str, value: object) -> int:
     code = as_int(key, value)
     if not 100 <= code <= 599:
-        raise SettingsError(f"{key} '{value}' must list HTTP status codes, such as 200")
+        raise InputError(f"{key} '{value}' must list HTTP status codes, such as 200")
     return code
 
 

@@ -10,7 +10,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .._input.values import SettingsError
+from .._input.values import InputError
 from .._release.shared_files import Place, render_files
 
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*")
@@ -135,20 +135,20 @@ class Target:
 
 
 def check_app_path(app: str) -> Target:
-    """Return what an application path names, as gunicorn and Flask's command line read it; raise SettingsError."""
+    """Return what an application path names, as gunicorn and Flask's command line read it; raise InputError."""
     module, colon, rest = app.partition(":")
     if not colon or not rest.strip():
-        raise SettingsError(f"app '{app}' does not say which object of the module it is: {_REMEDY}")
+        raise InputError(f"app '{app}' does not say which object of the module it is: {_REMEDY}")
     if not _MODULE.fullmatch(module):
-        raise SettingsError(f"app '{app}': '{module}' is not the name of a Python module: {_REMEDY}")
+        raise InputError(f"app '{app}': '{module}' is not the name of a Python module: {_REMEDY}")
     try:
         expression = ast.parse(rest.strip(), mode="eval").body
     except (SyntaxError, ValueError):
-        raise SettingsError(f"app '{app}': '{rest}' is not Python: {_REMEDY}") from None
+        raise InputError(f"app '{app}': '{rest}' is not Python: {_REMEDY}") from None
     if not isinstance(expression, ast.Call):
         return Target(module, _attribute(app, expression))
     if any(keyword.arg is None for keyword in expression.keywords):
-        raise SettingsError(f"app '{app}': '**' is not possible here: {_REMEDY}")
+        raise InputError(f"app '{app}': '**' is not possible here: {_REMEDY}")
     return Target(
         module,
         _attribute(app, expression.func),
@@ -163,14 +163,14 @@ def _attribute(app: str, expression: ast.expr) -> str:
         return expression.id
     if isinstance(expression, ast.Attribute):
         return f"{_attribute(app, expression.value)}.{expression.attr}"
-    raise SettingsError(f"app '{app}' must end with a name or a call of one: {_REMEDY}")
+    raise InputError(f"app '{app}' must end with a name or a call of one: {_REMEDY}")
 
 
 def _argument(app: str, expression: ast.expr) -> object:
     try:
         return ast.literal_eval(expression)
     except ValueError:
-        raise SettingsError(f"app '{app}': arguments must be literals, such as 'text', 1 or None: {_REMEDY}") from None
+        raise InputError(f"app '{app}': arguments must be literals, such as 'text', 1 or None: {_REMEDY}") from None
 
 
 def render_wsgi(app: str, trusted_hops: int, host_header: str, places: t.Sequence[Place] = ()) -> str:
@@ -180,13 +180,11 @@ def render_wsgi(app: str, trusted_hops: int, host_header: str, places: t.Sequenc
     """
     target = check_app_path(app)
     if host_header and not _HEADER.fullmatch(host_header):
-        raise SettingsError(f"host_header '{host_header}' must be a header's name without '_', such as X-Original-Host")
+        raise InputError(f"host_header '{host_header}' must be a header's name without '_', such as X-Original-Host")
     if trusted_hops < 0:
-        raise SettingsError(f"trusted_hops '{trusted_hops}' must be 0 or more")
+        raise InputError(f"trusted_hops '{trusted_hops}' must be 0 or more")
     if host_header and not trusted_hops:
-        raise SettingsError(
-            f"host_header '{host_header}' comes from a proxy, but trusted_hops is 0: set it to 1 or more"
-        )
+        raise InputError(f"host_header '{host_header}' comes from a proxy, but trusted_hops is 0: set it to 1 or more")
     text = _HEAD.format(app=app, module=target.module, attribute=target.attribute, load=_load_text(target))
     text += _host_class(host_header) + _PROBE + render_files(places) + "application = _Probe(_load())\n"
     text += "application = _Files(application)\n" if places else ""

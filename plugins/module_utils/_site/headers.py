@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import typing as t
 
-from .values import SiteError
+from .._input.values import InputError
 
 # The visitor's address.
 _ADDRESS = (
@@ -120,12 +120,12 @@ _BY_NAME = {name.lower(): name for name in FAMILY}
 
 
 def check_passed(names: t.Iterable[str]) -> tuple[str, ...]:
-    """Return the headers that are passed on nevertheless; raise SiteError for one that is never taken out."""
+    """Return the headers that are passed on nevertheless; raise InputError for one that is never taken out."""
     for name in names:
         if name.lower() not in _BY_NAME:
             near = difflib.get_close_matches(name.lower(), _BY_NAME, 1)
             hint = f"did you mean '{_BY_NAME[near[0]]}'?" if near else "proxy_headers sets headers of your own"
-            raise SiteError(f"pass_headers: '{name}' is none of the headers that are taken out; {hint}")
+            raise InputError(f"pass_headers: '{name}' is none of the headers that are taken out; {hint}")
     return tuple(names)
 
 

@@ -9,8 +9,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from .._input.values import InputError
 from .forwarded import ForwardedChain
-from .values import SiteError
 
 # An upstream of ours; what it leads to is the release that serves.
 _UPSTREAM = re.compile(r"unix:(/.+/current)/run/\d+\.sock")
@@ -71,7 +71,7 @@ class Maintenance:
     def __post_init__(self) -> None:
         """Refuse a page that nobody would see, and a flag without a page."""
         if bool(self.flag) != bool(self.page):
-            raise SiteError("maintenance: flag and page belong together: name both files, or none")
+            raise InputError("maintenance: flag and page belong together: name both files, or none")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Site:
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
         if self.content and self.template:
-            raise SiteError("content and template exclude each other: keep one")
+            raise InputError("content and template exclude each other: keep one")
         self._refuse_twice("domain", self.domains + self.redirects)
         if self.state != "absent" and not (self.content or self.template):
             self._check_names()
@@ -123,25 +123,25 @@ class Site:
 
     def _check_names(self) -> None:
         if not self.domains:
-            raise SiteError("domains must list at least one host name")
+            raise InputError("domains must list at least one host name")
         if self.redirects and self.domains[0].startswith("*"):
-            raise SiteError(
+            raise InputError(
                 f"redirects cannot lead to '{self.domains[0]}': put a host name without '*' first in domains"
             )
         if self.tls and self.http_port == self.https_port:
-            raise SiteError(f"http_port and https_port are both {self.http_port}: choose two ports")
+            raise InputError(f"http_port and https_port are both {self.http_port}: choose two ports")
 
     def _check_service(self) -> None:
         if not (self.upstream or self.static or self.locations or self.config):
-            raise SiteError("nothing is served: set upstream, static, locations, config, content or template")
+            raise InputError("nothing is served: set upstream, static, locations, config, content or template")
         if self.hsts and not (self.tls or self.from_proxy):
-            raise SiteError(
+            raise InputError(
                 "hsts needs tls, or behind_proxy where another proxy speaks HTTPS: browsers ignore it over HTTP"
             )
         if self.balance in ("ip_hash", "random") and any("backup" in server.options for server in self.upstream):
-            raise SiteError(f"balance {self.balance} cannot have a backup server: choose round_robin or least_conn")
+            raise InputError(f"balance {self.balance} cannot have a backup server: choose round_robin or least_conn")
         if self.upstream and any(static.url == "/" for static in self.static):
-            raise SiteError(
+            raise InputError(
                 "static with the url '/' leaves nothing for upstream: choose a longer url, or leave one out"
             )
         self._refuse_twice("path", tuple(s.url for s in self.static) + tuple(place.key for place in self.locations))
@@ -161,7 +161,7 @@ class Site:
     def _refuse_twice(what: str, values: t.Sequence[str]) -> None:
         for value in values:
             if values.count(value) > 1:
-                raise SiteError(f"{what} '{value}' is listed twice: remove one")
+                raise InputError(f"{what} '{value}' is listed twice: remove one")
 
 
 def chain_of(site: Site) -> ForwardedChain | None:

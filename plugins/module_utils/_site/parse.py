@@ -9,13 +9,13 @@ import re
 import typing as t
 from dataclasses import fields
 
-from .._input.lists import SITE, ListError, settle_sites, with_lists
+from .._input.lists import SITE, settle_sites, with_lists
+from .._input.values import InputError
 from .headers import check_passed
 from .model import Location, Maintenance, Server, Site, Static, Tls
 from .raw import read_statements
 from .values import (
     Reader,
-    SiteError,
     as_mapping,
     check_address,
     check_domain,
@@ -61,22 +61,22 @@ DEFAULT_KEYS = tuple(key for key in SITE_KEYS if key not in _OWN_KEYS)
 
 
 def parse_site(item: t.Mapping[str, object], defaults: t.Mapping[str, object]) -> Site:
-    """Return the site that an item describes; raise SiteError, with its name, when there can be no such site."""
+    """Return the site that an item describes; raise InputError, with its name, when there can be no such site."""
     name = str(item.get("name", ""))
     try:
         if not _NAME.fullmatch(name):
-            raise SiteError(
+            raise InputError(
                 "name must be 1 to 64 letters, digits, '.', '-' or '_' and not start with '.': it names files"
             )
         if name.startswith(RESERVED) or name == DISTRIBUTION_SITE:
-            raise SiteError("this name is taken by the site for unknown hosts: choose another")
+            raise InputError("this name is taken by the site for unknown hosts: choose another")
         check_keys(as_mapping(defaults, "nginx_site_defaults"), DEFAULT_KEYS, "nginx_site_defaults: ")
         check_keys(item, SITE_KEYS)
         shared = with_lists(defaults, SITE, "nginx_site_defaults")
         given = {key: value for key, value in with_lists(item, SITE).items() if value is not None}
         return _parse(name, Reader({**shared, **given}))
-    except (SiteError, ListError) as exc:
-        raise SiteError(f"site '{name}': {exc}") from exc
+    except InputError as exc:
+        raise InputError(f"site '{name}': {exc}") from exc
 
 
 def _parse(name: str, given: Reader) -> Site:
@@ -171,7 +171,7 @@ def _parse_location(entry: object) -> Location:
     modifier, _space, rest = path.partition(" ")
     modifier, rest = (modifier, rest.strip()) if modifier in _MODIFIERS else ("", path)
     if not rest or (modifier not in ("~", "~*") and rest[0] not in "/@"):
-        raise SiteError(
+        raise InputError(
             f"locations: path '{path}' must start with '/', '@', or one of {' '.join(_MODIFIERS)} and a space"
         )
     quote(rest)
@@ -182,8 +182,8 @@ def _checked_config(given: Reader, key: str) -> str:
     text = given.text(key).strip("\n")
     try:
         read_statements(text)
-    except SiteError as exc:
-        raise SiteError(f"{key} is not whole: {exc}") from exc
+    except InputError as exc:
+        raise InputError(f"{key} is not whole: {exc}") from exc
     return text
 
 
@@ -215,17 +215,17 @@ def _parse_tls(value: object) -> Tls | None:
 
 
 def parse_sites(items: t.Sequence[t.Mapping[str, object]], defaults: t.Mapping[str, object]) -> list[Site]:
-    """Return the sites that items describe; raise SiteError when one is impossible or two want the same."""
+    """Return the sites that items describe; raise InputError when one is impossible or two want the same."""
     sites = [parse_site(item, defaults) for item in _entries(items)]
     names: set[str] = set()
     owners: dict[tuple[int, str], str] = {}
     for site in sites:
         if site.name in names:
-            raise SiteError(f"two sites have the name '{site.name}': give each a name of its own")
+            raise InputError(f"two sites have the name '{site.name}': give each a name of its own")
         names.add(site.name)
         for port, host in site.claims if site.state == "enabled" else ():
             if (port, host) in owners:
-                raise SiteError(
+                raise InputError(
                     f"sites '{owners[port, host]}' and '{site.name}' both have the domain '{host}' on port {port}: "
                     "nginx would serve the first only; remove it from one of them"
                 )
@@ -237,7 +237,4 @@ def _entries(items: object) -> list[dict[str, t.Any]]:
     """Return all sites of a list, or of several lists by the names of their variables."""
     named = isinstance(items, t.Mapping) and all(str(key).startswith("nginx_sites") for key in items)
     lists = t.cast("t.Mapping[str, object]", items) if named else {"nginx_sites": items}
-    try:
-        return [site for variable, found in lists.items() for site in settle_sites(found, variable)]
-    except ListError as exc:
-        raise SiteError(str(exc)) from None
+    return [site for variable, found in lists.items() for site in settle_sites(found, variable)]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .._input.values import InputError
 from .syntax import LUA_BLOCK, Directive, descend, parse, read
-from .values import SiteError
 
 # Directives that answer a request, so that it is not passed to the site's upstream.
 _ANSWERS = frozenset(
@@ -33,10 +33,10 @@ class Statement:
 
 
 def read_statements(text: str) -> list[Statement]:
-    """Return the directives of the outermost level; raise SiteError when they would not end where the text ends."""
+    """Return the directives of the outermost level; raise InputError when they would not end where the text ends."""
     found, problem = read(text)
     if problem:
-        raise SiteError(problem)
+        raise InputError(problem)
     return [_statement(text, directive) for directive in found]
 
 

@@ -63,7 +63,7 @@ def site_configs(
     version: str,
     catch_all: bool,
 ) -> list[dict[str, t.Any]]:
-    """Return what module nginx_site is to do for items of C(nginx_sites); raise SiteError when they are impossible."""
+    """Return what module nginx_site is to do for items of C(nginx_sites); raise InputError when they are impossible."""
     sites = parse_sites(items, defaults)
     numbers = parse_version(version)
     wanted = _catch_alls(sites, defaults, numbers) if catch_all else []

@@ -13,7 +13,7 @@ import yaml
 from ansible_collections.flaskops.stack.plugins.module_utils._build.host_check import check_paths
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import read_requests
 from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import DEFAULTS, HEALTH_DEFAULTS
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError, UnsafeNameError
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError, UnsafeNameError
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import ReleaseError
 from ansible_collections.flaskops.stack.plugins.modules import gunicorn_service
 
@@ -78,15 +78,15 @@ WIKI = {"name": "wiki", "app": "wiki:app", "directory": "/opt/wiki", "virtualenv
     [
         ([{**WIKI, "name": "Wiki"}], UnsafeNameError, "'Wiki'"),
         ([{**WIKI, "name": "../x"}], UnsafeNameError, "lower-case"),
-        ([WIKI, WIKI], SettingsError, "name 'wiki' twice"),
-        ([{**WIKI, "threads": 0}], SettingsError, "service 'wiki': threads '0'"),
+        ([WIKI, WIKI], InputError, "name 'wiki' twice"),
+        ([{**WIKI, "threads": 0}], InputError, "service 'wiki': threads .*, not 0"),
         (
             [{**WIKI, "bind": ["127.0.0.1:1"]}, {**WIKI, "name": "b", "bind": ["127.0.0.1:1"]}],
-            SettingsError,
+            InputError,
             "127.0.0.1:1' twice",
         ),
-        ([{"name": "a", "release": "/srv/b/releases/3f2a91c-1b9e02d4"}], SettingsError, "<root>/a/releases/<id>"),
-        ([{"name": "a", "release": "/srv/a/releases/v1"}], SettingsError, "<root>/a/releases/<id>"),
+        ([{"name": "a", "release": "/srv/b/releases/3f2a91c-1b9e02d4"}], InputError, "<root>/a/releases/<id>"),
+        ([{"name": "a", "release": "/srv/a/releases/v1"}], InputError, "<root>/a/releases/<id>"),
         ([{**WIKI, "name": "a" * 31, "instances": 1}], UnsafeNameError, "socket path"),
     ],
 )
@@ -99,7 +99,7 @@ def test_bad_input_is_refused_before_anything_changes(
 
 
 def test_without_check_mode_code_and_release_have_to_be_there() -> None:
-    with pytest.raises(SettingsError, match="directory '/opt/wiki' does not exist"):
+    with pytest.raises(InputError, match="directory '/opt/wiki' does not exist"):
         read_requests([WIKI], "/srv", check=False)
     missing = "/srv/a/releases/3f2a91c-1b9e02d4"
     with pytest.raises(ReleaseError, match="build it with role flask again"):
@@ -109,7 +109,7 @@ def test_without_check_mode_code_and_release_have_to_be_there() -> None:
 
 def test_a_path_of_the_sandbox_has_to_be_there(tmp_path: Path) -> None:
     settings = {"sandbox": True, "sandbox_paths": [str(tmp_path / "none")]}
-    with pytest.raises(SettingsError, match=r"sandbox_paths '.*/none' does not exist on this host"):
+    with pytest.raises(InputError, match=r"sandbox_paths '.*/none' does not exist on this host"):
         check_paths(settings)
     check_paths(settings, below=str(tmp_path))
     (tmp_path / "none").mkdir()
@@ -118,11 +118,11 @@ def test_a_path_of_the_sandbox_has_to_be_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("root", ["srv", "/srv %i", "/srv/a b"])
 def test_a_root_that_systemd_would_read_otherwise_is_refused(root: str) -> None:
-    with pytest.raises(SettingsError, match="root"):
+    with pytest.raises(InputError, match="root"):
         read_requests([], root, check=True)
 
 
 def test_a_current_that_is_no_link_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "wiki" / "current").mkdir(parents=True)
-    with pytest.raises(SettingsError, match="is not a symbolic link"):
+    with pytest.raises(InputError, match="is not a symbolic link"):
         read_requests([WIKI], str(tmp_path), check=True)

@@ -10,9 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.hook_run import HookResult
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.hook_run import HookResult, hooks_of
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.hooks import HookSteps
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import AFTER, BEFORE, MIGRATE, HookError
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Manifest
 
 NEW, OLD = "2222222-22222222", "1111111-11111111"
 
@@ -43,6 +44,13 @@ class Steps:
         if stage == self._failing:
             raise HookError(f"hook of {stage} failed")
         return [t.cast(HookResult, stage)]
+
+
+def test_damaged_hooks_of_a_release_fail_like_a_hook() -> None:
+    damaged = {"hooks": {"migrate": {"run": "flask db upgrade"}}}
+    manifest = Manifest("shop", NEW, "shop", "shop", {}, "3.13", "shop:app", {}, extra=damaged)
+    with pytest.raises(HookError, match=r"hooks\.migrate must be a list"):
+        hooks_of(manifest)
 
 
 def test_each_stage_runs_its_hooks_and_keeps_what_they_said() -> None:

@@ -23,7 +23,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.processes im
     normalise_timers,
     normalise_workers,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.process_units import process_units
@@ -73,8 +73,8 @@ def test_what_is_left_out_has_a_default_and_the_order_says_nothing() -> None:
         ([{**MAIL, "name": "a.b"}], "must be 1 to 31"),
         ([MAIL, MAIL], "the name 'mail' 2 times"),
         ([{**MAIL, "cuont": 2}], "has no setting 'cuont'"),
-        ([{**MAIL, "count": 0}], "workers 'mail': count '0'"),
-        ([{**MAIL, "stop_timeout": "soon"}], "workers 'mail': stop_timeout 'soon'"),
+        ([{**MAIL, "count": 0}], "workers 'mail': count .*, not 0"),
+        ([{**MAIL, "stop_timeout": "soon"}], "workers 'mail': stop_timeout .*soon"),
         ([{**MAIL, "memory_max": "much"}], "memory_max 'much' must be a size"),
         ([{**MAIL, "command": "a 'b"}], "cannot be split"),
         ([{**MAIL, "command": ["a\nb"]}], "one line"),
@@ -82,7 +82,7 @@ def test_what_is_left_out_has_a_default_and_the_order_says_nothing() -> None:
     ],
 )
 def test_a_worker_that_cannot_be_is_refused(workers: object, said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(InputError, match=said):
         normalise_workers(workers)
 
 
@@ -90,14 +90,14 @@ def test_a_worker_that_cannot_be_is_refused(workers: object, said: str) -> None:
     ("timers", "said"),
     [
         ([{"name": "tick", "command": "x"}], "has no 'schedule'"),
-        ([{**TICK, "persistent": "perhaps"}], "persistent 'perhaps'"),
-        ([{**TICK, "timeout": 0}], "timeout '0'"),
+        ([{**TICK, "persistent": "perhaps"}], "persistent .*perhaps"),
+        ([{**TICK, "timeout": 0}], "timeout .*, not 0"),
         ([{**TICK, "count": 2}], "has no setting 'count'"),
         ("daily", "must be a list"),
     ],
 )
 def test_a_timer_that_cannot_be_is_refused(timers: object, said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(InputError, match=said):
         normalise_timers(timers)
 
 
@@ -151,9 +151,9 @@ def test_jobs_of_two_releases_do_not_run_at_once() -> None:
 
 def test_a_program_that_is_nowhere_is_named(tmp_path: Path) -> None:
     workers = normalise_workers([{**MAIL, "command": "no-such-program"}])
-    with pytest.raises(SettingsError, match="workers 'mail': there is no program 'no-such-program'"):
+    with pytest.raises(InputError, match="workers 'mail': there is no program 'no-such-program'"):
         check_programs(workers, [], str(tmp_path))
-    with pytest.raises(SettingsError, match=r"timers 'tick': <release>/app/\./bin/x does not exist"):
+    with pytest.raises(InputError, match=r"timers 'tick': <release>/app/\./bin/x does not exist"):
         check_programs([], normalise_timers([{**TICK, "command": "./bin/x"}]), str(tmp_path))
     check_programs(normalise_workers([{**MAIL, "command": "sh -c true"}]), [], str(tmp_path))
 

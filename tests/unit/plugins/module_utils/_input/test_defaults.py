@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input import defaults
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 
 
@@ -21,7 +21,7 @@ def test_setting_a_default_by_hand_changes_nothing() -> None:
 
 
 def test_every_default_is_a_known_setting_and_no_other_is() -> None:
-    with pytest.raises(SettingsError, match="worker_clas"):
+    with pytest.raises(InputError, match="worker_clas"):
         normalise_settings({"worker_clas": "sync"})
 
 

@@ -8,12 +8,11 @@ import typing as t
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError, parse_app
-from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError, parse_hooks
+from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import parse_hooks
 from ansible_collections.flaskops.stack.plugins.module_utils._input.processes import normalise_workers
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import (
     Flag,
-    ScalarError,
-    SettingsError,
+    InputError,
     UnsafeNameError,
     Whole,
     as_bool,
@@ -24,10 +23,10 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.values impor
     scalar,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
-from ansible_collections.flaskops.stack.plugins.module_utils._site.values import Reader, SiteError
+from ansible_collections.flaskops.stack.plugins.module_utils._site.values import Reader
 
 SHOP = {"name": "shop", "source": "shop", "app": "shop:app"}
-ERRORS = (SettingsError, AppError, HookError, ScalarError, SiteError)
+ERRORS = (InputError, AppError)
 # All that read a number, or a flag.
 WHOLE: dict[str, t.Callable[[t.Any], object]] = {
     "settings": lambda value: as_int("x", value, least=1),
@@ -115,14 +114,14 @@ def test_no_environment_is_an_empty_one(nothing: object) -> None:
     [(None, "nothing (null)"), (["hunter2"], "a list"), ({"hunter2": 1}, "a dictionary"), (b"hunter2", "bytes")],
 )
 def test_what_is_no_text_is_refused_and_not_shown(value: object, kind: str) -> None:
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(InputError) as caught:
         as_variables("secrets", {"KEY": value})
     assert str(caught.value).startswith(f"secrets.KEY is {kind}, and an environment variable is a text: ")
     assert "hunter2" not in str(caught.value)
 
 
 def test_an_environment_that_is_no_dictionary_is_refused_and_not_shown() -> None:
-    with pytest.raises(SettingsError, match="secrets must be a dictionary") as caught:
+    with pytest.raises(InputError, match="secrets must be a dictionary") as caught:
         as_variables("secrets", ["hunter2"])
     assert "hunter2" not in str(caught.value)
 
@@ -139,9 +138,9 @@ def test_a_limit_is_read_alike_for_the_web_and_for_workers(key: str, value: str)
 
 @pytest.mark.parametrize(("key", "value"), [("memory_max", "lots"), ("memory_max", True), ("cpu_quota", "2")])
 def test_what_is_no_limit_is_refused_in_the_same_words(key: str, value: object) -> None:
-    with pytest.raises(SettingsError) as of_web:
+    with pytest.raises(InputError) as of_web:
         normalise_settings({key: value})
-    with pytest.raises(SettingsError) as of_worker:
+    with pytest.raises(InputError) as of_worker:
         normalise_workers([{**MAIL, key: value}])
     assert str(of_worker.value) == f"workers 'mail': {of_web.value}"
 

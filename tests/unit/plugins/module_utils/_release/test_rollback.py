@@ -23,7 +23,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.rollback_ho
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError
 from ansible_collections.flaskops.stack.plugins.module_utils._input.printable import short_reason
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release import migration as _migration
 from ansible_collections.flaskops.stack.plugins.module_utils._release.history import (
@@ -290,7 +290,7 @@ def test_a_hook_can_be_asked_for_again_when_nothing_has_to_be_switched(host: Lay
 
 
 def test_a_hook_is_for_a_rollback_alone() -> None:
-    with pytest.raises(SettingsError, match="hook 'migrate_down' is for a rollback"):
+    with pytest.raises(InputError, match="hook 'migrate_down' is for a rollback"):
         read_requests([{"name": "shop", "state": "absent", "hook": "migrate_down"}], "/srv", True)
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._service.environment import (
     merge_environment,
     parse_environment,
@@ -55,7 +55,7 @@ def test_the_order_is_always_the_same() -> None:
     ],
 )
 def test_what_systemd_would_ignore_or_linux_refuse_is_refused(name: str, value: str, says: str) -> None:
-    with pytest.raises(SettingsError, match=says) as caught:
+    with pytest.raises(InputError, match=says) as caught:
         render_environment({name: value})
     assert value == "v" or value[:20] not in str(caught.value)
 
@@ -66,6 +66,6 @@ def test_what_systemd_would_ignore_or_linux_refuse_is_refused(name: str, value: 
 )
 def test_what_overrules_the_release_is_refused_by_name(key: str, name: str) -> None:
     given = {"environment": {"A": "1"}, "secrets": {}, key: {name: "--bind 0.0.0.0:80"}}
-    with pytest.raises(SettingsError, match=f"{key} must not set '{name}'.*: (use|leave it out)") as said:
+    with pytest.raises(InputError, match=f"{key} must not set '{name}'.*: (use|leave it out)") as said:
         merge_environment(**given)
     assert "0.0.0.0" not in str(said.value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_conf import (
     check_extra,
     render_gunicorn_conf,
@@ -24,7 +24,7 @@ RELEASE = "/srv/shop/releases/1111111-11111111"
 )
 def test_what_extra_must_not_set_is_refused_with_the_reason(name: str, said: str) -> None:
     check_extra({"limit_request_line": 100})
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(InputError, match=said):
         check_extra({name: 1})
 
 

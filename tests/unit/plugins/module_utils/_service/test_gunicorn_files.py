@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_conf import render_gunicorn_conf
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.wsgi import check_app_path, render_wsgi
@@ -226,7 +226,7 @@ def test_without_werkzeug_the_way_out_is_named(shop: types.ModuleType, monkeypat
     ["shop", "shop:", "shop: ", "shop:app(", "shop:app(name)", "shop:app[0]", "../shop:app", "shop:f(**{})", ":app"],
 )
 def test_a_path_that_names_nothing_is_refused(app: str) -> None:
-    with pytest.raises(SettingsError, match="write module:app"):
+    with pytest.raises(InputError, match="write module:app"):
         check_app_path(app)
 
 
@@ -235,7 +235,7 @@ def test_a_path_that_names_nothing_is_refused(app: str) -> None:
     [(-1, "", "'-1'"), (0, "X-Host", "trusted_hops is 0"), (1, "X_Host", "without '_'"), (1, "a b", "'a b'")],
 )
 def test_a_header_without_a_trusted_proxy_is_refused(hops: int, header: str, says: str) -> None:
-    with pytest.raises(SettingsError, match=says):
+    with pytest.raises(InputError, match=says):
         render_wsgi("shop:app", hops, header)
 
 

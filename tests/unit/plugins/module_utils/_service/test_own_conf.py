@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import SettingsError
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_conf import render_gunicorn_conf
 from ansible_collections.flaskops.stack.plugins.module_utils._service.own_conf import explain_unread
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
@@ -84,7 +84,7 @@ def test_a_file_that_is_not_there_is_named(read_conf: t.Callable[..., Conf], pat
 
 @pytest.mark.parametrize("path", ["/etc/gunicorn.conf.py", "../gunicorn.conf.py", "a/../../b.py", "gunicorn.toml"])
 def test_a_path_outside_of_the_source_is_refused(path: str) -> None:
-    with pytest.raises(SettingsError, match=r"config_file .* below the source"):
+    with pytest.raises(InputError, match=r"config_file .* below the source"):
         normalise_settings({"config_file": path})
 
 

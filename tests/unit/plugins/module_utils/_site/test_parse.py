@@ -7,9 +7,9 @@ import re
 import typing as t
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Location, Server, Site, Static, Tls
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site, parse_sites
-from ansible_collections.flaskops.stack.plugins.module_utils._site.values import SiteError
 
 LEAST: dict[str, object] = {"name": "shop", "domains": ["shop.test"], "upstream": ["10.0.0.1:8000"]}
 CERTIFICATE = {"certificate": "/c.pem", "key": "/k.pem"}
@@ -72,7 +72,7 @@ def test_a_site_takes_what_it_does_not_say_from_the_defaults() -> None:
     ],
 )
 def test_what_makes_a_site_itself_has_no_default(key: str) -> None:
-    with pytest.raises(SiteError, match=f"nginx_site_defaults: unknown key '{key}'"):
+    with pytest.raises(InputError, match=f"nginx_site_defaults: unknown key '{key}'"):
         parse_site(LEAST, {key: "x"})
 
 
@@ -86,7 +86,7 @@ def test_what_makes_a_site_itself_has_no_default(key: str) -> None:
     ],
 )
 def test_an_error_in_the_defaults_names_their_variable(defaults: t.Any, message: str) -> None:
-    with pytest.raises(SiteError, match=re.escape(message)):
+    with pytest.raises(InputError, match=re.escape(message)):
         parse_site(LEAST, defaults)
 
 
@@ -144,7 +144,7 @@ def test_security_headers_can_be_left_out(security_headers: object) -> None:
 )
 def test_an_impossible_site_is_refused_by_its_name(changes: dict[str, object], message: str) -> None:
     item = {**LEAST, **changes}
-    with pytest.raises(SiteError, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         parse_site(item, {})
     assert str(caught.value).startswith(f"site '{item['name']}': ")
 
@@ -163,17 +163,17 @@ def test_hsts_is_possible_wherever_https_is_spoken(extra: dict[str, object]) -> 
 
 def test_two_sites_with_one_domain_are_refused_by_both_names() -> None:
     other = {**LEAST, "name": "blog", "domains": ["blog.test"], "redirects": ["SHOP.test"]}
-    with pytest.raises(SiteError, match=r"sites 'shop' and 'blog' both have the domain 'shop\.test' on port 80"):
+    with pytest.raises(InputError, match=r"sites 'shop' and 'blog' both have the domain 'shop\.test' on port 80"):
         parse_sites([LEAST, other], {})
 
 
 def test_two_sites_with_one_domain_are_refused_whatever_their_text_is() -> None:
-    with pytest.raises(SiteError, match="both have the domain"):
+    with pytest.raises(InputError, match="both have the domain"):
         parse_sites([LEAST, {"name": "blog", "template": "x.j2", "domains": ["shop.test"]}], {})
 
 
 def test_two_sites_with_one_name_are_refused() -> None:
-    with pytest.raises(SiteError, match="two sites have the name 'shop'"):
+    with pytest.raises(InputError, match="two sites have the name 'shop'"):
         parse_sites([LEAST, {**LEAST, "domains": ["b.test"]}], {})
 
 

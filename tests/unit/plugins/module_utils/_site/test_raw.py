@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._site.raw import (
     answers,
     directive_key,
@@ -13,7 +14,6 @@ from ansible_collections.flaskops.stack.plugins.module_utils._site.raw import (
     overridden,
     read_statements,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._site.values import SiteError
 
 
 def test_the_directives_of_the_outermost_level_are_found() -> None:
@@ -56,7 +56,7 @@ def test_the_directives_of_the_outermost_level_are_found() -> None:
     ],
 )
 def test_lines_that_would_reach_beyond_their_block_are_refused(text: str, message: str) -> None:
-    with pytest.raises(SiteError, match=message):
+    with pytest.raises(InputError, match=message):
         read_statements(text)
 
 

@@ -8,10 +8,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._site.headers import FAMILY
 from ansible_collections.flaskops.stack.plugins.module_utils._site.render import parse_version, site_configs
 from ansible_collections.flaskops.stack.plugins.module_utils._site.syntax import Directive, descend, parse
-from ansible_collections.flaskops.stack.plugins.module_utils._site.values import SiteError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -156,9 +156,9 @@ def test_a_header_that_the_application_needs_is_passed_on_by_name() -> None:
     headers = sent_headers(words(main({**SITE, "pass_headers": ["x-http-method-override"]})))
     assert "X-HTTP-Method-Override" not in headers
     assert headers["X-HTTP-Method"] == ""
-    with pytest.raises(SiteError, match="'X-Hots' is none of the headers that are taken out; did you mean 'X-Host'"):
+    with pytest.raises(InputError, match="'X-Hots' is none of the headers that are taken out; did you mean 'X-Host'"):
         rendered({**SITE, "pass_headers": ["X-Hots"]})
-    with pytest.raises(SiteError, match=r"'Cookie' is none .* proxy_headers sets headers of your own"):
+    with pytest.raises(InputError, match=r"'Cookie' is none .* proxy_headers sets headers of your own"):
         rendered({**SITE, "pass_headers": ["Cookie"]})
 
 

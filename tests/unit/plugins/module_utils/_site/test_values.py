@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._site.values import (
     Reader,
-    SiteError,
     as_mapping,
     check_address,
     check_domain,
@@ -36,7 +36,7 @@ def test_a_quoted_value_is_one_word(value: str, quoted: str) -> None:
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\0b", "\x1b[31m", "\x7f"])
 def test_a_control_character_is_refused(value: str) -> None:
-    with pytest.raises(SiteError, match="line breaks"):
+    with pytest.raises(InputError, match="line breaks"):
         quote(value)
 
 
@@ -83,12 +83,12 @@ def test_a_host_name_is_taken(domain: str, as_nginx_has_it: str) -> None:
     ],
 )
 def test_what_no_browser_sends_as_a_host_is_refused(domain: str) -> None:
-    with pytest.raises(SiteError, match="must be a host name"):
+    with pytest.raises(InputError, match="must be a host name"):
         check_domain(domain)
 
 
 def test_an_international_domain_is_refused_with_its_ascii_form() -> None:
-    with pytest.raises(SiteError, match=r"'xn--bcher-kva\.example'"):
+    with pytest.raises(InputError, match=r"'xn--bcher-kva\.example'"):
         check_domain("bücher.example")
 
 
@@ -126,7 +126,7 @@ def test_an_upstream_address_is_taken(address: str) -> None:
     ],
 )
 def test_what_nginx_cannot_connect_to_is_refused(address: str, message: str) -> None:
-    with pytest.raises(SiteError, match=message):
+    with pytest.raises(InputError, match=message):
         check_address(address)
 
 
@@ -140,35 +140,35 @@ def test_a_network_is_taken_in_its_normal_form(network: str, normal: str) -> Non
 
 @pytest.mark.parametrize("network", ["", "all", "10.0.0.0/33", "10.0.0.1; deny all", "proxy.example.com"])
 def test_another_thing_than_a_network_is_refused(network: str) -> None:
-    with pytest.raises(SiteError, match="must be an address or a network"):
+    with pytest.raises(InputError, match="must be an address or a network"):
         check_network(network)
 
 
 @pytest.mark.parametrize("path", ["relative", "", "/a/../b", "/..", "/a$b", "/a\nb"])
 def test_a_path_that_could_lead_elsewhere_is_refused(path: str) -> None:
-    with pytest.raises(SiteError, match="must be an absolute path"):
+    with pytest.raises(InputError, match="must be an absolute path"):
         check_path(path, "static: path")
 
 
 @pytest.mark.parametrize("name", ["", "X Frame", "X:Y", "X\nY", "X;", "$x", "X{"])
 def test_what_is_no_header_name_is_refused(name: str) -> None:
-    with pytest.raises(SiteError, match="header name"):
+    with pytest.raises(InputError, match="header name"):
         check_header(name)
 
 
 @pytest.mark.parametrize("size", ["", "16 m", "16mb", "-1", "1.5m", "16m; x"])
 def test_what_is_no_size_is_refused(size: str) -> None:
-    with pytest.raises(SiteError, match="number of bytes"):
+    with pytest.raises(InputError, match="number of bytes"):
         check_size(size, "body_size")
 
 
 def test_a_key_with_a_slip_is_refused_with_the_one_that_was_meant() -> None:
-    with pytest.raises(SiteError, match="unknown key 'domain'; did you mean 'domains'"):
+    with pytest.raises(InputError, match="unknown key 'domain'; did you mean 'domains'"):
         check_keys({"domain": 1}, ["name", "domains"])
 
 
 def test_an_unknown_key_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(SiteError, match=r"tls: unknown key 'zzz'; known are certificate, key$"):
+    with pytest.raises(InputError, match=r"tls: unknown key 'zzz'; known are certificate, key$"):
         check_keys({"zzz": 1}, ["key", "certificate"], "tls: ")
 
 
@@ -181,7 +181,7 @@ def test_a_flag_may_be_a_word(value: object, flag: bool) -> None:
 
 @pytest.mark.parametrize("value", ["maybe", 2, [], {}])
 def test_another_thing_than_a_flag_is_refused(value: object) -> None:
-    with pytest.raises(SiteError, match="x must be true or false"):
+    with pytest.raises(InputError, match="x must be true or false"):
         Reader({"x": value}).flag("x", default=True)
 
 
@@ -192,13 +192,13 @@ def test_a_number_may_be_written_as_a_string(value: object, number: int) -> None
 
 @pytest.mark.parametrize("value", [True, "5s", 1.5, -1, "-1", [5]])
 def test_another_thing_than_a_number_is_refused(value: object) -> None:
-    with pytest.raises(SiteError, match=r"tls: x must be"):
+    with pytest.raises(InputError, match=r"tls: x must be"):
         Reader({"x": value}, "tls: ").number("x", 7)
 
 
 def test_a_choice_is_one_of_those_given() -> None:
     assert Reader({"x": False}).choice("x", "a", ["a", "off"]) == "off"
-    with pytest.raises(SiteError, match="x must be one of a, b, not 'c'"):
+    with pytest.raises(InputError, match="x must be one of a, b, not 'c'"):
         Reader({"x": "c"}).choice("x", "a", ["a", "b"])
 
 
@@ -211,14 +211,14 @@ def test_a_string_is_a_list_as_ansible_reads_it(value: object, items: tuple[str,
 
 @pytest.mark.parametrize("value", [5, {"a": 1}, True])
 def test_another_thing_than_a_list_is_refused(value: object) -> None:
-    with pytest.raises(SiteError, match="x must be a list"):
+    with pytest.raises(InputError, match="x must be a list"):
         Reader({"x": value}).texts("x")
 
 
 def test_lists_and_dictionaries_are_told_apart() -> None:
-    with pytest.raises(SiteError, match="x must hold strings, not 5"):
+    with pytest.raises(InputError, match="x must hold strings, not 5"):
         Reader({"x": [5]}).texts("x")
-    with pytest.raises(SiteError, match="tls must be a dictionary, not"):
+    with pytest.raises(InputError, match="tls must be a dictionary, not"):
         as_mapping(["a"], "tls")
-    with pytest.raises(SiteError, match="x must be a string, not"):
+    with pytest.raises(InputError, match="x must be a string, not"):
         Reader({"x": ["a"]}).text("x")
