@@ -105,12 +105,12 @@ class Visitors:
     """Visitors who come all the time while something happens to their host."""
 
     def __init__(self, host: Host, site: str, *, repeat: bool = False) -> None:
-        """Say whose they are; C(repeat) is for a reload of nginx, see visitor/load.py."""
+        """Say whose they are; C(repeat) is for a reload of nginx, see tools/traffic.py."""
         self.figures: Row = {}
         self._host = host
         options = ["--host", site, "--post", "/whoami", "--field", "release", "--connections", str(CONNECTIONS)]
         options += ["--pause", str(PAUSE), "--seconds", str(LONGEST), "--until", LEAVE]
-        self._words = ["docker", "exec", host.name, "python3", "/root/load.py", *options]
+        self._words = ["docker", "exec", host.name, "python3", "/root/traffic.py", *options]
         self._words += ["--repeat"] if repeat else []
 
     def __enter__(self) -> t.Self:
