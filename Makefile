@@ -21,7 +21,7 @@ unexport ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH ANSIBLE_ROLES_PATH ANSIBLE_INVE
 upper = $(shell printf '%s' $(1) | tr a-z A-Z)
 given = $(if $(findstring command,$(origin $(call upper,$(1)))),--$(1) '$(subst ','\'',$($(call upper,$(1))))')
 
-.PHONY: help venv demo demo-down test lint types unit sanity docs-check molecule bench faults readmes changelog pins clean
+.PHONY: help venv demo demo-down test lint types unit sanity docs-check molecule bench faults specs changelog pins clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,12 +37,13 @@ demo-down: ## remove the demo's host
 test: venv ## everything that has to pass: lint, types, unit, sanity, molecule
 	@python -m tools.cli.summary $(CHECKS)
 
-lint: venv ## ansible-lint, yamllint, ruff, shellcheck, the changelog's fragments
+lint: venv ## ansible-lint, yamllint, ruff, shellcheck, the changelog's fragments, what `make specs` writes
 	ruff check --quiet
 	ruff format --check --quiet
 	yamllint --strict .
 	shellcheck .ci/run
 	antsibull-changelog lint
+	python -m tools.cli.specs --check
 	ansible-lint
 
 types: venv ## mypy --strict
@@ -69,8 +70,8 @@ bench: venv ## how long it takes, in ratios to something simpler: PART=site or n
 faults: venv ## try to break what promises to survive: PART=nginx, fence, gunicorn or planted, DISTRIBUTIONS="newer older bullseye forky", EVERY=10, MINUTES=50
 	@python -m tools.cli.faults $(foreach option,part distributions every minutes,$(call given,$(option)))
 
-readmes: venv ## write the variables of the roles into their READMEs, and the schema of the input, from the specifications
-	@python tools/role_readme.py
+specs: venv ## write all that shows or reads options (specifications, documentation, defaults, READMEs) from tools/specs/schema
+	@python -m tools.cli.specs
 
 changelog: venv ## add the fragments of changelogs/fragments to CHANGELOG.md, under the version of galaxy.yml
 	antsibull-changelog release

@@ -35,6 +35,7 @@ author:
   - flaskops maintainers (@flaskops)
 extends_documentation_fragment:
   - flaskops.stack._host_code
+# begin options: written by `make specs` from tools/specs/schema/
 options:
   apps:
     description: Applications to build, or to remove with O(state=absent).
@@ -201,7 +202,7 @@ options:
       trusted_hops:
         description: >-
           Number of trusted reverse proxies in front of gunicorn, whose C(X-Forwarded-*) headers are used (Werkzeug's
-          C(ProxyFix)). 1 is nginx on this host.
+          C(ProxyFix)). 1 is nginx on the same host.
         type: int
         default: 1
       host_header:
@@ -219,7 +220,9 @@ options:
         type: str
         version_added: 2.0.0
       domains:
-        description: Host names of the application. The first is the one that the health check requests.
+        description:
+          - Host names of the application. The first is the canonical one, and the one that the health check requests.
+          - When empty, nginx does not publish the application.
         type: list
         elements: str
         default: []
@@ -432,6 +435,10 @@ options:
       Python requirement from which C(uv) is installed, once per host, or the path of a C(uv) that is installed.
     type: str
     default: uv==0.13.8
+  gunicorn_requirement:
+    description: Python requirement from which gunicorn is installed when the application does not require it itself.
+    type: str
+    default: gunicorn>=21.2,<28
   index_url:
     description:
       - Default URL of the Python package index. Credentials in it are passed in the environment, never as arguments.
@@ -448,18 +455,14 @@ options:
       used.
     type: path
     default: ""
-  gunicorn_requirement:
-    description: Python requirement from which gunicorn is installed when the application does not require it itself.
-    type: str
-    default: gunicorn>=21.2,<28
   build_timeout:
     description: Default number of seconds that one command of a build may take.
     type: int
     default: 1800
   source_max_mib:
-    description: >-
-      Default maximum size of an unpacked source in MiB. Each file counts as at least 4 KiB. A larger archive is
-      refused before it fills the disk.
+    description:
+      - Default maximum size of an unpacked source in MiB. Each file counts as at least 4 KiB.
+      - A larger archive is refused before it fills the disk.
     type: int
     default: 4096
     version_added: 2.0.0
@@ -494,6 +497,7 @@ options:
     type: str
     default: ""
     version_added: 2.0.0
+# end options
 attributes:
   check_mode:
     description: Checks all input, asks git for the revision and computes the ids. Builds and sends nothing.
@@ -620,99 +624,120 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._host_code import CODE_SPEC, work
-from ..module_utils._input.defaults import HOOK_TIMEOUT, STAGES, TIMER_DEFAULTS, WORKER_DEFAULTS
 
-_TYPES = {bool: "bool", int: "int", str: "str"}
-
-
-def process_spec(defaults: t.Mapping[str, object], *required: str) -> dict[str, t.Any]:
-    """Return the argument spec of a worker or a timer."""
-    return {
-        "name": {"type": "str", "required": True},
-        "command": {"type": "raw", "required": True},
-        **{key: {"type": "str", "required": True} for key in required},
-        **{key: {"type": _TYPES[type(default)], "default": default} for key, default in defaults.items()},
-    }
-
-
-APP_SPEC: dict[str, t.Any] = {
-    "name": {"type": "str", "required": True},
-    "source": {"type": "str"},
-    "source_type": {"type": "str", "choices": ["auto", "git", "directory", "archive", "pypi"], "default": "auto"},
-    "version": {"type": "str", "default": ""},
-    "subdirectory": {"type": "str", "default": ""},
-    "checksum": {"type": "str", "default": ""},
-    # The action plugin hides the values of these: as no_log they would be cut out of every path that contains one.
-    "deploy_key": {"type": "str", "no_log": False},
-    "known_hosts": {"type": "str", "default": ""},
-    "app": {"type": "str"},
-    "user": {"type": "str"},
-    "group": {"type": "str"},
-    "python": {"type": "str"},
-    "installer": {"type": "str", "choices": ["uv", "pip"]},
-    "requirements": {"type": "list", "elements": "str"},
-    "packages": {"type": "list", "elements": "str", "default": []},
-    "index_url": {"type": "str"},
-    "ca_bundle": {"type": "path"},
-    "wheel_dir": {"type": "path"},
-    "gunicorn_requirement": {"type": "str"},
-    "build_timeout": {"type": "int"},
-    "source_max_mib": {"type": "int"},
-    "build_environment": {"type": "dict", "default": {}},
-    "build_secrets": {"type": "dict", "default": {}, "no_log": False},
-    "build_with_deploy_key": {"type": "bool", "default": False},
-    "environment": {"type": "dict", "default": {}},
-    "secrets": {"type": "dict", "default": {}, "no_log": False},
-    "shared": {"type": "list", "elements": "str"},
-    "trusted_hops": {"type": "int", "default": 1},
-    "host_header": {"type": "str", "default": ""},
-    "keep": {"type": "int"},
-    "rename_from": {"type": "str"},
-    "domains": {"type": "list", "elements": "str", "default": []},
-    "gunicorn": {"type": "dict", "default": {}},
-    "hooks": {
-        "type": "dict",
-        "default": {},
+# begin argument spec: written by `make specs` from tools/specs/schema/
+OPTIONS: dict[str, t.Any] = {
+    "apps": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
         "options": {
-            **{stage: {"type": "list", "elements": "raw", "default": []} for stage in STAGES},
-            "rollback": {"type": "dict", "default": {}},
-            "migrate_each_host": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": HOOK_TIMEOUT},
+            "name": {"type": "str", "required": True},
+            "source": {"type": "str"},
+            "source_type": {
+                "type": "str",
+                "choices": ["auto", "git", "directory", "archive", "pypi"],
+                "default": "auto",
+            },
+            "version": {"type": "str", "default": ""},
+            "subdirectory": {"type": "str", "default": ""},
+            "checksum": {"type": "str", "default": ""},
+            "deploy_key": {"type": "str", "no_log": False},
+            "known_hosts": {"type": "str", "default": ""},
+            "app": {"type": "str"},
+            "user": {"type": "str"},
+            "group": {"type": "str"},
+            "python": {"type": "str"},
+            "installer": {"type": "str", "choices": ["uv", "pip"]},
+            "requirements": {"type": "list", "elements": "str"},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "index_url": {"type": "str"},
+            "ca_bundle": {"type": "path"},
+            "wheel_dir": {"type": "path"},
+            "gunicorn_requirement": {"type": "str"},
+            "build_timeout": {"type": "int"},
+            "source_max_mib": {"type": "int"},
+            "build_environment": {"type": "dict", "default": {}},
+            "build_secrets": {"type": "dict", "default": {}, "no_log": False},
+            "build_with_deploy_key": {"type": "bool", "default": False},
+            "environment": {"type": "dict", "default": {}},
+            "secrets": {"type": "dict", "default": {}, "no_log": False},
+            "shared": {"type": "list", "elements": "str"},
+            "trusted_hops": {"type": "int", "default": 1},
+            "host_header": {"type": "str", "default": ""},
+            "keep": {"type": "int"},
+            "rename_from": {"type": "str"},
+            "domains": {"type": "list", "elements": "str", "default": []},
+            "gunicorn": {"type": "dict", "default": {}},
+            "hooks": {
+                "type": "dict",
+                "default": {},
+                "options": {
+                    "build": {"type": "list", "elements": "raw", "default": []},
+                    "migrate": {"type": "list", "elements": "raw", "default": []},
+                    "migrate_each_host": {"type": "bool", "default": False},
+                    "before_switch": {"type": "list", "elements": "raw", "default": []},
+                    "after_switch": {"type": "list", "elements": "raw", "default": []},
+                    "rollback": {"type": "dict", "default": {}},
+                    "timeout": {"type": "int", "default": 900},
+                },
+            },
+            "workers": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "command": {"type": "raw", "required": True},
+                    "count": {"type": "int", "default": 1},
+                    "stop_timeout": {"type": "int", "default": 60},
+                    "memory_max": {"type": "str", "default": ""},
+                    "cpu_quota": {"type": "str", "default": ""},
+                },
+            },
+            "timers": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "command": {"type": "raw", "required": True},
+                    "schedule": {"type": "str", "required": True},
+                    "persistent": {"type": "bool", "default": True},
+                    "random_delay": {"type": "int", "default": 0},
+                    "timeout": {"type": "int", "default": 3600},
+                },
+            },
+            "nginx": {"type": "dict", "default": {}},
         },
     },
-    "workers": {"type": "list", "elements": "dict", "default": [], "options": process_spec(WORKER_DEFAULTS)},
-    "timers": {"type": "list", "elements": "dict", "default": [], "options": process_spec(TIMER_DEFAULTS, "schedule")},
-    "nginx": {"type": "dict", "default": {}},
-}
-
-SPEC: dict[str, t.Any] = {
-    "apps": {"type": "list", "elements": "dict", "required": True, "options": APP_SPEC},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "purge_data": {"type": "bool", "default": False},
-    "activate": {"type": "bool", "default": False},
     "serve": {"type": "bool", "default": False},
     "overlap": {"type": "str", "choices": ["refuse", "fallback", "always", "never"], "default": "refuse"},
+    "site_defaults": {"type": "dict", "default": {}},
+    "probe_sites": {"type": "bool", "default": True},
+    "activate": {"type": "bool", "default": False},
     "root": {"type": "path", "default": "/srv"},
     "python": {"type": "str", "default": "python3"},
     "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
     "uv_requirement": {"type": "str", "default": "uv==0.13.8"},
+    "gunicorn_requirement": {"type": "str", "default": "gunicorn>=21.2,<28"},
     "index_url": {"type": "str", "default": ""},
     "ca_bundle": {"type": "path", "default": ""},
     "wheel_dir": {"type": "path", "default": ""},
-    "gunicorn_requirement": {"type": "str", "default": "gunicorn>=21.2,<28"},
     "build_timeout": {"type": "int", "default": 1800},
     "source_max_mib": {"type": "int", "default": 4096},
     "keep": {"type": "int", "default": 5},
     "lock_timeout": {"type": "float", "default": 60},
     "by": {"type": "str", "default": ""},
-    **CODE_SPEC,
     "sealed": {"type": "str", "no_log": True},
     "sent": {"type": "dict", "default": {}},
     "expected": {"type": "dict", "default": {}},
     "run": {"type": "str", "default": ""},
-    "site_defaults": {"type": "dict", "default": {}},
-    "probe_sites": {"type": "bool", "default": True},
 }
+# end argument spec
+SPEC: dict[str, t.Any] = {**OPTIONS, **CODE_SPEC}
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ description:
     end and names what happened to each.
   - When a run is killed, at any moment, the old or the new release serves, also after a reboot. The next run
     completes or cleans up what is left.
+# begin options: written by `make specs` from tools/specs/schema/
 options:
   services:
     description: Services to run.
@@ -43,6 +44,7 @@ options:
             release.
           - A release that failed, or that was rolled back from, is refused until it has been deployed again and was
             healthy.
+          - V(rolled_back) rolls back again in each run, so use it in a single task and not in an inventory.
         type: str
         choices: [present, absent, rolled_back]
         default: present
@@ -210,7 +212,7 @@ options:
           - When empty, a C(gunicorn.conf.py) in the source is not read, and each deploy warns about what it sets.
         type: str
         default: ""
-        version_added: "2.0.0"
+        version_added: 2.0.0
       instances:
         description: >-
           Number of independent gunicorn servers (instances), each with its own workers and its own socket
@@ -398,6 +400,7 @@ options:
     type: str
     default: ""
     version_added: 2.0.0
+# end options
 attributes:
   check_mode:
     description: Checks all input and reports what would be done, without starting anything.
@@ -569,79 +572,99 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._host_code import CODE_SPEC, work
-from ..module_utils._input.defaults import DEFAULTS, HEALTH_DEFAULTS, OVERLAPS, REFUSE
 
-_CHOICES = {
-    "worker_class": ["sync", "gthread", "gevent", "tornado"],
-    "log_level": ["debug", "info", "warning", "error", "critical"],
-}
-_TYPES = {bool: "bool", int: "int", str: "str", list: "list", dict: "dict"}
-
-
-def option(key: str, default: object) -> dict[str, t.Any]:
-    """Return the argument spec of a setting from its default."""
-    if key == "sandbox":
-        return {"type": "raw", "default": default}
-    spec: dict[str, t.Any] = {"type": _TYPES[type(default)], "default": default}
-    if isinstance(default, list):
-        spec["elements"] = "int" if key == "status" else "str"
-    if key in _CHOICES:
-        spec["choices"] = _CHOICES[key]
-    return spec
-
-
-SITE_SPEC: dict[str, t.Any] = {
-    "current": {"type": "path", "required": True},
-    "host": {"type": "str", "required": True},
-    "port": {"type": "int", "default": 80},
-    "tls": {"type": "bool", "default": False},
-    "behind_proxy": {"type": "bool", "default": False},
-    "chosen_proxies": {"type": "bool", "default": False},
-}
-
-
-def service_spec() -> dict[str, t.Any]:
-    """Return the argument spec of one service."""
-    health = {key: option(key, default) for key, default in HEALTH_DEFAULTS.items()}
-    settings = {key: option(key, default) for key, default in DEFAULTS.items() if key != "health"}
-    return {
-        "name": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
-        "release": {"type": "path"},
-        "hook": {"type": "str", "default": ""},
-        "app": {"type": "str"},
-        "directory": {"type": "path"},
-        "virtualenv": {"type": "path"},
-        "version": {"type": "str", "default": ""},
-        "user": {"type": "str"},
-        "group": {"type": "str"},
-        "environment": {"type": "dict", "default": {}},
-        "secrets": {"type": "dict", "default": {}, "no_log": True},
-        "trusted_hops": {"type": "int", "default": 1},
-        "host_header": {"type": "str", "default": ""},
-        "keep": {"type": "int", "default": 5},
-        "site": {"type": "dict", "options": SITE_SPEC},
-        **settings,
-        "health": {"type": "dict", "options": health},
-    }
-
-
-SPEC: dict[str, t.Any] = {
-    "services": {"type": "list", "elements": "dict", "required": True, "options": service_spec()},
+# begin argument spec: written by `make specs` from tools/specs/schema/
+OPTIONS: dict[str, t.Any] = {
+    "services": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
+            "release": {"type": "path"},
+            "hook": {"type": "str", "default": ""},
+            "app": {"type": "str"},
+            "directory": {"type": "path"},
+            "virtualenv": {"type": "path"},
+            "version": {"type": "str", "default": ""},
+            "user": {"type": "str"},
+            "group": {"type": "str"},
+            "environment": {"type": "dict", "default": {}},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "trusted_hops": {"type": "int", "default": 1},
+            "host_header": {"type": "str", "default": ""},
+            "keep": {"type": "int", "default": 5},
+            "site": {
+                "type": "dict",
+                "options": {
+                    "current": {"type": "path", "required": True},
+                    "host": {"type": "str", "required": True},
+                    "port": {"type": "int", "default": 80},
+                    "tls": {"type": "bool", "default": False},
+                    "behind_proxy": {"type": "bool", "default": False},
+                    "chosen_proxies": {"type": "bool", "default": False},
+                },
+            },
+            "worker_class": {"type": "str", "choices": ["sync", "gthread", "gevent", "tornado"], "default": "gthread"},
+            "workers": {"type": "int", "default": 0},
+            "threads": {"type": "int", "default": 4},
+            "timeout": {"type": "int", "default": 30},
+            "graceful_timeout": {"type": "int", "default": 30},
+            "keepalive": {"type": "int", "default": 2},
+            "max_requests": {"type": "int", "default": 10000},
+            "max_requests_jitter": {"type": "int", "default": 5000},
+            "preload": {"type": "bool", "default": False},
+            "extra": {"type": "dict", "default": {}},
+            "config_file": {"type": "str", "default": ""},
+            "instances": {"type": "int", "default": 1},
+            "bind": {"type": "list", "elements": "str", "default": []},
+            "allow_public_bind": {"type": "bool", "default": False},
+            "socket_group": {"type": "str", "default": "www-data"},
+            "memory_max": {"type": "str", "default": ""},
+            "memory_high": {"type": "str", "default": ""},
+            "cpu_quota": {"type": "str", "default": ""},
+            "tasks_max": {"type": "int", "default": 0},
+            "open_files": {"type": "int", "default": 65536},
+            "after": {"type": "list", "elements": "str", "default": []},
+            "sandbox": {"type": "raw", "default": True},
+            "sandbox_paths": {"type": "list", "elements": "str", "default": []},
+            "log_level": {
+                "type": "str",
+                "choices": ["debug", "info", "warning", "error", "critical"],
+                "default": "info",
+            },
+            "access_log": {"type": "bool", "default": False},
+            "health": {
+                "type": "dict",
+                "options": {
+                    "path": {"type": "str", "default": "/"},
+                    "status": {"type": "list", "elements": "int", "default": []},
+                    "host": {"type": "str", "default": ""},
+                    "timeout": {"type": "int", "default": 60},
+                    "successes": {"type": "int", "default": 1},
+                    "watch": {"type": "int", "default": 0},
+                },
+            },
+            "drain_timeout": {"type": "int", "default": 30},
+            "asset_grace": {"type": "int", "default": 3600},
+        },
+    },
     "root": {"type": "path", "default": "/srv"},
     "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
     "lock_timeout": {"type": "float", "default": 60},
-    "overlap": {"type": "str", "choices": list(OVERLAPS), "default": REFUSE},
+    "overlap": {"type": "str", "choices": ["refuse", "fallback", "always", "never"], "default": "refuse"},
     "probe_sites": {"type": "bool", "default": True},
-    "by": {"type": "str", "default": ""},
-    **CODE_SPEC,
     "fleet": {"type": "bool", "default": False},
     "migrate": {"type": "list", "elements": "str", "default": []},
     "migrated": {"type": "list", "elements": "str", "default": []},
     "left": {"type": "dict", "default": {}},
+    "by": {"type": "str", "default": ""},
     "expected": {"type": "dict", "default": {}},
     "run": {"type": "str", "default": ""},
 }
+# end argument spec
+SPEC: dict[str, t.Any] = {**OPTIONS, **CODE_SPEC}
 
 
 def main() -> None:

@@ -40,6 +40,7 @@ attributes:
   diff_mode:
     support: full
     description: Shows the content that nginx reads before and after, and the targets of links.
+# begin options: written by `make specs` from tools/specs/schema/
 options:
   name:
     description:
@@ -228,7 +229,7 @@ options:
   mode:
     description: Permissions of versions, as an octal string.
     type: str
-    default: '0644'
+    default: "0644"
   keep:
     description: Number of versions of a site, and of former contents of a file, to keep.
     type: int
@@ -250,6 +251,7 @@ options:
     type: bool
     default: false
     version_added: 2.0.0
+# end options
 notes:
   - A stopped nginx is started only with O(start); the result says so.
   - When mounts are not allowed (an unprivileged container) the configuration is validated in a shadow tree;
@@ -432,13 +434,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._input.printable import printable, printable_result
 from ..module_utils._nginx.layout import SitePaths
 from ..module_utils._nginx.model import NginxLayout, NginxSiteError
-from ..module_utils._nginx.policy import KINDS, Policy, ReloadError
+from ..module_utils._nginx.policy import Policy, ReloadError
 from ..module_utils._nginx.request import NginxRequest, site_paths_for, wanted_files, wanted_sites
 from ..module_utils._nginx.transaction import manage
 from ..module_utils._release.proxy_probe import probe_sites
 from ..module_utils._system.command import CommandError
 
-_SITE: dict[str, t.Any] = {
+# begin argument spec: written by `make specs` from tools/specs/schema/
+OPTIONS: dict[str, t.Any] = {
     "name": {"type": "str"},
     "state": {"type": "str", "choices": ["enabled", "disabled", "absent"], "default": "enabled"},
     "content": {"type": "str"},
@@ -447,34 +450,57 @@ _SITE: dict[str, t.Any] = {
     "version": {"type": "str"},
     "foreign": {"type": "str", "choices": ["refuse", "unmodified", "replace"], "default": "refuse"},
     "rename_from": {"type": "str"},
-}
-_FILE: dict[str, t.Any] = {
-    "path": {"type": "path", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "content": {"type": "str"},
-    "src": {"type": "path"},
-    "template": {"type": "str"},
-    "mode": {"type": "str"},
-}
-_SOURCES = [
-    ("content", "src"),
-    ("src", "template"),
-    ("version", "content"),
-    ("version", "src"),
-    ("version", "template"),
-]
-SPEC: dict[str, t.Any] = {
-    **_SITE,
     "sites": {
         "type": "list",
         "elements": "dict",
-        "options": {**_SITE, "name": {"type": "str", "required": True}, "chain": {"type": "dict"}},
-        "mutually_exclusive": _SOURCES,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["enabled", "disabled", "absent"], "default": "enabled"},
+            "content": {"type": "str"},
+            "src": {"type": "path"},
+            "template": {"type": "str"},
+            "version": {"type": "str"},
+            "foreign": {"type": "str", "choices": ["refuse", "unmodified", "replace"], "default": "refuse"},
+            "rename_from": {"type": "str"},
+            "chain": {"type": "dict"},
+        },
+        "mutually_exclusive": [
+            ("content", "src"),
+            ("src", "template"),
+            ("version", "content"),
+            ("version", "src"),
+            ("version", "template"),
+        ],
     },
-    "files": {"type": "list", "elements": "dict", "options": _FILE, "mutually_exclusive": _SOURCES[:2]},
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "path": {"type": "path", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "content": {"type": "str"},
+            "src": {"type": "path"},
+            "template": {"type": "str"},
+            "mode": {"type": "str"},
+        },
+        "mutually_exclusive": [("content", "src"), ("src", "template")],
+    },
     "purge": {"type": "bool", "default": False},
     "strict": {"type": "bool", "default": False},
-    "tolerate": {"type": "list", "elements": "str", "choices": list(KINDS), "default": []},
+    "tolerate": {
+        "type": "list",
+        "elements": "str",
+        "choices": [
+            "duplicate_server_name",
+            "duplicate_default_server",
+            "mixed_tls",
+            "certificate_expired",
+            "certificate_names",
+            "socket_clash",
+            "socket_in_use",
+        ],
+        "default": [],
+    },
     "directory_available": {"type": "path", "default": "/etc/nginx/sites-available"},
     "directory_enabled": {"type": "path"},
     "suffix": {"type": "str"},
@@ -490,6 +516,7 @@ SPEC: dict[str, t.Any] = {
     "reload_timeout": {"type": "int", "default": 30},
     "start": {"type": "bool", "default": False},
 }
+# end argument spec
 
 
 def layout_of(params: t.Mapping[str, t.Any], places: SitePaths) -> NginxLayout:
@@ -535,8 +562,8 @@ def main() -> None:
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
     module = AnsibleModule(
-        SPEC,
-        mutually_exclusive=[("name", "sites"), *_SOURCES],
+        OPTIONS,
+        mutually_exclusive=[("name", "sites"), *OPTIONS["sites"]["mutually_exclusive"]],
         required_one_of=[("name", "sites", "files")],
         supports_check_mode=True,
     )

@@ -22,7 +22,7 @@ from ..module_utils._input.lists import APP, SECRET, SITE, Listed, elements, to_
 from ..module_utils._input.printable import printable
 from ..module_utils._input.values import Flag, InputError, Text, Whole, scalar, shown
 
-# Types, choices and nested options of the roles' variables, without prose: `make readmes` writes it.
+# Types, choices and nested options of the roles' variables, without prose: `make specs` writes it.
 SCHEMA = os.path.join(os.path.dirname(__file__), "input_schema.json")
 
 Options = t.Mapping[str, t.Any]
@@ -56,7 +56,10 @@ _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 def load_schema() -> dict[str, t.Any]:
     """Return the options of all variables of the roles by name."""
     with open(SCHEMA, encoding="utf-8") as stream:
-        return t.cast("dict[str, t.Any]", json.load(stream))
+        found = t.cast("dict[str, t.Any]", json.load(stream))
+    # JSON has no comments.
+    del found["written by"]
+    return found
 
 
 def check_variables(values: t.Mapping[str, object], schema: Options) -> list[str]:

@@ -15,8 +15,6 @@ from ansible_collections.flaskops.stack.plugins.module_utils._site.model import 
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import DEFAULT_KEYS, SITE_KEYS, parse_site
 from ansible_collections.flaskops.stack.plugins.modules import flask_release
 
-from tools.role_readme import readme
-
 ROLES = sorted(path.parent for path in (Path(__file__).parents[2] / "roles").glob("*/meta"))
 NAMES = [role.name for role in ROLES]
 Options = dict[str, dict[str, t.Any]]
@@ -115,11 +113,6 @@ def test_the_prose_refers_to_options_that_exist(role: str) -> None:
     known = {path for path, _option in flattened(options(role))}
     referred = {name.replace("[]", "") for name in re.findall(r"\bO\(([^):=]+)(?:=[^)]*)?\)", text)}
     assert referred <= known
-
-
-@pytest.mark.parametrize("role", [role for role in ROLES if (role / "README.md").exists()], ids=lambda role: role.name)
-def test_the_readme_lists_the_variables_that_are_specified(role: Path) -> None:
-    assert (role / "README.md").read_text(encoding="utf-8") == readme(role), "run `make readmes`"
 
 
 def test_an_application_takes_the_settings_of_a_site() -> None:

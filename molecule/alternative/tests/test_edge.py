@@ -9,8 +9,7 @@ import json
 import typing as t
 
 import pytest
-
-from tools.molecule.protocols import Shell, Visit
+from visitor.protocols import Shell, Visit
 
 CA = "/etc/ssl/own/ca.crt"
 SHOP = "shop.test"

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from tools.molecule.protocols import ReleaseOf, Shell, Visit
+from visitor.protocols import ReleaseOf, Shell, Visit
 
 PLACES = "/srv /etc /var /run /tmp /home /opt /usr/local"
 

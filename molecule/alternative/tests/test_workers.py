@@ -9,8 +9,7 @@ import typing as t
 
 import pytest
 from testinfra.host import Host
-
-from tools.molecule.protocols import ReleaseOf, Shell, Visit
+from visitor.protocols import ReleaseOf, Shell, Visit
 
 CA = "/etc/ssl/own/ca.crt"
 # What the scenario itself has put there: git over ssh, and a package index.

@@ -9,8 +9,7 @@ import json
 
 import pytest
 from testinfra.host import Host
-
-from tools.molecule.protocols import ReleaseOf, Shell, Visit
+from visitor.protocols import ReleaseOf, Shell, Visit
 
 APPS = ("hello", "httpbin")
 

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import pytest
-
-from tools.molecule.protocols import Eventually, ReleaseOf, Shell, Visit
+from visitor.protocols import Eventually, ReleaseOf, Shell, Visit
 
 APPS = {"hello": "/whoami", "httpbin": "/get"}
 

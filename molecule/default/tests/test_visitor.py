@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-
-from tools.molecule.protocols import Visit
+from visitor.protocols import Visit
 
 HELLO, HTTPBIN = "hello.test", "httpbin.test"
 FORGED = "203.0.113.66"

@@ -10,6 +10,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from .._input.defaults import APP_DEFAULTS
 from .._input.hooks import Hooks, parse_hooks
 from .._input.lists import APP, settle_apps, with_lists
 from .._input.processes import Process, normalise_timers, normalise_workers
@@ -186,7 +187,7 @@ def _parse(item: t.Mapping[str, t.Any], base: str) -> App:
 
 
 def _source_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    source_type, version = item.get("source_type") or "auto", str(item.get("version") or "")
+    source_type, version = _text("source_type", item), str(item.get("version") or "")
     source, checksum = _source(item, source_type, version)
     kind = detect_type(source, version, checksum, source_type)
     return {
@@ -212,17 +213,18 @@ def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "build_environment": environment,
         "build_secrets": secrets,
         "build_with_deploy_key": bool(item.get("build_with_deploy_key")),
-        "python": _interpreter(item.get("python") or "python3"),
-        "installer": _choice("installer", item.get("installer") or "uv", INSTALLERS),
+        "python": _interpreter(_text("python", item)),
+        "installer": _choice("installer", _text("installer", item), INSTALLERS),
         "requirements": None if item.get("requirements") is None else tuple(item["requirements"]),
         "packages": check_packages(item.get("packages") or ()),
         "index_url": item.get("index_url") or "",
         "ca_bundle": _absolute("ca_bundle", item),
         "wheel_dir": _absolute("wheel_dir", item),
+        # The task brings its default along; an empty one stands for any version.
         "gunicorn_requirement": check_packages([item.get("gunicorn_requirement") or "gunicorn"])[0],
-        "build_timeout": _whole("build_timeout", item, 1800),
-        "source_max_mib": _whole("source_max_mib", item, 4096),
-        "keep": _whole("keep", item, 5),
+        "build_timeout": _whole("build_timeout", item),
+        "source_max_mib": _whole("source_max_mib", item),
+        "keep": _whole("keep", item),
     }
 
 
@@ -243,7 +245,7 @@ def _process_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "environment": environment,
         "secrets": secrets,
         "shared": _shared_paths(item.get("shared")),
-        "trusted_hops": _whole("trusted_hops", item, 1, least=0),
+        "trusted_hops": _whole("trusted_hops", item, least=0),
         "host_header": item.get("host_header") or "",
         "settings": _settings_of(item),
         "hooks": parse_hooks(item.get("hooks") or {}),
@@ -293,9 +295,14 @@ def _absolute(key: str, item: t.Mapping[str, t.Any]) -> str:
     return path
 
 
-def _whole(key: str, item: t.Mapping[str, t.Any], default: int, least: int = 1) -> int:
+def _text(key: str, item: t.Mapping[str, t.Any]) -> str:
+    """Return a text, or the default where there is none."""
+    return str(item.get(key) or APP_DEFAULTS[key])
+
+
+def _whole(key: str, item: t.Mapping[str, t.Any], least: int = 1) -> int:
     """Return a whole number, or the default where there is none."""
-    return default if item.get(key) is None else as_int(key, item[key], least)
+    return as_int(key, APP_DEFAULTS[key] if item.get(key) is None else item[key], least)
 
 
 def _interpreter(python: str) -> str:

@@ -10,6 +10,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
+from .._input.defaults import SERVICE_DEFAULTS
 from .._input.values import InputError, as_variables
 from .._release.contents import write_token
 from .._release.model import Layout, Manifest, digest, release_id
@@ -88,9 +89,9 @@ class ExistingApp:
             environment=_merge(service),
             secret_names=tuple(sorted(service.get("secrets") or {})),
             version=service.get("version") or "",
-            trusted_hops=_or(service.get("trusted_hops"), 1),
+            trusted_hops=_whole("trusted_hops", service),
             host_header=service.get("host_header") or "",
-            keep=_or(service.get("keep"), 5),
+            keep=_whole("keep", service),
             settings=normalise_settings({key: value for key, value in service.items() if key not in _OWN}),
             names_user=bool(service.get("user")),
             names_group=bool(service.get("group")),
@@ -130,8 +131,9 @@ class ExistingApp:
         )
 
 
-def _or(value: int | None, default: int) -> int:
-    return default if value is None else value
+def _whole(key: str, service: t.Mapping[str, t.Any]) -> int:
+    value = service.get(key)
+    return int(t.cast("int", SERVICE_DEFAULTS[key] if value is None else value))
 
 
 def _merge(service: t.Mapping[str, t.Any]) -> dict[str, str]:

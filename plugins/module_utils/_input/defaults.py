@@ -11,15 +11,24 @@ from __future__ import annotations
 # What to do about too little memory for two releases.
 REFUSE, FALLBACK, ALWAYS, NEVER = OVERLAPS = ("refuse", "fallback", "always", "never")
 
-HEALTH_DEFAULTS: dict[str, object] = {
-    "path": "/",
-    "status": [],
-    "host": "",
-    "timeout": 60,
-    "successes": 1,
-    "watch": 0,
-}
+STAGES = ("build", "migrate", "before_switch", "after_switch")
 
+# begin defaults: written by `make specs` from tools/specs/schema/
+APP_DEFAULTS: dict[str, object] = {
+    "root": "/srv",
+    "python": "python3",
+    "installer": "uv",
+    "uv_requirement": "uv==0.13.8",
+    "gunicorn_requirement": "gunicorn>=21.2,<28",
+    "build_timeout": 1800,
+    "source_max_mib": 4096,
+    "keep": 5,
+    "lock_timeout": 60,
+    "source_type": "auto",
+    "trusted_hops": 1,
+}
+SERVICE_DEFAULTS: dict[str, object] = {"state": "present", "trusted_hops": 1, "keep": 5}
+HEALTH_DEFAULTS: dict[str, object] = {"path": "/", "status": [], "host": "", "timeout": 60, "successes": 1, "watch": 0}
 DEFAULTS: dict[str, object] = {
     "worker_class": "gthread",
     "workers": 0,
@@ -50,9 +59,7 @@ DEFAULTS: dict[str, object] = {
     "drain_timeout": 30,
     "asset_grace": 3600,
 }
-
-STAGES = ("build", "migrate", "before_switch", "after_switch")
-HOOK_TIMEOUT = 900
-
 WORKER_DEFAULTS: dict[str, object] = {"count": 1, "stop_timeout": 60, "memory_max": "", "cpu_quota": ""}
 TIMER_DEFAULTS: dict[str, object] = {"persistent": True, "random_delay": 0, "timeout": 3600}
+HOOK_TIMEOUT = 900
+# end defaults

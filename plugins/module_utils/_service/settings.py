@@ -18,13 +18,13 @@ from .own_conf import check_config_file
 from .sandbox import SANDBOX
 
 # What has to be installed beside gunicorn, per worker class; its gevent worker imports packaging without asking for it.
-_REQUIREMENTS: dict[str, tuple[str, ...]] = {
+WORKER_REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "sync": (),
     "gthread": (),
     "gevent": ("gevent", "packaging"),
     "tornado": ("tornado",),
 }
-_LEVELS = ("debug", "info", "warning", "error", "critical")
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+\.(?:service|socket|target|mount|path|device|slice|timer)")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]*")
@@ -37,9 +37,9 @@ def worker_requirements(worker_class: str) -> tuple[str, ...]:
     """Return the distributions that a worker class needs beside gunicorn."""
     if worker_class == "eventlet":
         raise InputError("worker_class 'eventlet' was removed from gunicorn: use 'gevent' or 'gthread'")
-    if worker_class not in _REQUIREMENTS:
-        raise InputError(f"worker_class '{worker_class}' does not exist: choose from {', '.join(_REQUIREMENTS)}")
-    return _REQUIREMENTS[worker_class]
+    if worker_class not in WORKER_REQUIREMENTS:
+        raise InputError(f"worker_class '{worker_class}' does not exist: choose from {', '.join(WORKER_REQUIREMENTS)}")
+    return WORKER_REQUIREMENTS[worker_class]
 
 
 def normalise_settings(raw: t.Mapping[str, object]) -> dict[str, object]:
@@ -104,8 +104,8 @@ def _group(key: str, value: object) -> str:
 
 
 def _level(key: str, value: object) -> str:
-    if value not in _LEVELS:
-        raise InputError(f"{key} '{value}' must be one of {', '.join(_LEVELS)}")
+    if value not in LOG_LEVELS:
+        raise InputError(f"{key} '{value}' must be one of {', '.join(LOG_LEVELS)}")
     return str(value)
 
 

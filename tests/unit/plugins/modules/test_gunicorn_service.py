@@ -45,7 +45,7 @@ def shape(options: Options) -> Options:
 
 
 def test_the_documentation_is_what_the_code_reads() -> None:
-    assert shape(documented()) == shape(gunicorn_service.service_spec())
+    assert shape(documented()) == shape(gunicorn_service.OPTIONS["services"]["options"])
 
 
 def test_the_documented_defaults_are_those_of_the_settings() -> None:

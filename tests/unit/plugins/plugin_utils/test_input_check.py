@@ -16,14 +16,11 @@ from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.flaskops.stack.plugins.filter.nginx_site_configs import FilterModule as SiteFilters
 from ansible_collections.flaskops.stack.plugins.plugin_utils._input_check import (
-    SCHEMA,
     check_variables,
     joined,
     load_schema,
 )
 from ansible_collections.flaskops.stack.plugins.plugin_utils._input_rules import check_rules
-
-from tools.role_readme import schema
 
 Item = dict[str, t.Any]
 Path_ = tuple[t.Any, ...]
@@ -108,10 +105,6 @@ IDS = [".".join(map(str, (variable, *path))) for variable, path, _option in ALL]
 def written(path: Path_) -> str:
     """Return a path as a user reads it."""
     return ".".join(map(str, path)).replace(".0", "[0]")
-
-
-def test_the_schema_is_what_the_roles_specify() -> None:
-    assert Path(SCHEMA).read_text(encoding="utf-8") == schema(), "run `make readmes`"
 
 
 @pytest.mark.parametrize(("variable", "path", "option"), ALL, ids=IDS)

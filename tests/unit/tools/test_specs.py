@@ -1,0 +1,205 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options are described once, and all that shows or reads them says the same."""
+
+from __future__ import annotations
+
+import shutil
+import typing as t
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._app.application import INSTALLERS, parse_app
+from ansible_collections.flaskops.stack.plugins.module_utils._app.source import TYPES
+from ansible_collections.flaskops.stack.plugins.module_utils._build.adopt import ExistingApp
+from ansible_collections.flaskops.stack.plugins.module_utils._input import defaults
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import OVERLAPS, STAGES
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy import KINDS
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import LOG_LEVELS, WORKER_REQUIREMENTS
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Maintenance, Site, Static, Tls
+from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import (
+    BALANCES,
+    DEFAULT_KEYS,
+    LOG_FORMATS,
+    STATES,
+)
+
+from tools.cli.specs import main
+from tools.common import ROOT
+from tools.specs.model import SCHEMA, Option, SchemaError, load
+from tools.specs.write import written_files
+
+SPECS = "roles/{}/meta/argument_specs.yml"
+README = "roles/{}/README.md"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a directory with the files that the schema is written to, and the schema."""
+    for path in [*written_files(load(), ROOT), *SCHEMA.glob("*.yml")]:
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    return tmp_path
+
+
+def changed_by(checkout: Path, name: str, old: str, new: str) -> set[str]:
+    """Change a text of the schema, write all files, and return the names of those that have changed."""
+    path = checkout / "tools/specs/schema" / name
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    before = {path: path.read_text(encoding="utf-8") for path in checkout.rglob("*") if path.is_file()}
+    assert main([], checkout) == 0
+    return {
+        str(path.relative_to(checkout)) for path, text in before.items() if path.read_text(encoding="utf-8") != text
+    }
+
+
+def by_name(options: t.Iterable[Option]) -> dict[str, Option]:
+    """Return options by their names."""
+    return {option.name: option for option in options}
+
+
+def test_every_file_is_what_the_schema_says() -> None:
+    assert main(["--check"]) == 0, "run `make specs`"
+
+
+def test_a_description_stands_once(checkout: Path) -> None:
+    assert changed_by(checkout, "service.yml", "Threads per worker.", "Threads of each worker.") == {
+        SPECS.format("flask"),
+        SPECS.format("gunicorn"),
+        README.format("flask"),
+        README.format("gunicorn"),
+        "plugins/modules/gunicorn_service.py",
+    }
+    assert changed_by(checkout, "site.yml", "Port for HTTPS.", "Port of HTTPS.") == {
+        SPECS.format("flask"),
+        SPECS.format("nginx"),
+        README.format("flask"),
+        README.format("nginx"),
+    }
+    assert changed_by(checkout, "application.yml", "Subdirectory of the source", "Directory of the source") == {
+        SPECS.format("flask"),
+        README.format("flask"),
+        "plugins/modules/flask_release.py",
+    }
+
+
+def test_a_default_stands_once(checkout: Path) -> None:
+    assert changed_by(checkout, "application.yml", "default: 4096", "default: 2048") == {
+        SPECS.format("flask"),
+        README.format("flask"),
+        "roles/flask/defaults/main.yml",
+        "plugins/modules/flask_release.py",
+        "plugins/module_utils/_input/defaults.py",
+    }
+    text = (checkout / "plugins/module_utils/_input/defaults.py").read_text(encoding="utf-8")
+    assert '"source_max_mib": 2048' in text
+
+
+def test_an_option_comes_into_all_files(checkout: Path) -> None:
+    option = "  x_test:\n    description: A new setting.\n    type: int\n    default: 7\n  instances:\n"
+    changed = changed_by(checkout, "service.yml", "  instances:\n", option)
+    assert changed == {
+        SPECS.format("flask"),
+        SPECS.format("gunicorn"),
+        README.format("flask"),
+        README.format("gunicorn"),
+        "plugins/modules/gunicorn_service.py",
+        "plugins/module_utils/_input/defaults.py",
+        "plugins/plugin_utils/input_schema.json",
+    }
+    assert all("x_test" in (checkout / name).read_text(encoding="utf-8") for name in changed)
+
+
+def test_the_check_names_what_differs_and_changes_nothing(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = checkout / README.format("nginx")
+    path.write_text(path.read_text(encoding="utf-8").replace("Port for HTTPS.", "Port."), encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    assert main(["--check"], checkout) == 1
+    assert capsys.readouterr().err == "roles/nginx/README.md differs from the schema: run `make specs`\n"
+    assert path.read_text(encoding="utf-8") == text
+    assert main([], checkout) == 0
+    assert main(["--check"], checkout) == 0
+
+
+def test_a_file_without_its_marks_is_named(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (checkout / README.format("nginx")).write_text("# nginx\n", encoding="utf-8")
+    assert main([], checkout) == 1
+    assert "roles/nginx/README.md must have the lines '<!-- begin variables:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("type: int", "type: integer", "has the type 'integer': use one of str, path,"),
+        ("type: int", "type: list", "lists, and nothing else, have elements"),
+        ("default: 4", "default: four", "has the default 'four', which is no int"),
+        ("default: 4", "default: true", "has the default True, which is no int"),
+        ("default: 4", "required: true\n    default: 4", "is required and has a default"),
+        ("default: 4", "choices: [1, 2]\n    default: 4", "has the default 4, which is none of its choices"),
+        ("default: 4", "defualt: 4", "has the unknown key 'defualt'"),
+        ("Threads per worker.", "Threads per <<thread>>.", "has the word <<thread>>, which the place does not have"),
+    ],
+)
+def test_a_description_that_contradicts_itself_is_refused(checkout: Path, old: str, new: str, said: str) -> None:
+    path = checkout / "tools/specs/schema/service.yml"
+    head, start, rest = path.read_text(encoding="utf-8").partition("\n  threads:\n")
+    assert old in rest
+    path.write_text(head + start + rest.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(SchemaError) as error:
+        load(path.parent)
+    assert ".threads" in str(error.value)
+    assert said in str(error.value)
+
+
+def test_what_is_read_at_run_time_has_the_defaults_of_the_schema() -> None:
+    schema = load()
+    assert schema.defaults("gunicorn") == defaults.DEFAULTS
+    assert schema.defaults("worker") == defaults.WORKER_DEFAULTS
+    assert schema.defaults("timer") == defaults.TIMER_DEFAULTS
+    app = parse_app({"name": "shop", "source": "./shop", "app": "shop:app"}, "/srv")
+    for name in ("python", "installer", "build_timeout", "source_max_mib", "keep"):
+        assert getattr(app, name) == schema.defaults("builds")[name], name
+    assert app.trusted_hops == schema.defaults("application")["trusted_hops"]
+    assert app.hooks.timeout == schema.defaults("hooks")["timeout"]
+    service = {"name": "shop", "app": "shop:app", "directory": "/srv/code", "virtualenv": "/srv/venv"}
+    existing = ExistingApp.from_params(service)
+    assert existing.keep == schema.defaults("service")["keep"]
+    assert existing.trusted_hops == schema.defaults("service")["trusted_hops"]
+
+
+def test_a_site_has_the_defaults_of_the_schema() -> None:
+    options = by_name(load().group("site"))
+    nested: dict[str, type] = {"static": Static, "maintenance": Maintenance, "tls": Tls}
+    for place, kind in [("", Site), *nested.items()]:
+        stated = by_name(options[place].options) if place else options
+        for field in fields(t.cast("t.Any", kind)):
+            if isinstance(field.default, (str, int)) and stated[field.name].has_default:
+                # The renderer leaves "refuse" to module nginx_site, whose default it is.
+                assert field.default == ("" if field.name == "foreign" else stated[field.name].default), field.name
+
+
+def test_choices_are_those_that_the_code_knows() -> None:
+    schema = load()
+    service, site = by_name(schema.group("gunicorn")), by_name(schema.group("site"))
+    known: list[tuple[Option, t.Iterable[str]]] = [
+        (service["worker_class"], WORKER_REQUIREMENTS),
+        (service["log_level"], LOG_LEVELS),
+        (by_name(schema.group("builds"))["installer"], INSTALLERS),
+        (by_name(schema.group("application"))["installer"], INSTALLERS),
+        (by_name(schema.group("deploys"))["overlap"], OVERLAPS),
+        (site["state"], STATES),
+        (site["balance"], BALANCES),
+        (site["access_log"], LOG_FORMATS),
+        (by_name(schema.modules["nginx_site"].options)["tolerate"], KINDS),
+    ]
+    for option, choices in known:
+        assert sorted(option.choices) == sorted(choices), option.name
+    assert set(by_name(schema.group("application"))["source_type"].choices) <= {*TYPES, "auto"}
+    assert set(STAGES) < {option.name for option in schema.group("hooks")}
+    (only,) = [option for option in schema.roles["nginx"].options if option.name == "nginx_site_defaults"]
+    assert tuple(by_name(only.options)) == DEFAULT_KEYS

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options and their defaults as Python, formatted as `ruff format` does it."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from tools.specs.model import Option
+
+WIDTH = 120
+
+
+def argument_spec(options: t.Iterable[Option]) -> dict[str, t.Any]:
+    """Return what AnsibleModule is told of options."""
+    return {option.name: _argument(option) for option in options}
+
+
+def _argument(option: Option) -> dict[str, t.Any]:
+    spec: dict[str, t.Any] = {"type": option.type}
+    if option.elements:
+        spec["elements"] = option.elements
+    if option.required:
+        spec["required"] = True
+    if option.choices:
+        spec["choices"] = list(option.choices)
+    if option.has_default:
+        spec["default"] = option.default
+    if option.no_log is not None:
+        spec["no_log"] = option.no_log
+    if option.options:
+        spec["options"] = argument_spec(option.options)
+    if option.mutually_exclusive:
+        spec["mutually_exclusive"] = list(option.mutually_exclusive)
+    return spec
+
+
+class Name(str):
+    """The name of a constant that stands for its value."""
+
+    __slots__ = ()
+
+
+def assignment(name: str, value: object) -> str:
+    """Return the line or lines that give a constant its value."""
+    return "\n".join(_lines(f"{name} = ", value, 0, ""))
+
+
+def _lines(start: str, value: object, indent: int, end: str) -> list[str]:
+    line = f"{' ' * indent}{start}{_flat(value)}{end}"
+    if len(line) <= WIDTH or not isinstance(value, (dict, list)) or not value:
+        return [line]
+    inner = indent + 4
+    if isinstance(value, dict):
+        items = [_lines(f"{_flat(key)}: ", item, inner, ",") for key, item in value.items()]
+    else:
+        items = [_lines("", item, inner, ",") for item in value]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    content = [line for item in items for line in item]
+    return [f"{' ' * indent}{start}{opening}", *content, f"{' ' * indent}{closing}{end}"]
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_flat(key)}: {_flat(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flat, value)) + "]"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(_flat, value)) + ")"
+    if isinstance(value, str) and not isinstance(value, Name):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
