@@ -9,13 +9,14 @@ import json
 import shlex
 import time
 import typing as t
-from pathlib import Path
 
 import pytest
 from testinfra.host import Host
-from visitor.protocols import Eventually, ReleaseOf, Reply, Shell, ShellError, Visit
 
-VISITOR = Path(__file__).parent / "visitor"
+from tools.common import ROOT
+from tools.molecule.protocols import Eventually, ReleaseOf, Reply, Shell, ShellError, Visit
+
+VISITOR = ROOT / "tools" / "molecule" / "visit.py"
 
 # The last words of what may be the cause, printed with a failing test.
 POST_MORTEM = (
@@ -41,7 +42,7 @@ def sh(host: Host) -> Shell:
 @pytest.fixture
 def visit(host: Host) -> Visit:
     """Send a request from inside the host to its nginx."""
-    program = (VISITOR / "visit.py").read_text(encoding="utf-8")
+    program = VISITOR.read_text(encoding="utf-8")
 
     def send(name: str, target: str = "/", *, headers: t.Mapping[str, str] | None = None, **wanted: t.Any) -> Reply:
         named = {"Host": name, **(headers or {})}

@@ -20,7 +20,7 @@ from .model import Budget, Measurement, Plan, Result, Subject
 
 DEPLOY = ROOT / "playbooks" / "deploy.yml"
 SITE = ROOT / "playbooks" / "site.yml"
-VISITOR = ROOT / "molecule" / "visitor" / "load.py"
+TRAFFIC = ROOT / "tools" / "traffic.py"
 
 MAX_P99 = 1.5
 SECONDS, AT = 14, 4
@@ -103,7 +103,7 @@ def percentile(ordered: t.Sequence[float], share: float = 0.99) -> float:
 def visited(host: BenchHost, name: str, site: str, change: t.Callable[[], float]) -> Trace:
     """Visit a site for a bounded time while it changes once."""
     script = (
-        f"python3 /var/lib/bench/load.py --host {site} --path / --connections {CONNECTIONS} --pause {PAUSE} "
+        f"python3 /var/lib/bench/traffic.py --host {site} --path / --connections {CONNECTIONS} --pause {PAUSE} "
         f"--seconds {SECONDS} --series /var/lib/bench/series.json >/dev/null"
     )
     load = threading.Thread(target=host.script, args=(script,))
@@ -122,7 +122,7 @@ def visited(host: BenchHost, name: str, site: str, change: t.Callable[[], float]
 def latency(host: BenchHost, plan: Plan) -> Result:
     """Measure what visitors feel of a deploy, of a restart and of a reload; the traces are drawn by their own."""
     host.script("mkdir -p /var/lib/bench/plain")
-    host.script("cat > /var/lib/bench/load.py", stdin=VISITOR.read_text(encoding="utf-8"))
+    host.script("cat > /var/lib/bench/traffic.py", stdin=TRAFFIC.read_text(encoding="utf-8"))
     source = host.work / "calm"
     source.mkdir(exist_ok=True)
     (source / "requirements.txt").write_text("flask\n", encoding="utf-8")

@@ -9,7 +9,8 @@ import json
 import typing as t
 
 import pytest
-from visitor.protocols import Shell, Visit
+
+from tools.molecule.protocols import Shell, Visit
 
 CA = "/etc/ssl/own/ca.crt"
 SHOP = "shop.test"

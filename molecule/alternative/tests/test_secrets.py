@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from testinfra.host import Host
-from visitor.protocols import Shell, Visit
+
+from tools.molecule.protocols import Shell, Visit
 
 CA = "/etc/ssl/own/ca.crt"
 PLAYBOOK = Path(__file__).parents[3] / "playbooks" / "site.yml"

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from visitor.protocols import ReleaseOf, Shell, Visit
+
+from tools.molecule.protocols import ReleaseOf, Shell, Visit
 
 PLACES = "/srv /etc /var /run /tmp /home /opt /usr/local"
 

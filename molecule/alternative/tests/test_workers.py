@@ -9,7 +9,8 @@ import typing as t
 
 import pytest
 from testinfra.host import Host
-from visitor.protocols import ReleaseOf, Shell, Visit
+
+from tools.molecule.protocols import ReleaseOf, Shell, Visit
 
 CA = "/etc/ssl/own/ca.crt"
 # What the scenario itself has put there: git over ssh, and a package index.

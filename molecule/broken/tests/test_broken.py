@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 from testinfra.host import Host
-from visitor.protocols import Shell, Visit
+
+from tools.molecule.protocols import Shell, Visit
 
 SCENARIO = Path(__file__).parents[1]
 ROOT = SCENARIO.parents[1]

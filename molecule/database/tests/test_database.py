@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from testinfra import get_hosts
 from testinfra.host import Host
-from visitor.protocols import Eventually, Shell, Visit
+
+from tools.molecule.protocols import Eventually, Shell, Visit
 
 PLAYBOOK = Path(__file__).parents[3] / "playbooks" / "site.yml"
 INVENTORY = os.environ["MOLECULE_INVENTORY_FILE"]

@@ -9,7 +9,8 @@ import json
 
 import pytest
 from testinfra.host import Host
-from visitor.protocols import ReleaseOf, Shell, Visit
+
+from tools.molecule.protocols import ReleaseOf, Shell, Visit
 
 APPS = ("hello", "httpbin")
 

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from visitor.protocols import Eventually, ReleaseOf, Shell, Visit
+
+from tools.molecule.protocols import Eventually, ReleaseOf, Shell, Visit
 
 APPS = {"hello": "/whoami", "httpbin": "/get"}
 

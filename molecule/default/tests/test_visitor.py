@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from visitor.protocols import Visit
+
+from tools.molecule.protocols import Visit
 
 HELLO, HTTPBIN = "hello.test", "httpbin.test"
 FORGED = "203.0.113.66"

@@ -13,7 +13,9 @@ import typing as t
 from pathlib import Path
 
 from testinfra.host import Host
-from visitor.protocols import Eventually, ReleaseOf, Shell, Visit
+
+from tools.molecule.protocols import Eventually, ReleaseOf, Shell, Visit
+from tools.molecule.recipes import applications
 
 SCENARIO = Path(__file__).parents[1]
 DEPLOY = SCENARIO.parents[1] / "playbooks" / "deploy.yml"
@@ -83,9 +85,7 @@ def test_a_deploy_does_not_wait_long_for_streams(
 
 def deploy(host: Host, environment: t.Mapping[str, str]) -> float:
     """Deploy C(events) with another environment; return how long that took."""
-    words = ["python", str(SCENARIO / "read.py")]
-    apps = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
-    app = next(app for app in apps if app["name"] == "events")
+    app = next(app for app in applications() if app["name"] == "events")
     variables = json.dumps({"flask_apps": [{**app, "environment": environment}]})
     command = ["ansible-playbook", "-i", INVENTORY, "--limit", str(host.backend.get_hostname()), str(DEPLOY)]
     started = time.monotonic()

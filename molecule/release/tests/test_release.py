@@ -11,10 +11,11 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from release.host import CONNECTIONS
-from release.steps import STEPS
 from testinfra.host import Host
-from visitor.protocols import ReleaseOf, Shell, Visit
+
+from tools.molecule.protocols import ReleaseOf, Shell, Visit
+from tools.molecule.release.host import CONNECTIONS
+from tools.molecule.release.steps import STEPS
 
 
 @pytest.fixture

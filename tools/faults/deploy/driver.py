@@ -19,6 +19,7 @@ from tools.faults.machines import Machine, machines_of, on_each
 from tools.faults.model import Options, Outcome
 from tools.faults.trial import Trial, tell_blows
 from tools.lab.host import Host
+from tools.traffic import ANSWERED
 
 PACKAGES = "nginx git strace procps python3-venv"
 # Each distribution meets two of them.
@@ -161,7 +162,7 @@ class DeployTrial(Trial[Count]):
         if found := self._inside("deploy.load", str(deploys)):
             self.count.deploys += found["deploys"]
             self._blame(*found["wrong"], *found["lost"])
-            answered = {kind: counts.get("answered", 0) for kind, counts in found["requests"].items()}
+            answered = {kind: counts.get(ANSWERED, 0) for kind, counts in found["requests"].items()}
             self.count.requests += sum(answered.values())
             told = ", ".join(f"{number} {kind}" for kind, number in answered.items())
             self.say(f"{found['deploys']} deploys in {found['seconds']:.0f} s: answered {told}; lost {found['lost']}")

@@ -19,7 +19,7 @@ from tools import traffic
 from tools.faults.deploy import stage
 from tools.faults.inject.module import Module
 
-KINDS, PAUSE = ("new", "new", "kept", "kept", "past"), 0.004
+KINDS, PAUSE = (traffic.NEW, traffic.NEW, traffic.KEPT, traffic.KEPT, traffic.PAST), 0.004
 _PAGE = re.compile(rb"v\d+ blue")
 # With little room for old releases, each deploy removes one.
 _KEEP = 3
@@ -45,10 +45,10 @@ def main() -> int:
     module = stage.builder()
     wrong = [deploy(module, 0)]
     started = time.monotonic()
-    site = traffic.Site(stage.HOST, lambda body: bool(_PAGE.fullmatch(body)), stage.SOCKET)
+    site = traffic.Site(stage.HOST, traffic.one_of(_PAGE.fullmatch), socket=stage.SOCKET, repeat=False)
     with traffic.Visitors(site, KINDS, PAUSE) as crowd:
         wrong += [deploy(module, turn) for turn in range(1, number + 1)]
-        requests = crowd.end()
+        requests = traffic.counts_of(crowd.end())
     result = {
         "deploys": number,
         "seconds": round(time.monotonic() - started, 1),

@@ -45,7 +45,7 @@ CALLS = f"{READS},{CHANGES},{WAITS},connect,sendto"
 RARE = {"link": 8}
 COMMANDS = ("systemctl", "systemd-run", "systemd-analyze", "journalctl", "setsid", "git", "sync")
 # Light: what counts is that there is a request at each moment.
-KINDS, PAUSE = ("new", "kept", "past"), 0.1
+KINDS, PAUSE = (traffic.NEW, traffic.KEPT, traffic.PAST), 0.1
 # The C library's own, which takes a file that it cannot read for one that names nobody; a device that cannot fail; and
 # what is read of all processes.
 _IDLE = re.compile(r'nscd|"/etc/(?:passwd|group|nsswitch\.conf)"|"/dev/null"|"/proc/\d+/|"/sys/fs/cgroup/')
@@ -67,7 +67,7 @@ def subject_of(plan: str) -> subjects.Switch:
 def crowd(visited: bool) -> t.ContextManager[traffic.Visitors | None]:
     """Return visitors who ask meanwhile, where there is something to visit."""
     pages = {variant.page.encode() for name, variant in stage.VARIANTS.items() if name not in ("sick", "unwell")}
-    site = traffic.Site(stage.HOST, pages.__contains__, stage.SOCKET)
+    site = traffic.Site(stage.HOST, traffic.one_of(pages.__contains__), socket=stage.SOCKET, repeat=False)
     return traffic.Visitors(site, KINDS, PAUSE, str(LOST)) if visited else contextlib.nullcontext()
 
 

@@ -20,6 +20,7 @@ from tools.faults.nginx.host import NginxHost
 from tools.faults.nginx.story import STORIES, reset
 from tools.faults.trial import Trial, tell_blows
 from tools.lab.host import CommandError, Host
+from tools.traffic import ANSWERED, CLOSED, CUT, KEPT, NEW
 
 CHAPTERS = (scenarios, layouts, reloads, hostile, malice, ports)
 PACKAGES = "nginx strace openssl procps"
@@ -149,17 +150,15 @@ class NginxTrial(Trial[Count]):
 
 def explain(found: dict[str, t.Any]) -> str:
     """Return what visitors noticed of swaps, and why."""
-    new, kept = (collections.Counter(found["requests"][kind]) for kind in ("new", "kept"))
+    new, kept = (collections.Counter(found["requests"][kind]) for kind in (NEW, KEPT))
     before, after = found["before"], found["after"]
-    own = sum(number for what, number in new.items() if what != "answered")
-    lost = sum(
-        number for what, number in kept.items() if what not in ("answered", "closed while idle", "cut on the way")
-    )
+    own = sum(number for what, number in new.items() if what != ANSWERED)
+    lost = sum(number for what, number in kept.items() if what not in (ANSWERED, CLOSED, CUT))
     text = [
         f"nginx {found['version']}, {found['swaps']} swaps in {found['seconds']:.0f} s",
         f" with '{found['site']}'" if found["site"] else "",
-        f": of {new.total()} requests on connections of their own {own} failed; of {kept['answered']} on kept ones ",
-        f"{kept['cut on the way']} were cut and asked again, {kept['closed while idle']} found a connection closed ",
+        f": of {new.total()} requests on connections of their own {own} failed; of {kept[ANSWERED]} on kept ones ",
+        f"{kept[CUT]} were cut and asked again, {kept[CLOSED]} found a connection closed ",
         f"while idle, {lost} were lost",
         f"; workers {before['workers']} -> {after['workers']}, memory {before['kib']} -> {after['kib']} KiB",
     ]

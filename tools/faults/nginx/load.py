@@ -23,7 +23,7 @@ from tools import traffic
 from tools.faults.inject import injector
 
 MODULE = "ansible_collections.flaskops.stack.plugins.modules.nginx_site"
-VISITORS = ("new", "new", "kept", "kept")
+VISITORS = (traffic.NEW, traffic.NEW, traffic.KEPT, traffic.KEPT)
 # Seconds between the requests of each.
 PAUSE = 0.002
 PID_FILE = Path("/run/nginx.pid")
@@ -76,10 +76,10 @@ def settled(before: dict[str, int]) -> dict[str, int]:
 
 def under_load(module: injector.Warm, swaps: int, more: str) -> tuple[dict[str, dict[str, int]], list[str]]:
     """Swap while visitors ask; return what became of their requests, and what went wrong with swaps."""
-    wanted = traffic.Site("load.example.com", lambda body: body in (b"one", b"two"))
+    wanted = traffic.Site("load.example.com", traffic.one_of((b"one", b"two").__contains__))
     with traffic.Visitors(wanted, VISITORS, PAUSE) as crowd:
         wrong = [swap(module, "two" if number % 2 else "one", more) for number in range(swaps)]
-        return crowd.end(), [text for text in wrong if text]
+        return traffic.counts_of(crowd.end()), [text for text in wrong if text]
 
 
 def main() -> int:
@@ -112,7 +112,7 @@ def main() -> int:
 
 def losses(result: dict[str, t.Any], calm: bool) -> list[str]:
     """Return what visitors lost although they need not, and what did not become as it was."""
-    found = traffic.losses(result["requests"], ["closed while idle", *([] if calm else ["cut on the way"])])
+    found = traffic.losses(result["requests"], [traffic.CLOSED, *([] if calm else [traffic.CUT])])
     before, after = result["before"], result["after"]
     if after["workers"] != before["workers"]:
         found.append(f"{after['workers']} workers after {before['workers']}")

@@ -7,7 +7,6 @@ import typing as t
 
 import pytest
 
-from tools import traffic
 from tools.faults import trial
 from tools.faults.nginx import driver
 from tools.faults.payload import PYTHON
@@ -64,19 +63,3 @@ def test_what_is_said_has_the_name_of_the_host(capsys: pytest.CaptureFixture[str
 
 def test_blows_are_told_by_what_they_do() -> None:
     assert trial.tell_blows({"signal=KILL": 2, "error=EIO": 1}) == "2 x KILL, 1 x EIO"
-
-
-@pytest.mark.parametrize(
-    ("kind", "what", "harmless", "lost"),
-    [
-        ("new", "answered", (), []),
-        ("kept", "closed while idle", (), ["3 requests on kept connections: closed while idle"]),
-        ("kept", "closed while idle", ("closed while idle",), []),
-        ("kept", "lost", ("closed while idle",), ["3 requests on kept connections: lost"]),
-        ("new", "closed while idle", ("closed while idle",), ["3 requests on new connections: closed while idle"]),
-    ],
-)
-def test_what_is_harmless_on_a_kept_connection_is_a_loss_on_others(
-    kind: str, what: str, harmless: t.Sequence[str], lost: list[str]
-) -> None:
-    assert traffic.losses({kind: {what: 3}}, harmless) == lost

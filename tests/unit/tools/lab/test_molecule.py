@@ -64,6 +64,14 @@ def test_a_registry_gives_what_nobody_has_made(name: str) -> None:
         assert platform["pull"] is False
 
 
+def test_a_directory_is_a_scenario_and_its_code_is_elsewhere() -> None:
+    directories = {path.name for path in MOLECULE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert directories == {*NAMES, "shared"}
+    # Tests, applications and what is copied to hosts, but nothing that is imported.
+    places = {path.relative_to(MOLECULE).parts[1] for path in MOLECULE.glob("*/**/*.py")}
+    assert places == {"tests", "apps", "files"}
+
+
 def test_both_ways_to_an_image_install_the_same() -> None:
     assert {"systemd-sysv", "python3"} <= set(images.packages())
     assert images.DOCKERFILE.count(images.BASE) == 1

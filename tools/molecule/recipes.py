@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Print the applications of docs/recipes.md as JSON, each with a directory of this scenario as its source."""
+"""Print the applications of docs/recipes.md as JSON, each with a directory of the scenario as its source."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import yaml
 
-SCENARIO = Path(__file__).parent
-PAGE = SCENARIO.parents[1] / "docs" / "recipes.md"
+ROOT = Path(__file__).resolve().parents[2]
+SCENARIO = ROOT / "molecule" / "recipes"
+PAGE = ROOT / "docs" / "recipes.md"
 BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SOURCE = "https://git.example.com/{name}.git"
 
@@ -31,5 +32,10 @@ def local(app: dict[str, t.Any]) -> dict[str, t.Any]:
     return {**app, "source": str(directory)}
 
 
+def applications() -> list[dict[str, t.Any]]:
+    """Return all applications of the page, with sources that are here."""
+    return [local(app) for app in recipes(PAGE.read_text(encoding="utf-8"))]
+
+
 if __name__ == "__main__":
-    print(json.dumps([local(app) for app in recipes(PAGE.read_text(encoding="utf-8"))]))
+    print(json.dumps(applications()))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from release.acts import Act, deploy, go_back, refuse
-from release.disk import FULL_BUILD, FULL_SWITCH, make_room, publish, remove
-from release.troubles import (
+from tools.molecule.release.actions import Act, deploy, go_back, refuse
+from tools.molecule.release.checks import App
+from tools.molecule.release.disruptions import (
     BEFORE_SWITCH,
     MOMENTS,
     deploy_twice,
@@ -18,7 +18,7 @@ from release.troubles import (
     lose_power,
     restart,
 )
-from release.truth import App
+from tools.molecule.release.full_disk import FULL_BUILD, FULL_SWITCH, make_room, publish, remove
 
 
 @dataclass(frozen=True)

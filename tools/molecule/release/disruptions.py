@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What others do to a host, or to the controller, while releases are handed over."""
+"""What others do to a host, or to the controller, while releases are deployed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from release.acts import DEPLOY, Act, Scene, run
-from release.host import Host, StoryError, finish
-from release.truth import App, Outcome, glance
+from tools.common import ToolError
+from tools.molecule.release.actions import DEPLOY, Act, Scene, run
+from tools.molecule.release.checks import App, Outcome, glance
+from tools.molecule.release.host import InventoryHost, StoryError, finish
 
 RESTART = "molecule/shared/restart.yml"
 LOCK = "/run/flaskops/_locks/shop.lock"
@@ -39,12 +40,12 @@ def restart(scene: Scene) -> Outcome:
     return Outcome((scene.serves,))
 
 
-def wait_for_answer(host: Host) -> None:
+def wait_for_answer(host: InventoryHost) -> None:
     """Wait until the application answers: the host is up before the application has been imported."""
     for _time in range(60):
         try:
             host.ask("/healthz", "shop.test")
-        except StoryError:
+        except ToolError:
             time.sleep(0.5)
         else:
             return
@@ -96,16 +97,16 @@ def kill_controller(app: App, moment: str, *, module: bool) -> Act:
         process = interrupt(scene, app, moment)
         kill_tree(process.pid)
         process.communicate()
-        holder = scene.host.shell(HOLDER)
+        holder = scene.host.script(HOLDER)
         if module:
-            scene.host.shell(f"kill -9 {holder}")
+            scene.host.script(f"kill -9 {holder}")
         else:
             # It goes on without anybody to tell.
             glance(scene.host, scene.serves)
             scene.host.wait_for(f"! [ -d /proc/{holder} ]")
         row = glance(scene.host, scene.serves)
         if row["lock"] or (row["unfinished"] and not module):
-            raise StoryError(f"status tells of lock {row['lock']} and hand-over {row['unfinished']}")
+            raise StoryError(f"status tells of lock {row['lock']} and unfinished deploy {row['unfinished']}")
         run(scene, DEPLOY, app.variables())
         return Outcome((app,), passing=True)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the repository of the shop, with a tag for each version: `python -m release.versions DIRECTORY`."""
+"""Make the repository of the shop, with a tag for each version, in the directory named by the argument."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-SHOP = Path(__file__).resolve().parent / "apps" / "shop"
+from tools.common import ROOT
+
+SHOP = ROOT / "molecule" / "release" / "apps" / "shop"
 
 # What becomes of each version; of those without a word nothing bad.
 FATES: dict[str, dict[str, object]] = {

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deploy to a host well and badly under load; the last line counts: `python -m release.story NAME REPORT`."""
+"""Take all steps on one host under load; the last line counts. Arguments are its name and the file for the report."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from release.acts import Scene
-from release.host import Host, Row, StoryError, Visitors
-from release.steps import STEPS, Step
-from release.truth import App, Found, Outcome, check
+from tools.common import ToolError
+from tools.molecule.release.actions import Scene
+from tools.molecule.release.checks import App, Found, Outcome, check
+from tools.molecule.release.host import InventoryHost, Row, StoryError, Visitors
+from tools.molecule.release.steps import STEPS, Step
 
 COUNTED = ("requests", "failed", "reopened", "repeated")
 # Fewer are no load.
@@ -27,7 +28,7 @@ LEAST = 300
 class Story:
     """The steps on one host: what serves now, by application, which releases there were, and what was counted."""
 
-    host: Host
+    host: InventoryHost
     report: Path
     serves: dict[str, Found] = field(default_factory=dict)
     releases: dict[App, str] = field(default_factory=dict)
@@ -44,7 +45,7 @@ class Story:
                 self.write()
                 print(describe(self.rows[-1]), flush=True)
             self.problem = ""
-        except StoryError as exc:
+        except ToolError as exc:
             self.problem += f": {exc}"
         self.write()
         print("\n".join(filter(None, [self.problem, self.closing()])))
@@ -101,7 +102,7 @@ def describe(row: t.Mapping[str, t.Any]) -> str:
 def main() -> int:
     """Tell the story of one host."""
     name, report = sys.argv[1:]
-    return 0 if Story(Host(name), Path(report)).tell() else 1
+    return 0 if Story(InventoryHost(name), Path(report)).tell() else 1
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from release.host import Host, StoryError
-from release.truth import App, Outcome
+from tools.molecule.release.checks import App, Outcome
+from tools.molecule.release.host import InventoryHost, StoryError
 
 DEPLOY = "playbooks/deploy.yml"
 ROLLBACK = "playbooks/rollback.yml"
@@ -20,7 +20,7 @@ ROLLBACK = "playbooks/rollback.yml"
 class Scene:
     """What a step starts from: the host, what serves, and which release each state of the application was."""
 
-    host: Host
+    host: InventoryHost
     serves: App
     releases: t.Mapping[App, str]
 

@@ -10,7 +10,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from release.host import Host, Row, StoryError
+from tools.molecule.release.host import InventoryHost, Row, StoryError
 
 # What belongs to an application that neither changes nor is changed.
 QUIET = {"lock": None, "unfinished": None, "maintenance": False, "restarts": 0, "healthy": True}
@@ -69,7 +69,7 @@ class Found:
     others: frozenset[str]
 
 
-def check(host: Host, outcome: Outcome) -> Found:
+def check(host: InventoryHost, outcome: Outcome) -> Found:
     """Return what serves; raise StoryError when it is not the outcome, not whole, or told otherwise."""
     served, row = seen(host, outcome.serves[0].name), host.status(outcome.serves[0].name, outcome.serves[0].root)
     release = str(served["release"])
@@ -85,7 +85,7 @@ def check(host: Host, outcome: Outcome) -> Found:
     return Found(app, release, frozenset(found["id"] for found in row["releases"]))
 
 
-def seen(host: Host, name: str) -> Row:
+def seen(host: InventoryHost, name: str) -> Row:
     """Return what a visitor sees at one moment; code and static files are of one release."""
     for _time in range(5):
         targets = ("/whoami", "/static/version.txt", "/whoami")
@@ -97,7 +97,7 @@ def seen(host: Host, name: str) -> Row:
     raise StoryError(f"{host.name} does not settle: {before}, {after}")
 
 
-def glance(host: Host, app: App) -> Row:
+def glance(host: InventoryHost, app: App) -> Row:
     """Return what status tells in the middle of something: visitors are served by the release that it names."""
     for _time in range(5):
         before, row, after = seen(host, app.name), host.status(app.name, app.root), seen(host, app.name)
@@ -108,13 +108,13 @@ def glance(host: Host, app: App) -> Row:
     raise StoryError(f"{host.name} does not settle: {before}, {after}")
 
 
-def expect(host: Host, what: str, wanted: object, found: object) -> None:
+def expect(host: InventoryHost, what: str, wanted: object, found: object) -> None:
     """Raise StoryError when two values differ."""
     if wanted != found:
         raise StoryError(f"{host.name}, {what}: wanted {wanted}, found {found}")
 
 
-def check_failure(host: Host, row: Row, pattern: str) -> None:
+def check_failure(host: InventoryHost, row: Row, pattern: str) -> None:
     """Look for the last failure, whose release is neither the one that serves nor one to go back to."""
     failed = row["failed"]
     if not pattern:
@@ -126,24 +126,24 @@ def check_failure(host: Host, row: Row, pattern: str) -> None:
     return expect(host, "refused releases", [], [state for state in states if not state.startswith("failed")])
 
 
-def check_releases(host: Host, row: Row, directory: str) -> None:
+def check_releases(host: InventoryHost, row: Row, directory: str) -> None:
     """Compare the releases with the disk; one is current, and none is unfinished."""
     states = {found["id"]: found["state"] for found in row["releases"]}
     current = [name for name, state in states.items() if state.startswith("current since")]
     expect(host, "current releases", [row["current"]], current)
-    expect(host, "releases on disk", sorted(states), sorted(host.shell(f"ls {directory}/releases").split()))
+    expect(host, "releases on disk", sorted(states), sorted(host.script(f"ls {directory}/releases").split()))
     # The files of releases that were pruned go behind the run.
     host.wait_for(f"! ls -d {directory}/releases/.removed-*", SECONDS_TO_END)
     # Names with a dot are temporary.
-    expect(host, "what is not finished", "", host.shell(f"find {directory} -maxdepth 2 -name '.*'"))
-    expect(host, "the link", f"releases/{row['current']}", host.shell(f"readlink {directory}/current"))
+    expect(host, "what is not finished", "", host.script(f"find {directory} -maxdepth 2 -name '.*'"))
+    expect(host, "the link", f"releases/{row['current']}", host.script(f"readlink {directory}/current"))
 
 
-def check_units(host: Host, name: str, release: str) -> None:
+def check_units(host: InventoryHost, name: str, release: str) -> None:
     """Wait for the end of the units of other releases, which may come behind the run; only one starts at boot."""
     other = f"systemctl list-units --all --plain --no-legend '{name}@*' | grep -v '^{name}@{release}[.]'"
     host.wait_for(f"! {other}", SECONDS_TO_END)
-    files = host.shell(f"cd /etc/systemd/system && ls -d {name}@* */{name}@*").splitlines()
+    files = host.script(f"cd /etc/systemd/system && ls -d {name}@* */{name}@*").splitlines()
     unit = f"{name}@{release}"
     wanted = [
         f"{unit}.service",

@@ -14,18 +14,19 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tools.common import ROOT, ToolError
+from tools.lab.host import Host
+
 CONNECTIONS = 16
-# Of each connection between two visits: a hundred requests in a second, of which some meet each instant of a hand-over.
+# Of each connection between two visits: a hundred requests in a second, of which some meet each instant of a deploy.
 PAUSE = 0.15
-# A step that takes longer is broken.
 LONGEST = 240
 LEAVE = "/run/visitors-leave"
 
 Row = dict[str, t.Any]
 
 
-class StoryError(Exception):
+class StoryError(ToolError):
     """Something is not as it has to be."""
 
 
@@ -37,19 +38,11 @@ class Run:
     output: str
 
 
-@dataclass(frozen=True)
-class Host:
+class InventoryHost(Host):
     """A host of the inventory, which is a container of the same name."""
 
-    name: str
-
-    def shell(self, script: str) -> str:
-        """Return what a script prints that has to succeed."""
-        words = ["docker", "exec", self.name, "sh", "-euc", script]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=LONGEST, check=False)
-        if done.returncode:
-            raise StoryError(f"{script}\nexited {done.returncode}: {done.stdout}{done.stderr}")
-        return done.stdout.strip()
+    # A step that takes longer is broken.
+    patience = LONGEST
 
     def begin(self, playbook: str, variables: t.Mapping[str, t.Any]) -> subprocess.Popen[str]:
         """Start Ansible, as a user of the collection would."""
@@ -80,15 +73,10 @@ class Host:
     def ask(self, target: str, site: str) -> str:
         """Return what a visitor gets."""
         wanted = {"address": "127.0.0.1", "port": 80, "target": target, "headers": [["Host", site]]}
-        reply = json.loads(self.shell(f"python3 /root/visit.py '{json.dumps(wanted)}'"))
+        reply = json.loads(self.script(f"python3 /root/visit.py '{json.dumps(wanted)}'"))
         if reply.get("status") != 200:
             raise StoryError(f"{target} of {site} answers {reply}")
         return str(reply["text"])
-
-    def wait_for(self, question: str, seconds: float = 60) -> None:
-        """Wait until a shell on the host says yes."""
-        late = f"[ $(date +%s) -lt $end ] || {{ echo 'not within {seconds:.0f} s'; exit 1; }}"
-        self.shell(f"end=$(($(date +%s) + {seconds:.0f})); until {question}; do {late}; sleep 0.02; done")
 
 
 def finish(process: subprocess.Popen[str]) -> Run:
@@ -104,24 +92,24 @@ def finish(process: subprocess.Popen[str]) -> Run:
 class Visitors:
     """Visitors who come all the time while something happens to their host."""
 
-    def __init__(self, host: Host, site: str, *, repeat: bool = False) -> None:
-        """Say whose they are; C(repeat) is for a reload of nginx, see visitor/load.py."""
+    def __init__(self, host: InventoryHost, site: str, *, repeat: bool = False) -> None:
+        """Say whose they are; C(repeat) is for a reload of nginx, see tools/traffic.py."""
         self.figures: Row = {}
         self._host = host
         options = ["--host", site, "--post", "/whoami", "--field", "release", "--connections", str(CONNECTIONS)]
         options += ["--pause", str(PAUSE), "--seconds", str(LONGEST), "--until", LEAVE]
-        self._words = ["docker", "exec", host.name, "python3", "/root/load.py", *options]
+        self._words = ["docker", "exec", host.name, "python3", "/root/traffic.py", *options]
         self._words += ["--repeat"] if repeat else []
 
     def __enter__(self) -> t.Self:
-        self._host.shell(f"rm -f {LEAVE}")
+        self._host.script(f"rm -f {LEAVE}")
         self._process = subprocess.Popen(self._words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         # Nothing is to happen before they are there.
         time.sleep(1)
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._host.shell(f"touch {LEAVE}")
+        self._host.script(f"touch {LEAVE}")
         output, error = self._process.communicate(timeout=60)
         if self._process.returncode:
             raise StoryError(f"the visitors stumbled: {error}")

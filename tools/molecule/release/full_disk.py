@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from release.acts import DEPLOY, Scene, run
-from release.truth import ROOTS, App, Outcome
+from tools.molecule.release.actions import DEPLOY, Scene, run
+from tools.molecule.release.checks import ROOTS, App, Outcome
 
 NAME = "small"
 ROOT = ROOTS[NAME]
@@ -19,14 +19,14 @@ FULL_SWITCH = App("v2", name=NAME, hooks={"before_switch": [["sh", "-c", FILL.fo
 
 def publish(scene: Scene) -> Outcome:
     """Publish it, on a disk with room for two releases, and names for them."""
-    scene.host.shell(f"mkdir -p {ROOT}; mount -t tmpfs -o size=150m,nr_inodes=20k,mode=755 small {ROOT}")
+    scene.host.script(f"mkdir -p {ROOT}; mount -t tmpfs -o size=150m,nr_inodes=20k,mode=755 small {ROOT}")
     run(scene, "playbooks/site.yml", SMALL.variables())
     return Outcome((SMALL,))
 
 
 def make_room(scene: Scene) -> Outcome:
     """Deploy when somebody has made room."""
-    scene.host.shell(f"find {ROOT}/{NAME}/shared -name 'filler*' -delete")
+    scene.host.script(f"find {ROOT}/{NAME}/shared -name 'filler*' -delete")
     app = App("v2", name=NAME)
     run(scene, DEPLOY, app.variables())
     return Outcome((app,))
@@ -35,5 +35,5 @@ def make_room(scene: Scene) -> Outcome:
 def remove(scene: Scene) -> Outcome:
     """Take it away again, which the shop does not notice."""
     run(scene, "playbooks/remove.yml", {"app": NAME, "flask_root": ROOT, "purge_data": True})
-    scene.host.shell(f"umount {ROOT}")
+    scene.host.script(f"umount {ROOT}")
     return Outcome((scene.serves,))
