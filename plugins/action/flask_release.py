@@ -18,11 +18,9 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._app.source import SourceError
-from ..module_utils._input.lists import settle_apps
-from ..module_utils._input.redact import mask_urls
-from ..module_utils._input.redacted_values import redact, redacted_values, to_plain
+from ..module_utils._input.redact import mask_urls, masked, secret_part
 from ..module_utils._input.result import join
-from ..module_utils._input.values import InputError
+from ..module_utils._input.values import InputError, settle_apps, to_plain
 from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._flask_source import Found, explain_packed, look, pack
 from ..plugin_utils._host_code import execute, remote_directory
@@ -149,11 +147,11 @@ class ActionModule(LateErrors, ActionBase):
 
     def _call(self, args: Args, sent: dict[str, Args], task_vars: Args | None) -> Args:
         apps = args.get("apps")
-        shown = {"by": operator(), "run": run_id(), **redact(args), "sent": sent}
+        shown = {"by": operator(), "run": run_id(), **args, **masked(args), "sent": sent}
         if isinstance(apps, list):
-            shown["apps"] = [redact(app) if isinstance(app, dict) else app for app in apps]
-            hidden = [redacted_values(app) if isinstance(app, dict) else {} for app in apps]
-            text = json.dumps({"apps": hidden, "defaults": redacted_values(args)})
+            shown["apps"] = [{**app, **masked(app)} if isinstance(app, dict) else app for app in apps]
+            secret = [secret_part(app) if isinstance(app, dict) else {} for app in apps]
+            text = json.dumps({"apps": secret, "defaults": secret_part(args)})
             shown["sealed"] = base64.b64encode(text.encode()).decode()
         read = reader(self)
         with watched(read, str((task_vars or {}).get("inventory_hostname", ""))) if read else nullcontext():

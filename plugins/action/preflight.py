@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._input.redacted_values import to_plain
+from ..module_utils._input.values import to_plain
 from ..plugin_utils._input_check import check_variables, joined, load_schema
 from ..plugin_utils._run_record import is_recorded, note_failure
 from ..plugin_utils._task_process import LateErrors, freeze_gc, load_filters

@@ -10,7 +10,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils._app.derive import App, DeriveError, derive_services, derive_sites
-from ..module_utils._input.redacted_values import to_plain
+from ..module_utils._input.values import to_plain
 
 
 def gunicorn_services(

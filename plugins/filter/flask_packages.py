@@ -10,9 +10,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils._app.application import AppError, needed_packages
-from ..module_utils._input.lists import Listed, elements
-from ..module_utils._input.redacted_values import to_plain
-from ..module_utils._input.values import InputError
+from ..module_utils._input.values import InputError, Listed, elements, to_plain
 
 DOCUMENTATION = r"""
 name: flask_packages

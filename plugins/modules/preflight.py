@@ -126,7 +126,6 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._input.lists import split_text
 from ..module_utils._nginx.layout import account_of
 from ..module_utils._system import systemd as _systemd
 from ..module_utils._system.command import CommandError, run
@@ -164,7 +163,7 @@ def inspect(packages: list[str], services: list[str], nginx: str) -> dict[str, t
 
 def package_names(wanted: list[str]) -> list[str]:
     """Return each name once, also of entries that are several between commas; raise HostError for what is no name."""
-    names = [name for entry in wanted for name in split_text(entry)]
+    names = [name.strip() for entry in wanted for name in entry.split(",") if name.strip()]
     for name in names:
         if not _PACKAGE.fullmatch(name):
             raise HostError(f"package '{name}' cannot be a name: list names of packages, such as [nginx, logrotate]")

@@ -18,9 +18,21 @@ from dataclasses import dataclass
 
 from ansible.module_utils.common.validation import check_type_dict
 
-from ..module_utils._input.lists import APP, SECRET, SITE, Listed, elements, to_list
 from ..module_utils._input.printable import printable
-from ..module_utils._input.values import Flag, InputError, Text, Whole, scalar, shown
+from ..module_utils._input.values import (
+    APP,
+    SECRET,
+    SITE,
+    Flag,
+    InputError,
+    Listed,
+    Text,
+    Whole,
+    elements,
+    scalar,
+    shown,
+    to_list,
+)
 
 # Types, choices and nested options of the roles' variables, without prose: `make specs` writes it.
 SCHEMA = os.path.join(os.path.dirname(__file__), "input_schema.json")

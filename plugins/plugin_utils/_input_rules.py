@@ -12,8 +12,7 @@ import typing as t
 
 from ..module_utils._app.application import AppError, parse_app, parse_apps
 from ..module_utils._app.derive import DeriveError, check_apps, derive_sites
-from ..module_utils._input.lists import settle_apps, settle_sites
-from ..module_utils._input.values import InputError
+from ..module_utils._input.values import InputError, settle_apps, settle_sites
 from ..module_utils._site.parse import parse_site
 from ..module_utils._site.render import site_configs
 

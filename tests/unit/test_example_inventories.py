@@ -16,7 +16,7 @@ from ansible.vars.manager import VariableManager
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import parse_apps
 from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import derive_sites
 from ansible_collections.flaskops.stack.plugins.module_utils._app.proxy_trust import trust_warnings
-from ansible_collections.flaskops.stack.plugins.module_utils._input.redacted_values import to_plain
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import to_plain
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_sites
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "inventories"

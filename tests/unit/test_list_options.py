@@ -16,15 +16,18 @@ from ansible_collections.flaskops.stack.plugins.filter.flask_packages import Fil
 from ansible_collections.flaskops.stack.plugins.filter.nginx_site_configs import FilterModule as Sites
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError, identify, parse_app
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release_serve import sites_of
-from ansible_collections.flaskops.stack.plugins.module_utils._input.lists import (
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import (
     ANY,
     APP,
     SECRET,
     SITE,
+    Flag,
+    InputError,
     Listed,
+    Text,
+    Whole,
     settle_apps,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import Flag, InputError, Text, Whole
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 
 ROLES = Path(__file__).parents[2] / "roles"

@@ -17,8 +17,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.flaskops.stack.plugins.filter.derive import FilterModule as Derive
 from ansible_collections.flaskops.stack.plugins.filter.flask_packages import FilterModule as Packages
 from ansible_collections.flaskops.stack.plugins.filter.nginx_site_configs import FilterModule as Sites
-from ansible_collections.flaskops.stack.plugins.module_utils._input.lists import APP
-from ansible_collections.flaskops.stack.plugins.module_utils._input.values import Flag, Text, Whole
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import APP, Flag, Text, Whole
 
 SPECS = Path(__file__).parents[2] / "roles/flask/meta/argument_specs.yml"
 FILTERS: dict[str, t.Callable[..., t.Any]] = {**Derive().filters(), **Packages().filters(), **Sites().filters()}

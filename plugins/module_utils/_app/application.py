@@ -12,10 +12,19 @@ from dataclasses import dataclass, field
 
 from .._input.defaults import APP_DEFAULTS
 from .._input.hooks import Hooks, parse_hooks
-from .._input.lists import APP, settle_apps, with_lists
 from .._input.processes import Process, normalise_timers, normalise_workers
 from .._input.redact import mask, mask_urls
-from .._input.values import InputError, UnsafeNameError, as_int, as_variables, check_name, check_socket_path
+from .._input.values import (
+    APP,
+    InputError,
+    UnsafeNameError,
+    as_int,
+    as_variables,
+    check_name,
+    check_socket_path,
+    settle_apps,
+    with_lists,
+)
 from .._release.model import Layout, digest, release_id
 from .._release.shared_files import Place, shared_places
 from .._service.environment import merge_environment

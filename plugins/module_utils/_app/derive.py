@@ -10,8 +10,7 @@ import typing as t
 from collections import Counter
 
 from .._input.defaults import DEFAULTS
-from .._input.lists import APP, SITE, settle_apps, with_lists
-from .._input.values import InputError
+from .._input.values import APP, SITE, InputError, settle_apps, with_lists
 from .._release.shared_files import Place, covers, is_shared, shared_places
 from .._site.lines import cache_lines
 from .._site.model import Site, Static, chain_of

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import pwd
@@ -19,7 +18,6 @@ from .._app.dependencies import DependencyError
 from .._app.source import SourceError
 from .._input.hooks import HookError
 from .._input.printable import short_reason
-from .._input.redacted_values import restore
 from .._input.values import InputError, UnsafeNameError, check_name
 from .._release.history import try_record
 from .._release.model import Layout, ReleaseError
@@ -77,14 +75,6 @@ class BuildOptions:
     by: str = ""
     # Whether the releases are deployed next, so that the import check is deferred to their start.
     starts_next: bool = False
-
-
-def restore_redacted(
-    sealed: str | None, apps: t.Sequence[Item], params: Item
-) -> tuple[list[dict[str, t.Any]], dict[str, t.Any]]:
-    """Return applications and defaults with the secrets that the action plugin redacted."""
-    hidden = json.loads(base64.b64decode(sealed)) if sealed else {"apps": [{}] * len(apps), "defaults": {}}
-    return [restore(app, part) for app, part in zip(apps, hidden["apps"])], restore(params, hidden["defaults"])
 
 
 def present(items: t.Sequence[Item], sent: Item, options: BuildOptions) -> dict[str, t.Any]:

@@ -5,20 +5,22 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 import typing as t
 from contextlib import suppress
 from importlib import import_module
 
 from .._app.proxy_trust import trust_warnings
-from .._build.apply import FAILURES, BuildOptions, absent, present, restore_redacted
+from .._build.apply import FAILURES, BuildOptions, absent, present
 from .._input.printable import printable_result
 from .._input.result import join
 
 # Where systemd looks for what an administrator adds.
 _UNITS = "/etc/systemd/system"
 # What an application takes from the task when it does not say otherwise.
-_INHERITED = (
+INHERITED = (
     "python",
     "installer",
     "index_url",
@@ -49,7 +51,7 @@ def _run(params: Params, check: bool) -> dict[str, t.Any]:
         starts_next=params["serve"],
     )
     try:
-        apps = _wanted_apps(params)
+        apps = wanted_apps(params)
         if params["state"] == "absent":
             return absent([app["name"] for app in apps], options, params["purge_data"])
         result = _present(apps, params, options)
@@ -59,11 +61,13 @@ def _run(params: Params, check: bool) -> dict[str, t.Any]:
         return {"failed": True, "msg": str(exc)}
 
 
-def _wanted_apps(params: Params) -> list[dict[str, t.Any]]:
+def wanted_apps(params: Params) -> list[dict[str, t.Any]]:
     """Return the applications with their secrets, and with the task's values where they have none."""
-    apps, defaults = restore_redacted(params["sealed"], params["apps"], params)
-    inherited = {key: defaults[key] for key in _INHERITED}
-    return [{**inherited, **{key: value for key, value in app.items() if value is not None}} for app in apps]
+    apps, sealed = params["apps"], params["sealed"]
+    secret = json.loads(base64.b64decode(sealed)) if sealed else {"apps": [{}] * len(apps), "defaults": {}}
+    inherited = {key: {**params, **secret["defaults"]}[key] for key in INHERITED}
+    given = [{key: value for key, value in app.items() if value is not None} for app in apps]
+    return [{**inherited, **app, **part} for app, part in zip(given, secret["apps"])]
 
 
 def _present(apps: t.Sequence[Params], params: Params, options: BuildOptions) -> dict[str, t.Any]:

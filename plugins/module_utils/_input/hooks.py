@@ -12,8 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .defaults import HOOK_TIMEOUT, STAGES
-from .lists import COMMAND, elements
-from .values import InputError, as_bool, as_int
+from .values import COMMAND, InputError, as_bool, as_int, elements
 
 BUILD, MIGRATE, BEFORE, AFTER = STAGES
 # Those that are asked for by name when a release is rolled back from.

@@ -11,8 +11,7 @@ import typing as t
 
 from .defaults import TIMER_DEFAULTS, WORKER_DEFAULTS
 from .hooks import SHELL
-from .lists import APP, elements
-from .values import InputError, as_bool, as_int, as_line, as_mapping, as_quota, as_size, refuse_unknown
+from .values import APP, InputError, as_bool, as_int, as_line, as_mapping, as_quota, as_size, elements, refuse_unknown
 
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,29}[a-z0-9])?")
 

@@ -11,6 +11,16 @@ from urllib.parse import quote
 
 MASK = "********"
 
+# Options of an application that may hold secrets. These are dictionaries whose keys may be shown.
+_MAPPINGS = ("secrets", "environment", "build_secrets", "build_environment")
+_TEXTS = ("deploy_key",)
+_URLS = ("source", "index_url")
+_LISTS = ("packages",)
+
+SENSITIVE = (*_MAPPINGS, *_TEXTS, *_URLS, *_LISTS)
+
+Item = t.Mapping[str, t.Any]
+
 # Shorter values ("1", "true", "8000") say nothing and occur everywhere.
 _SHORTEST = 6
 # They tell nothing, whoever calls them secret.
@@ -57,3 +67,23 @@ def _parts(value: str) -> list[str]:
 def spellings(part: str) -> tuple[str, ...]:
     """Return a text as it is, as Python shows it in a traceback, and as it stands in a URL."""
     return part, repr(part)[1:-1], quote(part, safe="")
+
+
+def masked(item: Item) -> dict[str, t.Any]:
+    """Return what is shown in the place of the secrets of an application or a task, in the same shape."""
+    return {key: _masked(key, item[key]) for key in SENSITIVE if item.get(key)}
+
+
+def _masked(key: str, value: object) -> object:
+    if key in _MAPPINGS:
+        return dict.fromkeys(map(str, value), MASK) if isinstance(value, t.Mapping) else MASK
+    if key in _TEXTS:
+        return MASK
+    if isinstance(value, (list, tuple)):
+        return [mask_urls(str(element)) for element in value]
+    return mask_urls(str(value))
+
+
+def secret_part(item: Item) -> dict[str, t.Any]:
+    """Return the values in whose place C(masked) has others."""
+    return {key: item[key] for key, shown in masked(item).items() if shown != item[key]}

@@ -11,8 +11,7 @@ import re
 import typing as t
 
 from .._input.defaults import DEFAULTS, HEALTH_DEFAULTS
-from .._input.lists import as_list
-from .._input.values import InputError, as_bool, as_int, as_line, as_mapping, as_quota, as_size, refuse_unknown
+from .._input.values import InputError, as_bool, as_int, as_line, as_list, as_mapping, as_quota, as_size, refuse_unknown
 from .gunicorn_conf import check_extra
 from .own_conf import check_config_file
 from .sandbox import SANDBOX

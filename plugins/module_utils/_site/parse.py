@@ -9,8 +9,7 @@ import re
 import typing as t
 from dataclasses import fields
 
-from .._input.lists import SITE, settle_sites, with_lists
-from .._input.values import InputError
+from .._input.values import SITE, InputError, settle_sites, with_lists
 from .headers import check_passed
 from .model import Location, Maintenance, Server, Site, Static, Tls
 from .raw import read_statements

@@ -18,14 +18,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.application im
     parse_app,
     parse_apps,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._build.apply import restore_redacted
-from ansible_collections.flaskops.stack.plugins.module_utils._input.redacted_values import (
-    SENSITIVE,
-    redact,
-    redacted_values,
-    restore,
-    to_plain,
-)
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release import INHERITED, wanted_apps
+from ansible_collections.flaskops.stack.plugins.module_utils._input.redact import SENSITIVE, masked, secret_part
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import to_plain
 
 SHOP: dict[str, t.Any] = {"name": "shop", "source": "https://git.example.com/shop.git", "app": "shop:create_app()"}
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -206,6 +201,7 @@ def test_git_is_needed_only_by_a_git_source(source: str, version: str, packages:
     assert needed_packages([{**SHOP, "source": source, "version": version}], "/srv") == packages
 
 
+TASK = dict.fromkeys(INHERITED, "")
 HIDDEN: dict[str, t.Any] = {
     "name": "shop",
     "source": "https://user:m4rker-1@example.com/x.git",
@@ -221,17 +217,17 @@ HIDDEN: dict[str, t.Any] = {
 
 
 def test_what_is_shown_has_the_shape_but_no_secret() -> None:
-    shown = redact(HIDDEN)
+    shown = {**HIDDEN, **masked(HIDDEN)}
     assert "m4rker" not in json.dumps(shown)
     assert shown.keys() == HIDDEN.keys()
     assert shown["version"] == "main"
     assert shown["secrets"] == {"KEY": "********"}
-    assert restore(shown, redacted_values(HIDDEN)) == HIDDEN
+    assert {**shown, **secret_part(HIDDEN)} == HIDDEN
 
 
 def test_secrets_of_the_wrong_type_are_hidden_as_well() -> None:
     wrong = {"secrets": "m4rker", "environment": ["m4rker"], "deploy_key": ["m4rker"], "source": None, "packages": "x"}
-    assert "m4rker" not in json.dumps(redact(wrong))
+    assert "m4rker" not in json.dumps({**wrong, **masked(wrong)})
 
 
 def test_every_sensitive_option_is_one_of_the_module() -> None:
@@ -239,15 +235,17 @@ def test_every_sensitive_option_is_one_of_the_module() -> None:
 
 
 def test_the_seal_gives_applications_and_defaults_back() -> None:
-    task = {"index_url": "https://m4rker@example.com"}
-    hidden = {"apps": [redacted_values(HIDDEN)], "defaults": redacted_values(task)}
-    sealed = base64.b64encode(json.dumps(hidden).encode()).decode()
-    apps, defaults = restore_redacted(sealed, [redact(HIDDEN)], redact(task))
-    assert (apps, defaults["index_url"]) == ([HIDDEN], "https://m4rker@example.com")
+    task = {**TASK, "wheel_dir": "/w", "index_url": "https://m4rker@example.com"}
+    secret = {"apps": [secret_part(HIDDEN), secret_part(SHOP)], "defaults": secret_part(task)}
+    sealed = base64.b64encode(json.dumps(secret).encode()).decode()
+    shown = [{**HIDDEN, **masked(HIDDEN)}, {**SHOP, **masked(SHOP), "wheel_dir": None}]
+    hidden, shop = wanted_apps({**task, **masked(task), "apps": shown, "sealed": sealed})
+    assert hidden == {**TASK, "wheel_dir": "/w", **HIDDEN}
+    assert shop == {**task, **SHOP}
 
 
 def test_without_a_seal_the_arguments_are_what_they_are() -> None:
-    assert restore_redacted(None, [SHOP], {"index_url": "x"}) == ([SHOP], {"index_url": "x"})
+    assert wanted_apps({**TASK, "apps": [SHOP], "sealed": None}) == [{**TASK, **SHOP}]
 
 
 def test_values_that_ansible_wraps_become_plain() -> None:

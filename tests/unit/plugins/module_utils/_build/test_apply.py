@@ -124,7 +124,7 @@ def test_what_fails_is_not_tried_twice_when_a_source_has_to_be_sent(
 def test_who_starts_a_release_next_need_not_load_it_before(monkeypatch: pytest.MonkeyPatch, serve: bool) -> None:
     keys = ("root", "lock_timeout", "uv_requirement", "activate", "by")
     params = {**dict.fromkeys(keys, ""), "serve": serve, "state": "present", "site_defaults": {}}
-    monkeypatch.setattr(_flask_release, "_wanted_apps", lambda _params: [])
+    monkeypatch.setattr(_flask_release, "wanted_apps", lambda _params: [])
     monkeypatch.setattr(
         _flask_release, "_present", lambda _apps, _params, options: {"starts_next": options.starts_next}
     )
