@@ -9,6 +9,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
+from .._input.defaults import DEFAULTS
 from .._release.model import Layout, Manifest, ReleaseError
 from .._release.release import read_manifest
 from .._service.units import instance_name, parse_unit_name, stop_seconds
@@ -102,7 +103,7 @@ class Deployment:
     @property
     def drain_timeout(self) -> float:
         """Return for how many seconds the old release may drain."""
-        return float(self._settings.get("drain_timeout", 30))
+        return float(self._settings.get("drain_timeout", DEFAULTS["drain_timeout"]))
 
     @property
     def asset_grace(self) -> int:

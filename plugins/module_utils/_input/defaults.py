@@ -1,10 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Default values of services, health checks, hooks, workers and timers. Private to flaskops.stack.
-
-Ansible sends this file with the interface of a module in each run, and the host compiles it anew: keep it small.
-"""
+"""Default values of applications, services, health checks, hooks, workers and timers. Private to flaskops.stack."""
 
 from __future__ import annotations
 

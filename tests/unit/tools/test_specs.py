@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import typing as t
 from dataclasses import fields
@@ -14,9 +15,15 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import INSTALLERS, parse_app
 from ansible_collections.flaskops.stack.plugins.module_utils._app.source import TYPES
 from ansible_collections.flaskops.stack.plugins.module_utils._build.adopt import ExistingApp
+from ansible_collections.flaskops.stack.plugins.module_utils._build.archive import extract
+from ansible_collections.flaskops.stack.plugins.module_utils._build.download import download
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import DeployOptions
 from ansible_collections.flaskops.stack.plugins.module_utils._input import defaults
 from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import OVERLAPS, STAGES
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import NginxLayout
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy import KINDS
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request import NginxRequest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import LOG_LEVELS, WORKER_REQUIREMENTS
 from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Maintenance, Site, Static, Tls
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import (
@@ -170,6 +177,23 @@ def test_what_is_read_at_run_time_has_the_defaults_of_the_schema() -> None:
     existing = ExistingApp.from_params(service)
     assert existing.keep == schema.defaults("service")["keep"]
     assert existing.trusted_hops == schema.defaults("service")["trusted_hops"]
+
+
+def test_what_is_built_without_an_option_has_its_default() -> None:
+    schema = load()
+    builds, nginx = by_name(schema.group("builds")), by_name(schema.modules["nginx_site"].options)
+    stated: list[tuple[object, Option]] = [
+        (Manifest.keep, builds["keep"]),
+        (DeployOptions.lock_timeout, builds["lock_timeout"]),
+        (inspect.signature(extract).parameters["max_mib"].default, builds["source_max_mib"]),
+        (inspect.signature(download).parameters["max_mib"].default, builds["source_max_mib"]),
+        (inspect.signature(download).parameters["timeout"].default, builds["build_timeout"]),
+        (NginxLayout.keep, nginx["keep"]),
+        (NginxRequest.service, nginx["service"]),
+        (NginxRequest.lock_timeout, nginx["lock_timeout"]),
+        (NginxRequest.reload_timeout, nginx["reload_timeout"]),
+    ]
+    assert [option.name for found, option in stated if found != option.default] == []
 
 
 def test_a_site_has_the_defaults_of_the_schema() -> None:
