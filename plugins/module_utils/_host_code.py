@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 import typing as t
-import zipfile
 from contextlib import suppress
 
 ROOT = "/usr/local/lib/flaskops/code"
@@ -67,6 +66,7 @@ class Module(t.Protocol):
 
     params: dict[str, t.Any]
     check_mode: bool
+    _diff: bool
 
     def warn(self, warning: str) -> None:
         """Show a warning."""
@@ -87,7 +87,7 @@ def work(module: Module, task: str) -> t.NoReturn:
         module.fail_json(msg=str(exc))
     if not code:
         module.exit_json(changed=False, code_is_missing=True)
-    result = run(code, task, params, module.check_mode)
+    result = run(code, task, params, module.check_mode, module._diff)
     for warning in result.pop("warnings", []):
         module.warn(warning)
     if result.get("failed"):
@@ -103,7 +103,7 @@ def find_code(name: str, archive: str = "", keep: bool = True) -> str:
     if not name:
         raise HostCodeError("the code is not named: run it as a task of Ansible, whose action plugin does that")
     path = os.path.join(ROOT, name)
-    if _is_kept(path) and (not keep or _use(path)):
+    if is_kept(path) and (not keep or note_use(path)):
         return path
     if not archive:
         return ""
@@ -114,16 +114,16 @@ def find_code(name: str, archive: str = "", keep: bool = True) -> str:
     return archive
 
 
-def run(path: str, task: str, params: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
+def run(path: str, task: str, params: t.Mapping[str, t.Any], check: bool, diff: bool) -> dict[str, t.Any]:
     """Run the task of that name in the code at C(path), and return the module's result."""
     # The process ends with the task: no need to look through all that it has read for garbage while it reads more.
     gc.freeze()
     sys.path.insert(0, path)
     module = importlib.import_module(f"{PACKAGE}.{task}")
-    return t.cast("dict[str, t.Any]", module.run(params, check))
+    return t.cast("dict[str, t.Any]", module.run(params, check, diff))
 
 
-def _use(path: str) -> bool:
+def note_use(path: str) -> bool:
     """Note that the code is in use, and remove what is not; return whether it is there: another run may remove it."""
     try:
         os.utime(path)
@@ -136,7 +136,7 @@ def _use(path: str) -> bool:
     return True
 
 
-def _is_kept(path: str) -> bool:
+def is_kept(path: str) -> bool:
     """Tell whether the code is there, and nobody but this user can have changed it."""
     try:
         state = os.stat(path)
@@ -161,6 +161,9 @@ def _install(name: str, archive: str, path: str) -> str:
 
 
 def _unpack(name: str, archive: str, package: str) -> None:
+    # Needed once for each version of the collection.
+    import zipfile
+
     try:
         with zipfile.ZipFile(archive) as source:
             files = {entry.partition("/")[2]: source.read(entry) for entry in source.namelist()}
@@ -182,7 +185,7 @@ def _put(temporary: str, path: str) -> None:
         os.rename(temporary, path)
     except OSError:
         # Another run was faster.
-        if not _is_kept(path):
+        if not is_kept(path):
             raise
 
 

@@ -739,12 +739,15 @@ OPTIONS: dict[str, t.Any] = {
 # end argument spec
 SPEC: dict[str, t.Any] = {**OPTIONS, **CODE_SPEC}
 
+# What Ansible checks the arguments by, here or on the controller.
+ARGUMENTS: dict[str, t.Any] = {"argument_spec": SPEC}
+
 
 def main() -> None:
     """Run the module."""
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = AnsibleModule(**ARGUMENTS, supports_check_mode=True)
     work(module, "_entrypoints.flask_release")
 
 

@@ -15,19 +15,26 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils import _host_code
 from ..module_utils._host_code import PACKAGE, digest, read_code
+from ._host_task import CodeMissingError, host_task
 from ._task_process import freeze_gc
 
 Args = t.Dict[str, t.Any]
 
 
 def execute(action: ActionBase, module: str, args: Args, task_vars: Args | None) -> Args:
-    """Run a module whose code stays on the host; where it is not there yet, send it and run the module again."""
+    """Run a module with the code that the host keeps; where it is not there yet, send it."""
     freeze_gc()
     files = read_code(os.path.dirname(_host_code.__file__))
     given = {**args, "code": digest(files)}
-    answer: Args = action._execute_module(module, given, task_vars=task_vars)
-    if not answer.pop("code_is_missing", False):
-        return answer
+    task = host_task(action, module, given)
+    try:
+        answer = task.run(action, task_vars or {}) if task else None
+        if answer is None:
+            answer = t.cast(Args, action._execute_module(module, given, task_vars=task_vars))
+        if not answer.pop("code_is_missing", False):
+            return answer
+    except CodeMissingError:
+        pass
     remote = remote_directory(action)
     archive = str(action._connection._shell.join_path(remote, "code.zip"))
     _send(action, files, archive)

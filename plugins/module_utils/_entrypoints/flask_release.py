@@ -35,7 +35,7 @@ INHERITED = (
 Params = t.Mapping[str, t.Any]
 
 
-def run(params: Params, check: bool) -> dict[str, t.Any]:
+def run(params: Params, check: bool, _diff: bool = False) -> dict[str, t.Any]:
     """Return the module's result, in printable characters; one that has failed says why."""
     return t.cast("dict[str, t.Any]", printable_result(_run(params, check)))
 

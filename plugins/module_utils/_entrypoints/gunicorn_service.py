@@ -23,7 +23,7 @@ _ERRORS = (CommandError, ForeignUnitError, HookError, OSError, ReleaseError, Inp
 Params = t.Mapping[str, t.Any]
 
 
-def run(params: Params, check: bool) -> dict[str, t.Any]:
+def run(params: Params, check: bool, _diff: bool = False) -> dict[str, t.Any]:
     """Return the module's result, in printable characters; one that has failed says why."""
     try:
         result = _run(params, check)

@@ -15,6 +15,7 @@ import time
 import typing as t
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -33,7 +34,10 @@ from ansible_collections.flaskops.stack.plugins.plugin_utils._host_code import e
 
 CODE = {
     "__init__.py": b"",
-    "_task.py": b"from ._more import word\n\ndef run(params, check):\n    return {word: params, 'check': check}\n",
+    "_task.py": (
+        b"from ._more import word\n\n"
+        b"def run(params, check, diff):\n    return {word: params, 'check': check, 'diff': diff}\n"
+    ),
     "_more.py": b"word = 'said'\n",
 }
 NAME = digest(CODE)
@@ -93,14 +97,14 @@ def test_what_another_run_removes_meanwhile_is_asked_for_again(
 ) -> None:
     path = find_code(NAME, archive)
     os.utime(path, (1, 1))
-    is_kept = _host_code._is_kept
+    is_kept = _host_code.is_kept
 
     def look(place: str) -> bool:
         found = is_kept(place)
         shutil.rmtree(root / NAME)
         return found
 
-    monkeypatch.setattr(_host_code, "_is_kept", look)
+    monkeypatch.setattr(_host_code, "is_kept", look)
     assert find_code(NAME) == ""
 
 
@@ -113,13 +117,17 @@ def test_check_mode_does_not_note_that_it_is_used(archive: str, root: Path) -> N
 
 @pytest.mark.usefixtures("root", "fresh")
 def test_it_runs_from_where_it_stays(archive: str) -> None:
-    assert run(find_code(NAME, archive), "_task", {"a": 1}, True) == {"said": {"a": 1}, "check": True}
+    assert run(find_code(NAME, archive), "_task", {"a": 1}, True, False) == {
+        "said": {"a": 1},
+        "check": True,
+        "diff": False,
+    }
 
 
 @pytest.mark.usefixtures("fresh")
 def test_check_mode_leaves_the_host_as_it_is(root: Path, archive: str) -> None:
     path = find_code(NAME, archive, keep=False)
-    assert run(path, "_task", {}, True)["check"] is True
+    assert run(path, "_task", {}, True, False)["check"] is True
     assert not root.exists()
 
 
@@ -255,11 +263,16 @@ class Action:
         self.has: set[str] = set()
         self.calls: list[dict[str, t.Any]] = []
         self.tmpdir: str | None = None
+        self._task = SimpleNamespace(async_val=0, delegate_to=None)
         self._connection = self
         self._shell = self
 
     def join_path(self, *parts: str) -> str:
         return "/".join(parts)
+
+    def _is_pipelining_enabled(self, style: str) -> bool:
+        assert style == "new"
+        return False
 
     def _execute_module(self, _name: str, args: dict[str, t.Any], task_vars: object) -> dict[str, t.Any]:
         assert task_vars is None

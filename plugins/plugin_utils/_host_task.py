@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a task with the code kept on the host, without Ansible's module wrapper. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import typing as t
+from dataclasses import dataclass
+from importlib import import_module
+
+from ansible import constants
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..module_utils._host_code import ROOT
+from ..module_utils._host_task import BOOTSTRAP, MARK
+from ..module_utils._input.values import to_plain
+
+Args = t.Dict[str, t.Any]
+
+_MODULES = "ansible_collections.flaskops.stack.plugins.modules"
+# Where Ansible would look for an interpreter; that takes it a command of its own in each run.
+_INTERPRETER = "/usr/bin/python3"
+# Exit codes of a shell for a program that cannot be run, and for one that is not there.
+_NO_PROGRAM = (126, 127)
+
+
+class CodeMissingError(Exception):
+    """The host does not have the code."""
+
+
+@dataclass(frozen=True)
+class HostTask:
+    """A call of a module that the host can answer with the code that it keeps."""
+
+    # The module's name without its collection.
+    module: str
+    # Name of the code.
+    code: str
+    # As Ansible's own check returns them.
+    params: Args
+    hidden: t.FrozenSet[str]
+
+    @property
+    def invocation(self) -> Args:
+        """Return what is shown of the parameters."""
+        return t.cast(Args, remove_values(self.params, self.hidden))
+
+    def run(self, action: ActionBase, variables: Args) -> Args | None:
+        """Return the module's result, or None where its interpreter is not there; raise CodeMissingError."""
+        task = action._task
+        silent = task.no_log or constants.DEFAULT_NO_TARGET_SYSLOG
+        given = {
+            "params": self.params,
+            "check": task.check_mode,
+            "diff": task.diff,
+            "hidden": sorted(self.hidden),
+            "log": "" if silent else f"Invoked with {self.invocation}",
+        }
+        Display().vvv(f"Running {self.module} with the code {self.code} that the host keeps.")
+        ended = action._low_level_execute_command(self._command(action, variables), in_data=json.dumps(given).encode())
+        _before, mark, line = ended["stdout"].rpartition(MARK)
+        if not mark:
+            return None if ended["rc"] in _NO_PROGRAM else self._without_result(ended)
+        if not line.strip():
+            raise CodeMissingError
+        return {**json.loads(line), "invocation": {"module_args": self.invocation}}
+
+    def _command(self, action: ActionBase, variables: Args) -> str:
+        program = shlex.quote(BOOTSTRAP)
+        words = [interpreter(variables), "-I", "-c", program, f"{ROOT}/{self.code}", f"_entrypoints.{self.module}"]
+        return " ".join(filter(None, [action._compute_environment_string(), *words]))
+
+    def _without_result(self, ended: Args) -> Args:
+        said = f"{ended['stderr']}\n{ended['stdout']}".strip().splitlines()
+        reason = next((line for line in reversed(said) if line.strip()), "it printed nothing")
+        return {
+            "failed": True,
+            "msg": f"module {self.module} ended without a result (exit code {ended['rc']}): {reason}",
+            "module_stdout": ended["stdout"],
+            "module_stderr": ended["stderr"],
+            "rc": ended["rc"],
+        }
+
+
+def host_task(action: ActionBase, module: str, args: Args) -> HostTask | None:
+    """Return the call of a module (its full name), or None where Ansible has to run it.
+
+    These are a connection without pipelining, an asynchronous or delegated task, arguments that only the host can
+    complete, and wrong arguments, which the module refuses in Ansible's words.
+    """
+    task = action._task
+    if task.async_val or task.delegate_to or not action._is_pipelining_enabled("new"):
+        return None
+    name = module.rpartition(".")[2]
+    arguments = import_module(f"{_MODULES}.{name}").ARGUMENTS
+    plain = to_plain(args)
+    if _names_home(arguments["argument_spec"], plain):
+        return None
+    checked = ArgumentSpecValidator(**arguments).validate(plain)
+    if checked.error_messages:
+        return None
+    return HostTask(name, args["code"], checked.validated_parameters, frozenset(checked._no_log_values))
+
+
+def interpreter(variables: Args) -> str:
+    """Return the interpreter that the user has chosen, or the distribution's."""
+    chosen = str(constants.config.get_config_value("INTERPRETER_PYTHON", variables=variables))
+    return _INTERPRETER if chosen.startswith("auto") else chosen
+
+
+def _names_home(spec: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> bool:
+    """Tell whether a path has a home or a variable in it, whose value the host knows."""
+    for key, option in spec.items():
+        value = params.get(key)
+        if option.get("type") == "path" and isinstance(value, str) and (value.startswith("~") or "$" in value):
+            return True
+        for item in value if isinstance(value, list) else [value]:
+            if "options" in option and isinstance(item, dict) and _names_home(option["options"], item):
+                return True
+    return False

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A task that runs with the code kept on the host, as the controller sees it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import typing as t
+from types import SimpleNamespace
+
+import pytest
+from ansible import constants
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.flaskops.stack.plugins.module_utils._host_task import BOOTSTRAP, MARK
+from ansible_collections.flaskops.stack.plugins.modules.gunicorn_service import ARGUMENTS
+from ansible_collections.flaskops.stack.plugins.plugin_utils._host_task import (
+    CodeMissingError,
+    HostTask,
+    host_task,
+    interpreter,
+)
+
+MODULE = "flaskops.stack.gunicorn_service"
+GIVEN: dict[str, t.Any] = {"services": [{"name": "shop", "secrets": {"KEY": "s3cret"}, "workers": "3"}], "code": "c0de"}
+
+
+class Action:
+    """An action plugin, whose host prints what it is told to."""
+
+    def __init__(self, stdout: str = "", stderr: str = "", rc: int = 0, pipelining: bool = True) -> None:
+        self.ended = {"stdout": stdout, "stderr": stderr, "rc": rc}
+        self.pipelining = pipelining
+        self._task = SimpleNamespace(async_val=0, delegate_to=None, no_log=False, check_mode=False, diff=True)
+        self.command: list[str] = []
+        self.given: dict[str, t.Any] = {}
+
+    def _is_pipelining_enabled(self, _style: str) -> bool:
+        return self.pipelining
+
+    def _compute_environment_string(self) -> str:
+        return "http_proxy=http://proxy:3128"
+
+    def _low_level_execute_command(self, command: str, in_data: bytes) -> dict[str, t.Any]:
+        self.command, self.given = shlex.split(command), json.loads(in_data)
+        return self.ended
+
+
+def ask(action: Action, args: dict[str, t.Any] | None = None) -> dict[str, t.Any] | None:
+    task = host_task(t.cast(t.Any, action), MODULE, GIVEN if args is None else args)
+    assert task
+    return task.run(t.cast(t.Any, action), {})
+
+
+def test_the_host_is_told_what_ansibles_own_check_returns() -> None:
+    action = Action(stdout=f'Welcome to db1\n{MARK}{{"changed": true}}\n')
+    answer = ask(action)
+    assert answer is not None
+    assert answer.pop("invocation")["module_args"]["services"][0]["workers"] == 3
+    assert answer == {"changed": True}
+    path = "/usr/local/lib/flaskops/code/c0de"
+    program = ["/usr/bin/python3", "-I", "-c", BOOTSTRAP, path, "_entrypoints.gunicorn_service"]
+    assert action.command == ["http_proxy=http://proxy:3128", *program]
+    assert action.given["params"] == ArgumentSpecValidator(**ARGUMENTS).validate(GIVEN).validated_parameters
+    assert (action.given["check"], action.given["diff"]) == (False, True)
+
+
+def test_secrets_go_to_the_host_and_nowhere_else() -> None:
+    action = Action(stdout=f"{MARK}{{}}")
+    answer = ask(action)
+    assert "s3cret" not in json.dumps(answer)
+    assert "s3cret" not in " ".join(action.command)
+    assert action.given["hidden"] == ["s3cret"]
+    assert action.given["log"].startswith("Invoked with {'services'") and "s3cret" not in action.given["log"]
+
+
+@pytest.mark.parametrize("silenced", ["task", "setting"])
+def test_the_log_of_the_host_is_left_alone_where_ansible_would(silenced: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    action = Action(stdout=f"{MARK}{{}}")
+    action._task.no_log = silenced == "task"
+    monkeypatch.setattr(constants, "DEFAULT_NO_TARGET_SYSLOG", silenced == "setting")
+    ask(action)
+    assert action.given["log"] == ""
+
+
+def test_code_that_is_missing_is_told_from_a_module_that_died() -> None:
+    with pytest.raises(CodeMissingError):
+        ask(Action(stdout=f"motd\n{MARK}\n"))
+    died = ask(Action(stderr="Traceback (most recent call last):\n  …\nMemoryError\n", rc=1))
+    assert died and died["failed"] and died["rc"] == 1
+    assert died["msg"] == "module gunicorn_service ended without a result (exit code 1): MemoryError"
+    killed = ask(Action(rc=137))
+    assert killed and killed["msg"].endswith("(exit code 137): it printed nothing")
+
+
+@pytest.mark.parametrize("code", [126, 127])
+def test_a_host_whose_interpreter_is_elsewhere_is_left_to_ansible(code: int) -> None:
+    assert ask(Action(stderr="sh: 1: /usr/bin/python3: not found", rc=code)) is None
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {**GIVEN, "services": [{"name": "shop", "wrokers": 3}]},
+        {**GIVEN, "lock_timeout": "soon"},
+        {"code": "c0de"},
+        {**GIVEN, "root": "~/srv"},
+        {**GIVEN, "services": [{"name": "shop", "virtualenv": "$HOME/venv"}]},
+    ],
+)
+def test_what_ansible_refuses_or_only_the_host_can_complete_is_left_to_the_module(args: dict[str, t.Any]) -> None:
+    assert host_task(t.cast(t.Any, Action()), MODULE, args) is None
+
+
+def test_only_a_plain_task_over_a_connection_with_pipelining_runs_this_way() -> None:
+    assert isinstance(host_task(t.cast(t.Any, Action()), MODULE, GIVEN), HostTask)
+    assert host_task(t.cast(t.Any, Action(pipelining=False)), MODULE, GIVEN) is None
+    for other in ({"async_val": 60}, {"delegate_to": "db1"}):
+        action = Action()
+        vars(action._task).update(other)
+        assert host_task(t.cast(t.Any, action), MODULE, GIVEN) is None
+
+
+def test_the_interpreter_that_the_user_has_chosen_is_used() -> None:
+    assert interpreter({}) == "/usr/bin/python3"
+    assert interpreter({"ansible_python_interpreter": "/opt/py/bin/python"}) == "/opt/py/bin/python"
+    assert interpreter({"ansible_python_interpreter": "auto_silent"}) == "/usr/bin/python3"
