@@ -9,7 +9,10 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._input.values import to_plain
+from ..module_utils._app.application import AppError, needed_packages
+from ..module_utils._app.derive import DeriveError, derive_sites
+from ..module_utils._input.values import InputError, settle_apps, to_plain
+from ..module_utils._site.parse import parse_sites
 from ..plugin_utils._input_check import check_variables, joined, load_schema
 from ..plugin_utils._run_record import is_recorded, note_failure
 from ..plugin_utils._task_process import LateErrors, freeze_gc, load_filters
@@ -24,7 +27,11 @@ load_filters()
 
 
 class ActionModule(LateErrors, ActionBase):
-    """Check the variables, run the module, and the package manager when there is something to install."""
+    """Check the variables, run the module, and the package manager when there is something to install.
+
+    In a playbook of ours, which starts with it, the variables are those of all roles, and the packages that its
+    applications need are added to those that it is given. A role alone has had its variables checked by Ansible.
+    """
 
     _supports_check_mode = True
     _requires_connection = True
@@ -33,10 +40,11 @@ class ActionModule(LateErrors, ActionBase):
         """Return what the module has found, with the versions that are installed in the end."""
         freeze_gc()
         super().run(tmp, task_vars)
-        faults = self._faults(task_vars or {})
+        variables = task_vars or {}
+        packages, faults = self._checked(variables) if is_recorded(variables) else ([], self._refusals())
         if faults:
             return {"failed": True, "msg": joined(faults)}
-        found = self._preflight(task_vars)
+        found = self._preflight(packages, task_vars)
         note_failure(task_vars or {}, "preflight", found)
         # Without O(install), and in check mode, the module's own word is the last one.
         if found.get("failed") or not found["changed"] or self._task.check_mode:
@@ -44,42 +52,49 @@ class ActionModule(LateErrors, ActionBase):
         installed = self._install(found["missing_packages"], task_vars)
         if installed.get("failed"):
             note_failure(task_vars or {}, "installation of packages", installed)
-            packages = ", ".join(found["missing_packages"])
-            return {**installed, "msg": f"Cannot install {packages}: {installed.get('msg', '')}"}
-        return {**self._preflight(task_vars), "changed": True, "missing_packages": found["missing_packages"]}
+            missing = ", ".join(found["missing_packages"])
+            return {**installed, "msg": f"Cannot install {missing}: {installed.get('msg', '')}"}
+        return {**self._preflight(packages, task_vars), "changed": True, "missing_packages": found["missing_packages"]}
 
-    def _faults(self, variables: Result) -> list[str]:
-        """Return what is wrong with the variables; raise the error of an argument that is wrong in another way.
+    def _checked(self, variables: Result) -> tuple[list[str], list[str]]:
+        """Return the packages that the applications need, or all that is wrong with the variables."""
+        schema = load_schema()
+        values = {name: to_plain(self._templar.template(variables[name])) for name in schema if name in variables}
+        faults = check_variables(values, schema) or self._refusals()
+        if faults:
+            return [], faults
+        root, defaults = values.get("flask_root") or "/srv", values.get("nginx_site_defaults") or {}
+        try:
+            apps = settle_apps(values.get("flask_apps"))
+            packages = needed_packages(apps, values.get("flask_packages"), root)
+            derived = derive_sites(apps, root, None, defaults)
+            parse_sites({"nginx_sites": values.get("nginx_sites"), "nginx_sites_derived": derived}, defaults)
+        except (AppError, DeriveError, InputError):
+            # Loaded for errors only.
+            from ..plugin_utils._input_rules import check_rules
 
-        A role alone has had its variables checked by Ansible, and reads only some of them.
-        """
-        playbook = is_recorded(variables)
-        faults = self._wrong_types(variables) if playbook else []
-        if faults or not (self.untemplated or self._task.args.get("refuse")):
-            return faults
+            found = check_rules(values.get("flask_apps"), values.get("nginx_sites"), defaults, root)
+            if not found:
+                raise
+            return [], found
+        return packages, []
+
+    def _refusals(self) -> list[str]:
+        """Return what filters of ours refused in an argument; raise the error of one that is wrong in another way."""
+        if not self.untemplated:
+            return []
         # Loaded for errors only.
-        from ..plugin_utils._input_rules import check_rules, own_sentence
+        from ..plugin_utils._input_rules import own_sentence
 
         said = [own_sentence(error) for error in self.untemplated]
         if not all(said):
             raise self.untemplated[said.index("")]
-        if not playbook:
-            return said
-        names = ("flask_apps", "nginx_sites", "nginx_site_defaults", "flask_root")
-        apps, sites, defaults, root = (to_plain(self._templated(name, variables)) for name in names)
-        found = check_rules(apps or [], sites or [], defaults or {}, root or "/srv")
-        return found or said
+        return said
 
-    def _wrong_types(self, variables: Result) -> list[str]:
-        schema = load_schema()
-        values = {name: self._templated(name, variables) for name in schema if name in variables}
-        return check_variables({name: to_plain(value) for name, value in values.items()}, schema)
-
-    def _templated(self, name: str, variables: Result) -> t.Any:
-        return self._templar.template(variables[name]) if name in variables else None
-
-    def _preflight(self, task_vars: Result | None) -> Result:
-        return t.cast(Result, self._execute_module("flaskops.stack.preflight", task_vars=task_vars))
+    def _preflight(self, packages: list[str], task_vars: Result | None) -> Result:
+        given = self._task.args
+        args = {**given, "packages": [*(given.get("packages") or []), *packages]} if packages else given
+        return t.cast(Result, self._execute_module("flaskops.stack.preflight", args, task_vars=task_vars))
 
     def _install(self, packages: list[str], task_vars: Result | None) -> Result:
         arguments = {

@@ -10,7 +10,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils._app.derive import App, DeriveError, derive_services, derive_sites
-from ..module_utils._input.values import to_plain
+from ..module_utils._input.values import InputError, settle_apps, to_plain
 
 
 def gunicorn_services(
@@ -21,8 +21,8 @@ def gunicorn_services(
 ) -> list[dict[str, t.Any]]:
     """Return the services that run the given releases."""
     try:
-        return derive_services(to_plain(apps), releases, to_plain(site_defaults or {}), partial)
-    except DeriveError as exc:
+        return derive_services(settle_apps(to_plain(apps)), releases, to_plain(site_defaults or {}), partial)
+    except (DeriveError, InputError) as exc:
         raise AnsibleFilterError(str(exc)) from exc
 
 
@@ -34,8 +34,8 @@ def nginx_sites(
 ) -> list[dict[str, t.Any]]:
     """Return the sites that publish the applications."""
     try:
-        return derive_sites(apps, root, services, site_defaults)
-    except DeriveError as exc:
+        return derive_sites(settle_apps(apps), root, services, site_defaults)
+    except (DeriveError, InputError) as exc:
         raise AnsibleFilterError(str(exc)) from exc
 
 

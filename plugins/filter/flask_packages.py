@@ -10,7 +10,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils._app.application import AppError, needed_packages
-from ..module_utils._input.values import InputError, Listed, elements, to_plain
+from ..module_utils._input.values import InputError, settle_apps, to_plain
 
 DOCUMENTATION = r"""
 name: flask_packages
@@ -54,18 +54,12 @@ _value:
 """
 
 
-_PACKAGES = Listed("libpq-dev")
-# An empty list is how a host is told to install none.
-_ALWAYS = ("python3-venv", "ca-certificates")
-
-
 def flask_packages(
     apps: t.Sequence[t.Mapping[str, t.Any]], packages: t.Sequence[str] | str = (), root: str = "/srv"
 ) -> list[str]:
     """Return C(packages), those that every build needs, and those that the sources need."""
     try:
-        wanted = elements(packages, _PACKAGES, "flask_packages")
-        return list(dict.fromkeys([*(_ALWAYS if wanted else ()), *wanted, *needed_packages(to_plain(apps), root)]))
+        return needed_packages(settle_apps(to_plain(apps)), packages, root)
     except (AppError, InputError) as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils._input.values import InputError
+from ..module_utils._site.parse import parse_sites
 from ..module_utils._site.render import site_configs
 
 Item = t.Mapping[str, object]
@@ -26,12 +27,10 @@ def nginx_site_configs(
         raise AnsibleFilterError(str(exc)) from exc
 
 
-def nginx_site_problems(
-    sites: t.Sequence[Item], version: str = "", defaults: Item | None = None, catch_all: object = True
-) -> list[str]:
+def nginx_site_problems(sites: t.Sequence[Item], defaults: Item | None = None) -> list[str]:
     """Return why items of nginx_sites are impossible; nothing when they are not."""
     try:
-        site_configs(sites, defaults or {}, version, boolean(catch_all))
+        parse_sites(sites, defaults or {})
     except InputError as exc:
         return [str(exc)]
     return []

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find all that contradicts our rules in variables of the right types. Private to flaskops.stack.
 
-The filters say the first thing only, since each of them reads everything. This is asked when one of them has refused.
+Whoever reads the variables stops at the first thing. This is asked when that has happened.
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ import typing as t
 
 from ..module_utils._app.application import AppError, parse_app, parse_apps
 from ..module_utils._app.derive import DeriveError, check_apps, derive_sites
-from ..module_utils._input.values import InputError, settle_apps, settle_sites
-from ..module_utils._site.parse import parse_site
-from ..module_utils._site.render import site_configs
-
-Items = t.Sequence[t.Mapping[str, t.Any]]
+from ..module_utils._input.values import InputError, settle_apps, site_entries
+from ..module_utils._site.parse import parse_site, parse_sites
 
 _OURS = (AppError, DeriveError, InputError)
 
@@ -28,7 +25,7 @@ def own_sentence(error: BaseException | None) -> str:
     return "" if error is None else str(error)
 
 
-def check_rules(apps: Items, sites: Items, defaults: t.Mapping[str, t.Any], root: str) -> list[str]:
+def check_rules(apps: object, sites: object, defaults: t.Mapping[str, t.Any], root: str) -> list[str]:
     """Return what cannot be built or published, in sentences."""
     faults: list[str] = []
 
@@ -45,10 +42,10 @@ def check_rules(apps: Items, sites: Items, defaults: t.Mapping[str, t.Any], root
     attempt(check_apps, settled)
     if not faults:
         attempt(parse_apps, settled, root)
-    published = [site for app in settled for site in attempt(derive_sites, [app], root)]
-    published += attempt(settle_sites, sites)
+    published = [site for app in settled for site in attempt(derive_sites, [app], root, None, defaults)]
+    published += attempt(site_entries, sites)
     for site in published:
         attempt(parse_site, site, defaults)
     if not faults:
-        attempt(site_configs, published, defaults, "", True)
-    return faults
+        attempt(parse_sites, published, defaults)
+    return list(dict.fromkeys(faults))

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.flaskops.stack.plugins.filter.derive import FilterModule as Derive
 from ansible_collections.flaskops.stack.plugins.filter.flask_packages import FilterModule as Packages
 from ansible_collections.flaskops.stack.plugins.filter.nginx_site_configs import FilterModule as Sites
-from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError, identify, parse_app
+from ansible_collections.flaskops.stack.plugins.module_utils._app.application import identify, parse_app
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release_serve import sites_of
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import (
     ANY,
@@ -135,13 +135,14 @@ def a_site() -> Item:
 def readings_of_app(app: Item) -> list[t.Any]:
     """Return what all readers of flask_apps make of an application; the filters get what a playbook gives them."""
     releases = [{"name": "shop", "path": "/srv/shop/releases/a"}]
-    parsed = parse_app(app, "/srv")
+    [settled] = settle_apps([app])
+    parsed = parse_app(settled, "/srv")
     return [
         FILTERS["flask_packages"]([app]),
         FILTERS["gunicorn_services"]([app], releases),
         FILTERS["nginx_site_configs"](FILTERS["nginx_sites"]([app])),
         FILTERS["nginx_site_problems"](FILTERS["nginx_sites"]([app])),
-        sites_of([app], "/srv", {}),
+        sites_of([settled], "/srv", {}),
         parsed,
         identify(parsed, "directory", "abc", "3.13"),
     ]
@@ -192,7 +193,6 @@ def refusals_of_app(app: Item) -> list[str]:
     releases = [{"name": "shop", "path": "/srv/shop/releases/a"}]
     said = []
     for read, error in (
-        (lambda: parse_app(app, "/srv"), AppError),
         (lambda: settle_apps([app]), InputError),
         (lambda: FILTERS["flask_packages"]([app]), AnsibleFilterError),
         (lambda: FILTERS["gunicorn_services"]([app], releases), AnsibleFilterError),

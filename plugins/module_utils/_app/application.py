@@ -15,15 +15,14 @@ from .._input.hooks import Hooks, parse_hooks
 from .._input.processes import Process, normalise_timers, normalise_workers
 from .._input.redact import mask, mask_urls
 from .._input.values import (
-    APP,
     InputError,
+    Listed,
     UnsafeNameError,
     as_int,
     as_variables,
     check_name,
     check_socket_path,
-    settle_apps,
-    with_lists,
+    elements,
 )
 from .._release.model import Layout, digest, release_id
 from .._release.shared_files import Place, shared_places
@@ -52,6 +51,10 @@ _INTERPRETER = re.compile(r"(?:python)?(\d+(?:\.\d+)?)|python3?|/[\w./+-]+")
 _SAMPLE_ID = "0000000-00000000"
 
 _REQUIRED = ("source", "app")
+
+_PACKAGES = Listed("libpq-dev")
+# Of the system, for every build. An empty list is how a host is told to install none.
+_ALWAYS = ("python3-venv", "ca-certificates")
 
 
 class AppError(ValueError):
@@ -144,11 +147,13 @@ class App:
 
 
 def parse_app(item: t.Mapping[str, t.Any], root: str) -> App:
-    """Return the checked application; raise AppError, which names it and the remedy, when something cannot be."""
+    """Return the checked application; raise AppError, which names it and the remedy, when something cannot be.
+
+    Its lists are lists, its numbers numbers: C(settle_apps) reads what a user wrote.
+    """
     name = item.get("name") or ""
     try:
         check_name(name)
-        item = with_lists(item, APP)
         check_socket_path(Layout(root, name).socket(_SAMPLE_ID, 0))
         _check_required(item)
         return _parse(item, posixpath.join(root, name))
@@ -406,14 +411,16 @@ def identify(app: App, kind: str, revision: str, python: str) -> str:
     )
 
 
-def needed_packages(items: t.Sequence[t.Mapping[str, t.Any]], root: str) -> list[str]:
-    """Return the packages that fetching the sources needs on the host; raise AppError for what cannot be built."""
-    try:
-        apps = parse_apps(settle_apps(items), root)
-    except InputError as exc:
-        raise AppError(str(exc)) from None
+def needed_packages(items: t.Sequence[t.Mapping[str, t.Any]], packages: object, root: str) -> list[str]:
+    """Return C(packages), those that every build needs, and those that the sources need.
+
+    Raise an error for applications that cannot be built.
+    """
+    given = elements(packages, _PACKAGES, "flask_packages")
+    apps = parse_apps(items, root)
     # A path may be a repository on the host, when a version of it is wanted.
     wanted = [app for app in apps if app.source_type == "git" or (app.source_type == PATH and app.version)]
     over_ssh = any("ssh://" in app.source or "@" in app.source.split("://")[0] for app in wanted)
     by_key = any(app.build_with_deploy_key for app in apps)
-    return [*(["git"] if wanted or by_key else []), *(["openssh-client"] if over_ssh or by_key else [])]
+    of_sources = [*(["git"] if wanted or by_key else []), *(["openssh-client"] if over_ssh or by_key else [])]
+    return list(dict.fromkeys([*(_ALWAYS if given else ()), *given, *of_sources]))

@@ -10,7 +10,7 @@ import typing as t
 from collections import Counter
 
 from .._input.defaults import DEFAULTS
-from .._input.values import APP, SITE, InputError, settle_apps, with_lists
+from .._input.values import SITE, InputError, with_lists
 from .._release.shared_files import Place, covers, is_shared, shared_places
 from .._site.lines import cache_lines
 from .._site.model import Site, Static, chain_of
@@ -41,13 +41,6 @@ def check_apps(apps: t.Sequence[App]) -> None:
             )
 
 
-def _settle(apps: object) -> list[dict[str, t.Any]]:
-    try:
-        return settle_apps(apps)
-    except InputError as exc:
-        raise DeriveError(str(exc)) from None
-
-
 def _hosts(app: App) -> list[str]:
     nginx = app.get("nginx") or {}
     return [*(app.get("domains") or []), *(nginx.get("redirects") or [])]
@@ -69,7 +62,6 @@ def derive_services(
 
     C(partial) says that some may be missing, because they could not be built.
     """
-    apps = _settle(apps)
     paths = {release["name"]: release["path"] for release in releases}
     unbuilt = [app["name"] for app in apps if app["name"] not in paths]
     if unbuilt and not partial:
@@ -88,7 +80,6 @@ def _root(release: str) -> str:
 def derive_chain(app: App, root: str, defaults: t.Mapping[str, object] | None = None) -> dict[str, t.Any]:
     """Return how visitors reach an application, as far as that can be known, as the key C(site) of a service."""
     try:
-        app = with_lists(app, APP)
         if not app.get("domains"):
             return {}
         chain = chain_of(parse_site(_derive_site(app, root, _settle_defaults(defaults)), defaults or {}))
@@ -106,10 +97,11 @@ def derive_sites(
 ) -> list[dict[str, t.Any]]:
     """Return the C(nginx_sites) that publish the applications that have domains.
 
+    C(apps) are what C(settle_apps) makes of flask_apps, here and below.
     C(services) are the results of the deploys: the site of one that failed is left as it is. C(defaults) are
     applied to the result later, as to all sites: here they say what must not take their place.
     """
-    apps, settled = _settle(apps), _settle_defaults(defaults)
+    settled = _settle_defaults(defaults)
     check_apps(apps)
     named = {app["name"] for app in apps}
     well = named if services is None else {service["name"] for service in services if not service.get("error")}

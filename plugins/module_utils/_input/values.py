@@ -383,33 +383,39 @@ def _advice(kind: Listed, path: str) -> str:
 
 def settle_apps(apps: object, variable: str = "flask_apps") -> list[dict[str, t.Any]]:
     """Return applications whose list options are lists; raise InputError, which names the application."""
-    return _entries(apps, APPS, variable, "app")
+    return [_settled_app(item, place) for place, item in _entries(apps, APPS, variable)]
 
 
-def settle_sites(sites: object, variable: str = "nginx_sites") -> list[dict[str, t.Any]]:
-    """Return sites whose list options are lists; raise InputError, which names the site."""
-    return _entries(sites, SITES, variable, "site")
+def _settled_app(item: t.Mapping[str, t.Any], place: str) -> dict[str, t.Any]:
+    try:
+        return with_lists(item, APP)
+    except InputError as exc:
+        named = isinstance(item["name"], str)
+        raise InputError(f"app '{item['name']}': {exc}" if named else f"{place}: {exc}") from None
 
 
-def _entries(value: object, kind: Listed, variable: str, what: str) -> list[dict[str, t.Any]]:
+def site_entries(sites: object, variable: str = "nginx_sites") -> list[t.Mapping[str, t.Any]]:
+    """Return sites that have a name; raise InputError for anything else. What is in a site is not looked at."""
+    return [item for _place, item in _entries(sites, SITES, variable)]
+
+
+def _entries(value: object, kind: Listed, variable: str) -> list[tuple[str, t.Mapping[str, t.Any]]]:
+    """Return dictionaries that have a name, and how errors name their places."""
     if isinstance(value, str) and value.strip():
         raise InputError(f"{variable} must be a list, not {shown(value)}: {_advice(kind, variable)}")
     found = [] if value is None else to_list(value, kind, variable)
-    return [_entry(item, kind, f"{variable}[{number}]", what) for number, item in enumerate(found)]
+    places = [f"{variable}[{number}]" for number in range(len(found))]
+    return [(place, _entry(item, kind, place)) for place, item in zip(places, found)]
 
 
-def _entry(item: object, kind: Listed, place: str, what: str) -> dict[str, t.Any]:
+def _entry(item: object, kind: Listed, place: str) -> t.Mapping[str, t.Any]:
     if not isinstance(item, t.Mapping):
         raise InputError(f"{place} must be a dictionary, not {shown(item)}: write '- {kind.example}'")
     # YAML makes false of a bare 'no', and that is told of its type.
     if item.get("name") in (None, ""):
         keys = ", ".join(map(str, item)) or "no key"
         raise InputError(f"{place} has no 'name', only {keys}: write '- {kind.example}'")
-    try:
-        return with_lists(item, kind.inner or {})
-    except InputError as exc:
-        named = isinstance(item["name"], str)
-        raise InputError(f"{what} '{item['name']}': {exc}" if named else f"{place}: {exc}") from None
+    return item
 
 
 def as_list(key: str, value: object, example: str) -> list[object]:

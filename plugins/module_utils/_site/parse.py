@@ -9,7 +9,7 @@ import re
 import typing as t
 from dataclasses import fields
 
-from .._input.values import SITE, InputError, settle_sites, with_lists
+from .._input.values import SITE, InputError, site_entries, with_lists
 from .headers import check_passed
 from .model import Location, Maintenance, Server, Site, Static, Tls
 from .raw import read_statements
@@ -213,7 +213,7 @@ def _parse_tls(value: object) -> Tls | None:
     )
 
 
-def parse_sites(items: t.Sequence[t.Mapping[str, object]], defaults: t.Mapping[str, object]) -> list[Site]:
+def parse_sites(items: object, defaults: t.Mapping[str, object]) -> list[Site]:
     """Return the sites that items describe; raise InputError when one is impossible or two want the same."""
     sites = [parse_site(item, defaults) for item in _entries(items)]
     names: set[str] = set()
@@ -232,8 +232,8 @@ def parse_sites(items: t.Sequence[t.Mapping[str, object]], defaults: t.Mapping[s
     return sites
 
 
-def _entries(items: object) -> list[dict[str, t.Any]]:
+def _entries(items: object) -> list[t.Mapping[str, t.Any]]:
     """Return all sites of a list, or of several lists by the names of their variables."""
     named = isinstance(items, t.Mapping) and all(str(key).startswith("nginx_sites") for key in items)
     lists = t.cast("t.Mapping[str, object]", items) if named else {"nginx_sites": items}
-    return [site for variable, found in lists.items() for site in settle_sites(found, variable)]
+    return [site for variable, found in lists.items() for site in site_entries(found, variable)]

@@ -13,6 +13,7 @@ from ansible.errors import AnsibleError, AnsibleFilterError, AnsibleUndefinedVar
 from ansible.plugins.action import ActionBase
 from ansible_collections.flaskops.stack.plugins.action import flask_release, preflight
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError
+from ansible_collections.flaskops.stack.plugins.plugin_utils._input_rules import check_rules
 
 Args = dict[str, t.Any]
 
@@ -36,9 +37,11 @@ class Preflight(preflight.ActionModule):
         self._task = SimpleNamespace(args=args, check_mode=True)
         self._templar = Templar()
         self.asked = 0
+        self.packages: list[str] = []
 
-    def _preflight(self, _task_vars: Args | None) -> Args:
+    def _preflight(self, packages: list[str], _task_vars: Args | None) -> Args:
         self.asked += 1
+        self.packages = packages
         return {"changed": False}
 
 
@@ -84,8 +87,11 @@ def test_faults_of_all_variables_are_the_whole_answer() -> None:
 
 
 def test_variables_without_a_fault_reach_the_host() -> None:
-    plugin = Preflight({"refuse": []})
-    assert plugin.run(task_vars={"__stack_run": True, "flask_apps": [SHOP]}) == {"changed": False}
+    plugin = Preflight({})
+    apps = [SHOP, {**SHOP, "name": "blog", "source": "https://git.example.com/blog.git", "domains": []}]
+    variables = {"__stack_run": True, "flask_apps": apps, "flask_packages": "libpq-dev", "flask_root": "/srv"}
+    assert plugin.run(task_vars=variables) == {"changed": False}
+    assert plugin.packages == ["python3-venv", "ca-certificates", "libpq-dev", "git"]
 
 
 def test_a_fault_of_types_is_said_instead_of_what_filters_made_of_it() -> None:
@@ -95,12 +101,34 @@ def test_a_fault_of_types_is_said_instead_of_what_filters_made_of_it() -> None:
     assert answer == {"failed": True, "msg": "app 'shop': keep must be a whole number, not \"five\""}
 
 
-def test_all_that_filters_refuse_is_said_without_what_ansible_puts_around_it() -> None:
-    plugin = Preflight({"packages": None})
-    plugin.finalize_task_arg("packages", refused_by_filter(), Templar(), None)
+def test_all_that_contradicts_our_rules_is_said_at_once() -> None:
+    plugin = Preflight({})
     apps = [{**SHOP, "app": "no path"}, {**SHOP, "name": "blog", "trusted_hops": -1, "domains": "b.test"}]
-    answer = plugin.run(task_vars={"__stack_run": True, "flask_apps": apps})
-    assert [line.partition(":")[0] for line in answer["msg"].splitlines()] == ["app 'shop'", "app 'blog'"]
+    sites = [{"name": "wiki", "domains": ["wiki.test"]}]
+    answer = plugin.run(task_vars={"__stack_run": True, "flask_apps": apps, "nginx_sites": sites})
+    said = [line.partition(":")[0] for line in answer["msg"].splitlines()]
+    assert said == ["app 'shop'", "app 'blog'", "site 'wiki'"]
+    assert plugin.asked == 0
+
+
+def test_a_default_of_sites_that_makes_a_derived_one_wrong_is_found_at_the_door() -> None:
+    app = {**SHOP, "nginx": {"read_timeout": 20}, "gunicorn": {"timeout": 10}}
+    for defaults, said in (
+        ({"read_timeout": 0}, "read_timeout must be between 1 and"),
+        ({"hsts": 60}, "site 'shop': hsts needs tls"),
+        ({"proxy_headers": {"X Y": "1"}}, "site 'shop': header name"),
+    ):
+        variables = {"__stack_run": True, "flask_apps": [app], "nginx_site_defaults": defaults}
+        answer = Preflight({}).run(task_vars=variables)
+        assert said in answer["msg"]
+
+
+def test_sites_are_derived_with_their_defaults_when_all_faults_are_looked_for() -> None:
+    # The application's header takes the place of those of the defaults where these are not known.
+    app = {**SHOP, "host_header": "X-Host", "domains": ["a.test"]}
+    assert check_rules([app], [], {"proxy_headers": {"X Y": "1"}}, "/srv") == [
+        "site 'shop': header name 'X Y' must consist of letters, digits and '-'"
+    ]
 
 
 def test_a_sentence_of_a_filter_stands_alone_where_nothing_else_is_found() -> None:

@@ -38,4 +38,4 @@ def test_an_impossible_site_is_an_error_of_the_filter() -> None:
 def test_an_impossible_site_is_a_problem_in_the_same_words_and_a_possible_one_is_none() -> None:
     problems = FilterModule().filters()["nginx_site_problems"]
     assert problems([{**SITE, "domains": []}]) == ["site 'shop': domains must list at least one host name"]
-    assert problems([SITE], version="1.18.0", defaults={"ipv6": False}, catch_all=False) == []
+    assert problems([SITE], defaults={"ipv6": False}) == []

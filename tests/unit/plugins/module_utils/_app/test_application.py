@@ -198,7 +198,7 @@ def test_other_packages_are_another_virtualenv(changes: dict[str, t.Any]) -> Non
     ],
 )
 def test_git_is_needed_only_by_a_git_source(source: str, version: str, packages: list[str]) -> None:
-    assert needed_packages([{**SHOP, "source": source, "version": version}], "/srv") == packages
+    assert needed_packages([{**SHOP, "source": source, "version": version}], (), "/srv") == packages
 
 
 TASK = dict.fromkeys(INHERITED, "")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._site.headers import FAMILY
+from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_sites
 from ansible_collections.flaskops.stack.plugins.module_utils._site.render import parse_version, site_configs
 from ansible_collections.flaskops.stack.plugins.module_utils._site.syntax import Directive, descend, parse
 from hypothesis import given
@@ -652,3 +653,38 @@ def test_a_reload_leaves_connections_alone_that_were_just_used(version: str, the
 def test_the_users_own_time_for_idle_connections_is_taken() -> None:
     lines = words(main({**SITE, "config": "keepalive_min_timeout 1s;"}))
     assert [line for line in lines if line[0] == "keepalive_min_timeout"] == [["keepalive_min_timeout", "1s"]]
+
+
+PLACES: tuple[t.Callable[[str], dict[str, t.Any]], ...] = (
+    lambda text: {"domains": [text], "redirects": ["x.test"]},
+    lambda text: {"redirects": [text]},
+    lambda text: {"upstream": [text]},
+    lambda text: {"static": [{"url": f"/{text}", "path": "/srv/x"}]},
+    lambda text: {"static": [{"url": "/x", "path": f"/{text}", "previous": f"/{text}"}]},
+    lambda text: {"body_size": text},
+    lambda text: {"trusted_proxies": [text]},
+    lambda text: {"proxy_headers": {"X-A": text}},
+    lambda text: {"proxy_headers": {text: "a"}},
+    lambda text: {"pass_headers": [text]},
+    lambda text: {"security_headers": {"X-A": text}},
+    lambda text: {"tls": {"certificate": f"/{text}", "key": f"/{text}"}},
+    lambda text: {"locations": [{"path": f"/{text}"}]},
+    lambda text: {"locations": [{"path": f"@{text}", "config": text}]},
+    lambda text: {"maintenance": {"flag": f"/{text}", "page": f"/{text}", "open": [f"/{text}"]}},
+    lambda text: {"config": text},
+    lambda text: {"content": text},
+)
+
+
+@given(st.sampled_from(PLACES), st.text(alphabet="a/.:;{}\"'\\$ \n\x00#@~*-ä", max_size=12))
+def test_what_is_read_without_an_error_is_rendered_without_one(
+    place: t.Callable[[str], dict[str, t.Any]], text: str
+) -> None:
+    """The first task of a playbook reads sites and does not render them."""
+    item = {"name": "shop", "domains": ["shop.test"], "upstream": ["10.0.0.1:8000"], **place(text)}
+    try:
+        parse_sites([item], {})
+    except InputError:
+        return
+    for version in (OLD, NEW):
+        assert site_configs([item], {}, version, catch_all=True)
