@@ -36,9 +36,9 @@ def parse() -> tuple[list[str], Options]:
     parser.add_argument("--part", default=",".join(PARTS), help="of %(default)s; several with commas")
     parser.add_argument("--distributions", default=" ".join(images.AGES), help=f"of {', '.join(images.names())}")
     parser.add_argument("--only", default="", help="nginx: only stories with this in their names; gunicorn: only hosts")
-    parser.add_argument("--every", type=int, default=1, help="strike at each n-th point only")
+    parser.add_argument("--every", type=int, default=1, help="take each n-th point only")
     parser.add_argument(
-        "--minutes", type=int, default=0, help="gunicorn: strike no more after these; tells what is left"
+        "--minutes", type=int, default=0, help="gunicorn: inject no more after these; tells what is left"
     )
     parser.add_argument("--swaps", type=int, default=200, help="under load, on each host (%(default)s)")
     parser.add_argument("--deploys", type=int, default=30, help="under load, one host each (%(default)s)")

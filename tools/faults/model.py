@@ -14,9 +14,9 @@ class Options:
 
     # By the names of their images: newer, older, or a release of Debian.
     distributions: tuple[str, ...]
-    # Strike at each n-th point only.
+    # Take each n-th point only.
     every: int = 1
-    # Strike no more after so many minutes; 0 for no end.
+    # Inject no more faults after so many minutes; 0 for no end.
     minutes: int = 0
     # In a row, under load, on each host that does it.
     swaps: int = 200

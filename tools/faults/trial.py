@@ -48,12 +48,12 @@ class Trial(t.Generic[CountT]):
         """Run a module of tools/faults in the host; return the object that it prints last, or count it as broken."""
         what = " ".join(arguments)
 
-        def heard(line: str) -> None:
+        def on_line(line: str) -> None:
             if line.startswith(PROGRESS) and time.monotonic() > self._told + _PAUSE:
                 self._told = time.monotonic()
                 self.say(f"{what}: {line.removeprefix(PROGRESS).strip()}")
 
-        said = self._host.follow(*PYTHON, "-m", f"tools.faults.{tool}", *arguments, heard=heard, silence=_SILENCE)
+        said = self._host.follow(*PYTHON, "-m", f"tools.faults.{tool}", *arguments, on_line=on_line, silence=_SILENCE)
         try:
             found: dict[str, t.Any] = json.loads(said.out.strip().splitlines()[-1])
         except (ValueError, IndexError):
@@ -62,6 +62,6 @@ class Trial(t.Generic[CountT]):
         return found
 
 
-def tell_blows(struck: t.Mapping[str, int]) -> str:
-    """Return how many blows of each kind there were, in words."""
-    return ", ".join(f"{number} x {blow.partition('=')[2]}" for blow, number in struck.items())
+def describe_faults(injected: t.Mapping[str, int]) -> str:
+    """Return how many faults of each kind there were, in words."""
+    return ", ".join(f"{number} x {fault.partition('=')[2]}" for fault, number in injected.items())

@@ -154,7 +154,7 @@ class Host:
         late = f"[ $(date +%s) -lt $end ] || {{ echo 'not within {seconds:.0f} s'; exit 1; }}"
         self.script(f"end=$(($(date +%s) + {seconds:.0f})); until {question}; do {late}; sleep 0.02; done")
 
-    def follow(self, *argv: str, heard: t.Callable[[str], None], silence: float) -> Output:
+    def follow(self, *argv: str, on_line: t.Callable[[str], None], silence: float) -> Output:
         """Run a command, pass on each line that it prints, and give it up after so many seconds without one."""
         command = ["docker", "exec", self.name, *argv]
         lines: queue.Queue[str] = queue.Queue()
@@ -165,7 +165,7 @@ class Host:
             try:
                 while line := lines.get(timeout=silence):
                     printed.append(line)
-                    heard(line)
+                    on_line(line)
             except queue.Empty:
                 process.kill()
                 last = printed[-1].strip()[:300] if printed else "nothing at all"

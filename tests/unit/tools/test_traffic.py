@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import collections
 import json
+import select
 import socket
 import subprocess
 import sys
@@ -48,17 +50,18 @@ def serve() -> t.Iterator[t.Callable[..., Site]]:
         def start(*connections: t.Sequence[bytes], **options: t.Any) -> Site:
             threading.Thread(target=work, args=(connections,), daemon=True).start()
             port = server.getsockname()[1]
-            return Site("x.test", traffic.one_of((b"good").__eq__), port=port, timeout=2, **options)
+            return Site("x.test", traffic.one_of((b"good").__eq__), port=port, timeout=30, **options)
 
         yield start
 
 
-def asked(site: Site, kind: str, times: int) -> Visitor:
-    """Return a visitor who has asked so often."""
+def asked(site: Site, kind: str, times: int, *, closed: bool) -> Visitor:
+    """Return a visitor who has asked so often, the second time on a connection that is closed, where it is said so."""
     visitor = Visitor(site, kind)
-    for _number in range(times):
+    for number in range(times):
         visitor.ask()
-        time.sleep(0.05)
+        if closed and number == 0:
+            assert select.select([visitor._connection.sock], [], [], 30)[0]
     visitor._connection.close()
     return visitor
 
@@ -82,7 +85,7 @@ def asked(site: Site, kind: str, times: int) -> Visitor:
 def test_what_becomes_of_requests_is_counted(
     serve: t.Callable[..., Site], kind: str, connections: list[list[bytes]], times: int, counts: dict[str, int]
 ) -> None:
-    report = asked(serve(*connections), kind, times).report
+    report = asked(serve(*connections), kind, times, closed=CLOSED in counts).report
     assert dict(report.counts) == counts
     assert len(report.series) == times
     failed = sum(number for what, number in counts.items() if what not in (ANSWERED, CLOSED, CUT))
@@ -90,7 +93,7 @@ def test_what_becomes_of_requests_is_counted(
 
 
 def test_where_nobody_reloads_a_closed_connection_is_a_failure(serve: t.Callable[..., Site]) -> None:
-    report = asked(serve([GOOD, CLOSE], [GOOD], [GOOD], repeat=False), KEPT, 3).report
+    report = asked(serve([GOOD, CLOSE], [GOOD], [GOOD], repeat=False), KEPT, 3, closed=True).report
     assert dict(report.counts) == {ANSWERED: 3, CLOSED: 1, CUT: 1}
     assert dict(report.failures) == {CLOSED: 1, CUT: 1}
 
@@ -114,7 +117,10 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
+    seen: t.ClassVar[collections.Counter[str]] = collections.Counter()
+
     def do_GET(self) -> None:
+        self.seen[self.command] += 1
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         body = json.dumps({"version": self.command}).encode()
         self.send_response(200)
@@ -135,7 +141,8 @@ def test_the_program_counts_answers_and_ends_when_it_is_told(tmp_path: Path) -> 
         words = ["--host", "x.test", "--port", str(server.server_port), "--post", "/", "--connections", "4"]
         words += ["--pause", "0.01", "--seconds", "60", "--series", str(series), "--until", str(until)]
         program = subprocess.Popen([sys.executable, traffic.__file__, *words], stdout=subprocess.PIPE, text=True)
-        time.sleep(1)
+        while Handler.seen["POST"] < 4 and program.poll() is None:
+            time.sleep(0.1)
         until.touch()
         figures = json.loads(program.communicate(timeout=30)[0])
         server.shutdown()

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 
 from tools.common import ToolError
 from tools.faults import payload
-from tools.faults.inject.commands import BLOWS, ORPHANED
+from tools.faults.inject.commands import FAULTS, ORPHANED
 from tools.faults.inject.trace import KILL
 from tools.faults.machines import Machine, machines_of, on_each
 from tools.faults.model import Options, Outcome
-from tools.faults.trial import Trial, tell_blows
+from tools.faults.trial import Trial, describe_faults
 from tools.lab.host import Host
 from tools.traffic import ANSWERED
 
@@ -32,7 +32,7 @@ RESTARTS = {"code": (0.3, 0.5, 0.6, 0.7, 0.8, 0.95), "rich": (0.4, 0.6, 0.7, 0.9
 
 @dataclass(frozen=True)
 class Task:
-    """A plan to strike at, and at how many of its points: each distribution takes those that others leave out."""
+    """A plan, and how many of its points meet a fault: each distribution takes those that others leave out."""
 
     plan: str
     # Every n-th for a kill, for a command, for an error: two distributions meet all, all, and half of them.
@@ -75,10 +75,10 @@ class Count:
         self.left += other.left
         self.broken += other.broken
 
-    def strike(self, struck: t.Mapping[str, int]) -> None:
-        """Take over blows: where a command loses its master, that is killed."""
-        self.kills += sum(number for blow, number in struck.items() if blow in (KILL, ORPHANED))
-        self.faults += sum(number for blow, number in struck.items() if blow not in (KILL, ORPHANED))
+    def add_injected(self, injected: t.Mapping[str, int]) -> None:
+        """Take over faults: where a command loses its master, that is killed."""
+        self.kills += sum(number for fault, number in injected.items() if fault in (KILL, ORPHANED))
+        self.faults += sum(number for fault, number in injected.items() if fault not in (KILL, ORPHANED))
 
     def __str__(self) -> str:
         """Return the line that counts."""
@@ -105,24 +105,24 @@ class DeployTrial(Trial[Count]):
         found = self._host.sh('. /etc/os-release; systemctl --version | head -n 1; echo "on $PRETTY_NAME"')
         self.say(" ".join(found.split()))
 
-    def strike(self, task: Task, place: int, every: int) -> None:
+    def inject(self, task: Task, place: int, every: int) -> None:
         """Kill the module, and let it fail, at the calls and commands of a plan."""
-        rounds: list[tuple[t.Sequence[str], int, int]] = [([KILL], task.kills, place), (BLOWS, task.commands, place)]
+        rounds: list[tuple[t.Sequence[str], int, int]] = [([KILL], task.kills, place), (FAULTS, task.commands, place)]
         errors = ERRORS[place % len(ERRORS)]
         rounds += [
             ([f"error={name}"], len(errors) * task.errors, len(errors) * place + number)
             for number, name in enumerate(errors)
         ]
-        for blows, step, start in rounds:
-            self._strike(task.plan, blows, step * every, start)
+        for faults, step, start in rounds:
+            self._inject(task.plan, faults, step * every, start)
 
-    def _strike(self, plan: str, blows: t.Sequence[str], step: int, start: int) -> None:
+    def _inject(self, plan: str, faults: t.Sequence[str], step: int, start: int) -> None:
         started = time.monotonic()
         options = ["--every", str(step), "--first", str(start % step), "--until", str(self._until)]
-        found = self._inside("deploy.points", "strike", plan, *blows, *options)
-        struck: dict[str, int] = found.get("struck", {})
+        found = self._inside("deploy.points", "inject", plan, *faults, *options)
+        injected: dict[str, int] = found.get("injected", {})
         broken = [f"{plan}: {text}" for text in found.get("broken", ())]
-        self.count.strike(struck)
+        self.count.add_injected(injected)
         self._blame(*broken)
         # A run takes most of an hour: whoever looks at it need not wait for its end.
         for text in broken:
@@ -130,7 +130,7 @@ class DeployTrial(Trial[Count]):
         self.count.requests += found.get("requests", 0)
         self.count.left += found.get("left", 0)
         self.say(
-            f"{plan} ({time.monotonic() - started:.0f} s): {tell_blows(struck)}; "
+            f"{plan} ({time.monotonic() - started:.0f} s): {describe_faults(injected)}; "
             f"{found.get('unreached')} points were not met again; {found.get('requests')} requests; "
             f"{len(broken)} broken"
         )
@@ -138,9 +138,9 @@ class DeployTrial(Trial[Count]):
     def restart(self, plan: str, parts: t.Sequence[float]) -> None:
         """Kill the module, cut the host's power, and look at it when it is back."""
         for part in parts:
-            told = self._inside("deploy.points", "leave", plan, str(part)).get("told", "")
+            label = self._inside("deploy.points", "leave", plan, str(part)).get("label", "")
             self._host.cut_power()
-            wrong = self._inside("deploy.points", "look", plan, told).get("wrong", "it cannot be told")
+            wrong = self._inside("deploy.points", "look", plan, label).get("wrong", "nothing was said")
             self.count.restarts += 1
             if wrong:
                 self._blame(f"{plan}, restarted after {wrong}")
@@ -152,7 +152,7 @@ class DeployTrial(Trial[Count]):
         tasks = SHARES[share]
         for number, task in enumerate(tasks, 1):
             self.say(f"plan {task.plan}, {number} of {len(tasks)}")
-            self.strike(task, place, options.every)
+            self.inject(task, place, options.every)
             self.restart(task.plan, RESTARTS.get(task.plan, ()))
         if share == BUSY:
             self.load(options.deploys)
@@ -164,8 +164,8 @@ class DeployTrial(Trial[Count]):
             self._blame(*found["wrong"], *found["lost"])
             answered = {kind: counts.get(ANSWERED, 0) for kind, counts in found["requests"].items()}
             self.count.requests += sum(answered.values())
-            told = ", ".join(f"{number} {kind}" for kind, number in answered.items())
-            self.say(f"{found['deploys']} deploys in {found['seconds']:.0f} s: answered {told}; lost {found['lost']}")
+            label = ", ".join(f"{number} {kind}" for kind, number in answered.items())
+            self.say(f"{found['deploys']} deploys in {found['seconds']:.0f} s: answered {label}; lost {found['lost']}")
 
 
 def assign(distributions: t.Sequence[str], only: str) -> list[tuple[Machine, str]]:
@@ -178,7 +178,7 @@ def assign(distributions: t.Sequence[str], only: str) -> list[tuple[Machine, str
 
 
 def coverage(options: Options) -> str:
-    """Return in words what part of all points is struck at."""
+    """Return in words what part of all points meets a fault."""
     tasks = [task for share, tasks in SHARES.items() if options.only in share for task in tasks]
 
     def part(steps: t.Iterable[int]) -> str:
@@ -187,7 +187,7 @@ def coverage(options: Options) -> str:
 
     kills, commands = part(task.kills for task in tasks), part(task.commands for task in tasks)
     return (
-        f"struck at were {kills} states to be killed in, {commands} commands in each of {len(BLOWS)} ways, "
+        f"faults were injected into {kills} states to be killed in, {commands} commands in each of {len(FAULTS)} ways, "
         f"{part(task.errors for task in tasks)} calls to fail; of hard links, by which a virtualenv is built, 1 of 8 "
         f"of these; plans: {' '.join(task.plan for task in tasks)}"
     )
@@ -203,7 +203,7 @@ def try_to_break(options: Options) -> Outcome:
         try:
             trial.work(shares[machine], options.distributions.index(machine.distribution), options)
         except ToolError as exc:
-            # What the other hosts have found is worth to be told.
+            # The findings of the other hosts are kept.
             trial.count.broken.append(f"{machine.title}: {exc}")
             trial.say(f"BROKEN: {exc}")
         return trial.count

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The code of modules that a host keeps, to strike at while it comes. Runs inside a test host, as root."""
+"""Faults while the code of modules comes to a host that keeps it. Runs inside a test host, as root."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from pathlib import Path
 
 from tools.faults.deploy.stage import NAME, SITE, Release, current
 from tools.faults.deploy.subjects import Switch
-from tools.faults.inject.injector import Ended, Warm
+from tools.faults.inject.injector import Ended, LoadedModule
 
 _PLUGINS = "ansible_collections.flaskops.stack.plugins"
-_ARCHIVE = Path("/var/tmp/strike-code.zip")
+_ARCHIVE = Path("/var/tmp/fault-code.zip")
 # Of a version that no run has used for long, which is removed.
 _OLD = {f"_{number}.py": b"" for number in range(3)}
 _LONG, _AN_HOUR = 30 * 24 * 3600, 3600
@@ -46,9 +46,9 @@ class Keeping(Switch):
         self._root = Path(self._code.ROOT)
         self._place, self._old = self._root / self._code.digest(self._files), self._root / "old"
         self._args = {"code": self._place.name, "code_archive": str(_ARCHIVE)}
-        self._keeper = Warm(__name__)
+        self._keeper = LoadedModule(__name__)
 
-    def ready(self, told: str) -> str:
+    def ready(self, label: str) -> str:
         """Let there be a release and old code, but none of the code that comes."""
         for path in [self._place, self._old, *self._temporary()]:
             shutil.rmtree(path, ignore_errors=True)
@@ -59,20 +59,20 @@ class Keeping(Switch):
         _age(self._old, _LONG)
         # It stays as it is: what comes is code, and the next run has nothing to do.
         failure = "" if current() == self._release.id else self.run(self._release).failure
-        return f"{told}: no release: {failure}" if failure else ""
+        return f"{label}: no release: {failure}" if failure else ""
 
     def attempt(self, strace: t.Sequence[str] = ()) -> Ended:
         """Keep the code."""
         return self._keeper.run(self._args, strace)
 
-    def judge(self, told: str) -> str:
+    def judge(self, label: str) -> str:
         """Look at what is there, and let the next run come, as Ansible starts it."""
         wrong = self._dishonest() or self._partial() or self._next() or self._partial()
         if not wrong and not self._place.exists():
             wrong = "the next run does not keep the code"
         if left := [path.name for path in [*self._temporary(), self._old] if path.exists()]:
             wrong = wrong or f"left behind: {left}"
-        return f"{told}: {wrong}" if wrong else ""
+        return f"{label}: {wrong}" if wrong else ""
 
     def _dishonest(self) -> str:
         """Return what is wrong with what the run says: that code cannot be kept must not keep a run from working."""

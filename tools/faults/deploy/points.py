@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kill gunicorn_service, or let it fail, at each system call and command of a deploy. Runs inside the test host.
 
-While it is struck at, visitors ask through nginx and past it, and must lose nothing. After each blow the link must lead
-to a whole release that answers, and status must say so; the next run must complete the change, the one after that find
-nothing to do, and nothing may be left behind.
+Meanwhile visitors ask through nginx and past it, and must lose nothing. After each fault the link must lead to a whole
+release that answers, and status must say so; the next run must complete the change, the one after that find nothing to
+do, and nothing may be left behind.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ _IDLE = re.compile(r'nscd|"/etc/(?:passwd|group|nsswitch\.conf)"|"/dev/null"|"/p
 
 
 def worth(point: Point) -> bool:
-    """Tell whether a call is worth a blow: the result's own way out, and what nobody needs, are not."""
+    """Tell whether a call is worth a fault: the result's own way out, and what nobody needs, are not."""
     result = point.call == "write" and point.text.startswith(("1,", "2,"))
     return not result and not _IDLE.search(point.text)
 
 
 def subject_of(plan: str) -> subjects.Switch:
-    """Return what a plan strikes at."""
+    """Return the change that a plan injects faults into."""
     kind, one, other = PLANS[plan]
     known = stage.releases()
     return kind(known.get(one), known[other])
@@ -71,25 +71,25 @@ def crowd(visited: bool) -> t.ContextManager[traffic.Visitors | None]:
     return traffic.Visitors(site, KINDS, PAUSE, str(LOST)) if visited else contextlib.nullcontext()
 
 
-def deal(arguments: argparse.Namespace) -> dict[str, t.Any]:
-    """Strike, and return the counts."""
+def inject(arguments: argparse.Namespace) -> dict[str, t.Any]:
+    """Inject faults, and return the counts."""
     stage.wipe()
     lost()
     subject = subject_of(arguments.plan)
     if wrong := subject.ready("the first state"):
-        return {"struck": {}, "unreached": 0, "broken": [wrong], "requests": 0}
+        return {"injected": {}, "unreached": 0, "broken": [wrong], "requests": 0}
     where = {"every": arguments.every, "first": arguments.first}
-    commands = [blow for blow in arguments.blows if blow.startswith("command=")]
-    calls = [blow for blow in arguments.blows if blow not in commands]
-    means: list[injector.Means] = (
+    commands = [fault for fault in arguments.faults if fault.startswith("command=")]
+    calls = [fault for fault in arguments.faults if fault not in commands]
+    injectors: list[injector.Injector] = (
         [injector.Calls(calls, calls=CALLS, worth=worth, once=True, rare=RARE, **where)] if calls else []
     )
-    means += [Commands(COMMANDS, commands, **where)] if commands else []
+    injectors += [Commands(COMMANDS, commands, **where)] if commands else []
     with crowd(subject.visited) as visiting:
-        found = [injector.strike(subject, one, arguments.until).to_json() for one in means]
+        found = [injector.inject_all(subject, one, arguments.until).to_json() for one in injectors]
         requests = visiting.answered if visiting else 0
     return {
-        "struck": {blow: number for result in found for blow, number in result["struck"].items()},
+        "injected": {fault: number for result in found for fault, number in result["injected"].items()},
         "unreached": sum(result["unreached"] for result in found),
         "left": sum(result["left"] for result in found),
         "broken": [text for result in found for text in result["broken"]],
@@ -102,23 +102,23 @@ def leave(arguments: argparse.Namespace) -> dict[str, t.Any]:
     subject = subject_of(arguments.plan)
     calls = injector.Calls([KILL], calls=CALLS, worth=worth)
     if wrong := subject.ready("the first state"):
-        return {"told": wrong}
-    blows = calls.find(subject)
+        return {"label": wrong}
+    injections = calls.find(subject)
     subject.ready("after a look")
     while subject.way != f"{PLANS[arguments.plan][1]} to {PLANS[arguments.plan][2]}":
         subject.change()
         subject.ready("turned round")
-    told, _reached = calls.deal(subject, *blows[int(len(blows) * arguments.part)])
-    return {"told": told}
+    label, _reached = calls.inject(subject, *injections[int(len(injections) * arguments.part)])
+    return {"label": label}
 
 
 def look(arguments: argparse.Namespace) -> dict[str, t.Any]:
-    """Look at what a blow and a restart of the host have left."""
+    """Look at what a fault and a restart of the host have left."""
     subject = subject_of(arguments.plan)
     subject.ended = injector.Ended(-9, {})
     page = {release.id: release.page for release in stage.releases().values()}[stage.current()]
     wrong = stage.await_nothing(lambda: "" if stage.read() == page else f"visitors read {stage.read()!r}, not {page!r}")
-    wrong = wrong or subject.judge(arguments.told)
+    wrong = wrong or subject.judge(arguments.label)
     if wrong:
         subject.mend()
     return {"wrong": wrong}
@@ -128,20 +128,20 @@ def main() -> int:
     """Do what is asked for, and print the result as JSON in the last line."""
     parser = argparse.ArgumentParser(description=__doc__)
     actions = parser.add_subparsers(required=True)
-    for action, what in (("prepare", stage.prepare), ("strike", deal), ("leave", leave), ("look", look)):
+    for action, what in (("prepare", stage.prepare), ("inject", inject), ("leave", leave), ("look", look)):
         one = actions.add_parser(action)
         one.set_defaults(do=what)
         if action != "prepare":
             one.add_argument("plan", choices=PLANS)
-        if action == "strike":
-            one.add_argument("blows", nargs="+", help="signal=KILL, error=ENOSPC, command=fails, …")
-            one.add_argument("--every", type=int, default=1, help="strike at each n-th point only")
+        if action == "inject":
+            one.add_argument("faults", nargs="+", help="signal=KILL, error=ENOSPC, command=fails, …")
+            one.add_argument("--every", type=int, default=1, help="take each n-th point only")
             one.add_argument("--until", type=float, default=math.inf, help="seconds since 1970")
             one.add_argument("--first", type=int, default=0, help="which of n to begin with")
         if action == "leave":
             one.add_argument("part", type=float, help="how far the run gets, from 0 to 1")
         if action == "look":
-            one.add_argument("told", help="what leave has told")
+            one.add_argument("label", help="what leave has printed")
     arguments = parser.parse_args()
     if arguments.do is stage.prepare:
         stage.prepare()

@@ -65,7 +65,7 @@ _COMMON = {
     "domains": [HOST],
     "keep": 50,
 }
-# One worker each, so that a blow costs little.
+# One worker each, so that a fault costs little.
 _GUNICORN = {"workers": 1, "threads": 2}
 
 

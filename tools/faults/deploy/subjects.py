@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hand-overs to strike at, and what must hold after a blow. Runs inside a test host, as root."""
+"""Deploys to inject faults into, and what must hold after a fault. Runs inside a test host, as root."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ class Switch:
         """Return the name of the change that comes next."""
         return f"{_name(self._from)} to {_name(self._to)}"
 
-    def ready(self, told: str) -> str:
+    def ready(self, label: str) -> str:
         """Turn round after a change; go to where it begins when that is somewhere else."""
         if self._begun and stage.current() == _id(self._to):
             self._from, self._to = self._to, self._from
         self._begun = True
         if stage.current() != _id(self._from) and (failure := self.run(self._from).failure):
-            return f"{told}: no way back: {failure}"
+            return f"{label}: no way back: {failure}"
         wrong = stage.await_nothing(lambda: self._incomplete(self._from))
-        return f"{told}: not ready: {wrong}" if wrong else ""
+        return f"{label}: not ready: {wrong}" if wrong else ""
 
     def run(self, release: Release | None, strace: t.Sequence[str] = ()) -> Ended:
         """Go to a release."""
@@ -74,10 +74,10 @@ class Switch:
         del os.environ[_MARK]
         return self.ended
 
-    def judge(self, told: str) -> str:
-        """Look at what the blow has left, and at what the next two runs do."""
-        wrong = dishonest(told, self.ended, self.reasons) or self._at_once() or self._afterwards() or lost()
-        return f"{told}: {wrong}" if wrong else ""
+    def judge(self, label: str) -> str:
+        """Look at what the fault has left, and at what the next two runs do."""
+        wrong = dishonest(label, self.ended, self.reasons) or self._at_once() or self._afterwards() or lost()
+        return f"{label}: {wrong}" if wrong else ""
 
     def _at_once(self) -> str:
         """Look at what is served, and at what status says."""
@@ -106,8 +106,8 @@ class Switch:
         if app["current"] != stage.current():
             return f"status says {app['current']!r}"
         if app["current"] and (not app["healthy"] or app["running"] != app["instances"] or app["lock"]):
-            told = {key: app[key] for key in ("healthy", "running", "answers", "lock")}
-            return f"status says {told}"
+            status = {key: app[key] for key in ("healthy", "running", "answers", "lock")}
+            return f"status says {status}"
         begun = [line for line in stage.history()[-1:] if line["result"] == "begun"]
         return f"status says {app['unfinished']}" if bool(begun) != bool(app["unfinished"]) else ""
 
@@ -156,8 +156,8 @@ class Switch:
         """Return what the history does not tell rightly."""
         activated = (app["activated"] or {}).get("release", "")
         if activated != _id(release) or app["unfinished"] or app["failed"]:
-            told = {key: app[key] for key in ("activated", "unfinished", "failed")}
-            return f"status says {told}"
+            status = {key: app[key] for key in ("activated", "unfinished", "failed")}
+            return f"status says {status}"
         return ""
 
     def mend(self) -> None:
@@ -211,8 +211,8 @@ class Refusal(Switch):
         last = stage.history()[-1]
         refused = app["failed"] or (last if last["result"] == "interrupted" else {})
         if refused.get("release") != _id(self._to) or app["unfinished"]:
-            told = {key: app[key] for key in ("failed", "unfinished")}
-            return f"status says {told}"
+            status = {key: app[key] for key in ("failed", "unfinished")}
+            return f"status says {status}"
         return ""
 
 
@@ -242,22 +242,22 @@ class LateRefusal(Refusal):
         return ""
 
     def _unrecorded(self, _app: t.Mapping[str, t.Any], _release: Release | None) -> str:
-        """Return nothing: what is the last word depends on when the blow came."""
+        """Return nothing: what is the last word depends on when the fault came."""
         return ""
 
 
 class Rollback(Switch):
     """Back to the release before."""
 
-    def ready(self, told: str) -> str:
+    def ready(self, label: str) -> str:
         """Deploy both, the newer one last."""
         first = [] if self._begun and stage.current() == _id(self._to) else [self._to]
         self._begun = True
         for release in [*first, self._from]:
             if failure := self.run(release).failure:
-                return f"{told}: no way back: {failure}"
+                return f"{label}: no way back: {failure}"
         wrong = stage.await_nothing(lambda: self._incomplete(self._from))
-        return f"{told}: not ready: {wrong}" if wrong else ""
+        return f"{label}: not ready: {wrong}" if wrong else ""
 
     def attempt(self, strace: t.Sequence[str] = ()) -> Ended:
         """Go back."""
@@ -284,9 +284,9 @@ class Build(Switch):
         super().__init__(one, other)
         self._builder = stage.builder()
 
-    def ready(self, told: str) -> str:
+    def ready(self, label: str) -> str:
         """Turn round, and let the release that is next have to be built."""
-        wrong = super().ready(told)
+        wrong = super().ready(label)
         if self._to and stage.current() != self._to.id:
             shutil.rmtree(self._to.path, ignore_errors=True)
         return wrong

@@ -15,7 +15,7 @@ from tools.faults.deploy.stage import NAME, Release
 from tools.faults.inject.injector import Ended
 
 LOST = Path("/var/tmp/visitors-lost")
-_BLOW = re.compile(r"(error|command)=(\w+) at (\S+)")
+_FAULT = re.compile(r"(error|command)=(\w+) at (\S+)")
 
 
 def lost() -> str:
@@ -25,21 +25,21 @@ def lost() -> str:
     return f"visitors lost something: {text[:500]}" if text else ""
 
 
-def dishonest(told: str, ended: Ended, due: t.Sequence[str]) -> str:
+def dishonest(label: str, ended: Ended, due: t.Sequence[str]) -> str:
     """Return what is wrong with what a run says of itself: it has to say what failed, or what was due to fail."""
     said = str(ended.result.get("msg", ""))
     if ended.rc < 0:
         return ""
     if said.startswith("no result"):
         return f"no clear result: {said}"
-    found = _BLOW.match(told)
+    found = _FAULT.match(label)
     if not (ended.failure and found):
         return ""
-    kind, what, struck = found.groups()
-    # A hook is told by its name.
-    named = ["struck for a test", f"'{struck}", "hook "]
+    kind, what, injected = found.groups()
+    # A hook is called by its name.
+    named = ["injected for a test", f"'{injected}", "hook "]
     reasons = [*due, *([os.strerror(getattr(errno, what))] if kind == "error" else named)]
-    if struck.startswith("clone"):
+    if injected.startswith("clone"):
         # Of a thread that cannot be started Python does not tell the error of the system, of a process it does.
         reasons.append("can't start new thread")
     return "" if any(reason in said for reason in reasons) else f"the reason is not named: {said}"

@@ -180,7 +180,7 @@ def at_import_and_fails() -> None:
     """The same, of one that cannot be loaded."""
     write({"shop.py": "import away\nraise RuntimeError('no')\n"})
     result = run(params(version=commit()))
-    expect("RuntimeError: no" in str(result.get("msg")), f"the reason is not told: {result.get('msg')}")
+    expect("RuntimeError: no" in str(result.get("msg")), f"the reason is not named: {result.get('msg')}")
     see_nothing_left()
 
 
@@ -300,7 +300,7 @@ def main() -> None:
         except Exception as exc:
             where = "" if isinstance(exc, BrokenError) else traceback.format_exc()
             broken.append(f"{story.__name__}: {exc} {where}".strip())
-        print(f"{story.__name__} told", file=sys.stderr)
+        print(f"{story.__name__} ended", file=sys.stderr)
     print(json.dumps({"stories": len(STORIES), "broken": broken}))
 
 

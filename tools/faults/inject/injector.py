@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Strike a module at each of its system calls: kill it there, or let the call fail. Runs inside a test host, as root.
+"""Inject faults at each system call of a module: kill it there, or let the call fail. Runs inside a test host, as root.
 
 It knows nothing of what the module does. A Subject says how to change from one state into another, and what is wrong
-after a blow. strace finds the calls that the change makes, and strikes at one of them in each of many runs.
+after a fault. strace finds the calls that the change makes, and injects a fault at one of them in each of many runs.
 Python 3.9 is enough for it, because it is copied into hosts with nothing newer.
 """
 
@@ -27,7 +27,7 @@ from pathlib import Path
 
 from tools.faults.inject.trace import CHANGES, KILL, READS, Point, distinct, points_in, spread
 
-_TRACE = Path("/var/tmp/strike-trace")
+_TRACE = Path("/var/tmp/fault-trace")
 _PATIENCE = 30
 # How a line begins that only tells how far it has come.
 PROGRESS = "progress: "
@@ -47,26 +47,26 @@ class Ended(t.NamedTuple):
 
 
 class Subject(t.Protocol):
-    """A change that can be struck at, or several that follow each other."""
+    """A change that faults can be injected into, or several that follow each other."""
 
     @property
     def way(self) -> str:
         """Return the name of the change that comes next; each has calls of its own."""
 
-    def ready(self, told: str) -> str:
+    def ready(self, label: str) -> str:
         """Bring about the state before the change; return what is wrong with that, '' when nothing is."""
 
     def change(self, strace: t.Sequence[str] = ()) -> Ended:
         """Make the change, under strace with these options where there are any."""
 
-    def judge(self, told: str) -> str:
-        """Return what is wrong after a blow, and let the next run complete the change; '' when nothing is wrong."""
+    def judge(self, label: str) -> str:
+        """Return what is wrong after a fault, and let the next run complete the change; '' when nothing is wrong."""
 
     def mend(self) -> None:
         """Bring everything back by force after something was wrong."""
 
 
-class Warm:
+class LoadedModule:
     """A module of Ansible that is loaded once and run often, each time in a process of its own."""
 
     def __init__(self, name: str) -> None:
@@ -136,14 +136,14 @@ def _attach(pid: int, options: t.Sequence[str]) -> subprocess.Popen[bytes]:
     return tracer
 
 
-Deal = tuple[str, Point]
+Injection = tuple[str, Point]
 
 
 @dataclass
 class Result:
-    """How many blows there were, by their kind, how many found nothing to strike at, and what broke."""
+    """How many faults there were, by their kind, how many points were not met again, and what broke."""
 
-    struck: collections.Counter[str] = field(default_factory=collections.Counter)
+    injected: collections.Counter[str] = field(default_factory=collections.Counter)
     unreached: int = 0
     # For which there was no time.
     left: int = 0
@@ -151,91 +151,91 @@ class Result:
 
     def to_json(self) -> dict[str, t.Any]:
         """Return it for who reads the last line."""
-        return {"struck": dict(self.struck), "unreached": self.unreached, "left": self.left, "broken": self.broken}
+        return {"injected": dict(self.injected), "unreached": self.unreached, "left": self.left, "broken": self.broken}
 
 
-class Means(t.Protocol):
-    """Something to strike with."""
+class Injector(t.Protocol):
+    """A way to inject faults."""
 
-    def find(self, subject: Subject) -> list[Deal]:
-        """Return the blows for one run of the change, which is made for that."""
+    def find(self, subject: Subject) -> list[Injection]:
+        """Return the faults for one run of the change, which is made for that."""
 
-    def deal(self, subject: Subject, blow: str, point: Point) -> tuple[str, bool]:
-        """Make the change with one blow; return what there is to tell, and whether there was something to strike at."""
+    def inject(self, subject: Subject, fault: str, point: Point) -> tuple[str, bool]:
+        """Make the change with one fault; return its label, and whether the point was met."""
 
 
 @dataclass(frozen=True)
 class Calls:
-    """Strike at system calls."""
+    """Inject faults at system calls."""
 
     # "signal=KILL" or "error=ENOSPC", as strace's option inject takes it.
-    blows: t.Sequence[str]
-    # Strike at each n-th point only, and which of n to begin with.
+    faults: t.Sequence[str]
+    # Take each n-th point only, and which of n to begin with.
     every: int = 1
     first: int = 0
     calls: str = f"{READS},{CHANGES}"
-    # What else decides whether a point is worth a blow.
+    # What else decides whether a point is worth a fault.
     worth: t.Callable[[Point], bool] = lambda _point: True
     # Whether one kill stands for all that find the same state.
     once: bool = False
     # Calls that come in masses, each like the one before, and how many of them one stands for.
     rare: t.Mapping[str, int] = field(default_factory=dict)
 
-    def find(self, subject: Subject) -> list[Deal]:
-        """Return each kind of blow at each point that can meet it."""
+    def find(self, subject: Subject) -> list[Injection]:
+        """Return each kind of fault at each point that can meet it."""
         subject.change(["-o", str(_TRACE), "-e", f"trace={self.calls}"])
         known = points_in(_TRACE.read_text())
         worth = [point for point in known if self.worth(point)]
         states = distinct(known, self.worth) if self.once else worth
         return [
-            (blow, point)
-            for blow in self.blows
+            (fault, point)
+            for fault in self.faults
             for point in spread(
-                [point for point in (states if blow == KILL else worth) if point.fails_with(blow)],
+                [point for point in (states if fault == KILL else worth) if point.fails_with(fault)],
                 self.every,
                 self.first,
                 self.rare,
             )
         ]
 
-    def deal(self, subject: Subject, blow: str, point: Point) -> tuple[str, bool]:
-        """Make the change with one blow."""
-        inject = f"inject={point.call}:{blow}:when={point.number}"
-        ended = subject.change(["-o", str(_TRACE), "-e", f"trace={point.call}", "-e", inject])
-        reached = ended.rc == -signal.SIGKILL if blow == KILL else "(INJECTED)" in _TRACE.read_text()
-        return tell(blow, point, ended), reached
+    def inject(self, subject: Subject, fault: str, point: Point) -> tuple[str, bool]:
+        """Make the change with one fault."""
+        option = f"inject={point.call}:{fault}:when={point.number}"
+        ended = subject.change(["-o", str(_TRACE), "-e", f"trace={point.call}", "-e", option])
+        reached = ended.rc == -signal.SIGKILL if fault == KILL else "(INJECTED)" in _TRACE.read_text()
+        return label_of(fault, point, ended), reached
 
 
-def tell(blow: str, point: Point, ended: Ended) -> str:
-    """Return what there is to tell of a blow."""
+def label_of(fault: str, point: Point, ended: Ended) -> str:
+    """Return the label of a fault, with what the module said."""
     said = str(ended.result.get("msg", ""))[:300]
-    return f"{blow} at {point.call} {point.number} ({point.text}), rc {ended.rc}: {said}"
+    return f"{fault} at {point.call} {point.number} ({point.text}), rc {ended.rc}: {said}"
 
 
-def strike(subject: Subject, means: Means, until: float = math.inf) -> Result:
-    """Deal each blow, on each of the ways, until a time; return how many there were and what broke."""
+def inject_all(subject: Subject, injector: Injector, until: float = math.inf) -> Result:
+    """Inject each fault, on each of the ways, until a time; return how many there were and what broke."""
     result = Result()
     if wrong := subject.ready("the first state"):
         result.broken.append(wrong)
         return result
-    todo: dict[str, list[Deal]] = {}
+    todo: dict[str, list[Injection]] = {}
     while (way := subject.way) not in todo:
-        todo[way] = means.find(subject)
+        todo[way] = injector.find(subject)
         _conclude(subject, result, subject.ready("after a look"))
     total = sum(map(len, todo.values()))
     while any(todo.values()) and time.time() < until:
         if todo[subject.way]:
-            blow, point = todo[subject.way].pop(0)
-            told, reached = means.deal(subject, blow, point)
-            result.struck[blow] += reached
+            fault, point = todo[subject.way].pop(0)
+            label, reached = injector.inject(subject, fault, point)
+            result.injected[fault] += reached
             result.unreached += not reached
-            wrong = subject.judge(told)
+            wrong = subject.judge(label)
             done = total - sum(map(len, todo.values()))
-            print(f"{PROGRESS}{done} of {total} blows, {len(result.broken) + bool(wrong)} broken", flush=True)
+            print(f"{PROGRESS}{done} of {total} faults, {len(result.broken) + bool(wrong)} broken", flush=True)
         else:
             # Only to get to the other way.
-            told, wrong = "no blow", subject.change().failure
-        _conclude(subject, result, wrong or subject.ready(told))
+            label, wrong = "no fault", subject.change().failure
+        _conclude(subject, result, wrong or subject.ready(label))
     result.left = sum(map(len, todo.values()))
     return result
 

@@ -20,13 +20,13 @@ class Module:
 
     def __init__(self, name: str) -> None:
         """Load it."""
-        self._warm = injector.Warm(f"{_PLUGINS}.modules.{name}")
+        self._module = injector.LoadedModule(f"{_PLUGINS}.modules.{name}")
         keeps = "code" in vars(sys.modules[f"{_PLUGINS}.modules.{name}"]).get("SPEC", {})
         self._more = {"code": keep_code()} if keeps else {}
 
     def run(self, params: t.Mapping[str, t.Any], strace: t.Sequence[str] = ()) -> injector.Ended:
         """Run it with parameters, under strace with these options where there are any."""
-        return self._warm.run({**params, **self._more}, strace)
+        return self._module.run({**params, **self._more}, strace)
 
 
 def keep_code() -> str:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The system calls of a run, as strace writes them, and which of them are worth a blow. Pure."""
+"""The system calls of a run, as strace writes them, and which of them are worth a fault. Pure."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ class Point(t.NamedTuple):
         """Tell whether the call only opens something for reading."""
         return self.call in READS.split(",") and not re.search(r"O_CREAT|O_WRONLY|O_RDWR", self.text)
 
-    def fails_with(self, blow: str) -> bool:
-        """Tell whether a blow is one that the call can meet."""
+    def fails_with(self, fault: str) -> bool:
+        """Tell whether a fault is one that the call can meet."""
         if self.call in WAITS.split(","):
-            return not blow.startswith("error=")
-        return not (self.reads and blow in _OF_WRITING)
+            return not fault.startswith("error=")
+        return not (self.reads and fault in _OF_WRITING)
 
 
 def points_in(trace: str) -> list[Point]:
@@ -87,7 +87,7 @@ def points_in(trace: str) -> list[Point]:
 
 
 def distinct(points: t.Iterable[Point], worth: t.Callable[[Point], bool]) -> list[Point]:
-    """Return the points worth a blow at which a kill finds different states.
+    """Return the points worth a fault at which a kill finds different states.
 
     A kill comes before its call. Where that changes nothing, and nothing else is done before the next point, the one
     at the next point finds the same state and stands for both.

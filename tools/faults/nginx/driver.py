@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Try to break nginx_site: stories and hostile input, a blow at each of its system calls, swaps under load."""
+"""Try to break nginx_site: stories and hostile input, a fault at each of its system calls, swaps under load."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tools.faults.model import Options, Outcome
 from tools.faults.nginx import hostile, layouts, malice, ports, reloads, scenarios
 from tools.faults.nginx.host import NginxHost
 from tools.faults.nginx.story import STORIES, reset
-from tools.faults.trial import Trial, tell_blows
+from tools.faults.trial import Trial, describe_faults
 from tools.lab.host import CommandError, Host
 from tools.traffic import ANSWERED, CLOSED, CUT, KEPT, NEW
 
@@ -80,7 +80,7 @@ class NginxTrial(Trial[Count]):
 
     def tell(self, only: str) -> None:
         """Run the stories."""
-        for one in [told for chapter in CHAPTERS for told in vars(chapter).values() if told in STORIES]:
+        for one in [story for chapter in CHAPTERS for story in vars(chapter).values() if story in STORIES]:
             if only not in one.__name__:
                 continue
             started = time.monotonic()
@@ -100,19 +100,19 @@ class NginxTrial(Trial[Count]):
         self._host.sh("rm -f /etc/nginx/sites-enabled/default; nginx -s reload")
         return super()._inside(tool, *arguments)
 
-    def strike(self, errors: t.Sequence[str], every: int) -> None:
+    def inject(self, errors: t.Sequence[str], every: int) -> None:
         """Kill the module, and let it fail with the given errors, at each of its system calls."""
-        blows = [KILL, *(f"error={name}" for name in errors)]
+        faults = [KILL, *(f"error={name}" for name in errors)]
         for plan in PLANS[self._nginx.method]:
             started = time.monotonic()
-            found = self._inside("nginx.points", plan, *blows, "--every", str(every))
-            struck: dict[str, int] = found.get("struck", {})
+            found = self._inside("nginx.points", plan, *faults, "--every", str(every))
+            injected: dict[str, int] = found.get("injected", {})
             broken = found.get("broken", ())
             self._blame(*broken)
-            self.count.kills += struck.get(KILL, 0)
-            self.count.faults += sum(number for blow, number in struck.items() if blow != KILL)
+            self.count.kills += injected.get(KILL, 0)
+            self.count.faults += sum(number for fault, number in injected.items() if fault != KILL)
             self.say(
-                f"plan {plan} ({time.monotonic() - started:.0f} s): {tell_blows(struck)}; "
+                f"plan {plan} ({time.monotonic() - started:.0f} s): {describe_faults(injected)}; "
                 f"{found.get('unreached')} points were not met again; {len(broken)} broken"
             )
 
@@ -185,7 +185,7 @@ def try_to_break(options: Options) -> Outcome:
         trial.tell(options.only)
         if not options.only:
             trial.compare(COMPARED // options.every, number)
-            trial.strike(share(ERRORS, number, len(machines)), options.every)
+            trial.inject(share(ERRORS, number, len(machines)), options.every)
             trial.load(options.swaps)
             trial.read(options.swaps)
         return trial.count

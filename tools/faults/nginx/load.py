@@ -44,7 +44,7 @@ def site(text: str, more: str) -> str:
     return f'server {{ {head} location / {{ return 200 "{text}"; }} }}\n'
 
 
-def swap(module: injector.Warm, text: str, more: str) -> str:
+def swap(module: injector.LoadedModule, text: str, more: str) -> str:
     """Run the module; return what is wrong with its result."""
     ended = module.run({"name": "load", "content": site(text, more), "keep": 2})
     proved = ended.result.get("reload", {}).get("proved")
@@ -74,7 +74,7 @@ def settled(before: dict[str, int]) -> dict[str, int]:
     return state()
 
 
-def under_load(module: injector.Warm, swaps: int, more: str) -> tuple[dict[str, dict[str, int]], list[str]]:
+def under_load(module: injector.LoadedModule, swaps: int, more: str) -> tuple[dict[str, dict[str, int]], list[str]]:
     """Swap while visitors ask; return what became of their requests, and what went wrong with swaps."""
     wanted = traffic.Site("load.example.com", traffic.one_of((b"one", b"two").__contains__))
     with traffic.Visitors(wanted, VISITORS, PAUSE) as crowd:
@@ -90,7 +90,7 @@ def main() -> int:
     arguments = parser.parse_args()
     avoids = "keepalive_min_timeout 5s;" if version() >= (1, 27, 4) else "keepalive_timeout 0;"
     more = avoids if arguments.calm else ""
-    module = injector.Warm(MODULE)
+    module = injector.LoadedModule(MODULE)
     first = [swap(module, text, more) for text in ("one", "two")]
     time.sleep(1)
     before, started = settled({"workers": len(children())}), time.monotonic()

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kill nginx_site, or let it fail, at each of its system calls. Runs inside the test host, as root, beside strace.
 
-Two states of three sites are changed into each other. After each blow nginx's tree must be one of the two, whole,
+Two states of three sites are changed into each other. After each fault nginx's tree must be one of the two, whole,
 C(nginx -t) must pass, the server must answer, and the next run must complete the change and leave nothing behind.
 """
 
@@ -95,28 +95,28 @@ class Sites:
     def __init__(self, old: State, new: State) -> None:
         """Load the module."""
         self._old, self._new = old, new
-        self._module = injector.Warm(MODULE)
+        self._module = injector.LoadedModule(MODULE)
         # There is but one way from the old set to the new one.
         self.way = ""
 
-    def ready(self, told: str) -> str:
+    def ready(self, label: str) -> str:
         """Go to the old set."""
         failure = self._module.run(self._old.params).failure
         if failure or tree() != self._old.tree or snippet() != self._old.snippet:
-            return f"{told}: no way back: {failure or sorted(tree())}"
+            return f"{label}: no way back: {failure or sorted(tree())}"
         # Each change is the first of its kind: it keeps the earlier content of the further file.
         for kept in STATE.glob("*/*@*"):
             kept.unlink()
-        return f"{told}: left behind: {leftovers()}" if leftovers() else ""
+        return f"{label}: left behind: {leftovers()}" if leftovers() else ""
 
     def change(self, strace: t.Sequence[str] = ()) -> injector.Ended:
         """Go to the new set."""
         return self._module.run(self._new.params, strace)
 
-    def judge(self, told: str) -> str:
-        """Look at what the blow has left, and at what the next two runs do."""
+    def judge(self, label: str) -> str:
+        """Look at what the fault has left, and at what the next two runs do."""
         wrong = self._at_once() or self._afterwards()
-        return f"{told}: {wrong}" if wrong else ""
+        return f"{label}: {wrong}" if wrong else ""
 
     def _at_once(self) -> str:
         """Look at the tree, at what nginx says of it, and at what visitors see."""
@@ -154,13 +154,13 @@ class Sites:
 
 
 def main() -> int:
-    """Strike, and print the counts as JSON in the last line."""
+    """Inject faults, and print the counts as JSON in the last line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("plan", choices=PLANS)
-    parser.add_argument("blows", nargs="+", help="signal=KILL, error=ENOSPC, …")
-    parser.add_argument("--every", type=int, default=1, help="strike at each n-th point only")
+    parser.add_argument("faults", nargs="+", help="signal=KILL, error=ENOSPC, …")
+    parser.add_argument("--every", type=int, default=1, help="take each n-th point only")
     arguments = parser.parse_args()
-    result = injector.strike(Sites(*PLANS[arguments.plan]), injector.Calls(arguments.blows, arguments.every))
+    result = injector.inject_all(Sites(*PLANS[arguments.plan]), injector.Calls(arguments.faults, arguments.every))
     print(json.dumps(result.to_json()))
     return 1 if result.broken else 0
 

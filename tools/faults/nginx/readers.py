@@ -48,7 +48,7 @@ class Reader(threading.Thread):
                 self.failures.append(done.stderr.strip()[-500:])
 
 
-def swap(module: injector.Warm, text: str) -> str:
+def swap(module: injector.LoadedModule, text: str) -> str:
     """Change all sites in one run; return what is wrong with its result."""
     return module.run({"sites": [{"name": name, "content": site(name, text)} for name in SITES], "keep": 2}).failure
 
@@ -60,7 +60,7 @@ def main() -> int:
     arguments = parser.parse_args()
     for number in range(FOREIGN):
         (ENABLED / f"foreign{number:03}").write_text("# Somebody else's.\n")
-    module, end = injector.Warm(MODULE), threading.Event()
+    module, end = injector.LoadedModule(MODULE), threading.Event()
     wrong = [text for text in (swap(module, "one"), swap(module, "two")) if text]
     readers = [Reader(end) for _number in range(READERS)]
     for reader in readers:

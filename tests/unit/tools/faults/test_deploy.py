@@ -28,7 +28,7 @@ ID = "3f2a91c-1b9e02d4"
 
 def test_the_last_line_counts_commands_without_a_master_as_killed() -> None:
     total = driver.Count(deploys=30)
-    total.strike({"signal=KILL": 1, "error=EIO": 2, FAILS: 3, LIES: 4, ORPHANED: 5})
+    total.add_injected({"signal=KILL": 1, "error=EIO": 2, FAILS: 3, LIES: 4, ORPHANED: 5})
     total.add(driver.Count(10, 20, 1, 30, 9, ["x"]))
     assert str(total) == "gunicorn_service: 16 kill points, 29 fault points, 60 deploys under load, 1 broken"
 
@@ -63,14 +63,18 @@ def test_what_nobody_needs_is_not_struck_at(call: str, text: str, worth: bool) -
 
 
 @pytest.mark.parametrize(
-    ("told", "result", "honest"),
+    ("label", "result", "honest"),
     [
         ("error=EIO at fsync 3", {"failed": True, "msg": "shop: [Errno 5] Input/output error: '/srv/shop'"}, True),
         ("error=EIO at fsync 3", {"failed": True, "msg": "shop: it did not work"}, False),
         ("error=EIO at fsync 3", {"failed": True, "msg": "shop: / answered 500"}, True),
         ("error=EIO at fsync 3", {"changed": True}, True),
         ("error=EIO at fsync 3", {"failed": True, "msg": "no result, exit code 1: Traceback"}, False),
-        ("command=fails at systemctl 2", {"failed": True, "msg": "'systemctl start' failed: struck for a test"}, True),
+        (
+            "command=fails at systemctl 2",
+            {"failed": True, "msg": "'systemctl start' failed: injected for a test"},
+            True,
+        ),
         ("command=lies at systemctl 2", {"failed": True, "msg": "'systemctl show' failed with exit code 1"}, True),
         ("command=lies at systemd-run 2", {"failed": True, "msg": "hook after_switch 'true' was ended"}, True),
         ("command=lies at systemctl 2", {"failed": True, "msg": "oh"}, False),
@@ -78,8 +82,8 @@ def test_what_nobody_needs_is_not_struck_at(call: str, text: str, worth: bool) -
         ("error=EIO at clone3 1", {"failed": True, "msg": "oh"}, False),
     ],
 )
-def test_a_failure_names_its_reason(told: str, result: dict[str, t.Any], honest: bool) -> None:
-    assert (dishonest(told, Ended(1, result), ["answered 500"]) == "") is honest
+def test_a_failure_names_its_reason(label: str, result: dict[str, t.Any], honest: bool) -> None:
+    assert (dishonest(label, Ended(1, result), ["answered 500"]) == "") is honest
 
 
 def test_a_run_that_was_killed_says_nothing() -> None:
@@ -107,7 +111,7 @@ class Script:
     def __init__(self, marks: Path) -> None:
         self._marks = marks
 
-    def ready(self, _told: str) -> str:
+    def ready(self, _label: str) -> str:
         return ""
 
     def change(self, _strace: t.Sequence[str] = ()) -> Ended:
@@ -116,37 +120,37 @@ class Script:
         done = subprocess.run(["sh", "-c", script, str(self._marks)], capture_output=True, check=False)
         return Ended(done.returncode, {"msg": done.stderr.decode()})
 
-    def judge(self, _told: str) -> str:
+    def judge(self, _label: str) -> str:
         return ""
 
     def mend(self) -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("blow", "rc", "made"),
+    ("fault", "rc", "made"),
     [(FAILS, 1, False), (LIES, 1, True), (ORPHANED, -signal.SIGKILL, True)],
 )
 def test_a_command_fails_or_loses_its_answer_or_its_master(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blow: str, rc: int, made: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, rc: int, made: bool
 ) -> None:
     monkeypatch.setattr(commands, "_PLACE", tmp_path / "commands")
     marks = tmp_path / "marks"
     marks.mkdir()
     subject, means, before = Script(marks), Commands(("touch",)), dict(os.environ)
-    deals = [deal for deal in means.find(subject) if deal[0] == blow]
-    assert [(point.number, point.text.split()[:2]) for _blow, point in deals] == [
+    injections = [injection for injection in means.find(subject) if injection[0] == fault]
+    assert [(point.number, point.text.split()[:2]) for _fault, point in injections] == [
         (1, ["touch", f"{marks}/one"]),
         (2, ["touch", "-c"]),
     ]
     (marks / "one").unlink()
-    told, reached = means.deal(subject, *deals[0])
-    if blow == ORPHANED:
+    label, reached = means.inject(subject, *injections[0])
+    if fault == ORPHANED:
         # It goes on alone.
         for _attempt in range(200):
             if (marks / "one").exists():
                 break
             subprocess.run(["sleep", "0.01"], check=True)
-    assert (reached, f"rc {rc}:" in told, (marks / "one").exists()) == (True, True, made)
+    assert (reached, f"rc {rc}:" in label, (marks / "one").exists()) == (True, True, made)
     assert (marks / "done").read_text() == ""
     assert dict(os.environ) == before
 

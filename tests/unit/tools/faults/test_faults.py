@@ -10,7 +10,7 @@ import pytest
 from tools.cli import faults
 from tools.common import ToolError
 from tools.faults import machines
-from tools.faults.inject.injector import Deal, Ended, Subject, strike
+from tools.faults.inject.injector import Ended, Injection, Subject, inject_all
 from tools.faults.inject.trace import KILL, Point, distinct, points_in, spread
 from tools.faults.nginx import driver
 from tools.lab import images
@@ -40,7 +40,7 @@ def test_points_are_counted_by_name_without_pythons_own_files_and_without_waitin
 
 
 @pytest.mark.parametrize(
-    ("text", "blow", "possible"),
+    ("text", "fault", "possible"),
     [
         ('AT_FDCWD, "/a", O_RDONLY) = 3', "error=ENOSPC", False),
         ('AT_FDCWD, "/a", O_RDONLY) = 3', "error=EIO", True),
@@ -48,12 +48,12 @@ def test_points_are_counted_by_name_without_pythons_own_files_and_without_waitin
         ('AT_FDCWD, "/a", O_RDWR|O_CREAT) = 3', "error=ENOSPC", True),
     ],
 )
-def test_a_read_does_not_meet_a_full_disk(text: str, blow: str, possible: bool) -> None:
-    assert Point("openat", 1, text).fails_with(blow) is possible
+def test_a_read_does_not_meet_a_full_disk(text: str, fault: str, possible: bool) -> None:
+    assert Point("openat", 1, text).fails_with(fault) is possible
 
 
 def test_to_wait_for_a_command_does_not_fail_but_may_be_the_end() -> None:
-    assert [Point("wait4", 1, "17").fails_with(blow) for blow in ("error=EIO", KILL)] == [False, True]
+    assert [Point("wait4", 1, "17").fails_with(fault) for fault in ("error=EIO", KILL)] == [False, True]
 
 
 STATES = """mkdir("/a", 0755)                       = 0
@@ -102,7 +102,7 @@ def test_of_what_comes_in_masses_one_stands_for_many() -> None:
 
 
 class Walk:
-    """A subject with a way there and a way back, where the second blow on the way back breaks something."""
+    """A subject with a way there and a way back, where the second fault on the way back breaks something."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -112,45 +112,45 @@ class Walk:
     def way(self) -> str:
         return "back" if self.there else "there"
 
-    def ready(self, _told: str) -> str:
+    def ready(self, _label: str) -> str:
         return ""
 
     def change(self, _strace: t.Sequence[str] = ()) -> Ended:
         self.there = not self.there
         return Ended(0, {})
 
-    def judge(self, told: str) -> str:
-        self.seen.append(told)
-        return f"{told}: broken" if told == "back b2" else ""
+    def judge(self, label: str) -> str:
+        self.seen.append(label)
+        return f"{label}: broken" if label == "back b2" else ""
 
     def mend(self) -> None:
         self.seen.append("mended")
 
 
 class Feather:
-    """Means to strike with that only write down where."""
+    """An injector that only writes down where."""
 
-    def find(self, subject: Subject) -> list[Deal]:
+    def find(self, subject: Subject) -> list[Injection]:
         way = subject.way
         subject.change()
         return [("x", Point(f"{way[0]}{number}", number, "")) for number in ((1, 2) if way == "back" else (1,))]
 
-    def deal(self, subject: Subject, _blow: str, point: Point) -> tuple[str, bool]:
-        told = f"{subject.way} {point.call}"
+    def inject(self, subject: Subject, _fault: str, point: Point) -> tuple[str, bool]:
+        label = f"{subject.way} {point.call}"
         subject.change()
-        return told, True
+        return label, True
 
 
 def test_each_way_is_struck_at_its_own_points_and_what_broke_is_mended() -> None:
     walk = Walk()
-    result = strike(walk, Feather()).to_json()
+    result = inject_all(walk, Feather()).to_json()
     assert walk.seen == ["there t1", "back b1", "back b2", "mended"]
-    assert result == {"struck": {"x": 3}, "unreached": 0, "left": 0, "broken": ["back b2: broken"]}
+    assert result == {"injected": {"x": 3}, "unreached": 0, "left": 0, "broken": ["back b2: broken"]}
 
 
 def test_points_for_which_there_is_no_time_are_counted() -> None:
-    result = strike(Walk(), Feather(), until=0).to_json()
-    assert result == {"struck": {}, "unreached": 0, "left": 3, "broken": []}
+    result = inject_all(Walk(), Feather(), until=0).to_json()
+    assert result == {"injected": {}, "unreached": 0, "left": 3, "broken": []}
 
 
 @pytest.mark.parametrize("hosts", [2, 4, 6, 8, 10])
@@ -162,8 +162,8 @@ def test_every_error_is_met_on_some_host(hosts: int) -> None:
 def test_the_last_line_counts() -> None:
     total = driver.Count(1, 2, 3, 4, 5, [])
     total.add(driver.Count(1, 20, 30, 40, 50, ["x"]))
-    told = "nginx_site: 22 kill points, 33 fault points, 44 swaps under load, 55 configurations compared, 1 broken"
-    assert str(total) == told
+    line = "nginx_site: 22 kill points, 33 fault points, 44 swaps under load, 55 configurations compared, 1 broken"
+    assert str(total) == line
 
 
 def test_what_visitors_noticed_is_explained() -> None:

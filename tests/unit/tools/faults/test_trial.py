@@ -21,11 +21,11 @@ class Answering(Host):
         super().__init__("host")
         self.out = out
 
-    def follow(self, *argv: str, heard: t.Callable[[str], None], silence: float) -> Output:
+    def follow(self, *argv: str, on_line: t.Callable[[str], None], silence: float) -> Output:
         assert argv == (*PYTHON, "-m", "tools.faults.look", "closely")
         assert silence >= 300
         for line in self.out.splitlines(keepends=True):
-            heard(line)
+            on_line(line)
         return Output(0, self.out, "Traceback")
 
 
@@ -37,7 +37,7 @@ class Look(Trial[driver.Count]):
 @pytest.mark.parametrize(
     ("out", "found", "broken"),
     [
-        ('BROKEN x\n{"struck": 1}\n', {"struck": 1}, []),
+        ('BROKEN x\n{"injected": 1}\n', {"injected": 1}, []),
         ("", {}, ["newer: look closely died: Traceback"]),
         ("no object", {}, ["newer: look closely died: Traceback"]),
     ],
@@ -51,9 +51,9 @@ def test_how_far_it_has_come_is_told_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(trial, "_PAUSE", -1)
-    out = 'progress: 3 of 70 blows, 0 broken\n{"struck": 1}\n'
+    out = 'progress: 3 of 70 faults, 0 broken\n{"injected": 1}\n'
     Look("newer", Answering(out), driver.Count()).look()
-    assert capsys.readouterr().out == "newer: closely: 3 of 70 blows, 0 broken\n"
+    assert capsys.readouterr().out == "newer: closely: 3 of 70 faults, 0 broken\n"
 
 
 def test_what_is_said_has_the_name_of_the_host(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,5 +61,5 @@ def test_what_is_said_has_the_name_of_the_host(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == "newer: well\n"
 
 
-def test_blows_are_told_by_what_they_do() -> None:
-    assert trial.tell_blows({"signal=KILL": 2, "error=EIO": 1}) == "2 x KILL, 1 x EIO"
+def test_faults_are_counted_by_what_they_do() -> None:
+    assert trial.describe_faults({"signal=KILL": 2, "error=EIO": 1}) == "2 x KILL, 1 x EIO"

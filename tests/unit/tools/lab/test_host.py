@@ -61,7 +61,7 @@ def test_a_host_that_says_nothing_is_given_up(script: str, rc: int, out: str, la
     heard: list[str] = []
     if last:
         with pytest.raises(ToolError, match=last):
-            Host("host").follow("sh", "-c", script, heard=heard.append, silence=1)
+            Host("host").follow("sh", "-c", script, on_line=heard.append, silence=1)
         return
-    said = Host("host").follow("sh", "-c", script, heard=heard.append, silence=9)
+    said = Host("host").follow("sh", "-c", script, on_line=heard.append, silence=9)
     assert (said, "".join(heard)) == (Output(rc, out, "no\n"), out)
