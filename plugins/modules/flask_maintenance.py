@@ -116,6 +116,7 @@ from ..module_utils._input.values import UnsafeNameError
 from ..module_utils._nginx.layout import read_site_paths
 from ..module_utils._release.model import Layout
 from ..module_utils._system.command import CommandError
+from ..module_utils._system.host import Host
 
 
 def main() -> None:
@@ -141,7 +142,7 @@ def main() -> None:
         Layout(params["root"], params["name"]), params["closed"], params["page"], params["pause"], site
     )
     try:
-        result = maintain(wish, module.check_mode)
+        result = maintain(Host(), wish, module.check_mode)
     except (CommandError, MaintenanceError, OSError, UnsafeNameError) as exc:
         module.fail_json(msg=printable(f"Cannot {'close' if params['closed'] else 'open'} the application: {exc}"))
     module.exit_json(**printable_result(result))

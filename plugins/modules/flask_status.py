@@ -193,6 +193,7 @@ from ..module_utils._input.printable import printable, printable_result
 from ..module_utils._input.values import UnsafeNameError
 from ..module_utils._release.model import ReleaseError
 from ..module_utils._system.command import CommandError
+from ..module_utils._system.host import Host
 
 
 def main() -> None:
@@ -206,7 +207,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     params = module.params
     try:
-        apps = application_states(params["root"], params["names"], params["timeout"], params["probe"])
+        apps = application_states(Host(), params["root"], params["names"], params["timeout"], params["probe"])
     except (CommandError, ReleaseError, UnsafeNameError, OSError) as exc:
         module.fail_json(msg=printable(f"Cannot look at the applications: {exc}"))
     module.exit_json(changed=False, apps=printable_result(apps))

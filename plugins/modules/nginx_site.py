@@ -439,6 +439,7 @@ from ..module_utils._nginx.request import NginxRequest, site_paths_for, wanted_f
 from ..module_utils._nginx.transaction import manage
 from ..module_utils._release.proxy_probe import probe_sites
 from ..module_utils._system.command import CommandError
+from ..module_utils._system.host import Host
 
 # begin argument spec: written by `make specs` from tools/specs/schema/
 OPTIONS: dict[str, t.Any] = {
@@ -573,7 +574,7 @@ def main() -> None:
         remedy = "; the play needs 'become: true'" if isinstance(exc, PermissionError) and os.geteuid() != 0 else ""
         module.fail_json(msg=printable(f"Cannot manage nginx's sites: {exc}{remedy}"))
     probed = result["changed"] and not module.check_mode
-    wrong, unknown = probe_sites(module.params["sites"] or [] if probed else [])
+    wrong, unknown = probe_sites(Host(), module.params["sites"] or [] if probed else [])
     result = printable_result(result)
     for warning in [*result.pop("warnings"), *map(printable, unknown)]:
         module.warn(warning)

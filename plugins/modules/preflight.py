@@ -127,8 +127,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._nginx.layout import account_of
-from ..module_utils._system import systemd as _systemd
-from ..module_utils._system.command import CommandError, run
+from ..module_utils._system.command import CommandError, Commands, run
 from ..module_utils._system.distribution import (
     HostError,
     check_host,
@@ -139,6 +138,7 @@ from ..module_utils._system.distribution import (
     refuse_masked,
 )
 from ..module_utils._system.files import read_file
+from ..module_utils._system.systemd import Systemd, is_running
 
 # As apt takes one, also with a version, a release or an architecture, or as the path of a file.
 _PACKAGE = re.compile(r"[A-Za-z0-9/.][A-Za-z0-9+.:=~_/*-]*")
@@ -148,8 +148,8 @@ def inspect(packages: list[str], services: list[str], nginx: str) -> dict[str, t
     """Check the host and return the facts that RETURN describes; raise HostError when it cannot be managed."""
     with open("/etc/os-release", encoding="utf-8") as stream:
         distribution = parse_os_release(stream.read())
-    check_host(os.geteuid() == 0, _systemd.is_running(), distribution)
-    states = _systemd.show(services, ["ActiveState", "UnitFileState"])
+    check_host(os.geteuid() == 0, is_running(), distribution)
+    states = Systemd(Commands()).show(services, ["ActiveState", "UnitFileState"])
     refuse_masked(states)
     return {
         "distribution": distribution.identifier,

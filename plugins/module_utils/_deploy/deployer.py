@@ -11,18 +11,17 @@ are found by the next run, because it compares the host with what is wanted and 
 
 from __future__ import annotations
 
-import time
 import typing as t
 from contextlib import suppress
 
 from .._input.defaults import REFUSE
 from .._release.assets import keep_assets, remove_asset_link
-from .._system.command import CommandError, run
+from .._system.command import CommandError
 from .._system.disk_space import explain_full_disk
 from .._system.files import remove_file, replace_link
-from .._system.systemd import reset_failed, reset_failed_later, show, systemctl
+from .._system.host import Host
 from .deployment import Deployment
-from .drain import LOOK_INTERVAL, Drain, read_table
+from .drain import LOOK_INTERVAL, Drain
 from .health import STATE, HealthCheckError, query_systemd, wait_until_healthy
 from .hook_run import HookResult
 from .hooks import HookSteps
@@ -50,21 +49,23 @@ class Deployer:
 
     def __init__(
         self,
+        host: Host,
         directory: UnitDirectory,
         explain: t.Callable[[Deployment, str], str],
         run_hooks: t.Callable[[Deployment, str], list[HookResult]],
         overlap: str = REFUSE,
     ) -> None:
-        """Take the unit directory, what adds the log to a reason, what runs hooks, and the C(overlap) policy."""
+        """Take the host, its unit directory, what explains failures, what runs hooks, and the C(overlap) policy."""
+        self._host = host
         self._directory = directory
         self._explain = explain
-        self._background = WorkersAndTimers(directory)
+        self._background = WorkersAndTimers(host, directory)
         self._hooks = HookSteps(run_hooks, self._undo)
         self._proxy_check = ProxyCheck(self._revert)
-        self._memory = MemoryCheck(overlap, self._undo)
+        self._memory = MemoryCheck(host, overlap, self._undo)
         # The host's sockets right after the switch, and when that was.
         self._sockets_after_switch = "", 0.0
-        self._starter = Starter(directory, self._attempt, self._abort)
+        self._starter = Starter(host, directory, self._attempt, self._abort)
 
     def run(self, deployments: t.Sequence[Deployment]) -> None:
         """Take all services through all steps; a failure is in the C(error) of its deployment."""
@@ -83,7 +84,7 @@ class Deployer:
             self._add_log(deployment)
         self._hooks.after([deployment for deployment in deployments if deployment.in_progress])
         for deployment in deployments:
-            deployment.seconds = round(time.monotonic() - deployment.began, 3)
+            deployment.seconds = round(self._host.clock.monotonic() - deployment.began, 3)
 
     def _run_step(
         self,
@@ -124,7 +125,7 @@ class Deployer:
         for name, gate in gates.items():
             by_name[name].health_check = gate
         # An old release that was stopped first is restarted at once, and not after the checks of the others.
-        for name, reason in wait_until_healthy(gates) if gates else ():
+        for name, reason in wait_until_healthy(self._host, gates) if gates else ():
             self._abort_unhealthy(by_name[name], reason)
 
     def _abort_unhealthy(self, deployment: Deployment, reason: HealthCheckError) -> None:
@@ -172,30 +173,29 @@ class Deployer:
         said = "; ".join(dict.fromkeys(faults))
         deployment.error += f"\nRollback incomplete; the next run retries: {said}" if said else ""
 
-    @staticmethod
-    def _stop_new(deployment: Deployment) -> None:
+    def _stop_new(self, deployment: Deployment) -> None:
         """Stop the new units without a drain; a rejected release has no visitor."""
         units = deployment.added_units
-        run(["systemctl", "stop", "--no-block", "--", *units])
+        self._host.commands.run(["systemctl", "stop", "--no-block", "--", *units])
         # Where the old release was stopped first, nothing serves until this is over.
         nobody = deployment.stopped_units and not deployment.switched
-        lingering = wait_until_stopped(units, 0 if nobody else _STOP_REFUSED)
+        lingering = wait_until_stopped(self._host, units, 0 if nobody else _STOP_REFUSED)
         if lingering:
-            run(["systemctl", "kill", "--signal=SIGKILL", "--", *lingering])
-            wait_until_stopped(units, _STOP_REFUSED)
+            self._host.commands.run(["systemctl", "kill", "--signal=SIGKILL", "--", *lingering])
+            wait_until_stopped(self._host, units, _STOP_REFUSED)
 
     def _remove_new(self, deployment: Deployment) -> None:
         self._directory.remove(deployment.added_units)
-        run(["systemctl", "reset-failed", "--", *deployment.added_units])
+        self._host.commands.run(["systemctl", "reset-failed", "--", *deployment.added_units])
 
     def _restore_forwarders(self, deployment: Deployment) -> None:
         changed = [name for name in deployment.plan.forward_write if name in deployment.observed.files]
         self._directory.write({name: deployment.observed.files[name] for name in changed})
-        run(["systemctl", "daemon-reload"])
+        self._host.commands.run(["systemctl", "daemon-reload"])
         if deployment.switched and deployment.plan.forward_restart:
-            run(["systemctl", "restart", "--", *deployment.plan.forward_restart])
+            self._host.commands.run(["systemctl", "restart", "--", *deployment.plan.forward_restart])
         # Those that still stop would be listed as failed units afterwards.
-        reset_failed_later([*deployment.added_units, *deployment.service.wanted.processes])
+        self._host.systemd.reset_failed_later([*deployment.added_units, *deployment.service.wanted.processes])
 
     def _switch(self, deployments: t.Sequence[Deployment]) -> None:
         for deployment in deployments:
@@ -203,16 +203,18 @@ class Deployer:
             self._attempt(deployment, self._switch_one)
         # This snapshot only decides when the drain begins.
         with suppress(OSError):
-            self._sockets_after_switch = read_table(), time.monotonic()
+            self._sockets_after_switch = self._host.kernel.unix_sockets(), self._host.clock.monotonic()
 
     def _recheck_health(self, deployment: Deployment) -> None:
         """Abort when the release ended after its health check: hooks and other services take time in between."""
         if deployment.error or not deployment.health_check:
             return
         # A state that was read a moment ago is fresh enough.
-        fresh = time.monotonic() - deployment.health_check.last_query < FRESH
+        fresh = self._host.clock.monotonic() - deployment.health_check.last_query < FRESH
         states, systemd_error = (
-            ({}, "") if fresh else query_systemd([probe.service for probe in deployment.health_check.probes])
+            ({}, "")
+            if fresh
+            else query_systemd(self._host, [probe.service for probe in deployment.health_check.probes])
         )
         try:
             deployment.health_check.check_running(states)
@@ -225,14 +227,15 @@ class Deployer:
         layout, release = deployment.service.layout, deployment.service.wanted.release
         self._directory.enable(deployment.plan.enable)
         if deployment.plan.switch:
-            keep_assets(layout, deployment.observed.current or "", deployment.asset_grace, deployment.assets_expire_at)
+            previous, grace = deployment.observed.current or "", deployment.asset_grace
+            keep_assets(self._host, layout, previous, grace, deployment.assets_expire_at)
             replace_link(f"releases/{release}", layout.current)
             deployment.switched = True
         if not release and deployment.observed.current:
             remove_file(layout.current)
             remove_asset_link(layout)
         try:
-            systemctl("restart", deployment.plan.forward_restart)
+            self._host.systemd.systemctl("restart", deployment.plan.forward_restart)
         except CommandError:
             self._restore_link(deployment)
             raise
@@ -261,14 +264,17 @@ class Deployer:
             deployment.post_switch_error = deployment.reason = f"{reason}; {serves}"
 
     def _drain(self, deployments: t.Sequence[Deployment]) -> None:
+        clock = self._host.clock
         for deployment in deployments:
             least = max(
                 watch_seconds(deployment, self._sockets_after_switch[1]), self._background.min_watch(deployment)
             )
-            deployment.drain = Drain.start(deployment.old_sockets(), deployment.drain_timeout, least)
+            deployment.drain = Drain(
+                frozenset(deployment.old_sockets()), clock.monotonic(), deployment.drain_timeout, least
+            )
             if deployment.switched and self._sockets_after_switch[0]:
                 deployment.drain.look(*self._sockets_after_switch)
-        waiting = still_draining(deployments)
+        waiting = still_draining(self._host, deployments)
         for deployment in deployments:
             try:
                 self._directory.disable([*deployment.plan.remove, *deployment.plan.stop_workers])
@@ -277,13 +283,13 @@ class Deployer:
         # All have just passed their health checks.
         asked, due = 0.0, self._sockets_after_switch[1] + FIRST_WATCH
         while waiting:
-            time.sleep(LOOK_INTERVAL)
-            if time.monotonic() >= due:
-                asked = time.monotonic()
+            clock.sleep(LOOK_INTERVAL)
+            if clock.monotonic() >= due:
+                asked = clock.monotonic()
                 self._watch(deployments)
-                due = time.monotonic() + WATCH_INTERVAL
-            waiting = still_draining(waiting)
-        if time.monotonic() - asked > FRESH:
+                due = clock.monotonic() + WATCH_INTERVAL
+            waiting = still_draining(self._host, waiting)
+        if clock.monotonic() - asked > FRESH:
             self._watch(deployments)
 
     def _watch(self, deployments: t.Sequence[Deployment]) -> None:
@@ -296,7 +302,7 @@ class Deployer:
         }
         services = [probe.service for gate in gates.values() for probe in gate.probes]
         try:
-            states = show(services, STATE)
+            states = self._host.systemd.show(services, STATE)
         except (CommandError, OSError):
             # It was healthy; a systemd that is busy for a moment proves nothing.
             return
@@ -330,24 +336,25 @@ class Deployer:
     def _stop(self, deployments: t.Sequence[Deployment]) -> None:
         ready = [deployment for deployment in deployments if deployment.plan.remove and not deployment.lingering]
         retired = [name for deployment in ready for name in deployment.plan.remove]
-        systemctl("stop", retired, ["--no-block"])
+        self._host.systemd.systemctl("stop", retired, ["--no-block"])
         self._wait_for_stop([deployment for deployment in ready if not deployment.can_stop_in_background])
         for deployment in ready:
             self._directory.remove(name for name in deployment.plan.remove if name not in deployment.lingering)
         ended = [name for deployment in deployments for name in self._background.remove_old(deployment)]
         if not retired and not ended:
             return
-        forget = (
-            reset_failed if any(not deployment.can_stop_in_background for deployment in ready) else reset_failed_later
-        )
-        forget([*retired, *ended])
+        if any(not deployment.can_stop_in_background for deployment in ready):
+            self._host.systemd.reset_failed([*retired, *ended])
+        else:
+            self._host.systemd.reset_failed_later([*retired, *ended])
 
-    @staticmethod
-    def _wait_for_stop(deployments: t.Sequence[Deployment]) -> None:
+    def _wait_for_stop(self, deployments: t.Sequence[Deployment]) -> None:
         if not deployments:
             return
         seconds = max(deployment.stop_timeout() for deployment in deployments)
-        lingering = wait_until_stopped([name for deployment in deployments for name in deployment.plan.remove], seconds)
+        lingering = wait_until_stopped(
+            self._host, [name for deployment in deployments for name in deployment.plan.remove], seconds
+        )
         for deployment in deployments:
             deployment.lingering = [name for name in deployment.plan.remove if name in lingering]
             if deployment.lingering:

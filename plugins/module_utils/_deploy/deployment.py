@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from .._release.model import Layout, Manifest, ReleaseError
 from .._release.release import read_manifest
 from .._service.units import instance_name, parse_unit_name, stop_seconds
 from .._site.forwarded import ForwardedChain
+from .._system.host import Host
 from .._system.systemd_defaults import default_stop_seconds
 from .drain import Drain
 from .health import Health, HealthCheck, Probe
@@ -51,8 +51,10 @@ class Deployment:
     service: Service
     observed: Observed
     plan: DeployPlan
-    began: float = field(default_factory=time.monotonic)
-    started_at: float = field(default_factory=time.time)
+    host: Host
+    # On the clocks of C(Clock.monotonic) and C(Clock.time).
+    began: float
+    started_at: float
     # Whether systemd was told to start the release; a failure before that is not the fault of the release.
     started: bool = False
     health_check: HealthCheck | None = None
@@ -86,9 +88,10 @@ class Deployment:
     seconds: float = 0.0
 
     @classmethod
-    def from_observed(cls, service: Service, observed: Observed) -> Deployment:
+    def from_observed(cls, service: Service, observed: Observed, host: Host) -> Deployment:
         """Return the deploy that leads from the observed state to the wanted one."""
-        return cls(service, observed, plan_deploy(observed, service.wanted))
+        plan = plan_deploy(observed, service.wanted)
+        return cls(service, observed, plan, host, host.clock.monotonic(), host.clock.time())
 
     @property
     def health(self) -> t.Mapping[str, t.Any]:
@@ -154,7 +157,7 @@ class Deployment:
         Removing an application removes its files and user, so that has to wait. A unit whose file is gone has systemd's
         built-in stop timeout as soon as systemd reads its files again.
         """
-        return self.service.manifest is not None and self.stop_timeout() <= default_stop_seconds()
+        return self.service.manifest is not None and self.stop_timeout() <= default_stop_seconds(self.host.commands)
 
     def old_sockets(self) -> list[str]:
         """Return the socket paths of the old releases that still run."""
@@ -184,9 +187,11 @@ class Deployment:
             return None
         numbers = range(t.cast(int, manifest.settings["instances"]))
         # A release that an earlier version of the collection built is checked by that version's rules.
-        lenient = not release_marks(self.service.layout.release(manifest.id))
+        lenient = not release_marks(self.host.kernel, self.service.layout.release(manifest.id))
         return HealthCheck(
-            Health.from_settings(manifest.settings, lenient), [self._probe(manifest, number) for number in numbers]
+            Health.from_settings(manifest.settings, lenient),
+            [self._probe(manifest, number) for number in numbers],
+            self.host,
         )
 
     def _probe(self, manifest: Manifest, number: int) -> Probe:
@@ -195,6 +200,7 @@ class Deployment:
         restarts = "" if service in self.observed.loaded else "0"
         workers = Workers(
             self.service.layout.release(manifest.id),
+            self.host.kernel,
             fresh=service in self.plan.start,
             preload=bool(manifest.settings["preload"]),
             max_requests=t.cast(int, manifest.settings["max_requests"]),

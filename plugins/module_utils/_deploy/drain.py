@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
-from .._system.files import read_file
+from .._system.host import Host
 
 # Fields of /proc/net/unix: flags, state and the path; a connection is "connecting" until the server accepts it.
 _LISTENING = 0x10000
@@ -37,16 +36,11 @@ def _connection_path(line: str) -> str | None:
     return None if int(fields[_FLAGS], 16) & _LISTENING else fields[_PATH]
 
 
-def read_table() -> str:
-    """Return the unix sockets of this host."""
-    return (read_file("/proc/net/unix") or b"").decode("utf-8", "surrogateescape")
-
-
-def wait_until_drained(paths: t.Iterable[str], timeout: float) -> None:
+def wait_until_drained(host: Host, paths: t.Iterable[str], timeout: float) -> None:
     """Wait until the sockets have no open connection, or the timeout is over."""
-    drain = Drain.start(paths, timeout)
-    while not drain.over(read_table(), time.monotonic()):
-        time.sleep(LOOK_INTERVAL)
+    drain = Drain(frozenset(paths), host.clock.monotonic(), timeout)
+    while not drain.over(host.kernel.unix_sockets(), host.clock.monotonic()):
+        host.clock.sleep(LOOK_INTERVAL)
 
 
 @dataclass
@@ -61,11 +55,6 @@ class Drain:
     # How many looks in a row have shown no connection, and when the first of them was.
     quiet_looks: int = 0
     quiet_since: float = 0.0
-
-    @classmethod
-    def start(cls, paths: t.Iterable[str], timeout: float, least: float = 0.0) -> Drain:
-        """Start the drain now."""
-        return cls(frozenset(paths), time.monotonic(), timeout, least)
 
     def look(self, table: str | None, now: float) -> None:
         """Count the open connections in the socket table; without a table they count as open."""

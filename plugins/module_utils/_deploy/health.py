@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import errno
 import threading
-import time
 import typing as t
 from dataclasses import dataclass, field
 
-from .._system.command import CommandError
-from .._system.http import Answer, ProbeError, http_get
-from .._system.systemd import has_job, show
+from .._system.command import CommandError, Commands
+from .._system.host import Clock, Host, Http
+from .._system.http import Answer, ProbeError
+from .._system.systemd import has_job
 from .workers import LOOK_INTERVAL, Workers, last_death
 
 # Asking systemd costs a process each time; this interval notices a dead release soon enough.
@@ -103,30 +103,31 @@ class Probe:
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-def run_probe(probe: Probe, health: Health, deadline: float, once: bool = False) -> None:
+def run_probe(host: Host, probe: Probe, health: Health, deadline: float, once: bool = False) -> None:
     """Request the health path until it succeeds as often in a row as required, or the deadline has passed."""
-    started = time.monotonic()
+    clock = host.clock
+    started = clock.monotonic()
     good = 0
-    while good < health.successes and not probe.stop.is_set() and time.monotonic() < deadline:
-        answer = _ask(probe, health, deadline - time.monotonic())
+    while good < health.successes and not probe.stop.is_set() and clock.monotonic() < deadline:
+        answer = _ask(host.http, probe, health, deadline - clock.monotonic())
         good = good + 1 if answer is not None and health.accepts(answer.status) else 0
         probe.problem = "" if good else probe.problem if answer is None else _explain_bad_answer(answer, health)
         probe.status = probe.status if answer is None else answer.status
         if once:
             break
         if good < health.successes:
-            probe.stop.wait(_PROBE_INTERVAL)
-    probe.seconds = round(time.monotonic() - started, 3)
+            clock.wait(probe.stop, _PROBE_INTERVAL)
+    probe.seconds = round(clock.monotonic() - started, 3)
     probe.passed = good >= health.successes
     if probe.passed:
         probe.passed_event.set()
 
 
-def _ask(probe: Probe, health: Health, timeout: float) -> Answer | None:
+def _ask(http: Http, probe: Probe, health: Health, timeout: float) -> Answer | None:
     # The headers that nginx sends: without them, a redirect to https or a forbidden host would falsify the check.
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": health.host}
     try:
-        return http_get(
+        return http.get(
             f"unix:{probe.socket}", health.path, health.host, max(timeout, 0.1), {**headers, "User-Agent": "flaskops"}
         )
     except ProbeError as exc:
@@ -175,7 +176,7 @@ def find_service_fault(service: str, state: t.Mapping[str, str], restarts: str) 
     return ""
 
 
-def find_worker_fault(probe: Probe, state: t.Mapping[str, str]) -> str:
+def find_worker_fault(commands: Commands, probe: Probe, state: t.Mapping[str, str]) -> str:
     """Return why workers of an instance have failed, or an empty text; C(state) has systemd's properties of it."""
     workers = probe.workers
     if workers is None:
@@ -184,7 +185,7 @@ def find_worker_fault(probe: Probe, state: t.Mapping[str, str]) -> str:
     if workers.fault:
         return f"{workers.fault} ({probe.service})"
     # A loaded worker may have been replaced after max_requests; the log of gunicorn says which it was.
-    said = last_death(probe.service, probe.since) if gone else ""
+    said = last_death(commands, probe.service, probe.since) if gone else ""
     return f"a worker of {probe.service} died ({said})" if said else ""
 
 
@@ -205,10 +206,10 @@ def restarts_at_start(known: str, state: t.Mapping[str, str]) -> str:
     return min(known, count, key=int) if known else count
 
 
-def start_probe_thread(thread: threading.Thread) -> None:
-    """Start a thread; raise OSError, as for other exhausted resources, when the host cannot start one more."""
+def start_probe(host: Host, probe: Probe, health: Health, deadline: float, once: bool = False) -> threading.Thread:
+    """Run a probe in a thread; raise OSError, as for other exhausted resources, when the host cannot start one."""
     try:
-        thread.start()
+        return host.clock.start_thread(lambda: run_probe(host, probe, health, deadline, once))
     except RuntimeError as exc:
         # Python does not pass on the system's error.
         raise OSError(
@@ -224,6 +225,7 @@ class HealthCheck:
 
     health: Health
     probes: list[Probe]
+    host: Host
     deadline: float = 0.0
     passed: bool = False
     # When systemd was queried last, on the clock of time.monotonic().
@@ -231,13 +233,11 @@ class HealthCheck:
 
     def start(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
         """Start the probes of all instances; C(states) are those of the services just started."""
-        self.deadline = time.monotonic() + self.health.timeout
+        self.deadline = self.host.clock.monotonic() + self.health.timeout
         for probe in self.probes:
             state = states.get(probe.service, {})
             probe.restarts = restarts_at_start(probe.restarts, state)
-            start_probe_thread(
-                threading.Thread(target=run_probe, args=(probe, self.health, self.deadline), daemon=True)
-            )
+            start_probe(self.host, probe, self.health, self.deadline)
             if probe.workers:
                 # Worker faults are evaluated when the probe has passed.
                 probe.workers.look(int(state.get("MainPID") or 0))
@@ -250,17 +250,19 @@ class HealthCheck:
         self.check_running(states)
         if not systemd_error and all(probe.passed and is_loaded(probe) for probe in self.probes):
             self.passed = True
-        if not self.passed and time.monotonic() > self.deadline:
+        if not self.passed and self.host.clock.monotonic() > self.deadline:
             raise self._timeout_error(systemd_error)
         return self.passed
 
     def check_running(self, states: t.Mapping[str, t.Mapping[str, str]]) -> None:
         """Raise HealthCheckError when an instance or a worker has ended; without C(states) only workers are checked."""
-        self.last_query = time.monotonic() if states else self.last_query
+        self.last_query = self.host.clock.monotonic() if states else self.last_query
         for probe in self.probes:
             state = states.get(probe.service, {})
             probe.restarts = restarts_at_start(probe.restarts, state)
-            reason = find_service_fault(probe.service, state, probe.restarts) or find_worker_fault(probe, state)
+            reason = find_service_fault(probe.service, state, probe.restarts) or find_worker_fault(
+                self.host.commands, probe, state
+            )
             if reason:
                 raise HealthCheckError(reason, probe.service)
 
@@ -282,18 +284,18 @@ class HealthCheck:
             probe.stop.set()
 
 
-def wait_until_healthy(gates: t.Mapping[str, HealthCheck]) -> t.Iterator[tuple[str, HealthCheckError]]:
+def wait_until_healthy(host: Host, gates: t.Mapping[str, HealthCheck]) -> t.Iterator[tuple[str, HealthCheckError]]:
     """Wait until all releases are healthy; yield each that is not, with the reason, as soon as that is known."""
     services = {probe.service for gate in gates.values() for probe in gate.probes}
     # While the applications load: the states have the main processes and the restart counters.
-    first, _systemd_error = query_systemd(services)
+    first, _systemd_error = query_systemd(host, services)
     for gate in gates.values():
         gate.start(first)
     waiting = dict(gates)
     # A release that has passed may still fail while others load.
     while not all(gate.passed for gate in waiting.values()):
-        _wait_for_probes(waiting.values())
-        states, systemd_error = query_systemd(services)
+        _wait_for_probes(host.clock, waiting.values())
+        states, systemd_error = query_systemd(host, services)
         for name, gate in list(waiting.items()):
             refused: HealthCheckError | None = None
             try:
@@ -310,22 +312,22 @@ def wait_until_healthy(gates: t.Mapping[str, HealthCheck]) -> t.Iterator[tuple[s
             break
 
 
-def query_systemd(services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:
+def query_systemd(host: Host, services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:
     """Return the states, or why there are none: systemd may be busy for a moment."""
     try:
-        return show(sorted(services), STATE), ""
+        return host.systemd.show(sorted(services), STATE), ""
     except CommandError as exc:
-        time.sleep(_WATCH_INTERVAL)
+        host.clock.sleep(_WATCH_INTERVAL)
         return {}, f"systemd could not be asked: {exc}"
 
 
-def _wait_for_probes(gates: t.Iterable[HealthCheck]) -> None:
+def _wait_for_probes(clock: Clock, gates: t.Iterable[HealthCheck]) -> None:
     """Sleep until the next query of systemd, or until all probes have passed and all workers have loaded."""
-    until = time.monotonic() + _WATCH_INTERVAL
+    until = clock.monotonic() + _WATCH_INTERVAL
     probes = [probe for gate in gates if not gate.passed for probe in gate.probes]
     # The main process is not known before systemd has been queried.
     known = [probe.workers for probe in probes if probe.workers and probe.workers.master]
-    while time.monotonic() < until:
+    while clock.monotonic() < until:
         # Look at once: the kernel needs 0.01 s for the first listing of locks after a while.
         for crew in known:
             crew.look(crew.master)
@@ -333,6 +335,6 @@ def _wait_for_probes(gates: t.Iterable[HealthCheck]) -> None:
         if any(crew.fault for crew in known) or not (missing or any(not crew.complete for crew in known)):
             return
         if missing:
-            missing[0].passed_event.wait(LOOK_INTERVAL)
+            clock.wait(missing[0].passed_event, LOOK_INTERVAL)
         else:
-            time.sleep(LOOK_INTERVAL)
+            clock.sleep(LOOK_INTERVAL)

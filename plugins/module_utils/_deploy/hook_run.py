@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 import typing as t
 from dataclasses import dataclass
 
@@ -17,10 +16,11 @@ from .._input.hooks import Command, HookError, Hooks, explain_hook_failure, hook
 from .._input.values import InputError
 from .._release.model import Layout, Manifest
 from .._service.units import process_lines
-from .._system.command import Result, run
+from .._system.command import Result
 from .._system.fence import hook_unit, inside
 from .._system.files import remove_file, write_file
 from .._system.homes import uses_home
+from .._system.host import Host
 from .._system.paths import HOOK_LOGS
 from .observe import wait_until_stopped
 
@@ -51,44 +51,52 @@ def hooks_of(manifest: Manifest | None) -> Hooks:
         raise HookError(str(exc)) from None
 
 
-def run_hooks(stage: str, layout: Layout, manifest: Manifest, previous: str = "") -> list[HookResult]:
+def run_hooks(host: Host, stage: str, layout: Layout, manifest: Manifest, previous: str = "") -> list[HookResult]:
     """Run all commands of a stage, one after the other; raise HookError, with the end of its output, when one fails."""
     hooks = hooks_of(manifest)
     commands = hooks.commands(stage)
     if commands:
-        _wait_for_earlier_hook(layout, hooks.timeout)
-    return [_run_one(stage, words, layout, manifest, hooks.timeout, previous) for words in commands]
+        _wait_for_earlier_hook(host, layout, hooks.timeout)
+    return [_run_one(host, stage, words, layout, manifest, hooks.timeout, previous) for words in commands]
 
 
-def _wait_for_earlier_hook(layout: Layout, timeout: int) -> None:
+def _wait_for_earlier_hook(host: Host, layout: Layout, timeout: int) -> None:
     """Wait for a hook of a killed run: two hooks must not run at once."""
-    if wait_until_stopped([hook_unit(layout.name)], timeout + _GRACE):
+    if wait_until_stopped(host, [hook_unit(layout.name)], timeout + _GRACE):
         raise HookError(
             f"a hook of an earlier run is still running, as {hook_unit(layout.name)}: "
             f"see 'systemctl status {hook_unit(layout.name)}' and stop it, or wait for its end"
         )
 
 
-def _run_one(stage: str, words: Command, layout: Layout, manifest: Manifest, timeout: int, previous: str) -> HookResult:
+def _run_one(
+    host: Host, stage: str, words: Command, layout: Layout, manifest: Manifest, timeout: int, previous: str
+) -> HookResult:
     release = layout.release(manifest.id)
     program = find_program(stage, words, release)
     log = os.path.join(HOOK_LOGS, f"{layout.name}.log")
     os.makedirs(HOOK_LOGS, mode=0o700, exist_ok=True)
     write_file(log, b"", 0o600, sync=False)
-    began = time.monotonic()
+    began = host.clock.monotonic()
     try:
-        result = _systemd_run([program, *words[1:]], layout, manifest, timeout, previous, log)
+        result = _systemd_run(host, [program, *words[1:]], layout, manifest, timeout, previous, log)
         output = redact_secrets(_tail(log).replace(release, "<release>"), release, manifest)
     finally:
         remove_file(log, sync=False)
     reason = _failure(result, timeout)
     if reason:
         raise HookError(explain_hook_failure(stage, words, reason, output))
-    return HookResult(stage, show_command(words), round(time.monotonic() - began, 3), output)
+    return HookResult(stage, show_command(words), round(host.clock.monotonic() - began, 3), output)
 
 
 def _systemd_run(
-    words: t.Sequence[str], layout: Layout, manifest: Manifest, timeout: int, previous: str, log: str
+    host: Host,
+    words: t.Sequence[str],
+    layout: Layout,
+    manifest: Manifest,
+    timeout: int,
+    previous: str,
+    log: str,
 ) -> Result:
     release = layout.release(manifest.id)
     known = release_environment(release)
@@ -111,7 +119,7 @@ def _systemd_run(
     command = inside(f"{release}/venv/bin/python", *words)
     # systemd would expand variables.
     command = [word.replace("$", "$$") for word in command]
-    return run([*argv, *options, "--", *command], timeout + 2 * _GRACE)
+    return host.commands.run([*argv, *options, "--", *command], timeout + 2 * _GRACE)
 
 
 def _quote(text: str) -> str:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import typing as t
 from dataclasses import replace
@@ -14,9 +13,7 @@ from .._input.defaults import ALWAYS, FALLBACK, NEVER
 from .._release.model import ReleaseError
 from .._release.release import read_manifest
 from .._service.units import parse_unit_name, stop_seconds
-from .._system.command import run
-from .._system.files import read_file
-from .._system.systemd import systemctl
+from .._system.host import Host, Kernel
 from .deployment import Deployment
 from .observe import wait_until_stopped
 
@@ -58,8 +55,9 @@ def explain_shortage(release: str, needed: int, available: int) -> str:
 class MemoryCheck:
     """Decides whether the old release has to stop first because memory is short, and stops it."""
 
-    def __init__(self, overlap: str, report: t.Callable[[Deployment, str], None]) -> None:
-        """Take the C(overlap) policy, and what aborts a deployment that does not fit."""
+    def __init__(self, host: Host, overlap: str, report: t.Callable[[Deployment, str], None]) -> None:
+        """Take the host, the C(overlap) policy, and what aborts a deployment that does not fit."""
+        self._host = host
         self._overlap = overlap
         self._report = report
 
@@ -73,11 +71,11 @@ class MemoryCheck:
                 deployment.stop_old_first = True
         if not candidates or self._overlap in (ALWAYS, NEVER):
             return
-        left = parse_available((read_file("/proc/meminfo") or b"").decode())
+        left = parse_available(self._host.kernel.read("/proc/meminfo") or "")
         if left is None:
             return
         for deployment in candidates:
-            needed = _needed(deployment)
+            needed = _needed(self._host.kernel, deployment)
             if needed <= left:
                 left -= needed
             elif self._overlap == FALLBACK:
@@ -85,8 +83,7 @@ class MemoryCheck:
             else:
                 self._report(deployment, explain_shortage(deployment.service.wanted.release, needed, left))
 
-    @staticmethod
-    def stop_old(deployments: t.Sequence[Deployment]) -> None:
+    def stop_old(self, deployments: t.Sequence[Deployment]) -> None:
         """Stop the old releases where memory is short; their open requests may finish."""
         for deployment in deployments:
             if not deployment.stop_old_first or deployment.error:
@@ -95,18 +92,19 @@ class MemoryCheck:
             sockets = [name for name in deployment.observed.alive if name.replace(".socket", ".service") in services]
             deployment.stopped_units = sorted(set(services) | set(sockets))
             # The socket stops first, so that nothing starts the service again; accepted requests are still answered.
-            systemctl("stop", [name for name in deployment.stopped_units if name.endswith(".socket")])
-            systemctl("stop", services, ["--no-block"])
-            wait_until_stopped(services, _stop_timeout(deployment))
+            self._host.systemd.systemctl(
+                "stop", [name for name in deployment.stopped_units if name.endswith(".socket")]
+            )
+            self._host.systemd.systemctl("stop", services, ["--no-block"])
+            wait_until_stopped(self._host, services, _stop_timeout(deployment))
             gone = frozenset(deployment.stopped_units)
             observed = deployment.observed
             deployment.observed = replace(observed, alive=observed.alive - gone, up=observed.up - gone)
 
-    @staticmethod
-    def restart_old(deployment: Deployment) -> None:
+    def restart_old(self, deployment: Deployment) -> None:
         """Start the old release again after an abort."""
         if deployment.stopped_units:
-            run(["systemctl", "start", "--", *deployment.stopped_units])
+            self._host.commands.run(["systemctl", "start", "--", *deployment.stopped_units])
             deployment.error += (
                 f"\n{deployment.observed.current} had been stopped to free memory, and was started again."
             )
@@ -130,26 +128,20 @@ def _stop_timeout(deployment: Deployment) -> float:
     return float(stop_seconds(manifest.settings)) if manifest else 90.0
 
 
-def _needed(deployment: Deployment) -> int:
+def _needed(kernel: Kernel, deployment: Deployment) -> int:
     """Return the bytes that the new release will need, if each instance uses as much as those that run."""
     running, manifest = running_services(deployment), deployment.service.manifest
-    used = sum(_used(deployment.observed.groups.get(name, "")) for name in running)
+    used = sum(_used(kernel, deployment.observed.groups.get(name, "")) for name in running)
     instances = t.cast(int, manifest.settings["instances"]) if manifest else 1
     return used * instances // len(running)
 
 
-def _used(group: str) -> int:
+def _used(kernel: Kernel, group: str) -> int:
     """Return the memory of a cgroup; summed over its processes where there is no accounting (cgroup v1, containers)."""
     path = _CGROUPS + group
-    if group and os.path.exists(f"{path}/memory.current"):
-        return parse_used(_text(f"{path}/memory.current").strip(), _text(f"{path}/memory.stat"))
-    processes = _text(f"{path}/cgroup.procs").split() if group else []
-    return sum(parse_own(_text(f"/proc/{pid}/smaps_rollup")) for pid in processes)
-
-
-def _text(path: str) -> str:
-    try:
-        return (read_file(path) or b"").decode("utf-8", "replace")
-    except OSError:
-        # The process has ended meanwhile.
-        return ""
+    if group and kernel.exists(f"{path}/memory.current"):
+        return parse_used(
+            (kernel.read(f"{path}/memory.current") or "").strip(), kernel.read(f"{path}/memory.stat") or ""
+        )
+    processes = (kernel.read(f"{path}/cgroup.procs") or "").split() if group else []
+    return sum(parse_own(kernel.read(f"/proc/{pid}/smaps_rollup") or "") for pid in processes)

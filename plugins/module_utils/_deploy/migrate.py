@@ -14,6 +14,7 @@ from .._input.hooks import MIGRATE, HookError
 from .._release.migration import migrated_key, record_migration
 from .._release.model import Layout, Manifest
 from .._release.release import current_id
+from .._system.host import Host
 from .hook_run import HookResult, hooks_of, run_hooks
 
 
@@ -34,13 +35,13 @@ def is_due_in_fleet(layout: Layout, manifest: Manifest | None) -> bool:
     return is_due(layout, manifest) and not hooks_of(manifest).migrate_each_host
 
 
-def migrate(layout: Layout, manifest: Manifest) -> list[HookResult]:
+def migrate(host: Host, layout: Layout, manifest: Manifest) -> list[HookResult]:
     """Run the migrations of a release when they are due, and record them; raise HookError."""
     if not is_due(layout, manifest):
         return []
     serving = current_id(layout) or ""
     try:
-        ran = run_hooks(MIGRATE, layout, manifest, serving)
+        ran = run_hooks(host, MIGRATE, layout, manifest, serving)
     except HookError as exc:
         rest = f"release {serving} still serves" if serving else "nothing was started"
         raise HookError(f"{exc}\nRelease {manifest.id} was not started on any host; {rest}.") from None

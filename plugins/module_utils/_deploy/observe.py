@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import os
-import time
 import typing as t
 
 from .._release.model import Layout
 from .._release.release import current_id
 from .._service.process_units import pause_flag
 from .._service.units import MARK, parse_unit_name
-from .._system.command import CommandError, run
+from .._system.command import CommandError
 from .._system.files import (
     STALE_SECONDS,
     read_file,
@@ -23,7 +22,8 @@ from .._system.files import (
     sync_directory,
     write_file,
 )
-from .._system.systemd import has_job, show_matching
+from .._system.host import Host
+from .._system.systemd import has_job
 from .edited_units import drop_ins, recorded_units
 from .plan import Observed, is_process
 from .unhealthy import RESTART_PROPERTIES, SINCE, explain_unhealthy
@@ -48,8 +48,9 @@ class ForeignUnitError(ValueError):
 class UnitDirectory:
     """The collection's unit files in one directory of systemd."""
 
-    def __init__(self, path: str, aside: str = _ASIDE) -> None:
+    def __init__(self, host: Host, path: str, aside: str = _ASIDE) -> None:
         """Take the directory, and the one for busy units that are no longer wanted; nothing is read yet."""
+        self._host = host
         self._path = path
         self._aside = aside
 
@@ -95,7 +96,9 @@ class UnitDirectory:
         if not names:
             return {}
         try:
-            said = run(["systemd-analyze", "verify", *(os.path.join(self._path, name) for name in names)]).err
+            said = self._host.commands.run(
+                ["systemd-analyze", "verify", *(os.path.join(self._path, name) for name in names)]
+            ).err
         except CommandError:
             # Units start on a host without systemd-analyze, too.
             return {}
@@ -162,12 +165,13 @@ def patterns(names: t.Iterable[str]) -> list[str]:
     return [f"{name}@*.{kind}" for name in names for kind in _WANTS]
 
 
-def observe(directory: UnitDirectory, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
+def observe(host: Host, directory: UnitDirectory, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
     """Return the observed state of each application, by name; the directory and systemd are read once for all."""
     names = directory.names()
     properties = [*RESTART_PROPERTIES, "ControlGroup", "Job"]
-    states = show_matching(patterns(layout.name for layout in layouts), properties)
-    return {layout.name: _observe_one(directory, layout, names, states) for layout in layouts}
+    states = host.systemd.show_matching(patterns(layout.name for layout in layouts), properties)
+    now = host.clock.monotonic()
+    return {layout.name: _observe_one(directory, layout, names, states, now) for layout in layouts}
 
 
 def _observe_one(
@@ -175,6 +179,7 @@ def _observe_one(
     layout: Layout,
     names: t.Mapping[str, set[str]],
     states: t.Mapping[str, t.Mapping[str, str]],
+    now: float,
 ) -> Observed:
     known = {name: states[name] for name in _ours(layout, states)}
     texts = {name: directory.read(name) for name in _ours(layout, names["files"])}
@@ -187,25 +192,25 @@ def _observe_one(
         up=up,
         enabled=frozenset(_ours(layout, names["enabled"])),
         socket_missing=lost,
-        just_started=frozenset(name for name in up if _is_worker(name) and _is_young(known[name])),
+        just_started=frozenset(name for name in up if _is_worker(name) and _is_young(known[name], now)),
         loaded=frozenset(known),
         groups={name: group for name, state in known.items() if (group := state.get("ControlGroup", ""))},
         workers_stopping=frozenset(filter(is_process, leaving)),
         units_stopping=frozenset(name for name in leaving if not is_process(name)),
         runtime_units=frozenset(_ours(layout, names["aside"])),
         paused=os.path.exists(pause_flag(layout)),
-        unhealthy_reason=_explain_unhealthy(known, current_id(layout) or ""),
+        unhealthy_reason=_explain_unhealthy(known, current_id(layout) or "", now),
         recorded=recorded_units(layout, current_id(layout) or ""),
         drop_ins=tuple(drop_ins(directory.path, layout.name)),
     )
 
 
-def _explain_unhealthy(states: t.Mapping[str, t.Mapping[str, str]], current: str) -> str:
+def _explain_unhealthy(states: t.Mapping[str, t.Mapping[str, str]], current: str, now: float) -> str:
     """Return why a web service of the current release is unhealthy; an empty text when all are healthy."""
     for name, state in sorted(states.items()):
         unit = parse_unit_name(name)
         if unit and unit.kind == "service" and unit.release == current and not unit.role:
-            reason = explain_unhealthy(state, time.monotonic())
+            reason = explain_unhealthy(state, now)
             if reason:
                 return f"{name} {reason}"
     return ""
@@ -241,9 +246,9 @@ def _is_worker(name: str) -> bool:
     return unit is not None and unit.role == "worker" and unit.kind == "service"
 
 
-def _is_young(state: t.Mapping[str, str]) -> bool:
+def _is_young(state: t.Mapping[str, str], now: float) -> bool:
     since = int(state.get(SINCE) or 0)
-    return bool(since) and time.monotonic() - since / 1e6 < SETTLE
+    return bool(since) and now - since / 1e6 < SETTLE
 
 
 def is_stopping(name: str, state: t.Mapping[str, str]) -> bool:
@@ -268,18 +273,18 @@ def restore_link(layout: Layout, release: str, previous: str) -> None:
         remove_file(layout.current)
 
 
-def still_running(names: t.Collection[str]) -> list[str]:
+def still_running(host: Host, names: t.Collection[str]) -> list[str]:
     """Return the units that run and were not told to stop."""
-    states = show_matching(list(names), ["ActiveState", "Job"])
+    states = host.systemd.show_matching(list(names), ["ActiveState", "Job"])
     return sorted(name for name, state in states.items() if _is_alive(state) and not is_stopping(name, state))
 
 
-def wait_until_stopped(names: t.Collection[str], seconds: float) -> list[str]:
+def wait_until_stopped(host: Host, names: t.Collection[str], seconds: float) -> list[str]:
     """Wait until the units have stopped; return those that still run after C(seconds)."""
-    deadline = time.monotonic() + seconds
+    deadline = host.clock.monotonic() + seconds
     while True:
-        states = show_matching(list(names), ["ActiveState"])
+        states = host.systemd.show_matching(list(names), ["ActiveState"])
         alive = sorted(name for name, unit in states.items() if unit.get("ActiveState") in _ALIVE)
-        if not alive or time.monotonic() > deadline:
+        if not alive or host.clock.monotonic() > deadline:
             return alive
-        time.sleep(0.05)
+        host.clock.sleep(0.05)

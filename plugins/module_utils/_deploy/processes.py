@@ -17,7 +17,7 @@ from .._service.process_units import workers_of
 from .._service.units import parse_unit_name
 from .._system.command import CommandError
 from .._system.files import read_link
-from .._system.systemd import show, show_matching, systemctl
+from .._system.host import Host
 from .deployment import Deployment
 from .health import find_service_fault, restarts_at_start
 from .observe import SETTLE, UnitDirectory, still_running, wait_until_stopped
@@ -35,8 +35,9 @@ _STOP_MARGIN = 5.0
 class WorkersAndTimers:
     """The steps of a deploy that stop, start and watch workers and timers."""
 
-    def __init__(self, directory: UnitDirectory) -> None:
-        """Take the unit directory."""
+    def __init__(self, host: Host, directory: UnitDirectory) -> None:
+        """Take the host and its unit directory."""
+        self._host = host
         self._directory = directory
         # How often systemd had restarted each worker when it was started.
         self._restarts: dict[str, str] = {}
@@ -56,7 +57,7 @@ class WorkersAndTimers:
         if deployment.switched:
             carry_stamps(deployment.service.layout, deployment.observed.current or "", deployment.service.manifest)
         self._start(plan.start_workers)
-        states = show([name for name in plan.start_workers if name.endswith(".service")], _STATE)
+        states = self._host.systemd.show([name for name in plan.start_workers if name.endswith(".service")], _STATE)
         self._restarts.update({name: restarts_at_start("", state) for name, state in states.items()})
 
     def _stop_former(self, deployment: Deployment) -> None:
@@ -66,23 +67,23 @@ class WorkersAndTimers:
         # A new application may use that name by now, with its own data.
         if not former or not deployment.switched or read_link(Layout(layout.root, former).shared) != layout.shared:
             return
-        states = show_matching([f"{former}@*.service", f"{former}@*.timer"], ["ActiveState"])
+        states = self._host.systemd.show_matching([f"{former}@*.service", f"{former}@*.timer"], ["ActiveState"])
         units = [name for name in states if (unit := parse_unit_name(name)) and unit.role]
         self._former[deployment.service.name] = [name for name in units if states[name].get("ActiveState") == "active"]
         self._stop(self._former[deployment.service.name], everything=False)
 
-    @staticmethod
-    def _stop(units: t.Sequence[str], everything: bool) -> None:
+    def _stop(self, units: t.Sequence[str], everything: bool) -> None:
         jobs = [name for name in units if _is_job(name)]
-        systemctl("stop", [name for name in units if name.endswith(".timer")])
-        systemctl("stop", [name for name in units if name.endswith(".service") and name not in jobs], ["--no-block"])
+        self._host.systemd.systemctl("stop", [name for name in units if name.endswith(".timer")])
+        self._host.systemd.systemctl(
+            "stop", [name for name in units if name.endswith(".service") and name not in jobs], ["--no-block"]
+        )
         if everything:
-            systemctl("stop", jobs, ["--no-block"])
+            self._host.systemd.systemctl("stop", jobs, ["--no-block"])
 
-    @staticmethod
-    def _start(units: t.Sequence[str]) -> None:
+    def _start(self, units: t.Sequence[str]) -> None:
         # After a revert, a worker that is still stopping starts again when it has stopped.
-        systemctl("start", units, ["--no-block"])
+        self._host.systemd.systemctl("start", units, ["--no-block"])
 
     def min_watch(self, deployment: Deployment) -> float:
         """Return for how many seconds new workers have to run until they count as healthy."""
@@ -99,7 +100,7 @@ class WorkersAndTimers:
     def check(self, deployment: Deployment) -> str:
         """Return why a new worker is unhealthy, and note which; empty when none is, or one is reported already."""
         try:
-            states = {} if deployment.post_switch_error else show(self._watched(deployment), _STATE)
+            states = {} if deployment.post_switch_error else self._host.systemd.show(self._watched(deployment), _STATE)
         except (CommandError, OSError):
             # As for the web part: a systemd that is busy for a moment proves nothing.
             return ""
@@ -146,17 +147,17 @@ class WorkersAndTimers:
 
     def _stop_again(self, units: t.Collection[str]) -> None:
         """Stop units that still run: a busy systemd may have refused the first attempt, and nothing retries later."""
-        working = still_running(units)
+        working = still_running(self._host, units)
         if working:
             self._stop(working, everything=False)
-            wait_until_stopped(working, _AGAIN)
+            wait_until_stopped(self._host, working, _AGAIN)
 
     def remove_old(self, deployment: Deployment) -> list[str]:
         """Remove the units that have stopped, keep those that are busy; return what was removed."""
         relieved = list(deployment.plan.stop_workers)
         present = bool(deployment.service.wanted.release)
         if not present and relieved:
-            wait_until_stopped(relieved, longest_stop(deployment.service.layout, relieved))
+            wait_until_stopped(self._host, relieved, longest_stop(deployment.service.layout, relieved))
         gone = self._remove_stopped(relieved, deployment)
         kept = deployment.observed.workers_stopping - {*deployment.service.wanted.processes, *gone}
         ended = [name for name in deployment.observed.runtime_units if name not in {*kept, *deployment.finishing}]
@@ -169,7 +170,7 @@ class WorkersAndTimers:
         return [*gone, *ended]
 
     def _remove_stopped(self, units: t.Sequence[str], deployment: Deployment) -> list[str]:
-        alive = wait_until_stopped(units, 0) if units else []
+        alive = wait_until_stopped(self._host, units, 0) if units else []
         self._directory.move_to_runtime(alive)
         ended = [name for name in units if name not in alive]
         self._directory.remove(ended)

@@ -22,6 +22,7 @@ from .._release.release import current_id, read_manifest
 from .._service.units import parse_unit_name
 from .._system.command import CommandError
 from .._system.files import utc_now
+from .._system.host import Host
 from .._system.lock import caller
 from .deployment import Deployment
 from .hook_run import HookResult, hooks_of, run_hooks
@@ -95,10 +96,11 @@ def _wait_for_stop(deployment: Deployment, left: str) -> list[str]:
     units = sorted(name for name, unit in parsed.items() if unit and unit.release == left and unit.kind == "service")
     if not units:
         return []
-    return wait_until_stopped(units, max(deployment.stop_timeout(), longest_stop(deployment.service.layout, units)))
+    seconds = max(deployment.stop_timeout(), longest_stop(deployment.service.layout, units))
+    return wait_until_stopped(deployment.host, units, seconds)
 
 
-def run_rollback_hook(layout: Layout, left: str, hook: str, by: str, served: str = "") -> list[HookResult]:
+def run_rollback_hook(host: Host, layout: Layout, left: str, hook: str, by: str, served: str = "") -> list[HookResult]:
     """Run the rollback hook of a release and record it; raise HookError. The caller holds the lock.
 
     C(served) is the target of the rollback: another run may have deployed since.
@@ -114,7 +116,7 @@ def run_rollback_hook(layout: Layout, left: str, hook: str, by: str, served: str
     # A deploy in the meantime may have recorded the migration again.
     forget_migration(layout.name)
     try:
-        ran = run_hooks(rollback_stage(hook), layout, manifest, current)
+        ran = run_hooks(host, rollback_stage(hook), layout, manifest, current)
     except HookError as exc:
         try_record(layout.name, {**entry, "result": "unsuccessful", "reason": short_reason(str(exc))})
         raise HookError(f"release {current} is live, but {exc}") from None

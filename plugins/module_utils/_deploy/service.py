@@ -24,11 +24,11 @@ from .._release.way_out import place_of, with_ways_out
 from .._service.process_units import process_units
 from .._service.units import address_links, address_units, release_units
 from .._system.account import UserError
-from .._system.command import CommandError, run
+from .._system.command import CommandError
 from .._system.files import read_link, remove_stale_temp_files, replace_link
 from .._system.homes import uses_home
+from .._system.host import Host
 from .._system.lock import Lock
-from .._system.systemd import journal_tail
 from .._system.users import find_user
 from .caution import cautions
 from .deployer import Deployer
@@ -72,13 +72,15 @@ class Services:
 
     def __init__(
         self,
+        host: Host,
         requests: t.Sequence[ServiceRequest],
         options: DeployOptions,
     ) -> None:
-        """Take the requests and the options."""
+        """Take the host, the requests and the options."""
+        self._host = host
         self._requests = requests
         self._options = options
-        self._directory = UnitDirectory(options.directory)
+        self._directory = UnitDirectory(host, options.directory)
         # Rollback hooks that can be run now.
         self.pending_rollback_hooks: list[dict[str, t.Any]] = []
 
@@ -88,9 +90,10 @@ class Services:
         self._requests = [
             request if request.name in errors else resolve_target(request, check) for request in self._requests
         ]
-        observed = observe(self._directory, [request.layout for request in self._requests])
+        observed = observe(self._host, self._directory, [request.layout for request in self._requests])
         deployments = [
-            Deployment.from_observed(_service(request), observed[request.name]) for request in self._requests
+            Deployment.from_observed(_service(request), observed[request.name], self._host)
+            for request in self._requests
         ]
         for deployment in deployments:
             try:
@@ -127,15 +130,15 @@ class Services:
         """Run only the migrations of these services; one that fails does not stop the others."""
         deployments, ran = self.plan(), {}
         # The database is not migrated for a release that could not be started.
-        MemoryCheck(self._options.overlap, lambda deployment, error: setattr(deployment, "error", error)).check(
-            deployments
-        )
+        MemoryCheck(
+            self._host, self._options.overlap, lambda deployment, error: setattr(deployment, "error", error)
+        ).check(deployments)
         for deployment, request in zip(deployments, self._requests):
             if request.name not in names or request.manifest is None:
                 continue
             try:
                 with self._lock(request):
-                    done = [] if deployment.error else migrate(request.layout, request.manifest)
+                    done = [] if deployment.error else migrate(self._host, request.layout, request.manifest)
                 ran[request.name] = describe_hooks(done)
             except (HookError, OSError, CommandError) as exc:
                 deployment.error = str(exc)
@@ -151,7 +154,7 @@ class Services:
             try:
                 with self._lock(request):
                     gone, served = left[request.name], request.asked
-                    done = run_rollback_hook(request.layout, gone, request.hook, self._options.by, served)
+                    done = run_rollback_hook(self._host, request.layout, gone, request.hook, self._options.by, served)
                 ran[request.name] = describe_hooks(done)
             except (HookError, OSError, CommandError) as exc:
                 failed[request.name] = str(exc)
@@ -172,8 +175,8 @@ class Services:
                     note_migration(request.layout, request.manifest)
             for deployment, request in ours:
                 record_start(deployment, request, self._options.by, self._options.run)
-            handover = Deployer(self._directory, self._explain, self._run_hooks, self._options.overlap)
-            handover.run([deployment for deployment, _request in ours])
+            deployer = Deployer(self._host, self._directory, self._explain, self._run_hooks, self._options.overlap)
+            deployer.run([deployment for deployment, _request in ours])
             for deployment, request in ours:
                 deployment.cautions = cautions(deployment)
                 try:
@@ -204,8 +207,8 @@ class Services:
         if manifest is None or (stage == MIGRATE and going_back):
             return []
         if stage == MIGRATE:
-            return migrate(layout, manifest)
-        return run_hooks(stage, layout, manifest, deployment.observed.current or "")
+            return migrate(self._host, layout, manifest)
+        return run_hooks(self._host, stage, layout, manifest, deployment.observed.current or "")
 
     @staticmethod
     def _explain(deployment: Deployment, reason: str) -> str:
@@ -312,12 +315,13 @@ def _explain(deployment: Deployment, reason: str) -> str:
         *failed,
         *(name for name in deployment.service.wanted.units if name.endswith(".service")),
     ]
+    commands, systemd = deployment.host.commands, deployment.host.systemd
     try:
-        run(["journalctl", "--sync"])
-        log = journal_tail(services[0], _LOG_READ, f"@{int(deployment.started_at)}") if services else ""
+        commands.run(["journalctl", "--sync"])
+        log = systemd.journal_tail(services[0], _LOG_READ, f"@{int(deployment.started_at)}") if services else ""
         if services and " ended" in reason and not has_trouble(log):
             # A killed run may have started it, before this one.
-            log = journal_tail(services[0], _LOG_READ)
+            log = systemd.journal_tail(services[0], _LOG_READ)
     except CommandError as exc:
         # A journal that hangs must not hide the reason.
         log = f"(it cannot be read: {exc})"

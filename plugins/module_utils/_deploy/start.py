@@ -8,13 +8,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import time
 import typing as t
 
 from .._release.assets import schedule_asset_expiry
 from .._service.units import address_name
 from .._system.command import CommandError
-from .._system.systemd import daemon_reload, journal_tail, show, systemctl
+from .._system.host import Host
 from .._system.systemd_defaults import default_stop_seconds
 from .deployment import Deployment
 from .edited_units import record_units
@@ -28,11 +27,13 @@ class Starter:
 
     def __init__(
         self,
+        host: Host,
         directory: UnitDirectory,
         attempt: t.Callable[[Deployment, Step], None],
         abort: t.Callable[[Deployment, str], None],
     ) -> None:
-        """Take the unit directory, what runs a step for one service alone, and what aborts a deployment."""
+        """Take the host, its unit directory, what runs a step for one service alone, and what aborts a deployment."""
+        self._host = host
         self._directory = directory
         self._attempt = attempt
         self._abort = abort
@@ -48,7 +49,7 @@ class Starter:
                 self._abort(deployment, "systemd does not understand: " + "; ".join(found))
         # A daemon-reload takes longer than the start of most applications.
         if any(deployment.needs_daemon_reload for deployment in deployments):
-            daemon_reload()
+            self._host.systemd.daemon_reload()
         for deployment in deployments:
             self._attempt(deployment, self._start_one)
 
@@ -59,11 +60,11 @@ class Starter:
         self._directory.write({**deployment.plan.write, **deployment.plan.forward_write, **deployment.plan.rewrite})
 
     def _start_one(self, deployment: Deployment) -> None:
-        deployment.started_at, deployment.started = time.time(), True
+        deployment.started_at, deployment.started = self._host.clock.time(), True
         sockets = [name for name in deployment.plan.start if name.endswith(".socket")]
         # systemd considers them started, and starts no socket while its service runs.
         if deployment.plan.stop:
-            systemctl("stop", deployment.plan.stop)
+            self._host.systemd.systemctl("stop", deployment.plan.stop)
         # READY is not health, so there is no need to wait; systemd starts a service after its socket.
         self._begin(deployment.plan.start, ["--no-block"])
         # A port in use has to be detected before the switch.
@@ -72,26 +73,24 @@ class Starter:
         except CommandError as exc:
             raise CommandError(_explain_addresses(deployment) or str(exc)) from exc
 
-    @staticmethod
-    def _begin(units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
+    def _begin(self, units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
         try:
-            systemctl("start", units, options)
+            self._host.systemd.systemctl("start", units, options)
         except CommandError as exc:
             if "not found" not in str(exc):
                 raise
             # systemd read the directory within the same clock tick, and has cached that there was no file.
-            daemon_reload()
-            systemctl("start", units, options)
+            self._host.systemd.daemon_reload()
+            self._host.systemd.systemctl("start", units, options)
 
-    @staticmethod
-    def prepare_switch(deployments: t.Sequence[Deployment]) -> None:
+    def prepare_switch(self, deployments: t.Sequence[Deployment]) -> None:
         """Do slow work for later steps while the applications load."""
         for deployment in deployments:
             if deployment.plan.remove:
-                default_stop_seconds()
+                default_stop_seconds(self._host.commands)
             if deployment.plan.switch:
                 deployment.assets_expire_at = schedule_asset_expiry(
-                    deployment.service.layout, deployment.observed.current or "", deployment.asset_grace
+                    self._host, deployment.service.layout, deployment.observed.current or "", deployment.asset_grace
                 )
 
 
@@ -101,7 +100,9 @@ def _explain_addresses(deployment: Deployment) -> str:
     bind = t.cast("t.Sequence[str]", manifest.settings["bind"]) if manifest else ()
     addresses = {f"{address_name(deployment.service.name, address)}.socket": address for address in bind}
     try:
-        states = show([name for name in deployment.plan.forward_start if name in addresses], ["ActiveState"])
+        states = deployment.host.systemd.show(
+            [name for name in deployment.plan.forward_start if name in addresses], ["ActiveState"]
+        )
         failed = [name for name, state in states.items() if state.get("ActiveState") == "failed"]
         found = {addresses[name]: _reason(name, addresses[name], deployment) for name in failed}
     except (CommandError, OSError):
@@ -114,7 +115,7 @@ def _explain_addresses(deployment: Deployment) -> str:
 def _reason(name: str, address: str, deployment: Deployment) -> str:
     if _is_taken(address):
         return os.strerror(errno.EADDRINUSE)
-    lines = journal_tail(name, 20, f"@{int(deployment.started_at)}").splitlines()
+    lines = deployment.host.systemd.journal_tail(name, 20, f"@{int(deployment.started_at)}").splitlines()
     said = [line.rsplit(": ", 1)[1] for line in lines if "Failed to" in line and "socket" in line and ": " in line]
     return said[0] if said else f"see 'journalctl -u {name}'"
 

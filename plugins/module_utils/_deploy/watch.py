@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 from contextlib import suppress
 
+from .._system.host import Host
 from .deployment import Deployment
-from .drain import read_table, wait_until_drained
+from .drain import wait_until_drained
 from .health import Probe, find_service_fault, find_worker_fault
 from .workers import last_death
 
@@ -22,13 +22,13 @@ FIRST_WATCH, WATCH_INTERVAL, FRESH = 0.08, 0.25, 0.05
 _WATCH_FREE, _WATCH_MOST, _WATCH_SHARE = 0.25, 1.0, 0.5
 
 
-def still_draining(deployments: t.Iterable[Deployment]) -> list[Deployment]:
+def still_draining(host: Host, deployments: t.Iterable[Deployment]) -> list[Deployment]:
     """Return the deployments whose old release still has open connections, or may have."""
     # When the connections cannot be read, they count as open until the drain timeout.
     table = None
     with suppress(OSError):
-        table = read_table()
-    now = time.monotonic()
+        table = host.kernel.unix_sockets()
+    now = host.clock.monotonic()
     return [
         deployment
         for deployment in deployments
@@ -40,7 +40,7 @@ def watch_seconds(deployment: Deployment, switched: float) -> float:
     """Return for how many seconds the old release has to keep running; C(switched) is when the link was renamed."""
     if not deployment.plan.switch or not deployment.old_sockets():
         return 0.0
-    past = time.monotonic() - switched if switched else 0.0
+    past = deployment.host.clock.monotonic() - switched if switched else 0.0
     return max(float(deployment.health["watch"]), _default_watch(deployment) - past, 0.0)
 
 
@@ -57,6 +57,7 @@ def drain_rejected(deployment: Deployment) -> None:
     # Its remaining instances may still be healthy. Where the old release was stopped first, there is no time for it.
     if not deployment.stopped_units:
         wait_until_drained(
+            deployment.host,
             [probe.socket for probe in deployment.health_check.probes] if deployment.health_check else [],
             deployment.drain_timeout,
         )
@@ -67,7 +68,11 @@ def find_fault_after_switch(deployment: Deployment, probe: Probe, state: t.Mappi
     if probe.workers:
         # With real traffic, workers are replaced after max_requests.
         probe.workers.fresh = False
-    reason = find_service_fault(probe.service, state, probe.restarts) or find_worker_fault(probe, state)
+    reason = find_service_fault(probe.service, state, probe.restarts) or find_worker_fault(
+        deployment.host.commands, probe, state
+    )
     # gunicorn replaces a worker that has died, so that systemd sees nothing of it.
-    said = last_death(probe.service, deployment.started_at) if deployment.health["watch"] and not reason else ""
+    said = ""
+    if deployment.health["watch"] and not reason:
+        said = last_death(deployment.host.commands, probe.service, deployment.started_at)
     return f"a worker of {probe.service} died ({said})" if said else reason

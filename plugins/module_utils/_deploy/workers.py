@@ -10,7 +10,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._service.worker_mark import FILE, Mark, count_of, marks, parse_marks
-from .._system.command import CommandError, run
+from .._system.command import CommandError, Commands
+from .._system.host import Kernel
 
 # Bytes read of /proc/locks; each lock takes less than a hundred.
 _MOST_LOCKS = 1 << 24
@@ -29,6 +30,7 @@ class Workers:
     """The workers of one instance, as observed so far."""
 
     release: str
+    kernel: Kernel
     # Whether this run started the service, so that no worker can have been replaced yet.
     fresh: bool = False
     # Whether the application is loaded before the workers are forked.
@@ -58,7 +60,7 @@ class Workers:
     def marked(self) -> bool:
         """Tell whether workers of the release mark themselves as loaded; those of earlier versions do not."""
         if self._marked is None:
-            self._marked = release_marks(self.release)
+            self._marked = release_marks(self.kernel, self.release)
         return self._marked
 
     def progress(self) -> str:
@@ -71,16 +73,16 @@ class Workers:
             self.master, self.seen, self.loaded, self._alike = master, set(), {}, set()
         if not master:
             return set()
-        now = _children(master)
+        now = _children(self.kernel, master)
         if now is None:
             return set()
         # The kernel lists children in parts, and can leave one out while another ends.
-        now |= {pid for pid in self.seen - now if _is_child(pid, master)}
+        now |= {pid for pid in self.seen - now if _is_child(self.kernel, pid, master)}
         found = self._marks_of(now)
         # What looks like a worker for the first time and has no mark may be none: whatever the master starts is a copy
         # of it until it runs its own program.
         known = self.seen | found.keys()
-        alike = {pid for pid in now - known if _is_worker(pid, master)}
+        alike = {pid for pid in now - known if _is_worker(self.kernel, pid, master)}
         workers = (known & now) | (alike & self._alike)
         self._alike = alike
         gone = self.seen - workers
@@ -96,7 +98,7 @@ class Workers:
         # A worker keeps its mark until it ends; for the first look in a while the kernel takes 0.01 s to list locks.
         if self.complete and children == self.seen:
             return self.loaded
-        locks = _read("/proc/locks", _MOST_LOCKS)
+        locks = self.kernel.read("/proc/locks", _MOST_LOCKS)
         found = self.loaded if locks is None else parse_marks(locks)
         return {pid: mark for pid, mark in found.items() if pid in children}
 
@@ -123,17 +125,17 @@ class Workers:
         return not 0 < self.max_requests <= _PROBES_MOST
 
 
-def release_marks(release: str) -> bool:
+def release_marks(kernel: Kernel, release: str) -> bool:
     """Tell whether the workers of the release in this directory mark themselves when they have loaded."""
-    text = _read(os.path.join(release, FILE), _MOST_CONF)
+    text = kernel.read(os.path.join(release, FILE), _MOST_CONF)
     return text is None or marks(text)
 
 
-def last_death(service: str, since: float) -> str:
+def last_death(commands: Commands, service: str, since: float) -> str:
     """Return gunicorn's last log line about a worker that died; an empty text when there is none."""
     words = ["journalctl", "--no-pager", "--output=cat", f"--unit={service}", f"--since=@{int(since)}"]
     try:
-        found = run([*words, "--lines=1", "--quiet", f"--grep={_DEATH}"])
+        found = commands.run([*words, "--lines=1", "--quiet", f"--grep={_DEATH}"])
     except (CommandError, OSError):
         # A busy journal proves nothing.
         return ""
@@ -141,41 +143,27 @@ def last_death(service: str, since: float) -> str:
     return found.out.strip() if found.rc == 0 else ""
 
 
-def _children(pid: int) -> set[int] | None:
+def _children(kernel: Kernel, pid: int) -> set[int] | None:
     """Return the processes that a process has started and that have not ended; None when that cannot be read."""
     path = f"/proc/{pid}/task/{pid}/children"
-    if os.path.exists(path):
-        listed = _read(path)
+    if kernel.exists(path):
+        listed = kernel.read(path)
         return None if listed is None else {int(word) for word in listed.split()}
     # A kernel without CONFIG_PROC_CHILDREN.
-    try:
-        names = [name for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return None
-    return {int(name) for name in names if _is_child(int(name), pid)}
+    others = kernel.processes()
+    return None if others is None else {other for other in others if _is_child(kernel, other, pid)}
 
 
-def _is_child(pid: int, master: int) -> bool:
+def _is_child(kernel: Kernel, pid: int, master: int) -> bool:
     """Tell whether a process is a child that has not ended; who cannot be seen has not."""
-    state = _read(f"/proc/{pid}/stat")
+    state = kernel.read(f"/proc/{pid}/stat")
     if state is None:
         return True
     fields = state.rpartition(")")[2].split()
     return len(fields) > 1 and fields[0] not in ("Z", "X") and int(fields[1]) == master
 
 
-def _is_worker(pid: int, master: int) -> bool:
+def _is_worker(kernel: Kernel, pid: int, master: int) -> bool:
     """Tell whether a child is a copy of its master: what else is started by it has other words, and may end."""
-    words = _read(f"/proc/{pid}/cmdline") or ""
-    return bool(words) and (words == _read(f"/proc/{master}/cmdline") or words.startswith("gunicorn: worker"))
-
-
-def _read(path: str, most: int = 65536) -> str | None:
-    """Return a file's text, an empty one when there is no such file or process, None when it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read(most)
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    except OSError:
-        return None
+    words = kernel.read(f"/proc/{pid}/cmdline") or ""
+    return bool(words) and (words == kernel.read(f"/proc/{master}/cmdline") or words.startswith("gunicorn: worker"))

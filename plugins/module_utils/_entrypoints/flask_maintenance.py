@@ -16,7 +16,7 @@ from .._release.model import Layout
 from .._release.release import current_id
 from .._release.releases import find_applications
 from .._system.files import read_file, remove_file, write_file
-from .._system.systemd import show_matching, systemctl
+from .._system.host import Host
 
 PAGE = """\
 <!DOCTYPE html>
@@ -69,61 +69,61 @@ class MaintenanceRequest:
         return os.path.join(self.layout.maintenance, "page.html")
 
 
-def maintain(wish: MaintenanceRequest, check: bool) -> dict[str, t.Any]:
+def maintain(host: Host, request: MaintenanceRequest, check: bool) -> dict[str, t.Any]:
     """Make it so and return the module's result."""
-    check_name(wish.layout.name)
-    if not os.path.isdir(wish.layout.releases):
-        others = ", ".join(found.name for found in find_applications(wish.layout.root)) or "none"
+    check_name(request.layout.name)
+    if not os.path.isdir(request.layout.releases):
+        others = ", ".join(found.name for found in find_applications(request.layout.root)) or "none"
         raise MaintenanceError(
-            f"there is no application '{wish.layout.name}' below {wish.layout.root}; there are: {others}"
+            f"there is no application '{request.layout.name}' below {request.layout.root}; there are: {others}"
         )
-    if wish.closed:
-        _check_site(wish)
-    pages = _new_page(wish)
-    units = _units(wish)
-    moved = os.path.exists(wish.flag) != wish.closed
+    if request.closed:
+        _check_site(request)
+    pages = _new_page(request)
+    units = _units(host, request)
+    moved = os.path.exists(request.flag) != request.closed
     if not check:
-        _apply(wish, pages, units, moved)
+        _apply(host, request, pages, units, moved)
     return {
         "changed": moved or pages is not None or bool(units),
-        "closed": wish.closed,
+        "closed": request.closed,
         "units": units,
-        "page": wish.page_path,
+        "page": request.page_path,
     }
 
 
-def _check_site(wish: MaintenanceRequest) -> None:
+def _check_site(request: MaintenanceRequest) -> None:
     """Raise MaintenanceError when nginx would not notice."""
-    text = (read_file(wish.site) or b"").decode("utf-8", "replace")
-    if wish.flag not in text:
+    text = (read_file(request.site) or b"").decode("utf-8", "replace")
+    if request.flag not in text:
         what = "does not look for" if text else "does not exist, so nobody looks for"
         raise MaintenanceError(
-            f"the site {wish.site} {what} {wish.flag}: visitors would not notice. Run site.yml once, which publishes "
-            "it; a site with content, template or maintenance of its own has to look for that file itself"
+            f"the site {request.site} {what} {request.flag}: visitors would not notice. Run site.yml once, which "
+            "publishes it; a site with content, template or maintenance of its own has to look for that file itself"
         )
 
 
-def _new_page(wish: MaintenanceRequest) -> str | None:
+def _new_page(request: MaintenanceRequest) -> str | None:
     """Return the page if it has to be written: a chosen one that is another, or the usual one where there is none."""
-    there = read_file(wish.page_path)
-    wanted = wish.page if wish.page is not None else PAGE if there is None else None
-    return wanted if wish.closed and wanted is not None and wanted.encode() != there else None
+    there = read_file(request.page_path)
+    wanted = request.page if request.page is not None else PAGE if there is None else None
+    return wanted if request.closed and wanted is not None and wanted.encode() != there else None
 
 
-def _units(wish: MaintenanceRequest) -> list[str]:
+def _units(host: Host, request: MaintenanceRequest) -> list[str]:
     """Return the workers and timers that have to be stopped, or started again.
 
     While the file is there none starts, neither at boot nor by a deploy.
     """
-    if wish.closed and wish.pause:
-        states = show_matching(unit_patterns(wish.layout.name, "*"), ["ActiveState"])
+    if request.closed and request.pause:
+        states = host.systemd.show_matching(unit_patterns(request.layout.name, "*"), ["ActiveState"])
         return sorted(name for name, unit in states.items() if unit.get("ActiveState") in ("active", "activating"))
-    if not wish.closed and os.path.exists(wish.paused):
-        current = current_id(wish.layout) or ""
-        stopped = (read_file(wish.paused) or b"").decode().split()
+    if not request.closed and os.path.exists(request.paused):
+        current = current_id(request.layout) or ""
+        stopped = (read_file(request.paused) or b"").decode().split()
         # A deploy meanwhile has put others in their place, which start at boot.
-        wanted = {*stopped, *filter(is_process, UnitDirectory(UNITS).names()["enabled"])}
-        return sorted(name for name in wanted if name.startswith(f"{wish.layout.name}@{current}."))
+        wanted = {*stopped, *filter(is_process, UnitDirectory(host, UNITS).names()["enabled"])}
+        return sorted(name for name in wanted if name.startswith(f"{request.layout.name}@{current}."))
     return []
 
 
@@ -136,26 +136,26 @@ def unit_patterns(name: str, release: str) -> list[str]:
     ]
 
 
-def _apply(wish: MaintenanceRequest, page: str | None, units: t.Sequence[str], moved: bool) -> None:
-    os.makedirs(wish.layout.maintenance, mode=0o755, exist_ok=True)
+def _apply(host: Host, request: MaintenanceRequest, page: str | None, units: t.Sequence[str], moved: bool) -> None:
+    os.makedirs(request.layout.maintenance, mode=0o755, exist_ok=True)
     if page is not None:
-        write_file(wish.page_path, page.encode())
-    if wish.closed:
+        write_file(request.page_path, page.encode())
+    if request.closed:
         if moved:
-            write_file(wish.flag, b"")
-        _stop(wish, units)
+            write_file(request.flag, b"")
+        _stop(host, request, units)
         return
     # A job that a timer had started begins again when its time comes.
-    remove_file(wish.paused)
-    systemctl("start", [name for name in units if ".timer-" not in name or name.endswith(".timer")])
-    remove_file(wish.flag)
+    remove_file(request.paused)
+    host.systemd.systemctl("start", [name for name in units if ".timer-" not in name or name.endswith(".timer")])
+    remove_file(request.flag)
 
 
-def _stop(wish: MaintenanceRequest, units: t.Sequence[str]) -> None:
-    if not wish.pause or (not units and os.path.exists(wish.paused)):
+def _stop(host: Host, request: MaintenanceRequest, units: t.Sequence[str]) -> None:
+    if not request.pause or (not units and os.path.exists(request.paused)):
         return
-    before = (read_file(wish.paused) or b"").decode().split()
-    write_file(wish.paused, "".join(f"{name}\n" for name in sorted({*before, *units})).encode())
+    before = (read_file(request.paused) or b"").decode().split()
+    write_file(request.paused, "".join(f"{name}\n" for name in sorted({*before, *units})).encode())
     # Timers first, so that none starts a job meanwhile; then each ends what it has begun.
-    systemctl("stop", [name for name in units if name.endswith(".timer")])
-    systemctl("stop", [name for name in units if not name.endswith(".timer")], timeout=3600)
+    host.systemd.systemctl("stop", [name for name in units if name.endswith(".timer")])
+    host.systemd.systemctl("stop", [name for name in units if not name.endswith(".timer")], timeout=3600)

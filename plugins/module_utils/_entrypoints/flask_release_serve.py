@@ -12,6 +12,7 @@ from .._deploy.report import report
 from .._deploy.request import read_requests
 from .._deploy.service import DeployOptions, Services
 from .._input.result import join
+from .._system.host import Host
 
 
 def sites_of(
@@ -40,7 +41,7 @@ def deploy_built(
             (release["name"], release["path"], (sites or {}).get(release["name"])) for release in built["releases"]
         )
     ]
-    services = Services(read_requests(wanted, root, check), options)
+    services = Services(Host(), read_requests(wanted, root, check), options)
     if not check and services.due_migrations():
         return {**built, "unserved": wanted}
     return join(built, report(services.plan() if check else services.apply()))

@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import threading
-import time
 import typing as t
 from dataclasses import asdict, replace
 
 from .._deploy.edited_units import describe_edits, drop_ins, edited, recorded_units
-from .._deploy.health import Health, Probe, run_probe, start_probe_thread
+from .._deploy.health import Health, Probe, start_probe
 from .._deploy.observe import UNITS, UnitDirectory
 from .._deploy.rollback import can_run
 from .._deploy.unhealthy import RESTART_PROPERTIES, SINCE, explain_unhealthy
@@ -30,9 +28,9 @@ from .._release.releases import find_applications
 from .._release.rollback import deploy_runs, describe_state, possible_targets, previous_healthy, rejected_releases
 from .._service.settings import normalise_settings
 from .._service.units import instance_name
+from .._system.host import Clock, Host, Kernel
 from .._system.lock import lock_owner
 from .._system.planted import walk
-from .._system.systemd import show, show_matching
 
 _PROPERTIES = (*RESTART_PROPERTIES, "MemoryCurrent", "ControlGroup", "TasksCurrent")
 _PSS = re.compile(r"^Pss: +([0-9]+) kB$", re.MULTILINE)
@@ -43,28 +41,27 @@ _BESIDE = re.compile(r"\.(?:worker|timer)-")
 Row = t.Dict[str, t.Any]
 
 
-def application_states(root: str, names: t.Sequence[str] | None, timeout: float, probe: bool = True) -> list[Row]:
+def application_states(
+    host: Host, root: str, names: t.Sequence[str] | None, timeout: float, probe: bool = True
+) -> list[Row]:
     """Return how each application is; without C(names), all that have releases below C(root).
 
     Without C(probe) no instance is asked and no disk is counted, so that nobody waits.
     """
     layouts = [Layout(root, check_name(name)) for name in names] if names is not None else find_applications(root)
-    rows = [_state(layout, probe) for layout in layouts]
+    rows = [_state(host, layout, probe) for layout in layouts]
     if not probe:
         return [_finished({**row, "_probes": []}) for row in rows]
+    deadline = host.clock.monotonic() + timeout
     threads = [
-        threading.Thread(target=run_probe, args=(probe, row["_health"], time.monotonic() + timeout, True))
-        for row in rows
-        for probe in row["_probes"]
+        start_probe(host, probe, row["_health"], deadline, once=True) for row in rows for probe in row["_probes"]
     ]
-    for thread in threads:
-        start_probe_thread(thread)
     for thread in threads:
         thread.join()
     return [_finished(row) for row in rows]
 
 
-def _state(layout: Layout, count: bool) -> Row:
+def _state(host: Host, layout: Layout, count: bool) -> Row:
     current, history = current_id(layout) or "", read_history(layout.name)
     releases = list_releases(layout, activation_times(history))
     manifest = next((found for found in releases if found.id == current), None)
@@ -76,8 +73,8 @@ def _state(layout: Layout, count: bool) -> Row:
         "name": layout.name,
         "current": current,
         **_versions(layout, manifest),
-        **_process(layout, manifest),
-        "beside": _beside(layout.name),
+        **_process(host, layout, manifest),
+        "beside": _beside(host, layout.name),
         "activated": next((dict(line) for line in reversed(history) if _is_activation(line, current)), None),
         "failed": _last_failure(history),
         "unfinished": begun,
@@ -86,10 +83,10 @@ def _state(layout: Layout, count: bool) -> Row:
         "assets_of": kept_assets(layout),
         "published": is_published(layout, _binds(manifest)) if manifest else None,
         "damaged": _damaged(layout),
-        "edited": _edits(layout, current),
+        "edited": _edits(host, layout, current),
         **_releases(layout, releases, history, current),
         "rollback_interrupted": interrupted,
-        "disk": disk_usage(layout.base) if count and os.path.isdir(layout.base) else 0,
+        "disk": disk_usage(host.clock, layout.base) if count and os.path.isdir(layout.base) else 0,
         "disk_free": shutil.disk_usage(layout.base).free if os.path.isdir(layout.base) else 0,
     }
 
@@ -105,9 +102,9 @@ def _damaged(layout: Layout) -> list[Row]:
     return [{"id": name, "reason": reason} for name, reason in found if reason]
 
 
-def _edits(layout: Layout, current: str) -> str:
+def _edits(host: Host, layout: Layout, current: str) -> str:
     """Return what somebody has changed of the units of the release that serves."""
-    recorded, units = recorded_units(layout, current), UnitDirectory(UNITS)
+    recorded, units = recorded_units(layout, current), UnitDirectory(host, UNITS)
     there = {name: text for name in recorded if (text := units.read(name)) is not None}
     return describe_edits(list(edited(there, recorded)), drop_ins(UNITS, layout.name), mended=False)
 
@@ -139,7 +136,7 @@ def _versions(layout: Layout, manifest: Manifest | None) -> Row:
     }
 
 
-def _process(layout: Layout, manifest: Manifest | None) -> Row:
+def _process(host: Host, layout: Layout, manifest: Manifest | None) -> Row:
     """Return what systemd says of the instances, and the probes that ask them."""
     nothing: Row = {"instances": 0, "running": 0, "memory": 0, "tasks": 0, "restarts": 0, "uptime": 0, "ill": ""}
     if manifest is None:
@@ -151,46 +148,41 @@ def _process(layout: Layout, manifest: Manifest | None) -> Row:
         settings = {**normalise_settings({}), **manifest.settings}
     numbers = range(t.cast(int, settings.get("instances", 1)))
     services = [f"{instance_name(layout.name, manifest.id, number)}.service" for number in numbers]
-    found = show(services, _PROPERTIES)
+    found = host.systemd.show(services, _PROPERTIES)
     states = list(found.values())
     active = [state for state in states if state.get("ActiveState") == "active"]
     since = [_number(state, SINCE) for state in active]
     return {
         "instances": len(services),
         "running": len(active),
-        "memory": sum(map(_memory, active)),
+        "memory": sum(_memory(host.kernel, state) for state in active),
         "tasks": sum(_number(state, "TasksCurrent") for state in active),
         "restarts": sum(_number(state, "NRestarts") for state in states),
-        "uptime": int(time.monotonic() - max(since) / 1e6) if since else 0,
-        "ill": _explain_unhealthy(found),
-        "_health": replace(Health.from_settings(settings, not release_marks(layout.release(manifest.id))), successes=1),
+        "uptime": int(host.clock.monotonic() - max(since) / 1e6) if since else 0,
+        "ill": _explain_unhealthy(found, host.clock.monotonic()),
+        "_health": replace(
+            Health.from_settings(settings, not release_marks(host.kernel, layout.release(manifest.id))), successes=1
+        ),
         "_probes": [
             Probe(number, layout.socket(manifest.id, number), service) for number, service in zip(numbers, services)
         ],
     }
 
 
-def _explain_unhealthy(states: t.Mapping[str, t.Mapping[str, str]]) -> str:
+def _explain_unhealthy(states: t.Mapping[str, t.Mapping[str, str]], now: float) -> str:
     """Return which service keeps ending, and why; an empty text when none does."""
-    said = ((name, explain_unhealthy(state, time.monotonic())) for name, state in states.items())
+    said = ((name, explain_unhealthy(state, now)) for name, state in states.items())
     return next((f"{name} {reason}" for name, reason in said if reason), "")
 
 
-def _memory(state: t.Mapping[str, str]) -> int:
+def _memory(kernel: Kernel, state: t.Mapping[str, str]) -> int:
     """Return the memory of a service; where its cgroup does not count, that of its processes, what they share once."""
     known = _number(state, "MemoryCurrent")
-    processes = _read(f"/sys/fs/cgroup{state.get('ControlGroup', '')}/cgroup.procs").split() if not known else []
-    shares = (_PSS.search(_read(f"/proc/{pid}/smaps_rollup")) for pid in processes)
+    processes = (
+        (kernel.read(f"/sys/fs/cgroup{state.get('ControlGroup', '')}/cgroup.procs") or "").split() if not known else []
+    )
+    shares = (_PSS.search(kernel.read(f"/proc/{pid}/smaps_rollup") or "") for pid in processes)
     return known or sum(int(found.group(1)) * 1024 for found in shares if found)
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        # The process has ended, or the kernel does not have this.
-        return ""
 
 
 def _number(state: t.Mapping[str, str], name: str) -> int:
@@ -199,9 +191,9 @@ def _number(state: t.Mapping[str, str], name: str) -> int:
     return int(text) if text.isdigit() and int(text) < 2**63 else 0
 
 
-def _beside(name: str) -> list[Row]:
+def _beside(host: Host, name: str) -> list[Row]:
     """Return the workers and timers in systemd's memory."""
-    states = show_matching([f"{name}@*.service", f"{name}@*.timer"], ["ActiveState"])
+    states = host.systemd.show_matching([f"{name}@*.service", f"{name}@*.timer"], ["ActiveState"])
     return [
         {"unit": unit, "state": states[unit].get("ActiveState", "")} for unit in sorted(states) if _BESIDE.search(unit)
     ]
@@ -227,16 +219,16 @@ def _releases(layout: Layout, releases: t.Sequence[Manifest], history: t.Sequenc
     return {"releases": rows, "targets": possible_targets(history, usable, current), "runs": deploy_runs(history)}
 
 
-def disk_usage(top: str) -> int:
+def disk_usage(clock: Clock, top: str) -> int:
     """Return the bytes on disk of a tree, each file once, also when it has several names.
 
     An application may write any number of files: what is not seen in time, or lies too deep, is not counted.
     """
-    deadline = time.monotonic() + _MEASURED
+    deadline = clock.monotonic() + _MEASURED
     seen: set[tuple[int, int]] = set()
     total = 0
     for _path, directories, files, descriptor in walk(top, complete=False):
-        if time.monotonic() > deadline:
+        if clock.monotonic() > deadline:
             break
         for name in [*directories, *files]:
             try:

@@ -17,6 +17,7 @@ from .._input.values import InputError, UnsafeNameError
 from .._release.model import ReleaseError
 from .._system.account import UserError
 from .._system.command import CommandError
+from .._system.host import Host
 
 _ERRORS = (CommandError, ForeignUnitError, HookError, OSError, ReleaseError, InputError, UnsafeNameError, UserError)
 
@@ -44,7 +45,7 @@ def _run(params: Params, check: bool) -> dict[str, t.Any]:
         params["expected"],
         params["run"],
     )
-    services = Services(requests, options)
+    services = Services(Host(), requests, options)
     if params["migrate"]:
         return services.migrate(params["migrate"])
     if params["left"]:

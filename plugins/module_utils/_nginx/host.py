@@ -12,13 +12,15 @@ import signal
 import time
 import typing as t
 
-from .._system import systemd
-from .._system.command import Result, run
+from .._system.command import Commands, Result, run
 from .._system.files import read_file
+from .._system.systemd import Systemd, is_running
 
 
 class Host:
     """The host itself; tests hand in one of their own."""
+
+    _systemd = Systemd(Commands())
 
     # Commands
 
@@ -48,19 +50,19 @@ class Host:
 
     def has_systemd(self) -> bool:
         """Tell whether systemd is this host's init."""
-        return systemd.is_running()
+        return is_running()
 
     def property_of(self, unit: str, name: str) -> str:
         """Return a property of a unit, '' for one that it does not have; raise CommandError when systemd fails."""
-        return systemd.show([unit], [name]).get(unit, {}).get(name, "")
+        return self._systemd.show([unit], [name]).get(unit, {}).get(name, "")
 
     def start_unit(self, unit: str) -> None:
         """Start a unit; raise CommandError, with systemd's words, when it does not start."""
-        systemd.systemctl("start", [unit])
+        self._systemd.systemctl("start", [unit])
 
     def journal_tail(self, unit: str, lines: int, since: str) -> str:
         """Return the last lines that a unit has logged."""
-        return systemd.journal_tail(unit, lines, since)
+        return self._systemd.journal_tail(unit, lines, since)
 
     # Processes
 

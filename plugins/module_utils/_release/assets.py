@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 
-from .._system.command import CommandError, run, run_checked
+from .._system.command import CommandError
 from .._system.files import STALE_SECONDS, read_link, remove_file, remove_stale_temp_files, replace_link
+from .._system.host import Host
 from .._system.paths import PREVIOUS
 from .model import Layout
 
@@ -34,25 +34,25 @@ def kept_assets(layout: Layout) -> str:
     return os.path.basename(read_link(link_path(layout)) or "")
 
 
-def schedule_asset_expiry(layout: Layout, release: str, seconds: int) -> float:
+def schedule_asset_expiry(host: Host, layout: Layout, release: str, seconds: int) -> float:
     """Start the timer that removes the link of C(keep_assets); return when it fires (C(time.time)), or 0."""
     if not (release and seconds):
         return 0.0
     with contextlib.suppress(CommandError, OSError):
         command = ["find", link_path(layout), "-lname", layout.release(release), "-delete"]
-        return _arm(f"flaskops-assets-{layout.name}-{release}", seconds + _MARGIN, command)
+        return _arm(host, f"flaskops-assets-{layout.name}-{release}", seconds + _MARGIN, command)
     return 0.0
 
 
-def keep_assets(layout: Layout, release: str, seconds: int, end: float = 0.0) -> None:
+def keep_assets(host: Host, layout: Layout, release: str, seconds: int, end: float = 0.0) -> None:
     """Keep the files of this release reachable for C(seconds), and of no other; a failure has no other effect.
 
     C(end) is when a timer fires that is armed already; one that fires too early is armed anew.
     """
     with contextlib.suppress(CommandError, OSError):
         # The timer comes first: a link without one would stay.
-        if end < time.time() + seconds:
-            end = schedule_asset_expiry(layout, release, seconds)
+        if end < host.clock.time() + seconds:
+            end = schedule_asset_expiry(host, layout, release, seconds)
         if not end:
             remove_asset_link(layout)
             return
@@ -71,13 +71,13 @@ def remove_stale_asset_links() -> None:
     remove_stale_temp_files(DIRECTORY, STALE_SECONDS)
 
 
-def _arm(unit: str, seconds: int, command: list[str]) -> float:
+def _arm(host: Host, unit: str, seconds: int, command: list[str]) -> float:
     # A time of day: systemd counts seconds from anew when it is reloaded, which each deploy does.
-    end = int(time.time()) + seconds
+    end = int(host.clock.time()) + seconds
     when = [f"--on-calendar=@{end}", "--timer-property=AccuracySec=1s"]
     argv = ["systemd-run", "--quiet", f"--unit={unit}", *when, *command]
-    if run(argv).rc:
+    if host.commands.run(argv).rc:
         # The same release was the previous one before, not long ago.
-        run(["systemctl", "stop", f"{unit}.timer"])
-        run_checked(argv)
+        host.commands.run(["systemctl", "stop", f"{unit}.timer"])
+        host.commands.run_checked(argv)
     return float(end)

@@ -15,13 +15,13 @@ import json
 import os
 import re
 import ssl
-import time
 import typing as t
 from dataclasses import dataclass
 
 from .._site.forwarded import ForwardedChain, find_wrong_headers, forged_headers
-from .._system.command import CommandError, run
+from .._system.command import CommandError, Commands
 from .._system.deadline import Deadline, TimedConnection, TimedTlsConnection
+from .._system.host import Host
 from .contents import FILE, read_token
 
 _HEADER = "X-Flaskops-Probe"
@@ -38,7 +38,7 @@ class HeaderCheckResult:
     unknown: str = ""
 
 
-def check_forwarded_headers(chain: ForwardedChain, path: str = "/") -> HeaderCheckResult:
+def check_forwarded_headers(host: Host, chain: ForwardedChain, path: str = "/") -> HeaderCheckResult:
     """Check that the live application sees the right client address, scheme and host behind nginx."""
     known = read_token(chain.current)
     if known is None:
@@ -49,11 +49,11 @@ def check_forwarded_headers(chain: ForwardedChain, path: str = "/") -> HeaderChe
         status, body = _ask(chain, path, headers)
         if status not in (502, 504) or attempt > 1:
             break
-        time.sleep(_AGAIN)
-    return _evaluate(chain, hops, status, body)
+        host.clock.sleep(_AGAIN)
+    return _evaluate(host.commands, chain, hops, status, body)
 
 
-def probe_sites(items: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[list[str], list[str]]:
+def probe_sites(host: Host, items: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[list[str], list[str]]:
     """Return the faults of the nginx sites of our applications, and the checks that were skipped."""
     wrong, unknown = [], []
     for item in items:
@@ -61,7 +61,7 @@ def probe_sites(items: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[list[str], li
         # The first release of an application may come after its site.
         if chain is None or not os.path.exists(os.path.join(chain.current, FILE)):
             continue
-        verdict = check_forwarded_headers(chain)
+        verdict = check_forwarded_headers(host, chain)
         if verdict.wrong:
             wrong.append(f"site '{item['name']}' is published, but {verdict.wrong}")
         if verdict.unknown:
@@ -69,11 +69,11 @@ def probe_sites(items: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[list[str], li
     return wrong, unknown
 
 
-def _evaluate(chain: ForwardedChain, hops: int, status: int, body: bytes) -> HeaderCheckResult:
+def _evaluate(commands: Commands, chain: ForwardedChain, hops: int, status: int, body: bytes) -> HeaderCheckResult:
     where = f"{'https' if chain.tls else 'http'}://{chain.authority}"
     if not status:
         return HeaderCheckResult(unknown=f"nginx does not answer for {where}: {body.decode()}")
-    if status in (502, 504) and not _is_published(chain):
+    if status in (502, 504) and not _is_published(commands, chain):
         return HeaderCheckResult(
             unknown=f"nginx has no site that leads from {chain.host} to the application yet, and answers {status} for "
             f"{where}"
@@ -93,10 +93,10 @@ def _evaluate(chain: ForwardedChain, hops: int, status: int, body: bytes) -> Hea
     return HeaderCheckResult(wrong=find_wrong_headers(chain, hops, believed))
 
 
-def _is_published(chain: ForwardedChain) -> bool:
+def _is_published(commands: Commands, chain: ForwardedChain) -> bool:
     """Tell whether nginx leads the host to the application: another server answers for names that no site has."""
     try:
-        config = run(["nginx", "-T", "-q"])
+        config = commands.run(["nginx", "-T", "-q"])
     except CommandError:
         return True
     names = re.compile(rf"\bserver_name\s[^;]*(?<![\w.-]){re.escape(chain.host)}(?![\w.-])")

@@ -165,9 +165,12 @@ def run_checked(
     stdin: str | None = None,
 ) -> Result:
     """Run a command like C(run), and raise CommandError, with the end of its output, when it fails."""
-    result = run(argv, timeout, env, cwd, user, stdin)
+    return _checked(run(argv, timeout, env, cwd, user, stdin))
+
+
+def _checked(result: Result) -> Result:
     if result.rc != 0:
-        raise CommandError(f"'{' '.join(argv)}' failed with exit code {result.rc}: {result.tail()}")
+        raise CommandError(f"'{' '.join(result.argv)}' failed with exit code {result.rc}: {result.tail()}")
     return result
 
 
@@ -177,6 +180,22 @@ def spawn_detached(argv: t.Sequence[str]) -> None:
     subprocess.call(  # pylint: disable=ansible-bad-function
         ["setsid", "--fork", *argv], stdin=nothing, stdout=nothing, stderr=nothing, cwd="/"
     )
+
+
+class Commands:
+    """The commands of this host; tests hand in some of their own."""
+
+    def run(self, argv: t.Sequence[str], timeout: float = 60) -> Result:
+        """Run a command; raise CommandError when it is missing or too slow."""
+        return run(argv, timeout)
+
+    def run_checked(self, argv: t.Sequence[str], timeout: float = 60) -> Result:
+        """Run a command, and raise CommandError, with the end of its output, when it fails."""
+        return _checked(self.run(argv, timeout))
+
+    def spawn_detached(self, argv: t.Sequence[str]) -> None:
+        """Start a detached command that outlives this run; its result is never known."""
+        spawn_detached(argv)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from .command import CommandError, run
+from .command import CommandError, Commands
 
 # DefaultTimeoutStopSec= of systemd-system.conf(5), which hosts may set.
 _STOP = 90.0
@@ -26,10 +26,10 @@ def parse_span(text: str) -> float | None:
 
 
 @lru_cache(maxsize=None)
-def default_stop_seconds() -> float:
+def default_stop_seconds(commands: Commands) -> float:
     """Return how long a unit may take to end whose file is gone."""
     try:
-        said = run(["systemctl", "show", "--property", "DefaultTimeoutStopUSec"]).out
+        said = commands.run(["systemctl", "show", "--property", "DefaultTimeoutStopUSec"]).out
     except (CommandError, OSError):
         return _STOP
     found = parse_span(said.strip().partition("=")[2])

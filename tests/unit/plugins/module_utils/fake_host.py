@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.host import Host
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError, Result
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_clock import FakeClock
 
 STATUS = "State:\t{state} (x)\nSigPnd:\t0\nShdPnd:\t{pending:x}\nSigBlk:\t{blocked:x}\n"
 MAIN = """
@@ -33,26 +34,6 @@ _INCLUDE = re.compile(r"include ([^;]+);")
 _TICKS = os.sysconf("SC_CLK_TCK")
 UNIT = "nginx"
 LOADING, LEAVING = 0.1, 0.2
-
-
-class FakeClock:
-    """A clock that goes on only while somebody waits; C(later) is what happens meanwhile, with its moment."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self._later: list[tuple[float, t.Callable[[], None]]] = []
-
-    def after(self, seconds: float, happens: t.Callable[[], None]) -> None:
-        self._later.append((self.now + seconds, happens))
-
-    def sleep(self, seconds: float) -> None:
-        end = self.now + max(seconds, 0)
-        while self._later and min(self._later, key=lambda item: item[0])[0] <= end:
-            item = min(self._later, key=lambda item: item[0])
-            self._later.remove(item)
-            self.now = max(self.now, item[0])
-            item[1]()
-        self.now = end
 
 
 class FakeNginx:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The deployer on a directory tree of the test, with a fake systemd that records its commands."""
+"""The deployer, on a simulated host."""
 
 from __future__ import annotations
 
@@ -9,30 +9,25 @@ import difflib
 import errno
 import os
 import socket
-import time
 import typing as t
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import deployer as _deployer
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import deployment as _deployment_module
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import drain as _drain
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import finish as _finish
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import memory as _memory
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import proxy_check as _proxy_check
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import start as _start
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import watch as _watch
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import workers as _workers
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.caution import cautions
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployer import Deployer
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment, Service
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.edited_units import drop_ins, recorded_units
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import HealthCheckError
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.hook_run import HookResult
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.observe import (
     ForeignUnitError,
     UnitDirectory,
+    observe,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import (
     Observed,
@@ -40,82 +35,79 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.report import report
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError
+from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _assets
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.proxy_probe import HeaderCheckResult
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.units import address_units, release_units
+from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_mark import with_mark
 from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import ForwardedChain
 from ansible_collections.flaskops.stack.plugins.module_utils._system import files as _files
-from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError, Result
+from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import MIB, simulate
 
-NEW, OLD = "3f2a91c-1b9e02d4", "90b1c7e-77aa01f2"
+NEW, OLD, WIKI = "3f2a91c-1b9e02d4", "90b1c7e-77aa01f2", "77aa01f-90b1c7e2"
 
 
-def tell(patch: pytest.MonkeyPatch, systemctl: t.Callable[..., None]) -> None:
-    """Let the steps of a hand-over tell systemd by this."""
-    for module in (_deployer, _start):
-        patch.setattr(module, "systemctl", systemctl)
+class Full(UnitDirectory):
+    """A unit directory whose disk fails when certain units are written, enabled or disabled."""
+
+    def __init__(self, host: Host, step: str, word: str, error: int) -> None:
+        super().__init__(host.sim.host, host.directory.path, str(host.runtime))
+        self._step, self._word, self._error = step, word, error
+
+    def _fail(self, step: str, names: t.Iterable[str]) -> None:
+        if step == self._step and any(self._word in name for name in names):
+            raise OSError(self._error, os.strerror(self._error))
+
+    def write(self, units: t.Mapping[str, str]) -> None:
+        self._fail("write", units)
+        super().write(units)
+
+    def enable(self, names: t.Iterable[str]) -> None:
+        listed = list(names)
+        self._fail("enable", listed)
+        super().enable(listed)
+
+    def disable(self, names: t.Iterable[str]) -> None:
+        listed = list(names)
+        super().disable(listed)
+        self._fail("disable", listed)
 
 
 class Host:
-    """Units on disk, and what systemd was told about them."""
+    """A simulated host with an application, and a log of what systemd is told."""
 
-    def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, path: Path) -> None:
         self.layout = Layout(str(path / "srv"), "shop")
-        self.path = path / "system"
-        self.directory = UnitDirectory(str(self.path))
-        self.log: list[str] = []
-        self.problem: dict[str, HealthCheckError] = {}
+        self.path, self.runtime = path / "system", path / "runtime"
         os.makedirs(self.layout.base)
         os.makedirs(self.path)
-        # A real systemd, where there is one, would find the sockets' paths too long in a deep temporary directory.
-        patch.setattr(UnitDirectory, "verify", lambda _self, _names: {})
-        tell(patch, self.systemctl)
-        patch.setattr(_start, "daemon_reload", lambda: self.log.append("reload"))
-        # A test's directory has a longer name than systemd takes for a socket.
-        patch.setattr(self.directory, "verify", lambda _names: {})
-        patch.setattr(_deployer, "reset_failed", lambda _units: self.log.append("forget"))
-        patch.setattr(_deployer, "reset_failed_later", lambda _units: self.log.append("forget behind"))
-        patch.setattr(_deployment_module, "default_stop_seconds", lambda: 90.0)
-        patch.setattr(_deployer, "run", lambda argv: self.log.append(argv[1]))
-        patch.setattr(_deployer, "wait_until_stopped", lambda _names, _seconds: [])
-        patch.setattr(_deployer, "wait_until_healthy", self.wait_until_healthy)
-        patch.setattr(_memory, "systemctl", self.systemctl)
-        patch.setattr(_memory, "run", lambda argv: self.log.append(f"room {argv[1]}"))
-        patch.setattr(_memory, "wait_until_stopped", lambda _names, _seconds: [])
-        patch.setattr(_deployer, "show", lambda units, _properties: dict.fromkeys(units, self.state))
-        patch.setattr(_deployer, "query_systemd", self.query_systemd)
-        # What systemd says just before the switch, and why it says nothing.
-        self.before, self.silence = {"ActiveState": "active", "SubState": "running"}, ""
+        self.sim = simulate(self.path, self.runtime)
+        self.directory = UnitDirectory(self.sim.host, str(self.path), str(self.runtime))
+        self.new, self.old = self.sim.systemd.app(NEW), self.sim.systemd.app(OLD)
+        self.log: list[str] = []
+        self.sim.commands.before.append(self.note)
         self.hooks: list[str] = []
         self.overlap = "refuse"
-        # What the log adds to a reason.
-        self.said = ""
+        # What the log adds to a reason, or why it cannot be read.
+        self.said: str | OSError = ""
         self.failing: set[str] = set()
-        patch.setattr(_start, "default_stop_seconds", lambda: 90.0)
-        patch.setattr(_start, "schedule_asset_expiry", self.schedule_asset_expiry)
-        patch.setattr(_deployer, "keep_assets", self.keep_assets)
-        self.state: dict[str, str] = {"ActiveState": "active", "SubState": "running"}
+        # What happens while a hook runs.
+        self.meanwhile: t.Callable[[], object] = lambda: None
 
-    def systemctl(self, verb: str, units: t.Sequence[str], _options: t.Sequence[str] = ()) -> None:
-        kinds = sorted({unit.rpartition(".")[2] for unit in units})
-        if units:
-            self.log.append(f"{verb} {'+'.join(kinds)} {self.serving()} {self.at_boot()}")
-
-    def query_systemd(self, units: t.Iterable[str]) -> tuple[dict[str, dict[str, str]], str]:
-        return dict.fromkeys(units, self.before), self.silence
-
-    def schedule_asset_expiry(self, _layout: Layout, release: str, _seconds: int) -> float:
-        self.log.append(f"arm {self.serving()}" if release else "arm nothing")
-        return 1.0
-
-    def keep_assets(self, _layout: Layout, _release: str, _seconds: int, end: float) -> None:
-        self.log.append(f"keep {self.serving()}" if end else "keep without a timer")
-
-    def wait_until_healthy(self, _gates: t.Mapping[str, object]) -> t.Iterable[tuple[str, HealthCheckError]]:
-        self.log.append(f"gate {self.serving()} {self.at_boot()}")
-        return self.problem.items()
+    def note(self, words: list[str]) -> None:
+        """Log what systemd is told, and what serves now and would after a reboot."""
+        if words[0] == "systemd-run":
+            self.log.append(f"arm {self.serving()}")
+        elif words[0] == "sh":
+            self.log.append("forget later")
+        elif words[0] == "systemctl" and words[1] in ("daemon-reload", "reset-failed"):
+            self.log.append({"daemon-reload": "reload"}.get(words[1], words[1]))
+        elif words[0] == "systemctl" and words[1] != "show":
+            kinds = sorted({unit.rpartition(".")[2] for unit in words[words.index("--") + 1 :]})
+            self.log.append(f"{words[1]} {'+'.join(kinds)} {self.serving()} {self.at_boot()}")
 
     def serving(self) -> str:
         link = self.layout.current
@@ -130,33 +122,54 @@ class Host:
         health = {"health": {"timeout": 1}}
         return Manifest("shop", release, "u", "g", source, "", "a:b", normalise_settings({**health, **settings}))
 
+    def make(self, manifest: Manifest) -> None:
+        """Make as much of a release as a deploy reads."""
+        directory = Layout(self.layout.root, manifest.name).release(manifest.id)
+        os.makedirs(directory)
+        write_manifest(directory, manifest)
+        Path(directory, "gunicorn.conf.py").write_text(with_mark(""))
+
     def install_old(self, **settings: object) -> Observed:
-        os.makedirs(self.layout.release(OLD))
-        write_manifest(self.layout.release(OLD), self.manifest(OLD, **settings))
-        units = release_units(self.layout, self.manifest(OLD))
+        """Let an old release serve, and return what is observed."""
+        manifest = self.manifest(OLD, **settings)
+        self.make(manifest)
+        units = release_units(self.layout, manifest)
         self.directory.write(units)
         self.directory.enable(units)
         os.symlink(f"releases/{OLD}", self.layout.current)
-        names = frozenset(units)
-        return Observed(OLD, units, names, names, names, groups=dict.fromkeys(names, "/old"))
+        for name in units:
+            self.sim.systemd.start(name)
+        self.sim.clock.sleep(100)
+        return self.observed()
+
+    def observed(self) -> Observed:
+        return observe(self.sim.host, self.directory, [self.layout])["shop"]
 
     def deployment(self, observed: Observed, **settings: object) -> Deployment:
         manifest = self.manifest(NEW, **settings)
-        return Deployment.from_observed(
-            Service(self.layout, manifest, WantedUnits(NEW, release_units(self.layout, manifest))), observed
-        )
+        if not os.path.isdir(self.layout.release(NEW)):
+            self.make(manifest)
+        return self.deployment_of(WantedUnits(NEW, release_units(self.layout, manifest)), observed, manifest)
+
+    def deployment_of(self, wanted: WantedUnits, observed: Observed, manifest: Manifest | None) -> Deployment:
+        return Deployment.from_observed(Service(self.layout, manifest, wanted), observed, self.sim.host)
 
     def run(self, *deployments: Deployment) -> None:
-        Deployer(self.directory, self.explain, self.run_hooks, self.overlap).run(deployments)
+        Deployer(self.sim.host, self.directory, self.explain, self.run_hooks, self.overlap).run(deployments)
 
     def explain(self, deployment: Deployment, reason: str) -> str:
         self.log.append(f"explain {deployment.service.name} {self.serving()} {self.at_boot()}")
+        if isinstance(self.said, OSError):
+            raise self.said
         return reason + self.said
 
     def run_hooks(self, _deployment: Deployment, stage: str) -> list[HookResult]:
         if stage in self.failing:
             raise HookError(f"hook {stage} failed")
         self.hooks.append(f"{stage} {self.serving()}")
+        if stage == "before_switch":
+            self.sim.clock.sleep(1)
+            self.meanwhile()
         return []
 
     def files(self) -> set[str]:
@@ -164,9 +177,12 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Host:
-    # Not tmp_path, which is long: systemd refuses a socket's path of more than 107 bytes.
-    return Host(tmp_path_factory.mktemp("h"), monkeypatch)
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Host]:
+    monkeypatch.setattr(_assets, "DIRECTORY", str(tmp_path / "previous"))
+    made = Host(tmp_path)
+    yield made
+    # Threads that still ask an application come to their end.
+    made.sim.clock.sleep(100)
 
 
 def test_at_every_step_a_reboot_would_serve(host: Host) -> None:
@@ -175,10 +191,8 @@ def test_at_every_step_a_reboot_would_serve(host: Host) -> None:
         "start service+socket old old",
         "start socket old old",
         "arm old",
-        "gate old old",
-        "keep old",
         "stop service+socket new new",
-        "forget behind",
+        "forget later",
     ]
     assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
 
@@ -207,48 +221,28 @@ def test_the_first_release_of_all_has_nothing_to_drain(host: Host) -> None:
 
 
 def test_a_release_that_is_refused_leaves_everything_as_it_was(host: Host) -> None:
-    before = host.install_old()
-    host.problem = {"shop": HealthCheckError("/ answered 500")}
-    deployment = host.deployment(before)
+    host.new.status = 500
+    deployment = host.deployment(host.install_old())
     host.run(deployment)
-    assert deployment.error == "/ answered 500"
+    assert deployment.error.startswith("instance 0: / answered 500")
     assert (host.serving(), host.at_boot()) == ("old", "old")
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
 
 
-def test_a_unit_that_systemd_does_not_start_aborts_before_the_health_check(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(verb: str, _units: t.Sequence[str], _options: t.Sequence[str] = ()) -> None:
-        raise CommandError(f"{verb} failed")
-
+def test_a_unit_that_systemd_does_not_start_aborts_before_the_health_check(host: Host) -> None:
     deployment = host.deployment(host.install_old())
-    tell(monkeypatch, fail)
+    host.sim.commands.fail("systemctl start", "start failed")
     host.run(deployment)
     assert (deployment.error, host.serving()) == ("start failed", "old")
-    assert not [line for line in host.log if line.startswith("gate")]
+    assert host.sim.http.requests == []
 
 
-def _fails_at(host: Host, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
-    """Let systemd refuse one verb."""
-
-    def systemctl(given: str, units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
-        host.systemctl(given, units, options)
-        if given == verb and units:
-            raise CommandError(f"{verb}: connection timed out")
-
-    tell(monkeypatch, systemctl)
-
-
-def test_when_units_cannot_be_loaded_nothing_is_left(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
-        raise CommandError("daemon-reload: connection timed out")
-
+def test_when_units_cannot_be_loaded_nothing_is_left(host: Host) -> None:
     before = host.install_old()
     deployment = host.deployment(replace(before, loaded=frozenset(release_units(host.layout, host.manifest(NEW)))))
-    monkeypatch.setattr(_start, "daemon_reload", fail)
+    host.sim.commands.fail("daemon-reload", times=1)
     host.run(deployment)
-    assert (deployment.error, host.serving()) == ("daemon-reload: connection timed out", "old")
+    assert (deployment.error, host.serving()) == ("connection timed out", "old")
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
 
 
@@ -258,54 +252,43 @@ def test_what_systemd_remembers_otherwise_it_reads_again(host: Host) -> None:
     assert host.log[0] == "reload"
 
 
-def test_a_file_that_systemd_has_overlooked_makes_it_read_all(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    def systemctl(verb: str, units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
-        host.systemctl(verb, units, options)
-        if verb == "start" and "reload" not in host.log:
-            raise CommandError(f"Failed to start {units[0]}: Unit {units[0]} not found.")
-
-    tell(monkeypatch, systemctl)
+def test_a_file_that_systemd_has_overlooked_makes_it_read_all(host: Host) -> None:
     deployment = host.deployment(host.install_old())
+    host.sim.commands.fail("systemctl start", "Failed to start x.socket: Unit x.socket not found.", times=1)
     host.run(deployment)
     assert (deployment.error, host.serving()) == ("", "new")
     assert host.log[:3] == ["start service+socket old old", "reload", "start service+socket old old"]
 
 
-def test_units_like_those_of_the_current_release_need_no_verification(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    proved: list[str] = []
+def verified(host: Host) -> list[str]:
+    """Return the units that systemd was asked to verify, and forget that."""
+    words = [word for argv in host.sim.commands.asked if argv[0] == "systemd-analyze" for word in argv[2:]]
+    host.sim.commands.asked.clear()
+    return [os.path.basename(word) for word in words]
 
-    def faults(names: t.Sequence[str]) -> dict[str, list[str]]:
-        proved.extend(names)
-        return {}
 
-    monkeypatch.setattr(host.directory, "verify", faults)
+def test_units_like_those_of_the_current_release_need_no_verification(host: Host) -> None:
     before = host.install_old()
     host.run(host.deployment(before))
-    assert proved == []
+    assert verified(host) == []
     host.run(host.deployment(before, memory_max="1G"))
-    assert proved == [f"shop@{NEW}.service"]
+    assert verified(host) == [f"shop@{NEW}.service"]
 
 
 def test_one_that_may_take_long_to_end_is_waited_for(host: Host) -> None:
     host.run(host.deployment(host.install_old(graceful_timeout=200)))
-    assert host.log[-1] == "forget"
+    assert host.log[-2:] == ["reload", "reset-failed"]
 
 
-def test_one_that_may_take_longer_than_systemd_lets_it_is_waited_for(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_deployment_module, "default_stop_seconds", lambda: 20.0)
+def test_one_that_may_take_longer_than_systemd_lets_it_is_waited_for(host: Host) -> None:
+    host.sim.systemd.default_stop = "20s"
     host.run(host.deployment(host.install_old()))
-    assert host.log[-1] == "forget"
+    assert host.log[-2:] == ["reload", "reset-failed"]
 
 
-def test_an_old_release_that_cannot_be_stopped_is_left_to_the_next_run(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_release_that_cannot_be_stopped_is_left_to_the_next_run(host: Host) -> None:
     deployment = host.deployment(host.install_old())
-    _fails_at(host, monkeypatch, "stop")
+    host.sim.commands.fail("systemctl stop")
     host.run(deployment)
     assert (deployment.error, host.serving(), host.at_boot()) == ("", "new", "new")
     assert deployment.lingering == [f"shop@{OLD}.service", f"shop@{OLD}.socket"]
@@ -313,21 +296,20 @@ def test_an_old_release_that_cannot_be_stopped_is_left_to_the_next_run(
     assert "next run" in deployment.note
 
 
-def test_a_forwarder_that_does_not_start_again_undoes_the_switch(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = host.install_old()
-    forwards = address_units(host.layout, host.manifest(NEW, bind=["127.0.0.1:8000"]))
+def test_a_forwarder_that_does_not_start_again_undoes_the_switch(host: Host) -> None:
+    host.install_old()
+    manifest = host.manifest(NEW, bind=["127.0.0.1:8000"])
+    forwards = address_units(host.layout, manifest)
     old = {name: text + "# old\n" for name, text in forwards.items()}
     host.directory.write(old)
-    known = frozenset(forwards)
-    observed = replace(
-        before, files={**before.files, **old}, alive=before.alive | known, up=before.up | known, enabled=before.enabled
-    )
-    manifest = host.manifest(NEW, bind=["127.0.0.1:8000"])
+    for name in forwards:
+        host.sim.systemd.start(name)
+    host.make(manifest)
     wanted = WantedUnits(NEW, release_units(host.layout, manifest), forwards)
-    deployment = Deployment.from_observed(Service(host.layout, manifest, wanted), observed)
-    _fails_at(host, monkeypatch, "restart")
+    deployment = host.deployment_of(wanted, host.observed(), manifest)
+    host.sim.commands.fail("systemctl restart", times=1)
     host.run(deployment)
-    assert "restart: connection timed out" in deployment.error
+    assert "connection timed out" in deployment.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
     assert all((host.path / name).read_text() == text for name, text in old.items())
 
@@ -341,9 +323,7 @@ def test_a_forwarder_that_does_not_start_again_undoes_the_switch(host: Host, mon
         (False, "", "see 'journalctl -u shop@tcp-127.0.0.1:"),
     ],
 )
-def test_an_address_that_cannot_be_had_is_named_with_the_way_out(
-    host: Host, monkeypatch: pytest.MonkeyPatch, taken: bool, said: str, why: str
-) -> None:
+def test_an_address_that_cannot_be_had_is_named_with_the_way_out(host: Host, taken: bool, said: str, why: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         if not taken:
@@ -351,18 +331,10 @@ def test_an_address_that_cannot_be_had_is_named_with_the_way_out(
         before = host.install_old()
         manifest = host.manifest(NEW, bind=[address, "[::1]:81"])
         wanted = WantedUnits(NEW, release_units(host.layout, manifest), address_units(host.layout, manifest))
-        states = {f"shop@tcp-{address}.socket": "failed", "shop@tcp-::1:81.socket": "active"}
-        monkeypatch.setattr(
-            _start, "show", lambda names, _wanted: {name: {"ActiveState": states[name]} for name in names}
-        )
-        monkeypatch.setattr(_start, "journal_tail", lambda *_which: said)
-
-        def fail(verb: str, units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
-            if verb == "start" and set(states) <= set(units) and not options:
-                raise CommandError("Job failed")
-
-        tell(monkeypatch, fail)
-        deployment = Deployment.from_observed(Service(host.layout, manifest, wanted), before)
+        host.sim.systemd.taken = {address}
+        host.sim.commands.journal[f"shop@tcp-{address}.socket"] = said
+        host.make(manifest)
+        deployment = host.deployment_of(wanted, before, manifest)
         host.run(deployment)
     assert deployment.error.startswith(f"nothing can listen on '{address}' of bind: {why}")
     assert "'ss -ltnp'" in deployment.error
@@ -394,134 +366,104 @@ def test_whatever_fails_after_the_switch_the_link_leads_to_no_release_that_is_ta
     assert (host.serving(), host.at_boot()) == (("none", "") if first else ("old", "old"))
 
 
-@pytest.mark.parametrize("hiccups", [1, 3])
-def test_a_systemd_that_does_not_answer_for_a_moment_is_asked_again(
-    host: Host, monkeypatch: pytest.MonkeyPatch, hiccups: int
-) -> None:
-    left = [CommandError("show: connection timed out")] * hiccups
+def fails_after_the_switch(host: Host, *errors: Exception) -> None:
+    """Let systemd give no states, as often as there are errors, once the new release is live."""
+    left = list(errors)
 
-    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
-        if left:
+    def fail(words: list[str]) -> None:
+        if words[:2] == ["systemctl", "show"] and host.serving() == "new" and left:
             raise left.pop()
-        return dict.fromkeys(units, host.state)
 
-    deployment = host.deployment(host.install_old())
-    monkeypatch.setattr(_deployer, "show", show)
+    host.sim.commands.before.append(fail)
+
+
+@pytest.mark.parametrize("hiccups", [1, 3])
+def test_a_systemd_that_does_not_answer_for_a_moment_is_asked_again(host: Host, hiccups: int) -> None:
+    deployment = host.deployment(host.install_old(), health={"watch": 1})
+    fails_after_the_switch(host, *[CommandError("show: connection timed out")] * hiccups)
     host.run(deployment)
     assert (deployment.error, host.serving()) == ("", "new")
 
 
-def test_a_full_disk_is_named_and_leaves_the_old_release(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_words: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
+def test_a_full_disk_is_named_and_leaves_the_old_release(host: Host) -> None:
     deployment = host.deployment(host.install_old())
-    monkeypatch.setattr(UnitDirectory, "write", full)
+    host.directory = Full(host, "write", NEW, errno.ENOSPC)
     host.run(deployment)
     assert deployment.error.startswith("the disk is full: the file system at /")
     assert (host.serving(), host.at_boot()) == ("old", "old")
 
 
-def test_what_cannot_be_undone_is_said(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_words: object) -> None:
-        raise CommandError("stop: connection timed out")
-
+def test_what_cannot_be_undone_is_said(host: Host) -> None:
     deployment = host.deployment(host.install_old())
-    host.problem = {"shop": HealthCheckError("/ answered 500")}
-    monkeypatch.setattr(_deployer, "run", fail)
+    host.new.status = 500
+    host.sim.commands.fail(f"systemctl stop.*{NEW}", "stop: connection timed out")
     host.run(deployment)
-    assert deployment.error.startswith("/ answered 500")
+    assert deployment.error.startswith("instance 0: / answered 500")
     assert "stop: connection timed out" in deployment.error
     assert "next run" in deployment.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
 
 
 @pytest.mark.parametrize("busy", [False, True])
-def test_nothing_is_told_to_end_that_was_not_looked_after_a_moment_before(
-    host: Host, monkeypatch: pytest.MonkeyPatch, busy: bool
-) -> None:
+def test_nothing_is_told_to_end_that_was_not_looked_after_a_moment_before(host: Host, busy: bool) -> None:
     looked: list[float] = []
     stopped: list[float] = []
-    switched: list[float] = []
 
-    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
-        looked.append(time.monotonic())
-        return dict.fromkeys(units, host.state)
+    def note(words: list[str]) -> None:
+        if words[:2] in (["systemctl", "show"], ["systemctl", "stop"]):
+            (looked if words[1] == "show" else stopped).append(host.sim.clock.now)
 
-    def systemctl(verb: str, units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
-        host.systemctl(verb, units, options)
-        stopped.extend([time.monotonic()] if verb == "stop" else [])
-
-    monkeypatch.setattr(_deployer, "show", show)
-    real = _drain.read_table
-
-    def read_table() -> str:
-        switched.append(time.monotonic())
-        return real()
-
-    monkeypatch.setattr(_deployer, "read_table", read_table)
-    tell(monkeypatch, systemctl)
+    deployment = host.deployment(host.install_old())
+    host.sim.commands.before.append(note)
     if busy:
-        # Somebody waits for an answer of the old release until some time later.
-        path = host.layout.socket(OLD, 0)
-        line = f"0: 00000003 00000000 00000000 0001 03 77 {path}\n"
-        monkeypatch.setattr(_watch, "read_table", lambda: line if time.monotonic() < switched[0] + 0.3 else real())
-    host.run(host.deployment(host.install_old()))
+        # A visitor waits for an answer of the old release until some time after the switch.
+        host.sim.kernel.visit(host.layout.socket(OLD, 0), 2)
+    began = host.sim.clock.now
+    host.run(deployment)
+    switched = host.sim.kernel.looks[0]
     assert stopped[0] - looked[-1] < 0.1
-    assert looked[-1] - switched[0] >= 0.08
-    assert stopped[0] - switched[0] >= (0.3 if busy else 0.1)
+    assert looked[-1] - switched >= 0.079
+    assert stopped[0] - switched >= 0.1
+    assert (stopped[0] - began >= 2) == busy
+
+
+EXITS = 1.3
 
 
 def test_one_that_ends_after_the_switch_is_switched_back_from(host: Host) -> None:
     deployment = host.deployment(host.install_old(), health={"watch": 1})
-    host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
+    host.new.exits_after = EXITS
     host.run(deployment)
-    assert "ended (signal, exit status 9) soon after the switch" in deployment.error
+    assert "ended (exit-code, exit status 3) soon after the switch" in deployment.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
 
 
 @pytest.mark.parametrize(("watch", "serves"), [(1, "old"), (0, "new")])
-def test_one_whose_workers_die_is_switched_back_from_when_it_is_watched(
-    host: Host, monkeypatch: pytest.MonkeyPatch, watch: int, serves: str
-) -> None:
-    def journal(words: t.Sequence[str]) -> Result:
-        assert f"--unit={NEW}" in " ".join(words).replace("shop@", "")
-        return Result((), 0, "[1] [ERROR] Worker (pid:7) was sent SIGSEGV!\n", "")
-
-    monkeypatch.setattr(_workers, "run", journal)
+def test_one_whose_workers_die_is_switched_back_from_when_it_is_watched(host: Host, watch: int, serves: str) -> None:
+    host.new.log = "[1] [ERROR] Worker (pid:7) was sent SIGSEGV!\n"
     deployment = host.deployment(host.install_old(), health={"watch": watch})
     host.run(deployment)
     assert ("died ([1] [ERROR] Worker (pid:7) was sent SIGSEGV!) soon after" in deployment.error) == (serves == "old")
     assert (host.serving(), host.at_boot()) == (serves, serves)
 
 
-def test_visitors_of_a_release_that_is_switched_back_from_are_let_finish(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_visitors_of_a_release_that_is_switched_back_from_are_let_finish(host: Host) -> None:
     deployment = host.deployment(host.install_old(), health={"watch": 1})
-    host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
-    visitor = f"0: 00000003 00000000 00000000 0001 03 1 {host.layout.socket(NEW, 0)}\n"
-    tables = [visitor, visitor, visitor]
-
-    def table() -> str:
-        now = tables.pop() if tables else ""
-        host.log.append("busy" if now else "quiet")
-        return now if host.serving() == "old" else ""
-
-    for module in (_deployer, _drain):
-        monkeypatch.setattr(module, "read_table", table)
+    host.new.exits_after = EXITS
+    host.sim.kernel.visit(host.layout.socket(NEW, 0), 5)
+    answered, stopped = host.sim.clock.now + 5, []
+    host.sim.commands.before.append(
+        lambda words: stopped.append(host.sim.clock.now) if words[1] == "stop" and NEW in words[-1] else None
+    )
     host.run(deployment)
-    assert host.log.index("quiet") < host.log.index("stop")
+    assert stopped[0] >= answered
     assert host.serving() == "old"
 
 
-def test_a_look_that_fails_right_after_the_switch_costs_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> str:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    monkeypatch.setattr(_deployer, "read_table", fail)
+def test_a_look_that_fails_right_after_the_switch_costs_nothing(host: Host) -> None:
     deployment = host.deployment(host.install_old())
+    host.sim.kernel.table_fails = [OSError(errno.EMFILE, "Too many open files")]
     host.run(deployment)
     assert (deployment.error, host.serving()) == ("", "new")
     assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
@@ -529,69 +471,41 @@ def test_a_look_that_fails_right_after_the_switch_costs_nothing(host: Host, monk
 
 @pytest.mark.parametrize("what", ["table", "disable", "show"])
 def test_what_fails_while_the_old_one_is_waited_for_keeps_nobody_from_looking_after_the_new_one(
-    host: Host, monkeypatch: pytest.MonkeyPatch, what: str
+    host: Host, what: str
 ) -> None:
-    real, calls = UnitDirectory.disable, [0]
-
-    def fail(*_given: object) -> t.NoReturn:
-        raise OSError(errno.EIO, "Input/output error")
-
-    def once(*_given: object) -> dict[str, dict[str, str]]:
-        calls[0] += 1
-        return fail() if calls[0] == 1 else {f"shop@{NEW}.service": host.state}
-
-    def disable(directory: UnitDirectory, names: t.Iterable[str]) -> None:
-        listed = list(names)
-        real(directory, listed)
-        if calls[0] == 0 and any(OLD in name for name in listed):
-            fail()
-
     deployment = host.deployment(host.install_old(), health={"watch": 1})
-    host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
+    host.new.exits_after = EXITS
     if what == "table":
-        monkeypatch.setattr(_watch, "read_table", fail)
+        host.sim.kernel.table_fails = [OSError(errno.EIO, "Input/output error")] * 50
     elif what == "disable":
-        monkeypatch.setattr(UnitDirectory, "disable", disable)
+        host.directory = Full(host, "disable", OLD, errno.EIO)
     else:
-        monkeypatch.setattr(_deployer, "show", once)
+        fails_after_the_switch(host, OSError(errno.EIO, "Input/output error"))
     host.run(deployment)
-    assert "ended (signal, exit status 9) soon after the switch" in deployment.error
+    assert "ended (exit-code, exit status 3) soon after the switch" in deployment.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
 
 
-def test_a_release_that_cannot_be_asked_about_is_taken_away_nevertheless(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_names: object, _seconds: float) -> list[str]:
-        raise CommandError("systemctl show: connection timed out")
+def test_a_release_that_cannot_be_asked_about_is_taken_away_nevertheless(host: Host) -> None:
+    def fail(words: list[str]) -> None:
+        if words[1] == "show" and any(line.startswith("stop") for line in host.log):
+            raise CommandError("systemctl show: connection timed out")
 
-    monkeypatch.setattr(_deployer, "wait_until_stopped", fail)
-    host.problem = {"shop": HealthCheckError("/ answered 500")}
     deployment = host.deployment(host.install_old())
+    host.new.status = 500
+    host.sim.commands.before.append(fail)
     host.run(deployment)
     assert host.files() == {f"{OLD}.service", f"{OLD}.socket"}
     assert "connection timed out" in deployment.error
-    assert "forget behind" in host.log
+    assert "forget later" in host.log
 
 
-def test_the_link_leads_back_also_where_the_old_one_cannot_be_enabled(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_link_leads_back_also_where_the_old_one_cannot_be_enabled(host: Host) -> None:
     deployment = host.deployment(host.install_old(), health={"watch": 1})
-    host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
-    served: list[str] = []
-    real = UnitDirectory.enable
-
-    def enable(directory: UnitDirectory, names: t.Iterable[str]) -> None:
-        listed = list(names)
-        if any(OLD in name for name in listed):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        real(directory, listed)
-
-    monkeypatch.setattr(UnitDirectory, "enable", enable)
-    monkeypatch.setattr(_watch, "wait_until_drained", lambda _paths, _timeout: served.append(host.serving()))
+    host.new.exits_after = EXITS
+    host.directory = Full(host, "enable", OLD, errno.ENOSPC)
     host.run(deployment)
-    assert served == ["old"]
+    assert next(line for line in host.log if line.startswith("stop")).startswith("stop service+socket old")
     assert "Rollback incomplete" in deployment.error
     assert "No space left on device" in deployment.error
 
@@ -600,7 +514,7 @@ def test_a_second_refusal_mends_what_the_first_could_not(host: Host) -> None:
     before = host.install_old()
     host.directory.disable([f"shop@{OLD}.socket"])
     deployment = host.deployment(replace(before, enabled=frozenset([f"shop@{OLD}.service"])), health={"watch": 1})
-    host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
+    host.new.exits_after = EXITS
     host.run(deployment)
     assert host.serving() == "old"
     assert host.directory.names()["enabled"] == {f"shop@{OLD}.service", f"shop@{OLD}.socket"}
@@ -609,10 +523,10 @@ def test_a_second_refusal_mends_what_the_first_could_not(host: Host) -> None:
 def other_change(host: Host) -> Deployment:
     layout = Layout(host.layout.root, "wiki")
     os.makedirs(layout.base)
-    manifest = replace(host.manifest(NEW), name="wiki")
-    return Deployment.from_observed(
-        Service(layout, manifest, WantedUnits(NEW, release_units(layout, manifest))), Observed()
-    )
+    manifest = replace(host.manifest(WIKI), name="wiki")
+    host.make(manifest)
+    wanted = WantedUnits(WIKI, release_units(layout, manifest))
+    return Deployment.from_observed(Service(layout, manifest, wanted), Observed(), host.sim.host)
 
 
 @pytest.mark.parametrize("ends", [False, True])
@@ -620,9 +534,9 @@ def test_nobody_waits_for_what_the_log_says_with_a_release_that_is_unhealthy(hos
     deployment, other = host.deployment(host.install_old(), health={"watch": 1}), other_change(host)
     host.said = "\nIts log says: no"
     if ends:
-        host.state = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "ExecMainStatus": "9"}
+        host.new.exits_after = EXITS
     else:
-        host.problem = {"shop": HealthCheckError("/ answered 500"), "wiki": HealthCheckError("/ answered 404")}
+        host.new.status, host.sim.systemd.app(WIKI).status = 500, 404
     host.run(deployment, other)
     first = next(number for number, line in enumerate(host.log) if line.startswith("explain"))
     assert host.log[first].startswith("explain shop old old")
@@ -631,14 +545,9 @@ def test_nobody_waits_for_what_the_log_says_with_a_release_that_is_unhealthy(hos
     assert deployment.error.endswith("Its log says: no")
 
 
-def test_a_log_that_cannot_be_read_hides_neither_the_failure_nor_a_secret(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_deployment: Deployment, _reason: str) -> str:
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(host, "explain", fail)
-    host.problem = {"shop": HealthCheckError("/ answered 500; it said: secret")}
+def test_a_log_that_cannot_be_read_hides_neither_the_failure_nor_a_secret(host: Host) -> None:
+    host.said = OSError(errno.EIO, "Input/output error")
+    host.new.status, host.new.body = 500, b"secret"
     deployment = host.deployment(host.install_old())
     host.run(deployment)
     assert deployment.error == f"release {NEW} failed; reading its log failed, too: [Errno 5] Input/output error"
@@ -647,37 +556,37 @@ def test_a_log_that_cannot_be_read_hides_neither_the_failure_nor_a_secret(
 
 def test_one_service_that_fails_does_not_keep_the_others(host: Host) -> None:
     good, bad = host.deployment(host.install_old()), other_change(host)
-    host.problem = {"wiki": HealthCheckError("no")}
+    host.sim.systemd.app(WIKI).status = 404
     host.run(bad, good)
-    assert (bad.error, good.error) == ("no", "")
-    assert host.serving() == "new"
+    assert bad.error.startswith("instance 0: / answered 404")
+    assert (good.error, host.serving()) == ("", "new")
     assert not os.path.lexists(bad.service.layout.current)
 
 
 def test_an_absent_service_waits_for_a_release_that_still_ends(host: Host) -> None:
     before = replace(host.install_old(), units_stopping=frozenset(["shop@0000001-00000000.service"]))
-    deployment = Deployment.from_observed(Service(host.layout, None, WantedUnits()), before)
+    deployment = host.deployment_of(WantedUnits(), before, None)
     assert "shop@0000001-00000000.service" in deployment.plan.remove
     # A deploy has nothing to do with it.
     assert "shop@0000001-00000000.service" not in host.deployment(before).plan.remove
 
 
 def test_an_absent_service_leaves_no_link_and_no_unit(host: Host) -> None:
-    deployment = Deployment.from_observed(Service(host.layout, None, WantedUnits()), host.install_old())
+    deployment = host.deployment_of(WantedUnits(), host.install_old(), None)
     host.run(deployment)
     assert (host.serving(), host.at_boot(), host.files()) == ("none", "", set())
 
 
 def test_a_run_that_died_after_the_switch_is_finished(host: Host) -> None:
-    before = host.install_old()
-    host.run(host.deployment(before))
-    host.log.clear()
+    deployment = host.deployment(host.install_old())
+    host.run(deployment)
     units = release_units(host.layout, host.manifest(OLD))
     host.directory.write(units)
-    names = frozenset([*units, *host.deployment(before).service.wanted.units])
-    files = {name: host.directory.read(name) or "" for name in names}
-    host.run(host.deployment(Observed(NEW, files, names, names, names)))
-    assert host.log == ["stop service+socket new new", "forget behind"]
+    for name in units:
+        host.sim.systemd.start(name)
+    host.log.clear()
+    host.run(host.deployment(host.observed()))
+    assert host.log == ["stop service+socket new new", "forget later"]
     assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
 
 
@@ -725,7 +634,7 @@ def test_a_hook_that_fails_before_the_switch_costs_nothing(host: Host, stage: st
 def test_nothing_is_started_when_the_migration_fails(host: Host) -> None:
     host.failing = {"migrate"}
     host.run(host.deployment(host.install_old()))
-    assert not [line for line in host.log if line.startswith(("start", "gate"))]
+    assert not [line for line in host.log if line.startswith("start")]
 
 
 def test_a_hook_that_fails_after_the_switch_leaves_the_new_release_and_is_told(host: Host) -> None:
@@ -741,33 +650,26 @@ def test_a_hook_that_fails_after_the_switch_leaves_the_new_release_and_is_told(h
 
 
 def test_no_hook_runs_when_the_release_serves_already(host: Host) -> None:
-    manifest = host.manifest(OLD)
-    deployment = Deployment.from_observed(
-        Service(host.layout, manifest, WantedUnits(OLD, release_units(host.layout, manifest))), host.install_old()
-    )
-    host.run(deployment)
+    before, manifest = host.install_old(), host.manifest(OLD)
+    host.run(host.deployment_of(WantedUnits(OLD, release_units(host.layout, manifest)), before, manifest))
     assert host.hooks == []
 
 
 @pytest.fixture
-def scarce(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+def scarce(host: Host) -> Host:
     """Let 100 MiB be available where the old release uses 150."""
-    (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "memory.current").write_text(f"{200 * 2**20}\n")
-    (tmp_path / "old" / "memory.stat").write_text(f"anon 1\nactive_file {30 * 2**20}\ninactive_file {20 * 2**20}\n")
-    monkeypatch.setattr(_memory, "_CGROUPS", str(tmp_path))
-    real = _files.read_file
-    meminfo = f"MemTotal: 9999999 kB\nMemAvailable:  {100 * 1024} kB\n".encode()
-    monkeypatch.setattr(_memory, "read_file", lambda path: meminfo if path == "/proc/meminfo" else real(path))
+    host.sim.kernel.available = 100 * MIB
+    host.old.memory = 150 * MIB
     return host
 
 
 def test_history_knows_whether_a_release_that_failed_was_started(scarce: Host) -> None:
-    refused, ill = scarce.deployment(scarce.install_old()), scarce.deployment(Observed())
+    refused = scarce.deployment(scarce.install_old())
     scarce.run(refused)
-    scarce.overlap, scarce.problem = "always", {"shop": HealthCheckError("/ answered 500")}
-    scarce.run(ill)
-    results = [_finish.history_entry(deployment, {}) for deployment in (refused, ill)]
+    failed = scarce.deployment(Observed())
+    scarce.overlap, scarce.new.status = "always", 500
+    scarce.run(failed)
+    results = [_finish.history_entry(deployment, {}) for deployment in (refused, failed)]
     assert [(line["result"], line["started"]) for line in results] == [("failed", False), ("failed", True)]
 
 
@@ -777,7 +679,7 @@ def test_a_release_that_does_not_fit_beside_the_old_one_is_refused_before_anythi
     assert "uses 150 MiB of memory, and 100 MiB are available" in deployment.error
     assert "gunicorn_overlap: fallback" in deployment.error
     assert (scarce.serving(), scarce.hooks) == ("old", [])
-    assert not [line for line in scarce.log if line.startswith(("start", "gate"))]
+    assert not [line for line in scarce.log if line.startswith("start")]
 
 
 def test_nobody_looks_at_the_memory_when_told_so(scarce: Host) -> None:
@@ -799,53 +701,40 @@ def test_the_old_release_stops_first_where_there_is_no_room(scarce: Host, overla
 
 
 def test_the_old_release_is_started_again_when_the_new_one_is_refused(scarce: Host) -> None:
-    scarce.overlap = "fallback"
-    scarce.problem = {"shop": HealthCheckError("/ answered 500")}
+    scarce.overlap, scarce.new.status = "fallback", 500
     deployment = scarce.deployment(scarce.install_old())
     scarce.run(deployment)
-    assert deployment.error.splitlines() == [
-        "/ answered 500",
+    assert deployment.error.splitlines()[1:] == [
         f"{OLD} had been stopped to free memory, and was started again.",
     ]
-    assert (scarce.serving(), scarce.log[-2:]) == ("old", ["room start", "explain shop old old"])
+    assert (scarce.serving(), scarce.log[-2:]) == ("old", ["start service+socket old old", "explain shop old old"])
+    assert scarce.sim.systemd.units[f"shop@{OLD}.service"].active == "active"
 
 
-def test_the_old_release_is_started_again_even_when_the_new_one_cannot_be_ended(
-    scarce: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_words: object) -> None:
-        raise CommandError("stop: connection timed out")
-
+def test_the_old_release_is_started_again_even_when_the_new_one_cannot_be_ended(scarce: Host) -> None:
     scarce.overlap, scarce.said = "fallback", "\nIts log says: no"
-    scarce.problem = {"shop": HealthCheckError("/ answered 500")}
-    monkeypatch.setattr(_deployer, "run", fail)
+    scarce.new.status = 500
+    scarce.sim.commands.fail(f"systemctl .*{NEW}", "stop: connection timed out", times=0)
+    scarce.sim.commands.fail(f"systemctl (stop|reset-failed) .*{NEW}", "stop: connection timed out")
     deployment = scarce.deployment(scarce.install_old())
     scarce.run(deployment)
-    assert "room start" in scarce.log
-    assert deployment.error.splitlines() == [
-        "/ answered 500",
+    assert scarce.sim.systemd.units[f"shop@{OLD}.service"].active == "active"
+    assert deployment.error.splitlines()[1:] == [
         "Its log says: no",
         f"{OLD} had been stopped to free memory, and was started again.",
         "Rollback incomplete; the next run retries: stop: connection timed out",
     ]
 
 
-def test_where_nobody_serves_a_refused_release_gets_no_time_to_end(
-    scarce: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float] = []
-
-    def wait(_names: t.Collection[str], seconds: float) -> list[str]:
-        waited.append(seconds)
-        return []
-
-    monkeypatch.setattr(_deployer, "wait_until_stopped", wait)
-    scarce.problem = {"shop": HealthCheckError("/ answered 500")}
-    scarce.overlap = "fallback"
+@pytest.mark.parametrize(("overlap", "seconds"), [("fallback", 0), ("always", 5)])
+def test_where_nobody_serves_a_refused_release_gets_no_time_to_end(scarce: Host, overlap: str, seconds: float) -> None:
+    times: dict[str, float] = {}
+    scarce.sim.commands.before.append(
+        lambda words: times.setdefault(words[1], scarce.sim.clock.now) if NEW in words[-1] else None
+    )
+    scarce.overlap, scarce.new.status, scarce.new.stops_in = overlap, 500, 60
     scarce.run(scarce.deployment(scarce.install_old()))
-    scarce.overlap = "always"
-    scarce.run(scarce.deployment(Observed()))
-    assert waited == [0, 5]
+    assert times["kill"] - times["stop"] == pytest.approx(seconds, abs=0.1)
 
 
 def test_the_old_release_is_started_again_at_once_when_the_site_was_wrong(
@@ -854,18 +743,17 @@ def test_the_old_release_is_started_again_at_once_when_the_site_was_wrong(
     # Nobody serves meanwhile: visitors of the refused release are not given its drain_timeout.
     scarce.overlap = "never"
     deployment = scarce.deployment(scarce.install_old(), drain_timeout=30)
-    service = replace(deployment.service, chain=ForwardedChain("/srv/shop/current", "shop.test"))
-    deployment = replace(deployment, service=service)
+    deployment.service = replace(deployment.service, chain=ForwardedChain("/srv/shop/current", "shop.test"))
     monkeypatch.setattr(
         _proxy_check, "check_forwarded_headers", lambda *_args: HeaderCheckResult(wrong="it believes too much")
     )
-    waited: list[float] = []
-    monkeypatch.setattr(_watch, "wait_until_drained", lambda _paths, timeout: waited.append(timeout))
+    scarce.sim.kernel.visit(scarce.layout.socket(NEW, 0), 20)
+    began = scarce.sim.clock.now
     scarce.run(deployment)
     assert "it believes too much" in deployment.error
     assert f"{OLD} had been stopped to free memory, and was started again" in deployment.error
     assert scarce.serving() == "old"
-    assert waited == []
+    assert scarce.sim.clock.now - began < 10
 
 
 def test_the_first_release_needs_no_room_beside_another(scarce: Host) -> None:
@@ -880,27 +768,30 @@ def test_without_a_count_of_systemd_the_memory_of_the_processes_is_summed_up() -
 
 
 @pytest.mark.parametrize(
-    ("state", "silence", "says"),
+    ("what", "says"),
     [
-        (
-            {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "3"},
-            "",
-            "ended (exit-code, exit status 3)",
-        ),
-        ({"ActiveState": "activating", "SubState": "auto-restart"}, "", "ended"),
-        ({}, "systemd could not be asked: timeout", "could not be asked"),
+        ("exits", "ended (exit-code, exit status 3)"),
+        ("was killed", "ended (signal, exit status 0)"),
+        ("systemd is busy", "systemd could not be asked: connection timed out"),
     ],
 )
-def test_a_release_that_ended_after_its_health_check_gets_no_traffic(
-    host: Host, state: dict[str, str], silence: str, says: str
-) -> None:
-    """Hooks and other releases take their time between the gate and the switch."""
+def test_a_release_that_ended_after_its_health_check_gets_no_traffic(host: Host, what: str, says: str) -> None:
+    """Hooks and other releases take their time between the health check and the switch."""
+
+    def meanwhile() -> None:
+        if what == "systemd is busy":
+            host.sim.commands.fail("systemctl show", times=1)
+        elif what == "exits":
+            host.sim.systemd.exit(host.sim.systemd.units[f"shop@{NEW}.service"])
+        else:
+            host.sim.systemd.kill([f"shop@{NEW}.service"])
+
     deployment = host.deployment(host.install_old())
-    host.before, host.silence = state, silence
+    host.meanwhile = meanwhile
     host.run(deployment)
     assert says in deployment.error
     assert (host.serving(), host.at_boot()) == ("old", "old")
-    assert not [line for line in host.log if line.startswith("keep")]
+    assert not os.path.lexists(_assets.link_path(host.layout))
 
 
 @pytest.mark.parametrize(("needed", "watch", "seconds"), [(0.2, 0, 0.0), (1.0, 0, 0.5), (9.0, 0, 1.0), (0.2, 5, 5.0)])
@@ -911,25 +802,21 @@ def test_a_release_is_watched_for_half_as_long_as_it_needed_to_load(
     deployment.health_check = deployment.new_health_check()
     assert deployment.health_check
     deployment.health_check.probes[0].seconds = needed
-    assert _watch.watch_seconds(deployment, time.monotonic()) == pytest.approx(seconds, abs=0.05)
+    assert _watch.watch_seconds(deployment, host.sim.clock.now) == pytest.approx(seconds, abs=0.05)
     deployment.service = replace(deployment.service, rollback=True)
-    assert _watch.watch_seconds(deployment, time.monotonic()) == pytest.approx(watch, abs=0.05)
+    assert _watch.watch_seconds(deployment, host.sim.clock.now) == pytest.approx(watch, abs=0.05)
     first = host.deployment(Observed(), health={"watch": watch})
     assert _watch.watch_seconds(first, 0.0) == 0.0
 
 
 def test_an_edited_unit_is_written_again_and_nothing_is_restarted(host: Host) -> None:
-    os.makedirs(host.layout.release(NEW))
     host.run(host.deployment(host.install_old()))
     units = release_units(host.layout, host.manifest(NEW))
     assert recorded_units(host.layout, NEW) == units
     service = f"shop@{NEW}.service"
     (host.path / service).write_text(units[service].replace("Restart=always", "Restart=no"))
-    names = frozenset(units)
-    files = {name: (host.path / name).read_text() for name in units}
-    observed = Observed(NEW, files, names, names, names, loaded=names, recorded=recorded_units(host.layout, NEW))
     host.log.clear()
-    deployment = host.deployment(observed)
+    deployment = host.deployment(host.observed())
     host.run(deployment)
     assert (deployment.error, (host.path / service).read_text()) == ("", units[service])
     assert host.log == ["reload"]

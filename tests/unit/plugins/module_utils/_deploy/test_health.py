@@ -9,33 +9,36 @@ import re
 import socket
 import threading
 import time
-import types
 import typing as t
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import health as _health
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _service_module
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment, Service
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.drain import (
     Drain,
     count_connections,
-    read_table,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import (
     Health,
     HealthCheck,
     HealthCheckError,
     Probe,
+    _explain_bad_answer,
     find_service_fault,
     restarts_at_start,
     run_probe,
     wait_until_healthy,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.log_excerpt import excerpt, has_trouble
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed, WantedUnits
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import _explain
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
-from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
+from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError, Commands, Result
+from ansible_collections.flaskops.stack.plugins.module_utils._system.host import Host, Kernel
 from ansible_collections.flaskops.stack.plugins.module_utils._system.http import Answer, ProbeError, http_get
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import simulate
 
 HEALTH = Health("/", (), "localhost", 5, 1)
 RUNNING = {"ActiveState": "active", "SubState": "running", "Result": "success", "NRestarts": "0"}
@@ -77,7 +80,7 @@ def answer(listener: socket.socket, statuses: t.Iterable[int]) -> None:
 
 def ask(path: str, health: Health, seconds: float) -> Probe:
     probe = Probe(0, path, "shop.service")
-    run_probe(probe, health, time.monotonic() + seconds)
+    run_probe(Host(), probe, health, time.monotonic() + seconds)
     return probe
 
 
@@ -111,7 +114,7 @@ def test_an_instance_proves_its_health_by_good_answers_in_a_row(
 
 def test_a_redirect_says_where_it_leads_and_what_to_do() -> None:
     answered = Answer(302, {"location": "/login?next=%2F&token=secret"}, b"")
-    said = _health._explain_bad_answer(answered, Health("/", (200,), "localhost", 5, 1))
+    said = _explain_bad_answer(answered, Health("/", (200,), "localhost", 5, 1))
     assert said == (
         "/ answered 302 and leads to /login, wanted 200: let health.path name what needs no login, "
         "or accept it with health.status: [302]"
@@ -145,7 +148,7 @@ def test_a_refused_answer_is_quoted(serve: t.Callable[..., str]) -> None:
 )
 def test_a_refusal_says_how_to_accept_the_answer(status: int, says: str) -> None:
     """A tracking server answered 403 "Invalid Host header" to everything, and was published."""
-    said = _health._explain_bad_answer(Answer(status, {}, b"Invalid Host header"), Health("/", (), "shop.test", 5, 1))
+    said = _explain_bad_answer(Answer(status, {}, b"Invalid Host header"), Health("/", (), "shop.test", 5, 1))
     assert said.startswith(f"/ answered {status} for host 'shop.test', wanted 2xx, 3xx or 401 (")
     assert re.search(says, said)
     assert said.endswith("; it said: Invalid Host header")
@@ -197,7 +200,7 @@ def test_the_settings_say_what_is_healthy() -> None:
     ],
 )
 def test_a_service_that_ends_is_given_up_at_once(state: dict[str, str], says: str) -> None:
-    gate = HealthCheck(HEALTH, [Probe(0, "/none", "a.service")], deadline=time.monotonic() + 60)
+    gate = HealthCheck(HEALTH, [Probe(0, "/none", "a.service")], Host(), deadline=time.monotonic() + 60)
     gate.probes[0].restarts = "0"
     assert bool(find_service_fault("a.service", state, "0")) == bool(says)
     if says:
@@ -209,7 +212,7 @@ def test_a_service_that_ends_is_given_up_at_once(state: dict[str, str], says: st
 
 def test_all_instances_have_to_pass_and_the_late_one_is_named() -> None:
     probes = [Probe(0, "/none", "a.service", passed=True), Probe(1, "/none", "b.service", problem="/ answered 500")]
-    gate = HealthCheck(HEALTH, probes, deadline=time.monotonic() - 1)
+    gate = HealthCheck(HEALTH, probes, Host(), deadline=time.monotonic() - 1)
     with pytest.raises(HealthCheckError, match="instance 1: / answered 500"):
         gate.check({"a.service": RUNNING, "b.service": RUNNING})
     probes[1].passed = True
@@ -242,48 +245,63 @@ def test_the_kernel_lists_connections_in_the_queue_and_accepted_ones(tmp_path: P
         listener.listen()
         one.connect(path)
         two.connect(path)
-        assert count_connections(read_table(), [path]) == {path: 2}
+        assert count_connections(Kernel().unix_sockets(), [path]) == {path: 2}
         accepted, _address = listener.accept()
-        assert count_connections(read_table(), [path]) == {path: 2}
+        assert count_connections(Kernel().unix_sockets(), [path]) == {path: 2}
         accepted.close()
-        assert count_connections(read_table(), [path]) == {path: 1}
+        assert count_connections(Kernel().unix_sockets(), [path]) == {path: 1}
 
 
-def _stumbling(monkeypatch: pytest.MonkeyPatch, failures: float) -> None:
-    calls: list[object] = []
+class Busy(Commands):
+    """systemd as a test has it: what it shows of units, one answer after the other; the last one stays."""
 
-    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
-        calls.append(units)
-        if len(calls) <= failures:
-            raise CommandError("systemctl show: connection timed out")
-        return {unit: {**RUNNING, "NRestarts": "2"} for unit in units}
+    def __init__(self, *answers: dict[str, str] | CommandError) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+        # Services with a state of their own.
+        self.states: dict[str, dict[str, str]] = {}
 
-    monkeypatch.setattr(_health, "show", show)
+    def run(self, argv: t.Sequence[str], timeout: float = 60) -> Result:
+        assert (argv[1], timeout) == ("show", 60)
+        self.asked += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, CommandError):
+            raise answer
+        units = argv[argv.index("--") + 1 :]
+        blocks = [{**answer, "Id": unit, **self.states.get(unit, {})} for unit in units]
+        out = "\n".join("".join(f"{key}={value}\n" for key, value in block.items()) for block in blocks)
+        return Result(tuple(argv), 0, out, "")
+
+
+SILENT = CommandError("systemctl show: connection timed out")
+
+
+def check(commands: Commands, *probes: Probe, health: Health = HEALTH) -> dict[str, str]:
+    """Return which services are refused, each with one instance, and why."""
+    host = Host(commands=commands)
+    checks = {probe.service.partition(".")[0]: HealthCheck(health, [probe], host) for probe in probes}
+    return {name: str(reason) for name, reason in wait_until_healthy(host, checks)}
 
 
 @pytest.mark.parametrize("failures", [0, 1, 2])
 def test_the_health_check_outlives_a_systemd_that_does_not_answer_for_a_moment(
-    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch, failures: int
+    serve: t.Callable[..., str], failures: int
 ) -> None:
-    _stumbling(monkeypatch, failures)
-    assert not list(wait_until_healthy({"shop": HealthCheck(HEALTH, [Probe(0, serve(200), "shop.service")])}))
+    busy = Busy(*[SILENT] * failures, {**RUNNING, "NRestarts": "2"})
+    assert not check(busy, Probe(0, serve(200), "shop.service"))
 
 
-def test_after_one_was_refused_systemd_is_asked_anew_of_the_others(
-    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_one_was_refused_systemd_is_asked_anew_of_the_others() -> None:
     """To undo one takes its time; another one may answer and die meanwhile."""
-    dead: set[str] = {"a.service"}
-
-    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
-        return {unit: {**RUNNING, **({"ActiveState": "failed"} if unit in dead else {})} for unit in units}
-
-    monkeypatch.setattr(_health, "show", show)
+    commands, dead = Busy(RUNNING), {"ActiveState": "failed"}
+    commands.states["a.service"] = dead
+    host = Host(commands=commands)
     probes = {name: Probe(0, "/none", f"{name}.service", restarts="0") for name in "ab"}
     refused = {}
-    for name, reason in wait_until_healthy({name: HealthCheck(HEALTH, [probe]) for name, probe in probes.items()}):
+    checks = {name: HealthCheck(HEALTH, [probe], host) for name, probe in probes.items()}
+    for name, reason in wait_until_healthy(host, checks):
         refused[name] = str(reason)
-        dead.add("b.service")
+        commands.states["b.service"] = dead
         probes["b"].passed = True
     assert {name: reason.partition(" (")[0] for name, reason in refused.items()} == {
         "a": "a.service ended",
@@ -294,36 +312,19 @@ def test_after_one_was_refused_systemd_is_asked_anew_of_the_others(
 # Of what was just started systemd counts from zero, whatever it says first.
 @pytest.mark.parametrize(("restarts", "says"), [("0", "was started again"), ("", "")])
 def test_a_service_that_answers_at_its_second_start_is_not_healthy(
-    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch, restarts: str, says: str
+    serve: t.Callable[..., str], restarts: str, says: str
 ) -> None:
-    times: list[object] = []
-
-    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
-        times.append(units)
-        return {unit: {**RUNNING, "NRestarts": "1"} for unit in units}
-
-    monkeypatch.setattr(_health, "show", show)
-    refused = dict(
-        wait_until_healthy({"shop": HealthCheck(HEALTH, [Probe(0, serve(200), "shop.service", restarts=restarts)])})
-    )
-    assert says in str(refused.get("shop", ""))
+    commands = Busy({**RUNNING, "NRestarts": "1"})
+    refused = check(commands, Probe(0, serve(200), "shop.service", restarts=restarts))
+    assert says in refused.get("shop", "")
     # Once before the answer, and once after it: what was said before is old.
-    assert (bool(refused), len(times)) == (bool(says), 2)
+    assert (bool(refused), commands.asked) == (bool(says), 2)
 
 
-def test_what_waits_for_its_former_life_to_end_was_not_restarted(
-    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_waits_for_its_former_life_to_end_was_not_restarted(serve: t.Callable[..., str]) -> None:
     """A rollback to a release that had been restarted at times, and still finishes its last request."""
     ending = {"ActiveState": "deactivating", "SubState": "stop-sigterm", "NRestarts": "2", "Job": "7"}
-    lives = [ending, {**RUNNING, "NRestarts": "0"}]
-
-    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
-        return dict.fromkeys(units, lives.pop(0) if len(lives) > 1 else lives[0])
-
-    monkeypatch.setattr(_health, "show", show)
-    gate = HealthCheck(HEALTH, [Probe(0, serve(200), "shop.service")])
-    assert not dict(wait_until_healthy({"shop": gate}))
+    assert not check(Busy(ending, RUNNING), Probe(0, serve(200), "shop.service"))
 
 
 @pytest.mark.parametrize(
@@ -343,23 +344,17 @@ def test_the_count_of_restarts_begins_with_the_start(known: str, state: dict[str
     assert restarts_at_start(known, state) == count
 
 
-def test_a_systemd_that_never_answers_refuses_the_release(
-    serve: t.Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _stumbling(monkeypatch, float("inf"))
-    gate = HealthCheck(Health("/", (), "localhost", 1, 1), [Probe(0, serve(200), "shop.service")])
-    refused = dict(wait_until_healthy({"shop": gate}))
-    assert "systemd could not be asked: systemctl show: connection timed out" in str(refused["shop"])
+def test_a_systemd_that_never_answers_refuses_the_release(serve: t.Callable[..., str]) -> None:
+    health = Health("/", (), "localhost", 1, 1)
+    refused = check(Busy(SILENT), Probe(0, serve(200), "shop.service"), health=health)
+    assert "systemd could not be asked: systemctl show: connection timed out" in refused["shop"]
 
 
-def test_a_host_without_room_for_a_thread_refuses_as_for_anything_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(_thread: threading.Thread) -> t.NoReturn:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", start)
-    monkeypatch.setattr(_health, "show", lambda units, _properties: dict.fromkeys(units, RUNNING))
+def test_a_host_without_room_for_a_thread_refuses_as_for_anything_that_is_full() -> None:
+    sim = simulate()
+    sim.clock.threads_fail = "can't start new thread"
     with pytest.raises(OSError, match=r"can.t start new thread: the host, .* too many processes"):
-        list(wait_until_healthy({"shop": HealthCheck(HEALTH, [Probe(0, "/nowhere", "shop.service")])}))
+        list(wait_until_healthy(sim.host, {"shop": HealthCheck(HEALTH, [Probe(0, "/none", "a.service")], sim.host)}))
 
 
 BUSY, QUIET = TABLE, ""
@@ -440,23 +435,27 @@ def test_what_a_service_says_that_was_told_to_end_is_no_cause(swapped: bool) -> 
     assert "term" in excerpt("Started gunicorn of shop\n[1] [INFO] Handling signal: term\n", 30)
 
 
+class Journal(Commands):
+    """A journal that says other things of the time since the start than of all time."""
+
+    def __init__(self, ever: str, since: str) -> None:
+        self._ever, self._since = ever, since
+
+    def run(self, argv: t.Sequence[str], timeout: float = 60) -> Result:
+        assert (argv[0], timeout) == ("journalctl", 60)
+        return Result(tuple(argv), 0, self._since if "--since" in argv else self._ever, "")
+
+
 @pytest.mark.parametrize(("before", "shown"), [("", "ImportError: no module named 'nowhere'"), ("busy", "exited")])
 def test_what_a_run_that_was_killed_has_started_says_why_it_ended_before_this_run(
-    monkeypatch: pytest.MonkeyPatch, before: str, shown: str
+    tmp_path: Path, before: str, shown: str
 ) -> None:
     """Systemd starts it again and again; this run may end it before it says so once more."""
     now = "shop@a.service: Main process exited, code=exited, status=3/NOTIMPLEMENTED"
     assert has_trouble(LOG)
     assert not has_trouble(now)
     now += "\n[2026-11-21 02:27:44 +0000] [1] [ERROR] it exited" if before else ""
-
-    def journal_tail(_unit: str, _lines: int, since: str = "") -> str:
-        return now if since else LOG
-
-    monkeypatch.setattr(_service_module, "run", lambda _words: None)
-    monkeypatch.setattr(_service_module, "journal_tail", journal_tail)
-    monkeypatch.setattr(_service_module, "redact_secrets", lambda text, _release, _manifest: text)
-    wanted = types.SimpleNamespace(units={"shop@a.service": ""}, release="a")
-    service = types.SimpleNamespace(wanted=wanted, manifest=None, layout=types.SimpleNamespace(release=str))
-    deployment: t.Any = types.SimpleNamespace(health_check=None, failed_worker="", started_at=1.0, service=service)
-    assert shown in _service_module._explain(deployment, "shop@a.service ended and was started again")
+    wanted = WantedUnits("a", units={"shop@a.service": ""})
+    service = Service(Layout(str(tmp_path), "shop"), None, wanted)
+    deployment = Deployment.from_observed(service, Observed(), Host(commands=Journal(LOG, now)))
+    assert shown in _explain(deployment, "shop@a.service ended and was started again")

@@ -12,17 +12,23 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build import apply as _apply
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _service
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.observe import ForeignUnitError, UnitDirectory
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import ServiceRequest
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import DeployOptions, Services
 from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _assets
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
-from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._system.files import remove_stale_temp_files
 from ansible_collections.flaskops.stack.plugins.module_utils._system.lock import Lock
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import simulate
 
 OPTIONS = {"lock_timeout": 1, "uv_requirement": "uv", "activate": False, "check_mode": False}
+
+
+def manifest(release: str) -> Manifest:
+    source = {"type": "git", "location": "", "version": "", "revision": ""}
+    return Manifest("shop", release, "u", "g", source, "", "a:b", normalise_settings({}))
 
 
 @pytest.fixture
@@ -55,11 +61,7 @@ def test_only_temporary_names_are_swept_and_young_ones_if_asked(tmp_path: Path) 
 def test_an_unchanged_run_of_the_services_clears_up(
     layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, present: bool
 ) -> None:
-    def observe(_directory: object, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
-        return {found.name: Observed() for found in layouts}
-
-    monkeypatch.setattr(_service, "observe", observe)
-    services = Services([ServiceRequest(layout, present)], DeployOptions(str(tmp_path / "system"), 1))
+    services = Services(simulate().host, [ServiceRequest(layout, present)], DeployOptions(str(tmp_path / "system"), 1))
     assert [deployment.plan.empty for deployment in services.plan()] == [True]
     assert os.listdir(layout.base)
     services.apply()
@@ -74,12 +76,8 @@ def test_a_service_that_another_run_works_on_does_not_stop_the_others(
     other = Layout(layout.root, "blog")
     os.makedirs(other.base)
 
-    def observe(_directory: object, layouts: t.Sequence[Layout]) -> dict[str, Observed]:
-        return {found.name: Observed() for found in layouts}
-
-    monkeypatch.setattr(_service, "observe", observe)
     requests = [ServiceRequest(layout, present=True), ServiceRequest(other, present=True)]
-    services = Services(requests, DeployOptions(str(tmp_path / "system"), 0))
+    services = Services(simulate().host, requests, DeployOptions(str(tmp_path / "system"), 0))
     with Lock(other.lock, 0, "deploy of blog", "anna@laptop"):
         shop, blog = services.apply()
     assert (shop.error, "deploy of blog" in blog.error) == ("", True)
@@ -100,9 +98,12 @@ def test_a_service_that_another_run_works_on_does_not_stop_the_others(
 def test_what_another_run_has_deployed_meanwhile_is_not_replaced(
     layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, str], said: str
 ) -> None:
-    monkeypatch.setattr(_service, "observe", lambda *_args: {layout.name: Observed(current="2222222-22222222")})
+    os.makedirs(layout.release("2222222-22222222"))
+    os.symlink("releases/2222222-22222222", layout.current)
     options = DeployOptions(str(tmp_path / "system"), 0, expected=expected)
-    (deployment,) = Services([ServiceRequest(layout, present=True, release="3333333-33333333")], options).plan()
+    (deployment,) = Services(
+        simulate().host, [ServiceRequest(layout, present=True, release="3333333-33333333")], options
+    ).plan()
     assert deployment.error.startswith(said)
     assert bool(deployment.error) == bool(said)
 
@@ -110,13 +111,13 @@ def test_what_another_run_has_deployed_meanwhile_is_not_replaced(
 def test_a_unit_of_somebody_else_stops_one_service(
     layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def check(_directory: object, names: t.Sequence[str]) -> None:
-        raise ForeignUnitError(f"{names} are not ours")
-
-    monkeypatch.setattr(UnitDirectory, "check", check)
-    monkeypatch.setattr(_service, "observe", lambda *_args: {layout.name: Observed()})
-    (deployment,) = Services([ServiceRequest(layout, present=True)], DeployOptions(str(tmp_path / "system"), 0)).plan()
-    assert deployment.error == "[] are not ours"
+    (tmp_path / "system").mkdir()
+    (tmp_path / "system" / "shop@3333333-33333333.service").write_text("[Service]\n")
+    os.makedirs(layout.release("3333333-33333333"))
+    write_manifest(layout.release("3333333-33333333"), manifest("3333333-33333333"))
+    request = ServiceRequest(layout, True, "3333333-33333333", manifest("3333333-33333333"))
+    (deployment,) = Services(simulate().host, [request], DeployOptions(str(tmp_path / "system"), 0)).plan()
+    assert "shop@3333333-33333333.service was not written by flaskops.stack" in deployment.error
 
 
 def test_a_run_clears_up_in_all_releases(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build.preflight import check_programs
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import observe as _observe
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import processes as _processes
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import timer_state as _timer_state
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment, Service
@@ -33,6 +32,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._service.units impo
     parse_unit_name,
     release_units,
 )
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import Unit, simulate
 
 NEW, OLD = "3f2a91c-1b9e02d4", "90b1c7e-77aa01f2"
 MAIL = {"name": "mail", "command": "celery -A tasks worker"}
@@ -203,47 +203,57 @@ def test_nothing_is_started_while_it_is_paused() -> None:
 
 
 class Host:
-    """A directory of units, and a systemd that notes what it is told."""
+    """A simulated host with the units of an old release, and those of a new one."""
 
     def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
         self.layout = Layout(str(path / "srv"), "shop")
         self.units, self.runtime_units, self.stamps = path / "system", path / "run", path / "stamps"
         for directory in (self.units, self.stamps, Path(self.layout.releases)):
             directory.mkdir(parents=True)
-        self.log: list[str] = []
-        self.alive: set[str] = set()
-        self.state = {"ActiveState": "active", "SubState": "running", "NRestarts": "0"}
-        patch.setattr(_processes, "systemctl", self.systemctl)
-        # What discard sees of those that shall go.
-        self.now: dict[str, dict[str, str]] = {}
-        patch.setattr(_processes, "show", lambda names, _what: dict.fromkeys(names, self.state))
-        patch.setattr(_observe, "show_matching", lambda _names, _what: self.now)
-        patch.setattr(_processes, "wait_until_stopped", lambda names, _s: [n for n in names if n in self.alive])
         patch.setattr(_processes, "make_locks", lambda _manifest: None)
         patch.setattr(_timer_state, "_STAMPS", str(self.stamps))
-        self.directory = UnitDirectory(str(self.units), str(self.runtime_units))
-        self.background = WorkersAndTimers(self.directory)
+        self.sim = simulate(self.units, self.runtime_units)
+        self.directory = UnitDirectory(self.sim.host, str(self.units), str(self.runtime_units))
+        self.background = WorkersAndTimers(self.sim.host, self.directory)
         for release in (OLD, NEW):
             os.mkdir(self.layout.release(release))
             write_manifest(self.layout.release(release), manifest(release))
 
-    def systemctl(self, verb: str, names: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
-        short = " ".join(name.replace(NEW, "new").replace(OLD, "old").replace("shop@", "") for name in names)
-        if names:
-            self.log.append(" ".join([verb, short, *options]))
+    @property
+    def log(self) -> list[str]:
+        """Return what systemd was told, with short names."""
+        told = [argv for argv in self.sim.commands.asked if argv[1] not in ("show", "daemon-reload")]
+        lines = []
+        for argv in told:
+            cut = argv.index("--")
+            short = [name.replace(NEW, "new").replace(OLD, "old").replace("shop@", "") for name in argv[cut + 1 :]]
+            lines.append(" ".join([argv[1], *short, *argv[2:cut]]))
+        return lines
+
+    def unit(self, name: str) -> Unit:
+        return self.sim.systemd.units[f"shop@{name}"]
 
     def deployment(self) -> Deployment:
+        """Return the deploy of the new release, after its switch."""
         old = process_units(self.layout, manifest(OLD))
         self.directory.write(old)
         self.directory.enable([name for name in old if JOB not in name])
+        self.switch(OLD)
+        for name in old:
+            if JOB not in name:
+                self.sim.systemd.start(name)
         names = frozenset(old)
         service = Service(self.layout, manifest(), WantedUnits(NEW, processes=process_units(self.layout, manifest())))
-        deployment = Deployment.from_observed(
-            service, Observed(OLD, old, names, names, frozenset(n for n in names if JOB not in n))
-        )
+        observed = Observed(OLD, old, names, names, frozenset(n for n in names if JOB not in n))
+        deployment = Deployment.from_observed(service, observed, self.sim.host)
         self.directory.write(deployment.plan.write)
+        self.switch(NEW)
         deployment.switched = True
         return deployment
+
+    def switch(self, release: str) -> None:
+        Path(self.layout.current).unlink(missing_ok=True)
+        os.symlink(f"releases/{release}", self.layout.current)
 
     def files(self, path: Path) -> list[str]:
         return sorted(name for name in os.listdir(path) if name.startswith("shop@")) if path.is_dir() else []
@@ -263,22 +273,23 @@ def test_the_old_ones_take_nothing_new_before_the_new_ones_start_and_a_job_is_no
     ]
 
 
-def renamed_deployment(host: Host, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+def renamed_deployment(host: Host) -> Deployment:
     """Return the hand-over to a release that was built when the application got its name; something runs as store."""
     deployment = host.deployment()
     renamed = replace(manifest(), extra={**manifest().extra, "former": "store"})
     deployment.service = replace(deployment.service, manifest=renamed)
     worker, web = f"store@{OLD}.{WORKER}", f"store@{OLD}.service"
-    states = {name: {"ActiveState": "active"} for name in (worker, web)}
-    monkeypatch.setattr(_processes, "show_matching", lambda _names, _what: states)
+    for name in (worker, web):
+        (host.units / name).write_text("[Service]\n")
+        host.sim.systemd.start(name)
     os.makedirs(Layout(host.layout.root, "store").base)
     return deployment
 
 
 def test_those_of_the_former_name_stop_at_the_switch_and_work_again_when_the_release_is_refused(
-    host: Host, monkeypatch: pytest.MonkeyPatch
+    host: Host,
 ) -> None:
-    deployment = renamed_deployment(host, monkeypatch)
+    deployment = renamed_deployment(host)
     os.symlink(host.layout.shared, Layout(host.layout.root, "store").shared)
     host.background.replace(deployment)
     # The web serves until the new name is published.
@@ -288,8 +299,8 @@ def test_those_of_the_former_name_stop_at_the_switch_and_work_again_when_the_rel
     assert f"start store@old.{WORKER} --no-block" in host.log
 
 
-def test_those_of_a_new_application_with_the_former_name_work_on(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    deployment = renamed_deployment(host, monkeypatch)
+def test_those_of_a_new_application_with_the_former_name_work_on(host: Host) -> None:
+    deployment = renamed_deployment(host)
     os.makedirs(Layout(host.layout.root, "store").shared)
     host.background.replace(deployment)
     assert not [line for line in host.log if "store@" in line]
@@ -312,7 +323,8 @@ def test_another_schedule_begins_anew(host: Host) -> None:
 
 def test_what_has_not_finished_keeps_its_settings_and_starts_at_no_boot(host: Host) -> None:
     deployment = host.deployment()
-    host.alive = {f"shop@{OLD}.{WORKER}"}
+    host.sim.systemd.app(OLD).stops_in = 60
+    host.background.replace(deployment)
     ended = host.background.remove_old(deployment)
     assert sorted(ended) == [f"shop@{OLD}.{name}" for name in (JOB, TIMER)]
     assert deployment.finishing == host.files(host.runtime_units) == [f"shop@{OLD}.{WORKER}"]
@@ -326,6 +338,8 @@ def test_what_has_finished_since_is_cleared_by_the_next_change(host: Host) -> No
     gone = f"shop@{OLD}.worker-gone.0.service"
     (host.runtime_units / gone).write_text("")
     deployment.observed = Observed(OLD, runtime_units=frozenset({gone}))
+    host.background.replace(deployment)
+    host.sim.clock.sleep(1)
     assert gone in host.background.remove_old(deployment)
     assert host.files(host.runtime_units) == []
 
@@ -334,7 +348,7 @@ def test_a_worker_that_ends_is_named(host: Host) -> None:
     deployment = host.deployment()
     host.background.replace(deployment)
     assert host.background.check(deployment) == ""
-    host.state = {"ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code", "NRestarts": "1"}
+    host.sim.systemd.exit(host.unit(f"{NEW}.{WORKER}"))
     assert f"worker shop@{NEW}.{WORKER} ended (exit-code" in host.background.check(deployment)
     assert deployment.failed_worker == f"shop@{NEW}.{WORKER}"
 
@@ -342,18 +356,25 @@ def test_a_worker_that_ends_is_named(host: Host) -> None:
 def test_a_worker_that_still_ended_when_it_was_told_to_start_was_not_restarted(host: Host) -> None:
     # Of a release that is gone back to; a worker that ends after so many jobs is restarted all day.
     deployment = host.deployment()
-    host.state = {"ActiveState": "deactivating", "SubState": "stop-sigterm", "NRestarts": "57", "Job": "7"}
+    host.switch(NEW)
+    host.sim.systemd.start(f"shop@{NEW}.{WORKER}")
+    worker = host.unit(f"{NEW}.{WORKER}")
+    worker.restarts = 57
+    host.sim.systemd.stop(worker.name, wait=False)
     host.background.replace(deployment)
-    host.state = {"ActiveState": "active", "SubState": "running", "NRestarts": "0"}
+    host.sim.clock.sleep(1)
+    assert (worker.active, worker.restarts) == ("active", 0)
     assert host.background.check(deployment) == ""
-    host.state = {**host.state, "NRestarts": "1"}
+    worker.restarts = 1
     assert "ended and was started again" in host.background.check(deployment)
 
 
 def test_a_worker_that_is_paused_is_not_unhealthy(host: Host) -> None:
     deployment = host.deployment()
+    os.makedirs(host.layout.maintenance)
+    Path(host.layout.maintenance, "paused").touch()
     host.background.replace(deployment)
-    host.state = {"ActiveState": "inactive", "ConditionResult": "no"}
+    assert host.unit(f"{NEW}.{WORKER}").active == "inactive"
     assert host.background.check(deployment) == ""
 
 
@@ -361,7 +382,7 @@ def test_the_old_ones_work_again_after_a_switch_back(host: Host) -> None:
     deployment = host.deployment()
     host.background.replace(deployment)
     host.directory.disable(deployment.plan.stop_workers)
-    host.log.clear()
+    host.sim.commands.asked.clear()
     host.background.stop_new(deployment)
     host.background.restart_old(deployment)
     assert host.log == [
@@ -374,24 +395,23 @@ def test_the_old_ones_work_again_after_a_switch_back(host: Host) -> None:
     assert not [name for name in host.files(host.units) if NEW in name]
 
 
-def test_what_did_not_hear_that_it_shall_end_is_told_again(host: Host) -> None:
+def test_a_worker_that_still_runs_before_it_is_removed_is_stopped_again(host: Host) -> None:
     deployment = host.deployment()
     host.background.replace(deployment)
-    host.log.clear()
-    # As one that ends all the time.
-    host.now = {
-        f"shop@{NEW}.{WORKER}": {"ActiveState": "activating"},
-        f"shop@{NEW}.{TIMER}": {"ActiveState": "inactive"},
-    }
+    host.sim.systemd.exit(host.unit(f"{NEW}.{WORKER}"))
+    host.sim.systemd.stop(f"shop@{NEW}.{TIMER}", wait=True)
+    host.sim.commands.asked.clear()
     host.background.remove_new(deployment)
     assert host.log == [f"stop new.{WORKER} --no-block"]
     assert not [name for name in host.files(host.units) if NEW in name]
 
 
-def test_what_finishes_is_not_told_again(host: Host) -> None:
+def test_a_worker_that_stops_already_is_not_stopped_again(host: Host) -> None:
     deployment = host.deployment()
     host.background.replace(deployment)
-    host.log.clear()
-    host.now = {f"shop@{NEW}.{WORKER}": {"ActiveState": "deactivating"}}
+    host.sim.systemd.app(NEW).stops_in = 60
+    for name in (WORKER, TIMER):
+        host.sim.systemd.stop(f"shop@{NEW}.{name}", wait=False)
+    host.sim.commands.asked.clear()
     host.background.remove_new(deployment)
     assert host.log == []

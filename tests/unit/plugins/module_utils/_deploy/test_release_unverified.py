@@ -32,6 +32,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.verified i
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
 from ansible_collections.flaskops.stack.plugins.module_utils._system.fence import FenceError
+from ansible_collections.flaskops.stack.plugins.module_utils._system.host import Host
 
 RELEASE, OTHER = "3f2a91c-1b9e02d4", "0000001-77aa01f2"
 SAYS = "'shop:app' cannot be loaded; the end of what Python says:\nNameError: name 'flsk' is not defined"
@@ -203,7 +204,7 @@ def test_a_host_where_nothing_starts_says_nothing_of_the_application(
 
 
 def deployment(layout: Layout, started: bool, passed: bool, room: t.Sequence[str] = ()) -> t.Any:
-    gate = HealthCheck(Health("/", (), "localhost", 1, 1), [Probe(0, "/none", "shop.service", passed=passed)])
+    gate = HealthCheck(Health("/", (), "localhost", 1, 1), [Probe(0, "/none", "shop.service", passed=passed)], Host())
     wanted = SimpleNamespace(release=RELEASE)
     service = SimpleNamespace(name="shop", layout=layout, wanted=wanted, manifest=manifest())
     plan = SimpleNamespace(switch=True)

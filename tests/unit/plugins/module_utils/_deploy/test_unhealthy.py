@@ -55,8 +55,8 @@ def test_only_the_web_of_the_current_release_counts() -> None:
         f"shop@{ILL}.socket": dead,
         f"shop@{ILL}.service": RUNNING,
     }
-    assert _observe._explain_unhealthy(states, ILL) == ""
-    assert _observe._explain_unhealthy({**states, f"shop@{ILL}.1.service": dead}, ILL).startswith(
+    assert _observe._explain_unhealthy(states, ILL, 0.0) == ""
+    assert _observe._explain_unhealthy({**states, f"shop@{ILL}.1.service": dead}, ILL, 0.0).startswith(
         f"shop@{ILL}.1.service ended"
     )
 

@@ -14,13 +14,13 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import health as _health
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import workers as _workers
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import (
     Health,
     HealthCheck,
     HealthCheckError,
     Probe,
+    find_worker_fault,
+    wait_until_healthy,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.workers import Workers
 from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_conf import render_gunicorn_conf
@@ -31,6 +31,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_mar
     parse_marks,
     with_mark,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._system.host import Host, Kernel
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import App, simulate
 
 RUNNING = {"ActiveState": "active", "SubState": "running", "NRestarts": "0"}
 HEALTH = Health("/", (), "localhost", 5, 1)
@@ -94,8 +96,26 @@ class Server:
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
-    def workers(self, fresh: bool = True, **more: t.Any) -> Workers:
-        return Workers(self.release, fresh=fresh, **more)
+    def workers(self, fresh: bool = True, kernel: Kernel | None = None, **more: t.Any) -> Workers:
+        return Workers(self.release, kernel or Kernel(), fresh=fresh, **more)
+
+
+class Forgetful(Kernel):
+    """A kernel that does not let some files be read, or leaves out children."""
+
+    def __init__(self) -> None:
+        self.unreadable = ""
+        # What it lists as children, one answer after the other.
+        self.children: list[str] = []
+        self.all_alike = False
+
+    def read(self, path: str, most: int = 65536) -> str | None:
+        if self.unreadable and self.unreadable in path:
+            return None
+        if path.endswith("children") and self.children:
+            return self.children.pop(0)
+        # A process that was made up has gone, or is a copy of its master.
+        return "gunicorn" if self.all_alike and path.endswith("cmdline") else super().read(path, most)
 
 
 @pytest.fixture
@@ -128,43 +148,40 @@ def test_a_release_is_complete_with_all_of_its_workers(server: Server) -> None:
 
 
 @pytest.mark.parametrize("unreadable", ["children", "locks"])
-def test_what_the_kernel_does_not_tell_is_no_end(
-    server: Server, monkeypatch: pytest.MonkeyPatch, unreadable: str
-) -> None:
-    workers = server.workers()
+def test_what_the_kernel_does_not_tell_is_no_end(server: Server, unreadable: str) -> None:
+    kernel = Forgetful()
+    workers = server.workers(kernel=kernel)
     loaded = [server.tell("fork load") for _number in range(2)]
     workers.look(server.process.pid)
-    read = _workers._read
-    monkeypatch.setattr(_workers, "_read", lambda path, *most: None if unreadable in path else read(path, *most))
+    kernel.unreadable = unreadable
     assert workers.look(server.process.pid) == set()
     assert (workers.fault, workers.complete, sorted(workers.loaded)) == ("", True, sorted(loaded))
 
 
-def test_a_child_that_the_list_of_children_leaves_out_has_not_ended(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_child_that_the_list_of_children_leaves_out_has_not_ended(server: Server) -> None:
     """The list is read in parts, while others end (proc_pid_task(5))."""
-    workers = server.workers()
+    kernel = Forgetful()
+    workers = server.workers(kernel=kernel)
     server.tell("fork wait")
     for _look in range(2):
         workers.look(server.process.pid)
-    monkeypatch.setattr(_workers, "_children", lambda _master: set())
+    kernel.children = [""]
     assert (workers.look(server.process.pid), workers.fault) == (set(), "")
+    assert kernel.children == []
 
 
-def test_what_the_master_starts_looks_like_a_worker_until_it_runs_its_own_program(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_master_starts_looks_like_a_worker_until_it_runs_its_own_program(server: Server) -> None:
     """A configuration may run programs, such as git; between fork and exec they are copies of the master."""
-    workers = server.workers()
-    children: list[set[int]] = [{17}, set(), {18}, {18}, set()]
-    monkeypatch.setattr(_workers, "_children", lambda _master: children.pop(0))
-    monkeypatch.setattr(_workers, "_is_worker", lambda _pid, _master: True)
+    kernel = Forgetful()
+    kernel.all_alike = True
+    # No process has such an id.
+    kernel.children = ["9999917", "", "9999918", "9999918", ""]
+    workers = server.workers(kernel=kernel)
     assert [workers.look(server.process.pid) for _look in range(4)] == [set()] * 4
     assert workers.fault == ""
     # That was seen twice, so it was a worker.
-    assert workers.look(server.process.pid) == {18}
-    assert workers.fault == "worker 18 ended before it had loaded the application"
+    assert workers.look(server.process.pid) == {9999918}
+    assert workers.fault == "worker 9999918 ended before it had loaded the application"
 
 
 def test_a_worker_that_was_gone_before_it_was_seen_left_its_number(server: Server) -> None:
@@ -205,7 +222,7 @@ def test_what_a_hook_of_gunicorn_starts_is_no_worker(tmp_path: Path) -> None:
     (tmp_path / "gunicorn.conf.py").write_text(with_mark(""))
     with subprocess.Popen(["sleep", "30"]) as other:
         # The master is this test.
-        workers = Workers(str(tmp_path), fresh=True)
+        workers = Workers(str(tmp_path), Kernel(), fresh=True)
         workers.look(os.getpid())
         assert other.pid not in workers.seen
         other.kill()
@@ -215,7 +232,7 @@ def test_what_a_hook_of_gunicorn_starts_is_no_worker(tmp_path: Path) -> None:
 
 def test_a_release_of_an_earlier_version_needs_one_answer(tmp_path: Path) -> None:
     (tmp_path / "gunicorn.conf.py").write_text(render_gunicorn_conf(normalise_settings({}), str(tmp_path)))
-    workers = Workers(str(tmp_path), fresh=True)
+    workers = Workers(str(tmp_path), Kernel(), fresh=True)
     workers.look(os.getpid())
     assert (workers.marked, workers.complete) == (False, True)
 
@@ -224,7 +241,7 @@ def test_the_health_check_waits_for_all_workers_and_names_what_it_waited_for(ser
     server.tell("fork load")
     late = server.tell("fork wait")
     probe = Probe(0, "/none", "shop.service", passed=True, restarts="0", workers=server.workers())
-    gate = HealthCheck(HEALTH, [probe], deadline=time.monotonic() + 60)
+    gate = HealthCheck(HEALTH, [probe], Host(), deadline=time.monotonic() + 60)
     states = {"shop.service": {**RUNNING, "MainPID": str(server.process.pid)}}
     assert gate.check(states) is False
     gate.deadline = time.monotonic() - 1
@@ -240,37 +257,35 @@ def test_the_health_check_waits_for_all_workers_and_names_what_it_waited_for(ser
     assert refused.value.service == "shop.service"
 
 
-@pytest.mark.parametrize(("said", "ill"), [("Worker (pid:7) exited with code 1.", True), ("", False)])
-def test_of_one_that_had_loaded_the_log_says_whether_it_died(
-    server: Server, monkeypatch: pytest.MonkeyPatch, said: str, ill: bool
-) -> None:
-    monkeypatch.setattr(_health, "last_death", lambda _service, _since: said)
+@pytest.mark.parametrize(("said", "died"), [("Worker (pid:7) exited with code 1.", True), ("", False)])
+def test_of_one_that_had_loaded_the_log_says_whether_it_died(server: Server, said: str, died: bool) -> None:
+    commands = simulate().commands
+    commands.journal["shop.service"] = said
     probe = Probe(0, "/none", "shop.service", workers=server.workers(fresh=False))
     states = {"MainPID": str(server.process.pid)}
     first = server.tell("fork load")
     server.tell("fork load")
-    assert _health.find_worker_fault(probe, states) == ""
+    assert find_worker_fault(commands, probe, states) == ""
     server.tell("kill", first)
-    assert bool(_health.find_worker_fault(probe, states)) is ill
+    assert bool(find_worker_fault(commands, probe, states)) is died
 
 
-def test_releases_that_have_passed_are_looked_at_while_others_load(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_releases_that_have_passed_are_looked_at_while_others_load(tmp_path: Path) -> None:
     """The first one answers at once and dies while the second one loads."""
-    looks: list[int] = []
-
-    def show(units: t.Sequence[str], _properties: object) -> dict[str, dict[str, str]]:
-        looks.append(1)
-        second.passed = len(looks) > 3
-        dead = {**RUNNING, "ActiveState": "failed", "Result": "exit-code"}
-        return {unit: dead if unit == "a.service" and len(looks) > 2 else RUNNING for unit in units}
-
-    monkeypatch.setattr(_health, "show", show)
-    monkeypatch.setattr(_health, "run_probe", lambda *_arguments: None)
-    first, second = (Probe(0, "/none", f"{name}.service", restarts="0") for name in "ab")
-    first.passed = True
-    refused = dict(_health.wait_until_healthy({"a": HealthCheck(HEALTH, [first]), "b": HealthCheck(HEALTH, [second])}))
-    assert list(refused) == ["a"]
-    assert "a.service ended (exit-code" in str(refused["a"])
+    first, second = "3f2a91c-1b9e02d4", "90b1c7e-77aa01f2"
+    sim = simulate(tmp_path)
+    sim.systemd.apps = {first: App(loads_in=0.1, exits_after=1), second: App(loads_in=2)}
+    probes = {}
+    for release in (first, second):
+        (tmp_path / f"shop@{release}.socket").write_text(f"[Socket]\nListenStream={tmp_path}/{release}.sock\n")
+        (tmp_path / f"shop@{release}.service").write_text("[Service]\n")
+        for kind in ("socket", "service"):
+            sim.systemd.start(f"shop@{release}.{kind}")
+        probes[release] = Probe(0, f"{tmp_path}/{release}.sock", f"shop@{release}.service", restarts="0")
+    checks = {release: HealthCheck(HEALTH, [probe], sim.host) for release, probe in probes.items()}
+    refused = dict(wait_until_healthy(sim.host, checks))
+    assert list(refused) == [first]
+    assert f"shop@{first}.service ended (exit-code" in str(refused[first])
 
 
 @pytest.mark.parametrize("hook", ["function", "name"])

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
-import typing as t
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_maintenance as _flask_maintenance
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_maintenance import (
     PAGE,
     MaintenanceError,
@@ -20,6 +18,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_
     maintain,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import Simulation, simulate
 
 RELEASE = "3f2a91c-1b9e02d4"
 UNITS = [
@@ -41,72 +40,70 @@ def wish(tmp_path: Path) -> MaintenanceRequest:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return what systemd is told; all workers and timers run."""
-    log: list[str] = []
-
-    def systemctl(verb: str, units: t.Sequence[str], **_options: object) -> None:
-        log.extend(f"{verb} {unit}" for unit in units)
-
-    monkeypatch.setattr(_flask_maintenance, "systemctl", systemctl)
-    monkeypatch.setattr(
-        _flask_maintenance, "show_matching", lambda *_args: {unit: {"ActiveState": "active"} for unit in UNITS}
-    )
-    return log
+def sim(tmp_path: Path) -> Simulation:
+    """Return a host on which all workers and timers run."""
+    made = simulate(tmp_path)
+    for name in UNITS:
+        (tmp_path / name).write_text("[Service]\n")
+        made.systemd.start(name)
+    return made
 
 
-def test_it_is_closed_and_opened_once(wish: MaintenanceRequest) -> None:
-    results = [maintain(wish, check)["changed"] for check in (True, False, True, False)]
+def test_it_is_closed_and_opened_once(sim: Simulation, wish: MaintenanceRequest) -> None:
+    results = [maintain(sim.host, wish, check)["changed"] for check in (True, False, True, False)]
     assert (results, os.path.exists(wish.flag)) == ([True, True, False, False], True)
     assert stat.S_IMODE(os.stat(wish.page_path).st_mode) == 0o644
     opened = replace(wish, closed=False)
-    assert [maintain(opened, check)["changed"] for check in (True, False, True, False)] == [True, True, False, False]
+    results = [maintain(sim.host, opened, check)["changed"] for check in (True, False, True, False)]
+    assert results == [True, True, False, False]
     assert not os.path.exists(wish.flag)
 
 
-def test_a_chosen_page_is_used_again(wish: MaintenanceRequest) -> None:
-    maintain(wish, False)
+def test_a_chosen_page_is_used_again(sim: Simulation, wish: MaintenanceRequest) -> None:
+    maintain(sim.host, wish, False)
     assert Path(wish.page_path).read_text() == PAGE
-    assert maintain(replace(wish, page="<p>soon"), False)["changed"]
-    maintain(replace(wish, closed=False), False)
-    maintain(wish, False)
+    assert maintain(sim.host, replace(wish, page="<p>soon"), False)["changed"]
+    maintain(sim.host, replace(wish, closed=False), False)
+    maintain(sim.host, wish, False)
     assert Path(wish.page_path).read_text() == "<p>soon"
 
 
-def test_a_site_that_would_not_notice_is_refused(wish: MaintenanceRequest) -> None:
+def test_a_site_that_would_not_notice_is_refused(sim: Simulation, wish: MaintenanceRequest) -> None:
     Path(wish.site).write_text("server { }")
     with pytest.raises(MaintenanceError, match=r"does not look for .*/maintenance/on: .* Run site.yml once"):
-        maintain(wish, True)
+        maintain(sim.host, wish, True)
     os.unlink(wish.site)
     with pytest.raises(MaintenanceError, match="does not exist"):
-        maintain(wish, False)
-    assert maintain(replace(wish, closed=False), False)["changed"] is False
+        maintain(sim.host, wish, False)
+    assert maintain(sim.host, replace(wish, closed=False), False)["changed"] is False
 
 
-def test_an_application_that_is_not_there_is_named_with_those_that_are(wish: MaintenanceRequest) -> None:
+def test_an_application_that_is_not_there_is_named_with_those_that_are(
+    sim: Simulation, wish: MaintenanceRequest
+) -> None:
     with pytest.raises(MaintenanceError, match=r"no application 'blog' below .*; there are: shop$"):
-        maintain(replace(wish, layout=Layout(wish.layout.root, "blog")), False)
+        maintain(sim.host, replace(wish, layout=Layout(wish.layout.root, "blog")), False)
 
 
-def test_workers_and_timers_pause_when_asked_and_start_again(wish: MaintenanceRequest, told: list[str]) -> None:
-    assert maintain(replace(wish, pause=True), False)["units"] == sorted(UNITS)
-    assert told == [f"stop {UNITS[1]}", f"stop {UNITS[2]}", f"stop {UNITS[0]}"]
-    told.clear()
-    maintain(replace(wish, closed=False), False)
-    assert sorted(told) == [f"start {UNITS[1]}", f"start {UNITS[0]}"]
-    told.clear()
-    maintain(replace(wish, closed=False), False)
-    assert told == []
+def test_workers_and_timers_pause_when_asked_and_start_again(wish: MaintenanceRequest, sim: Simulation) -> None:
+    assert maintain(sim.host, replace(wish, pause=True), False)["units"] == sorted(UNITS)
+    assert sim.commands.told() == [f"stop {UNITS[1]}", f"stop {UNITS[2]} {UNITS[0]}"]
+    sim.commands.asked.clear()
+    maintain(sim.host, replace(wish, closed=False), False)
+    assert sim.commands.told() == [f"start {UNITS[1]} {UNITS[0]}"]
+    sim.commands.asked.clear()
+    maintain(sim.host, replace(wish, closed=False), False)
+    assert sim.commands.told() == []
 
 
 def test_they_are_left_alone_when_not_asked_and_after_a_deploy_meanwhile(
-    wish: MaintenanceRequest, told: list[str]
+    wish: MaintenanceRequest, sim: Simulation
 ) -> None:
-    maintain(wish, False)
-    assert told == []
-    maintain(replace(wish, pause=True), False)
-    told.clear()
+    maintain(sim.host, wish, False)
+    assert sim.commands.told() == []
+    maintain(sim.host, replace(wish, pause=True), False)
+    sim.commands.asked.clear()
     os.unlink(wish.layout.current)
     os.symlink("releases/90b1c7e-77aa01f2", wish.layout.current)
-    maintain(replace(wish, closed=False), False)
-    assert told == []
+    maintain(sim.host, replace(wish, closed=False), False)
+    assert sim.commands.told() == []

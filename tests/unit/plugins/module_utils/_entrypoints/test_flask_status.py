@@ -15,8 +15,15 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release import his
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._system.host import Clock, Kernel
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import Simulation, Unit, simulate
 
 RELEASE = "3f2a91c-1b9e02d4"
+WEB, SOCKET, WORKER = (
+    f"shop@{RELEASE}.service",
+    f"shop@{RELEASE}.socket",
+    "shop@90b1c7e-77aa01f2.worker-mail.0.service",
+)
 
 
 @pytest.fixture
@@ -24,12 +31,6 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """Return an application with a release whose service does not run."""
     monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path / "history"))
     monkeypatch.setattr(Layout, "lock", property(lambda self: str(tmp_path / "locks" / self.name)))
-    monkeypatch.setattr(
-        _flask_status, "show", lambda units, _properties: {unit: {"ActiveState": "failed"} for unit in units}
-    )
-    monkeypatch.setattr(
-        _flask_status, "show_matching", lambda *_args: {"shop@x.worker-mail.0.service": {"ActiveState": "active"}}
-    )
     layout = Layout(str(tmp_path / "s"), "shop")
     os.makedirs(f"{layout.release(RELEASE)}/venv/lib/python3.13/site-packages/gunicorn-27.0.1.dist-info")
     source = {"type": "git", "location": "", "version": "v2", "revision": "3f2a91c"}
@@ -39,43 +40,51 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     return layout
 
 
-def look(layout: Layout) -> dict[str, t.Any]:
-    return _flask_status.application_states(layout.root, None, 1)[0]
+@pytest.fixture
+def sim(tmp_path: Path) -> Simulation:
+    """Return a host on which the service of the release has failed, and a worker of another one runs."""
+    made = simulate(tmp_path / "system")
+    made.systemd.units[WEB] = Unit(WEB, "", active="failed", sub="failed")
+    made.systemd.units[WORKER] = Unit(WORKER, "", active="active", sub="running")
+    return made
 
 
-def test_an_application_that_does_not_answer_is_not_healthy(layout: Layout) -> None:
-    found = look(layout)
+def look(sim: Simulation, layout: Layout) -> dict[str, t.Any]:
+    return _flask_status.application_states(sim.host, layout.root, None, 1)[0]
+
+
+def test_an_application_that_does_not_answer_is_not_healthy(sim: Simulation, layout: Layout) -> None:
+    found = look(sim, layout)
     assert (found["name"], found["current"], found["healthy"]) == ("shop", RELEASE, False)
     assert (found["version"], found["python"], found["gunicorn"]) == ("v2", "3.13.5", "27.0.1")
     assert found["answers"][0]["problem"].startswith("no answer to /health")
     assert (found["instances"], found["running"], found["uptime"]) == (1, 0, 0)
-    assert found["beside"] == [{"unit": "shop@x.worker-mail.0.service", "state": "active"}]
+    assert found["beside"] == [{"unit": WORKER, "state": "active"}]
 
 
-def test_one_that_answers_between_two_of_its_ends_is_not_healthy(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_answers_between_two_of_its_ends_is_not_healthy(sim: Simulation, layout: Layout) -> None:
     """Its worker cannot load, another one answers, and systemd starts the service again and again."""
-    looping = {"ActiveState": "active", "SubState": "running", "NRestarts": "6"}
-    monkeypatch.setattr(_flask_status, "show", lambda units, _properties: dict.fromkeys(units, looping))
-    monkeypatch.setattr(_flask_status, "run_probe", lambda probe, *_rest: setattr(probe, "passed", True))
-    found = look(layout)
-    assert (found["healthy"], found["running"]) == (False, 1)
+    text = f"[Socket]\nListenStream={layout.socket(RELEASE, 0)}\n"
+    sim.systemd.units[SOCKET] = Unit(SOCKET, text, active="active", sub="running")
+    looping = Unit(WEB, "", active="active", sub="running", restarts=6, pid=7, workers={8: 1}, loaded={8})
+    sim.systemd.units[WEB] = looping
+    found = look(sim, layout)
+    assert (found["healthy"], found["running"], found["answers"][0]["status"]) == (False, 1, 200)
     assert "keeps ending; systemd has started it again 6 times" in found["ill"]
 
 
-def test_an_application_that_never_served_has_no_health(layout: Layout) -> None:
+def test_an_application_that_never_served_has_no_health(sim: Simulation, layout: Layout) -> None:
     os.unlink(layout.current)
-    found = look(layout)
+    found = look(sim, layout)
     assert (found["current"], found["healthy"], found["answers"]) == ("", False, [])
 
 
-def test_an_application_that_is_not_there_has_nothing(layout: Layout) -> None:
-    found = _flask_status.application_states(layout.root, ["wiki"], 1)[0]
+def test_an_application_that_is_not_there_has_nothing(sim: Simulation, layout: Layout) -> None:
+    found = _flask_status.application_states(sim.host, layout.root, ["wiki"], 1)[0]
     assert (found["current"], found["healthy"], found["releases"], found["disk"]) == ("", False, [], 0)
 
 
-def test_what_failed_last_is_told_until_something_succeeds(layout: Layout) -> None:
+def test_what_failed_last_is_told_until_something_succeeds(sim: Simulation, layout: Layout) -> None:
     failed = {"release": "b", "when": "2", "result": "failed"}
     for entry, expected in (
         ({"release": RELEASE, "when": "1", "result": "activated"}, None),
@@ -84,24 +93,24 @@ def test_what_failed_last_is_told_until_something_succeeds(layout: Layout) -> No
         ({"release": "c", "when": "4", "result": "activated"}, None),
     ):
         _history.record("shop", entry)
-        assert look(layout)["failed"] == expected
-    assert look(layout)["activated"]["when"] == "1"
+        assert look(sim, layout)["failed"] == expected
+    assert look(sim, layout)["activated"]["when"] == "1"
 
 
-def test_what_was_begun_and_the_flag_of_maintenance_are_seen(layout: Layout) -> None:
+def test_what_was_begun_and_the_flag_of_maintenance_are_seen(sim: Simulation, layout: Layout) -> None:
     _history.resolve_interrupted("shop", RELEASE, {"release": "b", "when": "1"})
     os.makedirs(layout.maintenance)
     Path(layout.maintenance, "on").touch()
-    found = look(layout)
+    found = look(sim, layout)
     assert (found["unfinished"]["release"], found["maintenance"], found["lock"]) == ("b", True, None)
 
 
 def test_a_file_with_two_names_takes_its_place_once(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 100_000)
-    before = _flask_status.disk_usage(str(tmp_path))
+    before = _flask_status.disk_usage(Clock(), str(tmp_path))
     os.link(tmp_path / "a", tmp_path / "b")
     assert before >= 100_000
-    assert _flask_status.disk_usage(str(tmp_path)) == before
+    assert _flask_status.disk_usage(Clock(), str(tmp_path)) == before
 
 
 @pytest.mark.parametrize(("text", "number"), [("12", 12), ("[not set]", 0), (str(2**64 - 1), 0), ("", 0)])
@@ -109,12 +118,18 @@ def test_what_systemd_does_not_know_is_nothing(text: str, number: int) -> None:
     assert _flask_status._number({"MemoryCurrent": text}, "MemoryCurrent") == number
 
 
-def test_memory_is_counted_by_process_where_the_cgroup_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {
-        "/sys/fs/cgroup/shop/cgroup.procs": "7\n8\n9\n",
-        "/proc/7/smaps_rollup": "Rss: 9 kB\nPss:      4 kB\nPss_Dirty: 1 kB\n",
-        "/proc/8/smaps_rollup": "Pss: 6 kB\n",
-    }
-    monkeypatch.setattr(_flask_status, "_read", lambda path: files.get(path, ""))
-    assert _flask_status._memory({"MemoryCurrent": "[not set]", "ControlGroup": "/shop"}) == 10 * 1024
-    assert _flask_status._memory({"MemoryCurrent": "5", "ControlGroup": "/shop"}) == 5
+class Files(Kernel):
+    """A kernel with these files."""
+
+    def read(self, path: str, most: int = 65536) -> str | None:
+        files = {
+            "/sys/fs/cgroup/shop/cgroup.procs": "7\n8\n9\n",
+            "/proc/7/smaps_rollup": "Rss: 9 kB\nPss:      4 kB\nPss_Dirty: 1 kB\n",
+            "/proc/8/smaps_rollup": "Pss: 6 kB\n",
+        }
+        return files.get(path, "")[:most]
+
+
+def test_memory_is_counted_by_process_where_the_cgroup_does_not_count() -> None:
+    assert _flask_status._memory(Files(), {"MemoryCurrent": "[not set]", "ControlGroup": "/shop"}) == 10 * 1024
+    assert _flask_status._memory(Files(), {"MemoryCurrent": "5", "ControlGroup": "/shop"}) == 5

@@ -36,6 +36,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.release im
 from ansible_collections.flaskops.stack.plugins.module_utils._release.releases import list_applications
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._system import files as _files
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import simulate
 
 V1, V2, V3 = (f"{number * 7}-0000000{number}" for number in "123")
 SOURCE = {"type": "git", "location": "", "version": "", "revision": ""}
@@ -84,10 +85,6 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path / "history"))
     monkeypatch.setattr(_migration, "DIRECTORY", str(tmp_path / "history"))
     monkeypatch.setattr(Layout, "lock", property(lambda self: str(tmp_path / "locks" / self.name)))
-    monkeypatch.setattr(
-        _flask_status, "show", lambda units, _properties: {unit: {"ActiveState": "active"} for unit in units}
-    )
-    monkeypatch.setattr(_flask_status, "show_matching", lambda *_args: {})
     layout = Layout(str(tmp_path / "s"), "shop")
     for number, release in enumerate((V1, V2, V3)):
         os.makedirs(f"{layout.release(release)}/venv/bin")
@@ -121,7 +118,7 @@ def test_an_old_release_with_a_damaged_manifest_counts_as_unfinished(layout: Lay
     assert [manifest.id for manifest in list_releases(layout)] == [V2, V3]
     assert list_applications(layout.root, None, False)[0]["unfinished"] == [V1]
     assert resolve_target(ServiceRequest(layout, True, rollback=True), check=True).release == V2
-    found = _flask_status.application_states(layout.root, None, 1)[0]
+    found = _flask_status.application_states(simulate().host, layout.root, None, 1)[0]
     assert (found["current"], [row["id"] for row in found["damaged"]]) == (V3, [V1])
     with pytest.raises(ReleaseError, match=r"cannot be run: .*(release\.json|directory)"):
         read_release(layout, layout.release(V1), check=False)
@@ -188,7 +185,7 @@ def test_prune_never_takes_the_release_that_serves(layout: Layout, monkeypatch: 
 
 def test_the_current_release_with_a_damaged_manifest_is_told_by_status(layout: Layout) -> None:
     spoil(manifest_path(layout, V3), b"{")
-    found = _flask_status.application_states(layout.root, None, 1)[0]
+    found = _flask_status.application_states(simulate().host, layout.root, None, 1)[0]
     assert (found["current"], found["healthy"]) == (V3, False)
     assert "is not JSON" in found["damaged"][0]["reason"]
 
@@ -212,7 +209,7 @@ GOOD_LINE = {"release": V1, "when": "2026", "result": "activated", "what": "depl
 def test_a_damaged_line_of_the_history_is_left_out(layout: Layout, line: bytes) -> None:
     Path(_history.history_path("shop")).write_bytes(line + b"\n" + json.dumps(GOOD_LINE).encode() + b"\n")
     assert _history.read_history("shop") == [GOOD_LINE]
-    assert _flask_status.application_states(layout.root, None, 1)[0]["current"] == V3
+    assert _flask_status.application_states(simulate().host, layout.root, None, 1)[0]["current"] == V3
 
 
 def test_what_is_no_text_in_a_line_is_left_out() -> None:
@@ -225,7 +222,7 @@ def test_what_is_no_text_in_a_line_is_left_out() -> None:
 def test_a_history_that_cannot_be_read_is_empty_and_not_written_over(layout: Layout) -> None:
     spoil(_history.history_path("shop"), None)
     assert _history.read_history("shop") == []
-    assert _flask_status.application_states(layout.root, None, 1)[0]["current"] == V3
+    assert _flask_status.application_states(simulate().host, layout.root, None, 1)[0]["current"] == V3
     with pytest.raises(OSError, match="directory"):
         _history.record("shop", GOOD_LINE)
     _history.try_record("shop", GOOD_LINE)

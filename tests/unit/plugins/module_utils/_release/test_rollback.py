@@ -42,6 +42,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.rollback i
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import simulate
 
 V1, V2, V3, V4 = (f"{number * 7}-0000000{number}" for number in "1234")
 ALL = (V1, V2, V3, V4)
@@ -300,7 +301,7 @@ def test_a_hook_is_recorded_and_the_next_deploy_migrates_again(host: Layout, mon
     with_hooks(host, V2, migrate_down=["true"])
     _migration.record_migration("shop", V2, "key", here=True)
     monkeypatch.setattr(_rollback_hook, "run_hooks", lambda *_args: [])
-    run_rollback_hook(host, V2, "migrate_down", "anna@laptop")
+    run_rollback_hook(simulate().host, host, V2, "migrate_down", "anna@laptop")
     last = _history.read_history("shop")[-1]
     assert (last["what"], last["release"], last["from"], last["result"]) == ("hook migrate_down", V2, V1, "done")
     assert _migration.migrated_key("shop") == ""
@@ -318,12 +319,12 @@ def test_a_hook_that_fails_says_what_serves_and_is_no_verdict_on_the_release(
     with_hooks(host, V2, migrate_down=["true"])
     monkeypatch.setattr(_rollback_hook, "run_hooks", fail)
     with pytest.raises(HookError, match=f"release {V1} is live, but hook rollback.migrate_down 'true' failed"):
-        run_rollback_hook(host, V2, "migrate_down", "")
+        run_rollback_hook(simulate().host, host, V2, "migrate_down", "")
     assert _history.read_history("shop")[-1]["result"] == "unsuccessful"
     os.unlink(host.current)
     os.symlink(f"releases/{V2}", host.current)
     with pytest.raises(HookError, match=f"release {V2} is live again"):
-        run_rollback_hook(host, V2, "migrate_down", "")
+        run_rollback_hook(simulate().host, host, V2, "migrate_down", "")
 
 
 def test_a_hook_does_not_take_the_database_back_below_what_another_run_has_deployed(
@@ -334,7 +335,7 @@ def test_a_hook_does_not_take_the_database_back_below_what_another_run_has_deplo
     with_hooks(host, V2, migrate_down=["true"])
     monkeypatch.setattr(_rollback_hook, "run_hooks", lambda *_args: pytest.fail("it was run"))
     with pytest.raises(HookError, match=f"the rollback went to {V3}, and {V1} is live by now"):
-        run_rollback_hook(host, V2, "migrate_down", "", V3)
+        run_rollback_hook(simulate().host, host, V2, "migrate_down", "", V3)
 
 
 def test_a_hook_that_ran_well_is_not_asked_for_again_because_of_a_full_disk(
@@ -348,7 +349,7 @@ def test_a_hook_that_ran_well_is_not_asked_for_again_because_of_a_full_disk(
     with_hooks(host, V2, migrate_down=["true"])
     monkeypatch.setattr(_rollback_hook, "run_hooks", lambda *_args: [])
     monkeypatch.setattr(_history, "record", full)
-    assert run_rollback_hook(host, V2, "migrate_down", "", V1) == []
+    assert run_rollback_hook(simulate().host, host, V2, "migrate_down", "", V1) == []
 
 
 @pytest.mark.parametrize(
@@ -364,7 +365,7 @@ def test_a_hook_that_cannot_be_prepared_does_not_hide_what_serves(
     monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
     with_hooks(host, V2, migrate_down=["true"])
     request = ServiceRequest(host, True, V1, manifest(V1), rollback=True, hook="migrate_down", rolled_back_from=V2)
-    change = Deployment.from_observed(Service(host, manifest(V1), WantedUnits(V1)), Observed(V1))
+    change = Deployment.from_observed(Service(host, manifest(V1), WantedUnits(V1)), Observed(V1), simulate().host)
     assert due_rollback_hook(change, request) == {"name": "shop", "left": V2, "key": V2, "each_host": False}
     monkeypatch.setattr(_rollback_hook, step, fail)
     assert due_rollback_hook(change, request) is None

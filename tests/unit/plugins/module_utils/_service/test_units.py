@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import
     WantedUnits,
     plan_deploy,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.unhealthy import SINCE
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.sandbox import needed_paths, sandbox_lines
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
@@ -30,6 +28,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._service.units impo
     release_units,
     stop_seconds,
 )
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import Simulation, Unit, simulate
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -228,67 +227,54 @@ def test_units_whose_socket_somebody_removed_are_stopped_started_and_gated() -> 
     assert not plan_deploy(seen, WantedUnits()).stop
 
 
-def test_a_unit_that_runs_without_the_path_of_its_socket_is_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def observed(sim: Simulation, directory: Path, layout: Layout) -> Observed:
+    return _observe.observe(sim.host, _observe.UnitDirectory(sim.host, str(directory)), [layout])["shop"]
+
+
+def known(units: t.Mapping[str, t.Any]) -> Simulation:
+    """Return a host whose systemd knows units of these states."""
+    sim = simulate()
+    for name, state in units.items():
+        sim.systemd.units[name] = Unit(name, "", **{"active": "active", **state})
+    return sim
+
+
+def test_a_unit_that_runs_without_the_path_of_its_socket_is_lost(tmp_path: Path) -> None:
     layout = Layout(str(tmp_path), "shop")
     here, gone, starting = (f"shop@{ID}{end}" for end in (".service", ".1.service", ".2.socket"))
     path = Path(layout.socket(ID, 0))
     path.parent.mkdir(parents=True)
     path.touch()
-    states = {here: "active", gone: "active", starting: "activating", "shop@tcp-127.0.0.1:8000.socket": "active"}
-    monkeypatch.setattr(
-        _observe,
-        "show_matching",
-        lambda *_arguments: {name: {"ActiveState": state} for name, state in states.items()},
-    )
-    seen = _observe.observe(_observe.UnitDirectory(str(tmp_path / "units")), [layout])["shop"]
+    sim = known({here: {}, gone: {}, starting: {"active": "activating"}, "shop@tcp-127.0.0.1:8000.socket": {}})
+    seen = observed(sim, tmp_path / "units", layout)
     assert seen.socket_missing == frozenset({gone})
     assert (starting in seen.alive, here in seen.up, gone in seen.up) == (True, True, False)
 
 
-def test_a_worker_is_young_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_is_young_for_a_moment(tmp_path: Path) -> None:
     # One that ends at once is active at each of its starts.
-    worker, timer, unknown = (
-        f"shop@{ID}.{end}" for end in ("worker-a.0.service", "timer-b.timer", "worker-c.0.service")
+    worker, timer, unknown, older = (
+        f"shop@{ID}.{end}"
+        for end in ("worker-a.0.service", "timer-b.timer", "worker-c.0.service", "worker-a.1.service")
     )
-    ages = {worker: 0.5, timer: 0.5, unknown: None, f"shop@{ID}.worker-a.1.service": 3.0}
-    monkeypatch.setattr(_observe, "show_matching", lambda *_arguments: {name: up_for(ages[name]) for name in ages})
-    seen = _observe.observe(_observe.UnitDirectory(str(tmp_path)), [Layout("/srv", "shop")])["shop"]
-    assert seen.just_started == {f"shop@{ID}.worker-a.0.service"}
-    assert seen.up == set(ages)
+    sim = known({worker: {"since": 999.5}, timer: {"since": 999.5}, unknown: {}, older: {"since": 997.0}})
+    seen = observed(sim, tmp_path, Layout("/srv", "shop"))
+    assert seen.just_started == {worker}
+    assert seen.up == {worker, timer, unknown, older}
 
 
-def up_for(seconds: float | None) -> dict[str, str]:
-    """Return what systemd shows of a unit that has been active for a while."""
-    since = {} if seconds is None else {SINCE: str(int((time.monotonic() - seconds) * 1e6))}
-    return {"ActiveState": "active", **since}
-
-
-def test_what_was_told_to_end_and_has_no_file_needs_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_told_to_end_and_has_no_file_needs_nothing_else(tmp_path: Path) -> None:
     # A service that finishes what it has: its socket ends after it, and a moment later than it.
-    ending, socket, other = f"shop@{OLD}.service", f"shop@{OLD}.socket", f"shop@{OLD}.1.socket"
-    states = {ending: "deactivating", socket: "active", other: "active", f"shop@{OLD}.1.service": "active"}
-    jobs = {ending: "17", socket: "18"}
-    monkeypatch.setattr(
-        _observe,
-        "show_matching",
-        lambda *_arguments: {
-            name: {"ActiveState": state, "Job": jobs.get(name, "")}
-            for name, state in states.items()
-            if state != "inactive"
-        },
-    )
-    directory = _observe.UnitDirectory(str(tmp_path))
+    ending, socket, other, service = (f"shop@{OLD}{end}" for end in (".service", ".socket", ".1.socket", ".1.service"))
+    sim = known({ending: {"active": "deactivating", "job": 17}, socket: {"job": 18}, other: {}, service: {}})
     layout = Layout("/srv", "shop")
-    assert _observe.observe(directory, [layout])["shop"].alive == {other, f"shop@{OLD}.1.service"}
-    states[ending] = "inactive"
-    assert _observe.observe(directory, [layout])["shop"].alive == {other, f"shop@{OLD}.1.service"}
-    states[ending] = "deactivating"
-    directory.write(dict.fromkeys(states, ""))
-    assert _observe.observe(directory, [layout])["shop"].alive == set(states)
+    assert observed(sim, tmp_path, layout).alive == {other, service}
+    sim.systemd.units[ending].active = "inactive"
+    assert observed(sim, tmp_path, layout).alive == {other, service}
+    sim.systemd.units[ending] = Unit(ending, "", active="deactivating", job=17)
+    for name in (ending, socket, other, service):
+        (tmp_path / name).touch()
+    assert observed(sim, tmp_path, layout).alive == {ending, socket, other, service}
 
 
 @given(

@@ -29,7 +29,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded imp
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._site.model import chain_of
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site
-from ansible_collections.flaskops.stack.plugins.module_utils._system.command import Result
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import simulate
 
 Headers = t.Mapping[str, str]
 APP = {"name": "shop", "domains": ["shop.test"], "upstream": ["unix:/srv/shop/current/run/0.sock"]}
@@ -82,7 +82,7 @@ class Host:
         self.proxy: t.Callable[[ForwardedChain, Headers], Headers] = right
         self.status = 0
         patch.setattr(_proxy_probe, "_ask", self.ask)
-        patch.setattr(_proxy_probe, "_AGAIN", 0.0)
+        self.sim = simulate()
 
     def release(self, hops: int) -> None:
         write_token(str(self.path), hops, -1)
@@ -136,7 +136,7 @@ WAYS = [
 @pytest.mark.parametrize(("hops", "options"), WAYS)
 def test_what_the_generated_site_does_is_right(host: Host, hops: int, options: dict[str, t.Any]) -> None:
     host.release(hops)
-    assert check_forwarded_headers(host.chain(**options)) == _proxy_probe.HeaderCheckResult()
+    assert check_forwarded_headers(host.sim.host, host.chain(**options)) == _proxy_probe.HeaderCheckResult()
 
 
 @pytest.mark.parametrize(
@@ -164,20 +164,22 @@ def test_what_is_wrong_is_told_with_what_it_should_be(
 ) -> None:
     host.release(hops)
     host.proxy = proxy
-    wrong = check_forwarded_headers(host.chain(**options)).wrong
+    wrong = check_forwarded_headers(host.sim.host, host.chain(**options)).wrong
     assert re.search(says, wrong), wrong
 
 
 def test_an_application_that_reads_the_headers_itself_is_free_to(host: Host) -> None:
     host.release(0)
     host.proxy = passing
-    assert not check_forwarded_headers(host.chain()).wrong
+    assert not check_forwarded_headers(host.sim.host, host.chain()).wrong
 
 
 def test_a_site_that_does_not_reach_the_application_is_wrong(host: Host) -> None:
     host.release(1)
     host.status = 502
-    wrong = check_forwarded_headers(host.chain()).wrong
+    # nginx cannot be asked whether the site is published.
+    host.sim.commands.fail("nginx -T")
+    wrong = check_forwarded_headers(host.sim.host, host.chain()).wrong
     assert "does not reach the application; see its error log, and socket_group" in wrong
     assert "its next release gets sockets of the new group" in wrong
 
@@ -197,14 +199,15 @@ SITE = "upstream shop {{ server unix:{current}/run/0.sock; }}\nserver {{ server_
         ("", True),
     ],
 )
-def test_a_site_that_is_not_published_cannot_be_wrong(
-    host: Host, monkeypatch: pytest.MonkeyPatch, config: str, known: bool
-) -> None:
+def test_a_site_that_is_not_published_cannot_be_wrong(host: Host, config: str, known: bool) -> None:
     host.release(1)
     host.status = 502
     said = config.replace("{current}", str(host.path))
-    monkeypatch.setattr(_proxy_probe, "run", lambda argv: Result(tuple(argv), 0 if said else 1, said, ""))
-    verdict = check_forwarded_headers(host.chain())
+    if said:
+        host.sim.commands.nginx = said
+    else:
+        host.sim.commands.fail("nginx -T")
+    verdict = check_forwarded_headers(host.sim.host, host.chain())
     assert bool(verdict.wrong) == known
     assert known or verdict.unknown == (
         "nginx has no site that leads from shop.test to the application yet, and answers 502 for http://shop.test"
@@ -215,7 +218,8 @@ def test_an_answer_of_somebody_else_is_no_verdict(host: Host) -> None:
     host.release(1)
     host.status = 401
     assert (
-        "something else than the application answers, with status 401" in check_forwarded_headers(host.chain()).unknown
+        "something else than the application answers, with status 401"
+        in check_forwarded_headers(host.sim.host, host.chain()).unknown
     )
 
 
@@ -225,7 +229,7 @@ def test_a_python_that_cannot_do_tls_is_no_verdict(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(ssl, "create_default_context", fail)
     write_token(str(tmp_path), 1, -1)
-    verdict = check_forwarded_headers(ForwardedChain(str(tmp_path), "shop.test", 443, tls=True))
+    verdict = check_forwarded_headers(simulate().host, ForwardedChain(str(tmp_path), "shop.test", 443, tls=True))
     assert (verdict.wrong, "no usable configuration" in verdict.unknown) == ("", True)
 
 
@@ -243,15 +247,15 @@ def test_a_release_without_a_token_is_the_application_alone(host: Host) -> None:
     (host.path / "probe.json").unlink()
     environ = {"HTTP_X_FLASKOPS_PROBE": "", "wsgi.url_scheme": "http"}
     assert b"".join(host.application()(environ, None)) == b"the application"
-    assert "before there was such a probe" in check_forwarded_headers(host.chain()).unknown
+    assert "before there was such a probe" in check_forwarded_headers(host.sim.host, host.chain()).unknown
 
 
 def test_sites_are_asked_when_they_lead_to_a_release(host: Host) -> None:
     items: list[dict[str, t.Any]] = [{"name": "shop", "chain": host.chain().to_json()}, {"name": "other"}]
-    assert probe_sites(items) == ([], [])
+    assert probe_sites(host.sim.host, items) == ([], [])
     host.release(1)
     host.proxy = passing
-    wrong, unknown = probe_sites(items)
+    wrong, unknown = probe_sites(host.sim.host, items)
     assert wrong[0].startswith("site 'shop' is published, but through nginx, with forged")
     assert not unknown
 

@@ -22,6 +22,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health impo
 from ansible_collections.flaskops.stack.plugins.module_utils._release import proxy_probe as _proxy_probe
 from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import ForwardedChain
 from ansible_collections.flaskops.stack.plugins.module_utils._system.deadline import Deadline, timed
+from ansible_collections.flaskops.stack.plugins.module_utils._system.host import Host
 from ansible_collections.flaskops.stack.plugins.module_utils._system.http import ProbeError, http_get
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
@@ -118,7 +119,7 @@ def test_status_ends_with_its_deadline(drip: t.Callable[..., Drip], tmp_path: Pa
     drip(on_unix(tmp_path))
     probe = Probe(0, str(tmp_path / "0.sock"), "shop.service")
     health = Health("/", (), "localhost", 60, 1)
-    assert took(lambda: run_probe(probe, health, time.monotonic() + 0.4, True)) < 2
+    assert took(lambda: run_probe(Host(), probe, health, time.monotonic() + 0.4, True)) < 2
     assert not probe.passed
     assert "no complete answer" in probe.problem
 

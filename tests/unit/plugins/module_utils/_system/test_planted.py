@@ -23,6 +23,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.ownership 
 from ansible_collections.flaskops.stack.plugins.module_utils._release.prepared import adopt_prepared
 from ansible_collections.flaskops.stack.plugins.module_utils._release.shared import Owner, link_instance, link_shared
 from ansible_collections.flaskops.stack.plugins.module_utils._system.files import read_file
+from ansible_collections.flaskops.stack.plugins.module_utils._system.host import Clock
 from ansible_collections.flaskops.stack.plugins.module_utils._system.trees import (
     chown_tree,
     hardlink_tree,
@@ -224,7 +225,7 @@ def test_trees_that_are_too_deep_are_refused_and_removed(tmp_path: Path) -> None
     ):
         with pytest.raises(OSError, match="levels deep"):
             work()
-    assert disk_usage(str(top)) > 0
+    assert disk_usage(Clock(), str(top)) > 0
     remove_tree(str(tmp_path / "copy"))
     remove_tree(str(top))
     assert os.listdir(tmp_path) == []
