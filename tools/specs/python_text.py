@@ -50,14 +50,14 @@ def assignment(name: str, value: object) -> str:
 
 def _lines(start: str, value: object, indent: int, end: str) -> list[str]:
     line = f"{' ' * indent}{start}{_flat(value)}{end}"
-    if len(line) <= WIDTH or not isinstance(value, (dict, list)) or not value:
+    if len(line) <= WIDTH or not isinstance(value, (dict, list, tuple)) or not value:
         return [line]
     inner = indent + 4
     if isinstance(value, dict):
         items = [_lines(f"{_flat(key)}: ", item, inner, ",") for key, item in value.items()]
     else:
         items = [_lines("", item, inner, ",") for item in value]
-    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    opening, closing = "{}" if isinstance(value, dict) else "()" if isinstance(value, tuple) else "[]"
     content = [line for item in items for line in item]
     return [f"{' ' * indent}{start}{opening}", *content, f"{' ' * indent}{closing}{end}"]
 
@@ -68,7 +68,7 @@ def _flat(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_flat, value)) + "]"
     if isinstance(value, tuple):
-        return "(" + ", ".join(map(_flat, value)) + ")"
+        return f"({', '.join(map(_flat, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, str) and not isinstance(value, Name):
         return json.dumps(value, ensure_ascii=False)
     return str(value)

@@ -116,7 +116,13 @@ def run_time_defaults(schema: Schema) -> str:
         "TIMER_DEFAULTS": schema.defaults("timer"),
     }
     lines = [assignment(f"{name}: dict[str, object]", value) for name, value in constants.items()]
-    return "\n".join([*lines, assignment("HOOK_TIMEOUT", schema.defaults("hooks")["timeout"]), ""])
+    lines.append(assignment("HOOK_TIMEOUT", schema.defaults("hooks")["timeout"]))
+    lines.append("# Settings that came after 1.0: with their defaults they are no part of a release's id.")
+    lines.append(assignment("LATER", tuple(option.name for option in schema.group("gunicorn") if option.version_added)))
+    inherited = tuple(name for name in schema.groups["builds"] if name in schema.groups["application"])
+    lines.append("# What an application takes from the task when it does not set it itself.")
+    lines.append(assignment("INHERITED", inherited))
+    return "\n".join([*lines, ""])
 
 
 def _not_empty(defaults: t.Mapping[str, object]) -> dict[str, object]:

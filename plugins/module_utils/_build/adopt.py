@@ -10,7 +10,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from .._input.defaults import SERVICE_DEFAULTS
+from .._input.defaults import DEFAULTS, SERVICE_DEFAULTS
 from .._input.values import InputError, as_variables
 from .._release.contents import write_token
 from .._release.model import Layout, Manifest, digest, release_id
@@ -27,25 +27,6 @@ from .._system.account import Claim
 from .._system.files import read_file, remove_stale_temp_files, replace_link, utc_now, write_file
 from .._system.users import ensure_user, find_group, find_user
 from .home import home_variable
-
-# Keys of a service that are not settings of gunicorn.
-_OWN = {
-    "name",
-    "state",
-    "release",
-    "app",
-    "directory",
-    "virtualenv",
-    "user",
-    "group",
-    "environment",
-    "secrets",
-    "version",
-    "trusted_hops",
-    "host_header",
-    "keep",
-    "site",
-}
 
 
 @dataclass(frozen=True)
@@ -92,7 +73,7 @@ class ExistingApp:
             trusted_hops=_whole("trusted_hops", service),
             host_header=service.get("host_header") or "",
             keep=_whole("keep", service),
-            settings=normalise_settings({key: value for key, value in service.items() if key not in _OWN}),
+            settings=normalise_settings({key: value for key, value in service.items() if key in DEFAULTS}),
             names_user=bool(service.get("user")),
             names_group=bool(service.get("group")),
         )

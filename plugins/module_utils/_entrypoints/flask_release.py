@@ -14,23 +14,12 @@ from importlib import import_module
 
 from .._app.proxy_trust import trust_warnings
 from .._build.apply import FAILURES, BuildOptions, absent, present
+from .._input.defaults import INHERITED
 from .._input.printable import printable_result
 from .._input.result import join
 
 # Where systemd looks for what an administrator adds.
 _UNITS = "/etc/systemd/system"
-# What an application takes from the task when it does not say otherwise.
-INHERITED = (
-    "python",
-    "installer",
-    "index_url",
-    "ca_bundle",
-    "wheel_dir",
-    "gunicorn_requirement",
-    "build_timeout",
-    "source_max_mib",
-    "keep",
-)
 
 Params = t.Mapping[str, t.Any]
 

@@ -59,4 +59,18 @@ DEFAULTS: dict[str, object] = {
 WORKER_DEFAULTS: dict[str, object] = {"count": 1, "stop_timeout": 60, "memory_max": "", "cpu_quota": ""}
 TIMER_DEFAULTS: dict[str, object] = {"persistent": True, "random_delay": 0, "timeout": 3600}
 HOOK_TIMEOUT = 900
+# Settings that came after 1.0: with their defaults they are no part of a release's id.
+LATER = ("config_file",)
+# What an application takes from the task when it does not set it itself.
+INHERITED = (
+    "python",
+    "installer",
+    "gunicorn_requirement",
+    "index_url",
+    "ca_bundle",
+    "wheel_dir",
+    "build_timeout",
+    "source_max_mib",
+    "keep",
+)
 # end defaults

@@ -10,7 +10,7 @@ import json
 import re
 import typing as t
 
-from .._input.defaults import DEFAULTS, HEALTH_DEFAULTS
+from .._input.defaults import DEFAULTS, HEALTH_DEFAULTS, LATER
 from .._input.values import InputError, as_bool, as_int, as_line, as_list, as_mapping, as_quota, as_size, refuse_unknown
 from .gunicorn_conf import check_extra
 from .own_conf import check_config_file
@@ -54,13 +54,9 @@ def normalise_settings(raw: t.Mapping[str, object]) -> dict[str, object]:
     return result
 
 
-# Settings that came after 1.0. With their defaults they are no part of a release's id, which would change otherwise.
-_LATER = ("config_file",)
-
-
 def identifying_settings(settings: t.Mapping[str, object]) -> dict[str, object]:
-    """Return the settings that tell one release from another."""
-    return {key: value for key, value in settings.items() if key not in _LATER or value != DEFAULTS[key]}
+    """Return the settings that tell one release from another; new ones do not, as long as they have their defaults."""
+    return {key: value for key, value in settings.items() if key not in LATER or value != DEFAULTS[key]}
 
 
 def _check_together(settings: t.Mapping[str, t.Any]) -> None:

@@ -18,7 +18,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.application im
     parse_app,
     parse_apps,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release import INHERITED, wanted_apps
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release import wanted_apps
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import INHERITED
 from ansible_collections.flaskops.stack.plugins.module_utils._input.redact import SENSITIVE, masked, secret_part
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import to_plain
 
