@@ -14,8 +14,7 @@ from .._input.values import SITE, InputError, with_lists
 from .._release.shared_files import Place, covers, is_shared, shared_places
 from .._site.lines import cache_lines
 from .._site.model import Site, Static, chain_of
-from .._site.parse import parse_site
-from .._site.values import Reader
+from .._site.parse import Reader, parse_site
 from .._system.paths import PREVIOUS
 
 App = t.Mapping[str, t.Any]

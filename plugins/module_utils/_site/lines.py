@@ -10,11 +10,13 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from .._input.values import InputError
 from .headers import removed_headers
 from .model import Site
-from .values import quote
 
 Version = t.Tuple[int, ...]
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
 Lines = t.List[str]
 
 # The first versions with: "http2 on", ssl_reject_handshake, connections to upstreams kept open by default,
@@ -57,6 +59,18 @@ PATIENCE = ["client_header_timeout 15s;", "client_body_timeout 30s;", "send_time
 def block(opening: str, lines: t.Iterable[str]) -> Lines:
     """Return a block with its lines indented."""
     return [f"{opening} {{", *(f"    {line}" if line else "" for line in lines), "}"]
+
+
+def quote(value: str) -> str:
+    """Return a value as one quoted word of nginx's configuration; variables in it stay variables."""
+    if CONTROL.search(value):
+        raise InputError(f"{value!r} must not contain line breaks or other control characters")
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def literal(path: str) -> str:
+    """Return the regular expression for nothing but this path."""
+    return re.escape(path).replace("\\-", "-")
 
 
 @dataclass(frozen=True)

@@ -29,15 +29,17 @@ from .lines import (
     gzip_lines,
     hsts_lines,
     link_lines,
+    literal,
     log_lines,
     plain_port,
     proxy_lines,
+    quote,
     real_ip_lines,
     request_headers,
     tls_port,
     variable,
 )
-from .maintenance import closed_locations, fallback, gate_lines, previous_location
+from .maintenance import closed_locations, gate_lines
 from .model import Location, Server, Site, Static, chain_of
 from .parse import DISTRIBUTION_SITE, RESERVED, parse_sites
 from .raw import (
@@ -50,7 +52,6 @@ from .raw import (
     overridden,
     read_statements,
 )
-from .values import quote
 
 NEWEST: Version = (9999,)
 
@@ -242,6 +243,34 @@ def _static_locations(site: Site, static: Static, number: int, own: t.Sequence[S
     opening = f"location {'' if static.url == '/' else '^~ '}{quote(static.url)}"
     found = ["", *block(opening, [f"alias {quote(static.path)};", *link_lines(static.path), *own_lines])]
     return found + previous_location(static, number, hidden, lines)
+
+
+def fallback(static: Static, number: int) -> Lines:
+    """Return the lines of a static location that look for a missing file in the previous release."""
+    if not static.previous:
+        return []
+    # Also what is missing there has the site's own page for it.
+    return [f"error_page 404 = {_previous(number)};", "recursive_error_pages on;"]
+
+
+def previous_location(static: Static, number: int, hidden: str, lines: t.Iterable[str]) -> Lines:
+    """Return the location with the files of the previous release; C(hidden) is what visitors must not see of it."""
+    if not static.previous:
+        return []
+    inner = [
+        *block(f"if ($uri {hidden})", ["return 404;"]),
+        f"root {quote(static.previous)};",
+        *link_lines(static.previous),
+        f"rewrite {quote('^' + literal(static.url) + '(.*)$')} /$1 break;",
+        # Files only: an index or a redirect to a directory would lead to another location.
+        "try_files $uri =404;",
+        *lines,
+    ]
+    return ["", *block(f"location {_previous(number)}", inner)]
+
+
+def _previous(number: int) -> str:
+    return f"@flaskops_previous_{number}"
 
 
 def _added_headers(site: Site, own: t.Sequence[Statement]) -> Lines:

@@ -23,7 +23,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.values impor
     scalar,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
-from ansible_collections.flaskops.stack.plugins.module_utils._site.values import Reader
+from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import Reader
 
 SHOP = {"name": "shop", "source": "shop", "app": "shop:app"}
 ERRORS = (InputError, AppError)

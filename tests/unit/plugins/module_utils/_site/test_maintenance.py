@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page for maintenance, and the files of the previous release."""
+"""The page for maintenance."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import re
 
 from ansible_collections.flaskops.stack.plugins.module_utils._site.maintenance import (
     closed_locations,
-    fallback,
     gate_lines,
-    previous_location,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Maintenance, Static
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Maintenance
 
 CLOSED = Maintenance("/srv/shop/shared/maintenance", "/srv/shop/shared/page.html", 60, ("/health",))
 
@@ -38,17 +36,3 @@ def test_the_page_answers_503_with_the_headers_of_the_site_and_is_kept_by_nobody
     lines = [line.strip() for line in closed_locations(CLOSED, ["add_header X-Test one;"])]
     assert {"return 503;", 'alias "/srv/shop/shared/page.html";', "add_header X-Test one;"} <= set(lines)
     assert {"add_header Retry-After 60 always;", "add_header Cache-Control no-store always;"} <= set(lines)
-
-
-def test_a_file_that_is_missing_is_looked_for_in_the_previous_release() -> None:
-    static = Static("/static/", "/srv/shop/current/app/static/", previous="/run/flaskops/previous/shop/app/static/")
-    assert fallback(static, 2)[0] == "error_page 404 = @flaskops_previous_2;"
-    lines = [line.strip() for line in previous_location(static, 2, "~ /\\.", ["expires 1d;"])]
-    assert lines[1] == "location @flaskops_previous_2 {"
-    assert {'root "/run/flaskops/previous/shop/app/static/";', "try_files $uri =404;", "expires 1d;"} <= set(lines)
-    assert 'disable_symlinks if_not_owner from="/run/flaskops/previous/shop/app/";' in lines
-
-
-def test_without_a_previous_release_there_is_nowhere_else_to_look() -> None:
-    static = Static("/static/", "/srv/shop/current/app/static/")
-    assert fallback(static, 0) == previous_location(static, 0, "", []) == []

@@ -10,8 +10,14 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._site.headers import FAMILY
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Static
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_sites
-from ansible_collections.flaskops.stack.plugins.module_utils._site.render import parse_version, site_configs
+from ansible_collections.flaskops.stack.plugins.module_utils._site.render import (
+    fallback,
+    parse_version,
+    previous_location,
+    site_configs,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._site.syntax import Directive, descend, parse
 from hypothesis import given
 from hypothesis import strategies as st
@@ -688,3 +694,17 @@ def test_what_is_read_without_an_error_is_rendered_without_one(
         return
     for version in (OLD, NEW):
         assert site_configs([item], {}, version, catch_all=True)
+
+
+def test_a_file_that_is_missing_is_looked_for_in_the_previous_release() -> None:
+    static = Static("/static/", "/srv/shop/current/app/static/", previous="/run/flaskops/previous/shop/app/static/")
+    assert fallback(static, 2)[0] == "error_page 404 = @flaskops_previous_2;"
+    lines = [line.strip() for line in previous_location(static, 2, "~ /\\.", ["expires 1d;"])]
+    assert lines[1] == "location @flaskops_previous_2 {"
+    assert {'root "/run/flaskops/previous/shop/app/static/";', "try_files $uri =404;", "expires 1d;"} <= set(lines)
+    assert 'disable_symlinks if_not_owner from="/run/flaskops/previous/shop/app/";' in lines
+
+
+def test_without_a_previous_release_there_is_nowhere_else_to_look() -> None:
+    static = Static("/static/", "/srv/shop/current/app/static/")
+    assert fallback(static, 0) == previous_location(static, 0, "", []) == []

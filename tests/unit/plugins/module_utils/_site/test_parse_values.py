@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
-from ansible_collections.flaskops.stack.plugins.module_utils._site.values import (
+from ansible_collections.flaskops.stack.plugins.module_utils._site.lines import quote
+from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import (
     Reader,
     as_mapping,
     check_address,
@@ -15,7 +16,6 @@ from ansible_collections.flaskops.stack.plugins.module_utils._site.values import
     check_network,
     check_path,
     check_size,
-    quote,
 )
 
 
