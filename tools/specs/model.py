@@ -36,7 +36,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 _KEYS = {
     "description", "type", "elements", "choices", "required", "default", "version_added", "no_log",
-    "mutually_exclusive", "options",
+    "mutually_exclusive", "options", "example", "secret", "commas", "hint",
 }  # fmt: skip
 _PART_KEYS = {"from", "only", "without", "prefix", "words", "change"}
 # The default of an option that has none, for which None would be a value.
@@ -63,6 +63,15 @@ class Option:
     no_log: bool | None = None
     mutually_exclusive: tuple[tuple[str, ...], ...] = ()
     options: tuple[Option, ...] = ()
+    # How a user writes a value, or one element of a list, for errors. Those that have one are read by filters, and are
+    # converted as Ansible does it before any specification was applied to them.
+    example: t.Any = UNSET
+    # Errors do not show the value.
+    secret: bool = False
+    # A comma may belong to one element of the list.
+    commas: bool = False
+    # What else may have been meant by a value that is no list.
+    hint: str = ""
 
     @property
     def has_default(self) -> bool:
@@ -185,6 +194,10 @@ def _option(name: str, raw: Raw, groups: Groups, words: Words | None, place: str
         no_log=raw.get("no_log"),
         mutually_exclusive=tuple(map(tuple, raw.get("mutually_exclusive", ()))),
         options=_options(raw.get("options", {}), groups, words, path),
+        example=raw.get("example", UNSET),
+        secret=raw.get("secret", False),
+        commas=raw.get("commas", False),
+        hint=raw.get("hint", ""),
     )
     _check(option, path)
     return option

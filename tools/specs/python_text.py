@@ -38,7 +38,7 @@ def _argument(option: Option) -> dict[str, t.Any]:
 
 
 class Name(str):
-    """The name of a constant that stands for its value."""
+    """Python for a value: the name of a constant, or a call."""
 
     __slots__ = ()
 
@@ -49,12 +49,16 @@ def assignment(name: str, value: object) -> str:
 
 
 def _lines(start: str, value: object, indent: int, end: str) -> list[str]:
-    line = f"{' ' * indent}{start}{_flat(value)}{end}"
+    line = f"{' ' * indent}{start}{flat(value)}{end}"
+    if isinstance(value, Name) and len(line) > WIDTH and value.endswith(")"):
+        # A call, whose arguments get a line of their own.
+        name, _open, arguments = value[:-1].partition("(")
+        return [f"{' ' * indent}{start}{name}(", f"{' ' * (indent + 4)}{arguments}", f"{' ' * indent}){end}"]
     if len(line) <= WIDTH or not isinstance(value, (dict, list, tuple)) or not value:
         return [line]
     inner = indent + 4
     if isinstance(value, dict):
-        items = [_lines(f"{_flat(key)}: ", item, inner, ",") for key, item in value.items()]
+        items = [_lines(f"{flat(key)}: ", item, inner, ",") for key, item in value.items()]
     else:
         items = [_lines("", item, inner, ",") for item in value]
     opening, closing = "{}" if isinstance(value, dict) else "()" if isinstance(value, tuple) else "[]"
@@ -62,13 +66,14 @@ def _lines(start: str, value: object, indent: int, end: str) -> list[str]:
     return [f"{' ' * indent}{start}{opening}", *content, f"{' ' * indent}{closing}{end}"]
 
 
-def _flat(value: object) -> str:
+def flat(value: object) -> str:
+    """Return a value on one line."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_flat(key)}: {_flat(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{flat(key)}: {flat(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_flat, value)) + "]"
+        return "[" + ", ".join(map(flat, value)) + "]"
     if isinstance(value, tuple):
-        return f"({', '.join(map(_flat, value))}{',' if len(value) == 1 else ''})"
+        return f"({', '.join(map(flat, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, str) and not isinstance(value, Name):
         return json.dumps(value, ensure_ascii=False)
     return str(value)

@@ -13,9 +13,11 @@ from pathlib import Path
 from tools.specs.model import Interface, Option, Schema, SchemaError
 from tools.specs.python_text import Name, argument_spec, assignment
 from tools.specs.readme import prose, table
+from tools.specs.shapes import shape
 from tools.specs.yaml_text import flat, option_lines, prose_lines, value_lines
 
 WRITTEN = "written by `make specs` from tools/specs/schema/"
+VALUES = "plugins/module_utils/_input/values.py"
 DEFAULTS = "plugins/module_utils/_input/defaults.py"
 # What the first task of a playbook checks variables against: reading the specs themselves takes 50 ms.
 INPUT_SCHEMA = "plugins/plugin_utils/input_schema.json"
@@ -37,6 +39,7 @@ def written_files(schema: Schema, root: Path) -> dict[Path, str]:
         parts["argument spec"] = assignment("OPTIONS: dict[str, t.Any]", argument_spec(module.options)) + "\n"
         files[path] = _replaced(path, parts, "# ", "")
     files[root / DEFAULTS] = _replaced(root / DEFAULTS, {"defaults": run_time_defaults(schema)}, "# ", "")
+    files[root / VALUES] = _replaced(root / VALUES, {"shapes": shapes(schema)}, "# ", "")
     return files
 
 
@@ -127,3 +130,9 @@ def run_time_defaults(schema: Schema) -> str:
 
 def _not_empty(defaults: t.Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in defaults.items() if isinstance(value, (str, int)) and value}
+
+
+def shapes(schema: Schema) -> str:
+    """Return how values of users are converted that filters read, as Python."""
+    kinds = {"SITE": schema.group("site"), "APP": schema.group("application")}
+    return "".join(assignment(f"{name}: Shape", shape(options)) + "\n" for name, options in kinds.items())

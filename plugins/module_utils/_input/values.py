@@ -239,28 +239,25 @@ class Listed:
 # The options of a dictionary that are read before Ansible does, and the dictionaries that have some.
 Shape = t.Mapping[str, t.Any]
 
-_UPSTREAM = Listed("unix:/run/shop/gunicorn.sock", mixed=True)
-
-_SITE: Shape = {
-    "redirects": Listed("www.example.com"),
-    "static": Listed("{url: /static/, path: static}", {"url": Text("/static/"), "path": Text("static")}),
-    "read_timeout": Whole(),
-    "trusted_proxies": Listed("10.0.0.0/8"),
-    "pass_headers": Listed("X-HTTP-Method-Override"),
-    "locations": Listed("{path: /admin/}", {"upstream": _UPSTREAM}),
-    "maintenance": {"open": Listed("/status")},
-    "tls": {},
-    "proxy_headers": {},
-}
-SITE: Shape = {"domains": Listed("shop.example.com"), "upstream": _UPSTREAM, **_SITE}
-SITES = Listed("{name: shop, domains: [shop.example.com], upstream: [127.0.0.1:8000]}", SITE)
-
-COMMAND = Listed("flask db upgrade", mixed=True, commas=True)
 # By any name.
 ANY = "*"
 # Dictionaries whose values are shown nowhere.
 SECRET = ("environment", "secrets", "build_environment", "build_secrets")
 
+# begin shapes: written by `make specs` from tools/specs/schema/
+SITE: Shape = {
+    "domains": Listed("shop.example.com"),
+    "redirects": Listed("www.example.com"),
+    "upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True),
+    "static": Listed("{url: /static/, path: static}", {"url": Text("/static/"), "path": Text("static")}),
+    "read_timeout": Whole(),
+    "trusted_proxies": Listed("10.0.0.0/8"),
+    "proxy_headers": {},
+    "pass_headers": Listed("X-HTTP-Method-Override"),
+    "tls": {},
+    "locations": Listed("{path: /admin/}", {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True)}),
+    "maintenance": {"open": Listed("/status")},
+}
 APP: Shape = {
     "name": Text("shop"),
     "source": Text("./shop"),
@@ -275,43 +272,63 @@ APP: Shape = {
     "group": Text("shop"),
     "python": Text("3.12"),
     "installer": Text("uv"),
+    "requirements": Listed("requirements.txt"),
+    "packages": Listed("psycopg[binary]>=3", commas=True),
     "index_url": Text("https://pypi.example.com/simple"),
     "ca_bundle": Text("/etc/ssl/certs/ca-certificates.crt"),
     "wheel_dir": Text("/srv/wheels"),
     "gunicorn_requirement": Text("gunicorn>=23"),
     "build_timeout": Whole(),
     "source_max_mib": Whole(),
+    "build_environment": {},
+    "build_secrets": {},
     "build_with_deploy_key": Flag(),
+    "environment": {},
+    "secrets": {},
+    "shared": Listed("uploads"),
     "trusted_hops": Whole(),
     "host_header": Text("X-Original-Host"),
     "keep": Whole(),
     "rename_from": Text("store"),
-    "domains": SITE["domains"],
-    "requirements": Listed("requirements.txt"),
-    "packages": Listed("psycopg[binary]>=3", commas=True),
-    "shared": Listed("uploads"),
-    **{key: {} for key in SECRET},
+    "domains": Listed("shop.example.com"),
     "gunicorn": {
         "timeout": Whole(),
-        "instances": Whole(),
-        "asset_grace": Whole(),
         "extra": {},
+        "instances": Whole(),
         "bind": Listed("127.0.0.1:8000"),
         "after": Listed("postgresql.service"),
         "sandbox_paths": Listed("/var/spool/shop"),
         "health": {"status": Listed("200")},
+        "asset_grace": Whole(),
     },
     "hooks": {
-        **dict.fromkeys(("build", "migrate", "before_switch", "after_switch"), COMMAND),
-        "rollback": {ANY: COMMAND},
+        "build": Listed("flask db upgrade", mixed=True, commas=True),
+        "migrate": Listed("flask db upgrade", mixed=True, commas=True),
+        "before_switch": Listed("flask db upgrade", mixed=True, commas=True),
+        "after_switch": Listed("flask db upgrade", mixed=True, commas=True),
+        "rollback": {"*": Listed("flask db upgrade", mixed=True, commas=True)},
     },
     "workers": Listed(
         "{name: mail, command: celery worker}", {}, hint=" (how many processes gunicorn has is gunicorn.workers)"
     ),
     "timers": Listed("{name: clean, command: flask clean, schedule: daily}", {}),
-    "nginx": _SITE,
+    "nginx": {
+        "redirects": Listed("www.example.com"),
+        "static": Listed("{url: /static/, path: static}", {"url": Text("/static/"), "path": Text("static")}),
+        "read_timeout": Whole(),
+        "trusted_proxies": Listed("10.0.0.0/8"),
+        "proxy_headers": {},
+        "pass_headers": Listed("X-HTTP-Method-Override"),
+        "tls": {},
+        "locations": Listed("{path: /admin/}", {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True)}),
+        "maintenance": {"open": Listed("/status")},
+    },
 }
+# end shapes
+
+SITES = Listed("{name: shop, domains: [shop.example.com], upstream: [127.0.0.1:8000]}", SITE)
 APPS = Listed("{name: shop, source: ./shop, app: 'shop:app', domains: [shop.example.com]}", APP)
+COMMAND: Listed = APP["hooks"]["build"]
 
 
 def split_text(text: str) -> list[str]:

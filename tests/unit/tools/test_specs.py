@@ -107,6 +107,12 @@ def test_a_default_stands_once(checkout: Path) -> None:
     assert '"source_max_mib": 2048' in text
 
 
+def test_an_example_stands_once(checkout: Path) -> None:
+    values = "plugins/module_utils/_input/values.py"
+    assert changed_by(checkout, "application.yml", "example: gunicorn>=23", "example: gunicorn>=24") == {values}
+    assert 'Text("gunicorn>=24")' in (checkout / values).read_text(encoding="utf-8")
+
+
 def test_an_option_comes_into_all_files(checkout: Path) -> None:
     option = "  x_test:\n    description: A new setting.\n    type: int\n    default: 7\n  instances:\n"
     changed = changed_by(checkout, "service.yml", "  instances:\n", option)
