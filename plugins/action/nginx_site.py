@@ -12,8 +12,8 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._controller_path import controller_path
+from ..plugin_utils._host_code import execute
 from ..plugin_utils._run_record import note_failure
-from ..plugin_utils._task_process import freeze_gc
 
 try:
     from ansible.template import trust_as_template
@@ -29,7 +29,6 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return the module's result."""
-        freeze_gc()
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         args = self._task.args
@@ -38,7 +37,7 @@ class ActionModule(ActionBase):
             items = args.get(key)
             if isinstance(items, list):
                 rendered[key] = [self._rendered(item, variables) if isinstance(item, dict) else item for item in items]
-        result.update(self._execute_module(module_args=rendered, task_vars=variables))
+        result.update(execute(self, "flaskops.stack.nginx_site", rendered, variables))
         note_failure(variables, "nginx", result, bool(self._task.no_log))
         return result
 

@@ -13,6 +13,7 @@ from ..module_utils._app.application import AppError, needed_packages
 from ..module_utils._app.derive import DeriveError, derive_sites
 from ..module_utils._input.values import InputError, settle_apps, to_plain
 from ..module_utils._site.parse import parse_sites
+from ..plugin_utils._host_code import execute
 from ..plugin_utils._input_check import check_variables, joined, load_schema
 from ..plugin_utils._run_record import is_recorded, note_failure
 from ..plugin_utils._task_process import LateErrors, freeze_gc, load_filters
@@ -94,7 +95,7 @@ class ActionModule(LateErrors, ActionBase):
     def _preflight(self, packages: list[str], task_vars: Result | None) -> Result:
         given = self._task.args
         args = {**given, "packages": [*(given.get("packages") or []), *packages]} if packages else given
-        return t.cast(Result, self._execute_module("flaskops.stack.preflight", args, task_vars=task_vars))
+        return execute(self, "flaskops.stack.preflight", dict(args), task_vars)
 
     def _install(self, packages: list[str], task_vars: Result | None) -> Result:
         arguments = {

@@ -40,6 +40,8 @@ attributes:
   diff_mode:
     support: full
     description: Shows the content that nginx reads before and after, and the targets of links.
+extends_documentation_fragment:
+  - flaskops.stack._host_code
 # begin options: written by `make specs` from tools/specs/schema/
 options:
   name:
@@ -424,22 +426,12 @@ diff:
   sample: []
 """
 
-import grp
 import os
-import pwd
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._input.printable import printable, printable_result
-from ..module_utils._nginx.layout import SitePaths
-from ..module_utils._nginx.model import NginxLayout, NginxSiteError
-from ..module_utils._nginx.policy import Policy, ReloadError
-from ..module_utils._nginx.request import NginxRequest, site_paths_for, wanted_files, wanted_sites
-from ..module_utils._nginx.transaction import manage
-from ..module_utils._release.proxy_probe import probe_sites
-from ..module_utils._system.command import CommandError
-from ..module_utils._system.host import Host
+from ..module_utils._host_code import CODE_SPEC, work
 
 # begin argument spec: written by `make specs` from tools/specs/schema/
 OPTIONS: dict[str, t.Any] = {
@@ -520,67 +512,20 @@ OPTIONS: dict[str, t.Any] = {
 # end argument spec
 
 
-def layout_of(params: t.Mapping[str, t.Any], places: SitePaths) -> NginxLayout:
-    """Return the layout; raise InputError for an owner, group or mode that is none."""
-    try:
-        uid, gid = pwd.getpwnam(params["owner"]).pw_uid, grp.getgrnam(params["group"]).gr_gid
-        mode = int(params["mode"], 8)
-    except (KeyError, ValueError) as exc:
-        raise NginxSiteError(f"owner, group and mode must be known and octal: {exc}") from exc
-    if params["keep"] < 1:
-        raise NginxSiteError(f"keep {params['keep']} must be 1 or more: the version that nginx reads is one of them")
-    sites = places.chosen(params["directory_enabled"], params["suffix"])
-    available = os.path.normpath(params["directory_available"])
-    return NginxLayout(available, sites.directory, sites.suffix, params["keep"], mode, uid, gid)
-
-
-def request_of(params: t.Mapping[str, t.Any], check: bool, diff: bool) -> NginxRequest:
-    """Return what a call of the module asks for."""
-    places = site_paths_for(params)
-    layout = layout_of(params, places)
-    sites, origins = wanted_sites(params, layout)
-    policy = Policy(frozenset(params["tolerate"]), params["strict"], origins)
-    return NginxRequest(
-        layout,
-        params["binary"],
-        os.path.normpath(params["config"]),
-        params["prefix"] or "",
-        sites,
-        wanted_files(params, places),
-        params["purge"],
-        params["service"],
-        policy,
-        params["lock_timeout"],
-        params["reload_timeout"],
-        check,
-        diff,
-        params["start"],
-    )
+# What Ansible checks the arguments by, here or on the controller.
+ARGUMENTS: dict[str, t.Any] = {
+    "argument_spec": {**OPTIONS, **CODE_SPEC},
+    "mutually_exclusive": [("name", "sites"), *OPTIONS["sites"]["mutually_exclusive"]],
+    "required_one_of": [("name", "sites", "files")],
+}
 
 
 def main() -> None:
     """Run the module."""
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
-    module = AnsibleModule(
-        OPTIONS,
-        mutually_exclusive=[("name", "sites"), *OPTIONS["sites"]["mutually_exclusive"]],
-        required_one_of=[("name", "sites", "files")],
-        supports_check_mode=True,
-    )
-    try:
-        result = manage(request_of(module.params, module.check_mode, module._diff))
-    except (NginxSiteError, ReloadError, CommandError, OSError) as exc:
-        remedy = "; the play needs 'become: true'" if isinstance(exc, PermissionError) and os.geteuid() != 0 else ""
-        module.fail_json(msg=printable(f"Cannot manage nginx's sites: {exc}{remedy}"))
-    probed = result["changed"] and not module.check_mode
-    wrong, unknown = probe_sites(Host(), module.params["sites"] or [] if probed else [])
-    result = printable_result(result)
-    for warning in [*result.pop("warnings"), *map(printable, unknown)]:
-        module.warn(warning)
-    if wrong:
-        module.fail_json(msg=printable("\n".join(wrong)), **result)
-    module.exit_json(**result)
+    module = AnsibleModule(**ARGUMENTS, supports_check_mode=True)
+    work(module, "_entrypoints.nginx_site")
 
 
 if __name__ == "__main__":

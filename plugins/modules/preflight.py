@@ -17,6 +17,8 @@ description:
     manager is not asked, which takes several times as long.
 author:
   - flaskops maintainers (@flaskops)
+extends_documentation_fragment:
+  - flaskops.stack._host_code
 options:
   packages:
     description: Debian packages that must be installed.
@@ -120,100 +122,29 @@ nginx_user:
   version_added: 2.0.0
 """
 
-import os
-import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._nginx.layout import account_of
-from ..module_utils._system.command import CommandError, Commands, run
-from ..module_utils._system.distribution import (
-    HostError,
-    check_host,
-    idle_services,
-    missing_packages,
-    parse_nginx_version,
-    parse_os_release,
-    refuse_masked,
-)
-from ..module_utils._system.files import read_file
-from ..module_utils._system.systemd import Systemd, is_running
+from ..module_utils._host_code import CODE_SPEC, work
 
-# As apt takes one, also with a version, a release or an architecture, or as the path of a file.
-_PACKAGE = re.compile(r"[A-Za-z0-9/.][A-Za-z0-9+.:=~_/*-]*")
-
-
-def inspect(packages: list[str], services: list[str], nginx: str) -> dict[str, t.Any]:
-    """Check the host and return the facts that RETURN describes; raise HostError when it cannot be managed."""
-    with open("/etc/os-release", encoding="utf-8") as stream:
-        distribution = parse_os_release(stream.read())
-    check_host(os.geteuid() == 0, is_running(), distribution)
-    states = Systemd(Commands()).show(services, ["ActiveState", "UnitFileState"])
-    refuse_masked(states)
-    return {
-        "distribution": distribution.identifier,
-        "distribution_version": distribution.version,
-        "missing_packages": missing_packages(packages, dpkg_states(packages)),
-        "idle_services": idle_services(states),
-        "nginx_version": nginx_version(nginx),
-        "nginx_user": nginx_user(),
-    }
-
-
-def package_names(wanted: list[str]) -> list[str]:
-    """Return each name once, also of entries that are several between commas; raise HostError for what is no name."""
-    names = [name.strip() for entry in wanted for name in entry.split(",") if name.strip()]
-    for name in names:
-        if not _PACKAGE.fullmatch(name):
-            raise HostError(f"package '{name}' cannot be a name: list names of packages, such as [nginx, logrotate]")
-    return list(dict.fromkeys(names))
-
-
-def dpkg_states(packages: list[str]) -> str:
-    """Return a line 'name<TAB>state' for each package that dpkg knows."""
-    # dpkg-query exits 1 when it does not know one of the names, and lists the others.
-    query = ["dpkg-query", "--show", "--showformat=${Package}\\t${db:Status-Status}\\n", *packages]
-    return run(query).out if packages else ""
-
-
-def nginx_version(program: str) -> str:
-    """Return the version of an nginx program, or an empty string when it is not installed."""
-    try:
-        answer = run([program, "-v"], env={"PATH": "/usr/local/sbin:/usr/sbin:/sbin:" + os.environ.get("PATH", "")})
-    except CommandError:
-        return ""
-    return parse_nginx_version(answer.err)
-
-
-def nginx_user() -> str:
-    """Return the user that nginx's main configuration file names, or an empty string."""
-    account = account_of((read_file("/etc/nginx/nginx.conf") or b"").decode("utf-8", "replace"))
-    return account[0] if account else ""
+# What Ansible checks the arguments by, here or on the controller.
+ARGUMENTS: dict[str, t.Any] = {
+    "argument_spec": {
+        "packages": {"type": "list", "elements": "str", "default": []},
+        "install": {"type": "bool", "default": False},
+        "services": {"type": "list", "elements": "str", "default": []},
+        "refuse": {"type": "list", "elements": "str", "default": []},
+        "nginx": {"type": "str", "default": "nginx"},
+        **CODE_SPEC,
+    },
+}
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "packages": {"type": "list", "elements": "str", "default": []},
-            "install": {"type": "bool", "default": False},
-            "services": {"type": "list", "elements": "str", "default": []},
-            "refuse": {"type": "list", "elements": "str", "default": []},
-            "nginx": {"type": "str", "default": "nginx"},
-        },
-        supports_check_mode=True,
-    )
-    if module.params["refuse"]:
-        module.fail_json(msg="\n".join(module.params["refuse"]))
-    try:
-        facts = inspect(package_names(module.params["packages"]), module.params["services"], module.params["nginx"])
-    except (HostError, CommandError, OSError) as exc:
-        module.fail_json(msg=f"flaskops.stack cannot manage this host: {exc}")
-    # The action plugin installs them, or would.
-    missing = facts["missing_packages"] if module.params["install"] else []
-    after = "".join(f"install {name}\n" for name in missing)
-    module.exit_json(changed=bool(missing), diff={"before": "", "after": after}, **facts)
+    module = AnsibleModule(**ARGUMENTS, supports_check_mode=True)
+    work(module, "_entrypoints.preflight")
 
 
 if __name__ == "__main__":

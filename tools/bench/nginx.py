@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 from tools.common import ToolError
-from tools.faults.nginx.host import MODULE
 from tools.faults.payload import PAYLOAD, PYTHON, install
 
 from .host import BenchHost
@@ -67,15 +66,22 @@ while not workers() or workers() & old:
 print(time.perf_counter() - started)
 """
 
-# The module's process from its start to its end, as it runs under Ansible when its code is there already.
-_MODULE = rf"""
+# The module's process from its start to its end, as action plugins run it when the host keeps its code.
+_MODULE = r"""
 import json, subprocess, sys, time
-words = sys.stdin.read()
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.flaskops.stack.plugins.module_utils import _host_code, _host_task
+from ansible_collections.flaskops.stack.plugins.modules.nginx_site import ARGUMENTS
+from tools.faults.inject.module import keep_code
+path = f"{_host_code.ROOT}/{keep_code()}"
+params = ArgumentSpecValidator(**ARGUMENTS).validate(json.load(sys.stdin)).validated_parameters
+words = json.dumps({"params": params, "check": False, "diff": False, "hidden": [], "log": ""})
+command = [sys.executable, "-I", "-c", _host_task.BOOTSTRAP, path, "_entrypoints.nginx_site"]
 started = time.perf_counter()
-done = subprocess.run([sys.executable, "-m", "{MODULE}"], input=words, capture_output=True, text=True)
+done = subprocess.run(command, input=words, capture_output=True, text=True)
 seconds = time.perf_counter() - started
-result = json.loads(done.stdout.splitlines()[-1])
-assert result.get("reload", {{}}).get("proved"), result
+result = json.loads(done.stdout.rpartition(_host_task.MARK)[2] or '{}')
+assert result.get("reload", {}).get("proved"), (result, done.stderr)
 print(seconds)
 """
 
@@ -172,7 +178,7 @@ def many(host: BenchHost, plan: Plan) -> Result:
     def change(count: int) -> float:
         text = stamps.next()
         sites = [{"name": f"s{number}", "content": site(number, text)} for number in range(count)]
-        words = json.dumps({"ANSIBLE_MODULE_ARGS": {"sites": sites, "purge": True}})
+        words = json.dumps({"sites": sites, "purge": True})
         return float(host.run(*PYTHON, f"{PAYLOAD}/module.py", stdin=words).out)
 
     def own() -> float:

@@ -116,6 +116,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers with its method as the version."""
 
     protocol_version = "HTTP/1.1"
+    posts: t.ClassVar[list[str]] = []
 
     seen: t.ClassVar[collections.Counter[str]] = collections.Counter()
 
@@ -130,6 +131,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.do_GET()
+        self.posts.append(self.path)
 
     def log_message(self, *_arguments: object) -> None: ...
 

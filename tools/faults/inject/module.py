@@ -1,11 +1,17 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Modules of the collection that are loaded once and run often, with the code that the host keeps for them."""
+"""Modules of the collection that are loaded once and run often, with the code that the host keeps for them.
+
+As a program (python -m) it runs the module whose name is its argument with the parameters on standard input, in JSON,
+and prints the result.
+"""
 
 from __future__ import annotations
 
 import importlib
+import json
+import os
 import sys
 import typing as t
 from pathlib import Path
@@ -16,13 +22,12 @@ _PLUGINS = "ansible_collections.flaskops.stack.plugins"
 
 
 class Module:
-    """A module that is loaded once, and what it does with its parameters, too, where that is code kept on the host."""
+    """A module that is loaded once, with the code kept on the host that does its work."""
 
     def __init__(self, name: str) -> None:
         """Load it."""
         self._module = injector.LoadedModule(f"{_PLUGINS}.modules.{name}")
-        keeps = "code" in vars(sys.modules[f"{_PLUGINS}.modules.{name}"]).get("SPEC", {})
-        self._more = {"code": keep_code()} if keeps else {}
+        self._more = {"code": keep_code()}
 
     def run(self, params: t.Mapping[str, t.Any], strace: t.Sequence[str] = ()) -> injector.Ended:
         """Run it with parameters, under strace with these options where there are any."""
@@ -44,3 +49,16 @@ def keep_code() -> str:
     for task in source.glob("_entrypoints/[!_]*.py"):
         importlib.import_module(f"{code.PACKAGE}._entrypoints.{task.stem}")
     return place.name
+
+
+def main(name: str) -> None:
+    """Run a module with the parameters on standard input, print its result, and end as it did."""
+    ended = Module(name).run(json.load(sys.stdin)["ANSIBLE_MODULE_ARGS"])
+    print(json.dumps(ended.result), flush=True)
+    if ended.rc < 0:
+        os.kill(os.getpid(), -ended.rc)
+    sys.exit(ended.rc)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -10,8 +10,6 @@ import typing as t
 from tools.faults.payload import PYTHON, arguments, result_of
 from tools.lab.host import Host
 
-MODULE = "ansible_collections.flaskops.stack.plugins.modules.nginx_site"
-
 
 class NginxHost(Host):
     """A host with nginx."""
@@ -36,7 +34,8 @@ class NginxHost(Host):
 
     def module(self, check: bool = False, diff: bool = False, **params: t.Any) -> dict[str, t.Any]:
         """Run nginx_site and return its result."""
-        return result_of(self.run(*PYTHON, "-m", MODULE, stdin=arguments(check, diff, params), check=False))
+        words = arguments(check, diff, params)
+        return result_of(self.run(*PYTHON, "-m", "tools.faults.inject.module", "nginx_site", stdin=words, check=False))
 
     def get(self, host: str, path: str = "/", port: int = 80) -> str:
         """Return the status and body that nginx answers for a host name, or the error."""

@@ -20,9 +20,8 @@ import typing as t
 from pathlib import Path
 
 from tools import traffic
-from tools.faults.inject import injector
+from tools.faults.inject.module import Module
 
-MODULE = "ansible_collections.flaskops.stack.plugins.modules.nginx_site"
 VISITORS = (traffic.NEW, traffic.NEW, traffic.KEPT, traffic.KEPT)
 # Seconds between the requests of each.
 PAUSE = 0.002
@@ -44,7 +43,7 @@ def site(text: str, more: str) -> str:
     return f'server {{ {head} location / {{ return 200 "{text}"; }} }}\n'
 
 
-def swap(module: injector.LoadedModule, text: str, more: str) -> str:
+def swap(module: Module, text: str, more: str) -> str:
     """Run the module; return what is wrong with its result."""
     ended = module.run({"name": "load", "content": site(text, more), "keep": 2})
     proved = ended.result.get("reload", {}).get("proved")
@@ -74,7 +73,7 @@ def settled(before: dict[str, int]) -> dict[str, int]:
     return state()
 
 
-def under_load(module: injector.LoadedModule, swaps: int, more: str) -> tuple[dict[str, dict[str, int]], list[str]]:
+def under_load(module: Module, swaps: int, more: str) -> tuple[dict[str, dict[str, int]], list[str]]:
     """Swap while visitors ask; return what became of their requests, and what went wrong with swaps."""
     wanted = traffic.Site("load.example.com", traffic.one_of((b"one", b"two").__contains__))
     with traffic.Visitors(wanted, VISITORS, PAUSE) as crowd:
@@ -90,7 +89,7 @@ def main() -> int:
     arguments = parser.parse_args()
     avoids = "keepalive_min_timeout 5s;" if version() >= (1, 27, 4) else "keepalive_timeout 0;"
     more = avoids if arguments.calm else ""
-    module = injector.LoadedModule(MODULE)
+    module = Module("nginx_site")
     first = [swap(module, text, more) for text in ("one", "two")]
     time.sleep(1)
     before, started = settled({"workers": len(children())}), time.monotonic()

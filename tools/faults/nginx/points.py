@@ -18,8 +18,8 @@ import typing as t
 from pathlib import Path
 
 from tools.faults.inject import injector
+from tools.faults.inject.module import Module
 
-MODULE = "ansible_collections.flaskops.stack.plugins.modules.nginx_site"
 ENABLED = Path("/etc/nginx/sites-enabled")
 STATE = Path("/var/lib/flaskops/nginx_site")
 SNIPPET = Path("/etc/nginx/conf.d/extra.conf")
@@ -95,7 +95,7 @@ class Sites:
     def __init__(self, old: State, new: State) -> None:
         """Load the module."""
         self._old, self._new = old, new
-        self._module = injector.LoadedModule(MODULE)
+        self._module = Module("nginx_site")
         # There is but one way from the old set to the new one.
         self.way = ""
 

@@ -15,9 +15,8 @@ import sys
 import threading
 from pathlib import Path
 
-from tools.faults.inject import injector
+from tools.faults.inject.module import Module
 
-MODULE = "ansible_collections.flaskops.stack.plugins.modules.nginx_site"
 ENABLED = Path("/etc/nginx/sites-enabled")
 READERS = 2
 # So many that reading the directory takes its time.
@@ -48,7 +47,7 @@ class Reader(threading.Thread):
                 self.failures.append(done.stderr.strip()[-500:])
 
 
-def swap(module: injector.LoadedModule, text: str) -> str:
+def swap(module: Module, text: str) -> str:
     """Change all sites in one run; return what is wrong with its result."""
     return module.run({"sites": [{"name": name, "content": site(name, text)} for name in SITES], "keep": 2}).failure
 
@@ -60,7 +59,7 @@ def main() -> int:
     arguments = parser.parse_args()
     for number in range(FOREIGN):
         (ENABLED / f"foreign{number:03}").write_text("# Somebody else's.\n")
-    module, end = injector.LoadedModule(MODULE), threading.Event()
+    module, end = Module("nginx_site"), threading.Event()
     wrong = [text for text in (swap(module, "one"), swap(module, "two")) if text]
     readers = [Reader(end) for _number in range(READERS)]
     for reader in readers:

@@ -230,8 +230,8 @@ def test_what_a_killed_run_has_left_goes_when_nobody_can_be_at_work_with_it(
 def test_all_that_the_modules_need_is_in_it(tmp_path: Path) -> None:
     """It runs on hosts that have Python and nothing of Ansible's."""
     code = pack(tmp_path / "code.zip", read_code(SOURCE))
-    for task in ("_entrypoints.flask_release", "_entrypoints.gunicorn_service"):
-        program = f"import sys; sys.path.insert(0, {code!r}); import {PACKAGE}.{task} as task; task.run"
+    for task in ("flask_release", "gunicorn_service", "nginx_site", "preflight"):
+        program = f"import sys; sys.path.insert(0, {code!r}); import {PACKAGE}._entrypoints.{task} as task; task.run"
         subprocess.run([sys.executable, "-I", "-c", program], check=True)
 
 
@@ -245,7 +245,7 @@ def test_what_only_a_deploy_needs_is_not_read_before_a_build(tmp_path: Path) -> 
     assert late & set(said.split()) == set()
 
 
-@pytest.mark.parametrize("name", ["flask_release", "gunicorn_service"])
+@pytest.mark.parametrize("name", ["flask_release", "gunicorn_service", "nginx_site", "preflight"])
 def test_ansible_sends_little_more_than_the_interface(name: str) -> None:
     """The host compiles anew whatever comes with it, in each run."""
     utils = Path(_host_code.__file__).parent

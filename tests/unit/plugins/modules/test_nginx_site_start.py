@@ -27,7 +27,7 @@ ONLY_FOR_CHANGES = {
 SCRIPT = """
 import sys
 sys.path[:] = {path!r}
-import ansible_collections.flaskops.stack.plugins.modules.nginx_site
+import ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.nginx_site
 print(*sys.modules)
 """
 

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.preflight import package_names, run
+from ansible_collections.flaskops.stack.plugins.module_utils._host_code import CODE_SPEC
 from ansible_collections.flaskops.stack.plugins.module_utils._system.distribution import HostError
-from ansible_collections.flaskops.stack.plugins.modules.preflight import package_names
+from ansible_collections.flaskops.stack.plugins.modules.preflight import ARGUMENTS
 
 
 def test_an_entry_may_be_several_packages_and_each_is_asked_for_once() -> None:
@@ -21,3 +23,12 @@ def test_an_entry_may_be_several_packages_and_each_is_asked_for_once() -> None:
 def test_what_is_no_name_of_a_package_is_refused(name: str) -> None:
     with pytest.raises(HostError, match="cannot be a name: list names of packages"):
         package_names([name])
+
+
+def test_errors_of_the_caller_are_the_result() -> None:
+    params = {"packages": [], "services": [], "refuse": ["one", "two"], "nginx": "nginx", "install": True}
+    assert run(params, False) == {"failed": True, "msg": "one\ntwo"}
+
+
+def test_the_module_takes_what_its_entry_point_reads() -> None:
+    assert set(ARGUMENTS["argument_spec"]) == {"packages", "install", "services", "refuse", "nginx", *CODE_SPEC}

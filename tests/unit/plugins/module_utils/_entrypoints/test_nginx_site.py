@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.nginx_site import run
+from ansible_collections.flaskops.stack.plugins.modules.nginx_site import ARGUMENTS
+
+
+def params(tmp_path: Path, **given: t.Any) -> dict[str, t.Any]:
+    """Return the parameters as the module gets them."""
+    (tmp_path / "nginx.conf").write_text("events {}\n")
+    paths = {"config": str(tmp_path / "nginx.conf"), "directory_available": str(tmp_path / "available")}
+    checked = ArgumentSpecValidator(**ARGUMENTS).validate({"name": "shop", "content": "", **paths, **given})
+    assert not checked.error_messages
+    return dict(checked.validated_parameters)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"mode": "rw-r--r--"}, "owner, group and mode must be known and octal"),
+        ({"owner": "nobody-there"}, "owner, group and mode must be known and octal"),
+        ({"keep": 0}, "keep 0 must be 1 or more"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_changes(tmp_path: Path, given: t.Any, said: str) -> None:
+    result = run(params(tmp_path, **given), check=False)
+    assert result["failed"] and said in result["msg"]
+    assert not (tmp_path / "available").exists()
