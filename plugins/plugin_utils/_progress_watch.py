@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 
-from ..module_utils._build.progress import DIRECTORY
+from ..module_utils._system.paths import PROGRESS
 
 # Most deploys have ended by then; after that, somebody who waits wants to know for what.
 INTERVAL = 15.0
-_COMMAND = f"/bin/sh -c 'cat {DIRECTORY}/* 2>/dev/null'"
+_COMMAND = f"/bin/sh -c 'cat {PROGRESS}/* 2>/dev/null'"
 
 
 @contextmanager

@@ -31,10 +31,6 @@ from .._system.paths import RUN
 from .._system.planted import read_below
 from .git import Repository, archive_commit, describe_commit, list_refs, list_tree, refresh
 
-_SCRATCH = RUN
-
-# Private to root and gone after a reboot: deploy keys are here as long as git needs them.
-
 
 @dataclass(frozen=True)
 class UploadedSource:
@@ -120,7 +116,8 @@ def _find_commit(app: App, layout: Layout, location: str, ca_bundle: str, expect
         raise SourceError(f"source '{location}' is neither on the controller nor on this host: correct the path")
     if is_commit(app.version):
         return Revision("git", location, app.version, app.version)
-    repository, scratch = repository_of(app, layout, ca_bundle), os.path.join(_SCRATCH, app.name)
+    # Private to root and gone after a reboot: deploy keys are there as long as git needs them.
+    repository, scratch = repository_of(app, layout, ca_bundle), os.path.join(RUN, app.name)
     known = refresh(repository, mirror_of(layout), scratch) if expect_new else {}
     try:
         commit = resolve_ref(known, app.version, location)
@@ -178,7 +175,7 @@ def _obtain(app: App, revision: Revision, layout: Layout, ca_bundle: str, tempor
         download(app.source, revision.revision, temporary, ca_bundle, app.build_timeout, app.source_max_mib)
         return temporary
     mirror = mirror_of(layout)
-    scratch = os.path.join(_SCRATCH, app.name)
+    scratch = os.path.join(RUN, app.name)
     repository = repository_of(app, layout, ca_bundle)
     archive_commit(repository, revision.revision, revision.reference, mirror, scratch, temporary)
     return temporary

@@ -14,16 +14,12 @@ from contextlib import contextmanager, suppress
 
 from .._system.paths import PROGRESS
 
-DIRECTORY = PROGRESS
-
-# A directory of its own, which the user of the connection may read without root's rights.
-
 
 def report_progress(app: str, step: str) -> None:
     """Report the current step; a failure to write it is ignored."""
     with suppress(OSError):
-        os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
-        path = os.path.join(DIRECTORY, app)
+        os.makedirs(PROGRESS, mode=0o755, exist_ok=True)
+        path = os.path.join(PROGRESS, app)
         with open(f"{path}.new", "w", encoding="utf-8") as stream:
             stream.write(f"{app}: {step}\n")
         os.rename(f"{path}.new", path)
@@ -36,4 +32,4 @@ def building(app: str) -> t.Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            os.unlink(os.path.join(DIRECTORY, app))
+            os.unlink(os.path.join(PROGRESS, app))

@@ -29,8 +29,6 @@ from .._system.trees import remove_tree
 from . import venv_commands as commands
 from .environment import inherited_environment
 
-UV_ROOT = UV
-
 _UV_LOCK = f"{LOCKS}/_uv.lock"
 
 # Where distributions keep the certificates that the host trusts; uv and pip bring their own otherwise.
@@ -93,7 +91,7 @@ def ensure_uv(requirement: str, request: commands.VenvRequest) -> str:
                 f"uv_requirement '{requirement}' is no program on this host: name a requirement such as 'uv==0.9.0'"
             )
         return requirement
-    target = os.path.join(UV_ROOT, digest(requirement)[:8])
+    target = os.path.join(UV, digest(requirement)[:8])
     with Lock(_UV_LOCK, 600):
         if read_file(f"{target}/complete") is None:
             _install_uv(requirement, request, target)
@@ -102,7 +100,7 @@ def ensure_uv(requirement: str, request: commands.VenvRequest) -> str:
 
 def _install_uv(requirement: str, request: commands.VenvRequest, target: str) -> None:
     remove_tree(target)
-    os.makedirs(UV_ROOT, mode=0o755, exist_ok=True)
+    os.makedirs(UV, mode=0o755, exist_ok=True)
     env = {**commands.environment(request), "HOME": "/root", "TMPDIR": "/tmp", "PIP_NO_CACHE_DIR": "1"}
     # A wheel only: nothing of it is run while it is installed by root.
     install = [f"{target}/bin/python", "-m", "pip", "install", "--quiet", "--only-binary", ":all:", requirement]

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._system.paths import NGINX_STATE
 from .binary import Nginx
-from .journal import STATE, Journal
+from .journal import Journal
 from .loaded import find_unloaded
 from .loaded_state import LoadedState
 from .model import NginxLayout, split_version
@@ -59,7 +60,7 @@ def list_sites(layout: NginxLayout) -> list[dict[str, t.Any]]:
     ]
 
 
-def describe_nginx(layout: NginxLayout, nginx: Nginx, service: str, state: str = STATE) -> dict[str, t.Any]:
+def describe_nginx(layout: NginxLayout, nginx: Nginx, service: str, state: str = NGINX_STATE) -> dict[str, t.Any]:
     """Return everything that nginx_site_info reports."""
     build = nginx.build if nginx.present else None
     master = find_master(nginx.host, nginx.config, build, service) if build else None

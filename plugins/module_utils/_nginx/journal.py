@@ -21,8 +21,6 @@ from .links import OldDirectory, discard_old
 from .model import NginxSiteError, Node, Swap, version_id
 from .tree import list_directory, read_node, write_nodes
 
-STATE = NGINX_STATE
-
 _SCHEMA = 1
 
 
@@ -50,7 +48,7 @@ def _same(one: Node, other: Node) -> bool:
 class Journal:
     """The journal of one nginx, with the earlier contents that are needed to go back."""
 
-    def __init__(self, config: str, keep: int, state: str = STATE) -> None:
+    def __init__(self, config: str, keep: int, state: str = NGINX_STATE) -> None:
         """Name the nginx; nothing is read or written."""
         self._config = config
         self._keep = keep

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from glob import glob
 
 from .._system.files import read_file, write_file
-from .journal import STATE, instance_id
+from .._system.paths import NGINX_STATE
+from .journal import instance_id
 
 _SCHEMA = 1
 State = t.List[t.Union[str, int]]
@@ -58,7 +59,7 @@ def matching_names(pattern: str) -> State:
 class LoadedState:
     """The stored snapshot of one nginx; failing to read or write it is never an error."""
 
-    def __init__(self, config: str, state: str = STATE) -> None:
+    def __init__(self, config: str, state: str = NGINX_STATE) -> None:
         """Name the nginx; nothing is read or written."""
         self.path = os.path.join(state, instance_id(config) + ".loaded")
 

@@ -10,8 +10,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._system.files import read_file
-from .._system.paths import LOCKS
-from .journal import STATE, JournalStep
+from .._system.paths import LOCKS, NGINX_STATE
+from .journal import JournalStep
 from .layout import SitePaths, read_site_paths
 from .model import ABSENT, NginxLayout, NginxSiteError, WantedFile, WantedSite
 from .policy import Policy
@@ -44,7 +44,7 @@ class NginxRequest:
     diff: bool = False
     # Whether an nginx that does not run is to be started with what changes.
     start: bool = False
-    state: str = STATE
+    state: str = NGINX_STATE
     locks: str = LOCKS
     # None for the host itself.
     host: Host | None = None

@@ -18,15 +18,13 @@ from .._system.host import Host
 from .._system.paths import PREVIOUS
 from .model import Layout
 
-DIRECTORY = PREVIOUS
-
 # Seconds that are added to a grace: how long most applications take to start.
 _MARGIN = 3
 
 
 def link_path(layout: Layout) -> str:
     """Return the link to the previous release of an application."""
-    return os.path.join(DIRECTORY, layout.name)
+    return os.path.join(PREVIOUS, layout.name)
 
 
 def kept_assets(layout: Layout) -> str:
@@ -56,19 +54,19 @@ def keep_assets(host: Host, layout: Layout, release: str, seconds: int, end: flo
         if not end:
             remove_asset_link(layout)
             return
-        os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
+        os.makedirs(PREVIOUS, mode=0o755, exist_ok=True)
         replace_link(layout.release(release), link_path(layout), sync=False)
 
 
 def remove_asset_link(layout: Layout) -> None:
     """Make the files of all but the current release unreachable."""
-    if os.path.isdir(DIRECTORY):
+    if os.path.isdir(PREVIOUS):
         remove_file(link_path(layout), sync=False)
 
 
 def remove_stale_asset_links() -> None:
     """Remove stale temporary links of killed runs; fresh ones may belong to another run."""
-    remove_stale_temp_files(DIRECTORY, STALE_SECONDS)
+    remove_stale_temp_files(PREVIOUS, STALE_SECONDS)
 
 
 def _arm(host: Host, unit: str, seconds: int, command: list[str]) -> float:

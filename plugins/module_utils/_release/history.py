@@ -17,8 +17,6 @@ from contextlib import suppress
 from .._system.files import read_file, write_file
 from .._system.paths import STATE
 
-DIRECTORY = STATE
-
 # Years of several deploys a week, and a file that is rewritten in no time.
 _KEPT = 500
 # What a line says first of all, and what else are texts where they are there.
@@ -30,7 +28,7 @@ Entry = t.Mapping[str, t.Any]
 
 def history_path(name: str) -> str:
     """Return the file with the activations of an application."""
-    return os.path.join(DIRECTORY, name, "history.jsonl")
+    return os.path.join(STATE, name, "history.jsonl")
 
 
 def parse_history(text: str) -> list[dict[str, t.Any]]:

@@ -11,12 +11,10 @@ import os
 from .._system.files import read_file, remove_file, utc_now, write_file
 from .._system.paths import STATE
 
-DIRECTORY = STATE
-
 
 def migration_path(name: str) -> str:
     """Return the record file of an application."""
-    return os.path.join(DIRECTORY, name, "migrated.json")
+    return os.path.join(STATE, name, "migrated.json")
 
 
 def migrated_key(name: str) -> str:

@@ -14,7 +14,7 @@ RUN = "/run/flaskops"
 LOCKS = f"{RUN}/_locks"
 # Readable by root alone: the output of a command may be secret.
 HOOK_LOGS = f"{RUN}/_hooks"
-# The current step of a build, a file for each application.
+# The current step of a build, a file for each application; the user of the connection reads them without root's rights.
 PROGRESS = f"{RUN}/_progress"
 # A link for each application to the release whose files stay reachable after a deploy.
 PREVIOUS = f"{RUN}/previous"

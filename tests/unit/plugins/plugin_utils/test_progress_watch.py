@@ -43,7 +43,7 @@ def test_a_quick_build_and_a_connection_that_fails_show_nothing(shown: list[str]
 
 
 def test_what_is_done_is_there_as_long_as_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_progress, "DIRECTORY", str(tmp_path / "progress"))
+    monkeypatch.setattr(_progress, "PROGRESS", str(tmp_path / "progress"))
     with _progress.building("shop"):
         _progress.report_progress("shop", "fetching the source")
         assert (tmp_path / "progress" / "shop").read_text() == "shop: fetching the source\n"

@@ -9,9 +9,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import 
     derive_services,
     derive_sites,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _assets
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import DEFAULT_KEYS, parse_site
-from ansible_collections.flaskops.stack.plugins.module_utils._system.paths import PREVIOUS
 
 SHOP = {"name": "shop", "app": "shop:app", "source": "shop", "domains": ["shop.example.com"]}
 
@@ -200,10 +198,6 @@ def test_static_paths_are_relative_to_the_code_of_the_release(path: str, expecte
 def test_files_of_the_code_are_looked_for_in_the_previous_release_too(path: str, previous: str | None) -> None:
     [site] = derive_sites([{**SHOP, "nginx": {"static": [{"url": "/static/", "path": path}]}}], "/srv")
     assert site["static"][0].get("previous") == previous
-
-
-def test_the_place_of_previous_files_is_that_of_the_service() -> None:
-    assert _assets.DIRECTORY == PREVIOUS
 
 
 @pytest.mark.parametrize(("path", "reachable"), [("/health?deep=1", ["/health"]), ("/", []), ("/?a=b", [])])

@@ -102,7 +102,7 @@ def test_the_manifest_names_the_secrets_and_holds_none() -> None:
 @pytest.fixture
 def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Keep the record in a directory of the test's."""
-    monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(_history, "STATE", str(tmp_path))
     return _history.history_path("shop")
 
 

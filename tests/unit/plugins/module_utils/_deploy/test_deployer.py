@@ -178,7 +178,7 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Host]:
-    monkeypatch.setattr(_assets, "DIRECTORY", str(tmp_path / "previous"))
+    monkeypatch.setattr(_assets, "PREVIOUS", str(tmp_path / "previous"))
     made = Host(tmp_path)
     yield made
     # Threads that still ask an application come to their end.

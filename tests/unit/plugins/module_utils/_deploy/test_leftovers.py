@@ -36,7 +36,7 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """Return an application whose last run was killed between making a link and renaming it."""
     monkeypatch.setattr(Layout, "lock", property(lambda self: str(tmp_path / "locks" / self.name)))
     monkeypatch.setattr(Layout, "cache", property(lambda self: str(tmp_path / "cache" / self.name)))
-    monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path / "history"))
+    monkeypatch.setattr(_history, "STATE", str(tmp_path / "history"))
     layout = Layout(str(tmp_path / "srv"), "shop")
     os.makedirs(layout.base)
     os.symlink("releases/3f2a91c-1b9e02d4", os.path.join(layout.base, ".flaskops-current-4711"))
@@ -128,7 +128,7 @@ def test_a_run_clears_up_in_all_releases(layout: Layout, tmp_path: Path, monkeyp
         (place / ".flaskops-one").symlink_to("0.sock")
         os.utime(place / ".flaskops-one", (0, 0), follow_symlinks=False)
     (places / ".flaskops-new").symlink_to("0.sock")
-    monkeypatch.setattr(_assets, "DIRECTORY", str(places))
+    monkeypatch.setattr(_assets, "PREVIOUS", str(places))
     _service._remove_stale_temp_files(ServiceRequest(layout, True, release))
     assert (os.listdir(run), os.listdir(other), os.listdir(places)) == ([], [], [".flaskops-new"])
 

@@ -29,7 +29,7 @@ WEB, SOCKET, WORKER = (
 @pytest.fixture
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """Return an application with a release whose service does not run."""
-    monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path / "history"))
+    monkeypatch.setattr(_history, "STATE", str(tmp_path / "history"))
     monkeypatch.setattr(Layout, "lock", property(lambda self: str(tmp_path / "locks" / self.name)))
     layout = Layout(str(tmp_path / "s"), "shop")
     os.makedirs(f"{layout.release(RELEASE)}/venv/lib/python3.13/site-packages/gunicorn-27.0.1.dist-info")

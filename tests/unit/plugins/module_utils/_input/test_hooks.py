@@ -171,7 +171,7 @@ def manifest(key: str, **hooks: object) -> Manifest:
 
 
 def test_a_migration_is_due_until_it_is_known_to_have_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_migration, "DIRECTORY", str(tmp_path / "lib"))
+    monkeypatch.setattr(_migration, "STATE", str(tmp_path / "lib"))
     layout = Layout(str(tmp_path), "shop")
     assert is_due_in_fleet(layout, manifest("one"))
     note_migration(layout, manifest("one"))
@@ -182,7 +182,7 @@ def test_a_migration_is_due_until_it_is_known_to_have_run(tmp_path: Path, monkey
 
 
 def test_a_host_with_a_database_of_its_own_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_migration, "DIRECTORY", str(tmp_path / "lib"))
+    monkeypatch.setattr(_migration, "STATE", str(tmp_path / "lib"))
     layout, own = Layout(str(tmp_path), "shop"), manifest("one", migrate_each_host=True)
     assert is_due(layout, own)
     assert not is_due_in_fleet(layout, own)

@@ -36,7 +36,7 @@ class Timers:
 
 @pytest.fixture
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
-    monkeypatch.setattr(_assets, "DIRECTORY", str(tmp_path / "previous"))
+    monkeypatch.setattr(_assets, "PREVIOUS", str(tmp_path / "previous"))
     return Layout(str(tmp_path / "srv"), "shop")
 
 
@@ -68,9 +68,9 @@ def test_without_a_timer_there_is_no_link_that_would_stay(layout: Layout, timers
 
 @pytest.mark.parametrize(("release", "seconds"), [("", 100), (OLD, 0)])
 def test_where_nothing_is_to_be_kept_no_timer_is_armed(
-    layout: Layout, timers: Timers, release: str, seconds: int
+    tmp_path: Path, layout: Layout, timers: Timers, release: str, seconds: int
 ) -> None:
-    os.makedirs(_assets.DIRECTORY)
+    (tmp_path / "previous").mkdir()
     os.symlink(layout.release(OLDER), link_path(layout))
     keep_assets(timers.host, layout, release, seconds, schedule_asset_expiry(timers.host, layout, release, seconds))
     assert (kept_assets(layout), timers.armed) == ("", [])

@@ -82,8 +82,8 @@ MANIFESTS = {
 @pytest.fixture
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """Return an application with three releases, of which the last one serves."""
-    monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path / "history"))
-    monkeypatch.setattr(_migration, "DIRECTORY", str(tmp_path / "history"))
+    monkeypatch.setattr(_history, "STATE", str(tmp_path / "history"))
+    monkeypatch.setattr(_migration, "STATE", str(tmp_path / "history"))
     monkeypatch.setattr(Layout, "lock", property(lambda self: str(tmp_path / "locks" / self.name)))
     layout = Layout(str(tmp_path / "s"), "shop")
     for number, release in enumerate((V1, V2, V3)):

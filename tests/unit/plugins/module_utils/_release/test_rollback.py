@@ -195,7 +195,7 @@ def test_a_result_completes_the_line_that_was_begun() -> None:
 
 
 def test_an_unchanged_application_writes_no_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(_history, "STATE", str(tmp_path))
     _history.resolve_interrupted("shop", V1)
     assert os.listdir(tmp_path) == []
     _history.resolve_interrupted("shop", V1, {"release": V2, "when": "1"})
@@ -206,7 +206,8 @@ def test_an_unchanged_application_writes_no_history(tmp_path: Path, monkeypatch:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """Return an application with four complete releases."""
-    monkeypatch.setattr(_history, "DIRECTORY", str(tmp_path / "history"))
+    for place in (_history, _migration):
+        monkeypatch.setattr(place, "STATE", str(tmp_path / "history"))
     layout = Layout(str(tmp_path / "s"), "shop")
     for release in ALL:
         os.makedirs(f"{layout.release(release)}/app")
@@ -296,7 +297,6 @@ def test_a_hook_is_for_a_rollback_alone() -> None:
 
 
 def test_a_hook_is_recorded_and_the_next_deploy_migrates_again(host: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
     write(host, "1 2 <1")
     with_hooks(host, V2, migrate_down=["true"])
     _migration.record_migration("shop", V2, "key", here=True)
@@ -314,7 +314,6 @@ def test_a_hook_that_fails_says_what_serves_and_is_no_verdict_on_the_release(
     def fail(*_args: object) -> t.NoReturn:
         raise HookError("hook rollback.migrate_down 'true' failed")
 
-    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
     write(host, "1 2 <1")
     with_hooks(host, V2, migrate_down=["true"])
     monkeypatch.setattr(_rollback_hook, "run_hooks", fail)
@@ -330,7 +329,6 @@ def test_a_hook_that_fails_says_what_serves_and_is_no_verdict_on_the_release(
 def test_a_hook_does_not_take_the_database_back_below_what_another_run_has_deployed(
     host: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
     write(host, "1 2 <1")
     with_hooks(host, V2, migrate_down=["true"])
     monkeypatch.setattr(_rollback_hook, "run_hooks", lambda *_args: pytest.fail("it was run"))
@@ -344,7 +342,6 @@ def test_a_hook_that_ran_well_is_not_asked_for_again_because_of_a_full_disk(
     def full(*_args: object) -> t.NoReturn:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
     write(host, "1 2 <1")
     with_hooks(host, V2, migrate_down=["true"])
     monkeypatch.setattr(_rollback_hook, "run_hooks", lambda *_args: [])
@@ -362,7 +359,6 @@ def test_a_hook_that_cannot_be_prepared_does_not_hide_what_serves(
     def fail(*_args: object) -> t.NoReturn:
         raise problem
 
-    monkeypatch.setattr(_migration, "DIRECTORY", _history.DIRECTORY)
     with_hooks(host, V2, migrate_down=["true"])
     request = ServiceRequest(host, True, V1, manifest(V1), rollback=True, hook="migrate_down", rolled_back_from=V2)
     change = Deployment.from_observed(Service(host, manifest(V1), WantedUnits(V1)), Observed(V1), simulate().host)
