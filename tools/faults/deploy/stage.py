@@ -108,7 +108,7 @@ VARIANTS = {
     # The same code in another environment, with other settings, and with more around it.
     "rich": Variant("two", "green", gunicorn={"memory_high": "1G", "bind": ["127.0.0.1:8001"]}, more=WORKERS),
     "sick": Variant("sick", sick=True),
-    "unwell": Variant("unwell", status="500 Internal Server Error", gunicorn={"health": {"timeout": 1}}),
+    "unwell": Variant("unwell", status="500 Internal Server Error", gunicorn={"health": {"timeout": 3}}),
     "dying": Variant("dying", more=DYING),
 }
 
