@@ -3,8 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What roles and modules take: the files of C(schema/), read into typed options.
 
-A group is a set of options that several roles or modules take, such as the settings of gunicorn. It is described once;
-C(<<word>>) in a description stands for what differs between the places that take it, such as the path of an option.
+C(roles.yml) and C(modules.yml) have an interface for each role and module, the other files have groups. A group is a
+set of options that several places take, such as the settings of gunicorn, and is described once:
+
+    flask_apps:
+      description: Applications to build.
+      type: list
+      elements: dict
+      options:
+        - from: application         # a group
+          without: [gunicorn]       # or C(only), in another order if need be
+          prefix: flask_            # of the names of the options
+          words: {path: app.nginx}  # for this place, beside those of the role or module
+          change:                   # attributes that differ here; null removes one
+            health.host: {default: localhost}
+        - own_option:               # options of this place alone
+            ...
+
+C(<<word>>) in a description stands for a word of the place, such as the path of another option: C(O(<<app>>.user)). A
+paragraph that is an empty word is left out.
 """
 
 from __future__ import annotations

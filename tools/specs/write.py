@@ -17,6 +17,7 @@ from tools.specs.shapes import shape
 from tools.specs.yaml_text import flat, option_lines, prose_lines, value_lines
 
 WRITTEN = "written by `make specs` from tools/specs/schema/"
+SITE = "plugins/module_utils/_site/model.py"
 VALUES = "plugins/module_utils/_input/values.py"
 DEFAULTS = "plugins/module_utils/_input/defaults.py"
 # What the first task of a playbook checks variables against: reading the specs themselves takes 50 ms.
@@ -39,6 +40,7 @@ def written_files(schema: Schema, root: Path) -> dict[Path, str]:
         parts["argument spec"] = assignment("OPTIONS: dict[str, t.Any]", argument_spec(module.options)) + "\n"
         files[path] = _replaced(path, parts, "# ", "")
     files[root / DEFAULTS] = _replaced(root / DEFAULTS, {"defaults": run_time_defaults(schema)}, "# ", "")
+    files[root / SITE] = _replaced(root / SITE, {"defaults": site_defaults(schema)}, "# ", "")
     files[root / VALUES] = _replaced(root / VALUES, {"shapes": shapes(schema)}, "# ", "")
     return files
 
@@ -136,3 +138,17 @@ def shapes(schema: Schema) -> str:
     """Return how values of users are converted that filters read, as Python."""
     kinds = {"SITE": schema.group("site"), "APP": schema.group("application")}
     return "".join(assignment(f"{name}: Shape", shape(options)) + "\n" for name, options in kinds.items())
+
+
+def site_defaults(schema: Schema) -> str:
+    """Return the defaults of sites and of what is nested in them, as classes: their attributes have types."""
+    site = schema.group("site")
+    nested = {option.name: option.options for option in site}
+    places = {"Site": site, **{name.title(): nested[name] for name in ("static", "tls", "maintenance")}}
+    return "".join(_class(f"{name}Default", f"of class {name}", options) for name, options in places.items())
+
+
+def _class(name: str, of: str, options: t.Iterable[Option]) -> str:
+    values = [option for option in options if isinstance(option.default, (str, int))]
+    lines = [assignment(f"    {option.name}", option.default) for option in values]
+    return "\n".join([f"class {name}:", f'    """Defaults {of}."""', "", *lines, "", "", ""])

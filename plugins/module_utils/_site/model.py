@@ -16,6 +16,55 @@ from .forwarded import ForwardedChain
 _UPSTREAM = re.compile(r"unix:(/.+/current)/run/\d+\.sock")
 
 
+# begin defaults: written by `make specs` from tools/specs/schema/
+class SiteDefault:
+    """Defaults of class Site."""
+
+    state = "enabled"
+    balance = "round_robin"
+    body_size = "16m"
+    connect_timeout = 5
+    read_timeout = 60
+    send_timeout = 60
+    buffering = True
+    websockets = False
+    behind_proxy = False
+    access_log = "combined"
+    gzip = True
+    security_headers = True
+    hsts = 0
+    ipv6 = True
+    http_port = 80
+    https_port = 443
+    http2 = True
+    foreign = "refuse"
+
+
+class StaticDefault:
+    """Defaults of class Static."""
+
+    previous = ""
+    immutable = False
+    expires = 31536000
+
+
+class TlsDefault:
+    """Defaults of class Tls."""
+
+    redirect = True
+
+
+class MaintenanceDefault:
+    """Defaults of class Maintenance."""
+
+    flag = ""
+    page = ""
+    retry_after = 300
+
+
+# end defaults
+
+
 @dataclass(frozen=True)
 class Server:
     """One server of an upstream."""
@@ -30,9 +79,9 @@ class Static:
 
     url: str
     path: str
-    immutable: bool = False
-    expires: int = 31536000
-    previous: str = ""
+    immutable: bool = StaticDefault.immutable
+    expires: int = StaticDefault.expires
+    previous: str = StaticDefault.previous
 
 
 @dataclass(frozen=True)
@@ -56,16 +105,16 @@ class Tls:
 
     certificate: str
     key: str
-    redirect: bool = True
+    redirect: bool = TlsDefault.redirect
 
 
 @dataclass(frozen=True)
 class Maintenance:
     """What is answered while a file is there, whose name is empty when there is no such thing."""
 
-    flag: str = ""
-    page: str = ""
-    retry_after: int = 300
+    flag: str = MaintenanceDefault.flag
+    page: str = MaintenanceDefault.page
+    retry_after: int = MaintenanceDefault.retry_after
     open: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -76,34 +125,34 @@ class Maintenance:
 
 @dataclass(frozen=True)
 class Site:
-    """What a visitor reaches under some host names. The defaults are those of the role."""
+    """What a visitor reaches under some host names."""
 
     name: str
-    state: str = "enabled"
+    state: str = SiteDefault.state
     domains: tuple[str, ...] = ()
     redirects: tuple[str, ...] = ()
     upstream: tuple[Server, ...] = ()
-    balance: str = "round_robin"
+    balance: str = SiteDefault.balance
     static: tuple[Static, ...] = ()
-    body_size: str = "16m"
-    connect_timeout: int = 5
-    read_timeout: int = 60
-    send_timeout: int = 60
-    buffering: bool = True
-    websockets: bool = False
-    behind_proxy: bool = False
+    body_size: str = SiteDefault.body_size
+    connect_timeout: int = SiteDefault.connect_timeout
+    read_timeout: int = SiteDefault.read_timeout
+    send_timeout: int = SiteDefault.send_timeout
+    buffering: bool = SiteDefault.buffering
+    websockets: bool = SiteDefault.websockets
+    behind_proxy: bool = SiteDefault.behind_proxy
     trusted_proxies: tuple[str, ...] = ()
     proxy_headers: tuple[tuple[str, str], ...] = ()
     pass_headers: tuple[str, ...] = ()
-    access_log: str = "combined"
-    gzip: bool = True
+    access_log: str = SiteDefault.access_log
+    gzip: bool = SiteDefault.gzip
     security_headers: tuple[tuple[str, str], ...] | None = ()
-    hsts: int = 0
+    hsts: int = SiteDefault.hsts
     tls: Tls | None = None
-    ipv6: bool = True
-    http_port: int = 80
-    https_port: int = 443
-    http2: bool = True
+    ipv6: bool = SiteDefault.ipv6
+    http_port: int = SiteDefault.http_port
+    https_port: int = SiteDefault.https_port
+    http2: bool = SiteDefault.http2
     locations: tuple[Location, ...] = ()
     maintenance: Maintenance = field(default_factory=Maintenance)
     config: str = ""

@@ -107,6 +107,16 @@ def test_a_default_stands_once(checkout: Path) -> None:
     assert '"source_max_mib": 2048' in text
 
 
+def test_a_default_of_a_site_stands_once(checkout: Path) -> None:
+    assert changed_by(checkout, "site.yml", "default: 16m", "default: 32m") == {
+        SPECS.format("flask"),
+        SPECS.format("nginx"),
+        README.format("flask"),
+        README.format("nginx"),
+        "plugins/module_utils/_site/model.py",
+    }
+
+
 def test_an_example_stands_once(checkout: Path) -> None:
     values = "plugins/module_utils/_input/values.py"
     assert changed_by(checkout, "application.yml", "example: gunicorn>=23", "example: gunicorn>=24") == {values}
