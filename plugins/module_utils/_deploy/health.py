@@ -181,12 +181,17 @@ def find_worker_fault(commands: Commands, probe: Probe, state: t.Mapping[str, st
     workers = probe.workers
     if workers is None:
         return ""
-    gone = workers.look(int(state.get("MainPID", workers.master) or 0))
+    gone = workers.look(_main_process(state) if state else workers.master)
     if workers.fault:
         return f"{workers.fault} ({probe.service})"
     # A loaded worker may have been replaced after max_requests; the log of gunicorn says which it was.
     said = last_death(commands, probe.service, probe.since) if gone else ""
     return f"a worker of {probe.service} died ({said})" if said else ""
+
+
+def _main_process(state: t.Mapping[str, str]) -> int:
+    """Return the main process of a service; 0 for one that is stopping, whose workers end for that reason."""
+    return 0 if state.get("ActiveState") == "deactivating" else int(state.get("MainPID") or 0)
 
 
 def is_loaded(probe: Probe) -> bool:
@@ -240,7 +245,7 @@ class HealthCheck:
             start_probe(self.host, probe, self.health, self.deadline)
             if probe.workers:
                 # Worker faults are evaluated when the probe has passed.
-                probe.workers.look(int(state.get("MainPID") or 0))
+                probe.workers.look(_main_process(state))
 
     def check(self, states: t.Mapping[str, t.Mapping[str, str]], systemd_error: str = "") -> bool:
         """Tell whether all instances are healthy; raise HealthCheckError as soon as one has failed.

@@ -33,7 +33,7 @@ from .unhealthy import RESTART_PROPERTIES, SINCE, explain_unhealthy
 _WANTS = {"socket": "sockets.target.wants", "service": "multi-user.target.wants", "timer": "timers.target.wants"}
 _ALIVE = {"active", "activating", "deactivating", "reloading"}
 # Runtime units: a unit with its file there keeps its settings until it stops, and is gone after a reboot.
-_ASIDE = "/run/systemd/system"
+RUNTIME_UNITS = "/run/systemd/system"
 # The administrator's unit directory.
 UNITS = "/etc/systemd/system"
 # A broken worker exits once it has imported the application: one that runs for so many seconds counts as started.
@@ -48,7 +48,7 @@ class ForeignUnitError(ValueError):
 class UnitDirectory:
     """The collection's unit files in one directory of systemd."""
 
-    def __init__(self, host: Host, path: str, aside: str = _ASIDE) -> None:
+    def __init__(self, host: Host, path: str, aside: str = RUNTIME_UNITS) -> None:
         """Take the directory, and the one for busy units that are no longer wanted; nothing is read yet."""
         self._host = host
         self._path = path

@@ -38,7 +38,7 @@ from .hook_run import HookResult, run_hooks
 from .log_excerpt import excerpt, has_trouble
 from .memory import MemoryCheck
 from .migrate import describe_hooks, is_due_in_fleet, key_of, migrate, note_migration
-from .observe import ForeignUnitError, UnitDirectory, observe
+from .observe import RUNTIME_UNITS, ForeignUnitError, UnitDirectory, observe
 from .plan import WantedUnits
 from .request import ServiceRequest
 from .rollback import resolve_target
@@ -65,6 +65,8 @@ class DeployOptions:
     expected: t.Mapping[str, str] = field(default_factory=dict)
     # The id of the Ansible run, for the histories of all its hosts.
     run: str = ""
+    # Where the files of busy units go that are no longer wanted.
+    runtime_directory: str = RUNTIME_UNITS
 
 
 class Services:
@@ -80,7 +82,7 @@ class Services:
         self._host = host
         self._requests = requests
         self._options = options
-        self._directory = UnitDirectory(host, options.directory)
+        self._directory = UnitDirectory(host, options.directory, options.runtime_directory)
         # Rollback hooks that can be run now.
         self.pending_rollback_hooks: list[dict[str, t.Any]] = []
 

@@ -477,7 +477,8 @@ class FakeHttp(Http):
             if socket is None:
                 raise ProbeError(f"{address}: [Errno 111] Connection refused")
             service = self.systemd.units.get(socket.name.replace(".socket", ".service"))
-            if service and service.loaded:
+            # One that is stopping takes no new request.
+            if service and service.active == "active" and service.loaded:
                 app = self.systemd.app_of(service.name)
                 return Answer(app.status, dict(app.headers), app.body)
             if self.clock.now >= deadline:
