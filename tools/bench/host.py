@@ -61,9 +61,8 @@ class BenchHost(Host):
         for old in (key, key.with_suffix(".pub"), self.work / "known_hosts"):
             old.unlink(missing_ok=True)
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bench", "-f", str(key)])
+        self.install("openssh-server git python3-venv")
         self.script(
-            "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "
-            "openssh-server git python3-venv >/dev/null && "
             "mkdir -p -m 700 /root/.ssh && cat > /root/.ssh/authorized_keys && systemctl restart ssh.service",
             stdin=key.with_suffix(".pub").read_text(encoding="utf-8"),
         )

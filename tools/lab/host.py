@@ -149,6 +149,11 @@ class Host:
         """Return what a shell script prints, each of whose commands has to succeed."""
         return self.run("sh", "-ec", text, stdin=stdin).out.strip()
 
+    def install(self, packages: str) -> None:
+        """Install packages of the distribution."""
+        words = "DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends"
+        self.script(f"apt-get update -qq && {words} {packages} >/dev/null")
+
     def wait_for(self, question: str, seconds: float = 60) -> None:
         """Wait until a shell in the host answers with yes."""
         late = f"[ $(date +%s) -lt $end ] || {{ echo 'not within {seconds:.0f} s'; exit 1; }}"

@@ -97,8 +97,7 @@ class DeployTrial(Trial[Count]):
 
     def prepare(self) -> None:
         """Install what is needed, and build the releases."""
-        install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
-        self._host.sh(f"apt-get update -qq && {install} >/dev/null 2>&1")
+        self._host.install(PACKAGES)
         payload.install(self._host)
         index = ["env", f"PIP_INDEX_URL={url}"] if (url := os.environ.get("PIP_INDEX_URL")) else []
         self._host.run(*index, *payload.PYTHON, "-m", "tools.faults.deploy.points", "prepare")

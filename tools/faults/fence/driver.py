@@ -9,10 +9,9 @@ import os
 from dataclasses import dataclass, field
 
 from tools.faults import payload
-from tools.faults.machines import Machine, on_each
+from tools.faults.machines import Machine, machines_of, on_each
 from tools.faults.model import Options, Outcome
 from tools.faults.trial import Trial
-from tools.lab import engine, images
 from tools.lab.host import Host
 
 PACKAGES = "git procps python3-venv"
@@ -36,8 +35,7 @@ class FenceTrial(Trial[Count]):
 
     def work(self) -> None:
         """Tell all stories."""
-        install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
-        self._host.sh(f"apt-get update -qq && {install} >/dev/null 2>&1")
+        self._host.install(PACKAGES)
         payload.install(self._host)
         found = self._inside("fence.stories", os.environ.get("PIP_INDEX_URL", ""))
         self.count.stories += found.get("stories", 0)
@@ -47,8 +45,6 @@ class FenceTrial(Trial[Count]):
 
 def try_to_break(options: Options) -> Outcome:
     """Try all of it on each distribution."""
-    engine.ensure()
-    images.provide(options.distributions, os.environ.get("FLASKOPS_HOSTS", ""))
 
     def work(machine: Machine, host: Host, _number: int) -> Count:
         trial = FenceTrial(machine.title, host, Count())
@@ -56,7 +52,7 @@ def try_to_break(options: Options) -> Outcome:
         return trial.count
 
     total = Count()
-    machines = [Machine(name) for name in options.distributions]
+    machines = [machine for machine in machines_of(options.distributions) if machine.privileged]
     for count in on_each(machines, "fence", work, options.jobs or JOBS, options.keep):
         total.stories += count.stories
         total.broken += count.broken

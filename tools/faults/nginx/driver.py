@@ -72,8 +72,7 @@ class NginxTrial(Trial[Count]):
 
     def prepare(self) -> None:
         """Install nginx and the module."""
-        install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
-        self._host.sh(f"dpkg -s {PACKAGES} >/dev/null 2>&1 || {{ apt-get update -qq && {install} >/dev/null; }}")
+        self._host.install(PACKAGES)
         payload.install(self._host)
         found = self._host.sh('. /etc/os-release; nginx -v 2>&1; python3 --version; echo "on $PRETTY_NAME"')
         self.say(f"{' '.join(found.split())}, {self._nginx.method}")

@@ -46,8 +46,7 @@ class PlantedTrial(Trial[Count]):
     def work(self, every: int) -> None:
         """Install what is needed, and plant."""
         started = time.monotonic()
-        install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {PACKAGES}"
-        self._host.sh(f"apt-get update -qq && {install} >/dev/null 2>&1")
+        self._host.install(PACKAGES)
         payload.install(self._host)
         found = self._inside("planted.trees", str(every))
         self.count.tried += found.get("tried", 0)
