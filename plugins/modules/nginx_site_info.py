@@ -25,9 +25,10 @@ attributes:
   diff_mode:
     support: none
     description: Changes nothing.
+# begin options: written by `make specs` from tools/specs/schema/
 options:
   directory_available:
-    description: Directory in which the versions of sites are kept.
+    description: Directory in which the versions of sites are kept. nginx must not include it.
     type: path
     default: /etc/nginx/sites-available
   directory_enabled:
@@ -46,17 +47,23 @@ options:
     type: str
     default: nginx
   config:
-    description: Main configuration file of nginx.
+    description: Main configuration file of nginx. It also identifies one of several nginx servers on a host.
     type: path
     default: /etc/nginx/nginx.conf
   prefix:
-    description: Directory to which nginx's relative paths refer, when nginx is started with the option C(-p).
+    description: >-
+      Directory to which nginx's relative paths refer, when nginx is started with the option C(-p), as in the
+      documentation of OpenResty. By default the compiled-in one.
     type: path
     version_added: 2.0.0
   service:
-    description: systemd unit of nginx.
+    description:
+      - systemd unit of nginx. It is used to find the process and the log of nginx when the pid file and the error log
+        do not help.
+      - nginx need not run under systemd.
     type: str
     default: nginx
+# end options
 seealso:
   - module: flaskops.stack.nginx_site
 """
@@ -161,6 +168,7 @@ running:
 """
 
 import os
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -171,7 +179,8 @@ from ..module_utils._nginx.layout import read_site_paths
 from ..module_utils._nginx.model import NginxLayout, NginxSiteError
 from ..module_utils._system.command import CommandError
 
-SPEC = {
+# begin argument spec: written by `make specs` from tools/specs/schema/
+OPTIONS: dict[str, t.Any] = {
     "directory_available": {"type": "path", "default": "/etc/nginx/sites-available"},
     "directory_enabled": {"type": "path"},
     "suffix": {"type": "str"},
@@ -180,11 +189,12 @@ SPEC = {
     "prefix": {"type": "path"},
     "service": {"type": "str", "default": "nginx"},
 }
+# end argument spec
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(SPEC, supports_check_mode=True)
+    module = AnsibleModule(OPTIONS, supports_check_mode=True)
     params = module.params
     config = os.path.normpath(params["config"])
     try:
