@@ -257,7 +257,7 @@ def _activate(plan: BuildPlan, check_mode: bool) -> bool:
 
 
 def _diff(plan: BuildPlan, before: str | None) -> dict[str, str]:
-    """Return what is public of the current and of the wanted release; no environment and no secret is in it."""
+    """Return the public facts of the current and of the wanted release: neither environment nor secrets."""
     manifest = read_manifest(plan.layout.release(before)) if before else None
     old: dict[str, t.Any] = {}
     if manifest:
@@ -279,7 +279,7 @@ def _text(values: Item) -> str:
 
 
 def absent(names: t.Sequence[str], options: BuildOptions, purge_data: bool) -> dict[str, t.Any]:
-    """Remove what the applications have, with their data only if asked to, and return the module's result."""
+    """Remove applications, with their data only on request, and return the module's result."""
     for name in names:
         check_name(name)
     ended: dict[str, list[str]] = {}
@@ -292,7 +292,7 @@ def absent(names: t.Sequence[str], options: BuildOptions, purge_data: bool) -> d
 
 
 def _remove(layout: Layout, options: BuildOptions, purge_data: bool, ended: dict[str, list[str]]) -> bool:
-    """Remove one application and return whether there was anything; C(ended) gets what was still running."""
+    """Remove one application and return whether there was anything; C(ended) gets the processes that still ran."""
     paths = [
         layout.current,
         layout.releases,
@@ -326,7 +326,7 @@ def _remove(layout: Layout, options: BuildOptions, purge_data: bool, ended: dict
 
 
 def _is_empty(directory: str) -> bool:
-    """Tell whether there is such a directory, with nothing in it but what a killed run has left."""
+    """Tell whether there is such a directory, with nothing in it but the leftovers of a killed run."""
     return os.path.isdir(directory) and all(name.startswith(TEMPORARY) for name in os.listdir(directory))
 
 

@@ -148,7 +148,7 @@ class _Zip:
 
     def entries(self) -> list[ArchiveEntry]:
         members = self._file.infolist()
-        # Not all that Windows has to pack with writes what the format wants.
+        # Not every program for Windows writes the fields that the format requires.
         is_windows = not any("/" in info.filename for info in members)
         return [self._entry(info, is_windows or info.create_system == 0) for info in members]
 

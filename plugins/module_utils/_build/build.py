@@ -107,15 +107,15 @@ def find_identical_build(plan: BuildPlan) -> Manifest | None:
 def build(plan: BuildPlan, starts_next: bool = False) -> None:
     """Build the release; the caller holds the application's lock. After a failure nothing of it is left but its caches.
 
-    What is whole of a failed build - the user, what was downloaded, the virtualenv - makes the next try quick.
+    The complete parts of a failed build (user, download, virtualenv) are kept, so that the next one is quick.
     An application is loaded before its release is complete, unless it C(starts_next), which proves more.
     """
     remove_unfinished(plan.layout)
     if os.path.lexists(plan.path):
         why = damage(plan.path) or "it is not complete"
         raise BuildError(
-            f"what runs from {plan.path} keeps it from being built again, and it cannot be used: {why}. Deploy another "
-            "release first (any change makes one, such as a variable in environment), then this one again"
+            f"processes that run from {plan.path} keep it from being built again, and it cannot be used: {why}. "
+            "Deploy another release first (any change makes one, such as a variable), then this one again"
         )
     is_first = not os.path.lexists(plan.layout.base)
     try:
@@ -168,7 +168,7 @@ def _prepare(plan: BuildPlan) -> Owner:
     layout, app = plan.layout, plan.app
     ensure_user(app.user, app.group, layout.shared)
     owner = Owner(app.user, pwd.getpwnam(app.user).pw_uid, grp.getgrnam(app.group).gr_gid)
-    # One that was killed has left it.
+    # A killed build has left it.
     remove_tree(private_cache(layout.cache))
     for path in (layout.releases, plan.cache):
         os.makedirs(path, mode=0o755, exist_ok=True)
@@ -242,7 +242,7 @@ def _fence(plan: BuildPlan, with_data: bool = False) -> Fence:
 
 
 def _read_dependencies(plan: BuildPlan, app: str) -> Dependencies:
-    """Return what the source that was just fetched says; what is odd about it goes to the warnings."""
+    """Return the fields of the fetched source for the manifest; oddities become warnings."""
     around = Surroundings(package_files(app), plan.app.subdirectory, bool(plan.app.wanted_packages), os.path.exists)
     found = plan_dependencies(plan.app.requirements, text_reader(app), plan.app.installer, around)
     plan.warnings.extend(found.warnings)
@@ -356,14 +356,14 @@ def _manifest(plan: BuildPlan, key: str) -> Manifest:
 
 
 def _describe_source(plan: BuildPlan) -> dict[str, str]:
-    """Return what the manifest says of the source, with the version that was installed of a requirement."""
+    """Return the source for the manifest, with the installed version of a requirement."""
     source = plan.revision.describe()
     return {**source, "version": version_of(source, os.path.join(plan.path, "venv"))}
 
 
 def _extra(plan: BuildPlan) -> dict[str, object]:
     app = plan.app
-    # Their values are masked in what is shown of the application's log.
+    # Their values are redacted in excerpts of the application's log.
     extra: dict[str, object] = {"secret_names": sorted(app.secrets), **app.processes}
     if app.rename_from:
         extra["former"] = app.rename_from

@@ -23,7 +23,7 @@ def build_fence(
 ) -> Fence:
     """Return where an application is built in the directory C(path), with a cache beside it.
 
-    C(needed) are files that it reads elsewhere, its interpreter first; C(with_data) lets it write to what is shared.
+    C(needed) are files that it reads elsewhere, its interpreter first; C(with_data) lets it write to shared data.
     """
     settings = t.cast("t.Mapping[str, t.Any]", app.settings)
     data = [layout.shared, *settings["sandbox_paths"]] if with_data else []
@@ -41,6 +41,6 @@ def build_fence(
 
 def end_leftovers(name: str, units: t.Sequence[str] = ()) -> None:
     """Stop the units that killed builds of an application have left, and further units."""
-    # Where systemd is not running nothing can be left.
+    # Without systemd there can be no leftover units.
     if os.path.isdir("/run/systemd/system"):
         end_units([build_unit(name), check_unit(name), *units])

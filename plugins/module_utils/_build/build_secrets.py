@@ -41,7 +41,7 @@ def write_deploy_key(cache: str, deploy_key: str, known_hosts: str, uid: int, gi
 def remove_secrets(tops: t.Sequence[str], secrets: t.Mapping[str, str]) -> None:
     """Mask the secrets of a build in the records of installers; raise LeftSecretError for other files.
 
-    The trees are root's, and nobody else writes to them any more.
+    The trees are root's, and no other user can write to them any more.
     """
     wanted = {
         form.encode(): name

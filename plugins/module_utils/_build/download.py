@@ -122,12 +122,12 @@ def _explained(url: str) -> t.Iterator[None]:
 
 
 def _save(answer: t.IO[bytes], path: str, url: str, max_mib: int) -> str:
-    total, left = hashlib.sha256(), max_mib << 20
+    total, remaining = hashlib.sha256(), max_mib << 20
     with open(path, "wb") as stream:
         for block in iter(lambda: answer.read(1024 * 1024), b""):
             total.update(block)
-            left -= len(block)
-            if left < 0:
+            remaining -= len(block)
+            if remaining < 0:
                 raise SourceError(
                     f"{url} sends more than {max_mib} MiB: make sure that it is what you mean, and set "
                     "'source_max_mib' higher (flask_source_max_mib for all applications)"

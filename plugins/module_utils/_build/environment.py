@@ -23,7 +23,7 @@ _INHERITED = re.compile(
 
 
 def inherited_environment(environ: t.Mapping[str, str]) -> dict[str, str]:
-    """Return what a build inherits; tokens and keys of whoever runs Ansible are not the business of packages."""
+    """Return the environment of a build, without the tokens and keys of the user who runs Ansible."""
     kept = {name: value for name, value in environ.items() if _INHERITED.fullmatch(name)}
     # What installers say is understood in one language.
     return {**_BARE, **kept, "LC_ALL": "C.UTF-8"}

@@ -59,11 +59,11 @@ class Revision:
     sent: bool = False
     payload: str = ""
     description: str = ""
-    # What the controller has found in it.
+    # The version and commit that the controller has read from it.
     warnings: t.Sequence[str] = ()
 
     def describe(self) -> dict[str, str]:
-        """Return what the manifest says of it."""
+        """Return its entry in the manifest."""
         return {"type": self.type, "location": self.location, "version": self.version, "revision": self.revision}
 
 
@@ -154,7 +154,7 @@ def fetch(app: App, revision: Revision, layout: Layout, ca_bundle: str, destinat
         if os.path.lexists(temporary):
             os.unlink(temporary)
     warnings = [*revision.warnings, *explain_pointers(written.pointers)]
-    # What the controller has sent, it has compared itself.
+    # The controller has compared the checksum of an uploaded archive itself.
     if revision.type == "git" and not revision.sent:
         with suppress(CommandError):
             tree = list_tree(mirror_of(layout), revision.revision)

@@ -89,7 +89,7 @@ def list_refs(repository: Repository, scratch: str) -> dict[str, str]:
 
 
 def refresh(repository: Repository, mirror: str, scratch: str) -> dict[str, str]:
-    """Fetch what is new into the bare repository C(mirror), and return the commit by reference.
+    """Fetch new commits into the bare repository C(mirror), and return the commit by reference.
 
     That asks the server once, where asking for references first and fetching then asks it twice. Whatever goes wrong
     gives no references: C(list_refs) has the words for it, and C(archive_commit) mends the mirror.
@@ -106,7 +106,7 @@ def refresh(repository: Repository, mirror: str, scratch: str) -> dict[str, str]
 
 
 def archive_commit(repository: Repository, commit: str, reference: str, mirror: str, scratch: str, path: str) -> None:
-    """Write a commit as a tar file to C(path), and fetch into the bare repository C(mirror) only what is new."""
+    """Write a commit as a tar file to C(path), and fetch into the bare repository C(mirror) only new commits."""
     with _session(repository, scratch) as call:
         wanted = _Wanted(commit, reference, path)
         # Mostly C(refresh) has just fetched it.
@@ -175,14 +175,14 @@ def _session(repository: Repository, scratch: str) -> t.Iterator[Call]:
 def _writing(mirror: str, timeout: float) -> t.Iterator[None]:
     """Lock the mirror for writing, and remove the leftovers of a killed fetch.
 
-    A lock of its own, because who asks does not have the application's; who has that may wait for this one, and
-    nobody who has this one waits for another.
+    A lock of its own, because a run that reads the branch does not hold that of the application. The holder of the
+    application's lock may wait for this one; the holder of this one waits for no other.
     """
     path = f"{mirror}.lock"
-    # Only who was killed has left its name there; and while one works, who waits for it may look in vain.
-    left = read_file(path)
+    # Only a killed fetch leaves its name there; while another one works, sweeping once too often does no harm.
+    killed = read_file(path)
     with Lock(path, timeout, "fetch from git"):
-        if left:
+        if killed:
             _sweep_mirror(mirror)
         try:
             yield

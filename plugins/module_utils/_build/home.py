@@ -21,8 +21,8 @@ def home_variable(
 ) -> dict[str, str]:
     """Return C(HOME) for an application whose user has no home directory that the sandbox shows; nothing otherwise.
 
-    Users that this collection makes have C(shared/) as their home. A user of somebody else has one below /home, which
-    the sandbox hides, and libraries that keep a cache or a configuration there would fail.
+    Users that this collection makes have C(shared/) as their home. Other users have one below /home, which the
+    sandbox hides, and libraries that keep a cache or a configuration there would fail.
     """
     home = pwd.getpwnam(user).pw_dir
     if home.rstrip("/") in _NONE or not home:

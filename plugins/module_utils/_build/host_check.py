@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check that a host has what a service's settings name, before anything changes. Private to flaskops.stack."""
+"""Check that the groups and paths of a service's settings exist, before anything changes. Private to flaskops.stack."""
 
 from __future__ import annotations
 

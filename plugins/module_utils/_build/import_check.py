@@ -10,8 +10,8 @@ import typing as t
 
 from .._input.tracebacks import split_chain
 
-# gunicorn's own check loads the application, but not the worker class; and it waits for ever. What is loaded is loaded:
-# neither a thread that goes on, nor what is registered for the end of a process, is waited for.
+# gunicorn's own check loads the application, but not the worker class; and it waits for ever. This one exits right
+# after the import: neither other threads nor functions registered with atexit are waited for.
 PROGRAM = """
 import faulthandler, os, sys, traceback
 faulthandler.dump_traceback_later(float(sys.argv.pop(1)), exit=True)

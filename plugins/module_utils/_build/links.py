@@ -19,7 +19,7 @@ def check_links(layout: Layout, path: str, trees: t.Sequence[str], shared: t.Seq
     """
     ours = {os.path.join(path, "app", name): os.path.join(layout.shared, name) for name in shared}
     instance, release = os.path.join(layout.shared, "instance"), os.path.realpath(path)
-    # Programs of the virtualenv are links to the Python of the host, and nobody serves them.
+    # Programs of the virtualenv are links to the Python of the host, and nginx serves none of them.
     for place, target in _links(trees, skipped={f"{path}/venv/bin"}):
         if target == ours.get(place) or (target == instance and place.startswith(f"{path}/venv/var/")):
             continue
@@ -32,12 +32,12 @@ def check_links(layout: Layout, path: str, trees: t.Sequence[str], shared: t.Seq
 
 
 def _links(tops: t.Sequence[str], skipped: t.Collection[str]) -> t.Iterator[tuple[str, str]]:
-    """Yield each link below some directories and what it says, without following any."""
-    left = list(tops)
-    while left:
-        with os.scandir(left.pop()) as found:
+    """Yield each link below some directories and its target, without following any."""
+    pending = list(tops)
+    while pending:
+        with os.scandir(pending.pop()) as found:
             for entry in found:
                 if entry.is_symlink():
                     yield entry.path, os.readlink(entry.path)
                 elif entry.is_dir(follow_symlinks=False) and entry.path not in skipped:
-                    left.append(entry.path)
+                    pending.append(entry.path)

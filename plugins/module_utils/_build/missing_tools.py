@@ -60,7 +60,7 @@ _MISSING = tuple(
 
 
 def explain_missing_tool(said: str) -> str:
-    """Return what a build misses on the host and how to get it, an empty text when it is not that."""
+    """Return the missing tool or library of a failed build and how to get it; an empty text for another failure."""
     if re.search("No module named '?pkg_resources", said):
         return (
             "the build of a package needs pkg_resources, which setuptools 81 and later do not have: take a newer "

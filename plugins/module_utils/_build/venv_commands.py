@@ -186,7 +186,7 @@ _FAILURES = (
     ),
     (
         r"DO NOT MATCH THE HASHES|Hash mismatch",
-        "a package is not the one whose hash was recorded: somebody replaced it, or the hash is wrong",
+        "a package is not the one whose hash was recorded: it was replaced at the index, or the hash is wrong",
     ),
     (
         r"--require-hashes|must have their versions pinned|[Hh]ashes are required|must be pinned|missing a hash",

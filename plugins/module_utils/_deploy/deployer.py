@@ -6,7 +6,7 @@
 All services of one task go through each step together, so that ten take little longer than one. A service that fails is
 aborted or reverted alone, and the others continue. The run may be killed at any instant: the old release is
 complete until the new one is healthy, the rename makes the new one live, both start at boot in between, and leftovers
-are found by the next run, because it compares the host with what is wanted and not with what was planned.
+are found by the next run, because it compares the observed state of the host with the wanted one, and keeps no plan.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Deployer:
         run_hooks: t.Callable[[Deployment, str], list[HookResult]],
         overlap: str = REFUSE,
     ) -> None:
-        """Take the host, its unit directory, what explains failures, what runs hooks, and the C(overlap) policy."""
+        """Take the host, its unit directory, the functions that explain failures and run hooks, and C(overlap)."""
         self._host = host
         self._directory = directory
         self._explain = explain
@@ -105,7 +105,7 @@ class Deployer:
     def _defer(deployment: Deployment, reason: str) -> None:
         """Defer the cleanup of the old release to the next run: the new one is live."""
         deployment.lingering = list(deployment.plan.remove)
-        deployment.note = f"removing the old release is deferred to the next run: {reason}"
+        deployment.step_warning = f"removing the old release is deferred to the next run: {reason}"
 
     def _attempt(self, deployment: Deployment, step: t.Callable[[Deployment], None]) -> None:
         """Run one step for one service; a failure aborts that service alone."""
@@ -178,8 +178,8 @@ class Deployer:
         units = deployment.added_units
         self._host.commands.run(["systemctl", "stop", "--no-block", "--", *units])
         # Where the old release was stopped first, nothing serves until this is over.
-        nobody = deployment.stopped_units and not deployment.switched
-        lingering = wait_until_stopped(self._host, units, 0 if nobody else _STOP_REFUSED)
+        none_serves = deployment.stopped_units and not deployment.switched
+        lingering = wait_until_stopped(self._host, units, 0 if none_serves else _STOP_REFUSED)
         if lingering:
             self._host.commands.run(["systemctl", "kill", "--signal=SIGKILL", "--", *lingering])
             wait_until_stopped(self._host, units, _STOP_REFUSED)
@@ -358,4 +358,6 @@ class Deployer:
         for deployment in deployments:
             deployment.lingering = [name for name in deployment.plan.remove if name in lingering]
             if deployment.lingering:
-                deployment.note = f"not stopped in time; the next run retries: {', '.join(deployment.lingering)}"
+                deployment.step_warning = (
+                    f"not stopped in time; the next run retries: {', '.join(deployment.lingering)}"
+                )

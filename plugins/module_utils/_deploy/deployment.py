@@ -46,7 +46,7 @@ class Service:
 
 @dataclass
 class Deployment:
-    """The deploy of one service: what was observed, what is planned, and what has happened so far."""
+    """The deploy of one service: the observed state, the plan, and the outcome so far."""
 
     service: Service
     observed: Observed
@@ -55,7 +55,7 @@ class Deployment:
     # On the clocks of C(Clock.monotonic) and C(Clock.time).
     began: float
     started_at: float
-    # Whether systemd was told to start the release; a failure before that is not the fault of the release.
+    # Whether the start of the release was requested; a failure before that is not the fault of the release.
     started: bool = False
     health_check: HealthCheck | None = None
     drain: Drain | None = None
@@ -78,11 +78,11 @@ class Deployment:
     failed_worker: str = ""
     # Workers and jobs of other releases that are still busy; they stop by themselves.
     finishing: list[str] = field(default_factory=list)
-    # Units that did not stop in time; the next run stops them, and the note says why.
+    # Units that did not stop in time; the next run stops them.
     lingering: list[str] = field(default_factory=list)
-    note: str = ""
-    # Warnings about a deploy that succeeded.
-    cautions: list[str] = field(default_factory=list)
+    step_warning: str = ""
+    # Warnings about the release and its units; C(step_warning) is that of a step which was skipped or deferred.
+    warnings: list[str] = field(default_factory=list)
     # Releases that were pruned.
     pruned: list[str] = field(default_factory=list)
     seconds: float = 0.0

@@ -51,15 +51,17 @@ class Drain:
     began: float
     timeout: float
     least: float = 0.0
-    left: int = 0
+    open_connections: int = 0
     # How many looks in a row have shown no connection, and when the first of them was.
     quiet_looks: int = 0
     quiet_since: float = 0.0
 
     def look(self, table: str | None, now: float) -> None:
         """Count the open connections in the socket table; without a table they count as open."""
-        self.left = self.left if table is None else sum(count_connections(table, self.paths).values())
-        self.quiet_looks = 0 if self.left or table is None else self.quiet_looks + 1
+        self.open_connections = (
+            self.open_connections if table is None else sum(count_connections(table, self.paths).values())
+        )
+        self.quiet_looks = 0 if self.open_connections or table is None else self.quiet_looks + 1
         if self.quiet_looks == 1:
             self.quiet_since = now
 

@@ -21,7 +21,7 @@ class HookSteps:
     def __init__(
         self, run_hooks: t.Callable[[Deployment, str], list[HookResult]], abort: t.Callable[[Deployment, str], None]
     ) -> None:
-        """Take what runs the hooks of a stage, and what aborts a deployment with an error."""
+        """Take the functions that run the hooks of a stage and abort a deployment."""
         self._run_hooks = run_hooks
         self._abort = abort
 

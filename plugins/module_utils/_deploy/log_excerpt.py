@@ -28,7 +28,7 @@ def excerpt(log: str, lines: int) -> str:
     """Return at most C(lines) lines of a log: from the first error, else the last ones.
 
     The first error is the cause: other workers and gunicorn's master follow with tracebacks of their own. Of a long one
-    the end is kept, where the exception is. Messages after the service was told to stop are ignored.
+    the end is kept, where the exception is. Messages after the stop of the service are ignored.
     """
     kept = _telling(log)
     first = next((number for number, line in enumerate(kept) if _TROUBLE.search(line)), None)
@@ -40,8 +40,8 @@ def excerpt(log: str, lines: int) -> str:
     if len(block) > lines:
         causes, last = split_chain(block[1:])
         # The last exception gets more lines than the chain of its causes.
-        left = max(lines - 2 - len(causes), lines // 2)
-        return "\n".join([block[0], *causes, *(["[...]"] if len(last) > left else []), *last[-left:]])
+        most = max(lines - 2 - len(causes), lines // 2)
+        return "\n".join([block[0], *causes, *(["[...]"] if len(last) > most else []), *last[-most:]])
     return "\n".join(block + kept[end : end + lines - len(block)])
 
 
@@ -55,7 +55,7 @@ def _telling(log: str) -> list[str]:
 
 
 def _until_ended(lines: list[str]) -> list[str]:
-    """Return the lines until the service that was started last was told to stop."""
+    """Return the lines until the stop of the service that was started last."""
     begun = max((number for number, line in enumerate(lines) if _BEGINS.match(line)), default=-1)
     found = (number for number in range(begun + 1, len(lines)) if _IS_ENDED.match(lines[number]))
     ended = next(found, len(lines))

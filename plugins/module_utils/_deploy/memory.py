@@ -56,7 +56,7 @@ class MemoryCheck:
     """Decides whether the old release has to stop first because memory is short, and stops it."""
 
     def __init__(self, host: Host, overlap: str, report: t.Callable[[Deployment, str], None]) -> None:
-        """Take the host, the C(overlap) policy, and what aborts a deployment that does not fit."""
+        """Take the host, the C(overlap) policy, and the function that aborts a deployment that does not fit."""
         self._host = host
         self._overlap = overlap
         self._report = report
@@ -71,17 +71,17 @@ class MemoryCheck:
                 deployment.stop_old_first = True
         if not candidates or self._overlap in (ALWAYS, NEVER):
             return
-        left = parse_available(self._host.kernel.read("/proc/meminfo") or "")
-        if left is None:
+        available = parse_available(self._host.kernel.read("/proc/meminfo") or "")
+        if available is None:
             return
         for deployment in candidates:
             needed = _needed(self._host.kernel, deployment)
-            if needed <= left:
-                left -= needed
+            if needed <= available:
+                available -= needed
             elif self._overlap == FALLBACK:
                 deployment.stop_old_first = True
             else:
-                self._report(deployment, explain_shortage(deployment.service.wanted.release, needed, left))
+                self._report(deployment, explain_shortage(deployment.service.wanted.release, needed, available))
 
     def stop_old(self, deployments: t.Sequence[Deployment]) -> None:
         """Stop the old releases where memory is short; their open requests may finish."""

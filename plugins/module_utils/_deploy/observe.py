@@ -254,7 +254,7 @@ def _is_young(state: t.Mapping[str, str], now: float) -> bool:
 def is_stopping(name: str, state: t.Mapping[str, str]) -> bool:
     """Tell from its properties whether a unit stops without further action; C(ActiveState) and C(Job) are needed.
 
-    An earlier run told a unit without a file to stop, or lets it finish.
+    A unit without a file was stopped by an earlier run, or finishes its work.
     """
     unit = parse_unit_name(name)
     if state.get("ActiveState") == "deactivating" or (_is_alive(state) and unit is not None and unit.is_job):

@@ -32,9 +32,9 @@ class Observed:
     loaded: frozenset[str] = frozenset()
     # Their control groups, by name, of units that have one.
     groups: t.Mapping[str, str] = field(default_factory=dict)
-    # Workers and jobs that an earlier run told to stop, or let finish; nothing is left to do. Not in alive.
+    # Workers and jobs that stop since an earlier run, or finish their work; nothing has to be done. Not in alive.
     workers_stopping: frozenset[str] = frozenset()
-    # The same for web units: an earlier run removed their files and told them to stop.
+    # The same for web units: an earlier run removed their files and requested their stop.
     units_stopping: frozenset[str] = frozenset()
     # Unit files below /run of the two above, and of those that have stopped since.
     runtime_units: frozenset[str] = frozenset()
@@ -105,8 +105,8 @@ class DeployPlan:
 def plan_deploy(observed: Observed, wanted: WantedUnits) -> DeployPlan:
     """Return the steps from the observed to the wanted state.
 
-    The units of the current release are never changed: a unit belongs to its release. Those that somebody has edited
-    get the text again that was written for the release.
+    The units of the current release are never changed: a unit belongs to its release. Units that were edited
+    by hand get the text again that was written for the release.
     """
     is_current = bool(wanted.release) and observed.current == wanted.release
     own = {**wanted.units, **wanted.processes}
@@ -141,8 +141,8 @@ def _workers_to_start(observed: Observed, work: t.Iterable[str], taken_up: bool)
     if observed.paused:
         return ()
     # After a killed run it is unknown whether that run has watched the workers it started.
-    believed = observed.up - observed.just_started if taken_up else observed.up
-    return tuple(name for name in work if name not in believed)
+    trusted = observed.up - observed.just_started if taken_up else observed.up
+    return tuple(name for name in work if name not in trusted)
 
 
 def is_process(name: str) -> bool:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Replace workers and timers after the switch. Private to flaskops.stack.
 
-The old ones are told to stop before the new ones start, so that two releases work at once only on
-what the old one has begun; it finishes that while the task goes on and ends. A busy unit has its file in /run:
+The stop of the old ones is requested before the new ones start, so that two releases work at once only on
+jobs that the old one has begun; it finishes them while the task continues and ends. A busy unit has its file in /run:
 it keeps its settings, and is forgotten with the next reboot.
 """
 
@@ -25,9 +25,9 @@ from .timer_state import carry_stamps, clear_stamps, clear_state, make_locks, ma
 
 _STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "ConditionResult", "Job")
 _SETTLE_MOST = 10.0
-# For those that systemd did not tell to end at first.
+# Seconds for units whose stop systemd refused at first.
 _AGAIN = 1.0
-# What a job has; and for a worker whose manifest is gone.
+# The least stop timeout: that of a job, and of a worker whose manifest is gone.
 _STOP_LEAST = 60.0
 _STOP_MARGIN = 5.0
 
@@ -46,7 +46,7 @@ class WorkersAndTimers:
         self._former: dict[str, list[str]] = {}
 
     def replace(self, deployment: Deployment) -> None:
-        """Tell the old workers and timers to stop, and start the new ones."""
+        """Request the stop of the old workers and timers, and start the new ones."""
         plan = deployment.plan
         self._stop_former(deployment)
         if not plan.stop_workers and not plan.start_workers:
@@ -98,7 +98,7 @@ class WorkersAndTimers:
         return min(SETTLE + needed, _SETTLE_MOST)
 
     def check(self, deployment: Deployment) -> str:
-        """Return why a new worker is unhealthy, and note which; empty when none is, or one is reported already."""
+        """Return why a new worker is unhealthy, and record which; empty when none is, or one is reported already."""
         try:
             states = {} if deployment.post_switch_error else self._host.systemd.show(self._watched(deployment), _STATE)
         except (CommandError, OSError):
@@ -153,7 +153,7 @@ class WorkersAndTimers:
             wait_until_stopped(self._host, working, _AGAIN)
 
     def remove_old(self, deployment: Deployment) -> list[str]:
-        """Remove the units that have stopped, keep those that are busy; return what was removed."""
+        """Remove the units that have stopped, keep those that are busy; return the removed units."""
         relieved = list(deployment.plan.stop_workers)
         present = bool(deployment.service.wanted.release)
         if not present and relieved:

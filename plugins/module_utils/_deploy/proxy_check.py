@@ -15,7 +15,7 @@ class ProxyCheck:
     """The step after the switch, while the old release still runs and can be reverted to."""
 
     def __init__(self, revert: t.Callable[[Deployment, str], None]) -> None:
-        """Take what reverts to the old release with an error."""
+        """Take the function that reverts to the old release."""
         self._revert = revert
 
     def check(self, deployments: t.Sequence[Deployment]) -> None:
@@ -27,7 +27,7 @@ class ProxyCheck:
             verdict = check_forwarded_headers(deployment.host, chain, str(deployment.health["path"]))
             deployment.proxy_verified = not verdict.wrong and not verdict.unknown
             if verdict.unknown:
-                deployment.note = f"forwarded-header check skipped: {verdict.unknown}"
+                deployment.step_warning = f"forwarded-header check skipped: {verdict.unknown}"
             if verdict.wrong:
                 self._revert_or_warn(deployment, verdict.wrong)
 

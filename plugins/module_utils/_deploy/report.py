@@ -24,7 +24,7 @@ def report(deployments: t.Sequence[Deployment]) -> dict[str, t.Any]:
         "warnings": [
             f"{deployment.service.name}: {said}"
             for deployment in deployments
-            for said in (deployment.note, *deployment.cautions)
+            for said in (deployment.step_warning, *deployment.warnings)
             if said
         ],
         **({"failed": True, "msg": "\n".join(failed)} if failed else {}),
@@ -47,7 +47,7 @@ def describe_service(deployment: Deployment) -> dict[str, t.Any]:
         "hooks": describe_hooks(deployment.hook_results),
         "warning": deployment.post_switch_error,
         "believed": deployment.proxy_verified,
-        "drained": deployment.drain is None or deployment.drain.left == 0,
+        "drained": deployment.drain is None or deployment.drain.open_connections == 0,
         "pruned": deployment.pruned,
         "seconds": deployment.seconds,
     }

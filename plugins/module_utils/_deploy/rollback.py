@@ -34,11 +34,11 @@ def resolve_target(request: ServiceRequest, check: bool) -> ServiceRequest:
     usable = {manifest.id for manifest in releases if can_run(layout, manifest.id)}
     asked = request.asked or (current if is_interrupted_rollback(history, current) else "")
     target = choose_target(layout.name, releases, usable, entries, current, asked)
-    left = rolled_back_from(entries, current, target)
+    source = rolled_back_from(entries, current, target)
     if request.hook:
-        check_rollback_hook(layout, left, request.hook)
+        check_rollback_hook(layout, source, request.hook)
     wanted = read_release(layout, layout.release(target), check)
-    return replace(wanted, rollback=True, asked=request.asked, hook=request.hook, rolled_back_from=left)
+    return replace(wanted, rollback=True, asked=request.asked, hook=request.hook, rolled_back_from=source)
 
 
 def can_run(layout: Layout, release: str) -> bool:

@@ -40,19 +40,19 @@ def rolled_back_from(entries: t.Sequence[Entry], current: str, target: str) -> s
     return next((str(entry.get("from", "")) for entry in reversed(backs) if entry.get("release") == target), "")
 
 
-def check_rollback_hook(layout: Layout, left: str, hook: str) -> Manifest:
+def check_rollback_hook(layout: Layout, release: str, hook: str) -> Manifest:
     """Return the manifest of a release whose hook can be run; raise HookError, which lists the existing hooks."""
-    manifest = read_manifest(layout.release(left)) if left else None
+    manifest = read_manifest(layout.release(release)) if release else None
     if manifest is None:
-        which = f"release {left}, which was rolled back, is gone" if left else "no release was rolled back"
+        which = f"release {release}, which was rolled back, is gone" if release else "no release was rolled back"
         raise HookError(f"hook '{hook}' of {layout.name} cannot be run: {which}. Roll back without it")
     hooks = hooks_of(manifest)
     if hook not in hooks.rollback:
         there = ", ".join(hooks.rollback)
         has = f"it has {there}" if there else "it has none (hooks.rollback of the application lists them)"
-        raise HookError(f"release {left} of {layout.name} has no hook '{hook}' for a rollback: {has}")
+        raise HookError(f"release {release} of {layout.name} has no hook '{hook}' for a rollback: {has}")
     for words in hooks.commands(rollback_stage(hook)):
-        find_program(rollback_stage(hook), words, layout.release(left))
+        find_program(rollback_stage(hook), words, layout.release(release))
     return manifest
 
 
@@ -82,7 +82,7 @@ def _due(deployment: Deployment, request: ServiceRequest) -> dict[str, t.Any]:
     return {"name": request.name, "left": request.rolled_back_from, "key": key_of(manifest), "each_host": each}
 
 
-def _wait_for_stop(deployment: Deployment, left: str) -> list[str]:
+def _wait_for_stop(deployment: Deployment, release: str) -> list[str]:
     """Wait until the release that was rolled back has stopped; return the units that still run."""
     seen = deployment.observed
     known = {
@@ -93,25 +93,27 @@ def _wait_for_stop(deployment: Deployment, left: str) -> list[str]:
         *seen.units_stopping,
     }
     parsed = {name: parse_unit_name(name) for name in known}
-    units = sorted(name for name, unit in parsed.items() if unit and unit.release == left and unit.kind == "service")
+    units = sorted(name for name, unit in parsed.items() if unit and unit.release == release and unit.kind == "service")
     if not units:
         return []
     seconds = max(deployment.stop_timeout(), longest_stop(deployment.service.layout, units))
     return wait_until_stopped(deployment.host, units, seconds)
 
 
-def run_rollback_hook(host: Host, layout: Layout, left: str, hook: str, by: str, served: str = "") -> list[HookResult]:
+def run_rollback_hook(
+    host: Host, layout: Layout, release: str, hook: str, by: str, served: str = ""
+) -> list[HookResult]:
     """Run the rollback hook of a release and record it; raise HookError. The caller holds the lock.
 
     C(served) is the target of the rollback: another run may have deployed since.
     """
-    manifest = check_rollback_hook(layout, left, hook)
+    manifest = check_rollback_hook(layout, release, hook)
     current = current_id(layout) or ""
-    if current == left:
-        raise HookError(f"hook '{hook}' was not run: release {left} is live again")
+    if current == release:
+        raise HookError(f"hook '{hook}' was not run: release {release} is live again")
     if served and current != served:
         raise HookError(f"hook '{hook}' was not run: the rollback went to {served}, and {current} is live by now")
-    entry: dict[str, object] = {"when": utc_now(), "what": f"hook {hook}", "release": left, "from": current}
+    entry: dict[str, object] = {"when": utc_now(), "what": f"hook {hook}", "release": release, "from": current}
     entry["by"] = caller(by, os.environ)
     # A deploy in the meantime may have recorded the migration again.
     forget_migration(layout.name)

@@ -30,7 +30,6 @@ from .._system.homes import uses_home
 from .._system.host import Host
 from .._system.lock import Lock
 from .._system.users import find_user
-from .caution import cautions
 from .deployer import Deployer
 from .deployment import Deployment, Service
 from .finish import finish, record_refusal, record_start
@@ -40,6 +39,7 @@ from .memory import MemoryCheck
 from .migrate import describe_hooks, is_due_in_fleet, key_of, migrate, note_migration
 from .observe import RUNTIME_UNITS, ForeignUnitError, UnitDirectory, observe
 from .plan import WantedUnits
+from .release_warnings import release_warnings
 from .request import ServiceRequest
 from .rollback import resolve_target
 from .rollback_hook import due_rollback_hook, run_rollback_hook
@@ -103,7 +103,7 @@ class Services:
             except ForeignUnitError as exc:
                 errors.setdefault(deployment.service.name, str(exc))
             deployment.error = errors.get(deployment.service.name, "") or self._explain_overtaken(deployment)
-            deployment.cautions = cautions(deployment, done=False) if check else []
+            deployment.warnings = release_warnings(deployment, done=False) if check else []
         return deployments
 
     def _explain_overtaken(self, deployment: Deployment) -> str:
@@ -115,7 +115,7 @@ class Services:
         by = next((entry.get("by") for entry in reversed(read_history(name)) if entry.get("release") == current), None)
         return (
             f"{current or 'no release'} serves here, and {expected or 'none'} served when this run began: another run "
-            f"({by or 'by somebody unknown'}) deployed meanwhile. Nothing was changed here. See with status.yml what "
+            f"({by or 'by an unknown user'}) deployed meanwhile. Nothing was changed here. See with status.yml what "
             "the hosts serve, and run one of the two again"
         )
 
@@ -180,12 +180,12 @@ class Services:
             deployer = Deployer(self._host, self._directory, self._explain, self._run_hooks, self._options.overlap)
             deployer.run([deployment for deployment, _request in ours])
             for deployment, request in ours:
-                deployment.cautions = cautions(deployment)
+                deployment.warnings = release_warnings(deployment)
                 try:
                     finish(deployment, request, self._options.by, self._options.run)
                 except (CommandError, OSError) as exc:
                     # The deploy succeeded: a history that cannot be written must not hide that.
-                    deployment.note = f"writing the history or pruning old releases failed: {exc}"
+                    deployment.step_warning = f"writing the history or pruning old releases failed: {exc}"
             self.pending_rollback_hooks = [
                 due for deployment, request in ours if (due := due_rollback_hook(deployment, request))
             ]

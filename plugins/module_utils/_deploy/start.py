@@ -32,7 +32,7 @@ class Starter:
         attempt: t.Callable[[Deployment, Step], None],
         abort: t.Callable[[Deployment, str], None],
     ) -> None:
-        """Take the host, its unit directory, what runs a step for one service alone, and what aborts a deployment."""
+        """Take the host, its unit directory, and the functions that run a step for one service and abort it."""
         self._host = host
         self._directory = directory
         self._attempt = attempt

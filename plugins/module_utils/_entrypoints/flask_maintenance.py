@@ -96,7 +96,7 @@ def _check_site(request: MaintenanceRequest) -> None:
     """Raise MaintenanceError when nginx would not notice."""
     text = (read_file(request.site) or b"").decode("utf-8", "replace")
     if request.flag not in text:
-        what = "does not look for" if text else "does not exist, so nobody looks for"
+        what = "does not look for" if text else "does not exist, so nginx does not look for"
         raise MaintenanceError(
             f"the site {request.site} {what} {request.flag}: visitors would not notice. Run site.yml once, which "
             "publishes it; a site with content, template or maintenance of its own has to look for that file itself"

@@ -11,7 +11,7 @@ from .._input.defaults import DEFAULTS, HEALTH_DEFAULTS
 
 _TEXTS = ("name", "id", "user", "group", "python", "app", "built_at", "build", "venv")
 _REQUIRED = ("name", "id", "user", "group", "source", "python", "app", "settings")
-# What is beside the fields of a manifest, with its types.
+# The extra fields of a manifest, with their types.
 _BESIDE: dict[str, tuple[type, ...]] = {
     "secret_names": (list,),
     "workers": (list,),

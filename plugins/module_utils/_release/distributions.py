@@ -35,7 +35,7 @@ def distribution_of(requirement: str) -> str:
 
 
 def version_of(source: t.Mapping[str, str], venv: str) -> str:
-    """Return the version of a release: what its source says, or for a requirement what is installed."""
+    """Return the version of a release: of its source, or of the installed package for a requirement."""
     if source.get("type") != "pypi":
         return source.get("version", "")
     return installed(venv).get(distribution_of(source.get("location", "")), "") or source.get("version", "")

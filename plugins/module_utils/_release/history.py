@@ -19,7 +19,7 @@ from .._system.paths import STATE
 
 # Years of several deploys a week, and a file that is rewritten in no time.
 _KEPT = 500
-# What a line says first of all, and what else are texts where they are there.
+# Fields that an entry must have, and optional ones that must be texts.
 _NEEDED = ("release", "when", "result")
 _TEXTS = ("what", "from", "from_ill", "by", "reason", "version", "revision")
 

@@ -32,7 +32,7 @@ def mark_complete(path: str, key: str, since: float = 0.0) -> None:
 
 
 def mark_durable(path: str, cache: str) -> None:
-    """Note that the release in C(path) is on the disk, and remove what was kept for another try."""
+    """Note that the release in C(path) is on the disk, and remove the virtualenv that was kept for another try."""
     note = _read(path)
     if note:
         write_file(os.path.join(path, _MARK), json.dumps({**note, "durable": True}).encode(), sync=False)

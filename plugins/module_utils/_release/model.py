@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from .._system.paths import CACHE, LOCKS
 from .damage import fault_of
 
-# Of release.json; a reader refuses what it does not know.
+# Of release.json; a reader refuses a schema that it does not know.
 SCHEMA = 1
 MANIFEST = "release.json"
 
@@ -104,7 +104,7 @@ class Manifest:
     build: str = ""
     # The same for venv/ alone.
     venv: str = ""
-    # What a later version added and this one does not know is kept.
+    # Fields of a later version of the collection are kept.
     extra: t.Mapping[str, object] = field(default_factory=dict)
 
     def to_json(self) -> str:

@@ -36,7 +36,7 @@ def _adopt_tree(top: int, uid: int, gid: int) -> None:
     for _path, _directories, files, directory in walk(top):
         for name in files:
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            # A second name of a file may be anywhere, and is nobody's to give.
+            # The owner of a hard link to a file elsewhere must not change.
             if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and _is_roots(found):
                 os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False)
         if _is_roots(os.fstat(directory)):

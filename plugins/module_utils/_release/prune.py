@@ -38,11 +38,11 @@ def remove_releases(layout: Layout, releases: t.Sequence[str]) -> None:
 def prune_releases(
     layout: Layout, keep: int, kept: t.Collection[str], history: t.Sequence[t.Mapping[str, t.Any]]
 ) -> list[str]:
-    """Remove all but the newest C(keep) releases, those C(kept) and those with a process; return what was removed.
+    """Remove all but the newest C(keep) releases, those C(kept) and those with a process; return the removed ones.
 
-    The target of a rollback stays. Rejected releases are removed first. What a killed run has
-    begun to build goes too, and what cannot be loaded, but for the virtualenv, which makes the next try quick: the
-    caller holds the application's lock, so nobody builds now.
+    The target of a rollback stays. Rejected releases are removed first. Unfinished builds of
+    killed runs and releases that cannot be loaded go too, but for the virtualenv, which makes the next build quick: the
+    caller holds the application's lock, so no build is running.
     """
     releases = [manifest.id for manifest in list_releases(layout, activation_times(history))]
     bad = rejected_releases(history)
@@ -68,7 +68,7 @@ def unfinished_releases(layout: Layout) -> list[str]:
 def releases_in_use(layout: Layout) -> set[str]:
     """Return the releases that a process runs from: a service or a shell."""
     found: set[str] = set()
-    # The service of a release, or of what runs beside it.
+    # The service of a release, or one of its workers and timers.
     unit = re.compile(rf"/{layout.name}[^/@]*@([0-9a-f-]{{16}})[^/]*\.service")
     for pid in filter(str.isdigit, os.listdir("/proc")):
         found.update(unit.findall(_text(f"/proc/{pid}/cgroup")))

@@ -13,14 +13,14 @@ from .._system.planted import open_file, read_open
 from .model import Layout
 
 NGINX = "/etc/nginx"
-# What is there and not in service.
+# Files of sites that nginx does not load.
 _IDLE = ("sites-available", "modules-available")
 # A configuration is smaller; what else lies there, such as a database of addresses, can be of any size.
 _LARGEST = 2**20
 
 
 def is_published(layout: Layout, binds: t.Sequence[str] = (), nginx: str = NGINX) -> bool | None:
-    """Tell whether a site leads to the application, also one that somebody else made.
+    """Tell whether a site leads to the application, also one that was not made by the collection.
 
     None when that says nothing, because the host has no nginx, or the application has addresses (C(binds)) of its own.
     """

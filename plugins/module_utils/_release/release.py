@@ -34,7 +34,7 @@ def load_manifest(path: str) -> Manifest | None:
     if data is None:
         return None
     found = Manifest.from_json(data.decode("utf-8", "replace"), file)
-    # In the directory of another release it says nothing of what is there; /srv/<name>/releases/<id>.
+    # A manifest in the directory of another release does not describe it; /srv/<name>/releases/<id>.
     name = os.path.basename(path.rstrip("/"))
     if is_release_id(name) and found.id != name:
         raise DamagedError(f"{file} is of release {found.id}: a release cannot be moved or copied")

@@ -69,7 +69,7 @@ def _mkdir(name: str, directory: int) -> bool:
 
 
 def link_shared(layout: Layout, paths: t.Sequence[str], app: str, owner: Owner) -> None:
-    """Put links to the shared directories into the tree C(app); what the source ships there seeds an empty one."""
+    """Put links to the shared directories into the tree C(app); files that the source ships there seed an empty one."""
     # Beside the code, where only root writes.
     aside = os.path.join(os.path.dirname(app), f"{TEMPORARY}shipped")
     for path in paths:
@@ -102,7 +102,7 @@ def _move_shipped_aside(shared: str, name: str, directory: int, aside: str) -> b
 
 
 def _seed(place: str, shared: str, owner: Owner) -> None:
-    """Copy as the owner, into whose directories root must not write; what is there stays."""
+    """Copy as the owner, into whose directories root must not write; existing files stay."""
     if os.listdir(shared) or not os.listdir(place):
         return
     run_checked(

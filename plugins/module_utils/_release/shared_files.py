@@ -15,14 +15,14 @@ import typing as t
 # URL path, shared directory, and path in it.
 Place = t.Tuple[str, str, str]
 
-# What is shared without a list of one's own.
+# Shared directories by default.
 SHARED = ("instance",)
 
 
 def shared_places(static: object, shared: t.Sequence[str] | None, base: str) -> tuple[Place, ...]:
     """Return which of the static directories are, or hold, shared ones; the longest URL comes first.
 
-    C(base) is the application's directory on the host. What is malformed is refused elsewhere.
+    C(base) is the application's directory on the host. Malformed entries are refused elsewhere.
     """
     listed = static if isinstance(static, (list, tuple)) else []
     # The path of all requests would leave nothing for the application.

@@ -17,7 +17,7 @@ from .model import Layout, Manifest
 from .release import current_id, list_releases
 
 _MARK = "unloaded"
-# What the mark says of a release for which nothing was installed.
+# Content of the mark of a release for which no package was installed.
 _BARE = b"no requirements\n"
 
 

@@ -38,7 +38,7 @@ class AppPaths:
     shared: str
     # The directories, relative to the code, that outlive releases.
     listed: tuple[str, ...] = ()
-    # What the application is imported from.
+    # The directories that the application is imported from.
     module: str = ""
 
 

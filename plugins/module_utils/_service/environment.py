@@ -11,7 +11,7 @@ import typing as t
 from .._input.values import InputError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# What a backslash protects inside double quotes; nothing is expanded there.
+# Characters that a backslash escapes inside double quotes; nothing is expanded there.
 _SPECIAL = re.compile(r'(["\\`$])')
 _ESCAPED = re.compile(r'\\(["\\`$])')
 _ASSIGNMENT = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', re.MULTILINE | re.DOTALL)
@@ -40,7 +40,7 @@ _OWNED = {
 
 
 def merge_environment(environment: t.Mapping[str, str], secrets: t.Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of an application; raise InputError for what a release cannot have.
+    """Return the variables of an application; raise InputError for variables that a release cannot have.
 
     Errors name variables only: a value may be a secret.
     """

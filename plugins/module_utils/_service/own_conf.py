@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The gunicorn.conf.py that an application brings: what a release takes of it. Private to flaskops.stack."""
+"""The gunicorn.conf.py of an application, and the settings that a release takes from it. Private to flaskops.stack."""
 
 from __future__ import annotations
 

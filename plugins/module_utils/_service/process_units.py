@@ -70,7 +70,7 @@ def _worker(layout: Layout, manifest: Manifest, worker: t.Mapping[str, t.Any], n
                 # The first process tells its own children to end, as Celery's and RQ's do.
                 "KillMode=mixed",
                 f"TimeoutStopSec={worker['stop_timeout']}",
-                # What is killed for its memory is replaced by its master: the others go on.
+                # A process that the kernel kills for its memory is replaced by its master: the others continue.
                 "OOMPolicy=continue",
                 *(f"{name}={worker[key]}" for key, name in limits.items() if worker[key]),
                 _flask_app(manifest),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sandbox of a service: what it gets by default and what may be changed. Private to flaskops.stack."""
+"""The sandbox of a service: default directives, and those that may be changed. Private to flaskops.stack."""
 
 from __future__ import annotations
 

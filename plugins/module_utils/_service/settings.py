@@ -16,7 +16,7 @@ from .gunicorn_conf import check_extra
 from .own_conf import check_config_file
 from .sandbox import SANDBOX
 
-# What has to be installed beside gunicorn, per worker class; its gevent worker imports packaging without asking for it.
+# Packages to install beside gunicorn, per worker class; its gevent worker imports packaging without requiring it.
 WORKER_REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "sync": (),
     "gthread": (),

@@ -14,7 +14,7 @@ from .._input.defaults import DEFAULTS
 from .._release.model import Layout, Manifest
 from .sandbox import sandbox_lines
 
-# The first line of each unit file of ours; a file without it is somebody else's.
+# The first line of each unit file of ours; a file without it was not written by the collection.
 MARK = "# Written by flaskops.stack: a unit belongs to its release; change the settings and deploy a new one."
 
 _UNIT = re.compile(
@@ -33,25 +33,25 @@ _START_LEAST = 90
 
 @dataclass(frozen=True)
 class UnitName:
-    """What the name of a unit file of ours says; C(release) is empty for the units of a TCP address."""
+    """The parsed name of a unit of the collection; C(release) is empty for the units of a TCP address."""
 
     app: str
     release: str
     instance: int
     address: str
     kind: str
-    # "worker" or "timer", and its name; both are empty for what serves visitors.
+    # "worker" or "timer", and its name; both are empty for the web service and its socket.
     role: str = ""
     process: str = ""
 
     @property
     def is_job(self) -> bool:
-        """Tell whether it is what a timer starts."""
+        """Tell whether it is the job of a timer."""
         return self.role == "timer" and self.kind == "service"
 
 
 def parse_unit_name(file: str) -> UnitName | None:
-    """Return what a unit's name says, or None when it has not the form of ours."""
+    """Return the parsed name of a unit, or None when it is not of the collection's form."""
     found = _UNIT.fullmatch(file)
     if not found:
         return None

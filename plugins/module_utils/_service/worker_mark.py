@@ -47,7 +47,7 @@ def post_worker_init(worker):
 
 @dataclass(frozen=True)
 class Mark:
-    """What a worker that has loaded the application says of itself."""
+    """The mark of a worker that has loaded the application."""
 
     # How many workers there are to be.
     workers: int

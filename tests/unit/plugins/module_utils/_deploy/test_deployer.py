@@ -19,7 +19,6 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy import fini
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import memory as _memory
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import proxy_check as _proxy_check
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import watch as _watch
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.caution import cautions
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployer import Deployer
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment, Service
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.edited_units import drop_ins, recorded_units
@@ -33,6 +32,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import
     Observed,
     WantedUnits,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.release_warnings import release_warnings
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.report import report
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import HookError
 from ansible_collections.flaskops.stack.plugins.module_utils._release import assets as _assets
@@ -292,8 +292,8 @@ def test_an_old_release_that_cannot_be_stopped_is_left_to_the_next_run(host: Hos
     host.run(deployment)
     assert (deployment.error, host.serving(), host.at_boot()) == ("", "new", "new")
     assert deployment.lingering == [f"shop@{OLD}.service", f"shop@{OLD}.socket"]
-    assert "connection timed out" in deployment.note
-    assert "next run" in deployment.note
+    assert "connection timed out" in deployment.step_warning
+    assert "next run" in deployment.step_warning
 
 
 def test_a_forwarder_that_does_not_start_again_undoes_the_switch(host: Host) -> None:
@@ -820,8 +820,8 @@ def test_an_edited_unit_is_written_again_and_nothing_is_restarted(host: Host) ->
     host.run(deployment)
     assert (deployment.error, (host.path / service).read_text()) == ("", units[service])
     assert host.log == ["reload"]
-    assert f"{service} was edited on the host, and is as the release has it again" in cautions(deployment)[0]
-    assert f"{service} was edited on the host, and the next run" in cautions(deployment, done=False)[0]
+    assert f"{service} was edited on the host, and is as the release has it again" in release_warnings(deployment)[0]
+    assert f"{service} was edited on the host, and the next run" in release_warnings(deployment, done=False)[0]
     assert "-Restart=no" in "".join(
         difflib.ndiff(*(report([deployment])["diff"][0][key].splitlines(True) for key in ("before", "after")))
     ).replace("- ", "-")
@@ -837,8 +837,8 @@ def test_drop_ins_are_told_and_left_alone(host: Host) -> None:
     assert found == [str(host.path / "shop@.service.d" / "memory.conf")]
     deployment = host.deployment(replace(before, drop_ins=tuple(found)))
     host.run(deployment)
-    assert "memory.conf changes units of this application beside its releases" in cautions(deployment)[0]
-    assert "gunicorn settings (sandbox, memory_max" in cautions(deployment)[0]
+    assert "memory.conf changes units of this application beside its releases" in release_warnings(deployment)[0]
+    assert "gunicorn settings (sandbox, memory_max" in release_warnings(deployment)[0]
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"a": 1}', b"[" * 100_000])

@@ -11,7 +11,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.caution import caution, socketio_caution
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.release_warnings import (
+    live_warning,
+    socketio_warning,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._release.distributions import (
     distribution_of,
     installed,
@@ -75,10 +78,10 @@ def test_the_version_of_a_requirement_is_the_installed_one(venv: str, source: di
 
 
 def test_several_workers_of_one_instance_break_sessions_of_socketio() -> None:
-    said = socketio_caution({"flask-socketio": "5.5.1"}, 3)
+    said = socketio_warning({"flask-socketio": "5.5.1"}, 3)
     for words in ("flask-socketio 5.5.1", "3 workers", "workers: 1", "instances", "ip_hash", "message_queue"):
         assert words in said
-    assert socketio_caution({"flask": "3.1"}, 3) == ""
+    assert socketio_warning({"flask": "3.1"}, 3) == ""
 
 
 @pytest.mark.parametrize(
@@ -104,4 +107,4 @@ def test_the_workers_that_there_are_count(
     change: t.Any = types.SimpleNamespace(
         service=service, plan=types.SimpleNamespace(switch=switch), health_check=gate, error=error
     )
-    assert bool(caution(change)) is warned
+    assert bool(live_warning(change)) is warned

@@ -13,15 +13,15 @@ from .deployment import Deployment
 from .edited_units import describe_edits
 
 
-def cautions(deployment: Deployment, done: bool = True) -> list[str]:
+def release_warnings(deployment: Deployment, done: bool = True) -> list[str]:
     """Return the warnings for a deployment; C(done) says whether it was done or only planned."""
     observed, plan = deployment.observed, deployment.plan
     # An application that is removed needs no warning.
     edits = describe_edits(list(plan.rewrite), observed.drop_ins if deployment.service.manifest else (), done)
-    return [said for said in (caution(deployment) if done else "", edits) if said]
+    return [said for said in (live_warning(deployment) if done else "", edits) if said]
 
 
-def caution(deployment: Deployment) -> str:
+def live_warning(deployment: Deployment) -> str:
     """Return the warning for a release that is live now; an empty text when there is none."""
     manifest = deployment.service.manifest
     if manifest is None or not deployment.plan.switch or deployment.error:
@@ -31,7 +31,7 @@ def caution(deployment: Deployment) -> str:
     if workers == 1:
         return ""
     release = deployment.service.layout.release(manifest.id)
-    return socketio_caution(installed(os.path.join(release, "venv")), workers)
+    return socketio_warning(installed(os.path.join(release, "venv")), workers)
 
 
 def _workers(deployment: Deployment, wanted: int) -> int:
@@ -40,7 +40,7 @@ def _workers(deployment: Deployment, wanted: int) -> int:
     return max((probe.workers.wanted for probe in probes if probe.workers), default=0) or wanted
 
 
-def socketio_caution(distributions: t.Mapping[str, str], workers: int) -> str:
+def socketio_warning(distributions: t.Mapping[str, str], workers: int) -> str:
     """Return why Socket.IO sessions fail with several workers on one socket, and the way out."""
     version = distributions.get("flask-socketio")
     if version is None:
