@@ -17,6 +17,7 @@ import time
 
 from tools import traffic
 from tools.faults.deploy import stage
+from tools.faults.inject.injector import PROGRESS
 from tools.faults.inject.module import Module
 
 KINDS, PAUSE = (traffic.NEW, traffic.NEW, traffic.KEPT, traffic.KEPT, traffic.PAST), 0.004
@@ -47,7 +48,9 @@ def main() -> int:
     started = time.monotonic()
     site = traffic.Site(stage.HOST, traffic.one_of(_PAGE.fullmatch), socket=stage.SOCKET, repeat=False)
     with traffic.Visitors(site, KINDS, PAUSE) as crowd:
-        wrong += [deploy(module, turn) for turn in range(1, number + 1)]
+        for turn in range(1, number + 1):
+            wrong.append(deploy(module, turn))
+            print(f"{PROGRESS}{turn} of {number} deploys", flush=True)
         requests = traffic.counts_of(crowd.end())
     result = {
         "deploys": number,

@@ -20,6 +20,7 @@ import typing as t
 from pathlib import Path
 
 from tools import traffic
+from tools.faults.inject.injector import PROGRESS
 from tools.faults.inject.module import Module
 
 VISITORS = (traffic.NEW, traffic.NEW, traffic.KEPT, traffic.KEPT)
@@ -76,8 +77,11 @@ def settled(before: dict[str, int]) -> dict[str, int]:
 def under_load(module: Module, swaps: int, more: str) -> tuple[dict[str, dict[str, int]], list[str]]:
     """Swap while visitors ask; return what became of their requests, and what went wrong with swaps."""
     wanted = traffic.Site("load.example.com", traffic.one_of((b"one", b"two").__contains__))
+    wrong = []
     with traffic.Visitors(wanted, VISITORS, PAUSE) as crowd:
-        wrong = [swap(module, "two" if number % 2 else "one", more) for number in range(swaps)]
+        for number in range(swaps):
+            wrong.append(swap(module, "two" if number % 2 else "one", more))
+            print(f"{PROGRESS}{number + 1} of {swaps} swaps", flush=True)
         return traffic.counts_of(crowd.end()), [text for text in wrong if text]
 
 

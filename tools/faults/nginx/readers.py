@@ -15,6 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
+from tools.faults.inject.injector import PROGRESS
 from tools.faults.inject.module import Module
 
 ENABLED = Path("/etc/nginx/sites-enabled")
@@ -65,7 +66,9 @@ def main() -> int:
     for reader in readers:
         reader.start()
     try:
-        wrong += [text for number in range(arguments.swaps) if (text := swap(module, ("one", "two")[number % 2]))]
+        for number in range(arguments.swaps):
+            wrong += filter(None, [swap(module, ("one", "two")[number % 2])])
+            print(f"{PROGRESS}{number + 1} of {arguments.swaps} swaps", flush=True)
     finally:
         end.set()
         for reader in readers:
