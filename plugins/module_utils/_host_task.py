@@ -49,7 +49,7 @@ def start(path: str, task: str) -> None:
     """
     given = json.loads(sys.stdin.buffer.read())
     if not is_kept(path) or not (given["check"] or note_use(path)):
-        print(MARK)
+        sys.stdout.write(f"{MARK}\n")
         return
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
