@@ -22,12 +22,13 @@ _PLUGINS = "ansible_collections.flaskops.stack.plugins"
 
 
 class Module:
-    """A module that is loaded once, with the code kept on the host that does its work."""
+    """A module that is loaded once, and what does its work, where that is code kept on the host."""
 
     def __init__(self, name: str) -> None:
         """Load it."""
         self._module = injector.LoadedModule(f"{_PLUGINS}.modules.{name}")
-        self._more = {"code": keep_code()}
+        keeps = hasattr(sys.modules[f"{_PLUGINS}.modules.{name}"], "ARGUMENTS")
+        self._more = {"code": keep_code()} if keeps else {}
 
     def run(self, params: t.Mapping[str, t.Any], strace: t.Sequence[str] = ()) -> injector.Ended:
         """Run it with parameters, under strace with these options where there are any."""
