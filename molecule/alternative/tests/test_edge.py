@@ -130,6 +130,24 @@ def test_a_log_in_json_is_json(visit: Visit, sh: Shell) -> None:
     assert '/a"b\\c' in entry.values()
 
 
+@pytest.mark.parametrize(
+    ("line", "header", "field", "logged"),
+    [
+        (b"/\xff\xfe?x=1", b"", "uri", "/\ufffd"),
+        ("/käse/€".encode(), b"", "uri", "/käse/€"),
+        (b"/", b"User-Agent: old\xe9\r\n", "user_agent", "old\ufffd"),
+        (b"/", b"Referer: \xc0\xaf\r\n", "referer", "\ufffd"),
+    ],
+)
+def test_a_log_in_json_is_json_whatever_bytes_a_visitor_sends(
+    sh: Shell, line: bytes, header: bytes, field: str, logged: str
+) -> None:
+    request = b"GET " + line + b" HTTP/1.1\r\nHost: shop.test\r\n" + header + b"Connection: close\r\n\r\n"
+    send = f"s = socket.create_connection(('127.0.0.1', 80)); s.sendall(bytes.fromhex('{request.hex()}'))"
+    sh(f"python3 -c \"import socket; {send}; [None for _ in iter(lambda: s.recv(4096), b'')]\"")
+    assert json.loads(sh("tail -n 1 /var/log/nginx/shop.access.log"))[field] == logged
+
+
 def test_a_log_can_be_off(visit: Visit, sh: Shell) -> None:
     visit("syn.test")
     assert sh("find /var/log/nginx -name 'syn.*' -size +0") == ""
