@@ -16,11 +16,9 @@ import typing as t
 
 from ._host_code import PACKAGE, is_kept, note_use, run
 
-# Stands before a result on its line: profiles of shells, and programs, may print lines of their own.
+# Begins the line of a result: profiles of shells, and programs, may print lines of their own.
 MARK = "flaskops-result: "
-# The program for C(python -c); its arguments are the path of the code and the name of the task. It runs the code if it
-# is there and only this user can have changed it, and prints MARK alone if not.
-BOOTSTRAP = f"""
+_PROGRAM = f"""
 import os, sys
 path, task = sys.argv[1:3]
 start = None
@@ -33,10 +31,15 @@ except (ImportError, OSError, SyntaxError):
     pass
 if start is None:
     sys.stdin.buffer.read()
+    print()
     print("{MARK}")
 else:
     start(path, task)
 """
+# The program for C(python -c); its arguments are the path of the code and the name of the task. It runs the code if it
+# is there and only this user can have changed it, and prints MARK alone if not. Login shells read it: csh takes one
+# line, and fish makes one of two backslashes.
+BOOTSTRAP = f"exec({_PROGRAM!r})"
 # What Ansible's modules print instead of secrets: of one that is the whole value, and of one that is part of it.
 _HIDDEN, _STARS = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER", "********"
 
@@ -49,7 +52,7 @@ def start(path: str, task: str) -> None:
     """
     given = json.loads(sys.stdin.buffer.read())
     if not is_kept(path) or not (given["check"] or note_use(path)):
-        sys.stdout.write(f"{MARK}\n")
+        sys.stdout.write(f"\n{MARK}\n")
         return
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)

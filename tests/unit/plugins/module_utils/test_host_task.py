@@ -50,6 +50,12 @@ def call(code: Path, **given: t.Any) -> tuple[dict[str, t.Any] | None, subproces
     return json.loads(line) if line else None, done
 
 
+def test_every_login_shell_takes_the_program() -> None:
+    # csh ends a command at the end of a line, and replaces what follows '!'; fish makes one of two backslashes.
+    assert not set("\n!") & set(BOOTSTRAP)
+    assert "\\\\" not in BOOTSTRAP
+
+
 def test_it_returns_what_the_task_returns(code: Path) -> None:
     result, done = call(code, params={"a": ["é", None, 1.5]}, diff=True)
     assert result == {"params": {"a": ["é", None, 1.5]}, "check": False, "diff": True, "umask": 0o022}
