@@ -16,9 +16,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible.vars.clean import remove_internal_keys
 
 from ..module_utils._host_code import ROOT
-from ..module_utils._host_task import BOOTSTRAP, MARK
+from ..module_utils._host_task import BOOTSTRAP, MARK, mask
 from ..module_utils._input.values import to_plain
 
 Args = t.Dict[str, t.Any]
@@ -59,31 +60,47 @@ class HostTask:
             "params": self.params,
             "check": task.check_mode,
             "diff": task.diff,
-            "hidden": sorted(self.hidden),
+            "hidden": self._masked,
             "log": "" if silent else f"Invoked with {self.invocation}",
         }
         Display().vvv(f"Running {self.module} with the code {self.code} that the host keeps.")
         ended = action._low_level_execute_command(self._command(action, variables), in_data=json.dumps(given).encode())
-        _before, mark, line = ended["stdout"].rpartition(MARK)
-        if not mark:
+        line = _result_line(ended["stdout"])
+        if line is None:
             return None if ended["rc"] in _NO_PROGRAM else self._without_result(ended)
-        if not line.strip():
+        if not line:
             raise CodeMissingError
-        return {**json.loads(line), "invocation": {"module_args": self.invocation}}
+        result = json.loads(line)
+        # A host must not tell the controller which hosts there are.
+        remove_internal_keys(result)
+        return {**result, "invocation": {"module_args": self.invocation}}
+
+    @property
+    def _masked(self) -> list[str]:
+        # The longest first: one may be the beginning of another, of which the rest would be shown.
+        return sorted(self.hidden, key=len, reverse=True)
 
     def _command(self, action: ActionBase, variables: Args) -> str:
         program = shlex.quote(BOOTSTRAP)
-        words = [interpreter(variables), "-I", "-c", program, f"{ROOT}/{self.code}", f"_entrypoints.{self.module}"]
+        words = [
+            interpreter(action, variables),
+            "-I",
+            "-c",
+            program,
+            f"{ROOT}/{self.code}",
+            f"_entrypoints.{self.module}",
+        ]
         return " ".join(filter(None, [action._compute_environment_string(), *words]))
 
     def _without_result(self, ended: Args) -> Args:
-        said = f"{ended['stderr']}\n{ended['stdout']}".strip().splitlines()
+        stdout, stderr = (mask(ended[stream], self._masked) for stream in ("stdout", "stderr"))
+        said = f"{stderr}\n{stdout}".strip().splitlines()
         reason = next((line for line in reversed(said) if line.strip()), "it printed nothing")
         return {
             "failed": True,
             "msg": f"module {self.module} ended without a result (exit code {ended['rc']}): {reason}",
-            "module_stdout": ended["stdout"],
-            "module_stderr": ended["stderr"],
+            "module_stdout": stdout,
+            "module_stderr": stderr,
             "rc": ended["rc"],
         }
 
@@ -108,10 +125,20 @@ def host_task(action: ActionBase, module: str, args: Args) -> HostTask | None:
     return HostTask(name, args["code"], checked.validated_parameters, frozenset(checked._no_log_values))
 
 
-def interpreter(variables: Args) -> str:
+def interpreter(action: ActionBase, variables: Args) -> str:
     """Return the interpreter that the user has chosen, or the distribution's."""
-    chosen = str(constants.config.get_config_value("INTERPRETER_PYTHON", variables=variables))
-    return _INTERPRETER if chosen.startswith("auto") else chosen
+    setting = constants.config.get_config_value("INTERPRETER_PYTHON", variables=variables)
+    chosen = str(action._templar.template(setting) or "").strip()
+    return _INTERPRETER if not chosen or chosen.startswith("auto") else chosen
+
+
+def _result_line(stdout: str) -> str | None:
+    """Return the last result that was printed, which is empty where the code is missing; None where there is none.
+
+    Results may have the mark in a text, and shells print lines when they end, too.
+    """
+    lines = [line for line in stdout.split("\n") if line.startswith(MARK)]
+    return lines[-1][len(MARK) :].strip() if lines else None
 
 
 def _names_home(spec: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> bool:

@@ -23,7 +23,8 @@ from ansible_collections.flaskops.stack.plugins.plugin_utils._host_task import (
 )
 
 MODULE = "flaskops.stack.gunicorn_service"
-GIVEN: dict[str, t.Any] = {"services": [{"name": "shop", "secrets": {"KEY": "s3cret"}, "workers": "3"}], "code": "c0de"}
+SECRETS = {"KEY": "s3cret", "LONGER": "s3cret-of-all"}
+GIVEN: dict[str, t.Any] = {"services": [{"name": "shop", "secrets": SECRETS, "workers": "3"}], "code": "c0de"}
 
 
 class Action:
@@ -33,6 +34,8 @@ class Action:
         self.ended = {"stdout": stdout, "stderr": stderr, "rc": rc}
         self.pipelining = pipelining
         self._task = SimpleNamespace(async_val=0, delegate_to=None, no_log=False, check_mode=False, diff=True)
+        python = "/opt/py/bin/python"
+        self._templar = SimpleNamespace(template=lambda text: text and text.replace("{{ python }}", python))
         self.command: list[str] = []
         self.given: dict[str, t.Any] = {}
 
@@ -71,7 +74,8 @@ def test_secrets_go_to_the_host_and_nowhere_else() -> None:
     answer = ask(action)
     assert "s3cret" not in json.dumps(answer)
     assert "s3cret" not in " ".join(action.command)
-    assert action.given["hidden"] == ["s3cret"]
+    # One is the beginning of the other, which must not be shown in part.
+    assert action.given["hidden"] == ["s3cret-of-all", "s3cret"]
     assert action.given["log"].startswith("Invoked with {'services'") and "s3cret" not in action.given["log"]
 
 
@@ -82,6 +86,30 @@ def test_the_log_of_the_host_is_left_alone_where_ansible_would(silenced: str, mo
     monkeypatch.setattr(constants, "DEFAULT_NO_TARGET_SYSLOG", silenced == "setting")
     ask(action)
     assert action.given["log"] == ""
+
+
+def test_what_others_print_around_a_result_is_no_part_of_it() -> None:
+    result = json.dumps({"msg": f"{MARK}{{}}"})
+    answer = ask(Action(stdout=f"{MARK}is what I print\nmotd\n{MARK}{result}\ngoodbye\n"))
+    assert answer and answer["msg"] == f"{MARK}{{}}"
+
+
+def test_a_host_cannot_give_the_controller_what_is_internal_to_ansible() -> None:
+    said = {
+        "changed": True,
+        "add_host": {"host_name": "evil"},
+        "_ansible_delegated_vars": {},
+        "ansible_facts": {"discovered_interpreter_python": "/tmp/evil", "own": 1},
+    }
+    answer = ask(Action(stdout=f"{MARK}{json.dumps(said)}"))
+    assert answer and answer.pop("invocation")
+    assert answer == {"changed": True, "ansible_facts": {"own": 1}}
+
+
+def test_secrets_are_not_in_the_last_words_of_a_module() -> None:
+    died = ask(Action(stderr="KeyError: 's3cret-of-all'\n", stdout="s3cret", rc=1))
+    assert died and died["rc"] == 1
+    assert "s3cret" not in json.dumps(died) and "-of-all" not in json.dumps(died)
 
 
 def test_code_that_is_missing_is_told_from_a_module_that_died() -> None:
@@ -123,6 +151,12 @@ def test_only_a_plain_task_over_a_connection_with_pipelining_runs_this_way() -> 
 
 
 def test_the_interpreter_that_the_user_has_chosen_is_used() -> None:
-    assert interpreter({}) == "/usr/bin/python3"
-    assert interpreter({"ansible_python_interpreter": "/opt/py/bin/python"}) == "/opt/py/bin/python"
-    assert interpreter({"ansible_python_interpreter": "auto_silent"}) == "/usr/bin/python3"
+    action = t.cast(t.Any, Action())
+    assert interpreter(action, {}) == "/usr/bin/python3"
+    for chosen, used in {
+        "/opt/py/bin/python": "/opt/py/bin/python",
+        "auto_silent": "/usr/bin/python3",
+        "": "/usr/bin/python3",
+        "{{ python }}": "/opt/py/bin/python",
+    }.items():
+        assert interpreter(action, {"ansible_python_interpreter": chosen}) == used
