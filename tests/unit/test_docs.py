@@ -16,7 +16,8 @@ TOP = Path(__file__).parents[2]
 PAGES = sorted([*TOP.glob("*.md"), *TOP.glob("docs/*.md"), *TOP.glob("roles/*/README.md")])
 UTILITIES = TOP / "plugins/module_utils"
 # A file of ours in code marks: below the top, or as package/file of module_utils or plugin_utils/file.
-_FILE = re.compile(r"`((?:\w[\w.-]*/|_\w+/)+[\w*.-]+\.(?:py|yml|j2|md)|_host_code\.py)`")
+_FILE = re.compile(r"`((?:\.?\w[\w.-]*/|_\w+/)+[\w*.-]+\.(?:py|yml|j2|md)|_host_(?:code|task)\.py)`")
+_NAME_IN_FILE = re.compile(r"`(\w+)`(?: and `(\w+)`)? in `([\w./-]+\.py)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _VERSION = re.compile(r"version_added: *['\"]?([0-9.]+)")
 
@@ -62,6 +63,18 @@ def test_the_table_of_hostile_trees_names_functions_that_exist() -> None:
     assert {
         name for name in named - modules if not re.search(rf"^ *(?:def|class) {name}\b", code, re.MULTILINE)
     } == set()
+
+
+def test_the_map_names_what_is_defined_in_the_file_that_it_names() -> None:
+    table = text_of(TOP / "docs/architecture.md").partition("### Where is")[2].partition("\n### ")[0]
+    named = [(name, file) for *names, file in _NAME_IN_FILE.findall(table) for name in names if name]
+    assert len(named) > 30
+    code = {file: text_of(next(path for base in (TOP, UTILITIES) for path in base.glob(file))) for _name, file in named}
+    assert [
+        f"{name} in {file}"
+        for name, file in named
+        if not re.search(rf"^(?: *(?:def|class) {name}\b|{name}\b.* = )", code[file], re.MULTILINE)
+    ] == []
 
 
 def test_contributing_names_files_that_exist() -> None:
