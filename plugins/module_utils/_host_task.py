@@ -48,7 +48,8 @@ def start(path: str, task: str) -> None:
     """Run the task that the controller has put on standard input, and print its result.
 
     The input is an object in JSON: C(params) (checked by the controller), C(check) and C(diff) (bool), C(hidden) (list
-    of texts that must not be printed), and C(log) (line for the log of the host, or an empty text).
+    of texts that must not be printed, the longest first), C(log) (line for the log of the host, or an empty text), and
+    C(facility) (of syslog).
     """
     given = json.loads(sys.stdin.buffer.read())
     if not is_kept(path) or not (given["check"] or note_use(path)):
@@ -57,17 +58,18 @@ def start(path: str, task: str) -> None:
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
     if given["log"]:
-        _log(task, given["log"])
+        _log(task, given["log"], given["facility"])
     result = run(path, task, given["params"], given["check"], given["diff"])
     # A program that is still printing must not share the line.
     sys.stdout.write(f"\n{MARK}{json.dumps(mask(result, given['hidden']))}\n")
 
 
-def _log(task: str, text: str) -> None:
-    """Record the call in the log of the host, as Ansible's modules do."""
+def _log(task: str, text: str, facility: str) -> None:
+    """Record the call in the log of the host, under the name that Ansible gives the module."""
     import syslog
 
-    syslog.openlog(f"ansible-{task.rpartition('.')[2]}", 0, syslog.LOG_USER)
+    name = task.rpartition(".")[2]
+    syslog.openlog(f"ansible-flaskops.stack.{name}", 0, getattr(syslog, facility, syslog.LOG_USER))
     syslog.syslog(syslog.LOG_INFO, text)
 
 

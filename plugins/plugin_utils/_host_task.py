@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from ansible import constants
+from ansible.module_utils.basic import heuristic_log_sanitize
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
@@ -55,13 +56,13 @@ class HostTask:
     def run(self, action: ActionBase, variables: Args) -> Args | None:
         """Return the module's result, or None where its interpreter is not there; raise CodeMissingError."""
         task = action._task
-        silent = task.no_log or constants.DEFAULT_NO_TARGET_SYSLOG
         given = {
             "params": self.params,
             "check": task.check_mode,
             "diff": task.diff,
             "hidden": self._masked,
-            "log": "" if silent else f"Invoked with {self.invocation}",
+            "log": "" if task.no_log else self._log_line(variables),
+            "facility": variables.get("ansible_syslog_facility", constants.DEFAULT_SYSLOG_FACILITY),
         }
         Display().vvv(f"Running {self.module} with the code {self.code} that the host keeps.")
         ended = action._low_level_execute_command(self._command(action, variables), in_data=json.dumps(given).encode())
@@ -79,6 +80,14 @@ class HostTask:
     def _masked(self) -> list[str]:
         # The longest first: one may be the beginning of another, of which the rest would be shown.
         return sorted(self.hidden, key=len, reverse=True)
+
+    def _log_line(self, variables: Args) -> str:
+        """Return what the log of the host says of the call; an empty text where the user wants nothing there."""
+        if constants.config.get_config_value("DEFAULT_NO_TARGET_SYSLOG", variables=variables):
+            return ""
+        context = constants.config.get_config_value("TARGET_LOG_INFO", variables=variables)
+        shown = [f"{key}={heuristic_log_sanitize(str(value), self.hidden)}" for key, value in self.invocation.items()]
+        return " ".join([*([context] if context else []), "Invoked with", *shown])
 
     def _command(self, action: ActionBase, variables: Args) -> str:
         program = shlex.quote(BOOTSTRAP)

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import syslog
 import typing as t
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def code(tmp_path: Path) -> Path:
 
 def call(code: Path, **given: t.Any) -> tuple[dict[str, t.Any] | None, subprocess.CompletedProcess[str]]:
     """Run the task as the controller does; return its result, if it has one, and the process."""
-    asked = {"params": {}, "check": False, "diff": False, "hidden": [], "log": "", **given}
+    asked = {"params": {}, "check": False, "diff": False, "hidden": [], "log": "", "facility": "LOG_USER", **given}
     words = [sys.executable, "-I", "-c", BOOTSTRAP, str(code), "_task"]
     done = subprocess.run(words, input=json.dumps(asked), capture_output=True, text=True, check=False)
     line = done.stdout.rpartition(MARK)[2].strip()
@@ -108,3 +109,12 @@ def test_secrets_are_in_no_result(code: Path) -> None:
 def test_secrets_are_hidden_as_ansible_hides_them(hidden: list[str]) -> None:
     value = {"a": ["abc", "xabcx", 17, 175, 1.75, True, None], "b": {"c": ["17", "b"]}}
     assert mask(value, hidden) == remove_values(value, set(hidden))
+
+
+def test_the_call_is_in_the_log_under_the_name_and_the_facility_that_ansible_has(monkeypatch: t.Any) -> None:
+    opened: list[tuple[object, ...]] = []
+    monkeypatch.setattr(syslog, "openlog", lambda *given: opened.append(given))
+    monkeypatch.setattr(syslog, "syslog", lambda *given: opened.append(given))
+    _host_task._log("_entrypoints.nginx_site", "Invoked", "LOG_LOCAL3")
+    name = "ansible-flaskops.stack.nginx_site"
+    assert opened == [(name, 0, syslog.LOG_LOCAL3), (syslog.LOG_INFO, "Invoked")]

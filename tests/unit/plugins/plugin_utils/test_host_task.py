@@ -11,7 +11,6 @@ import typing as t
 from types import SimpleNamespace
 
 import pytest
-from ansible import constants
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.flaskops.stack.plugins.module_utils._host_task import BOOTSTRAP, MARK
 from ansible_collections.flaskops.stack.plugins.modules.gunicorn_service import ARGUMENTS
@@ -50,10 +49,12 @@ class Action:
         return self.ended
 
 
-def ask(action: Action, args: dict[str, t.Any] | None = None) -> dict[str, t.Any] | None:
+def ask(
+    action: Action, args: dict[str, t.Any] | None = None, variables: dict[str, t.Any] | None = None
+) -> dict[str, t.Any] | None:
     task = host_task(t.cast(t.Any, action), MODULE, GIVEN if args is None else args)
     assert task
-    return task.run(t.cast(t.Any, action), {})
+    return task.run(t.cast(t.Any, action), variables or {})
 
 
 def test_the_host_is_told_what_ansibles_own_check_returns() -> None:
@@ -76,16 +77,28 @@ def test_secrets_go_to_the_host_and_nowhere_else() -> None:
     assert "s3cret" not in " ".join(action.command)
     # One is the beginning of the other, which must not be shown in part.
     assert action.given["hidden"] == ["s3cret-of-all", "s3cret"]
-    assert action.given["log"].startswith("Invoked with {'services'") and "s3cret" not in action.given["log"]
+    assert action.given["log"].startswith("Invoked with services=") and "s3cret" not in action.given["log"]
 
 
-@pytest.mark.parametrize("silenced", ["task", "setting"])
-def test_the_log_of_the_host_is_left_alone_where_ansible_would(silenced: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("variables", [{}, {"ansible_no_target_syslog": True}])
+def test_the_log_of_the_host_is_left_alone_where_ansible_would(variables: dict[str, t.Any]) -> None:
     action = Action(stdout=f"{MARK}{{}}")
-    action._task.no_log = silenced == "task"
-    monkeypatch.setattr(constants, "DEFAULT_NO_TARGET_SYSLOG", silenced == "setting")
-    ask(action)
+    action._task.no_log = not variables
+    ask(action, variables=variables)
     assert action.given["log"] == ""
+
+
+def test_the_log_of_the_host_is_kept_as_the_inventory_says() -> None:
+    action = Action(stdout=f"{MARK}{{}}")
+    ask(action, variables={"ansible_syslog_facility": "LOG_LOCAL3", "ansible_target_log_info": "run 17"})
+    assert action.given["facility"] == "LOG_LOCAL3"
+    assert action.given["log"].startswith("run 17 Invoked with services=[{'name': 'shop'")
+
+
+def test_credentials_in_urls_are_not_in_the_log_of_the_host() -> None:
+    action = Action(stdout=f"{MARK}{{}}")
+    ask(action, {**GIVEN, "services": [{"name": "shop", "environment": {"URL": "redis://shop:hunter2@db1/0"}}]})
+    assert "redis://shop" in action.given["log"] and "hunter2" not in action.given["log"]
 
 
 def test_what_others_print_around_a_result_is_no_part_of_it() -> None:
