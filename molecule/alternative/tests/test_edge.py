@@ -69,6 +69,29 @@ def test_a_refused_upload_has_the_security_headers_too(visit: Visit) -> None:
     assert (reply.status, reply.header("x-frame-options")) == (413, "DENY")
 
 
+@pytest.mark.parametrize(
+    ("headers", "status", "part"),
+    [
+        ({"Accept-Language": "de-AT, en;q=0.5"}, 404, '<html lang="de">'),
+        ({"Accept-Language": "fr"}, 404, '<html lang="en">'),
+        ({"Accept": "application/json"}, 404, '{"status":404,"title":"Not Found"}'),
+    ],
+)
+def test_a_missing_static_file_is_answered_with_a_page_in_the_language_of_the_visitor(
+    visit: Visit, headers: dict[str, str], status: int, part: str
+) -> None:
+    reply = visit(SHOP, "/static/none.css", headers=headers, ca_file=CA)
+    assert (reply.status, reply.header("cache-control")) == (status, "no-store")
+    assert part in reply.text
+    assert reply.header("x-frame-options") == "DENY"
+
+
+def test_an_error_page_of_the_application_is_its_own(visit: Visit) -> None:
+    reply = visit(SHOP, "/none", ca_file=CA)
+    assert reply.status == 404
+    assert "requested URL was not found" in reply.text
+
+
 def test_security_headers_can_be_left_out(visit: Visit) -> None:
     assert visit("gev.test").header("x-frame-options") == ""
 
@@ -85,7 +108,9 @@ def test_static_files_come_from_nginx_itself(visit: Visit, sh: Shell) -> None:
     sh(f"systemctl stop {units}")
     try:
         assert visit(SHOP, "/static/probe.css", ca_file=CA).status == 200
-        assert visit(SHOP, ca_file=CA).status == 502
+        reply = visit(SHOP, ca_file=CA)
+        assert (reply.status, reply.header("retry-after")) == (502, "10")
+        assert "This site does not answer" in reply.text
     finally:
         sh(f"systemctl start {units}")
 

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import typing as t
 
+from .error_pages import PAGE, TYPES
 from .lines import Lines, block, literal, quote
 from .model import Maintenance
 
 # Certificates are renewed during maintenance, too.
 _ACME = "/.well-known/acme-challenge/"
 _CLOSED = "/flaskops-maintenance"
+_TEXT = [
+    'set $flaskops_error_title "Down for maintenance";',
+    'set $flaskops_error_text "This site is being worked on. Please come back in a few minutes.";',
+    "set $flaskops_error_language en;",
+]
 
 
 def gate_lines(maintenance: Maintenance) -> Lines:
@@ -22,7 +28,8 @@ def gate_lines(maintenance: Maintenance) -> Lines:
     # The page is asked for by a redirect inside nginx, which passes here once more.
     exempt = [
         literal(_ACME),
-        f"{literal(_CLOSED)}(?:\\.html)?$",
+        f"{literal(_CLOSED)}(?:\\.(?:usual\\.)?(?:html|json))?$",
+        f"{literal(PAGE)}(?:html|json)$",
         *(f"{literal(path)}$" for path in maintenance.open),
     ]
     return [
@@ -38,14 +45,27 @@ def closed_locations(maintenance: Maintenance, headers: t.Iterable[str]) -> Line
     """Return the locations that answer with the page; C(headers) are the lines with headers that it has, too."""
     if not maintenance.flag:
         return []
-    answer = ["internal;", f"error_page 503 {_CLOSED}.html;", "return 503;"]
-    page = [
-        "internal;",
-        f"alias {quote(maintenance.page)};",
-        "types { }",
-        'default_type "text/html; charset=utf-8";',
+    kept = [
         *headers,
         f"add_header Retry-After {maintenance.retry_after} always;",
         "add_header Cache-Control no-store always;",
     ]
-    return ["", *block(f"location = {_CLOSED}", answer), "", *block(f"location = {_CLOSED}.html", page)]
+    usual = ["internal;", *TYPES, *kept, *_TEXT, "return 503 $flaskops_error_body;"]
+    own = _own_page(maintenance.page, kept) if maintenance.page else []
+    closed = own or block(f"location = {_CLOSED}", ["internal;", f"rewrite ^ {_CLOSED}.$flaskops_answer last;"])
+    return ["", *closed, "", *block(f"location ^~ {_CLOSED}.", usual)]
+
+
+def _own_page(page: str, kept: Lines) -> Lines:
+    """Return the locations that answer with a page of the user's, or the usual one while that file is not there."""
+    # Two errors, one after the other: that of maintenance, and that of the missing file.
+    answer = ["internal;", f"error_page 503 {_CLOSED}.html;", "recursive_error_pages on;", "return 503;"]
+    lines = [
+        "internal;",
+        f"alias {quote(page)};",
+        "types { }",
+        'default_type "text/html; charset=utf-8";',
+        *kept,
+        f"error_page 403 404 = {_CLOSED}.usual.$flaskops_answer;",
+    ]
+    return [*block(f"location = {_CLOSED}", answer), "", *block(f"location = {_CLOSED}.html", lines)]

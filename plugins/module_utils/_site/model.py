@@ -33,6 +33,7 @@ class SiteDefault:
     gzip = True
     security_headers = True
     hsts = 0
+    error_pages = True
     ipv6 = True
     http_port = 80
     https_port = 443
@@ -109,6 +110,16 @@ class Tls:
 
 
 @dataclass(frozen=True)
+class ErrorText:
+    """What the page for a status says in a language."""
+
+    language: str
+    status: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Maintenance:
     """What is answered while a file is there, whose name is empty when there is no such thing."""
 
@@ -118,9 +129,12 @@ class Maintenance:
     open: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a page that nobody would see, and a flag without a page."""
-        if bool(self.flag) != bool(self.page):
-            raise InputError("maintenance: flag and page belong together: name both files, or none")
+        """Refuse a page that nobody would see."""
+        if self.page and not self.flag:
+            raise InputError(
+                f"maintenance: page '{self.page}' would never be shown without a flag: set flag, the file that "
+                "switches maintenance on, or leave page out"
+            )
 
 
 @dataclass(frozen=True)
@@ -148,6 +162,7 @@ class Site:
     gzip: bool = SiteDefault.gzip
     security_headers: tuple[tuple[str, str], ...] | None = ()
     hsts: int = SiteDefault.hsts
+    error_pages: tuple[ErrorText, ...] | None = ()
     tls: Tls | None = None
     ipv6: bool = SiteDefault.ipv6
     http_port: int = SiteDefault.http_port
@@ -165,6 +180,8 @@ class Site:
         """Refuse what contradicts itself."""
         if self.content and self.template:
             raise InputError("content and template exclude each other: keep one")
+        texts = [f"{text.language} {text.status}".lower() for text in self.error_pages or ()]
+        self._refuse_twice("error_pages: text for", texts)
         self._refuse_twice("domain", self.domains + self.redirects)
         if self.state != "absent" and not (self.content or self.template):
             self._check_names()

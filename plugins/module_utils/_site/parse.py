@@ -21,9 +21,10 @@ from .._input.values import (
     site_entries,
     with_lists,
 )
+from .error_pages import CODES, escape
 from .headers import check_passed
 from .lines import CONTROL, quote
-from .model import Location, Maintenance, Server, Site, Static, Tls
+from .model import ErrorText, Location, Maintenance, Server, Site, Static, Tls
 from .raw import read_statements
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -41,6 +42,7 @@ RESERVED = "flaskops-default"
 DISTRIBUTION_SITE = "default"
 # As module nginx_site accepts it.
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}")
 _MODIFIERS = ("=", "~", "~*", "^~")
 SITE_KEYS = tuple(field.name for field in fields(Site))
 # What makes one site differ from another has no default in nginx_site_defaults.
@@ -108,6 +110,7 @@ def _parse(name: str, given: Reader) -> Site:
         gzip=given.flag("gzip", Site.gzip),
         security_headers=_parse_security_headers(given),
         hsts=given.number("hsts", Site.hsts),
+        error_pages=_parse_error_pages(given),
         tls=_parse_tls(given.raw("tls")),
         ipv6=given.flag("ipv6", Site.ipv6),
         http_port=given.number("http_port", Site.http_port, 1, 65535),
@@ -207,6 +210,38 @@ def _parse_security_headers(given: Reader) -> tuple[tuple[str, str], ...] | None
     if isinstance(value, dict):
         return _parse_headers(value, "security_headers")
     return () if given.flag("security_headers", True) else None
+
+
+def _parse_error_pages(given: Reader) -> tuple[ErrorText, ...] | None:
+    """Return the texts in further languages, or None when the pages are to be nginx's own."""
+    value = given.raw("error_pages")
+    if not isinstance(value, dict):
+        try:
+            return () if given.flag("error_pages", True) else None
+        except InputError as exc:
+            expected = "error_pages must be true, false or texts by language and status"
+            raise InputError(f"{expected}, not {value!r}") from exc
+    found = []
+    for language, pages in value.items():
+        if not isinstance(language, str) or not _LANGUAGE.fullmatch(language):
+            raise InputError(
+                f"error_pages: {language!r} must be a language such as 'de' or 'pt-BR', in quotes if need be"
+            )
+        for status, page in as_mapping(pages, f"error_pages: {language}").items():
+            found.append(_parse_error_text(language, str(status), page))
+    return tuple(found)
+
+
+def _parse_error_text(language: str, status: str, page: object) -> ErrorText:
+    prefix = f"error_pages: {language}: {status}: "
+    if status not in CODES:
+        raise InputError(f"error_pages: {language}: '{status}' must be one of {', '.join(CODES)}")
+    given = _reader(page, ("title", "text"), prefix)
+    for key, longest in (("title", 200), ("text", 1500)):
+        text = given.text(key)
+        if not text or CONTROL.search(text) or len(escape(text).encode()) > longest:
+            raise InputError(f"{prefix}{key} {text!r} must be 1 to {longest} bytes of text in one line")
+    return ErrorText(language, status, given.text("title"), given.text("text"))
 
 
 def _parse_tls(value: object) -> Tls | None:

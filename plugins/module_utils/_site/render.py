@@ -12,6 +12,7 @@ import re
 import typing as t
 from dataclasses import replace
 
+from .error_pages import error_lines, error_location, error_maps, has_pages
 from .lines import (
     KEEPALIVE_MIN,
     PATIENCE,
@@ -101,7 +102,7 @@ def _catch_alls(sites: t.Sequence[Site], defaults: t.Mapping[str, object], versi
 def render_site(site: Site, version: Version) -> str:
     """Return the file of a site."""
     servers = [*_redirect_servers(site, version), _main_server(site, version)]
-    parts = [[_NOTE], *_trust_maps(site), *_upstreams(site, version), *servers]
+    parts = [[_NOTE], *_trust_maps(site), *error_maps(site), *_upstreams(site, version), *servers]
     return "\n".join("\n".join(part) + "\n" for part in parts)
 
 
@@ -200,10 +201,12 @@ def _main_server(site: Site, version: Version) -> Lines:
     # A reload would cut requests that come on idle connections at this moment.
     common += ["keepalive_min_timeout 5s;"] if version >= KEEPALIVE_MIN else []
     common += [*gzip_lines(site), *(proxy_lines(site) if _may_proxy(site) else []), *_headers(site)]
+    common += error_lines() if has_pages(site, overridden(own)) else []
     # The gate stands before the user's own lines, which may answer, too.
     lines += [*_without(common, overridden(own)), *gate_lines(site.maintenance)]
     lines += ["", *_raw(site.config)] if site.config else []
     lines += closed_locations(site.maintenance, _added_headers(site, own))
+    lines += error_location(site, _added_headers(site, own)) if has_pages(site, overridden(own)) else []
     for number, static in enumerate(site.static):
         lines += _static_locations(site, static, number, own)
     for number, location in enumerate(site.locations):

@@ -112,6 +112,7 @@ OF_DEFAULTS: dict[str, tuple[object, object]] = {
     "gzip": (False, False),
     "security_headers": (False, None),
     "hsts": (60, 60),
+    "error_pages": (False, None),
     "ipv6": (False, False),
     "http_port": (8080, 8080),
     "https_port": (8443, 8443),

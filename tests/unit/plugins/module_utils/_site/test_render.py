@@ -41,6 +41,7 @@ EVERYTHING: dict[str, t.Any] = {
     "security_headers": {"Content-Security-Policy": "default-src 'self'"},
     "websockets": True,
     "hsts": 60,
+    "error_pages": {"de": {404: {"title": "Nicht gefunden", "text": "Diese Seite gibt es nicht."}}},
     "tls": TLS,
     "locations": [{"path": "~ [.]x$", "config": "deny all;"}, {"path": "/other/", "upstream": ["10.0.0.2"]}],
     "config": "client_body_buffer_size 1m;",
@@ -234,7 +235,7 @@ def test_a_location_that_answers_itself_is_not_passed_on() -> None:
         {"path": "@x", "config": "deny all;"},
         {"path": "/y/", "upstream": ["10.0.0.1"]},
     ]
-    found = locations(main({**SITE, "locations": places}))
+    found = locations(main({**SITE, "locations": places, "error_pages": False}))
     passed = {path: [line[1] for line in lines if line[0] == "proxy_pass"] for path, lines in found.items()}
     assert passed == {
         "= /ping": [],
@@ -259,7 +260,7 @@ def test_text_over_several_lines_is_not_indented() -> None:
 @pytest.mark.parametrize("key", ["locations", "config"])
 def test_a_users_root_takes_the_place_of_ours(key: str) -> None:
     value = [{"path": "/", "config": "return 204;"}] if key == "locations" else "location / { return 204; }"
-    places = locations(main({**SITE, key: value}))
+    places = locations(main({**SITE, key: value, "error_pages": False}))
     assert list(places) == ["/"]
     assert ["return", "204"] in places["/"]
 
@@ -371,7 +372,7 @@ def test_chosen_security_headers_overrule_the_application() -> None:
     }
     lines = [
         line
-        for line in words(main({**SITE, "security_headers": chosen}))
+        for line in words(main({**SITE, "security_headers": chosen, "error_pages": False}))
         if line[0] in ("add_header", "proxy_hide_header")
     ]
     assert lines == [
@@ -381,7 +382,7 @@ def test_chosen_security_headers_overrule_the_application() -> None:
         ["proxy_hide_header", "Content-Security-Policy"],
         ["add_header", "Content-Security-Policy", "default-src 'self'; img-src \"*\"", "always"],
     ]
-    assert "add_header" not in rendered({**SITE, "security_headers": False})
+    assert "add_header" not in rendered({**SITE, "security_headers": False, "error_pages": False})
 
 
 def test_a_request_that_may_change_something_is_sent_once() -> None:
@@ -677,6 +678,9 @@ PLACES: tuple[t.Callable[[str], dict[str, t.Any]], ...] = (
     lambda text: {"locations": [{"path": f"/{text}"}]},
     lambda text: {"locations": [{"path": f"@{text}", "config": text}]},
     lambda text: {"maintenance": {"flag": f"/{text}", "page": f"/{text}", "open": [f"/{text}"]}},
+    lambda text: {"maintenance": {"flag": f"/{text}"}},
+    lambda text: {"error_pages": {text: {"404": {"title": "a", "text": "a"}}}},
+    lambda text: {"error_pages": {"de": {"404": {"title": text, "text": text}}}},
     lambda text: {"config": text},
     lambda text: {"content": text},
 )

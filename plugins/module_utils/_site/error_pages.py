@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lines that answer errors of nginx itself with a page that says what to do. Private to flaskops.stack.
+
+The page and its English texts are in C(flaskops.conf), as variables: no file has to be there for an error to be
+answered. An error that the application answers is passed on as it is.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .lines import Lines, block, quote, variable
+from .model import ErrorText, Site
+
+CODES = ("404", "413", "429", "502", "503", "504")
+PAGE = "/flaskops-error."
+TYPES = block("types", ['"text/html; charset=utf-8" html;', "application/problem+json json;"])
+_OWN = frozenset({"error_page", "proxy_intercept_errors"})
+
+
+def has_pages(site: Site, taken: t.Collection[str]) -> bool:
+    """Tell whether a site has pages for errors; C(taken) are the directives that its user has written."""
+    return site.error_pages is not None and not _OWN.intersection(taken)
+
+
+def error_lines() -> Lines:
+    """Return what leads errors of nginx to the page."""
+    return [f"error_page {' '.join(CODES)} {PAGE}$flaskops_answer;"]
+
+
+def error_location(site: Site, headers: t.Iterable[str]) -> Lines:
+    """Return the location with the page; C(headers) are the lines with headers that it has, too."""
+    own = ("title", "text", "language") if site.error_pages else ()
+    lines = [
+        "internal;",
+        *TYPES,
+        *headers,
+        "add_header Retry-After $flaskops_error_retry always;",
+        "add_header Cache-Control no-store always;",
+        *(f"set $flaskops_error_{what} {variable(site, what)};" for what in own),
+        # The status is that of the error.
+        "return 404 $flaskops_error_body;",
+    ]
+    return ["", *block(f"location ^~ {PAGE}", lines)]
+
+
+def error_maps(site: Site) -> list[Lines]:
+    """Return the maps with a site's texts in further languages."""
+    if not site.error_pages:
+        return []
+    languages = sorted({"en", *(text.language for text in site.error_pages)}, key=lambda name: (-len(name), name))
+    asked = variable(site, "asked")
+    # The first that is known: browsers name languages in the order of their users' preference.
+    first = rf"~*(?:^|,)\s*({'|'.join(languages)})(?=[-;,\s]|$)(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))"
+    found = [block(f"map $http_accept_language {asked}", ["default en;", f"{quote(first)} $1;"])]
+    values: dict[str, t.Callable[[ErrorText], str]] = {
+        "title": lambda text: escape(text.title),
+        "text": lambda text: escape(text.text),
+        "language": lambda text: text.language,
+    }
+    for what, value in values.items():
+        default = "en" if what == "language" else f"$flaskops_error_{what}"
+        lines = [f"{quote(f'{text.language} {text.status}')} {quote(value(text))};" for text in site.error_pages]
+        found.append(block(f'map "{asked} $status" {variable(site, what)}', [f"default {default};", *lines]))
+    return found
+
+
+def escape(text: str) -> str:
+    """Return a text for HTML in nginx's configuration, where a dollar begins a variable."""
+    for char, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("$", "&#36;")):
+        text = text.replace(char, entity)
+    return text

@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pages for errors of nginx itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
+from ansible_collections.flaskops.stack.plugins.module_utils._site.error_pages import CODES
+from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site
+from ansible_collections.flaskops.stack.plugins.module_utils._site.render import render_site
+from ansible_collections.flaskops.stack.plugins.module_utils._site.syntax import Directive, parse
+
+SHARED = parse((Path(__file__).parents[5] / "roles/nginx/files/flaskops.conf").read_text("utf-8"))
+SITE: dict[str, t.Any] = {"name": "shop", "domains": ["shop.test"], "upstream": ["127.0.0.1:8000"]}
+LEADS = "error_page 404 413 429 502 503 504 /flaskops-error.$flaskops_answer;"
+GERMAN = {
+    "de": {404: {"title": "Nicht gefunden", "text": 'Für $5 & "mehr" <hier>'}, "502": {"title": "b", "text": "c"}}
+}
+
+
+def rendered(**options: object) -> str:
+    return render_site(parse_site({**SITE, **options}, {}), (1, 22))
+
+
+def entries(directives: t.Iterable[Directive], variable: str) -> dict[str, str]:
+    """Return what a map leads to."""
+    (found,) = [item for item in directives if item.name == "map" and item.args[1] == variable]
+    return {item.name: item.args[0] for item in found.block or ()}
+
+
+def test_a_site_answers_errors_of_nginx_with_pages_and_leaves_those_of_the_application() -> None:
+    text = rendered()
+    assert LEADS in text and "location ^~ /flaskops-error. {" in text
+    assert "intercept_errors" not in text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"error_pages": False}, {"config": "error_page 404 /own.html;"}, {"config": "proxy_intercept_errors on;"}],
+)
+def test_a_site_has_no_pages_of_ours_when_it_wants_none_or_has_its_own(options: dict[str, object]) -> None:
+    assert "flaskops-error" not in rendered(**options)
+
+
+def test_the_page_has_the_headers_of_the_site_and_is_kept_by_nobody() -> None:
+    page = (
+        rendered(hsts=60, behind_proxy=True).partition("location ^~ /flaskops-error. {")[2].partition("return 404")[0]
+    )
+    assert "add_header X-Content-Type-Options" in page and "add_header Strict-Transport-Security" in page
+    assert "add_header Cache-Control no-store always;" in page
+    assert "add_header Retry-After $flaskops_error_retry always;" in page
+
+
+@pytest.mark.parametrize("what", ["title", "text", "reason"])
+def test_each_status_has_a_text_of_its_own_in_english(what: str) -> None:
+    assert set(CODES) <= set(entries(SHARED, f"$flaskops_error_{what}"))
+
+
+def test_the_page_needs_nothing_else_and_fits_nginx() -> None:
+    body = entries(SHARED, "$flaskops_error_body")
+    assert len(body["default"]) < 4000
+    assert not re.search(r"(?:src|href|url)\W|<script", body["default"])
+    filled = body["json"].replace("$status", "502").replace("$flaskops_error_reason", "Bad Gateway")
+    assert json.loads(filled) == {"status": 502, "title": "Bad Gateway"}
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/json", "json"),
+        ("application/problem+json, */*", "json"),
+        ("text/html,application/json;q=0.9", None),
+        ("*/*", None),
+        ("", None),
+    ],
+)
+def test_json_is_for_those_who_accept_it_and_no_html(accept: str, kind: str | None) -> None:
+    (pattern,) = [key for key in entries(SHARED, "$flaskops_answer") if key.startswith("~*")]
+    assert bool(re.search(pattern[2:], accept, re.IGNORECASE)) == (kind == "json")
+
+
+def test_a_further_language_is_escaped_for_html_and_for_nginx() -> None:
+    found = parse(rendered(error_pages=GERMAN))
+    assert entries(found, "$flaskops_shop_title") == {
+        "default": "$flaskops_error_title",
+        "de 404": "Nicht gefunden",
+        "de 502": "b",
+    }
+    assert entries(found, "$flaskops_shop_text")["de 404"] == "Für &#36;5 &amp; &quot;mehr&quot; &lt;hier&gt;"
+    assert entries(found, "$flaskops_shop_language") == {"default": "en", "de 404": "de", "de 502": "de"}
+    assert "set $flaskops_error_title $flaskops_shop_title;" in rendered(error_pages=GERMAN)
+
+
+@pytest.mark.parametrize(
+    ("accept", "language"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("en-US, de", "en"),
+        ("fr, DE", "DE"),
+        ("de;q=0, en", "en"),
+        ("den", None),
+        ("pt-BR", "pt-BR"),
+        ("pt", None),
+    ],
+)
+def test_the_first_language_that_is_known_is_taken(accept: str, language: str | None) -> None:
+    pages = {**GERMAN, "pt-BR": {404: {"title": "a", "text": "b"}}}
+    (pattern,) = [key for key in entries(parse(rendered(error_pages=pages)), "$flaskops_shop_asked") if key[0] == "~"]
+    match = re.search(pattern[2:], accept, re.IGNORECASE)
+    assert (match.group(1) if match else None) == language
+
+
+@pytest.mark.parametrize(
+    ("pages", "message"),
+    [
+        ("often", "error_pages must be true, false or texts by language and status, not 'often'"),
+        ({"de": {404: GERMAN["de"][404], "404": GERMAN["de"][404]}}, "text for 'de 404' is listed twice"),
+        ({"DE": GERMAN["de"], **GERMAN}, "is listed twice"),
+        ({"de": {418: {"title": "a", "text": "b"}}}, "error_pages: de: '418' must be one of 404, 413"),
+        ({"german": {}}, "error_pages: 'german' must be a language such as 'de'"),
+        ({False: {}}, "error_pages: False must be a language"),
+        ({"de": "weg"}, "error_pages: de must be a dictionary"),
+        ({"de": {404: {"title": "a", "body": "b"}}}, "error_pages: de: 404: unknown key 'body'"),
+        ({"de": {404: {"title": "a"}}}, "error_pages: de: 404: text '' must be 1 to 1500 bytes"),
+        ({"de": {404: {"title": "a\nb", "text": "b"}}}, "error_pages: de: 404: title"),
+        ({"de": {404: {"title": "a", "text": "ü" * 800}}}, "must be 1 to 1500 bytes of text in one line"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(pages: object, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_site({**SITE, "error_pages": pages}, {})
+    assert message in str(caught.value)
