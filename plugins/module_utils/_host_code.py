@@ -37,6 +37,12 @@ _TEMPORARY = ".flaskops-"
 _ABANDONED_SECONDS = 1800
 
 
+# What importing code raises of which files were removed or emptied.
+DAMAGE = (AttributeError, ImportError, SyntaxError)
+
+Task = t.Callable[[t.Mapping[str, t.Any], bool, bool], t.Dict[str, t.Any]]
+
+
 class HostCodeError(ValueError):
     """Code that is not what the controller meant."""
 
@@ -87,7 +93,13 @@ def work(module: Module, task: str) -> t.NoReturn:
         module.fail_json(msg=str(exc))
     if not code:
         module.exit_json(changed=False, code_is_missing=True)
-    result = run(code, task, params, module.check_mode, module._diff)
+    try:
+        do = load(code, task)
+    except DAMAGE:
+        if params["code_archive"]:
+            raise
+        module.exit_json(changed=False, code_is_missing=True)
+    result = do(params, module.check_mode, module._diff)
     for warning in result.pop("warnings", []):
         module.warn(warning)
     if result.get("failed"):
@@ -98,12 +110,13 @@ def work(module: Module, task: str) -> t.NoReturn:
 def find_code(name: str, archive: str = "", keep: bool = True) -> str:
     """Return where to import the code C(name) from, or an empty text when the controller has to send it.
 
-    C(archive) is what it has sent; without C(keep) the host stays as it is.
+    C(archive) is what it has sent, to replace code that is there and damaged, too; without C(keep) the host stays as it
+    is.
     """
     if not name:
         raise HostCodeError("the code is not named: run it as a task of Ansible, whose action plugin does that")
     path = os.path.join(ROOT, name)
-    if is_kept(path) and (not keep or note_use(path)):
+    if is_kept(path) and not (archive and _is_damaged(name, path)) and (not keep or note_use(path)):
         return path
     if not archive:
         return ""
@@ -114,13 +127,12 @@ def find_code(name: str, archive: str = "", keep: bool = True) -> str:
     return archive
 
 
-def run(path: str, task: str, params: t.Mapping[str, t.Any], check: bool, diff: bool) -> dict[str, t.Any]:
-    """Run the task of that name in the code at C(path), and return the module's result."""
+def load(path: str, task: str) -> Task:
+    """Return the task of that name in the code at C(path); it returns the module's result. Damaged code is DAMAGE."""
     # The process ends with the task: no need to look through all that it has read for garbage while it reads more.
     gc.freeze()
     sys.path.insert(0, path)
-    module = importlib.import_module(f"{PACKAGE}.{task}")
-    return t.cast("dict[str, t.Any]", module.run(params, check, diff))
+    return t.cast(Task, importlib.import_module(f"{PACKAGE}.{task}").run)
 
 
 def note_use(path: str) -> bool:
@@ -180,13 +192,24 @@ def _unpack(name: str, archive: str, package: str) -> None:
             stream.write(content)
 
 
+def _is_damaged(name: str, path: str) -> bool:
+    """Tell whether files of the code at C(path) were removed or changed. Reading them all takes longer than a task."""
+    try:
+        return digest(read_code(os.path.join(path, PACKAGE))) != name
+    except OSError:
+        return True
+
+
 def _put(temporary: str, path: str) -> None:
     try:
         os.rename(temporary, path)
     except OSError:
-        # Another run was faster.
+        # Another run was faster, or what is there is damaged.
         if not is_kept(path):
             raise
+        if _is_damaged(os.path.basename(path), path):
+            _remove(path)
+            os.rename(temporary, path)
 
 
 def _prune() -> None:
@@ -199,7 +222,11 @@ def _prune() -> None:
                 if age > _ABANDONED_SECONDS:
                     shutil.rmtree(other)
             elif age > _UNUSED_SECONDS:
-                # What is there under its name has to be whole, also when this run is killed now.
-                gone = f"{os.path.join(ROOT, _TEMPORARY)}{name}"
-                os.rename(other, gone)
-                shutil.rmtree(gone)
+                _remove(other)
+
+
+def _remove(path: str) -> None:
+    # What is there under its name has to be whole, also when this run is killed now.
+    gone = tempfile.mkdtemp(prefix=_TEMPORARY, dir=ROOT)
+    os.rename(path, gone)
+    shutil.rmtree(gone)

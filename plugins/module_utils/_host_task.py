@@ -14,7 +14,7 @@ import os
 import sys
 import typing as t
 
-from ._host_code import PACKAGE, is_kept, note_use, run
+from ._host_code import DAMAGE, PACKAGE, Task, is_kept, load, note_use
 
 # Begins the line of a result: profiles of shells, and programs, may print lines of their own.
 MARK = "flaskops-result: "
@@ -52,16 +52,24 @@ def start(path: str, task: str) -> None:
     C(facility) (of syslog).
     """
     given = json.loads(sys.stdin.buffer.read())
-    if not is_kept(path) or not (given["check"] or note_use(path)):
-        sys.stdout.write(f"\n{MARK}\n")
-        return
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
+    do = _load(path, task) if is_kept(path) and (given["check"] or note_use(path)) else None
+    if not do:
+        sys.stdout.write(f"\n{MARK}\n")
+        return
     if given["log"]:
         _log(task, given["log"], given["facility"])
-    result = run(path, task, given["params"], given["check"], given["diff"])
+    result = do(given["params"], given["check"], given["diff"])
     # A program that is still printing must not share the line.
     sys.stdout.write(f"\n{MARK}{json.dumps(mask(result, given['hidden']))}\n")
+
+
+def _load(path: str, task: str) -> Task | None:
+    try:
+        return load(path, task)
+    except DAMAGE:
+        return None
 
 
 def _log(task: str, text: str, facility: str) -> None:

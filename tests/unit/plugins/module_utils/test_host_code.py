@@ -27,8 +27,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils._host_code import (
     HostCodeError,
     digest,
     find_code,
+    load,
     read_code,
-    run,
+    work,
 )
 from ansible_collections.flaskops.stack.plugins.plugin_utils._host_code import execute
 
@@ -117,7 +118,7 @@ def test_check_mode_does_not_note_that_it_is_used(archive: str, root: Path) -> N
 
 @pytest.mark.usefixtures("root", "fresh")
 def test_it_runs_from_where_it_stays(archive: str) -> None:
-    assert run(find_code(NAME, archive), "_task", {"a": 1}, True, False) == {
+    assert load(find_code(NAME, archive), "_task")({"a": 1}, True, False) == {
         "said": {"a": 1},
         "check": True,
         "diff": False,
@@ -127,7 +128,7 @@ def test_it_runs_from_where_it_stays(archive: str) -> None:
 @pytest.mark.usefixtures("fresh")
 def test_check_mode_leaves_the_host_as_it_is(root: Path, archive: str) -> None:
     path = find_code(NAME, archive, keep=False)
-    assert run(path, "_task", {}, True, False)["check"] is True
+    assert load(path, "_task")({}, True, False)["check"] is True
     assert not root.exists()
 
 
@@ -140,6 +141,43 @@ def test_a_disk_on_which_it_cannot_stay_keeps_nobody_from_working(
     monkeypatch.setattr(_host_code, "_unpack", full)
     assert find_code(NAME, archive) == archive
     assert os.listdir(root) == []
+
+
+class EndedError(Exception):
+    """The module has ended with a result."""
+
+
+class Module:
+    """Ansible's module, whose results are raised."""
+
+    check_mode = _diff = False
+
+    def __init__(self, archive: str = "") -> None:
+        self.params = {"code": NAME, "code_archive": archive}
+
+    def exit_json(self, **result: t.Any) -> t.NoReturn:
+        raise EndedError(result)
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("damage", ["remove", "empty"])
+@pytest.mark.parametrize("name", ["_task.py", "_more.py"])
+def test_damaged_code_is_asked_for_and_replaced(root: Path, archive: str, name: str, damage: str) -> None:
+    file = Path(find_code(NAME, archive), PACKAGE, name)
+    file.unlink() if damage == "remove" else file.write_bytes(b"")
+    with pytest.raises(EndedError) as ended:
+        work(t.cast(t.Any, Module()), "_task")
+    assert ended.value.args == ({"changed": False, "code_is_missing": True},)
+    assert find_code(NAME, archive, keep=False) == archive
+    assert find_code(NAME, archive) == str(root / NAME)
+    assert file.read_bytes() == CODE[name]
+    assert os.listdir(root) == [NAME]
+
+
+def test_whole_code_is_not_replaced_while_others_may_use_it(archive: str, root: Path) -> None:
+    before = os.stat(find_code(NAME, archive)).st_ino
+    assert find_code(NAME, archive) == str(root / NAME)
+    assert os.stat(root / NAME).st_ino == before
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775])

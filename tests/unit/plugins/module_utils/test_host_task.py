@@ -91,6 +91,14 @@ def test_code_that_this_python_cannot_read_has_to_be_sent(code: Path, damage: st
     assert (result, done.returncode, done.stdout.strip()) == (None, 0, MARK.strip())
 
 
+@pytest.mark.parametrize("damage", ["remove", "empty"])
+def test_a_task_whose_code_is_damaged_has_to_be_sent(code: Path, damage: str) -> None:
+    task = code / PACKAGE / "_task.py"
+    task.unlink() if damage == "remove" else task.write_text("")
+    result, done = call(code)
+    assert (result, done.returncode, done.stdout.strip()) == (None, 0, MARK.strip())
+
+
 def test_nothing_of_the_directory_where_it_runs_is_imported(code: Path, tmp_path: Path, monkeypatch: t.Any) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('read from the working directory')")
     monkeypatch.chdir(tmp_path)
