@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 import pytest
 
-from tools.molecule.protocols import Shell, Visit
+from tools.molecule.protocols import ReleaseOf, Shell, Visit
 
 CA = "/etc/ssl/own/ca.crt"
 SHOP = "shop.test"
@@ -187,6 +188,24 @@ def test_two_trusted_hops_are_believed_and_no_third(visit: Visit) -> None:
     seen = visit("syn.test", "/whoami", headers=outer).json
     assert seen["client"] == "198.51.100.7"
     assert (seen["scheme"], seen["host"], seen["external"]) == ("https", "public.test", "https://public.test/")
+
+
+def test_a_request_has_one_id_for_flask_the_visitor_and_both_logs(
+    visit: Visit, sh: Shell, release_of: ReleaseOf
+) -> None:
+    reply = visit(SHOP, "/whoami?with-an-id", ca_file=CA, headers={"X-Request-ID": "forged-by-a-visitor"})
+    request_id = reply.json["request_id"]
+    assert re.fullmatch("[0-9a-f]{32}", request_id)
+    assert reply.header("x-request-id") == request_id
+    assert json.loads(sh("grep with-an-id /var/log/nginx/shop.access.log | tail -n 1"))["request_id"] == request_id
+    assert request_id in sh(f"journalctl --no-pager --output cat --unit 'shop@{release_of('shop')}*.service'")
+
+
+@pytest.mark.parametrize(("sent", "believed"), [("of-the-proxy-1", True), ("no id", False), ("a" * 65, False)])
+def test_the_id_of_another_proxy_is_believed_when_it_is_one(visit: Visit, sent: str, believed: bool) -> None:
+    reply = visit("syn.test", "/whoami", headers={"X-Request-ID": sent})
+    assert (reply.json["request_id"] == sent) is believed
+    assert reply.header("x-request-id") == reply.json["request_id"]
 
 
 def test_an_upstream_over_tcp_answers(visit: Visit) -> None:

@@ -19,7 +19,7 @@ from .._release.prepared import adopt_prepared
 from .._release.release import read_manifest, write_manifest
 from .._release.shared import Owner
 from .._service.environment import merge_environment, render_environment
-from .._service.gunicorn_conf import render_gunicorn_conf
+from .._service.gunicorn_conf import render_gunicorn_conf, with_request_id
 from .._service.settings import identifying_settings, normalise_settings
 from .._service.worker_mark import with_mark
 from .._service.wsgi import check_app_path, render_wsgi
@@ -173,7 +173,7 @@ def _fill(path: str, existing: ExistingApp, home: t.Mapping[str, str], gid: int)
     replace_link(existing.virtualenv, os.path.join(path, "venv"))
     environment = render_environment({**home, **existing.environment}).encode()
     write_file(os.path.join(path, "env"), environment, 0o640, 0, gid)
-    conf = with_mark(render_gunicorn_conf(existing.settings, path))
+    conf = with_mark(with_request_id(render_gunicorn_conf(existing.settings, path)))
     write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode())
     wsgi = render_wsgi(existing.app, existing.trusted_hops, existing.host_header)
     write_file(os.path.join(path, "wsgi.py"), wsgi.encode())

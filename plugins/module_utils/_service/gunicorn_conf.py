@@ -14,6 +14,8 @@ from .own_conf import OWNED, render_own
 
 _SETTING = re.compile(r"[a-z][a-z0-9_]*")
 
+_LOG_FORMAT = """access_log_format = '%({x-forwarded-for}i)s "%(r)s" %(s)s %(B)s %(M)sms "%(f)s" "%(a)s"'"""
+
 # $PORT and $WEB_CONCURRENCY change gunicorn's own defaults, so every setting that they touch is written.
 _TEMPLATE = '''\
 # Written by flaskops.stack for this release and never edited: change the settings and deploy a new release.
@@ -87,7 +89,7 @@ limit_request_line = 8190
 secure_scheme_headers = {{}}
 errorlog = "-"
 accesslog = {accesslog!r}
-access_log_format = '%({{x-forwarded-for}}i)s "%(r)s" %(s)s %(B)s %(M)sms "%(f)s" "%(a)s"'
+{log_format}
 
 _known = {{setting.name for setting in _KNOWN_SETTINGS}}
 if "forwarder_headers" in _known:
@@ -129,8 +131,17 @@ def render_gunicorn_conf(settings: t.Mapping[str, t.Any], release_path: str) -> 
         # Manifests of earlier versions do not have it.
         own=render_own(settings.get("config_file", "")),
         settings="\n".join(f"{key} = {value}" for key, value in _plain_settings(settings)),
+        log_format=_LOG_FORMAT,
         accesslog="-" if settings["access_log"] else None,
     )
+
+
+def with_request_id(conf: str) -> str:
+    """Return the text of gunicorn.conf.py with the id of the request at the end of each line of the access log.
+
+    Release ids are made of the text without it, so that those of earlier versions stay.
+    """
+    return conf.replace(_LOG_FORMAT, _LOG_FORMAT[:-1] + " %({x-request-id}i)s'", 1)
 
 
 def _plain_settings(settings: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:

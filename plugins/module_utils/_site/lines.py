@@ -27,6 +27,7 @@ UPSTREAM_KEEPALIVE: Version = (1, 29, 7)
 KEEPALIVE_MIN: Version = (1, 27, 4)
 
 _LOGS = "/var/log/nginx"
+REQUEST_ID = "X-Request-ID"
 # Sent with each answer unless the application sends its own; the variables are empty then.
 _SECURITY = {
     "X-Content-Type-Options": "$flaskops_nosniff",
@@ -180,6 +181,7 @@ def request_headers(site: Site) -> Lines:
         "X-Forwarded-Proto": scheme,
         "X-Forwarded-Host": forwarded_host,
         "X-Scheme": scheme,
+        REQUEST_ID: "$flaskops_id",
         "Connection": "$flaskops_conn" if site.websockets else "close",
         **({"Upgrade": "$flaskops_upgrade"} if site.websockets else {}),
         # A request header "Proxy" would become the environment variable HTTP_PROXY (httpoxy).
@@ -206,7 +208,18 @@ def answer_headers(site: Site) -> Lines:
         for name, value in site.security_headers:
             if value:
                 lines += [f"proxy_hide_header {name};", f"add_header {name} {quote(value)} always;"]
-    return lines + hsts_lines(site)
+    return lines + echo_lines(site) + hsts_lines(site)
+
+
+def id_lines(site: Site) -> Lines:
+    """Return what takes the id of a request from another proxy, where a site believes it."""
+    return [f"set $flaskops_id {forwarded(site, 'id', '', '$flaskops_xid')};"] if site.from_proxy else []
+
+
+def echo_lines(site: Site) -> Lines:
+    """Return what tells the visitor the id of the request, unless the site has another one for the application."""
+    changed = {name.lower() for name, _value in (*site.proxy_headers, *(site.security_headers or ()))}
+    return [] if REQUEST_ID.lower() in changed else [f"add_header {REQUEST_ID} $flaskops_echo always;"]
 
 
 def hsts_lines(site: Site) -> Lines:

@@ -29,6 +29,7 @@ from .lines import (
     forwarded,
     gzip_lines,
     hsts_lines,
+    id_lines,
     link_lines,
     literal,
     log_lines,
@@ -130,6 +131,7 @@ def _trust_maps(site: Site) -> list[Lines]:
         "for": ("$remote_addr", "$proxy_add_x_forwarded_for"),
         "proto": ("$scheme", "$flaskops_xproto"),
         "host": ("$flaskops_host", "$flaskops_xhost"),
+        "id": ("$request_id", "$flaskops_xid"),
     }
     return [geo] + [
         block(f"map {peer} {variable(site, what)}", [f"default {own};", f"1 {theirs};"])
@@ -200,7 +202,7 @@ def _main_server(site: Site, version: Version) -> Lines:
     common += [*certificate_lines(site), *real_ip_lines(site), f"client_max_body_size {site.body_size};", *PATIENCE]
     # A reload would cut requests that come on idle connections at this moment.
     common += ["keepalive_min_timeout 5s;"] if version >= KEEPALIVE_MIN else []
-    common += [*gzip_lines(site), *(proxy_lines(site) if _may_proxy(site) else []), *_headers(site)]
+    common += [*id_lines(site), *gzip_lines(site), *(proxy_lines(site) if _may_proxy(site) else []), *_headers(site)]
     common += error_lines() if has_pages(site, overridden(own)) else []
     # The gate stands before the user's own lines, which may answer, too.
     lines += [*_without(common, overridden(own)), *gate_lines(site.maintenance)]

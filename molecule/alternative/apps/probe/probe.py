@@ -79,6 +79,7 @@ def whoami() -> t.Any:
         scheme=request.scheme,
         external=url_for("pages.index", _external=True),
         extra=request.headers.get("X-Extra"),
+        request_id=request.headers.get("X-Request-ID"),
     )
 
 

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
-from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_conf import render_gunicorn_conf
+from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_conf import (
+    render_gunicorn_conf,
+    with_request_id,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.wsgi import check_app_path, render_wsgi
 
@@ -34,7 +37,7 @@ def read_conf(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Conf]:
         monkeypatch.setitem(sys.modules, "gunicorn.config", config)
         monkeypatch.setattr(sys, "path", list(sys.path))
         names: Conf = {}
-        exec(render_gunicorn_conf(normalise_settings(raw), RELEASE), names)
+        exec(with_request_id(render_gunicorn_conf(normalise_settings(raw), RELEASE)), names)
         return names
 
     return read
@@ -80,6 +83,12 @@ def test_workers_that_cannot_be_replaced_without_loss_are_not(
 
 def test_a_request_line_that_fits_into_nginxs_buffer_is_accepted(read_conf: t.Callable[..., Conf]) -> None:
     assert read_conf({})["limit_request_line"] == 8192 - len("\r\n")
+
+
+def test_the_access_log_ends_with_the_id_of_the_request(read_conf: t.Callable[..., Conf]) -> None:
+    assert read_conf({})["access_log_format"].endswith('"%(f)s" "%(a)s" %({x-request-id}i)s')
+    # The ids of releases are made of this text.
+    assert "x-request-id" not in render_gunicorn_conf(normalise_settings({}), RELEASE)
 
 
 def test_extra_settings_arrive_and_win(read_conf: t.Callable[..., Conf]) -> None:

@@ -26,7 +26,7 @@ RAW = {
 # What nginx itself writes, or reads as a word of few letters.
 SAFE = {
     "$time_iso8601",
-    "$request_id",
+    "$flaskops_id",
     "$remote_addr",
     "$scheme",
     "$request_method",
@@ -110,6 +110,26 @@ def test_whatever_a_visitor_sends_is_logged_as_utf_8(value: bytes) -> None:
 )
 def test_a_status_is_a_number_of_json(status: bytes, number: bytes) -> None:
     assert mapped("$status", "$flaskops_log_status", status) == number
+
+
+@pytest.mark.parametrize(
+    ("sent", "believed"),
+    [
+        (b"a-B-9", True),
+        (b"4bf92f35-77b3-4da6-a3ce-929d0e0e4736", True),
+        (b"a" * 64, True),
+        (b"a" * 65, False),
+        (b"", False),
+        (b"a b", False),
+        (b"a, b", False),
+        (b"a_b", False),
+        (b"a\xff", False),
+        (b"a\n", False),
+        (b'a"', False),
+    ],
+)
+def test_the_id_of_another_proxy_is_letters_digits_and_hyphens(sent: bytes, believed: bool) -> None:
+    assert mapped("$http_x_request_id", "$flaskops_xid", sent) == (sent if believed else b"$request_id")
 
 
 def test_the_log_has_no_variable_with_raw_bytes_in_it() -> None:

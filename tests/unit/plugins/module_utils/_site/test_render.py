@@ -130,6 +130,7 @@ def test_the_application_gets_every_header_once_and_none_that_is_forged() -> Non
         "X-Forwarded-Proto": "$scheme",
         "X-Forwarded-Host": "$flaskops_host",
         "X-Scheme": "$scheme",
+        "X-Request-ID": "$flaskops_id",
         "Connection": "close",
         "Proxy": "",
         **dict.fromkeys(FAMILY, ""),
@@ -359,6 +360,7 @@ def test_static_files_have_the_security_headers_and_cache_for_ever_when_told() -
         "X-Content-Type-Options": ["$flaskops_nosniff", "always"],
         "X-Frame-Options": ["$flaskops_frame", "always"],
         "Referrer-Policy": ["$flaskops_referrer", "always"],
+        "X-Request-ID": ["$flaskops_echo", "always"],
         "Strict-Transport-Security": ["max-age=9", "always"],
         "Cache-Control": ["public, max-age=60, immutable"],
     }
@@ -381,8 +383,41 @@ def test_chosen_security_headers_overrule_the_application() -> None:
         ["add_header", "x-frame-options", "DENY", "always"],
         ["proxy_hide_header", "Content-Security-Policy"],
         ["add_header", "Content-Security-Policy", "default-src 'self'; img-src \"*\"", "always"],
+        ["add_header", "X-Request-ID", "$flaskops_echo", "always"],
     ]
-    assert "add_header" not in rendered({**SITE, "security_headers": False, "error_pages": False})
+    bare = words(main({**SITE, "security_headers": False}))
+    assert [line[1] for line in bare if line[0] == "add_header"] == ["X-Request-ID"]
+
+
+@pytest.mark.parametrize(
+    ("more", "believed"),
+    [
+        ({}, []),
+        ({"behind_proxy": True}, [["set", "$flaskops_id", "$flaskops_xid"]]),
+        ({"trusted_proxies": ["10.0.0.1"]}, [["set", "$flaskops_id", "$flaskops_shop_id"]]),
+    ],
+)
+def test_the_id_of_a_request_is_that_of_another_proxy_only_behind_one(
+    more: dict[str, t.Any], believed: list[list[str]]
+) -> None:
+    assert [line for line in words(main({**SITE, **more})) if line[0] == "set"] == believed
+
+
+def test_the_id_of_a_request_is_believed_from_trusted_proxies_only() -> None:
+    text = rendered({**SITE, "trusted_proxies": ["10.0.0.1"]})
+    assert "map $flaskops_shop_peer $flaskops_shop_id {\n    default $request_id;\n    1 $flaskops_xid;\n}" in text
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"proxy_headers": {"x-request-id": "$http_x_request_id"}},
+        {"security_headers": {"X-Request-ID": ""}},
+        {"config": "add_header X-Request-ID $request_id;"},
+    ],
+)
+def test_visitors_get_no_second_id_where_a_site_has_one_of_its_own(more: dict[str, t.Any]) -> None:
+    assert "flaskops_echo" not in rendered({**SITE, **more})
 
 
 def test_a_request_that_may_change_something_is_sent_once() -> None:
