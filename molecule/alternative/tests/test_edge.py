@@ -201,6 +201,16 @@ def test_a_request_has_one_id_for_flask_the_visitor_and_both_logs(
     assert request_id in sh(f"journalctl --no-pager --output cat --unit 'shop@{release_of('shop')}*.service'")
 
 
+@pytest.mark.parametrize(("target", "status"), [("/error", 500), ("/none", 404), ("/static/probe.css", 200)])
+def test_a_log_in_json_names_the_release(
+    visit: Visit, sh: Shell, release_of: ReleaseOf, target: str, status: int
+) -> None:
+    assert visit(SHOP, f"{target}?of-a-release", ca_file=CA).status == status
+    entry = json.loads(sh("grep of-a-release /var/log/nginx/shop.access.log | tail -n 1"))
+    assert (entry["uri"], entry["status"]) == (f"{target}?of-a-release", status)
+    assert entry["release"] == release_of("shop")
+
+
 @pytest.mark.parametrize(("sent", "believed"), [("of-the-proxy-1", True), ("no id", False), ("a" * 65, False)])
 def test_the_id_of_another_proxy_is_believed_when_it_is_one(visit: Visit, sent: str, believed: bool) -> None:
     reply = visit("syn.test", "/whoami", headers={"X-Request-ID": sent})

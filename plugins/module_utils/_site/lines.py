@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .._input.values import InputError
 from .headers import removed_headers
-from .model import Site
+from .model import Server, Site, current_of
 
 Version = t.Tuple[int, ...]
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -53,6 +53,7 @@ TLS = [
     "ssl_session_cache shared:flaskops:10m;",
     "ssl_session_tickets off;",
 ]
+_RELEASE = "set $flaskops_root $realpath_root;"
 # A visitor who sends or reads this slowly is cut off.
 PATIENCE = ["client_header_timeout 15s;", "client_body_timeout 30s;", "send_timeout 30s;"]
 
@@ -236,6 +237,20 @@ def cache_lines(immutable: bool, seconds: int) -> Lines:
     if immutable:
         return [f'add_header Cache-Control "{caching}";']
     return [f'set $flaskops_kept "{caching}";', "add_header Cache-Control $flaskops_cache;"]
+
+
+def release_lines(site: Site, servers: t.Iterable[Server]) -> Lines:
+    """Return what tells the access log which release a request is led to, at the time when it is.
+
+    Only sockets are in the directory, so a user's line that looks for files finds none.
+    """
+    current = current_of(servers) if site.access_log == "json" else ""
+    return [f"root {quote(current + '/run')};", _RELEASE] if current else []
+
+
+def static_release_lines(site: Site, path: str) -> Lines:
+    """Return what tells the access log which release a static file is of."""
+    return [_RELEASE] if site.access_log == "json" and "/current/app/" in path else []
 
 
 def link_lines(path: str) -> Lines:

@@ -230,11 +230,17 @@ class Site:
                 raise InputError(f"{what} '{value}' is listed twice: remove one")
 
 
+def current_of(servers: t.Iterable[Server]) -> str:
+    """Return the link to the live release that servers of an application lead to; empty when they are none of ours."""
+    found = next(filter(None, (_UPSTREAM.fullmatch(server.address) for server in servers)), None)
+    return found.group(1) if found else ""
+
+
 def chain_of(site: Site) -> ForwardedChain | None:
     """Return the way to the application that a site publishes; None when there is none of ours, or no name for it."""
-    found = next(filter(None, (_UPSTREAM.fullmatch(server.address) for server in site.upstream)), None)
+    current = current_of(site.upstream)
     host = site.domains[0] if site.domains else ""
-    if found is None or not re.fullmatch(r"[A-Za-z0-9.-]+", host) or site.state != "enabled":
+    if not current or not re.fullmatch(r"[A-Za-z0-9.-]+", host) or site.state != "enabled":
         return None
     port = site.https_port if site.tls else site.http_port
-    return ForwardedChain(found.group(1), host, port, bool(site.tls), site.from_proxy, bool(site.trusted_proxies))
+    return ForwardedChain(current, host, port, bool(site.tls), site.from_proxy, bool(site.trusted_proxies))

@@ -37,13 +37,16 @@ from .lines import (
     proxy_lines,
     quote,
     real_ip_lines,
+    release_lines,
     request_headers,
+    static_release_lines,
     tls_port,
     variable,
 )
 from .maintenance import closed_locations, gate_lines
 from .model import Location, Server, Site, Static, chain_of
 from .parse import DISTRIBUTION_SITE, RESERVED, parse_sites
+from .syntax import descend, parse
 from .raw import (
     Statement,
     answers,
@@ -244,9 +247,10 @@ def _static_locations(site: Site, static: Static, number: int, own: t.Sequence[S
     lines += ["gzip_static on;"] if site.gzip else []
     hidden = r"~ /\.(?!well-known/)" if static.url == "/" else r"~ /\."
     own_lines = [*lines, *fallback(static, number), "", *block(f"location {hidden}", ["return 404;"])]
+    told = static_release_lines(site, static.path)
     # "^~" keeps regular expressions of other locations away; below "/" they must still be tried.
     opening = f"location {'' if static.url == '/' else '^~ '}{quote(static.url)}"
-    found = ["", *block(opening, [f"alias {quote(static.path)};", *link_lines(static.path), *own_lines])]
+    found = ["", *block(opening, [f"alias {quote(static.path)};", *link_lines(static.path), *told, *own_lines])]
     return found + previous_location(static, number, hidden, lines)
 
 
@@ -286,12 +290,21 @@ def _location(site: Site, location: Location, number: int, above: t.Sequence[Sta
     own = read_statements(location.config)
     lines = _without(_inherited_headers(site, above), overridden(own)) if location.config else []
     if location.upstream:
+        lines += _release_lines(site, location.upstream, location.config)
         lines += [f"proxy_pass http://{_upstream_name(site, number)};"]
     elif site.upstream and not answers(own):
+        lines += _release_lines(site, site.upstream, location.config)
         lines += [f"proxy_pass http://{_upstream_name(site)};"]
     path = location.path if location.path.startswith("@") else quote(location.path)
     opening = " ".join(part for part in ("location", location.modifier, path) if part)
     return block(opening, [*lines, *_raw(location.config)])
+
+
+def _release_lines(site: Site, servers: t.Iterable[Server], text: str) -> Lines:
+    """Return what tells the access log the release, where none of the user's lines looks for files."""
+    lines = release_lines(site, servers)
+    looks = lines and any(directive.name in ("root", "alias", "try_files") for directive in descend(parse(text)))
+    return [] if looks else lines
 
 
 def _root_location(site: Site, own: t.Sequence[Statement]) -> Lines:
@@ -300,5 +313,6 @@ def _root_location(site: Site, own: t.Sequence[Statement]) -> Lines:
     if "/" in taken or any(statement.words == ("location", "/") for statement in own):
         return []
     if site.upstream:
-        return ["", *block("location /", [f"proxy_pass http://{_upstream_name(site)};"])]
+        lines = [*release_lines(site, site.upstream), f"proxy_pass http://{_upstream_name(site)};"]
+        return ["", *block("location /", lines)]
     return [] if may_answer(own) else ["", *block("location /", ["return 404;"])]

@@ -132,10 +132,25 @@ def test_the_id_of_another_proxy_is_letters_digits_and_hyphens(sent: bytes, beli
     assert mapped("$http_x_request_id", "$flaskops_xid", sent) == (sent if believed else b"$request_id")
 
 
+@pytest.mark.parametrize(
+    ("directory", "release"),
+    [
+        (b"/srv/shop/releases/3f2a91c-1b9e02d4/run", b"3f2a91c-1b9e02d4"),
+        (b"/srv/shop/releases/3f2a91c-1b9e02d4/app/static/", b"3f2a91c-1b9e02d4"),
+        (b"/releases/shop/releases/3f2a91c-1b9e02d4/run", b"3f2a91c-1b9e02d4"),
+        (b"/srv/shop/releases/mine/run", b""),
+        (b"/srv/shop/shared/uploads/", b""),
+        (b"", b""),
+    ],
+)
+def test_the_release_is_read_from_the_directory(directory: bytes, release: bytes) -> None:
+    assert mapped("$flaskops_root", "$flaskops_release", directory) == release
+
+
 def test_the_log_has_no_variable_with_raw_bytes_in_it() -> None:
     (log,) = (d for d in snippet() if d.name == "log_format")
     line = "".join(log.args[2:])
     used = set(re.findall(r"\$\w+", line))
-    assert used - SAFE == {*RAW.values(), "$flaskops_log_status"}
+    assert used - SAFE == {*RAW.values(), "$flaskops_log_status", "$flaskops_release"}
     entry: dict[str, t.Any] = json.loads(re.sub(r"\$\w+", "1", line))
     assert {"request_id", "uri", "status", "host"} <= set(entry)

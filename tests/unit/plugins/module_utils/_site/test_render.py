@@ -408,6 +408,38 @@ def test_the_id_of_a_request_is_believed_from_trusted_proxies_only() -> None:
     assert "map $flaskops_shop_peer $flaskops_shop_id {\n    default $request_id;\n    1 $flaskops_xid;\n}" in text
 
 
+TOLD = [["root", "/srv/shop/current/run"], ["set", "$flaskops_root", "$realpath_root"]]
+
+
+def told(lines: list[list[str]]) -> list[list[str]]:
+    """Return the lines of a location that find out the release."""
+    return [line for line in lines if line[0] == "root" or line[:2] == ["set", "$flaskops_root"]]
+
+
+def test_a_log_in_json_is_told_the_release_when_a_request_is_led_to_it() -> None:
+    places = [
+        {"path": "/api/", "config": "client_max_body_size 1g;"},
+        {"path": "/blog/", "upstream": ["unix:/srv/blog/current/run/1.sock"]},
+        {"path": "/other/", "upstream": ["10.0.0.2:80"]},
+        {"path": "/answered/", "config": "return 204;"},
+        {"path": "/nested/", "config": "location ~ x$ { deny all; }"},
+        {"path": "/files/", "config": "location ~ x$ { try_files $uri =404; }"},
+        {"path": "/mine/", "upstream": ["unix:/srv/shop/current/run/0.sock"], "config": "root /var/www;"},
+    ]
+    static = [{"url": "/static/", "path": "/srv/shop/current/app/static"}, {"url": "/media/", "path": "/srv/media"}]
+    found = locations(main({**SITE, "access_log": "json", "locations": places, "static": static}))
+    assert told(found["/"]) == told(found["/api/"]) == told(found["/nested/"]) == TOLD
+    assert told(found["/blog/"]) == [["root", "/srv/blog/current/run"], TOLD[1]]
+    assert told(found["^~ /static/"]) == TOLD[1:]
+    assert not any(told(found[place]) for place in ("/other/", "/answered/", "/files/", "^~ /media/"))
+    assert told(found["/mine/"]) == [["root", "/var/www"]]
+
+
+@pytest.mark.parametrize("log", ["combined", "off"])
+def test_only_a_log_in_json_is_told_the_release(log: str) -> None:
+    assert "realpath_root" not in rendered({**EVERYTHING, **SITE, "access_log": log})
+
+
 @pytest.mark.parametrize(
     "more",
     [
