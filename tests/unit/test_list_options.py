@@ -48,6 +48,7 @@ TEXTS: dict[str, tuple[object, list[t.Any]]] = {
     "migrate": ("flask db upgrade", ["flask db upgrade"]),
     "before_switch": ("flask warm", ["flask warm"]),
     "after_switch": ("flask tell", ["flask tell"]),
+    "access_log_skip": ("/healthz, /metrics", ["/healthz", "/metrics"]),
     "redirects": ("old.example.com", ["old.example.com"]),
     "trusted_proxies": ("10.0.0.0/8, 192.0.2.1", ["10.0.0.0/8", "192.0.2.1"]),
     "pass_headers": ("X-HTTP-Method-Override, x-host", ["X-HTTP-Method-Override", "x-host"]),

@@ -174,6 +174,21 @@ def test_a_log_in_json_is_json_whatever_bytes_a_visitor_sends(
     assert json.loads(sh("tail -n 1 /var/log/nginx/shop.access.log"))[field] == logged
 
 
+def test_the_health_path_is_logged_only_when_it_fails(visit: Visit, sh: Shell) -> None:
+    assert visit(SHOP, "/healthz?well", ca_file=CA).status == 200
+    assert visit(SHOP, "/healthz?ill", method="DELETE", ca_file=CA).status == 405
+    log = sh("tail -n 20 /var/log/nginx/shop.access.log")
+    assert "/healthz?ill" in log
+    assert "/healthz?well" not in log
+
+
+def test_paths_of_the_users_choice_are_left_out_of_the_log(visit: Visit, sh: Shell) -> None:
+    assert [visit("key.test", path).status for path in ("/text?left-out", "/healthz?logged")] == [200, 200]
+    log = sh("tail -n 5 /var/log/nginx/key.access.log")
+    assert "/healthz?logged" in log
+    assert "/text?left-out" not in log
+
+
 def test_a_log_can_be_off(visit: Visit, sh: Shell) -> None:
     visit("syn.test")
     assert sh("find /var/log/nginx -name 'syn.*' -size +0") == ""

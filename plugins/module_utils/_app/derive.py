@@ -158,6 +158,9 @@ def _given(app: App, base: str, headers: t.Mapping[str, object]) -> dict[str, t.
     """Return what the application says of its site, with places on the host."""
     gunicorn = app.get("gunicorn") or {}
     given = {key: value for key, value in (app.get("nginx") or {}).items() if value is not None}
+    path = _health_path(gunicorn)
+    if path != "/":
+        given.setdefault("access_log_skip", [path])
     given["maintenance"] = {**_maintenance(base, gunicorn), **(given.get("maintenance") or {})}
     places = shared_places(given.get("static"), app.get("shared"), base)
     if places:
@@ -202,9 +205,13 @@ def _locate(entry: t.Mapping[str, t.Any], code: str, previous: str) -> dict[str,
     return {**before, **entry, "path": posixpath.join(code, path)}
 
 
+def _health_path(gunicorn: t.Mapping[str, t.Any]) -> str:
+    return str((gunicorn.get("health") or {}).get("path") or "/").partition("?")[0]
+
+
 def _maintenance(base: str, gunicorn: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return where the flag and the page of an application are, and that its health can be asked for all the same."""
-    path = str((gunicorn.get("health") or {}).get("path") or "/").partition("?")[0]
+    path = _health_path(gunicorn)
     directory = f"{base}/maintenance"
     # A health path that is the front page would leave that open to everybody.
     return {"flag": f"{directory}/on", "page": f"{directory}/page.html", "open": [path] if path != "/" else []}

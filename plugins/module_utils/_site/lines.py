@@ -92,10 +92,14 @@ class Port:
         return listen + (["http2 on;"] if http2 and version >= HTTP2_DIRECTIVE else [])
 
 
-def log_lines(name: str, log_format: str, level: str = "error") -> Lines:
-    """Return where a site logs; the distribution rotates C(/var/log/nginx/*.log)."""
+def log_lines(name: str, log_format: str, level: str = "error", condition: str = "") -> Lines:
+    """Return where a site logs; the distribution rotates C(/var/log/nginx/*.log).
+
+    A request is in the access log when C(condition) is empty, or a variable that is neither empty nor 0.
+    """
     formats = {"combined": " combined", "json": " flaskops_json"}
     access = f"{_LOGS}/{name}.access.log{formats[log_format]}" if log_format in formats else "off"
+    access += f" if={condition}" if condition and access != "off" else ""
     return [f"access_log {access};", f"error_log {_LOGS}/{name}.error.log {level};"]
 
 

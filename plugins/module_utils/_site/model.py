@@ -159,6 +159,7 @@ class Site:
     proxy_headers: tuple[tuple[str, str], ...] = ()
     pass_headers: tuple[str, ...] = ()
     access_log: str = SiteDefault.access_log
+    access_log_skip: tuple[str, ...] = ()
     gzip: bool = SiteDefault.gzip
     security_headers: tuple[tuple[str, str], ...] | None = ()
     hsts: int = SiteDefault.hsts

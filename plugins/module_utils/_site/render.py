@@ -46,7 +46,6 @@ from .lines import (
 from .maintenance import closed_locations, gate_lines
 from .model import Location, Server, Site, Static, chain_of
 from .parse import DISTRIBUTION_SITE, RESERVED, parse_sites
-from .syntax import descend, parse
 from .raw import (
     Statement,
     answers,
@@ -57,6 +56,7 @@ from .raw import (
     overridden,
     read_statements,
 )
+from .syntax import descend, parse
 
 NEWEST: Version = (9999,)
 
@@ -106,7 +106,8 @@ def _catch_alls(sites: t.Sequence[Site], defaults: t.Mapping[str, object], versi
 def render_site(site: Site, version: Version) -> str:
     """Return the file of a site."""
     servers = [*_redirect_servers(site, version), _main_server(site, version)]
-    parts = [[_NOTE], *_trust_maps(site), *error_maps(site), *_upstreams(site, version), *servers]
+    maps = [*_trust_maps(site), *_log_maps(site), *error_maps(site)]
+    parts = [[_NOTE], *maps, *_upstreams(site, version), *servers]
     return "\n".join("\n".join(part) + "\n" for part in parts)
 
 
@@ -140,6 +141,17 @@ def _trust_maps(site: Site) -> list[Lines]:
         block(f"map {peer} {variable(site, what)}", [f"default {own};", f"1 {theirs};"])
         for what, (own, theirs) in believed.items()
     ]
+
+
+def _log_condition(site: Site) -> str:
+    return variable(site, "logged") if site.access_log_skip and site.access_log != "off" else ""
+
+
+def _log_maps(site: Site) -> list[Lines]:
+    """Return the map that leaves out requests for some paths, but for those that failed."""
+    condition = _log_condition(site)
+    skipped = [f"{quote(f'~^[1-3][0-9][0-9] {literal(path)}$')} 0;" for path in site.access_log_skip]
+    return [block(f'map "$status $uri" {condition}', ["default 1;", *skipped])] if condition else []
 
 
 def _upstreams(site: Site, version: Version) -> list[Lines]:
@@ -201,7 +213,11 @@ def _main_server(site: Site, version: Version) -> Lines:
     lines = [] if site.tls and site.tls.redirect else plain_port(site).lines(version)
     lines += tls_port(site).lines(version) if site.tls else []
     lines += [f"server_name {' '.join(site.domains)};", ""]
-    common = ["server_tokens off;", "absolute_redirect off;", *log_lines(site.name, site.access_log)]
+    common = [
+        "server_tokens off;",
+        "absolute_redirect off;",
+        *log_lines(site.name, site.access_log, condition=_log_condition(site)),
+    ]
     common += [*certificate_lines(site), *real_ip_lines(site), f"client_max_body_size {site.body_size};", *PATIENCE]
     # A reload would cut requests that come on idle connections at this moment.
     common += ["keepalive_min_timeout 5s;"] if version >= KEEPALIVE_MIN else []

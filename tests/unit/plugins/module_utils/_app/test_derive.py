@@ -129,6 +129,23 @@ def test_each_default_of_sites_is_that_of_derived_ones(key: str) -> None:
     assert getattr(parse_site(item, defaults), key) == expected
 
 
+@pytest.mark.parametrize(
+    ("health", "nginx", "skipped"),
+    [
+        ({"path": "/healthz?deep=1"}, {}, ["/healthz"]),
+        ({"path": "/"}, {}, []),
+        ({}, {}, []),
+        ({"path": "/healthz"}, {"access_log_skip": []}, []),
+        ({"path": "/healthz"}, {"access_log_skip": ["/metrics"]}, ["/metrics"]),
+    ],
+)
+def test_the_health_path_is_left_out_of_the_log_unless_it_is_the_front_page(
+    health: dict[str, str], nginx: dict[str, object], skipped: list[str]
+) -> None:
+    [site] = derive_sites([{**SHOP, "gunicorn": {"health": health}, "nginx": nginx}], "/srv")
+    assert site.get("access_log_skip", []) == skipped
+
+
 @pytest.mark.parametrize("key", ["read_timeout", "behind_proxy"])
 def test_what_an_application_leaves_open_is_left_to_the_defaults_that_the_role_applies(key: str) -> None:
     assert key not in derive_sites([SHOP], "/srv")[0]

@@ -408,6 +408,41 @@ def test_the_id_of_a_request_is_believed_from_trusted_proxies_only() -> None:
     assert "map $flaskops_shop_peer $flaskops_shop_id {\n    default $request_id;\n    1 $flaskops_xid;\n}" in text
 
 
+@pytest.mark.parametrize(
+    ("request_line", "logged"),
+    [
+        ("200 /healthz", False),
+        ("304 /healthz", False),
+        ("400 /healthz", True),
+        ("500 /healthz", True),
+        ("000 /healthz", True),
+        ("200 /healthz/", True),
+        ("200 /a/healthz", True),
+        ("200 /a.b-c", False),
+        ("200 /axb-c", True),
+    ],
+)
+def test_paths_that_the_log_leaves_out_are_logged_when_they_fail(request_line: str, logged: bool) -> None:
+    text = rendered({**SITE, "access_log_skip": ["/healthz", "/a.b-c"]})
+    (found,) = (directive for directive in parse(text) if directive.name == "map")
+    assert found.args == ("$status $uri", "$flaskops_shop_logged")
+    assert found.block is not None
+    entries = {entry.name: entry.args[0] for entry in found.block}
+    assert entries.pop("default") == "1"
+    assert set(entries.values()) == {"0"}
+    assert any(re.search(pattern[1:], request_line) for pattern in entries) is not logged
+    assert ["access_log", "/var/log/nginx/shop.access.log", "combined", "if=$flaskops_shop_logged"] in words(
+        main({**SITE, "access_log_skip": ["/healthz"]})
+    )
+
+
+def test_a_log_that_is_off_leaves_nothing_out() -> None:
+    assert "_logged" not in rendered({**SITE, "access_log": "off", "access_log_skip": ["/healthz"]})
+    assert "_logged" not in rendered(SITE)
+    with pytest.raises(InputError, match="access_log_skip 'healthz' must be an absolute path"):
+        rendered({**SITE, "access_log_skip": ["healthz"]})
+
+
 TOLD = [["root", "/srv/shop/current/run"], ["set", "$flaskops_root", "$realpath_root"]]
 
 
