@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils._app.application import AppError, needed_packages
 from ..module_utils._app.derive import DeriveError, derive_sites
 from ..module_utils._input.values import InputError, settle_apps, to_plain
-from ..module_utils._site.parse import parse_sites
+from ..module_utils._site.parse import parse_sites, status_port_fault
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._input_check import check_variables, joined, load_schema
 from ..plugin_utils._run_record import is_recorded, note_failure
@@ -69,7 +69,7 @@ class ActionModule(LateErrors, ActionBase):
             apps = settle_apps(values.get("flask_apps"))
             packages = needed_packages(apps, values.get("flask_packages"), root)
             derived = derive_sites(apps, root, None, defaults)
-            parse_sites({"nginx_sites": values.get("nginx_sites"), "nginx_sites_derived": derived}, defaults)
+            sites = parse_sites({"nginx_sites": values.get("nginx_sites"), "nginx_sites_derived": derived}, defaults)
         except (AppError, DeriveError, InputError):
             # Loaded for errors only.
             from ..plugin_utils._input_rules import check_rules
@@ -78,7 +78,8 @@ class ActionModule(LateErrors, ActionBase):
             if not found:
                 raise
             return [], found
-        return packages, []
+        fault = status_port_fault(values.get("nginx_status_port"), sites)
+        return packages, [fault] if fault else []
 
     def _refusals(self) -> list[str]:
         """Return what filters of ours refused in an argument; raise the error of one that is wrong in another way."""

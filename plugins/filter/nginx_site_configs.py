@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils._input.values import InputError
-from ..module_utils._site.parse import parse_sites
+from ..module_utils._site.parse import parse_sites, status_port_fault
 from ..module_utils._site.render import site_configs
 
 Item = t.Mapping[str, object]
@@ -27,13 +27,13 @@ def nginx_site_configs(
         raise AnsibleFilterError(str(exc)) from exc
 
 
-def nginx_site_problems(sites: t.Sequence[Item], defaults: Item | None = None) -> list[str]:
+def nginx_site_problems(sites: t.Sequence[Item], defaults: Item | None = None, status_port: object = 0) -> list[str]:
     """Return why items of nginx_sites are impossible; nothing when they are not."""
     try:
-        parse_sites(sites, defaults or {})
+        fault = status_port_fault(status_port, parse_sites(sites, defaults or {}))
     except InputError as exc:
         return [str(exc)]
-    return []
+    return [fault] if fault else []
 
 
 class FilterModule:

@@ -189,6 +189,14 @@ def test_paths_of_the_users_choice_are_left_out_of_the_log(visit: Visit, sh: She
     assert "/text?left-out" not in log
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_nginx_counts_for_this_host_only(visit: Visit, sh: Shell, address: str) -> None:
+    counters = visit("any.test", "/stub_status", port=8181, address=address)
+    assert (counters.status, counters.text.startswith("Active connections: ")) == (200, True)
+    assert visit("any.test", "/", port=8181, address=address).status == 404
+    assert not {"0.0.0.0:8181", "[::]:8181"} & {line.split()[3] for line in sh("ss -ltnH").splitlines()}
+
+
 def test_a_log_can_be_off(visit: Visit, sh: Shell) -> None:
     visit("syn.test")
     assert sh("find /var/log/nginx -name 'syn.*' -size +0") == ""

@@ -14,6 +14,8 @@ from tools.molecule.protocols import ReleaseOf, Shell, Visit
 
 CA = "/etc/ssl/own/ca.crt"
 # What the scenario itself has put there: git over ssh, and a package index.
+# The counters of nginx.
+STATUS = ("127.0.0.1:8181", "[::1]:8181")
 SERVERS = ("127.0.0.1:2022", "127.0.0.1:8443")
 
 
@@ -135,7 +137,7 @@ def test_visitors_get_files_of_a_shared_directory_whatever_their_mode(sh: Shell,
 
 def test_nothing_listens_but_nginx_and_the_address_that_was_asked_for(sh: Shell) -> None:
     listening = {line.split()[3] for line in sh("ss -ltnH").splitlines()}
-    assert listening == {"0.0.0.0:80", "[::]:80", "0.0.0.0:443", "[::]:443", "127.0.0.1:8001", *SERVERS}
+    assert listening == {"0.0.0.0:80", "[::]:80", "0.0.0.0:443", "[::]:443", "127.0.0.1:8001", *STATUS, *SERVERS}
     assert "gunicorn" not in sh("ss -ltnpH")
 
 

@@ -276,6 +276,18 @@ def parse_sites(items: object, defaults: t.Mapping[str, object]) -> list[Site]:
     return sites
 
 
+def status_port_fault(port: object, sites: t.Iterable[Site]) -> str:
+    """Return why C(nginx_status_port) is impossible beside the given sites; empty when it is not."""
+    try:
+        number = check_range(as_int("nginx_status_port", port or 0, least=None), "nginx_status_port", 0, 65535)
+    except InputError as exc:
+        return str(exc)
+    for site in sites if number else ():
+        if site.state == "enabled" and number in [site.http_port, *([site.https_port] if site.tls else [])]:
+            return f"nginx_status_port {number} is a port of site '{site.name}': choose one that no site uses"
+    return ""
+
+
 def _entries(items: object) -> list[t.Mapping[str, t.Any]]:
     """Return all sites of a list, or of several lists by the names of their variables."""
     named = isinstance(items, t.Mapping) and all(str(key).startswith("nginx_sites") for key in items)
