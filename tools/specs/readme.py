@@ -13,6 +13,8 @@ from tools.specs.model import Option
 
 _LITERAL = re.compile(r"\b[OVCME]\(((?:\\.|[^)])*)\)")
 _PLUGIN = re.compile(r"\bP\(([^)#]*)(?:#[^)]*)?\)")
+# An option of another module or role.
+_ELSEWHERE = re.compile(r"\bR?[OV]\(([\w.]+)#(module|role):(?:main:)?((?:\\.|[^)])*)\)")
 
 
 def table(options: t.Iterable[Option]) -> str:
@@ -47,5 +49,6 @@ def _cell(option: Option) -> str:
 
 def prose(text: str, quote: str = "`") -> str:
     """Return a description as Markdown, or with other quotes around what is literal."""
+    text = _ELSEWHERE.sub(rf"{quote}\3{quote} of \2 {quote}\1{quote}", text)
     text = _LITERAL.sub(lambda markup: quote + re.sub(r"\\(.)", r"\1", markup[1]) + quote, text)
     return _PLUGIN.sub(rf"{quote}\1{quote}", text)

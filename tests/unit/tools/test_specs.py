@@ -36,6 +36,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import 
 from tools.cli.specs import main
 from tools.common import ROOT
 from tools.specs.model import SCHEMA, Option, SchemaError, load
+from tools.specs.readme import prose
 from tools.specs.write import written_files
 
 SPECS = "roles/{}/meta/argument_specs.yml"
@@ -243,3 +244,15 @@ def test_choices_are_those_that_the_code_knows() -> None:
     assert set(STAGES) < {option.name for option in schema.group("hooks")}
     (only,) = [option for option in schema.roles["nginx"].options if option.name == "nginx_site_defaults"]
     assert tuple(by_name(only.options)) == DEFAULT_KEYS
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("see O(a.b.c#module:apps[].hooks)", "see `apps[].hooks` of module `a.b.c`"),
+        ("see O(a.b.c#role:main:flask_apps[].user)", "see `flask_apps[].user` of role `a.b.c`"),
+        ("see O(user=root) and P(a.b.c#role)", "see `user=root` and `a.b.c`"),
+    ],
+)
+def test_a_readme_says_whose_an_option_is(markup: str, text: str) -> None:
+    assert prose(markup) == text
