@@ -10,18 +10,11 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
 
 from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._run_record import note_failure
-
-try:
-    from ansible.template import trust_as_template
-except ImportError:  # ansible-core before 2.19 trusts every string
-
-    def trust_as_template(value: str) -> str:
-        """Return the value."""
-        return value
 
 
 class ActionModule(ActionBase):
