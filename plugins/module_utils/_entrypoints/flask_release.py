@@ -18,9 +18,6 @@ from .._input.defaults import INHERITED
 from .._input.printable import printable_result
 from .._input.result import join
 
-# Where systemd looks for what an administrator adds.
-_UNITS = "/etc/systemd/system"
-
 Params = t.Mapping[str, t.Any]
 
 
@@ -68,12 +65,12 @@ def _present(apps: t.Sequence[Params], params: Params, options: BuildOptions) ->
     if not options.starts_next or not result["releases"]:
         return result
     # A run that only builds need not read this; others have, while git and the compiler were at work.
-    from .._deploy.observe import ForeignUnitError
+    from .._deploy.observe import UNITS, ForeignUnitError
     from .._deploy.service import DeployOptions
     from .flask_release_serve import deploy_built, sites_of
 
     deploy_options = DeployOptions(
-        _UNITS, options.lock_timeout, options.by, params["overlap"], params["expected"], params["run"]
+        UNITS, options.lock_timeout, options.by, params["overlap"], params["expected"], params["run"]
     )
     try:
         sites = sites_of(apps, options.root, params["site_defaults"]) if params["probe_sites"] else {}
