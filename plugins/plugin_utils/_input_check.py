@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from ansible.module_utils.common.validation import check_type_dict
 
 from ..module_utils._input.printable import printable
+from ..module_utils._input.redact import SECRET
 from ..module_utils._input.values import (
     APP,
-    SECRET,
     SITE,
     Flag,
     InputError,

@@ -16,10 +16,10 @@ from ansible_collections.flaskops.stack.plugins.filter.flask_packages import Fil
 from ansible_collections.flaskops.stack.plugins.filter.nginx_site_configs import FilterModule as Sites
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import identify, parse_app
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release_serve import sites_of
+from ansible_collections.flaskops.stack.plugins.module_utils._input.redact import SECRET
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import (
     ANY,
     APP,
-    SECRET,
     SITE,
     Flag,
     InputError,

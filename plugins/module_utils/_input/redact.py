@@ -12,12 +12,12 @@ from urllib.parse import quote
 MASK = "********"
 
 # Options of an application that may hold secrets. These are dictionaries whose keys may be shown.
-_MAPPINGS = ("secrets", "environment", "build_secrets", "build_environment")
+SECRET = ("secrets", "environment", "build_secrets", "build_environment")
 _TEXTS = ("deploy_key",)
 _URLS = ("source", "index_url")
 _LISTS = ("packages",)
 
-SENSITIVE = (*_MAPPINGS, *_TEXTS, *_URLS, *_LISTS)
+SENSITIVE = (*SECRET, *_TEXTS, *_URLS, *_LISTS)
 
 Item = t.Mapping[str, t.Any]
 
@@ -75,7 +75,7 @@ def masked(item: Item) -> dict[str, t.Any]:
 
 
 def _masked(key: str, value: object) -> object:
-    if key in _MAPPINGS:
+    if key in SECRET:
         return dict.fromkeys(map(str, value), MASK) if isinstance(value, t.Mapping) else MASK
     if key in _TEXTS:
         return MASK

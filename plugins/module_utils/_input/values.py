@@ -16,7 +16,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .redact import mask_urls
+from .redact import SECRET, mask_urls
 
 # A size of systemd.resource-control(5): bytes, with K, M, G or T; a percentage; or no limit.
 _SIZE = re.compile(r"[0-9]+[KMGT]?|[0-9]+(?:\.[0-9]+)?%|infinity")
@@ -241,8 +241,6 @@ Shape = t.Mapping[str, t.Any]
 
 # By any name.
 ANY = "*"
-# Dictionaries whose values are shown nowhere.
-SECRET = ("environment", "secrets", "build_environment", "build_secrets")
 
 # begin shapes: written by `make specs` from tools/specs/schema/
 SITE: Shape = {
