@@ -71,11 +71,15 @@ class ActionModule(LateErrors, ActionBase):
         return result
 
     def _settled(self, args: Args) -> Args:
-        """Return the arguments with lists where lists are meant; the module would split a command at its commas."""
-        if not args.get("apps"):
-            return args
+        """Return the arguments with lists where lists are meant; the module would split a command at its commas.
+
+        A variable that is null stands for one that is not set: the check of variables lets it pass.
+        """
+        given = {key: value for key, value in args.items() if value is not None}
+        if "apps" not in args:
+            return given
         try:
-            return {**args, "apps": settle_apps(args["apps"])}
+            return {**given, "apps": settle_apps(args["apps"])}
         except InputError as exc:
             raise AnsibleActionFail(str(exc)) from None
 

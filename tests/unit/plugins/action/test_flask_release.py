@@ -66,3 +66,12 @@ def test_a_source_that_cannot_be_sent_does_not_stop_the_others(plugin: Plugin) -
     assert sent["blog"]["warnings"] == ["a file is left out"]
     assert sent["wiki"] == {"error": "it changed while it was read"}
     assert sent["remote"] == {"error": "git server is down"}
+
+
+def test_a_variable_that_is_null_is_one_that_is_not_set(plugin: Plugin) -> None:
+    assert plugin._settled({"apps": None, "keep": None, "site_defaults": None, "root": "/srv"}) == {
+        "apps": [],
+        "root": "/srv",
+    }
+    # The module says that they are missing.
+    assert plugin._settled({"keep": 3}) == {"keep": 3}
