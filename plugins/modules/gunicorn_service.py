@@ -570,6 +570,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.parameters import remove_values
 
 from ..module_utils._host_code import CODE_SPEC, work
 
@@ -670,11 +671,19 @@ SPEC: dict[str, t.Any] = {**OPTIONS, **CODE_SPEC}
 ARGUMENTS: dict[str, t.Any] = {"argument_spec": SPEC}
 
 
+class Module(AnsibleModule):  # type: ignore[misc]
+    """Ansible's module, which keeps all secrets out of the log of the host."""
+
+    def _log_invocation(self) -> None:
+        """Log the call. Ansible masks the text of the list, in which secrets of several lines are written otherwise."""
+        self.log(f"Invoked with {remove_values(self.params, self.no_log_values)}")
+
+
 def main() -> None:
     """Read the parameters, run the services, say what happened."""
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
-    module = AnsibleModule(**ARGUMENTS, supports_check_mode=True)
+    module = Module(**ARGUMENTS, supports_check_mode=True)
     work(module, "_entrypoints.gunicorn_service")
 
 

@@ -126,3 +126,16 @@ def test_a_current_that_is_no_link_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "wiki" / "current").mkdir(parents=True)
     with pytest.raises(InputError, match="is not a symbolic link"):
         read_requests([WIKI], str(tmp_path), check=True)
+
+
+@pytest.mark.parametrize("secret", ["first\nsecond", 'it\'s "quoted"', "back\\slash"])
+def test_secrets_are_not_in_the_log_of_the_host(secret: str) -> None:
+    module: t.Any = object.__new__(gunicorn_service.Module)
+    module.params = {"services": [{"name": "shop", "secrets": {"KEY": secret}}]}
+    module.no_log_values = {secret}
+    logged: list[str] = []
+    module.log = logged.append
+    module._log_invocation()
+    assert logged == [
+        "Invoked with {'services': [{'name': 'shop', 'secrets': {'KEY': 'VALUE_SPECIFIED_IN_NO_LOG_PARAMETER'}}]}"
+    ]
