@@ -73,7 +73,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.flaskops.stack.plugins.module_utils import _host_code, _host_task
 from ansible_collections.flaskops.stack.plugins.modules.nginx_site import ARGUMENTS
 from tools.faults.inject.module import keep_code
-path = f"{_host_code.ROOT}/{keep_code()}"
+path = f"{_host_code.ROOT}/{keep_code('nginx_site')}"
 params = ArgumentSpecValidator(**ARGUMENTS).validate(json.load(sys.stdin)).validated_parameters
 words = json.dumps({"params": params, "check": False, "diff": False, "hidden": [], "log": ""})
 command = [sys.executable, "-I", "-c", _host_task.BOOTSTRAP, path, "_entrypoints.nginx_site"]

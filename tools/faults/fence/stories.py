@@ -104,7 +104,7 @@ def commit() -> str:
 
 def start(app: t.Mapping[str, t.Any], **more: t.Any) -> subprocess.Popen[str]:
     """Start module flask_release."""
-    words = json.dumps({"ANSIBLE_MODULE_ARGS": {"apps": [app], "code": module.keep_code(), **more}})
+    words = json.dumps({"ANSIBLE_MODULE_ARGS": {"apps": [app], "code": module.keep_code("flask_release"), **more}})
     command = [sys.executable, "-m", f"{_PLUGINS}.modules.flask_release"]
     process = subprocess.Popen(
         command,

@@ -28,15 +28,15 @@ class Module:
         """Load it."""
         self._module = injector.LoadedModule(f"{_PLUGINS}.modules.{name}")
         keeps = hasattr(sys.modules[f"{_PLUGINS}.modules.{name}"], "ARGUMENTS")
-        self._more = {"code": keep_code()} if keeps else {}
+        self._more = {"code": keep_code(name)} if keeps else {}
 
     def run(self, params: t.Mapping[str, t.Any], strace: t.Sequence[str] = ()) -> injector.Ended:
         """Run it with parameters, under strace with these options where there are any."""
         return self._module.run({**params, **self._more}, strace)
 
 
-def keep_code() -> str:
-    """Keep the code as the controller would send it, load it, and return its name."""
+def keep_code(module: str) -> str:
+    """Keep the code as the controller would send it, load what a module needs of it, and return its name."""
     code, utils = (
         importlib.import_module(f"{_PLUGINS}.module_utils._host_code"),
         importlib.import_module(f"{_PLUGINS}.module_utils"),
@@ -47,7 +47,7 @@ def keep_code() -> str:
         (place / code.PACKAGE).symlink_to(source)
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
-    for task in source.glob("_entrypoints/[!_]*.py"):
+    for task in source.glob(f"_entrypoints/{module}*.py"):
         importlib.import_module(f"{code.PACKAGE}._entrypoints.{task.stem}")
     return place.name
 

@@ -161,7 +161,7 @@ def an_owed_reload_is_paid(host: NginxHost) -> None:
     """A run killed between swap and reload is completed by the next one, whatever that one wants."""
     ok(host.module(name="shop", content=site("shop")))
     killed = site("shop", "two")
-    script = "import os\nfrom tools.faults.inject import module\nmodule.keep_code()\n"
+    script = "import os\nfrom tools.faults.inject import module\nmodule.keep_code('nginx_site')\n"
     script += "from flaskops_code._nginx import server\n"
     script += "server.Master.reload = lambda self, timeout: os.kill(os.getpid(), 9)\nmodule.main('nginx_site')\n"
     host.write(f"{PAYLOAD}/killed.py", script)

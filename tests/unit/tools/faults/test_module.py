@@ -15,5 +15,5 @@ from tools.faults.inject import module
 def test_only_a_module_whose_code_is_kept_is_given_its_name(
     name: str, keeps: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "keep_code", lambda: "c0de")
+    monkeypatch.setattr(module, "keep_code", lambda _name: "c0de")
     assert module.Module(name)._more == ({"code": "c0de"} if keeps else {})
