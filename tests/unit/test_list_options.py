@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
@@ -54,12 +55,17 @@ TEXTS: dict[str, tuple[object, list[t.Any]]] = {
     "pass_headers": ("X-HTTP-Method-Override, x-host", ["X-HTTP-Method-Override", "x-host"]),
     "upstream": ("10.0.0.1:8000, 10.0.0.2:8000", ["10.0.0.1:8000", "10.0.0.2:8000"]),
     "open": ("/status", ["/status"]),
+    "allow": ("10.0.0.0/8, ::1", ["10.0.0.0/8", "::1"]),
+    "deny": ("192.0.2.1, 2001:db8::/32", ["192.0.2.1", "2001:db8::/32"]),
+    "methods": ("GET, POST", ["GET", "POST"]),
 }
 DICTIONARIES: dict[str, Item] = {
     "workers": {"name": "mail", "command": "celery worker"},
     "timers": {"name": "clean", "command": "flask clean", "schedule": "daily"},
     "static": {"url": "/static/", "path": "static"},
     "locations": {"path": "/admin/", "config": "allow 10.0.0.0/8;"},
+    "limits": {"path": "/login", "rate": "5r/s"},
+    "access": {"path": "/admin", "deny": ["192.0.2.1"]},
 }
 
 
@@ -123,6 +129,11 @@ def put(item: Item, path: str, value: object) -> Item:
     if first in DICTIONARIES:
         return {**item, first: [put(DICTIONARIES[first], rest, value)]}
     return {**item, first: put(item.get(first) or {}, rest, value)}
+
+
+def place_of(path: str) -> str:
+    """Return the path as errors name it, where C(put) makes one dictionary in a list."""
+    return re.sub(r"\b(locations|access)[.]", r"\1[0].", path)
 
 
 def an_app() -> Item:
@@ -208,7 +219,7 @@ def refusals_of_app(app: Item) -> list[str]:
 @pytest.mark.parametrize("path", OF_APPS)
 def test_a_dictionary_is_refused_with_the_option_the_value_and_what_to_write(path: str) -> None:
     value = DICTIONARIES.get(path.rpartition(".")[2], {"first": "s3cret", "second": "x"})
-    place = path.replace("locations.", "locations[0].")
+    place = place_of(path)
     for said in refusals_of_app(put(an_app(), path, value)):
         assert f"app 'shop': {place} must be a list, not a dictionary with the keys {', '.join(value)}" in said
         assert f"write '{path.rpartition('.')[2]}:' and below it '  - " in said
@@ -217,7 +228,7 @@ def test_a_dictionary_is_refused_with_the_option_the_value_and_what_to_write(pat
 
 @pytest.mark.parametrize("path", OF_SITES)
 def test_a_dictionary_of_a_site_is_refused_likewise(path: str) -> None:
-    place = path.replace("locations.", "locations[0].")
+    place = place_of(path)
     [said] = FILTERS["nginx_site_problems"]([put(a_site(), path, {"server": "x"})])
     assert f"site 'shop': {place} must be a list, not a dictionary with the keys server: write" in said
 
@@ -234,7 +245,7 @@ def test_a_text_where_dictionaries_are_meant_is_refused(path: str, value: object
 @pytest.mark.parametrize("value", [True, [True], [None], [{"a": 1}], [["a"]]])
 def test_what_yaml_makes_of_a_word_is_no_text(path: str, value: object) -> None:
     for said in refusals_of_app(put(an_app(), path, value)):
-        assert path in said
+        assert place_of(path) in said
         assert "must be a list, not true" in said or "must hold texts, not" in said
 
 

@@ -30,7 +30,12 @@ SHOP: Item = {
     "domains": ["shop.example.com"],
     "workers": [{"name": "mail", "command": "celery worker"}],
     "timers": [{"name": "clean", "command": "flask clean", "schedule": "daily"}],
-    "nginx": {"static": [{"url": "/static/", "path": "static"}], "locations": [{"path": "/admin/"}]},
+    "nginx": {
+        "static": [{"url": "/static/", "path": "static"}],
+        "locations": [{"path": "/admin/"}],
+        "limits": [{"path": "/login", "rate": "5r/s"}],
+        "access": [{"path": "/admin", "methods": ["GET"]}],
+    },
 }
 WRONG: list[t.Any] = [None, "", "x y", True, False, 0, -1, 3.12, {}, {"a": None}, [], [None], [{}], b"x"]
 WRONG += [datetime.date(2026, 1, 2), datetime.datetime(2026, 1, 2, 3, tzinfo=datetime.UTC), "\x1b[31m"]

@@ -19,9 +19,12 @@ WIDTH = 118
 def option_lines(options: t.Iterable[Option], indent: int, below: str, twice: t.Collection[str] = ()) -> list[str]:
     """Return options as YAML; C(below) is the key of nested ones, C(twice) the names of those that get an anchor."""
     lines: list[str] = []
+    options = list(options)
+    # An option below these may have one of their names.
+    inner = () if any(option.name in twice for option in options) else twice
     for option in options:
         anchor = f" &{option.name}" if option.name in twice else ""
-        lines += [f"{' ' * indent}{option.name}:{anchor}", *_attributes(option, indent + 2, below, twice)]
+        lines += [f"{' ' * indent}{option.name}:{anchor}", *_attributes(option, indent + 2, below, inner)]
     return lines
 
 

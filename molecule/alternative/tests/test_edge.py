@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+import uuid
 
 import pytest
 
@@ -91,6 +92,37 @@ def test_an_error_page_of_the_application_is_its_own(visit: Visit) -> None:
     reply = visit(SHOP, "/none", ca_file=CA)
     assert reply.status == 404
     assert "requested URL was not found" in reply.text
+
+
+def test_a_visitor_may_ask_as_often_as_the_limit_says_and_is_told_when_again(visit: Visit) -> None:
+    # One and a burst of two; every run of this test is a new visitor.
+    first, second = (uuid.uuid4().hex for _visitor in range(2))
+    replies = [visit(SHOP, "/limited/x", ca_file=CA, headers={"X-Visitor": first}) for _request in range(5)]
+    assert [reply.status for reply in replies] == [404, 404, 404, 429, 429]
+    assert [reply.header("retry-after") for reply in replies] == ["", "", "", "60", "60"]
+    assert replies[-1].header("x-frame-options") == "DENY"
+    # Forms of the path that Flask or nginx takes for another one are no way around it.
+    for target in ("//limited", "/%6cimited/", "/limited/x/../..", "/x/%2E%2e/limited"):
+        assert visit(SHOP, target, ca_file=CA, headers={"X-Visitor": first}).status == 429, target
+    assert visit(SHOP, "/limited", ca_file=CA, headers={"X-Visitor": second}).status == 404
+
+
+@pytest.mark.parametrize(
+    "target", ["/private", "//private", "/%70rivate", "/private/x/../../", "/private%2f..", "/x/../private/"]
+)
+def test_a_path_is_closed_for_those_who_are_not_allowed_however_it_is_written(visit: Visit, target: str) -> None:
+    assert visit(SHOP, target, ca_file=CA).status == 403
+
+
+@pytest.mark.parametrize("target", ["/private2", "/Private", "/.well-known/acme-challenge/private"])
+def test_a_closed_path_closes_no_other_one(visit: Visit, target: str) -> None:
+    assert visit(SHOP, target, ca_file=CA).status == 404
+
+
+def test_another_method_is_refused_with_those_that_are_accepted(visit: Visit) -> None:
+    refused, accepted = (visit(SHOP, "/form", method=method, ca_file=CA) for method in ("GET", "POST"))
+    assert (refused.status, refused.header("allow")) == (405, "POST")
+    assert (accepted.status, accepted.header("allow")) == (404, "")
 
 
 def test_security_headers_can_be_left_out(visit: Visit) -> None:

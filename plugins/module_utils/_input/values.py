@@ -255,6 +255,13 @@ SITE: Shape = {
     "access_log_skip": Listed("/healthz"),
     "tls": {},
     "locations": Listed("{path: /admin/}", {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True)}),
+    "limits": Listed("{path: /login, rate: 5r/s, burst: 10}", {"path": Text("/login")}),
+    "allow": Listed("10.0.0.0/8"),
+    "deny": Listed("10.0.0.1"),
+    "methods": Listed("GET"),
+    "access": Listed(
+        "{path: /admin}", {"allow": Listed("10.0.0.0/8"), "deny": Listed("10.0.0.1"), "methods": Listed("GET")}
+    ),
     "maintenance": {"open": Listed("/status")},
 }
 APP: Shape = {
@@ -321,6 +328,13 @@ APP: Shape = {
         "access_log_skip": Listed("/healthz"),
         "tls": {},
         "locations": Listed("{path: /admin/}", {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True)}),
+        "limits": Listed("{path: /login, rate: 5r/s, burst: 10}", {"path": Text("/login")}),
+        "allow": Listed("10.0.0.0/8"),
+        "deny": Listed("10.0.0.1"),
+        "methods": Listed("GET"),
+        "access": Listed(
+            "{path: /admin}", {"allow": Listed("10.0.0.0/8"), "deny": Listed("10.0.0.1"), "methods": Listed("GET")}
+        ),
         "maintenance": {"open": Listed("/status")},
     },
 }

@@ -12,7 +12,7 @@ from .lines import Lines, block, literal, quote
 from .model import Maintenance
 
 # Certificates are renewed during maintenance, too.
-_ACME = "/.well-known/acme-challenge/"
+ACME = "/.well-known/acme-challenge/"
 _CLOSED = "/flaskops-maintenance"
 _TEXT = [
     'set $flaskops_error_title "Down for maintenance";',
@@ -27,7 +27,7 @@ def gate_lines(maintenance: Maintenance) -> Lines:
         return []
     # The page is asked for by a redirect inside nginx, which passes here once more.
     exempt = [
-        literal(_ACME),
+        literal(ACME),
         f"{literal(_CLOSED)}(?:\\.(?:usual\\.)?(?:html|json))?$",
         f"{literal(PAGE)}(?:html|json)$",
         *(f"{literal(path)}$" for path in maintenance.open),

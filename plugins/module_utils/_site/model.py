@@ -63,6 +63,15 @@ class MaintenanceDefault:
     retry_after = 300
 
 
+class LimitDefault:
+    """Defaults of class Limit."""
+
+    path = "/"
+    burst = 0
+    connections = 0
+    key = "client"
+
+
 # end defaults
 
 
@@ -138,6 +147,39 @@ class Maintenance:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """How many requests to a path are accepted, of each visitor or whatever else the key is."""
+
+    path: str = LimitDefault.path
+    rate: str = ""
+    burst: int = LimitDefault.burst
+    connections: int = LimitDefault.connections
+    key: str = LimitDefault.key
+
+    def __post_init__(self) -> None:
+        """Refuse a limit that limits nothing."""
+        if not (self.rate or self.connections):
+            raise InputError(f"limits: path '{self.path}' has neither rate nor connections: set one of them")
+        if self.burst and not self.rate:
+            raise InputError(f"limits: path '{self.path}' has a burst without a rate: set rate, such as 5r/s")
+
+
+@dataclass(frozen=True)
+class AccessRule:
+    """Who may ask for a path, and with which methods; empty means everybody and all."""
+
+    path: str
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that says nothing."""
+        if not (self.allow or self.deny or self.methods):
+            raise InputError(f"access: path '{self.path}' has none of allow, deny and methods: set one of them")
+
+
+@dataclass(frozen=True)
 class Site:
     """What a visitor reaches under some host names."""
 
@@ -170,6 +212,11 @@ class Site:
     https_port: int = SiteDefault.https_port
     http2: bool = SiteDefault.http2
     locations: tuple[Location, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    access: tuple[AccessRule, ...] = ()
     maintenance: Maintenance = field(default_factory=Maintenance)
     config: str = ""
     content: str = ""
@@ -211,7 +258,25 @@ class Site:
             raise InputError(
                 "static with the url '/' leaves nothing for upstream: choose a longer url, or leave one out"
             )
+        self._check_clients()
         self._refuse_twice("path", tuple(s.url for s in self.static) + tuple(place.key for place in self.locations))
+
+    def _check_clients(self) -> None:
+        self._refuse_twice("limits: path with the same key", tuple(f"{each.path} {each.key}" for each in self.limits))
+        self._refuse_twice("access: path", tuple(rule.path for rule in self.access))
+        by_client = ["limits"] if any(limit.key != "site" for limit in self.limits) else []
+        by_client += ["allow and deny"] if any(rule.allow or rule.deny for rule in self.access_rules) else []
+        if by_client and self.behind_proxy and not self.trusted_proxies:
+            raise InputError(
+                f"{by_client[0]} need trusted_proxies behind another proxy: without the addresses of the proxies, all "
+                "visitors have the address of a proxy"
+            )
+
+    @property
+    def access_rules(self) -> tuple[AccessRule, ...]:
+        """Return the rules of the whole site and of its paths."""
+        whole = self.allow or self.deny or self.methods
+        return (*((AccessRule("/", self.allow, self.deny, self.methods),) if whole else ()), *self.access)
 
     @property
     def from_proxy(self) -> bool:

@@ -21,10 +21,11 @@ from .._input.values import (
     site_entries,
     with_lists,
 )
+from .access import check_counted
 from .error_pages import CODES, escape
 from .headers import check_passed
 from .lines import CONTROL, quote
-from .model import ErrorText, Location, Maintenance, Server, Site, Static, Tls
+from .model import AccessRule, ErrorText, Limit, Location, Maintenance, Server, Site, Static, Tls
 from .raw import read_statements
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -32,6 +33,10 @@ _DOMAIN = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 # RFC 9110: a field name is a token.
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _SIZE = re.compile(r"[0-9]+[kKmMgG]?")
+# One count of nginx is a thousandth of a request in 32 bits.
+_RATE = re.compile(r"[1-9][0-9]{0,5}r/[sm]")
+_KEY = re.compile(r"client|site|header:[A-Za-z0-9-]{1,64}|cookie:[A-Za-z0-9_]{1,64}")
+_METHOD = re.compile(r"[A-Z][A-Z_-]{0,31}")
 _SOCKET = re.compile(r"unix:(/[A-Za-z0-9@%+=:,./_-]+)")
 _HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 STATES = ("enabled", "disabled", "absent")
@@ -57,6 +62,8 @@ _OWN_KEYS = frozenset(
         "static",
         "tls",
         "locations",
+        "limits",
+        "access",
         "maintenance",
         "access_log_skip",
         "config",
@@ -83,7 +90,7 @@ def parse_site(item: t.Mapping[str, object], defaults: t.Mapping[str, object]) -
         check_keys(item, SITE_KEYS)
         shared = with_lists(defaults, SITE, "nginx_site_defaults")
         given = {key: value for key, value in with_lists(item, SITE).items() if value is not None}
-        return _parse(name, Reader({**shared, **given}))
+        return check_counted(_parse(name, Reader({**shared, **given})))
     except InputError as exc:
         raise InputError(f"site '{name}': {exc}") from exc
 
@@ -104,7 +111,7 @@ def _parse(name: str, given: Reader) -> Site:
         buffering=given.flag("buffering", Site.buffering),
         websockets=given.flag("websockets", Site.websockets),
         behind_proxy=given.flag("behind_proxy", Site.behind_proxy),
-        trusted_proxies=tuple(check_network(network) for network in given.texts("trusted_proxies")),
+        trusted_proxies=_parse_networks(given, "trusted_proxies"),
         proxy_headers=_parse_headers(given.raw("proxy_headers"), "proxy_headers"),
         pass_headers=check_passed(given.texts("pass_headers")),
         access_log=given.choice("access_log", Site.access_log, LOG_FORMATS),
@@ -119,6 +126,11 @@ def _parse(name: str, given: Reader) -> Site:
         https_port=given.number("https_port", Site.https_port, 1, 65535),
         http2=given.flag("http2", Site.http2),
         locations=tuple(_parse_location(entry) for entry in given.items("locations")),
+        limits=tuple(_parse_limit(entry) for entry in given.items("limits")),
+        allow=_parse_networks(given, "allow"),
+        deny=_parse_networks(given, "deny"),
+        methods=_parse_methods(given, "methods"),
+        access=tuple(_parse_access(entry) for entry in given.items("access")),
         maintenance=_parse_maintenance(given.raw("maintenance")),
         config=_checked_config(given, "config"),
         content=given.text("content"),
@@ -174,6 +186,55 @@ def _parse_maintenance(value: object) -> Maintenance:
         retry_after=given.number("retry_after", Maintenance.retry_after),
         open=tuple(check_path(path, "maintenance: open") for path in given.texts("open")),
     )
+
+
+def _parse_networks(given: Reader, key: str, prefix: str = "") -> tuple[str, ...]:
+    return tuple(check_network(network, f"{prefix}{key}") for network in given.texts(key))
+
+
+def _parse_methods(given: Reader, key: str, prefix: str = "") -> tuple[str, ...]:
+    for method in given.texts(key):
+        if not _METHOD.fullmatch(method):
+            raise InputError(f"{prefix}{key}: '{method}' must be a method of HTTP in capital letters, such as GET")
+    return given.texts(key)
+
+
+def _parse_limit(entry: object) -> Limit:
+    given = _reader(entry, [field.name for field in fields(Limit)], "limits: ")
+    rate, key = given.text("rate").replace(" ", ""), given.text("key", Limit.key)
+    if rate and not _RATE.fullmatch(rate):
+        raise InputError(f"limits: rate '{rate}' must be requests in a second or a minute, such as 5r/s or 30r/m")
+    if not _KEY.fullmatch(key):
+        raise InputError(
+            f"limits: key '{key}' must be client, site, header:NAME or cookie:NAME, with a name of letters, digits "
+            "and '-' (of a header) or '_' (of a cookie)"
+        )
+    return Limit(
+        path=_parse_area(given, "limits: "),
+        rate=rate,
+        burst=given.number("burst", Limit.burst),
+        connections=given.number("connections", Limit.connections, 0, 65535),
+        key=key,
+    )
+
+
+def _parse_access(entry: object) -> AccessRule:
+    prefix = "access: "
+    given = _reader(entry, [field.name for field in fields(AccessRule)], prefix)
+    return AccessRule(
+        path=_parse_area(given, prefix, ""),
+        allow=_parse_networks(given, "allow", prefix),
+        deny=_parse_networks(given, "deny", prefix),
+        methods=_parse_methods(given, "methods", prefix),
+    )
+
+
+def _parse_area(given: Reader, prefix: str, default: str = Limit.path) -> str:
+    """Return a URL path that stands for all below it, without the slash at its end."""
+    path = check_path(given.text("path", default), f"{prefix}path")
+    if "//" in path or "/./" in f"{path}/" or "?" in path or "%" in path:
+        raise InputError(f"{prefix}path '{path}' must be written decoded, without '%', '?', '//' and '/./'")
+    return path.rstrip("/") or "/"
 
 
 def _parse_location(entry: object) -> Location:
@@ -341,12 +402,12 @@ def check_address(address: str) -> str:
     return address
 
 
-def check_network(network: str) -> str:
-    """Return an address or network that nginx can trust; raise InputError for anything else."""
+def check_network(network: str, what: str = "trusted_proxies") -> str:
+    """Return an address or network as nginx reads it; raise InputError for anything else."""
     try:
         return str(ipaddress.ip_network(network, strict=False))
     except ValueError as exc:
-        raise InputError(f"trusted_proxies: '{network}' must be an address or a network such as 10.0.0.0/8") from exc
+        raise InputError(f"{what}: '{network}' must be an address or a network such as 10.0.0.0/8") from exc
 
 
 def check_header(name: str) -> str:

@@ -12,6 +12,7 @@ import re
 import typing as t
 from dataclasses import replace
 
+from .access import access_blocks, access_headers, limit_lines, limit_status_lines, refusal_lines
 from .error_pages import error_lines, error_location, error_maps, has_pages
 from .lines import (
     KEEPALIVE_MIN,
@@ -106,7 +107,7 @@ def _catch_alls(sites: t.Sequence[Site], defaults: t.Mapping[str, object], versi
 def render_site(site: Site, version: Version) -> str:
     """Return the file of a site."""
     servers = [*_redirect_servers(site, version), _main_server(site, version)]
-    maps = [*_trust_maps(site), *_log_maps(site), *error_maps(site)]
+    maps = [*_trust_maps(site), *access_blocks(site), *_log_maps(site), *error_maps(site)]
     parts = [[_NOTE], *maps, *_upstreams(site, version), *servers]
     return "\n".join("\n".join(part) + "\n" for part in parts)
 
@@ -223,8 +224,14 @@ def _main_server(site: Site, version: Version) -> Lines:
     common += ["keepalive_min_timeout 5s;"] if version >= KEEPALIVE_MIN else []
     common += [*id_lines(site), *gzip_lines(site), *(proxy_lines(site) if _may_proxy(site) else []), *_headers(site)]
     common += error_lines() if has_pages(site, overridden(own)) else []
+    common += limit_status_lines(site)
     # The gate stands before the user's own lines, which may answer, too.
-    lines += [*_without(common, overridden(own)), *gate_lines(site.maintenance)]
+    lines += [
+        *_without(common, overridden(own)),
+        *limit_lines(site),
+        *refusal_lines(site),
+        *gate_lines(site.maintenance),
+    ]
     lines += ["", *_raw(site.config)] if site.config else []
     lines += closed_locations(site.maintenance, _added_headers(site, own))
     lines += error_location(site, _added_headers(site, own)) if has_pages(site, overridden(own)) else []
@@ -249,7 +256,7 @@ def _may_proxy(site: Site) -> bool:
 
 
 def _headers(site: Site) -> Lines:
-    return (request_headers(site) if _may_proxy(site) else []) + answer_headers(site)
+    return [*(request_headers(site) if _may_proxy(site) else []), *answer_headers(site), *access_headers(site)]
 
 
 def _inherited_headers(site: Site, own: t.Sequence[Statement]) -> Lines:

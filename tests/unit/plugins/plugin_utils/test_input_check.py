@@ -34,6 +34,7 @@ INNER: dict[str, Item] = {
     "timers": {"name": "clean", "command": "flask clean", "schedule": "daily"},
     "static": {"url": "/static/", "path": "static"},
     "locations": {"path": "/admin/"},
+    "access": {"path": "/admin"},
     "tls": {"certificate": "/c.pem", "key": "/k.pem"},
 }
 # What no option of a type can be.

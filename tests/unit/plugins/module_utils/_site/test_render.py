@@ -44,6 +44,14 @@ EVERYTHING: dict[str, t.Any] = {
     "error_pages": {"de": {404: {"title": "Nicht gefunden", "text": "Diese Seite gibt es nicht."}}},
     "tls": TLS,
     "locations": [{"path": "~ [.]x$", "config": "deny all;"}, {"path": "/other/", "upstream": ["10.0.0.2"]}],
+    "limits": [
+        {"path": "/login", "rate": "30r/m", "burst": 5},
+        {"rate": "50r/s", "connections": 20, "key": "site"},
+        {"path": "/api/", "rate": "5r/s", "key": "header:X-Api-Key"},
+        {"path": "/c", "connections": 5, "key": "cookie:sid"},
+    ],
+    "deny": ["192.0.2.66"],
+    "access": [{"path": "/admin", "allow": ["10.0.0.0/8"]}, {"path": "/api", "methods": ["GET", "POST"]}],
     "config": "client_body_buffer_size 1m;",
 }
 
@@ -662,7 +670,7 @@ def test_the_output_uses_no_variable_that_nobody_defines(site: dict[str, t.Any],
     text = SNIPPET.read_text(encoding="utf-8") + "".join(
         each.get("content", "") for each in site_configs([site], {}, version, catch_all=True)
     )
-    defined = {d.args[1] for d in descend(parse(text)) if d.name in ("map", "geo")}
+    defined = {d.args[-1] for d in descend(parse(text)) if d.name in ("map", "geo")}
     defined |= {d.args[0] for d in descend(parse(text)) if d.name == "set"}
     assert set(re.findall(r"\$flaskops_\w+", text)) <= defined
 
