@@ -102,8 +102,11 @@ def test_a_visitor_may_ask_as_often_as_the_limit_says_and_is_told_when_again(vis
     assert [reply.header("retry-after") for reply in replies] == ["", "", "", "60", "60"]
     assert replies[-1].header("x-frame-options") == "DENY"
     # Forms of the path that Flask or nginx takes for another one are no way around it.
-    for target in ("//limited", "/%6cimited/", "/limited/x/../..", "/x/%2E%2e/limited"):
+    for target in ("//limited", "/%6cimited/"):
         assert visit(SHOP, target, ca_file=CA, headers={"X-Visitor": first}).status == 429, target
+    # A path with ".." falls under all rules of the site, and one of them closes a path.
+    for target in ("/limited/x/../..", "/x/%2E%2e/limited"):
+        assert visit(SHOP, target, ca_file=CA, headers={"X-Visitor": first}).status == 403, target
     assert visit(SHOP, "/limited", ca_file=CA, headers={"X-Visitor": second}).status == 404
 
 
