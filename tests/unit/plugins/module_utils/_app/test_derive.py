@@ -117,6 +117,9 @@ OF_DEFAULTS: dict[str, tuple[object, object]] = {
     "http_port": (8080, 8080),
     "https_port": (8443, 8443),
     "http2": (False, False),
+    "allow": (["192.0.2.0/24"], ("192.0.2.0/24",)),
+    "deny": (["192.0.2.66"], ("192.0.2.66/32",)),
+    "methods": (["GET"], ("GET",)),
 }
 
 

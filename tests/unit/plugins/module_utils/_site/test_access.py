@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
+from ansible_collections.flaskops.stack.plugins.module_utils._site.access import access_blocks
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site
 from ansible_collections.flaskops.stack.plugins.module_utils._site.render import render_site
 from ansible_collections.flaskops.stack.plugins.module_utils._site.syntax import Directive, parse
@@ -18,6 +19,11 @@ from ansible_collections.flaskops.stack.plugins.module_utils._site.syntax import
 SNIPPET = Path(__file__).parents[5] / "roles/nginx/files/flaskops.conf"
 SITE: dict[str, t.Any] = {"name": "shop", "domains": ["shop.test"], "upstream": ["unix:/srv/shop/current/run/0.sock"]}
 NGINX = (1, 22)
+
+
+def test_a_site_without_rules_has_no_blocks_for_them() -> None:
+    assert access_blocks(parse_site(SITE, {})) == []
+    assert access_blocks(parse_site({**SITE, "deny": ["192.0.2.66"]}, {}))
 
 
 def text_of(**changes: object) -> str:
