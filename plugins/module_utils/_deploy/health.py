@@ -24,6 +24,8 @@ _PROBE_INTERVAL = 0.25
 STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "MainPID", "Job")
 # Characters of a rejected response's body that are shown.
 _EXCERPT = 300
+# Seconds that an attempt has at least, also when the time for all of them is over.
+_SHORTEST_ATTEMPT = 0.1
 
 
 class HealthCheckError(RuntimeError):
@@ -127,11 +129,14 @@ def _ask(http: Http, probe: Probe, health: Health, timeout: float) -> Answer | N
     # The headers that nginx sends: without them, a redirect to https or a forbidden host would falsify the check.
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": health.host}
     try:
+        seconds = max(timeout, _SHORTEST_ATTEMPT)
         return http.get(
-            f"unix:{probe.socket}", health.path, health.host, max(timeout, 0.1), {**headers, "User-Agent": "flaskops"}
+            f"unix:{probe.socket}", health.path, health.host, seconds, {**headers, "User-Agent": "flaskops"}
         )
     except ProbeError as exc:
-        probe.problem = f"no answer to {health.path}: {exc}"
+        # What the deadline cuts short says less than the attempt before it.
+        if timeout > _SHORTEST_ATTEMPT or not probe.problem:
+            probe.problem = f"no answer to {health.path}: {exc}"
         return None
 
 

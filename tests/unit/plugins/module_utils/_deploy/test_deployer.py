@@ -93,7 +93,7 @@ class Host:
         self.overlap = "refuse"
         # What the log adds to a reason, or why it cannot be read.
         self.said = ""
-        self.unreadable: OSError | None = None
+        self.unreadable: list[OSError] = []
         self.failing: set[str] = set()
         # What happens while a hook runs.
         self.meanwhile: t.Callable[[], object] = lambda: None
@@ -160,8 +160,8 @@ class Host:
 
     def explain(self, deployment: Deployment, reason: str) -> str:
         self.log.append(f"explain {deployment.service.name} {self.serving()} {self.at_boot()}")
-        if self.unreadable:
-            raise self.unreadable
+        for error in self.unreadable:
+            raise error
         return reason + self.said
 
     def run_hooks(self, _deployment: Deployment, stage: str) -> list[HookResult]:
@@ -547,7 +547,7 @@ def test_nobody_waits_for_what_the_log_says_with_a_release_that_is_unhealthy(hos
 
 
 def test_a_log_that_cannot_be_read_hides_neither_the_failure_nor_a_secret(host: Host) -> None:
-    host.unreadable = OSError(errno.EIO, "Input/output error")
+    host.unreadable.append(OSError(errno.EIO, "Input/output error"))
     host.new.status, host.new.body = 500, b"secret"
     deployment = host.deployment(host.install_old())
     host.run(deployment)

@@ -24,6 +24,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health impo
     HealthCheck,
     HealthCheckError,
     Probe,
+    _ask,
     _explain_bad_answer,
     find_service_fault,
     restarts_at_start,
@@ -459,3 +460,23 @@ def test_what_a_run_that_was_killed_has_started_says_why_it_ended_before_this_ru
     service = Service(Layout(str(tmp_path), "shop"), None, wanted)
     deployment = Deployment.from_observed(service, Observed(), Host(commands=Journal(LOG, now)))
     assert shown in _explain(deployment, "shop@a.service ended and was started again")
+
+
+@pytest.mark.parametrize(
+    ("timeout", "before", "reason"),
+    [
+        (0.05, "/ answered 500", "/ answered 500"),
+        (3, "/ answered 500", "no answer to /: slow"),
+        (0.05, "", "no answer to /: slow"),
+    ],
+)
+def test_an_attempt_that_the_deadline_cuts_short_hides_no_earlier_reason(
+    timeout: float, before: str, reason: str
+) -> None:
+    class Slow:
+        def get(self, *_args: object) -> Answer:
+            raise ProbeError("slow")
+
+    probe = Probe(0, "/none", "shop.service", problem=before)
+    assert _ask(t.cast(t.Any, Slow()), probe, HEALTH, timeout) is None
+    assert probe.problem == reason
