@@ -671,6 +671,7 @@ SPEC: dict[str, t.Any] = {**OPTIONS, **CODE_SPEC}
 ARGUMENTS: dict[str, t.Any] = {"argument_spec": SPEC}
 
 
+# mypy does not see the types of AnsibleModule and takes it for Any.
 class Module(AnsibleModule):  # type: ignore[misc]
     """Ansible's module, which keeps all secrets out of the log of the host."""
 
