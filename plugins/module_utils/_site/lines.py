@@ -43,10 +43,14 @@ _CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
-# Mozilla's intermediate profile, 5.7. The curves are named because OpenSSL's default has more than it allows.
-TLS = [
-    "ssl_protocols TLSv1.2 TLSv1.3;",
-    f"ssl_ciphers {_CIPHERS};",
+# Mozilla's profiles, 5.7; the ciphers of TLS 1.3 are OpenSSL's own.
+_PROFILES = {
+    "intermediate": ["ssl_protocols TLSv1.2 TLSv1.3;", f"ssl_ciphers {_CIPHERS};"],
+    "modern": ["ssl_protocols TLSv1.3;"],
+}
+TLS_PROFILES = tuple(_PROFILES)
+# The curves are named because OpenSSL's default has more than the profiles allow.
+_TLS = [
     "ssl_prefer_server_ciphers off;",
     "ssl_ecdh_curve X25519:prime256v1:secp384r1;",
     "ssl_session_timeout 1d;",
@@ -83,6 +87,7 @@ class Port:
     tls: bool
     ipv6: bool
     http2: bool
+    profile: str = ""
 
     def lines(self, version: Version, more: str = "") -> Lines:
         """Return what makes a server listen on it."""
@@ -126,14 +131,21 @@ def plain_port(site: Site) -> Port:
 
 def tls_port(site: Site) -> Port:
     """Return the port of a site for HTTPS."""
-    return Port(site.https_port, tls=True, ipv6=site.ipv6, http2=site.http2)
+    profile = site.tls.profile if site.tls else ""
+    return Port(site.https_port, tls=True, ipv6=site.ipv6, http2=site.http2, profile=profile)
+
+
+def tls_lines(profile: str) -> Lines:
+    """Return the protocols, ciphers, curves and session cache of a profile."""
+    return [*_PROFILES[profile], *_TLS]
 
 
 def certificate_lines(site: Site) -> Lines:
     """Return what HTTPS needs."""
     if not site.tls:
         return []
-    return [f"ssl_certificate {quote(site.tls.certificate)};", f"ssl_certificate_key {quote(site.tls.key)};", *TLS]
+    files = [f"ssl_certificate {quote(site.tls.certificate)};", f"ssl_certificate_key {quote(site.tls.key)};"]
+    return [*files, *tls_lines(site.tls.profile)]
 
 
 def real_ip_lines(site: Site) -> Lines:

@@ -53,6 +53,7 @@ class TlsDefault:
     """Defaults of class Tls."""
 
     redirect = True
+    profile = "intermediate"
 
 
 class MaintenanceDefault:
@@ -111,11 +112,12 @@ class Location:
 
 @dataclass(frozen=True)
 class Tls:
-    """Where the certificate is, and whether plain HTTP leads to HTTPS."""
+    """Where the certificate is, whether plain HTTP leads to HTTPS, and which protocols are offered."""
 
     certificate: str
     key: str
     redirect: bool = TlsDefault.redirect
+    profile: str = TlsDefault.profile
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from .._input.values import (
 from .access import check_counted
 from .error_pages import CODES, escape
 from .headers import check_passed
-from .lines import CONTROL, quote
+from .lines import CONTROL, TLS_PROFILES, quote
 from .model import AccessRule, ErrorText, Limit, Location, Maintenance, Server, Site, Static, Tls
 from .raw import read_statements
 
@@ -315,6 +315,7 @@ def _parse_tls(value: object) -> Tls | None:
         certificate=check_path(given.text("certificate"), "tls: certificate"),
         key=check_path(given.text("key"), "tls: key"),
         redirect=given.flag("redirect", Tls.redirect),
+        profile=given.choice("profile", Tls.profile, TLS_PROFILES),
     )
 
 
@@ -334,7 +335,21 @@ def parse_sites(items: object, defaults: t.Mapping[str, object]) -> list[Site]:
                     "nginx would serve the first only; remove it from one of them"
                 )
             owners[port, host] = site.name
+    _check_ports([site for site in sites if site.state == "enabled"])
     return sites
+
+
+def _check_ports(sites: t.Iterable[Site]) -> None:
+    """Raise InputError when sites of one port need different settings of what nginx has once for a port."""
+    secure: dict[int, Site] = {}
+    for site in sites:
+        first = secure.setdefault(site.https_port, site) if site.tls else site
+        if site.tls and first.tls and site.tls.profile != first.tls.profile:
+            raise InputError(
+                f"sites '{first.name}' and '{site.name}' have the tls.profile '{first.tls.profile}' and "
+                f"'{site.tls.profile}' on port {site.https_port}, and nginx has one set of protocols for a port: give "
+                "them the same profile, or one of them another https_port"
+            )
 
 
 def status_port_fault(port: object, sites: t.Iterable[Site]) -> str:

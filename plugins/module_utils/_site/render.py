@@ -18,7 +18,6 @@ from .lines import (
     KEEPALIVE_MIN,
     PATIENCE,
     REJECT_HANDSHAKE,
-    TLS,
     UPSTREAM_KEEPALIVE,
     Lines,
     Port,
@@ -41,6 +40,7 @@ from .lines import (
     release_lines,
     request_headers,
     static_release_lines,
+    tls_lines,
     tls_port,
     variable,
 )
@@ -96,7 +96,7 @@ def _catch_alls(sites: t.Sequence[Site], defaults: t.Mapping[str, object], versi
     enabled = [site for site in sites if site.state == "enabled"]
     usual = parse_sites([{"name": "usual", "state": "absent"}], defaults)[0]
     plain = {plain_port(replace(usual, http_port=site.http_port)) for site in enabled}
-    secure = {tls_port(replace(usual, https_port=site.https_port)) for site in enabled if site.tls}
+    secure = {tls_port(replace(usual, https_port=site.https_port, tls=site.tls)) for site in enabled if site.tls}
     found = [{"name": DISTRIBUTION_SITE, "state": "disabled", "foreign": "unmodified"}] if enabled else []
     for port in sorted(plain | secure, key=lambda port: port.number):
         name = RESERVED if port.number == 80 else f"{RESERVED}-{port.number}"
@@ -118,10 +118,11 @@ def render_catch_all(port: Port, version: Version) -> str:
     lines = [*port.lines(version, " default_server"), f"server_name {RESERVED}.invalid;"]
     # The first server of a port decides on the protocols and session cache of all of them.
     if port.tls and version >= REJECT_HANDSHAKE:
-        lines += ["ssl_reject_handshake on;", *TLS]
+        lines += ["ssl_reject_handshake on;", *tls_lines(port.profile)]
     elif port.tls:
         # nginx wants a certificate; one that cannot be loaded when a visitor comes refuses the handshake as well.
-        lines += ["ssl_certificate $flaskops_none;", "ssl_certificate_key $flaskops_none;", *TLS]
+        lines += ["ssl_certificate $flaskops_none;", "ssl_certificate_key $flaskops_none;"]
+        lines += tls_lines(port.profile)
     lines += ["server_tokens off;", *log_lines(RESERVED, "combined", "crit"), *PATIENCE, "return 444;"]
     return "\n".join([_NOTE, "", *block("server", lines)]) + "\n"
 

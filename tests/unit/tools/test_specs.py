@@ -25,6 +25,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy impor
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request import NginxRequest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import LOG_LEVELS, WORKER_REQUIREMENTS
+from ansible_collections.flaskops.stack.plugins.module_utils._site.lines import TLS_PROFILES
 from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Maintenance, Site, Static, Tls
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import (
     BALANCES,
@@ -236,6 +237,7 @@ def test_choices_are_those_that_the_code_knows() -> None:
         (site["state"], STATES),
         (site["balance"], BALANCES),
         (site["access_log"], LOG_FORMATS),
+        (by_name(site["tls"].options)["profile"], TLS_PROFILES),
         (by_name(schema.modules["nginx_site"].options)["tolerate"], KINDS),
     ]
     for option, choices in known:

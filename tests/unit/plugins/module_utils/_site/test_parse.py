@@ -133,6 +133,10 @@ def test_security_headers_can_be_left_out(security_headers: object) -> None:
         ({"hsts": 1}, "hsts needs tls"),
         ({"tls": {"certificate": "/c"}}, "tls: key '' must be an absolute path"),
         ({"tls": {**CERTIFICATE, "cert": "x"}}, "tls: unknown key 'cert'"),
+        (
+            {"tls": {**CERTIFICATE, "profile": "old"}},
+            "tls: profile must be one of intermediate, modern, not 'old'",
+        ),
         ({"tls": CERTIFICATE, "https_port": 80}, "http_port and https_port are both 80"),
         ({"locations": [{"path": "x"}]}, "locations: path 'x' must start with"),
         ({"locations": [{"path": "= "}]}, "locations: path '=' must start with"),
@@ -170,6 +174,22 @@ def test_two_sites_with_one_domain_are_refused_by_both_names() -> None:
 def test_two_sites_with_one_domain_are_refused_whatever_their_text_is() -> None:
     with pytest.raises(InputError, match="both have the domain"):
         parse_sites([LEAST, {"name": "blog", "template": "x.j2", "domains": ["shop.test"]}], {})
+
+
+def test_two_tls_profiles_on_one_port_are_refused() -> None:
+    modern = {"name": "blog", "domains": ["blog.test"], "tls": {**CERTIFICATE, "profile": "modern"}}
+    shop = {**LEAST, "tls": CERTIFICATE}
+    message = (
+        r"sites 'shop' and 'blog' have the tls\.profile 'intermediate' and 'modern' on port 443.*: give them the same "
+        "profile, or one of them another https_port"
+    )
+    blog = {**LEAST, **modern}
+    with pytest.raises(InputError, match=message):
+        parse_sites([shop, {**LEAST, "name": "c", "domains": ["c.test"]}, blog], {})
+    with pytest.raises(InputError, match=message):
+        parse_sites([shop, {**modern, "template": "x.j2"}], {})
+    for change in ({"https_port": 8443}, {"state": "disabled"}, {"tls": CERTIFICATE}, {"tls": None}):
+        assert len(parse_sites([shop, {**blog, **change}], {})) == 2
 
 
 def test_two_sites_with_one_name_are_refused() -> None:

@@ -644,6 +644,21 @@ def test_unknown_hosts_get_no_handshake(version: str, line: list[str]) -> None:
     ]
 
 
+@pytest.mark.parametrize("version", [OLD, NEW])
+def test_modern_tls_is_that_of_the_whole_port(version: str) -> None:
+    modern = {**SITE, "tls": {**TLS, "profile": "modern"}, "https_port": 8443, "redirects": ["www.shop.test"]}
+    usual = {**SITE, "name": "b", "domains": ["b.test"], "tls": TLS}
+    found = servers(rendered(modern, version)) + servers(catch_alls([modern, usual], version)["flaskops-default-8443"])
+    secure = [server for server in map(words, found) if any(line[:2] == ["listen", "8443"] for line in server)]
+    assert len(secure) == 3
+    for server in secure:
+        assert ["ssl_protocols", "TLSv1.3"] in server
+        assert ["ssl_ecdh_curve", "X25519:prime256v1:secp384r1"] in server
+        assert not any(line[0] == "ssl_ciphers" for line in server)
+    text = catch_alls([modern, usual], version)["flaskops-default-443"]
+    assert ["ssl_protocols", "TLSv1.2", "TLSv1.3"] in words(servers(text)[0])
+
+
 def test_there_is_no_catch_all_when_it_is_not_wanted_or_nothing_is_enabled() -> None:
     assert [site["name"] for site in site_configs([SITE], {}, NEW, catch_all=False)] == ["shop"]
     assert list(catch_alls([{"name": "shop", "state": "absent"}])) == []
