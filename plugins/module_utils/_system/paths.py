@@ -23,6 +23,13 @@ PREVIOUS = f"{RUN}/previous"
 STATE = "/var/lib/flaskops"
 NGINX_STATE = f"{STATE}/nginx_site"
 
+# What a CA asks for to see that a name leads to this host; served on the port of plain HTTP.
+CHALLENGES = f"{STATE}/acme"
+
+# A directory for each site whose certificate the collection provides. Its link C(current) leads to the certificate that
+# nginx loads: that of the CA, or the self-signed one in C(stand-in).
+TLS = "/etc/flaskops/tls"
+
 # Makes the next build quick, and may be removed at any time.
 CACHE = "/var/cache/flaskops"
 
