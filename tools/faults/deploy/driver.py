@@ -43,7 +43,7 @@ class Task:
 
 # By the host that does them; each distribution has one of each.
 SHARES: dict[str, tuple[Task, ...]] = {
-    "serve": (Task("serve"),),
+    "serve": (Task("serve"), Task("task")),
     "rich": (Task("rich"),),
     "code": (Task("code"), Task("first"), Task("keep")),
     "refused": (Task("refused"), Task("rollback"), Task("unwell"), Task("dying")),

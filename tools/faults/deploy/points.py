@@ -21,6 +21,7 @@ import typing as t
 from tools import traffic
 from tools.faults.deploy import stage, subjects
 from tools.faults.deploy.keep import Keeping
+from tools.faults.deploy.task import Task
 from tools.faults.deploy.verdict import LOST, lost
 from tools.faults.inject import injector
 from tools.faults.inject.commands import Commands
@@ -36,6 +37,8 @@ PLANS: dict[str, tuple[type[subjects.Switch], str, str]] = {
     "dying": (subjects.LateRefusal, "one", "dying"),
     "rollback": (subjects.Rollback, "two", "one"),
     "first": (subjects.Removal, "", "one"),
+    # The same as code, by the code that the host keeps and without Ansible's own.
+    "task": (Task, "one", "two"),
     # What is kept of the modules' code.
     "keep": (Keeping, "", "one"),
     "serve": (subjects.Build, "one", "two"),

@@ -58,9 +58,13 @@ class Switch:
 
     def run(self, release: Release | None, strace: t.Sequence[str] = ()) -> Ended:
         """Go to a release."""
+        return self._module.run({"services": [self.service(release)]}, strace)
+
+    @staticmethod
+    def service(release: Release | None) -> dict[str, t.Any]:
+        """Return the service that leads to a release."""
         absent = {"name": stage.NAME, "state": "absent"}
-        present = {"name": stage.NAME, "release": str(release.path), "site": stage.SITE} if release else absent
-        return self._module.run({"services": [present]}, strace)
+        return {"name": stage.NAME, "release": str(release.path), "site": stage.SITE} if release else absent
 
     def attempt(self, strace: t.Sequence[str] = ()) -> Ended:
         """Make the change."""

@@ -20,8 +20,12 @@ CHANGES = (
 READS = "openat,open"
 _LINE = re.compile(r"^(\w+)\((.*)$")
 _FAILED = re.compile(r"\) += -1 E[A-Z]+ \([^()]*\)$")
-# The interpreter reads its own library where and when it likes; that is no step of the module.
-_PYTHON = re.compile(r'"[^"]*(?:\.py|\.pyc|\.so[.\d]*|/__pycache__|/(?:python3[^"/]*|lib-dynload|ld\.so\.cache))"')
+# The interpreter reads its own library where and when it likes; that is no step of the module. The code that the host
+# keeps is one: it may be damaged.
+_PYTHON = re.compile(
+    r'"(?!/usr/local/lib/flaskops/)[^"]*'
+    r'(?:\.py|\.pyc|\.so[.\d]*|/__pycache__|/(?:python3[^"/]*|lib-dynload|ld\.so\.cache))"'
+)
 # What only waits for a command: to be killed there leaves the command at work alone. Such a call has no error to give.
 WAITS = "poll,wait4"
 KILL = "signal=KILL"

@@ -39,6 +39,11 @@ def test_points_are_counted_by_name_without_pythons_own_files_and_without_waitin
     ]
 
 
+def test_the_code_that_a_host_keeps_is_read_as_a_step_of_the_module() -> None:
+    text = 'AT_FDCWD, "/usr/local/lib/flaskops/code/test/flaskops_code/_deploy/drain.py", O_RDONLY|O_CLOEXEC) = 3'
+    assert points_in(f"openat({text}") == [Point("openat", 1, text)]
+
+
 @pytest.mark.parametrize(
     ("text", "fault", "possible"),
     [
