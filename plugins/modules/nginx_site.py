@@ -126,6 +126,31 @@ options:
           - When set, and something has changed, a request with forged C(X-Forwarded-*) headers is sent through nginx,
             and the task fails when the application trusts them. The site stays published then.
         type: dict
+        suboptions:
+          current:
+            description: The link C(current) of the application.
+            type: path
+            required: true
+          host:
+            description: A host name of the site.
+            type: str
+            required: true
+          port:
+            description: Port on which nginx listens for the site.
+            type: int
+            default: 80
+          tls:
+            description: Whether nginx speaks TLS on this port.
+            type: bool
+            default: false
+          behind_proxy:
+            description: Whether another proxy stands in front of nginx.
+            type: bool
+            default: false
+          chosen_proxies:
+            description: Whether nginx trusts only some proxies in front of it.
+            type: bool
+            default: false
   files:
     description:
       - Further files of nginx, such as C(nginx.conf) or snippets, that are changed in the same transaction.
@@ -455,7 +480,17 @@ OPTIONS: dict[str, t.Any] = {
             "version": {"type": "str"},
             "foreign": {"type": "str", "choices": ["refuse", "unmodified", "replace"], "default": "refuse"},
             "rename_from": {"type": "str"},
-            "chain": {"type": "dict"},
+            "chain": {
+                "type": "dict",
+                "options": {
+                    "current": {"type": "path", "required": True},
+                    "host": {"type": "str", "required": True},
+                    "port": {"type": "int", "default": 80},
+                    "tls": {"type": "bool", "default": False},
+                    "behind_proxy": {"type": "bool", "default": False},
+                    "chosen_proxies": {"type": "bool", "default": False},
+                },
+            },
         },
         "mutually_exclusive": [
             ("content", "src"),
