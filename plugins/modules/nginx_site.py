@@ -151,6 +151,25 @@ options:
             description: Whether nginx trusts only some proxies in front of it.
             type: bool
             default: false
+      self_signed:
+        description:
+          - Certificate that the host makes for the site, when there is none yet, when its names have changed or 90
+            days before its end. It is signed by itself, for ten years, with a key on the curve P-256.
+          - The configuration of the site names C(/etc/flaskops/tls/NAME/current/fullchain.pem) and C(privkey.pem).
+            Both are removed with the site. Needs C(openssl).
+        type: dict
+        version_added: 2.0.0
+        suboptions:
+          names:
+            description: Host names and addresses of the certificate.
+            type: list
+            elements: str
+            required: true
+          until_issued:
+            description: >-
+              Whether a certificate of a CA may take its place. C(current) is left alone when it leads to one.
+            type: bool
+            default: false
   files:
     description:
       - Further files of nginx, such as C(nginx.conf) or snippets, that are changed in the same transaction.
@@ -489,6 +508,13 @@ OPTIONS: dict[str, t.Any] = {
                     "tls": {"type": "bool", "default": False},
                     "behind_proxy": {"type": "bool", "default": False},
                     "chosen_proxies": {"type": "bool", "default": False},
+                },
+            },
+            "self_signed": {
+                "type": "dict",
+                "options": {
+                    "names": {"type": "list", "elements": "str", "required": True},
+                    "until_issued": {"type": "bool", "default": False},
                 },
             },
         },

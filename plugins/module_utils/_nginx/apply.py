@@ -17,6 +17,7 @@ from .log_files import make_logs
 from .model import NginxPlan, NginxSiteError
 from .policy import NONE, NOTHING_CHANGES, ReloadError, ReloadResult, RunningNginx, ValidationResult
 from .request import NginxRequest, PendingReload
+from .self_signed import STAND_IN, remove_certificates, write_certificates
 from .server import Master, error_logs, find_master, given_directives
 from .start import start
 from .tree import (
@@ -40,8 +41,13 @@ def validate_request(
     request: NginxRequest, nginx: Nginx, plan: NginxPlan, pending_reload: PendingReload
 ) -> ValidationResult:
     """Return the result of validating the staged configuration; raise NginxSiteError when it is rejected."""
-    if not plan.swaps and not pending_reload.pending:
+    if not plan.is_read and not pending_reload.pending:
         return NOTHING_CHANGES
+    if any(change.target == STAND_IN and not change.files for change in plan.changes):
+        missing = "openssl(1), which makes self-signed certificates, is not installed"
+        if not request.check:
+            raise NginxSiteError(f"{missing}: install the package openssl first")
+        return ValidationResult(True, NONE, 0.0, "", (f"{missing}: the configuration was not validated",), missing)
     if nginx.present:
         master = find_master(nginx.host, request.config, nginx.build, request.service)
         nginx.options = given_directives(nginx.host, master, request.service)
@@ -75,13 +81,15 @@ def apply(
     nginx = nginx_of(request)
     validation = validate_request(request, nginx, plan, pending_reload)
     write_stores(request.layout, plan.stores)
+    write_certificates(plan.changes)
     set_permissions(request.layout, plan.permissions)
     reload = ReloadResult(False, False, "nginx reads nothing that changed")
-    if plan.swaps or pending_reload.pending:
+    if plan.is_read or pending_reload.pending:
         reload = _swap_and_reload(
             request, nginx, journal, merge_steps(pending_reload.steps, plan.swaps), plan, validation
         )
     remove_versions(plan.removals)
+    remove_certificates(plan.obsolete)
     return validation, reload
 
 

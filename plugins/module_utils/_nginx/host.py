@@ -28,9 +28,9 @@ class Host:
         """Return the path of a program, None when there is none."""
         return shutil.which(name)
 
-    def run(self, argv: t.Sequence[str], timeout: float = 60) -> Result:
+    def run(self, argv: t.Sequence[str], timeout: float = 60, stdin: str | None = None) -> Result:
         """Run a command and return what it said; raise CommandError when it is missing or too slow."""
-        return run(argv, timeout)
+        return run(argv, timeout, stdin=stdin)
 
     # Clock
 

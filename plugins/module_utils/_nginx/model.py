@@ -19,6 +19,8 @@ MAX_SHOWN = 104448
 
 ENABLED, DISABLED, ABSENT = "enabled", "disabled", "absent"
 REFUSE, UNMODIFIED, REPLACE = "refuse", "unmodified", "replace"
+# The link to the certificate that a site has now.
+CURRENT = "current"
 
 
 class NginxSiteError(ValueError):
@@ -80,6 +82,9 @@ class WantedSite:
     version: str = ""
     foreign: str = REFUSE
     rename_from: str = ""
+    # The names of its self-signed certificate; none when it needs none.
+    self_signed: tuple[str, ...] = ()
+    until_issued: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,25 @@ class Swap:
     read_as: str = ""
 
 
+@dataclass(frozen=True)
+class CertificateChange:
+    """Files of a self-signed certificate to write, and where the link to the current one leads then.
+
+    No files mean that only the link changes, or, in check mode, that the host has nothing to make them with.
+    """
+
+    directory: str
+    target: str
+    files: t.Mapping[str, bytes]
+    before: str
+    after: str
+
+    @property
+    def path(self) -> str:
+        """Return the link by which nginx finds the certificate."""
+        return os.path.join(self.directory, CURRENT)
+
+
 @dataclass
 class NginxPlan:
     """Everything to be done, in the order in which it is done."""
@@ -154,16 +178,28 @@ class NginxPlan:
     removals: list[str] = field(default_factory=list)
     sites: list[dict[str, str | None]] = field(default_factory=list)
     files: list[dict[str, str | bool]] = field(default_factory=list)
+    certificates: list[dict[str, str | bool]] = field(default_factory=list)
+    changes: list[CertificateChange] = field(default_factory=list)
+    # Directories with certificates of sites that are gone.
+    obsolete: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
         """Tell whether anything on disk is to be changed."""
-        return bool(self.stores or self.permissions or self.swaps or self.removals)
+        return bool(self.stores or self.permissions or self.removals or self.obsolete or self.is_read)
+
+    @property
+    def is_read(self) -> bool:
+        """Tell whether nginx reads any of what changes."""
+        return bool(self.swaps or self.changes)
 
     def staged_changes(self) -> dict[str, bytes | None]:
         """Return the content, or None for nothing, of each path that nginx would find different."""
-        return {swap.read_as or swap.path: swap.after.content for swap in self.swaps}
+        staged = {swap.read_as or swap.path: swap.after.content for swap in self.swaps}
+        for change in self.changes:
+            staged.update({os.path.join(change.path, name): text for name, text in change.files.items()})
+        return staged
 
 
 def diff_of(plan: NginxPlan) -> list[dict[str, str]]:
@@ -176,6 +212,14 @@ def diff_of(plan: NginxPlan) -> list[dict[str, str]]:
             "after": _text(swap.after.content),
         }
         for swap in plan.swaps
+    ] + [
+        {
+            "before_header": change.path,
+            "after_header": f"{change.path} -> {change.target}",
+            "before": change.before,
+            "after": change.after,
+        }
+        for change in plan.changes
     ]
 
 

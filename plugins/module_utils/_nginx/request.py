@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 from dataclasses import dataclass, field
 
 from .._system.files import read_file
-from .._system.paths import LOCKS, NGINX_STATE
+from .._system.paths import LOCKS, NGINX_STATE, TLS
 from .journal import JournalStep
 from .layout import SitePaths, read_site_paths
 from .model import ABSENT, NginxLayout, NginxSiteError, WantedFile, WantedSite
@@ -21,6 +22,8 @@ if t.TYPE_CHECKING:
 
 # nginx reads a file in pieces, but nobody writes a site of this size on purpose.
 MAX_SIZE = 16 * 1024 * 1024
+# A part of a configuration for openssl(1), in which such names mean nothing else.
+_HOST_NAME = re.compile(r"[A-Za-z0-9*_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]")
 _SITE = ("name", "state", "content", "src", "template", "version", "foreign", "rename_from")
 
 
@@ -46,6 +49,7 @@ class NginxRequest:
     start: bool = False
     state: str = NGINX_STATE
     locks: str = LOCKS
+    tls: str = TLS
     # None for the host itself.
     host: Host | None = None
 
@@ -95,12 +99,30 @@ def wanted_sites(params: t.Mapping[str, t.Any], layout: NginxLayout) -> tuple[li
         content = content_of(item, f"site '{name}'")
         if item["version"] and state == ABSENT:
             raise NginxSiteError(f"site '{name}': version '{item['version']}' makes no sense with state absent")
+        signed = item.get("self_signed") or {"names": [], "until_issued": False}
         sites.append(
-            WantedSite(name, state, content, item["version"] or "", item["foreign"], item["rename_from"] or "")
+            WantedSite(
+                name,
+                state,
+                content,
+                item["version"] or "",
+                item["foreign"],
+                item["rename_from"] or "",
+                _names_of(name, signed["names"]),
+                signed["until_issued"],
+            )
         )
         if item["template"]:
             origins[layout.link(name)] = f"template {item['template']}"
     return sites, origins
+
+
+def _names_of(site: str, names: t.Iterable[str]) -> tuple[str, ...]:
+    """Return the names of a self-signed certificate; raise NginxSiteError for one that cannot be in it."""
+    for name in names:
+        if not _HOST_NAME.fullmatch(name):
+            raise NginxSiteError(f"site '{site}': self_signed: name {name!r} must be a host name or an address")
+    return tuple(names)
 
 
 def is_shared_file(item: t.Mapping[str, t.Any]) -> bool:

@@ -9,6 +9,7 @@ every module that is imported anew in each task.
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from .._system.lock import Lock
@@ -45,7 +46,7 @@ def _preview(request: NginxRequest, journal: Journal) -> dict[str, t.Any]:
     plan = _plan(request)
     pending_reload = PendingReload(journal.exists, _unloaded(request, plan, journal.read()))
     validation = NOTHING_CHANGES
-    if plan.swaps or pending_reload.pending:
+    if plan.is_read or pending_reload.pending:
         from .apply import nginx_of, validate_request
 
         validation = validate_request(request, nginx_of(request), plan, pending_reload)
@@ -72,7 +73,13 @@ def _unloaded(request: NginxRequest, plan: NginxPlan, steps: t.Sequence[JournalS
 
 def _plan(request: NginxRequest) -> NginxPlan:
     current = read_current(request.layout, request.sites, request.files, request.purge)
-    return make_plan(request.layout, current, request.sites, request.files, request.purge)
+    plan = make_plan(request.layout, current, request.sites, request.files, request.purge)
+    if any(site.self_signed for site in request.sites) or os.path.isdir(request.tls):
+        from .host import Host
+        from .self_signed import plan_certificates
+
+        plan_certificates(request.host or Host(), request.tls, request.sites, plan)
+    return plan
 
 
 def _report(
@@ -88,6 +95,7 @@ def _report(
         "in_place": not plan.changed and not pending_reload.pending,
         "sites": plan.sites,
         "files": plan.files,
+        "certificates": plan.certificates,
         "validation": {
             "method": validation.method,
             "seconds": validation.seconds,

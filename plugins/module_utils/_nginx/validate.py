@@ -10,6 +10,7 @@ import re
 import time
 import typing as t
 
+from .._system.paths import TLS
 from .binary import Nginx
 from .certificate import Certificate, CertificateError, read_certificate
 from .checks import Problem, ServerBlock, certificate_paths, check_certificates, find_problems, find_servers
@@ -103,7 +104,7 @@ def _sort(
     before = _present_problems(nginx, running)
     serious, bearable = [], []
     for problem in problems:
-        if problem.key in before or problem.kind in policy.tolerate:
+        if problem.key in before or problem.kind in policy.tolerate or _is_ours(problem):
             bearable.append(problem)
         else:
             serious.append(
@@ -111,6 +112,11 @@ def _sort(
                 "'tolerate', of role nginx: nginx_tolerate)"
             )
     return serious, bearable
+
+
+def _is_ours(problem: Problem) -> bool:
+    """Tell whether a problem is one of a certificate that the collection provides, and mends later in the run."""
+    return problem.subject.startswith(f"{TLS}/")
 
 
 def _present_problems(nginx: Nginx, running: RunningNginx) -> set[tuple[str, str, tuple[str, ...]]]:

@@ -73,11 +73,12 @@ class FakeNginx:
                 ]
         return found
 
-    def _real(self, path: str) -> str:
-        """Return what stands at a path, with what is mounted over it."""
-        for target, source in self.mounts.items():
+    def _real(self, path: str, count: int | None = None) -> str:
+        """Return what stands at a path, with what is mounted over it, of the first mounts: a later one hides others."""
+        mounts = list(self.mounts.items())[:count]
+        for number, (target, source) in reversed(list(enumerate(mounts))):
             if path == target or path.startswith(target + "/"):
-                return source + path[len(target) :]
+                return self._real(source + path[len(target) :], number)
         return path
 
     def complaint(self, files: t.Mapping[str, str], word: str) -> str:
@@ -168,6 +169,7 @@ class FakeHost(Host):
         self.clock = FakeClock()
         self.nginx = FakeNginx(root, self.clock)
         self.systemd = True
+        self.has_openssl = True
         # Whether it lets a test have mounts of its own.
         self.isolates = True
         self.properties: dict[str, str] = {}
@@ -182,11 +184,13 @@ class FakeHost(Host):
         self.asked: list[list[str]] = []
 
     def find_program(self, name: str) -> str | None:
-        known = {"nginx": self.nginx.installed, "unshare": True}
+        known = {"nginx": self.nginx.installed, "unshare": True, "openssl": self.has_openssl}
         return f"/usr/sbin/{name}" if known[name] else None
 
-    def run(self, argv: t.Sequence[str], timeout: float = 60) -> Result:
+    def run(self, argv: t.Sequence[str], timeout: float = 60, stdin: str | None = None) -> Result:
         self.asked.append(list(argv))
+        if argv[0] == "openssl":
+            return super().run(argv, timeout, stdin)
         if argv[0] == "unshare":
             return self._isolated(list(argv), timeout)
         if argv[1:] == ["-V"]:

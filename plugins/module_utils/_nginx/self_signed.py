@@ -1,0 +1,208 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Self-signed certificates of sites, for good or until a CA has issued one. Private to flaskops.stack.
+
+The configuration of a site names C(DIRECTORY/SITE/current), a link to C(stand-in) or to what a CA has issued.
+C(stand-in) is itself a link to a directory with certificate and key, so that one rename changes both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import re
+import shutil
+import stat
+import time
+import typing as t
+
+from .._system.files import read_file, read_link, replace_link, sync_directory, write_file
+from .certificate import Certificate, CertificateError, read_certificate
+from .host import Host
+from .model import CURRENT, ENABLED, CertificateChange, NginxPlan, NginxSiteError, WantedSite
+from .tree import list_directory, remove_leftovers
+
+CERTIFICATE, KEY = "fullchain.pem", "privkey.pem"
+# The configuration of a site includes it where it says for how long browsers must use HTTPS.
+NO_HSTS = "no-hsts.conf"
+_NO_HSTS_TEXT = b'# This certificate is self-signed: browsers are not told to insist on HTTPS.\nhsts "";\n'
+STAND_IN = "stand-in"
+_KEPT = ".stand-in-"
+_DAYS = 3650
+# It is made anew this long before its end.
+_RENEW_BEFORE = 90 * 86400
+# RFC 5280 allows a common name of 64 characters.
+_LONGEST_NAME = 64
+_PEM = re.compile(r"-----BEGIN (CERTIFICATE|(?:EC )?PRIVATE KEY)-----.+?-----END \1-----\n", re.DOTALL)
+_CONFIG = """[req]
+distinguished_name = subject
+prompt = no
+x509_extensions = leaf
+[subject]
+CN = {name}
+[leaf]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = serverAuth
+subjectKeyIdentifier = hash
+subjectAltName = @names
+[names]
+"""
+
+
+def plan_certificates(host: Host, directory: str, sites: t.Sequence[WantedSite], plan: NginxPlan) -> None:
+    """Add to a plan what has to be done for the certificates of its sites; raise NginxSiteError where it cannot be."""
+    for site in sites:
+        if site.state == ENABLED and site.self_signed:
+            _plan_one(host, directory, site, plan)
+    gone = [str(site["name"]) for site in plan.sites if site["state"] == "absent"]
+    plan.obsolete += [path for name in gone if os.path.isdir(path := os.path.join(directory, name))]
+
+
+def _plan_one(host: Host, directory: str, site: WantedSite, plan: NginxPlan) -> None:
+    place = os.path.join(directory, site.name)
+    current = read_link(os.path.join(place, CURRENT))
+    if current is None and os.path.lexists(os.path.join(place, CURRENT)):
+        raise NginxSiteError(f"{place}/{CURRENT} is not a link: move it away; the site's certificate is made anew")
+    entry: dict[str, str | bool] = {"name": site.name, "path": os.path.join(place, CURRENT), "changed": False}
+    plan.certificates.append({**entry, "state": "self_signed", "reason": ""})
+    if site.until_issued and current not in (None, STAND_IN) and _has_files(os.path.join(place, CURRENT)):
+        plan.certificates[-1]["state"] = "issued"
+        return
+    issued = _issued_before(directory, site) if current is None else ""
+    if issued:
+        plan.certificates[-1].update(state="issued", changed=True, reason="the site had another name")
+        plan.changes.append(CertificateChange(place, issued, {}, "", f"{issued}\n"))
+        return
+    reason, before = _fault(place, site.self_signed)
+    if not reason and current == STAND_IN:
+        return
+    files = _make(host, site) if reason else _read(place)
+    after = _describe(files[CERTIFICATE]) if files else f"for {', '.join(site.self_signed)}\n"
+    reason = reason or "the link current does not lead to it"
+    plan.certificates[-1].update(changed=True, reason=reason)
+    plan.changes.append(CertificateChange(place, STAND_IN, files, before, after))
+
+
+def _has_files(place: str) -> bool:
+    return all(os.path.isfile(os.path.join(place, name)) for name in (CERTIFICATE, KEY))
+
+
+def _issued_before(directory: str, site: WantedSite) -> str:
+    """Return where the certificate of a CA is that the site had under its former name; '' when it had none."""
+    former = os.path.join(directory, site.rename_from, CURRENT) if site.rename_from and site.until_issued else ""
+    target = read_link(former) if former else None
+    return target if target not in (None, STAND_IN) and target[:1] == "/" and _has_files(former) else ""
+
+
+def _read(place: str) -> dict[str, bytes]:
+    """Return the files of a stand-in; none where one of them is missing."""
+    found = {name: read_file(os.path.join(place, STAND_IN, name)) for name in (CERTIFICATE, KEY, NO_HSTS)}
+    return {name: data for name, data in found.items() if data is not None} if None not in found.values() else {}
+
+
+def _fault(place: str, names: t.Sequence[str]) -> tuple[str, str]:
+    """Return why the stand-in of a site has to be made anew, '' when it has not, and how it is described."""
+    target = read_link(os.path.join(place, STAND_IN)) or ""
+    files = _read(place) if target.startswith(_KEPT) else {}
+    if not files:
+        return "there is none", ""
+    if target != _directory_name(files):
+        return "its files were changed", ""
+    try:
+        certificate = read_certificate(files[CERTIFICATE])
+    except CertificateError as exc:
+        return str(exc), ""
+    return _fault_of(certificate, place, names), _describe(files[CERTIFICATE])
+
+
+def _fault_of(certificate: Certificate, place: str, names: t.Sequence[str]) -> str:
+    if set(certificate.names) != {_in_certificate(name) for name in names}:
+        return "the names of the site have changed"
+    if certificate.not_after < time.time() + _RENEW_BEFORE:
+        return f"it ends on {_day(certificate)}"
+    status = os.stat(os.path.join(place, STAND_IN, KEY))
+    is_private = status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & 0o077
+    return "" if is_private else "others could read its key"
+
+
+def _day(certificate: Certificate) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(certificate.not_after))
+
+
+def _describe(data: bytes) -> str:
+    certificate = read_certificate(data)
+    return f"for {', '.join(certificate.names)}\nuntil {_day(certificate)}\n"
+
+
+def _in_certificate(name: str) -> str:
+    """Return a name of a site as C(read_certificate) tells it."""
+    address = _address(name)
+    return name if not address or address.version == 4 else address.packed.hex()
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return None
+
+
+def _directory_name(files: t.Mapping[str, bytes]) -> str:
+    return _KEPT + hashlib.sha256(files[CERTIFICATE] + files[KEY]).hexdigest()[:12]
+
+
+def _make(host: Host, site: WantedSite) -> dict[str, bytes]:
+    """Return a new certificate and its key; nothing where the host has no openssl(1) yet."""
+    if not host.find_program("openssl"):
+        return {}
+    entries = [f"{'IP' if _address(name) else 'DNS'}.{number} = {name.strip('[]')}" for number, name in _numbered(site)]
+    common = site.self_signed[0] if len(site.self_signed[0]) <= _LONGEST_NAME else site.name
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256", "-days", str(_DAYS)]
+    # The key is written to a pipe: it is on no disk before it has its mode.
+    command = ["openssl", "req", "-x509", "-new", *curve, "-config", "/dev/stdin", "-keyout", "/dev/stdout"]
+    result = host.run(command, stdin=_CONFIG.format(name=common) + "\n".join([*entries, ""]))
+    found = {kind[-len("PRIVATE KEY") :]: text.encode() for kind, text in _blocks(result.out)}
+    if result.rc != 0 or set(found) != {"CERTIFICATE", "PRIVATE KEY"}:
+        raise NginxSiteError(f"openssl could not make a certificate for site '{site.name}': {result.err.strip()}")
+    return {CERTIFICATE: found["CERTIFICATE"], KEY: found["PRIVATE KEY"], NO_HSTS: _NO_HSTS_TEXT}
+
+
+def _numbered(site: WantedSite) -> t.Iterator[tuple[int, str]]:
+    return enumerate(dict.fromkeys(site.self_signed), 1)
+
+
+def _blocks(text: str) -> t.Iterator[tuple[str, str]]:
+    return ((match.group(1), match.group()) for match in _PEM.finditer(text))
+
+
+def write_certificates(changes: t.Iterable[CertificateChange]) -> None:
+    """Write new certificates and point the links to them; what nginx has loaded stays in its memory."""
+    for change in changes:
+        os.makedirs(change.directory, mode=0o755, exist_ok=True)
+        remove_leftovers([change.directory])
+        if change.files:
+            _write_stand_in(change)
+        replace_link(change.target, change.path)
+
+
+def _write_stand_in(change: CertificateChange) -> None:
+    name = _directory_name(change.files)
+    place = os.path.join(change.directory, name)
+    os.makedirs(place, mode=0o755, exist_ok=True)
+    for file, data in change.files.items():
+        write_file(os.path.join(place, file), data, 0o600 if file == KEY else 0o644)
+    sync_directory(change.directory)
+    replace_link(name, os.path.join(change.directory, STAND_IN))
+    for base in list_directory(change.directory):
+        if base.startswith(_KEPT) and base != name:
+            shutil.rmtree(os.path.join(change.directory, base))
+
+
+def remove_certificates(directories: t.Iterable[str]) -> None:
+    """Remove the certificates of sites that are gone; what a CA has issued is kept where it is."""
+    for directory in directories:
+        shutil.rmtree(directory)
+        sync_directory(os.path.dirname(directory))
