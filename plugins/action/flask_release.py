@@ -27,12 +27,14 @@ from ..plugin_utils._host_code import execute, remote_directory
 from ..plugin_utils._operator import operator, run_id
 from ..plugin_utils._progress_watch import reader, watched
 from ..plugin_utils._run_record import (
+    followed,
     is_recorded,
     note_apps,
     note_failure,
     note_lost,
     note_services,
     note_unlisted,
+    notice_faults,
     read_ahead,
     refuse_after_loss,
     serving_at_start,
@@ -45,6 +47,7 @@ Args = t.Dict[str, t.Any]
 class ActionModule(LateErrors, ActionBase):
     """Ask the host what it lacks, send that, and let it build."""
 
+    @followed("build and deploy")
     def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:
         """Return the module's result."""
         result: Args = super().run(tmp, task_vars)
@@ -54,7 +57,7 @@ class ActionModule(LateErrors, ActionBase):
         if self.untemplated:
             raise self.untemplated[0]
         given = to_plain(self._task.args)
-        faults = _wrong_types(given, variables)
+        faults = self._wrong_types(given, variables)
         if faults:
             return {"failed": True, "msg": faults}
         args = {**self._settled(given), "expected": serving_at_start(variables)}
@@ -69,6 +72,18 @@ class ActionModule(LateErrors, ActionBase):
         for key in ("wanted", "faults", "unserved"):
             result.pop(key, None)
         return result
+
+    def _wrong_types(self, args: Args, variables: Args) -> str:
+        """Return what is wrong with the variables; site.yml has checked them in its first task."""
+        if not is_recorded(variables) or variables.get("__stack_looks") or args.get("state", "present") != "present":
+            return ""
+        from ..plugin_utils._input_check import check_variables, joined, load_schema
+
+        schema = load_schema()
+        named = {f"flask_{key}": value for key, value in args.items()}
+        named["nginx_site_defaults"] = args.get("site_defaults")
+        faults = check_variables({key: value for key, value in named.items() if key in schema}, schema)
+        return joined([*faults, *notice_faults(variables, self)])
 
     def _settled(self, args: Args) -> Args:
         """Return the arguments with lists where lists are meant; the module would split a command at its commas.
@@ -188,18 +203,6 @@ class ActionModule(LateErrors, ActionBase):
         finally:
             os.unlink(temporary)
         return target, warnings
-
-
-def _wrong_types(args: Args, variables: Args) -> str:
-    """Return what is wrong with the variables of a playbook that begins with this task; site.yml has checked them."""
-    if not is_recorded(variables) or variables.get("__stack_looks") or args.get("state", "present") != "present":
-        return ""
-    from ..plugin_utils._input_check import check_variables, joined, load_schema
-
-    schema = load_schema()
-    named = {f"flask_{key}": value for key, value in args.items()}
-    named["nginx_site_defaults"] = args.get("site_defaults")
-    return joined(check_variables({key: value for key, value in named.items() if key in schema}, schema))
 
 
 def _described(

@@ -12,7 +12,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils._run_record import note, note_lost
+from ..plugin_utils._run_record import followed, note, note_lost
 from ..plugin_utils._task_process import freeze_gc
 
 Args = t.Dict[str, t.Any]
@@ -31,6 +31,7 @@ class ActionModule(ActionBase):
     _requires_connection = True
     _supports_check_mode = True
 
+    @followed("reach")
     def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:
         """Return the release that each application of the host serves."""
         freeze_gc()
@@ -54,7 +55,7 @@ class ActionModule(ActionBase):
 
 def _lost(variables: Args, reason: str, accepted: bool) -> Args:
     """Return the result for a host that does not answer."""
-    note_lost(variables, "reach", reason)
+    note_lost(variables, "reach", reason, accepted)
     if accepted:
         return {"unreachable": True, "msg": reason}
     return {"failed": True, "msg": _explain(str(variables.get("inventory_hostname", "")), reason)}

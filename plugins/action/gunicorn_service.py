@@ -17,7 +17,7 @@ from ..plugin_utils._host_code import execute
 from ..plugin_utils._operator import operator, run_id
 from ..plugin_utils._rollback_hook import decide, describe_lost_amid
 from ..plugin_utils._run_once import RunOnceLock
-from ..plugin_utils._run_record import note_failure, note_lost, note_services, serving_at_start
+from ..plugin_utils._run_record import followed, note_failure, note_lost, note_services, serving_at_start
 
 Args = t.Dict[str, t.Any]
 
@@ -25,6 +25,7 @@ Args = t.Dict[str, t.Any]
 class ActionModule(ActionBase):
     """Run the module; migrations that are due run on one host of this run, before the deploy."""
 
+    @followed("deploy")
     def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:
         """Return the module's result."""
         result: Args = super().run(tmp, task_vars)
@@ -42,7 +43,7 @@ class ActionModule(ActionBase):
             note_lost(variables, "deploy", str(exc))
             raise
         secret = bool(self._task.no_log)
-        note_services(variables, answer, secret)
+        note_services(variables, answer, secret, _rolled_back(args))
         if not answer.get("services"):
             note_failure(variables, "deploy", answer, secret)
         result.update(answer)
@@ -153,6 +154,13 @@ def _asked_hooks(args: Args) -> dict[str, str]:
     named = [service for service in services if isinstance(service, dict)] if isinstance(services, list) else []
     asked = [service for service in named if service.get("hook") and service.get("state") == "rolled_back"]
     return {str(service.get("name")): str(service["hook"]) for service in asked}
+
+
+def _rolled_back(args: Args) -> set[str]:
+    """Return the services that are to go back to an earlier release."""
+    services = args.get("services")
+    named = [service for service in services if isinstance(service, dict)] if isinstance(services, list) else []
+    return {str(service.get("name")) for service in named if service.get("state") == "rolled_back"}
 
 
 def _joined(*errors: str) -> str:

@@ -14,12 +14,13 @@ from ansible.template import trust_as_template
 
 from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._host_code import execute
-from ..plugin_utils._run_record import note_failure
+from ..plugin_utils._run_record import followed, note_failure
 
 
 class ActionModule(ActionBase):
     """Put the rendered text of each C(template) into C(content), then run the module."""
 
+    @followed("nginx")
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return the module's result."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)

@@ -15,7 +15,7 @@ from ..module_utils._input.values import InputError, settle_apps, to_plain
 from ..module_utils._site.parse import parse_sites, status_port_fault
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._input_check import check_variables, joined, load_schema
-from ..plugin_utils._run_record import is_recorded, note_failure
+from ..plugin_utils._run_record import followed, is_recorded, note_failure, notice_faults
 from ..plugin_utils._task_process import LateErrors, freeze_gc, load_filters
 
 Result = t.Dict[str, t.Any]
@@ -37,6 +37,7 @@ class ActionModule(LateErrors, ActionBase):
     _supports_check_mode = True
     _requires_connection = True
 
+    @followed("preflight")
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         """Return what the module has found, with the versions that are installed in the end."""
         freeze_gc()
@@ -61,7 +62,7 @@ class ActionModule(LateErrors, ActionBase):
         """Return the packages that the applications need, or all that is wrong with the variables."""
         schema = load_schema()
         values = {name: to_plain(self._templar.template(variables[name])) for name in schema if name in variables}
-        faults = check_variables(values, schema) or self._refusals()
+        faults = [*check_variables(values, schema), *notice_faults(variables, self)] or self._refusals()
         if faults:
             return [], faults
         root, defaults = values.get("flask_root") or "/srv", values.get("nginx_site_defaults") or {}

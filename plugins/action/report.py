@@ -15,6 +15,7 @@ from ansible.utils.display import Display
 
 from ..module_utils._input.printable import printable
 from ..module_utils._system.files import read_file, write_file
+from ..plugin_utils._run_record import followed
 
 Args = t.Dict[str, t.Any]
 
@@ -25,11 +26,19 @@ class ActionModule(ActionBase):
     _requires_connection = False
     _supports_check_mode = True
 
+    @followed("end")
     def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:
         """Return whether the file has changed."""
         result: Args = super().run(tmp, task_vars)
-        spec = {"text": {"type": "str", "required": True}, "data": {"type": "raw"}, "path": {"type": "path"}}
+        spec = {
+            "text": {"type": "str", "required": True},
+            "data": {"type": "raw"},
+            "path": {"type": "path"},
+            "fail": {"type": "bool", "default": False},
+        }
         _checked, args = self.validate_argument_spec(spec)
+        if args["fail"]:
+            return {**result, "failed": True, "msg": printable(args["text"].rstrip("\n"))}
         Display().display(printable(args["text"].rstrip("\n")))
         path = os.path.abspath(args["path"]) if args["path"] else ""
         changed = bool(path) and self._write(path, args["data"])

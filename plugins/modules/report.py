@@ -28,6 +28,12 @@ options:
     description: >-
       File on the controller to write O(data) to, relative to the working directory. When not set, nothing is written.
     type: path
+  fail:
+    description:
+      - Fail with O(text) as the error instead of showing it. Nothing is written.
+      - In a playbook of this collection the failure is in the notices of C(flask_notify), too.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Shows the text, writes nothing.

@@ -11,16 +11,18 @@ process, which loads the plugins, shows the summary when it ends. That costs no 
 from __future__ import annotations
 
 import atexit
+import functools
 import json
 import os
 import shlex
 import threading
+import time
 import typing as t
 from contextlib import suppress
 from importlib import import_module
 
 from ansible import constants, context
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
 from ..module_utils._input.printable import short_reason
@@ -30,6 +32,11 @@ Args = t.Dict[str, t.Any]
 
 # Defined by our playbooks: a role in a playbook of somebody else says nothing of its own.
 VARIABLE = "__stack_run"
+# Who gets a notice of the run, if anybody (_notice.py).
+NOTICES = "flask_notify"
+# How a deploy that was reverted ends its error.
+_REVERTED = " serves again"
+_HIDDEN = "see its error above"
 # Whoever reads these expects JSON and nothing else on the standard output.
 _MACHINES = ("json", "jsonl")
 
@@ -66,13 +73,20 @@ def read() -> list[Args]:
         return []
 
 
-def note_services(variables: t.Mapping[str, t.Any], answer: Args, secret: bool) -> None:
-    """Record what became of services; why one was refused is not for everybody's eyes when C(secret)."""
+def note_services(
+    variables: t.Mapping[str, t.Any], answer: Args, secret: bool, rolled_back: t.Collection[str] = ()
+) -> None:
+    """Record what became of services; why one was refused is not for everybody's eyes when C(secret).
+
+    Those in C(rolled_back) were to go back to an earlier release.
+    """
     keys = ("name", "release", "previous", "version", "changed", "seconds")
     for service in answer.get("services") or []:
         known = {key: service.get(key) for key in keys}
         for key in ("error", "warning"):
             known[key] = _shown(str(service.get(key) or ""), secret)
+        known["rollback"] = service.get("name") in rolled_back
+        known["reverted"] = _REVERTED in str(service.get("error") or "")
         note(variables, "service", **known)
 
 
@@ -150,15 +164,69 @@ def note_failure(variables: t.Mapping[str, t.Any], stage: str, answer: Args, sec
         note(variables, "failed", stage=stage, error=_shown(str(answer.get("msg") or ""), secret))
 
 
-def note_lost(variables: t.Mapping[str, t.Any], stage: str, error: str) -> None:
-    """Record that a host could not be reached any more."""
-    note(variables, "lost", stage=stage, error=_shown(error, secret=False))
+def note_lost(variables: t.Mapping[str, t.Any], stage: str, error: str, accepted: bool = False) -> None:
+    """Record that a host could not be reached any more; C(accepted) when the run continues without it as was asked."""
+    note(variables, "lost", stage=stage, error=_shown(error, secret=False), accepted=accepted)
+
+
+def followed(stage: str) -> t.Callable[[t.Callable[..., Args]], t.Callable[..., Args]]:
+    """Decorate C(run) of an action plugin: whoever is to get notices of the run gets one also when the task fails."""
+
+    def decorate(run: t.Callable[..., Args]) -> t.Callable[..., Args]:
+        @functools.wraps(run)
+        def wrapped(action: t.Any, tmp: str | None = None, task_vars: Args | None = None) -> Args:
+            variables = task_vars or {}
+            if not is_recorded(variables) or not variables.get(NOTICES) or context.CLIARGS.get("check"):
+                return run(action, tmp, task_vars)
+            _note_notices(action, variables)
+            try:
+                answer = run(action, tmp, task_vars)
+            except AnsibleError as exc:
+                note(variables, "stopped", stage=stage, error=_shown(str(exc), bool(action._task.no_log)))
+                raise
+            if answer.get("failed") or answer.get("unreachable"):
+                error = _shown(str(answer.get("msg") or ""), bool(action._task.no_log))
+                note(variables, "stopped", stage=stage, error=error)
+            return answer
+
+        return wrapped
+
+    return decorate
+
+
+def _note_notices(action: t.Any, variables: Args) -> None:
+    """Record who gets notices of what becomes of this host, in a file that only its owner can read."""
+    # Loaded for those who want notices.
+    from ..module_utils._input.values import InputError, to_plain
+    from ._notice import read_notices
+
+    try:
+        notices = read_notices(to_plain(action._templar.template(variables[NOTICES])))
+    except (AnsibleError, InputError):
+        # The first task of site.yml and deploy.yml refuses it. A rollback is not refused for want of a notice.
+        note(variables, "notices", notices=[], unreadable=True)
+        return
+    note(variables, "notices", notices=[{"url": one.url, "on": one.on, "apps": one.apps} for one in notices])
+
+
+def notice_faults(variables: t.Mapping[str, t.Any], action: t.Any) -> list[str]:
+    """Return what is wrong with who gets notices."""
+    if not variables.get(NOTICES):
+        return []
+    from ..module_utils._input.values import InputError, to_plain
+    from ._notice import read_notices
+
+    try:
+        read_notices(to_plain(action._templar.template(variables[NOTICES])))
+    except InputError as exc:
+        return [str(exc)]
+    return []
 
 
 def _shown(error: str, secret: bool) -> str:
     if not error.strip():
         return ""
-    return "see its error above" if secret else short_reason(error.strip())
+    return _HIDDEN if secret else short_reason(error.strip())
 
 
 def _command() -> str:
@@ -181,8 +249,15 @@ def _show() -> None:
     text = "\n".join(render(entries, _command(), bool(context.CLIARGS.get("check"))))
     if text:
         display.display(f"SUMMARY {'*' * 71}\n{text}\n", stderr=machine)
+    if any(entry["kind"] == "notices" for entry in entries) and not context.CLIARGS.get("check"):
+        # Loaded for those who want notices.
+        from ._notify import notify
+
+        for problem in notify(entries, time.monotonic() - _BEGIN):
+            display.warning(problem)
 
 
 # Ansible loads a plugin before it makes a process for the task, and its own directory goes after this.
 _MAIN = os.getpid()
+_BEGIN = time.monotonic()
 atexit.register(_show)
