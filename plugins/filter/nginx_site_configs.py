@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.utils.display import Display
 
 from ..module_utils._input.values import InputError
 from ..module_utils._site.parse import parse_sites, status_port_fault
@@ -22,7 +23,7 @@ def nginx_site_configs(
 ) -> list[dict[str, str]]:
     """Return what module nginx_site is to do for items of nginx_sites."""
     try:
-        return site_configs(sites, defaults or {}, version, boolean(catch_all))
+        return site_configs(sites, defaults or {}, version, boolean(catch_all), Display().warning)
     except InputError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

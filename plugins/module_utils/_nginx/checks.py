@@ -148,6 +148,8 @@ def check_defaults(servers: t.Sequence[ServerBlock]) -> list[Problem]:
                 # The pair of which one is role nginx's own is the most common: any host with a default of its own.
                 ours = any("/flaskops-default" in path for path in (first.file, server.file))
                 remedy = ": set nginx_catch_all: false to keep the other, or take default_server out of it"
+                if item.endswith("/udp"):
+                    remedy = ": take default_server and reuseport out of the other, or set http3: false"
                 text = f"{item} has two default servers{remedy if ours else ''}"
                 problems.append(_problem(KINDS[1], item, (first, server), text))
     return problems

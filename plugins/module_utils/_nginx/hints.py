@@ -83,6 +83,14 @@ def small_hashes(output: str, names: t.Iterable[str]) -> list[str]:
     return found
 
 
+def missing_http3(output: str) -> list[str]:
+    """Return a hint for an nginx that was built without HTTP/3."""
+    if "ngx_http_v3_module" not in output:
+        return []
+    remedy = f"set http3 to false {_variable('http3')}, or install an nginx that has it"
+    return [f"this nginx is built without HTTP/3 ('nginx -V' has no --with-http_v3_module): {remedy}"]
+
+
 def bucket_size(length: int, present: int) -> int:
     """Return the size of a bucket that holds a name of this length: more than the present one, a power of two."""
     # An element is a pointer and the name with two bytes, in words; a bucket ends with a pointer.

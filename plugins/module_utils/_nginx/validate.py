@@ -15,7 +15,7 @@ from .binary import Nginx
 from .certificate import Certificate, CertificateError, read_certificate
 from .checks import Problem, ServerBlock, certificate_paths, check_certificates, find_problems, find_servers
 from .conf import Configuration, ConfigurationError
-from .hints import CERTIFICATE, KEY, NO_FILES, Used, missing_files, small_hashes, unusable_files
+from .hints import CERTIFICATE, KEY, NO_FILES, Used, missing_files, missing_http3, small_hashes, unusable_files
 from .holders import find_sockets_in_use, resolve
 from .model import NginxPlan, NginxSiteError
 from .policy import Policy, RunningNginx, ValidationResult
@@ -190,6 +190,7 @@ def _advice(
     return [
         *missing_files(used, lambda path: staged_tree.read(path) is not None, sites),
         *unusable_files(validation.output, used, sites),
+        *missing_http3(validation.output),
         *small_hashes(validation.output, [name for server in servers for name in server.names]),
     ]
 

@@ -19,9 +19,10 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Lines = t.List[str]
 
-# The first versions with: "http2 on", ssl_reject_handshake, connections to upstreams kept open by default,
+# The first versions with: "http2 on", HTTP/3, ssl_reject_handshake, connections to upstreams kept open by default,
 # keepalive_min_timeout.
 HTTP2_DIRECTIVE: Version = (1, 25, 1)
+HTTP3: Version = (1, 25, 0)
 REJECT_HANDSHAKE: Version = (1, 19, 4)
 UPSTREAM_KEEPALIVE: Version = (1, 29, 7)
 KEEPALIVE_MIN: Version = (1, 27, 4)
@@ -96,6 +97,11 @@ class Port:
         listen = [f"listen {self.number}{options};"] + ([f"listen [::]:{self.number}{options};"] if self.ipv6 else [])
         return listen + (["http2 on;"] if http2 and version >= HTTP2_DIRECTIVE else [])
 
+    def quic_lines(self, more: str = "") -> Lines:
+        """Return what makes a server listen on it for HTTP/3."""
+        listen = [f"listen {self.number} quic{more};"]
+        return listen + ([f"listen [::]:{self.number} quic{more};"] if self.ipv6 else [])
+
 
 def log_lines(name: str, log_format: str, level: str = "error", condition: str = "") -> Lines:
     """Return where a site logs; the distribution rotates C(/var/log/nginx/*.log).
@@ -133,6 +139,12 @@ def tls_port(site: Site) -> Port:
     """Return the port of a site for HTTPS."""
     profile = site.tls.profile if site.tls else ""
     return Port(site.https_port, tls=True, ipv6=site.ipv6, http2=site.http2, profile=profile)
+
+
+def secure_listen_lines(site: Site, version: Version) -> Lines:
+    """Return what makes a server of a site listen for HTTPS."""
+    port = tls_port(site)
+    return [*port.lines(version), *(port.quic_lines() if site.http3 else [])]
 
 
 def tls_lines(profile: str) -> Lines:
@@ -225,7 +237,7 @@ def answer_headers(site: Site) -> Lines:
         for name, value in site.security_headers:
             if value:
                 lines += [f"proxy_hide_header {name};", f"add_header {name} {quote(value)} always;"]
-    return lines + echo_lines(site) + hsts_lines(site)
+    return lines + echo_lines(site) + hsts_lines(site) + http3_lines(site)
 
 
 def id_lines(site: Site) -> Lines:
@@ -245,6 +257,14 @@ def hsts_lines(site: Site) -> Lines:
         return []
     name = "Strict-Transport-Security"
     return [f"proxy_hide_header {name};", f'add_header {name} "max-age={site.hsts}" always;']
+
+
+def http3_lines(site: Site) -> Lines:
+    """Return what tells browsers of HTTP/3, in answers over HTTPS, unless the site has other words for it."""
+    name = "Alt-Svc"
+    if not site.http3 or name.lower() in {name.lower() for name, _value in site.security_headers or ()}:
+        return []
+    return [f"proxy_hide_header {name};", f"add_header {name} $flaskops_alt_svc always;"]
 
 
 def cache_lines(immutable: bool, seconds: int) -> Lines:

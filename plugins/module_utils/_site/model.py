@@ -38,6 +38,7 @@ class SiteDefault:
     http_port = 80
     https_port = 443
     http2 = True
+    http3 = False
     foreign = "refuse"
 
 
@@ -213,6 +214,7 @@ class Site:
     http_port: int = SiteDefault.http_port
     https_port: int = SiteDefault.https_port
     http2: bool = SiteDefault.http2
+    http3: bool = SiteDefault.http3
     locations: tuple[Location, ...] = ()
     limits: tuple[Limit, ...] = ()
     allow: tuple[str, ...] = ()
@@ -260,8 +262,18 @@ class Site:
             raise InputError(
                 "static with the url '/' leaves nothing for upstream: choose a longer url, or leave one out"
             )
+        self._check_http3()
         self._check_clients()
         self._refuse_twice("path", tuple(s.url for s in self.static) + tuple(place.key for place in self.locations))
+
+    def _check_http3(self) -> None:
+        if self.http3 and not self.tls:
+            raise InputError("http3 needs tls, because HTTP/3 is always encrypted: set tls, or http3 to false")
+        if self.http3 and self.from_proxy:
+            raise InputError(
+                "http3 is impossible behind another proxy (behind_proxy, trusted_proxies), because visitors speak "
+                "HTTP/3 with that proxy: set http3 to false, and turn it on there"
+            )
 
     def _check_clients(self) -> None:
         self._refuse_twice("limits: path with the same key", tuple(f"{each.path} {each.key}" for each in self.limits))

@@ -125,6 +125,7 @@ def _parse(name: str, given: Reader) -> Site:
         http_port=given.number("http_port", Site.http_port, 1, 65535),
         https_port=given.number("https_port", Site.https_port, 1, 65535),
         http2=given.flag("http2", Site.http2),
+        http3=given.flag("http3", Site.http3),
         locations=tuple(_parse_location(entry) for entry in given.items("locations")),
         limits=tuple(_parse_limit(entry) for entry in given.items("limits")),
         allow=_parse_networks(given, "allow"),

@@ -12,9 +12,11 @@ import re
 import typing as t
 from dataclasses import replace
 
+from .._input.values import InputError
 from .access import access_blocks, access_headers, limit_lines, limit_status_lines, refusal_lines
 from .error_pages import error_lines, error_location, error_maps, has_pages
 from .lines import (
+    HTTP3,
     KEEPALIVE_MIN,
     PATIENCE,
     REJECT_HANDSHAKE,
@@ -29,6 +31,7 @@ from .lines import (
     forwarded,
     gzip_lines,
     hsts_lines,
+    http3_lines,
     id_lines,
     link_lines,
     literal,
@@ -39,6 +42,7 @@ from .lines import (
     real_ip_lines,
     release_lines,
     request_headers,
+    secure_listen_lines,
     static_release_lines,
     tls_lines,
     tls_port,
@@ -69,12 +73,29 @@ def site_configs(
     defaults: t.Mapping[str, object],
     version: str,
     catch_all: bool,
+    warn: t.Callable[[str], None] | None = None,
 ) -> list[dict[str, t.Any]]:
     """Return what module nginx_site is to do for items of C(nginx_sites); raise InputError when they are impossible."""
     sites = parse_sites(items, defaults)
     numbers = parse_version(version)
+    quic = _with_http3(sites)
+    if quic and not catch_all:
+        raise InputError(
+            f"site '{quic[0].name}': http3 needs nginx_catch_all, whose site opens the UDP port for all workers of "
+            "nginx and refuses unknown host names there: set nginx_catch_all to true, or http3 to false"
+        )
+    held = next((site for site in sites if site.websockets and site.state == "enabled"), None) if quic else None
+    if warn and held:
+        warn(
+            f"site '{quic[0].name}' has http3, and site '{held.name}' has websockets: while a WebSocket keeps a worker "
+            "of nginx alive after a reload, about half of the new HTTP/3 connections fail"
+        )
     wanted = _catch_alls(sites, defaults, numbers) if catch_all else []
     return wanted + [_wanted(site, numbers) for site in sites]
+
+
+def _with_http3(sites: t.Iterable[Site]) -> list[Site]:
+    return [site for site in sites if site.http3 and site.tls and site.state == "enabled"]
 
 
 def parse_version(text: str) -> Version:
@@ -101,11 +122,27 @@ def _catch_alls(sites: t.Sequence[Site], defaults: t.Mapping[str, object], versi
     for port in sorted(plain | secure, key=lambda port: port.number):
         name = RESERVED if port.number == 80 else f"{RESERVED}-{port.number}"
         found.append({"name": name, "state": "enabled", "content": render_catch_all(port, version)})
+    return found + _quic_catch_alls(_with_http3(sites))
+
+
+def _quic_catch_alls(sites: t.Sequence[Site]) -> list[dict[str, t.Any]]:
+    """Return a site for each UDP port: of its own, because sites of another use of the role may have no HTTP/3."""
+    found = []
+    for number in sorted({site.https_port for site in sites}):
+        here = [site for site in sites if site.https_port == number]
+        port = replace(tls_port(here[0]), ipv6=any(site.ipv6 for site in here))
+        name = f"{RESERVED}-{number}-quic"
+        found.append({"name": name, "state": "enabled", "content": render_quic_catch_all(port)})
     return found
 
 
 def render_site(site: Site, version: Version) -> str:
-    """Return the file of a site."""
+    """Return the file of a site; raise InputError when this nginx cannot serve it."""
+    if site.http3 and version < HTTP3:
+        raise InputError(
+            f"site '{site.name}': http3 needs nginx 1.25 or newer, and this host has {'.'.join(map(str, version))}: "
+            "set http3 to false for this host"
+        )
     servers = [*_redirect_servers(site, version), _main_server(site, version)]
     maps = [*_trust_maps(site), *access_blocks(site), *_log_maps(site), *error_maps(site)]
     parts = [[_NOTE], *maps, *_upstreams(site, version), *servers]
@@ -124,6 +161,14 @@ def render_catch_all(port: Port, version: Version) -> str:
         lines += ["ssl_certificate $flaskops_none;", "ssl_certificate_key $flaskops_none;"]
         lines += tls_lines(port.profile)
     lines += ["server_tokens off;", *log_lines(RESERVED, "combined", "crit"), *PATIENCE, "return 444;"]
+    return "\n".join([_NOTE, "", *block("server", lines)]) + "\n"
+
+
+def render_quic_catch_all(port: Port) -> str:
+    """Return the site that refuses handshakes for unknown host names on a UDP port, and opens it for all workers."""
+    lines = [*port.quic_lines(" reuseport default_server"), f"server_name {RESERVED}.invalid;"]
+    lines += ["ssl_reject_handshake on;", *tls_lines(port.profile), "server_tokens off;"]
+    lines += [*log_lines(RESERVED, "combined", "crit"), *PATIENCE, "return 444;"]
     return "\n".join([_NOTE, "", *block("server", lines)]) + "\n"
 
 
@@ -204,16 +249,17 @@ def _redirect_servers(site: Site, version: Version) -> list[Lines]:
 
 
 def _redirect(site: Site, version: Version, names: t.Sequence[str], target: str, tls: bool) -> Lines:
-    lines = [*(tls_port(site) if tls else plain_port(site)).lines(version), f"server_name {' '.join(names)};"]
+    lines = secure_listen_lines(site, version) if tls else plain_port(site).lines(version)
+    lines += [f"server_name {' '.join(names)};"]
     lines += [*(certificate_lines(site) if tls else []), "server_tokens off;", *log_lines(site.name, site.access_log)]
-    lines += [*PATIENCE, *(hsts_lines(site)[1:] if tls else []), ""]
+    lines += [*PATIENCE, *(hsts_lines(site)[1:] + http3_lines(site)[1:] if tls else []), ""]
     return block("server", lines + block("location /", [f"return 301 {target}$request_uri;"]))
 
 
 def _main_server(site: Site, version: Version) -> Lines:
     own = read_statements(site.config)
     lines = [] if site.tls and site.tls.redirect else plain_port(site).lines(version)
-    lines += tls_port(site).lines(version) if site.tls else []
+    lines += secure_listen_lines(site, version) if site.tls else []
     lines += [f"server_name {' '.join(site.domains)};", ""]
     common = [
         "server_tokens off;",

@@ -8,6 +8,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.certificate 
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.checks import (
     ServerBlock,
     check_certificates,
+    check_defaults,
     find_problems,
     find_servers,
     socket_name,
@@ -97,3 +98,18 @@ def test_certificates_are_measured_by_the_names_they_serve(text: str, http: str,
     known = {"ok": Certificate(("a.b", "*.c.d"), 2000.0), "old": Certificate(("a.b",), 999.0)}
     found = check_certificates(servers(f"server {{ {text} }}", http=http), known, 1000.0)
     assert [problem.kind for problem in found] == kinds
+
+
+@pytest.mark.parametrize(
+    ("options", "way_out"),
+    [
+        ("", "0.0.0.0:443 has two default servers: set nginx_catch_all: false to keep the other, or take"),
+        (" quic reuseport", "0.0.0.0:443/udp has two default servers: take default_server and reuseport out of the"),
+    ],
+)
+def test_the_way_out_of_two_default_servers_depends_on_the_protocol(options: str, way_out: str) -> None:
+    text = f"server {{ listen 443{options} default_server; server_name a; }}".encode()
+    paths = ["/s/flaskops-default-443", "/s/theirs"]
+    tree = {"/main": b"http { include /s/*; }", **dict.fromkeys(paths, text)}
+    found = check_defaults(find_servers(load("/main", tree.get, lambda _pattern: paths)))
+    assert [problem.message[: len(way_out)] for problem in found] == [way_out]

@@ -13,6 +13,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.hints import
     Used,
     bucket_size,
     missing_files,
+    missing_http3,
     small_hashes,
     unusable_files,
 )
@@ -84,3 +85,9 @@ def test_a_long_host_name_names_the_variable_and_a_size_that_is_enough() -> None
 @pytest.mark.parametrize(("length", "expected"), [(10, 128), (91, 128), (110, 128), (111, 256), (253, 512)])
 def test_buckets_are_large_enough(length: int, expected: int) -> None:
     assert bucket_size(length, 64) == expected
+
+
+def test_an_nginx_without_http3_is_explained() -> None:
+    (found,) = missing_http3('nginx: [emerg] the "quic" parameter requires ngx_http_v3_module in /x:4')
+    assert "set http3 to false (nginx_sites[].http3, or flask_apps[].nginx.http3)" in found
+    assert missing_http3('nginx: [emerg] unknown directive "quic" in /x:4') == []

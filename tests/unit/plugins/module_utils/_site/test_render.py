@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import re
 import typing as t
 from pathlib import Path
@@ -64,7 +65,7 @@ PATHS = [
 
 def rendered(site: dict[str, t.Any], version: str = NEW) -> str:
     """Return the text of the one site that is not a catch-all."""
-    return str(site_configs([site], {}, version, catch_all=False)[0]["content"])
+    return str(site_configs([site], {}, version, catch_all=True)[-1]["content"])
 
 
 def servers(text: str) -> list[Directive]:
@@ -659,6 +660,130 @@ def test_modern_tls_is_that_of_the_whole_port(version: str) -> None:
     assert ["ssl_protocols", "TLSv1.2", "TLSv1.3"] in words(servers(text)[0])
 
 
+QUIC = {**SITE, "tls": TLS, "http3": True}
+
+
+def listens(server: Directive) -> list[str]:
+    """Return the listen directives of a server, without their name."""
+    return [" ".join(line[1:]) for line in words(server) if line[0] == "listen"]
+
+
+def test_http3_is_off_unless_it_is_asked_for() -> None:
+    text = "".join([*catch_alls([{**SITE, "tls": TLS}]).values(), rendered({**SITE, "tls": TLS})])
+    assert "quic" not in text
+    assert "Alt-Svc" not in text
+
+
+def test_http3_is_offered_by_all_servers_of_a_site_that_speak_https() -> None:
+    site = {**QUIC, "redirects": ["www.shop.test"], "hsts": 9, "static": [{"url": "/s/", "path": "/s"}]}
+    plain, _plain_www, secure_www, work = servers(rendered(site))
+    assert listens(plain) == ["80", "[::]:80"]
+    for server in (secure_www, work):
+        assert listens(server) == ["443 ssl", "[::]:443 ssl", "443 quic", "[::]:443 quic"]
+        assert ["add_header", "Alt-Svc", "$flaskops_alt_svc", "always"] in words(server)
+    assert ["add_header", "Alt-Svc", "$flaskops_alt_svc", "always"] in locations(work)["^~ /s/"]
+    assert ["proxy_hide_header", "Alt-Svc"] in words(work)
+    assert listens(main({**QUIC, "ipv6": False, "https_port": 8443}))[-1] == "8443 quic"
+
+
+def test_a_site_may_have_its_own_words_for_where_http3_is() -> None:
+    lines = words(main({**QUIC, "security_headers": {"alt-svc": 'h3=":8443"'}}))
+    assert [line[2:] for line in lines if line[:2] in (["add_header", "Alt-Svc"], ["add_header", "alt-svc"])] == [
+        ['h3=":8443"', "always"]
+    ]
+
+
+def test_a_site_of_its_own_opens_the_udp_port_and_refuses_unknown_hosts_there() -> None:
+    other = {**QUIC, "name": "b", "domains": ["b.test"], "https_port": 8443, "ipv6": False}
+    found = catch_alls(
+        [{**QUIC, "ipv6": True}, {**SITE, "name": "c", "domains": ["c.test"], "tls": TLS}, other], ipv6=False
+    )
+    assert list(found)[-2:] == ["flaskops-default-443-quic", "flaskops-default-8443-quic"]
+    (server,) = servers(found["flaskops-default-443-quic"])
+    options = "quic reuseport default_server"
+    # Every address on which a site has HTTP/3, whatever the default is.
+    assert listens(server) == [f"443 {options}", f"[::]:443 {options}"]
+    assert listens(servers(found["flaskops-default-8443-quic"])[0]) == [f"8443 {options}"]
+    assert ["ssl_reject_handshake", "on"] in words(server)
+    assert ["ssl_protocols", "TLSv1.2", "TLSv1.3"] in words(server)
+    # Another use of the role, without HTTP/3, has the same sites for unknown hosts but this one.
+    usual = catch_alls([{**SITE, "name": "c", "domains": ["c.test"], "tls": TLS}], ipv6=False)
+    assert usual.items() <= found.items()
+    modern = {**QUIC, "tls": {**TLS, "profile": "modern"}}
+    assert "TLSv1.2" not in catch_alls([modern])["flaskops-default-443-quic"]
+    assert "flaskops-default-443-quic" not in catch_alls([{**QUIC, "state": "disabled"}])
+
+
+@pytest.mark.parametrize(("version", "possible"), [("1.24.0", False), ("1.25.0", True), ("", True)])
+def test_http3_is_refused_where_nginx_has_none(version: str, possible: bool) -> None:
+    message = (
+        r"site 'shop': http3 needs nginx 1\.25 or newer, and this host has 1\.24\.0: set http3 to false for this host"
+    )
+    with contextlib.nullcontext() if possible else pytest.raises(InputError, match=message):
+        assert catch_alls([QUIC], version)
+
+
+def test_http3_is_refused_without_the_site_that_opens_its_port() -> None:
+    with pytest.raises(InputError, match="site 'shop': http3 needs nginx_catch_all"):
+        site_configs([QUIC], {}, NEW, catch_all=False)
+    assert site_configs([{**QUIC, "state": "disabled"}], {}, NEW, catch_all=False)
+
+
+def test_websockets_beside_http3_are_warned_of() -> None:
+    said: list[str] = []
+    chat = {**SITE, "name": "chat", "domains": ["chat.test"], "websockets": True}
+    for sites in ([QUIC], [chat], [QUIC, {**chat, "state": "disabled"}]):
+        site_configs(sites, {}, NEW, True, said.append)
+    assert said == []
+    site_configs([chat, QUIC], {}, NEW, True, said.append)
+    assert len(said) == 1
+    assert said[0].startswith("site 'shop' has http3, and site 'chat' has websockets: ")
+
+
+def evaluate(name: str, variables: dict[str, str]) -> str:
+    """Return the value that the shared file gives a variable, as nginx finds it: the first expression that matches."""
+    maps = {d.args[1]: d for d in parse(SNIPPET.read_text(encoding="utf-8")) if d.name == "map"}
+
+    def fill(text: str) -> str:
+        return re.sub(r"\$(\w+)", lambda found: value(found[1]), text)
+
+    def value(name: str) -> str:
+        if f"${name}" not in maps:
+            return variables[name]
+        entries = maps[f"${name}"].block or ()
+        source = fill(maps[f"${name}"].args[0])
+        for entry in entries:
+            flags = re.IGNORECASE if entry.name.startswith("~*") else 0
+            if entry.name.startswith("~") and re.search(entry.name.lstrip("~*"), source, flags):
+                return fill(entry.args[0])
+        exact = {entry.name: entry.args[0] for entry in entries}
+        return fill(exact.get(source, exact["default"]))
+
+    return value(name.lstrip("$"))
+
+
+@pytest.mark.parametrize(("https", "told"), [("on", 'h3=":8443"; ma=86400'), ("", "")])
+def test_http3_is_named_over_https_alone(https: str, told: str) -> None:
+    assert evaluate("$flaskops_alt_svc", {"https": https, "server_port": "8443"}) == told
+
+
+@pytest.mark.parametrize(
+    ("protocol", "port", "header", "seen"),
+    [
+        ("HTTP/3.0", 443, "", "shop.test"),
+        ("HTTP/3.0", 8443, "", "shop.test:8443"),
+        ("HTTP/3.0", 443, "shop.test:8443", "shop.test:8443"),
+        ("HTTP/3.0", 8443, "shop.test", "shop.test"),
+        ("HTTP/2.0", 8443, "shop.test:8443", "shop.test:8443"),
+        ("HTTP/1.0", 8443, "", "shop.test"),
+        ("HTTP/1.1", 443, "evil.test", "shop.test"),
+    ],
+)
+def test_the_host_keeps_its_port_in_http3(protocol: str, port: int, header: str, seen: str) -> None:
+    variables = {"server_protocol": protocol, "server_port": str(port), "host": "shop.test", "http_host": header}
+    assert evaluate("$flaskops_host", variables) == seen
+
+
 def test_there_is_no_catch_all_when_it_is_not_wanted_or_nothing_is_enabled() -> None:
     assert [site["name"] for site in site_configs([SITE], {}, NEW, catch_all=False)] == ["shop"]
     assert list(catch_alls([{"name": "shop", "state": "absent"}])) == []
@@ -682,8 +807,9 @@ def test_the_module_gets_what_it_needs_and_no_more() -> None:
     "site", [SITE, {**SITE, "tls": TLS}, EVERYTHING, {**SITE, "behind_proxy": True, "security_headers": False}]
 )
 def test_the_output_uses_no_variable_that_nobody_defines(site: dict[str, t.Any], version: str) -> None:
+    item = {**site, "http3": version == NEW and site.get("tls") == TLS and "trusted_proxies" not in site}
     text = SNIPPET.read_text(encoding="utf-8") + "".join(
-        each.get("content", "") for each in site_configs([site], {}, version, catch_all=True)
+        each.get("content", "") for each in site_configs([item], {}, version, catch_all=True)
     )
     defined = {d.args[-1] for d in descend(parse(text)) if d.name in ("map", "geo")}
     defined |= {d.args[0] for d in descend(parse(text)) if d.name == "set"}
@@ -695,7 +821,11 @@ def test_the_snippet_defines_nothing_in_vain() -> None:
     used = snippet + "".join(
         each.get("content", "")
         for version in (OLD, NEW)
-        for site in (EVERYTHING, {**SITE, "behind_proxy": True, "access_log": "json"})
+        for site in (
+            EVERYTHING,
+            {**QUIC, "http3": version == NEW},
+            {**SITE, "behind_proxy": True, "access_log": "json"},
+        )
         for each in site_configs([site], {}, version, catch_all=True)
     )
     for directive in parse(snippet):
