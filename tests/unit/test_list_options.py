@@ -55,6 +55,8 @@ TEXTS: dict[str, tuple[object, list[t.Any]]] = {
     "pass_headers": ("X-HTTP-Method-Override, x-host", ["X-HTTP-Method-Override", "x-host"]),
     "upstream": ("10.0.0.1:8000, 10.0.0.2:8000", ["10.0.0.1:8000", "10.0.0.2:8000"]),
     "open": ("/status", ["/status"]),
+    "paths": ("/news, /blog", ["/news", "/blog"]),
+    "bypass": ("/news/live", ["/news/live"]),
     "allow": ("10.0.0.0/8, ::1", ["10.0.0.0/8", "::1"]),
     "deny": ("192.0.2.1, 2001:db8::/32", ["192.0.2.1", "2001:db8::/32"]),
     "methods": ("GET, POST", ["GET", "POST"]),
@@ -67,6 +69,7 @@ DICTIONARIES: dict[str, Item] = {
     "limits": {"path": "/login", "rate": "5r/s"},
     "access": {"path": "/admin", "deny": ["192.0.2.1"]},
 }
+REQUIRED: dict[str, Item] = {"cache": {"valid": 10}}
 
 
 def nested_options(role: str, variable: str) -> Item:
@@ -128,7 +131,7 @@ def put(item: Item, path: str, value: object) -> Item:
         return {**item, first: value}
     if first in DICTIONARIES:
         return {**item, first: [put(DICTIONARIES[first], rest, value)]}
-    return {**item, first: put(item.get(first) or {}, rest, value)}
+    return {**item, first: put(item.get(first) or REQUIRED.get(first, {}), rest, value)}
 
 
 def place_of(path: str) -> str:

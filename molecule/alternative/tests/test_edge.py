@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import typing as t
 import uuid
 
@@ -69,6 +70,14 @@ def test_every_answer_has_the_security_headers(visit: Visit, target: str, status
 def test_a_refused_upload_has_the_security_headers_too(visit: Visit) -> None:
     reply = visit(SHOP, "/upload", method="POST", headers={"Content-Length": "2000000"}, ca_file=CA)
     assert (reply.status, reply.header("x-frame-options")) == (413, "DENY")
+
+
+def test_an_answer_is_kept_for_all_but_those_with_a_cookie(visit: Visit) -> None:
+    target = f"/text?{time.time_ns()}"
+    seen = [visit(SHOP, target, ca_file=CA).header("x-cache-status") for _ in range(2)]
+    assert seen == ["MISS", "HIT"]
+    assert visit(SHOP, target, headers={"Cookie": "a=b"}, ca_file=CA).header("x-cache-status") == "BYPASS"
+    assert visit(SHOP, "/whoami", ca_file=CA).header("x-cache-status") == ""
 
 
 @pytest.mark.parametrize(

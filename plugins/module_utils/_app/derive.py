@@ -161,6 +161,9 @@ def _given(app: App, base: str, headers: t.Mapping[str, object]) -> dict[str, t.
     path = _health_path(gunicorn)
     if path != "/":
         given.setdefault("access_log_skip", [path])
+        if isinstance(given.get("cache"), dict) and "%" not in path:
+            # Who watches the application wants to know of it, not of what was kept.
+            given["cache"] = {**given["cache"], "bypass": [*(given["cache"].get("bypass") or []), path]}
     given["maintenance"] = {**_maintenance(base, gunicorn), **(given.get("maintenance") or {})}
     places = shared_places(given.get("static"), app.get("shared"), base)
     if places:

@@ -32,6 +32,7 @@ from .._system.command import CommandError
 from .._system.fence import hook_unit
 from .._system.files import TEMPORARY, remove_file, remove_stale_temp_files, replace_link, utc_now
 from .._system.lock import Lock, caller
+from .._system.paths import ANSWERS
 from .._system.trees import remove_tree
 from .._system.users import check_accounts, end_user, remove_user
 from .build import BuildPlan, build, is_built, needs_payload
@@ -298,6 +299,7 @@ def _remove(layout: Layout, options: BuildOptions, purge_data: bool, ended: dict
         layout.releases,
         layout.maintenance,
         layout.cache,
+        f"{ANSWERS}-{layout.name}",
         *([layout.shared] if purge_data else []),
     ]
     found = [path for path in paths if os.path.lexists(path)]

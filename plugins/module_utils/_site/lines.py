@@ -276,11 +276,11 @@ def cache_lines(immutable: bool, seconds: int) -> Lines:
 
 
 def release_lines(site: Site, servers: t.Iterable[Server]) -> Lines:
-    """Return what tells the access log which release a request is led to, at the time when it is.
+    """Return what tells the access log, and the cache, which release a request is led to, at the time when it is.
 
     Only sockets are in the directory, so a user's line that looks for files finds none.
     """
-    current = current_of(servers) if site.access_log == "json" else ""
+    current = current_of(servers) if site.access_log == "json" or site.cache else ""
     return [f"root {quote(current + '/run')};", _RELEASE] if current else []
 
 

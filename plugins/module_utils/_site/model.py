@@ -50,6 +50,13 @@ class StaticDefault:
     expires = 31536000
 
 
+class CacheDefault:
+    """Defaults of class Cache."""
+
+    wait = 5
+    max_size = "100m"
+
+
 class TlsDefault:
     """Defaults of class Tls."""
 
@@ -119,6 +126,24 @@ class Tls:
     key: str
     redirect: bool = TlsDefault.redirect
     profile: str = TlsDefault.profile
+
+
+@dataclass(frozen=True)
+class Cache:
+    """For how long nginx keeps answers of an application, and of which paths."""
+
+    valid: int
+    paths: tuple[str, ...] = ("/",)
+    bypass: tuple[str, ...] = ()
+    wait: int = CacheDefault.wait
+    max_size: str = CacheDefault.max_size
+
+    def __post_init__(self) -> None:
+        """Refuse a cache that keeps nothing."""
+        if all(any(f"{path}/".startswith(f"{off.rstrip('/')}/") for off in self.bypass) for path in self.paths):
+            raise InputError(
+                f"cache: bypass leaves nothing of paths {', '.join(self.paths)}: change one of them, or leave cache out"
+            )
 
 
 @dataclass(frozen=True)
@@ -209,6 +234,7 @@ class Site:
     security_headers: tuple[tuple[str, str], ...] | None = ()
     hsts: int = SiteDefault.hsts
     error_pages: tuple[ErrorText, ...] | None = ()
+    cache: Cache | None = None
     tls: Tls | None = None
     ipv6: bool = SiteDefault.ipv6
     http_port: int = SiteDefault.http_port
@@ -252,6 +278,10 @@ class Site:
     def _check_service(self) -> None:
         if not (self.upstream or self.static or self.locations or self.config):
             raise InputError("nothing is served: set upstream, static, locations, config, content or template")
+        if self.cache and not self.upstream:
+            raise InputError("cache needs upstream, whose answers are kept: set upstream, or leave cache out")
+        if self.cache and not self.buffering:
+            raise InputError("cache needs buffering: nginx keeps no answer that it streams; set buffering to true")
         if self.hsts and not (self.tls or self.from_proxy):
             raise InputError(
                 "hsts needs tls, or behind_proxy where another proxy speaks HTTPS: browsers ignore it over HTTP"

@@ -25,7 +25,7 @@ from .access import check_counted
 from .error_pages import CODES, escape
 from .headers import check_passed
 from .lines import CONTROL, TLS_PROFILES, quote
-from .model import AccessRule, ErrorText, Limit, Location, Maintenance, Server, Site, Static, Tls
+from .model import AccessRule, Cache, ErrorText, Limit, Location, Maintenance, Server, Site, Static, Tls
 from .raw import read_statements
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -60,6 +60,7 @@ _OWN_KEYS = frozenset(
         "upstream",
         "balance",
         "static",
+        "cache",
         "tls",
         "locations",
         "limits",
@@ -120,6 +121,7 @@ def _parse(name: str, given: Reader) -> Site:
         security_headers=_parse_security_headers(given),
         hsts=given.number("hsts", Site.hsts),
         error_pages=_parse_error_pages(given),
+        cache=_parse_cache(given.raw("cache")),
         tls=_parse_tls(given.raw("tls")),
         ipv6=given.flag("ipv6", Site.ipv6),
         http_port=given.number("http_port", Site.http_port, 1, 65535),
@@ -231,10 +233,14 @@ def _parse_access(entry: object) -> AccessRule:
 
 
 def _parse_area(given: Reader, prefix: str, default: str = Limit.path) -> str:
+    return _check_area(given.text("path", default), f"{prefix}path")
+
+
+def _check_area(text: str, what: str) -> str:
     """Return a URL path that stands for all below it, without the slash at its end."""
-    path = check_path(given.text("path", default), f"{prefix}path")
+    path = check_path(text, what)
     if "//" in path or "/./" in f"{path}/" or "?" in path or "%" in path:
-        raise InputError(f"{prefix}path '{path}' must be written decoded, without '%', '?', '//' and '/./'")
+        raise InputError(f"{what} '{path}' must be written decoded, without '%', '?', '//' and '/./'")
     return path.rstrip("/") or "/"
 
 
@@ -306,6 +312,25 @@ def _parse_error_text(language: str, status: str, page: object) -> ErrorText:
         if not text or CONTROL.search(text) or len(escape(text).encode()) > longest:
             raise InputError(f"{prefix}{key} {text!r} must be 1 to {longest} bytes of text in one line")
     return ErrorText(language, status, given.text("title"), given.text("text"))
+
+
+def _parse_cache(value: object) -> Cache | None:
+    if value is None:
+        return None
+    given = _reader(value, [field.name for field in fields(Cache)], "cache: ")
+    if given.raw("valid") is None:
+        raise InputError("cache: valid is missing: set the seconds for which answers are kept, such as 10")
+    size = check_size(given.text("max_size", Cache.max_size), "cache: max_size")
+    if not int(size.rstrip("kKmMgG")):
+        raise InputError(f"cache: max_size '{size}' would keep nothing: choose a size such as 100m, or leave cache out")
+    paths = tuple(_check_area(path, "cache: paths") for path in given.texts("paths"))
+    return Cache(
+        valid=given.number("valid", 0, 1, 31536000),
+        paths=paths or Cache.paths,
+        bypass=tuple(_check_area(path, "cache: bypass") for path in given.texts("bypass")),
+        wait=given.number("wait", Cache.wait, 0, 3600),
+        max_size=size,
+    )
 
 
 def _parse_tls(value: object) -> Tls | None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from .._input.values import InputError
 from .access import access_blocks, access_headers, limit_lines, limit_status_lines, refusal_lines
+from .cache import cache_blocks, cache_header_lines, kept_lines, without_overridden
 from .error_pages import error_lines, error_location, error_maps, has_pages
 from .lines import (
     HTTP3,
@@ -144,7 +145,7 @@ def render_site(site: Site, version: Version) -> str:
             "set http3 to false for this host"
         )
     servers = [*_redirect_servers(site, version), _main_server(site, version)]
-    maps = [*_trust_maps(site), *access_blocks(site), *_log_maps(site), *error_maps(site)]
+    maps = [*_trust_maps(site), *access_blocks(site), *_log_maps(site), *error_maps(site), *cache_blocks(site)]
     parts = [[_NOTE], *maps, *_upstreams(site, version), *servers]
     return "\n".join("\n".join(part) + "\n" for part in parts)
 
@@ -303,7 +304,8 @@ def _may_proxy(site: Site) -> bool:
 
 
 def _headers(site: Site) -> Lines:
-    return [*(request_headers(site) if _may_proxy(site) else []), *answer_headers(site), *access_headers(site)]
+    sent = request_headers(site) if _may_proxy(site) else []
+    return [*sent, *answer_headers(site), *access_headers(site), *cache_header_lines(site)]
 
 
 def _inherited_headers(site: Site, own: t.Sequence[Statement]) -> Lines:
@@ -364,6 +366,7 @@ def _location(site: Site, location: Location, number: int, above: t.Sequence[Sta
         lines += [f"proxy_pass http://{_upstream_name(site, number)};"]
     elif site.upstream and not answers(own):
         lines += _release_lines(site, site.upstream, location.config)
+        lines += _kept_lines(site, location.config, above, own)
         lines += [f"proxy_pass http://{_upstream_name(site)};"]
     path = location.path if location.path.startswith("@") else quote(location.path)
     opening = " ".join(part for part in ("location", location.modifier, path) if part)
@@ -372,9 +375,18 @@ def _location(site: Site, location: Location, number: int, above: t.Sequence[Sta
 
 def _release_lines(site: Site, servers: t.Iterable[Server], text: str) -> Lines:
     """Return what tells the access log the release, where none of the user's lines looks for files."""
-    lines = release_lines(site, servers)
-    looks = lines and any(directive.name in ("root", "alias", "try_files") for directive in descend(parse(text)))
-    return [] if looks else lines
+    return [] if _looks_for_files(text) else release_lines(site, servers)
+
+
+def _kept_lines(site: Site, text: str, above: t.Sequence[Statement], own: t.Sequence[Statement]) -> Lines:
+    """Return what keeps the answers of a location; without the release in the key a deploy would not end their use."""
+    if _looks_for_files(text):
+        return []
+    return without_overridden(kept_lines(site, above, own), overridden(above) | overridden(own))
+
+
+def _looks_for_files(text: str) -> bool:
+    return any(directive.name in ("root", "alias", "try_files") for directive in descend(parse(text)))
 
 
 def _root_location(site: Site, own: t.Sequence[Statement]) -> Lines:
@@ -383,6 +395,7 @@ def _root_location(site: Site, own: t.Sequence[Statement]) -> Lines:
     if "/" in taken or any(statement.words == ("location", "/") for statement in own):
         return []
     if site.upstream:
-        lines = [*release_lines(site, site.upstream), f"proxy_pass http://{_upstream_name(site)};"]
+        lines = [*release_lines(site, site.upstream), *_kept_lines(site, "", own, [])]
+        lines += [f"proxy_pass http://{_upstream_name(site)};"]
         return ["", *block("location /", lines)]
     return [] if may_answer(own) else ["", *block("location /", ["return 404;"])]

@@ -33,5 +33,8 @@ TLS = "/etc/flaskops/tls"
 # Makes the next build quick, and may be removed at any time.
 CACHE = "/var/cache/flaskops"
 
+# Answers of applications that nginx keeps, a directory for each site: nginx makes it, but not the one that it is in.
+ANSWERS = "/var/cache/flaskops-answers"
+
 # uv, where it is installed by the collection.
 UV = "/usr/local/lib/flaskops/uv"

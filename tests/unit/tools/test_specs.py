@@ -26,7 +26,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request impo
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import LOG_LEVELS, WORKER_REQUIREMENTS
 from ansible_collections.flaskops.stack.plugins.module_utils._site.lines import TLS_PROFILES
-from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Maintenance, Site, Static, Tls
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Cache, Maintenance, Site, Static, Tls
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import (
     BALANCES,
     DEFAULT_KEYS,
@@ -216,7 +216,7 @@ def test_what_is_built_without_an_option_has_its_default() -> None:
 
 def test_a_site_has_the_defaults_of_the_schema() -> None:
     options = by_name(load().group("site"))
-    nested: dict[str, type] = {"static": Static, "maintenance": Maintenance, "tls": Tls}
+    nested: dict[str, type] = {"static": Static, "cache": Cache, "maintenance": Maintenance, "tls": Tls}
     for place, kind in [("", Site), *nested.items()]:
         stated = by_name(options[place].options) if place else options
         for field in fields(t.cast("t.Any", kind)):

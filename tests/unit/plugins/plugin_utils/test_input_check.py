@@ -36,6 +36,7 @@ INNER: dict[str, Item] = {
     "locations": {"path": "/admin/"},
     "access": {"path": "/admin"},
     "tls": {"certificate": "/c.pem", "key": "/k.pem"},
+    "cache": {"valid": 10},
 }
 # What no option of a type can be.
 WRONG: dict[str, list[t.Any]] = {
@@ -132,7 +133,9 @@ def test_what_a_user_may_write_is_accepted(variable: str, path: Path_, option: I
         values = [*values, "one", ["one", "two"], ""]
     for value in values:
         # What is required is missing in an empty dictionary.
-        if (option.get("required") and value is None) or (value == {} and path and path[-1] in ("tls", "site")):
+        if (option.get("required") and value is None) or (
+            value == {} and path and path[-1] in ("tls", "site", "cache")
+        ):
             continue
         given = {variable: value_of(variable, path, value)}
         assert check_variables(given, OPTIONS) == [], value

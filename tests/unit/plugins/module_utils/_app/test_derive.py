@@ -117,6 +117,7 @@ OF_DEFAULTS: dict[str, tuple[object, object]] = {
     "http_port": (8080, 8080),
     "https_port": (8443, 8443),
     "http2": (False, False),
+    "http3": (True, True),
     "allow": (["192.0.2.0/24"], ("192.0.2.0/24",)),
     "deny": (["192.0.2.66"], ("192.0.2.66/32",)),
     "methods": (["GET"], ("GET",)),
@@ -147,6 +148,14 @@ def test_the_health_path_is_left_out_of_the_log_unless_it_is_the_front_page(
 ) -> None:
     [site] = derive_sites([{**SHOP, "gunicorn": {"health": health}, "nginx": nginx}], "/srv")
     assert site.get("access_log_skip", []) == skipped
+
+
+def test_answers_to_the_health_check_are_not_kept() -> None:
+    nginx = {"cache": {"valid": 10, "bypass": ["/live"]}}
+    [site] = derive_sites([{**SHOP, "gunicorn": {"health": {"path": "/healthz"}}, "nginx": nginx}], "/srv")
+    assert site["cache"] == {"valid": 10, "bypass": ["/live", "/healthz"]}
+    [site] = derive_sites([{**SHOP, "nginx": nginx}], "/srv")
+    assert site["cache"] == nginx["cache"]
 
 
 @pytest.mark.parametrize("key", ["read_timeout", "behind_proxy"])

@@ -67,7 +67,19 @@ def test_a_site_takes_what_it_does_not_say_from_the_defaults() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        *("name", "state", "domains", "redirects", "upstream", "balance", "static", "tls", "locations", "maintenance"),
+        *(
+            "name",
+            "state",
+            "domains",
+            "redirects",
+            "upstream",
+            "balance",
+            "static",
+            "tls",
+            "cache",
+            "locations",
+            "maintenance",
+        ),
         *("config", "content", "template", "foreign", "rename_from", "zzz"),
     ],
 )

@@ -42,6 +42,7 @@ EVERYTHING: dict[str, t.Any] = {
     "security_headers": {"Content-Security-Policy": "default-src 'self'"},
     "websockets": True,
     "hsts": 60,
+    "cache": {"valid": 10, "paths": ["/news"]},
     "error_pages": {"de": {404: {"title": "Nicht gefunden", "text": "Diese Seite gibt es nicht."}}},
     "tls": TLS,
     "locations": [{"path": "~ [.]x$", "config": "deny all;"}, {"path": "/other/", "upstream": ["10.0.0.2"]}],
@@ -481,7 +482,7 @@ def test_a_log_in_json_is_told_the_release_when_a_request_is_led_to_it() -> None
 
 @pytest.mark.parametrize("log", ["combined", "off"])
 def test_only_a_log_in_json_is_told_the_release(log: str) -> None:
-    assert "realpath_root" not in rendered({**EVERYTHING, **SITE, "access_log": log})
+    assert "realpath_root" not in rendered({**EVERYTHING, **SITE, "cache": None, "access_log": log})
 
 
 @pytest.mark.parametrize(
@@ -824,7 +825,7 @@ def test_the_snippet_defines_nothing_in_vain() -> None:
         for site in (
             EVERYTHING,
             {**QUIC, "http3": version == NEW},
-            {**SITE, "behind_proxy": True, "access_log": "json"},
+            {**SITE, "behind_proxy": True, "access_log": "json", "cache": {"valid": 1}},
         )
         for each in site_configs([site], {}, version, catch_all=True)
     )
@@ -934,6 +935,7 @@ PLACES: tuple[t.Callable[[str], dict[str, t.Any]], ...] = (
     lambda text: {"locations": [{"path": f"@{text}", "config": text}]},
     lambda text: {"maintenance": {"flag": f"/{text}", "page": f"/{text}", "open": [f"/{text}"]}},
     lambda text: {"maintenance": {"flag": f"/{text}"}},
+    lambda text: {"cache": {"valid": 10, "paths": [f"/{text}"], "bypass": [f"/{text}"], "max_size": text or "1m"}},
     lambda text: {"error_pages": {text: {"404": {"title": "a", "text": "a"}}}},
     lambda text: {"error_pages": {"de": {"404": {"title": text, "text": text}}}},
     lambda text: {"config": text},
