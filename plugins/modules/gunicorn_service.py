@@ -151,6 +151,11 @@ options:
             description: Whether nginx trusts only some proxies in front of it.
             type: bool
             default: false
+          proxy_protocol:
+            description: Whether nginx expects the PROXY protocol on this port.
+            type: bool
+            default: false
+            version_added: 2.0.0
       worker_class:
         description: >-
           Worker class of gunicorn, which decides how a worker handles requests. C(gevent) and C(tornado) must be
@@ -605,6 +610,7 @@ OPTIONS: dict[str, t.Any] = {
                     "tls": {"type": "bool", "default": False},
                     "behind_proxy": {"type": "bool", "default": False},
                     "chosen_proxies": {"type": "bool", "default": False},
+                    "proxy_protocol": {"type": "bool", "default": False},
                 },
             },
             "worker_class": {"type": "str", "choices": ["sync", "gthread", "gevent", "tornado"], "default": "gthread"},

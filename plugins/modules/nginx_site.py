@@ -151,6 +151,11 @@ options:
             description: Whether nginx trusts only some proxies in front of it.
             type: bool
             default: false
+          proxy_protocol:
+            description: Whether nginx expects the PROXY protocol on this port.
+            type: bool
+            default: false
+            version_added: 2.0.0
       self_signed:
         description:
           - Certificate that the host makes for the site, when there is none yet, when its names have changed or 90
@@ -225,6 +230,7 @@ options:
       - certificate_names
       - socket_clash
       - socket_in_use
+      - mixed_proxy_protocol
     default: []
   directory_available:
     description: Directory in which the versions of sites are kept. nginx must not include it.
@@ -508,6 +514,7 @@ OPTIONS: dict[str, t.Any] = {
                     "tls": {"type": "bool", "default": False},
                     "behind_proxy": {"type": "bool", "default": False},
                     "chosen_proxies": {"type": "bool", "default": False},
+                    "proxy_protocol": {"type": "bool", "default": False},
                 },
             },
             "self_signed": {
@@ -552,6 +559,7 @@ OPTIONS: dict[str, t.Any] = {
             "certificate_names",
             "socket_clash",
             "socket_in_use",
+            "mixed_proxy_protocol",
         ],
         "default": [],
     },

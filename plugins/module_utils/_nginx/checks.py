@@ -10,7 +10,7 @@ import typing as t
 
 from .certificate import Certificate, covers
 from .conf import Configuration, Placed
-from .policy import KINDS
+from .policy import KINDS, MIXED_PROXY
 
 # A name that a certificate can cover; regular expressions, "_" and single labels are not.
 _HOST_NAME = re.compile(r"(?:\*\.|\.)?(?:[a-z0-9-]+\.)+[a-z0-9-]+")
@@ -36,6 +36,7 @@ class Listen(t.NamedTuple):
     socket: str
     default: bool
     tls: bool
+    proxied: bool = False
 
 
 class ServerBlock(t.NamedTuple):
@@ -69,7 +70,8 @@ def socket_name(address: str) -> str:
 def _listen(args: tuple[str, ...], always_tls: bool) -> Listen:
     options = args[1:]
     name = socket_name(args[0]) + ("/udp" if "quic" in options else "")
-    return Listen(name, bool({"default_server", "default"} & set(options)), always_tls or "ssl" in options)
+    is_default = bool({"default_server", "default"} & set(options))
+    return Listen(name, is_default, always_tls or "ssl" in options, "proxy_protocol" in options)
 
 
 def _pairs(block: list[Placed]) -> tuple[tuple[str, str], ...]:
@@ -169,6 +171,19 @@ def check_tls(servers: t.Sequence[ServerBlock]) -> list[Problem]:
     ]
 
 
+def check_proxy_protocol(servers: t.Sequence[ServerBlock]) -> list[Problem]:
+    """Find sockets that one server uses with the PROXY protocol and another without it."""
+    proxied: dict[str, ServerBlock] = {}
+    plain: dict[str, ServerBlock] = {}
+    for server in servers:
+        for item in server.listens:
+            (proxied if item.proxied else plain).setdefault(item.socket, server)
+    text = "is used with the PROXY protocol and without it; nginx would refuse visitors of both who come without it"
+    return [
+        _problem(MIXED_PROXY, name, (proxied[name], plain[name]), f"{name} {text}") for name in proxied if name in plain
+    ]
+
+
 def certificate_paths(servers: t.Sequence[ServerBlock], files: t.Container[str]) -> list[str]:
     """Return the certificates that servers in the given files use, each once."""
     return list(dict.fromkeys(path for server in servers if server.file in files for path, _key in server.certificates))
@@ -198,4 +213,4 @@ def _certificate_problem(kind: str, path: str, server: ServerBlock, text: str) -
 
 def find_problems(servers: t.Sequence[ServerBlock]) -> list[Problem]:
     """Return all problems except those of certificates."""
-    return [*check_names(servers), *check_defaults(servers), *check_tls(servers)]
+    return [*check_names(servers), *check_defaults(servers), *check_tls(servers), *check_proxy_protocol(servers)]

@@ -13,6 +13,7 @@ if t.TYPE_CHECKING:
 
 NAMESPACE, SHADOW, NONE = "namespace", "shadow", "none"
 CLASH, IN_USE = "socket_clash", "socket_in_use"
+MIXED_PROXY = "mixed_proxy_protocol"
 KINDS = (
     "duplicate_server_name",
     "duplicate_default_server",
@@ -21,6 +22,7 @@ KINDS = (
     "certificate_names",
     CLASH,
     IN_USE,
+    MIXED_PROXY,
 )
 
 

@@ -18,7 +18,7 @@ import ssl
 import typing as t
 from dataclasses import dataclass
 
-from .._site.forwarded import ForwardedChain, find_wrong_headers, forged_headers
+from .._site.forwarded import ForwardedChain, find_wrong_headers, forged_headers, proxy_greeting
 from .._system.command import CommandError, Commands
 from .._system.deadline import Deadline, TimedConnection, TimedTlsConnection
 from .._system.host import Host
@@ -116,9 +116,9 @@ def _ask(chain: ForwardedChain, path: str, headers: t.Mapping[str, str]) -> tupl
 def _connect(chain: ForwardedChain) -> http.client.HTTPConnection:
     deadline = Deadline(_TIMEOUT)
     if not chain.tls:
-        return TimedConnection("127.0.0.1", deadline, chain.port)
+        return TimedConnection("127.0.0.1", deadline, chain.port, proxy_greeting(chain))
     # SNI is the name of the site; the certificate is not verified here.
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return TimedTlsConnection("127.0.0.1", deadline, context, chain.port, chain.host)
+    return TimedTlsConnection("127.0.0.1", deadline, context, chain.port, chain.host, proxy_greeting(chain))

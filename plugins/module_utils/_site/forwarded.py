@@ -27,6 +27,7 @@ class ForwardedChain:
     # Whether there is another proxy in front of nginx, and whether nginx trusts only some addresses.
     behind_proxy: bool = False
     chosen_proxies: bool = False
+    proxy_protocol: bool = False
 
     @property
     def authority(self) -> str:
@@ -53,6 +54,12 @@ def forged_headers(chain: ForwardedChain, hops: int) -> dict[str, str]:
         "X-Forwarded-Host": _FORGED_HOST,
         "Forwarded": f"for={_FORGED_ADDRESS};host={_FORGED_HOST}",
     }
+
+
+def proxy_greeting(chain: ForwardedChain) -> bytes:
+    """Return what a connection begins with: with the PROXY protocol, the address that nginx sees without it as well."""
+    line = f"PROXY TCP4 {_OWN_ADDRESS} {_OWN_ADDRESS} {chain.port} {chain.port}\r\n"
+    return line.encode() if chain.proxy_protocol else b""
 
 
 def expected_headers(chain: ForwardedChain, hops: int) -> dict[str, str]:

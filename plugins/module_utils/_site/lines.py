@@ -89,11 +89,13 @@ class Port:
     ipv6: bool
     http2: bool
     profile: str = ""
+    proxy_protocol: bool = False
 
     def lines(self, version: Version, more: str = "") -> Lines:
         """Return what makes a server listen on it."""
         http2 = self.tls and self.http2
-        options = (" ssl" if self.tls else "") + (" http2" if http2 and version < HTTP2_DIRECTIVE else "") + more
+        options = (" ssl" if self.tls else "") + (" http2" if http2 and version < HTTP2_DIRECTIVE else "")
+        options += (" proxy_protocol" if self.proxy_protocol else "") + more
         listen = [f"listen {self.number}{options};"] + ([f"listen [::]:{self.number}{options};"] if self.ipv6 else [])
         return listen + (["http2 on;"] if http2 and version >= HTTP2_DIRECTIVE else [])
 
@@ -125,20 +127,20 @@ def variable(site: Site, what: str) -> str:
 
 def forwarded(site: Site, what: str, own: str, theirs: str) -> str:
     """Return the variable with our own or the outer proxy's view of the visitor."""
-    if site.trusted_proxies:
+    if site.header_proxies:
         return variable(site, what)
     return theirs if site.behind_proxy else own
 
 
 def plain_port(site: Site) -> Port:
     """Return the port of a site for HTTP."""
-    return Port(site.http_port, tls=False, ipv6=site.ipv6, http2=False)
+    return Port(site.http_port, tls=False, ipv6=site.ipv6, http2=False, proxy_protocol=site.proxy_protocol)
 
 
 def tls_port(site: Site) -> Port:
     """Return the port of a site for HTTPS."""
     profile = site.tls.profile if site.tls else ""
-    return Port(site.https_port, tls=True, ipv6=site.ipv6, http2=site.http2, profile=profile)
+    return Port(site.https_port, True, site.ipv6, site.http2, profile, site.proxy_protocol)
 
 
 def secure_listen_lines(site: Site, version: Version) -> Lines:
@@ -165,6 +167,8 @@ def real_ip_lines(site: Site) -> Lines:
     if not site.trusted_proxies:
         return []
     trusted = [f"set_real_ip_from {network};" for network in site.trusted_proxies]
+    if site.proxy_protocol:
+        return [*trusted, "real_ip_header proxy_protocol;"]
     return [*trusted, "real_ip_header X-Forwarded-For;", "real_ip_recursive on;"]
 
 

@@ -29,6 +29,7 @@ class SiteDefault:
     buffering = True
     websockets = False
     behind_proxy = False
+    proxy_protocol = False
     access_log = "combined"
     gzip = True
     security_headers = True
@@ -226,6 +227,7 @@ class Site:
     websockets: bool = SiteDefault.websockets
     behind_proxy: bool = SiteDefault.behind_proxy
     trusted_proxies: tuple[str, ...] = ()
+    proxy_protocol: bool = SiteDefault.proxy_protocol
     proxy_headers: tuple[tuple[str, str], ...] = ()
     pass_headers: tuple[str, ...] = ()
     access_log: str = SiteDefault.access_log
@@ -292,6 +294,7 @@ class Site:
             raise InputError(
                 "static with the url '/' leaves nothing for upstream: choose a longer url, or leave one out"
             )
+        self._check_proxy_protocol()
         self._check_http3()
         self._check_clients()
         self._refuse_twice("path", tuple(s.url for s in self.static) + tuple(place.key for place in self.locations))
@@ -299,10 +302,25 @@ class Site:
     def _check_http3(self) -> None:
         if self.http3 and not self.tls:
             raise InputError("http3 needs tls, because HTTP/3 is always encrypted: set tls, or http3 to false")
-        if self.http3 and self.from_proxy:
+        if self.http3 and (self.from_proxy or self.proxy_protocol):
             raise InputError(
                 "http3 is impossible behind another proxy (behind_proxy, trusted_proxies), because visitors speak "
                 "HTTP/3 with that proxy: set http3 to false, and turn it on there"
+            )
+
+    def _check_proxy_protocol(self) -> None:
+        if not self.proxy_protocol:
+            return
+        if not self.trusted_proxies:
+            raise InputError(
+                "proxy_protocol needs trusted_proxies, the addresses of the load balancers, such as [10.0.0.0/24]: "
+                "nginx believes the address of a visitor from nobody else"
+            )
+        if self.behind_proxy:
+            raise InputError(
+                "proxy_protocol and behind_proxy exclude each other, because a balancer that passes connections on "
+                "leaves X-Forwarded-* headers to visitors, who may forge them: leave behind_proxy out, and "
+                "trusted_hops of an application at 1"
             )
 
     def _check_clients(self) -> None:
@@ -324,8 +342,13 @@ class Site:
 
     @property
     def from_proxy(self) -> bool:
-        """Tell whether visitors come through another proxy."""
-        return self.behind_proxy or bool(self.trusted_proxies)
+        """Tell whether visitors come through another proxy, which says in headers who they are."""
+        return self.behind_proxy or bool(self.header_proxies)
+
+    @property
+    def header_proxies(self) -> tuple[str, ...]:
+        """Return the proxies whose headers are believed: one with the PROXY protocol passes on those of visitors."""
+        return () if self.proxy_protocol else self.trusted_proxies
 
     @property
     def claims(self) -> tuple[tuple[int, str], ...]:
@@ -353,4 +376,5 @@ def chain_of(site: Site) -> ForwardedChain | None:
     if not current or not re.fullmatch(r"[A-Za-z0-9.-]+", host) or site.state != "enabled":
         return None
     port = site.https_port if site.tls else site.http_port
-    return ForwardedChain(current, host, port, bool(site.tls), site.from_proxy, bool(site.trusted_proxies))
+    chosen = bool(site.header_proxies)
+    return ForwardedChain(current, host, port, bool(site.tls), site.from_proxy, chosen, site.proxy_protocol)

@@ -91,7 +91,10 @@ def parse_site(item: t.Mapping[str, object], defaults: t.Mapping[str, object]) -
         check_keys(item, SITE_KEYS)
         shared = with_lists(defaults, SITE, "nginx_site_defaults")
         given = {key: value for key, value in with_lists(item, SITE).items() if value is not None}
-        return check_counted(_parse(name, Reader({**shared, **given})))
+        site = check_counted(_parse(name, Reader({**shared, **given})))
+        if site.proxy_protocol:
+            _check_balancers(site.trusted_proxies)
+        return site
     except InputError as exc:
         raise InputError(f"site '{name}': {exc}") from exc
 
@@ -113,6 +116,7 @@ def _parse(name: str, given: Reader) -> Site:
         websockets=given.flag("websockets", Site.websockets),
         behind_proxy=given.flag("behind_proxy", Site.behind_proxy),
         trusted_proxies=_parse_networks(given, "trusted_proxies"),
+        proxy_protocol=given.flag("proxy_protocol", Site.proxy_protocol),
         proxy_headers=_parse_headers(given.raw("proxy_headers"), "proxy_headers"),
         pass_headers=check_passed(given.texts("pass_headers")),
         access_log=given.choice("access_log", Site.access_log, LOG_FORMATS),
@@ -193,6 +197,18 @@ def _parse_maintenance(value: object) -> Maintenance:
 
 def _parse_networks(given: Reader, key: str, prefix: str = "") -> tuple[str, ...]:
     return tuple(check_network(network, f"{prefix}{key}") for network in given.texts(key))
+
+
+def _check_balancers(networks: t.Sequence[str]) -> None:
+    """Refuse networks that together are those of everybody: anyone could then claim any address."""
+    for family, widest in ((4, 8), (6, 7)):
+        members = [net for net in map(ipaddress.ip_network, networks) if net.version == family]
+        for net in ipaddress.collapse_addresses(t.cast("list[ipaddress.IPv4Network]", members)):
+            if net.prefixlen < widest:
+                raise InputError(
+                    f"proxy_protocol: trusted_proxies has {net}, and whoever connects from there is believed any "
+                    f"address of a visitor: name the addresses of the load balancers, in networks of /{widest} at most"
+                )
 
 
 def _parse_methods(given: Reader, key: str, prefix: str = "") -> tuple[str, ...]:
@@ -368,13 +384,30 @@ def parse_sites(items: object, defaults: t.Mapping[str, object]) -> list[Site]:
 def _check_ports(sites: t.Iterable[Site]) -> None:
     """Raise InputError when sites of one port need different settings of what nginx has once for a port."""
     secure: dict[int, Site] = {}
+    users: dict[int, Site] = {}
     for site in sites:
+        _check_proxy_port(site, users)
         first = secure.setdefault(site.https_port, site) if site.tls else site
         if site.tls and first.tls and site.tls.profile != first.tls.profile:
             raise InputError(
                 f"sites '{first.name}' and '{site.name}' have the tls.profile '{first.tls.profile}' and "
                 f"'{site.tls.profile}' on port {site.https_port}, and nginx has one set of protocols for a port: give "
                 "them the same profile, or one of them another https_port"
+            )
+
+
+def _check_proxy_port(site: Site, users: dict[int, Site]) -> None:
+    """Raise InputError when only one of two sites of a port, but for texts of users, has the PROXY protocol."""
+    if site.content or site.template:
+        return
+    for port in (site.http_port, *([site.https_port] if site.tls else [])):
+        first = users.setdefault(port, site)
+        if first.proxy_protocol != site.proxy_protocol:
+            one, other = (site, first) if site.proxy_protocol else (first, site)
+            raise InputError(
+                f"site '{one.name}' has proxy_protocol on port {port}, and site '{other.name}' on the same port has "
+                "not, and nginx expects it of all connections to a port or of none: set it for both, or give one of "
+                "them other ports (http_port, https_port)"
             )
 
 

@@ -117,8 +117,12 @@ def _catch_alls(sites: t.Sequence[Site], defaults: t.Mapping[str, object], versi
     """Return a site for each port in use, so that two uses of the role on a host do not contend for one."""
     enabled = [site for site in sites if site.state == "enabled"]
     usual = parse_sites([{"name": "usual", "state": "absent"}], defaults)[0]
-    plain = {plain_port(replace(usual, http_port=site.http_port)) for site in enabled}
-    secure = {tls_port(replace(usual, https_port=site.https_port, tls=site.tls)) for site in enabled if site.tls}
+    ports = [
+        replace(usual, http_port=s.http_port, https_port=s.https_port, tls=s.tls, proxy_protocol=s.proxy_protocol)
+        for s in enabled
+    ]
+    plain = {plain_port(site) for site in ports}
+    secure = {tls_port(site) for site in ports if site.tls}
     found = [{"name": DISTRIBUTION_SITE, "state": "disabled", "foreign": "unmodified"}] if enabled else []
     for port in sorted(plain | secure, key=lambda port: port.number):
         name = RESERVED if port.number == 80 else f"{RESERVED}-{port.number}"
@@ -175,10 +179,10 @@ def render_quic_catch_all(port: Port) -> str:
 
 def _trust_maps(site: Site) -> list[Lines]:
     """Return maps that believe X-Forwarded-* only from the proxies that are trusted."""
-    if not site.trusted_proxies:
+    if not site.header_proxies:
         return []
     peer = variable(site, "peer")
-    geo = block(f"geo $realip_remote_addr {peer}", ["default 0;", *(f"{net} 1;" for net in site.trusted_proxies)])
+    geo = block(f"geo $realip_remote_addr {peer}", ["default 0;", *(f"{net} 1;" for net in site.header_proxies)])
     believed = {
         "for": ("$remote_addr", "$proxy_add_x_forwarded_for"),
         "proto": ("$scheme", "$flaskops_xproto"),
@@ -253,6 +257,8 @@ def _redirect(site: Site, version: Version, names: t.Sequence[str], target: str,
     lines = secure_listen_lines(site, version) if tls else plain_port(site).lines(version)
     lines += [f"server_name {' '.join(names)};"]
     lines += [*(certificate_lines(site) if tls else []), "server_tokens off;", *log_lines(site.name, site.access_log)]
+    # Redirects log the visitor, too.
+    lines += real_ip_lines(site) if site.proxy_protocol else []
     lines += [*PATIENCE, *(hsts_lines(site)[1:] + http3_lines(site)[1:] if tls else []), ""]
     return block("server", lines + block("location /", [f"return 301 {target}$request_uri;"]))
 

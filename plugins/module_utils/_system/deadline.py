@@ -84,15 +84,17 @@ class UnixConnection(http.client.HTTPConnection):
 class TimedConnection(http.client.HTTPConnection):
     """HTTP over TCP, until a deadline."""
 
-    def __init__(self, host: str, deadline: Deadline, port: int | None = None) -> None:
-        """Name the server; it is connected to with the first request."""
+    def __init__(self, host: str, deadline: Deadline, port: int | None = None, greeting: bytes = b"") -> None:
+        """Name the server, and what it is sent before all else; it is connected to with the first request."""
         super().__init__(host, port, timeout=deadline.seconds)
         self._deadline = deadline
+        self._greeting = greeting
 
     def connect(self) -> None:
         """Connect, within the time that is left."""
         self.timeout = self._deadline.left()
         super().connect()
+        self.sock.sendall(self._greeting)
         self.sock = timed(self.sock, self._deadline)
 
 
@@ -100,14 +102,21 @@ class TimedTlsConnection(http.client.HTTPSConnection):
     """HTTP over TLS, until a deadline."""
 
     def __init__(
-        self, host: str, deadline: Deadline, context: ssl.SSLContext, port: int | None = None, named: str = ""
+        self,
+        host: str,
+        deadline: Deadline,
+        context: ssl.SSLContext,
+        port: int | None = None,
+        named: str = "",
+        greeting: bytes = b"",
     ) -> None:
-        """Take the server, and its name for TLS where that differs."""
+        """Take the server, and its name for TLS where that differs; such a one may be greeted before TLS begins."""
         context.sslsocket_class = _TimedTls
         super().__init__(host, port, timeout=deadline.seconds, context=context)
         self._deadline = deadline
         self._tls = context
         self._named = named
+        self._greeting = greeting
 
     def connect(self) -> None:
         """Connect, within the time that is left."""
@@ -115,6 +124,7 @@ class TimedTlsConnection(http.client.HTTPSConnection):
         if self._named:
             http.client.HTTPConnection.connect(self)
             self.sock.settimeout(self._deadline.left())
+            self.sock.sendall(self._greeting)
             self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._named)
         else:
             super().connect()

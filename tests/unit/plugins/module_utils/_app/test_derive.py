@@ -31,6 +31,7 @@ def test_a_service_knows_how_visitors_reach_it() -> None:
         "tls": True,
         "behind_proxy": True,
         "chosen_proxies": False,
+        "proxy_protocol": False,
     }
 
 
@@ -106,6 +107,7 @@ OF_DEFAULTS: dict[str, tuple[object, object]] = {
     "websockets": (True, True),
     "behind_proxy": (True, True),
     "trusted_proxies": (["10.0.0.0/8"], ("10.0.0.0/8",)),
+    "proxy_protocol": (True, True),
     "proxy_headers": ({"X-A": "a"}, (("X-Real-Host", "$flaskops_host"), ("X-A", "a"))),
     "pass_headers": (["X-Client-IP"], ("X-Client-IP",)),
     "access_log": ("json", "json"),
@@ -128,7 +130,7 @@ OF_DEFAULTS: dict[str, tuple[object, object]] = {
 def test_each_default_of_sites_is_that_of_derived_ones(key: str) -> None:
     given, expected = OF_DEFAULTS[key]
     nginx = {"tls": {"certificate": "/c", "key": "/k"}, "static": [{"url": "/static/", "path": "static"}]}
-    defaults = {key: given}
+    defaults = {key: given, **({"trusted_proxies": ["10.0.0.0/8"]} if key == "proxy_protocol" else {})}
     [item] = derive_sites([{**SHOP, "host_header": "X-Real-Host", "nginx": nginx}], "/srv", None, defaults)
     assert getattr(parse_site(item, defaults), key) == expected
 

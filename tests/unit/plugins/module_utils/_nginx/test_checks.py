@@ -60,6 +60,17 @@ def test_one_socket_has_one_name(written: str, name: str) -> None:
             ["duplicate_default_server"],
         ),
         (["server { listen 80 default_server; server_name a; }", "server { listen 81 default; server_name b; }"], []),
+        (
+            ["server { listen 80 proxy_protocol; server_name a; }", "server { listen 80; server_name b; }"],
+            ["mixed_proxy_protocol"],
+        ),
+        (
+            [
+                "server { listen 80 proxy_protocol; server_name a; }",
+                "server { listen *:80 proxy_protocol; server_name b; }",
+            ],
+            [],
+        ),
         (["server { listen 443 ssl; server_name a; }", "server { listen 443; server_name b; }"], ["mixed_tls"]),
         (["server { listen 443 ssl; server_name a; }", "server { listen 443 http2 ssl; server_name b; }"], []),
         (["server { listen 443; ssl on; server_name a; }", "server { listen 443 ssl; server_name b; }"], []),

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import ssl
 import stat
 import sys
+import threading
 import types
 import typing as t
 from pathlib import Path
@@ -272,3 +274,26 @@ def test_the_judge_needs_no_host() -> None:
     chain = ForwardedChain("/srv/shop/current", "shop.test")
     assert find_wrong_headers(chain, 1, {"address": "127.0.0.1", "scheme": "http", "host": "shop.test"}) == ""
     assert forged_headers(chain, 1)["X-Forwarded-Host"] == "forged.invalid"
+
+
+@pytest.mark.parametrize(("tls", "then"), [(False, b"GET /x HTTP/1.1\r\n"), (True, b"\x16\x03")])
+@pytest.mark.parametrize("proxied", [True, False])
+def test_the_probe_speaks_the_proxy_protocol_where_nginx_expects_it(tls: bool, then: bytes, proxied: bool) -> None:
+    seen: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def serve() -> None:
+            connection, _address = server.accept()
+            with connection:
+                connection.settimeout(5)
+                while len(b"".join(seen)) < 70 and (data := connection.recv(4096)):
+                    seen.append(data)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        chain = ForwardedChain("/srv/shop/current", "shop.test", port, tls, proxy_protocol=proxied)
+        assert _proxy_probe._ask(chain, "/x", {})[0] == 0
+        thread.join()
+    greeting = f"PROXY TCP4 127.0.0.1 127.0.0.1 {port} {port}\r\n".encode() if proxied else b""
+    assert b"".join(seen).startswith(greeting + then)

@@ -150,6 +150,13 @@ def test_security_headers_can_be_left_out(security_headers: object) -> None:
             "tls: profile must be one of intermediate, modern, not 'old'",
         ),
         ({"tls": CERTIFICATE, "https_port": 80}, "http_port and https_port are both 80"),
+        ({"proxy_protocol": True}, r"proxy_protocol needs trusted_proxies.*such as \[10\.0\.0\.0/24\]"),
+        ({"proxy_protocol": True, "trusted_proxies": ["10.0.0.1"], "behind_proxy": True}, "exclude each other.*hops"),
+        (
+            {"proxy_protocol": True, "trusted_proxies": ["10.0.0.1"], "http3": True, "tls": CERTIFICATE},
+            "http3 is impossible behind another",
+        ),
+        ({"proxy_protocol": True, "trusted_proxies": ["10.0.0.1"], "hsts": 60}, "hsts needs tls"),
         ({"http3": True}, "http3 needs tls, because HTTP/3 is always encrypted: set tls, or http3 to false"),
         ({"http3": True, "tls": CERTIFICATE, "behind_proxy": True}, "http3 is impossible behind another proxy"),
         ({"http3": "yes", "tls": CERTIFICATE, "trusted_proxies": ["10.0.0.1"]}, "http3 is impossible behind another"),
@@ -205,6 +212,44 @@ def test_two_tls_profiles_on_one_port_are_refused() -> None:
         parse_sites([shop, {**modern, "template": "x.j2"}], {})
     for change in ({"https_port": 8443}, {"state": "disabled"}, {"tls": CERTIFICATE}, {"tls": None}):
         assert len(parse_sites([shop, {**blog, **change}], {})) == 2
+
+
+@pytest.mark.parametrize(
+    ("networks", "named"),
+    [
+        (["0.0.0.0/0"], "0.0.0.0/0"),
+        (["10.0.0.1", "::/0"], "::/0"),
+        (["0.0.0.0/1", "10.0.0.1", "128.0.0.0/1"], "0.0.0.0/0"),
+        (["::/1", "8000::/1"], "::/0"),
+        ([f"{first}.0.0.0/8" for first in range(256)], "0.0.0.0/0"),
+        (["2000::/3"], "2000::/3"),
+        (["128.0.0.0/2"], "128.0.0.0/2"),
+        (["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "127.0.0.1", "::1"], ""),
+    ],
+)
+def test_the_proxy_protocol_is_not_believed_from_everybody(networks: list[str], named: str) -> None:
+    item = {**LEAST, "trusted_proxies": networks}
+    assert parse_site(item, {}).from_proxy
+    if named:
+        message = re.escape(f"site 'shop': proxy_protocol: trusted_proxies has {named}, and whoever")
+        with pytest.raises(InputError, match=message):
+            parse_site({**item, "proxy_protocol": True}, {})
+    else:
+        assert not parse_site({**item, "proxy_protocol": "yes"}, {}).from_proxy
+
+
+def test_sites_of_a_port_agree_on_the_proxy_protocol() -> None:
+    shop = {**LEAST, "tls": CERTIFICATE, "proxy_protocol": True, "trusted_proxies": ["10.0.0.1"]}
+    blog = {**LEAST, "name": "blog", "domains": ["blog.test"]}
+    message = "site 'shop' has proxy_protocol on port %s, and site 'blog' on the same port has not.*http_port"
+    for sites in ([shop, blog], [blog, shop]):
+        with pytest.raises(InputError, match=message % 80):
+            parse_sites(sites, {})
+    with pytest.raises(InputError, match=message % 443):
+        parse_sites([shop, {**blog, "tls": CERTIFICATE, "http_port": 8080}], {})
+    text = {"name": "own", "template": "x.j2", "domains": ["own.test"]}
+    for others in ([{**blog, "http_port": 8080}], [{**blog, "state": "disabled"}], [text, {**shop, **blog}]):
+        assert parse_sites([shop, *others], {})
 
 
 def test_two_sites_with_one_name_are_refused() -> None:

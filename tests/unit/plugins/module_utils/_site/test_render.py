@@ -785,6 +785,37 @@ def test_the_host_keeps_its_port_in_http3(protocol: str, port: int, header: str,
     assert evaluate("$flaskops_host", variables) == seen
 
 
+PROXIED = {
+    **SITE,
+    "tls": TLS,
+    "redirects": ["www.shop.test"],
+    "proxy_protocol": True,
+    "trusted_proxies": ["10.0.0.0/8"],
+}
+
+
+@pytest.mark.parametrize("version", [OLD, NEW])
+def test_every_server_of_a_port_expects_the_proxy_protocol(version: str) -> None:
+    other = {**SITE, "name": "b", "domains": ["b.test"], "http_port": 8080}
+    found = catch_alls([PROXIED, other], version)
+    texts = [found["flaskops-default"], found["flaskops-default-443"], rendered(PROXIED, version)]
+    proxied = [listen for text in texts for server in servers(text) for listen in listens(server)]
+    assert len(proxied) == 12
+    assert all("proxy_protocol" in listen.split() for listen in proxied)
+    assert "proxy_protocol" not in found["flaskops-default-8080"]
+
+
+def test_the_proxy_protocol_gives_the_address_and_no_header_is_believed() -> None:
+    found = servers(rendered(PROXIED))
+    for server in map(words, found):
+        assert ["set_real_ip_from", "10.0.0.0/8"] in server
+        assert ["real_ip_header", "proxy_protocol"] in server
+        assert not any(line[0] == "real_ip_recursive" for line in server)
+    direct = main({key: value for key, value in PROXIED.items() if key not in ("proxy_protocol", "trusted_proxies")})
+    assert sent_headers(words(found[-1])) == sent_headers(words(direct))
+    assert "geo" not in rendered(PROXIED)
+
+
 def test_there_is_no_catch_all_when_it_is_not_wanted_or_nothing_is_enabled() -> None:
     assert [site["name"] for site in site_configs([SITE], {}, NEW, catch_all=False)] == ["shop"]
     assert list(catch_alls([{"name": "shop", "state": "absent"}])) == []
