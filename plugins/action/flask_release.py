@@ -18,7 +18,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._app.source import SourceError
-from ..module_utils._input.redact import mask_urls, masked, secret_part
+from ..module_utils._input.redact import mask_urls, masked, secret_part, without_passwords
 from ..module_utils._input.result import join
 from ..module_utils._input.values import InputError, settle_apps, to_plain
 from ..plugin_utils._controller_path import controller_path
@@ -167,8 +167,10 @@ class ActionModule(LateErrors, ActionBase):
     def _call(self, args: Args, sent: dict[str, Args], task_vars: Args | None) -> Args:
         apps = args.get("apps")
         shown = {"by": operator(), "run": run_id(), **args, **masked(args), "sent": sent}
+        if isinstance(args.get("site_defaults"), dict):
+            shown["site_defaults"] = without_passwords(args["site_defaults"])
         if isinstance(apps, list):
-            shown["apps"] = [{**app, **masked(app)} if isinstance(app, dict) else app for app in apps]
+            shown["apps"] = [_shown(app) if isinstance(app, dict) else app for app in apps]
             secret = [secret_part(app) if isinstance(app, dict) else {} for app in apps]
             text = json.dumps({"apps": secret, "defaults": secret_part(args)})
             shown["sealed"] = base64.b64encode(text.encode()).decode()
@@ -203,6 +205,12 @@ class ActionModule(LateErrors, ActionBase):
         finally:
             os.unlink(temporary)
         return target, warnings
+
+
+def _shown(app: Args) -> Args:
+    """Return what the host is told of an application beside its secrets."""
+    site = app.get("nginx")
+    return {**app, **masked(app), **({"nginx": without_passwords(site)} if isinstance(site, dict) else {})}
 
 
 def _described(

@@ -156,6 +156,11 @@ options:
             type: bool
             default: false
             version_added: 2.0.0
+          path:
+            description: URL path to ask for, where the site lets nobody else without a password have it.
+            type: str
+            default: ""
+            version_added: 2.0.0
       worker_class:
         description: >-
           Worker class of gunicorn, which decides how a worker handles requests. C(gevent) and C(tornado) must be
@@ -611,6 +616,7 @@ OPTIONS: dict[str, t.Any] = {
                     "behind_proxy": {"type": "bool", "default": False},
                     "chosen_proxies": {"type": "bool", "default": False},
                     "proxy_protocol": {"type": "bool", "default": False},
+                    "path": {"type": "str", "default": ""},
                 },
             },
             "worker_class": {"type": "str", "choices": ["sync", "gthread", "gevent", "tornado"], "default": "gthread"},

@@ -119,6 +119,14 @@ options:
       rename_from:
         description: See O(rename_from).
         type: str
+      passwords:
+        description:
+          - Password file of the site, with a line C(NAME:HASH) for each user. The hash is one of crypt(3).
+          - It becomes C(/etc/nginx/flaskops-passwords/NAME), readable by root and by the group of nginx's workers, in
+            the same transaction as the site. It is removed with the site, and when a site with O(sites[].content) has
+            none.
+        type: str
+        version_added: 2.0.0
       chain:
         description:
           - How visitors reach an application of role P(flaskops.stack.gunicorn#role) through this site, in the form
@@ -155,6 +163,11 @@ options:
             description: Whether nginx expects the PROXY protocol on this port.
             type: bool
             default: false
+            version_added: 2.0.0
+          path:
+            description: URL path to ask for, where the site lets nobody else without a password have it.
+            type: str
+            default: ""
             version_added: 2.0.0
       self_signed:
         description:
@@ -480,6 +493,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.parameters import remove_values
 
 from ..module_utils._host_code import CODE_SPEC, work
 
@@ -505,6 +519,7 @@ OPTIONS: dict[str, t.Any] = {
             "version": {"type": "str"},
             "foreign": {"type": "str", "choices": ["refuse", "unmodified", "replace"], "default": "refuse"},
             "rename_from": {"type": "str"},
+            "passwords": {"type": "str", "no_log": True},
             "chain": {
                 "type": "dict",
                 "options": {
@@ -515,6 +530,7 @@ OPTIONS: dict[str, t.Any] = {
                     "behind_proxy": {"type": "bool", "default": False},
                     "chosen_proxies": {"type": "bool", "default": False},
                     "proxy_protocol": {"type": "bool", "default": False},
+                    "path": {"type": "str", "default": ""},
                 },
             },
             "self_signed": {
@@ -589,11 +605,19 @@ ARGUMENTS: dict[str, t.Any] = {
 }
 
 
+class Module(AnsibleModule):  # type: ignore[misc]
+    """Ansible's module, which keeps hashes of passwords out of the log of the host."""
+
+    def _log_invocation(self) -> None:
+        """Log the call. Ansible masks the text of the list, in which secrets of several lines are written otherwise."""
+        self.log(f"Invoked with {remove_values(self.params, self.no_log_values)}")
+
+
 def main() -> None:
     """Run the module."""
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
-    module = AnsibleModule(**ARGUMENTS, supports_check_mode=True)
+    module = Module(**ARGUMENTS, supports_check_mode=True)
     work(module, "_entrypoints.nginx_site")
 
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from ansible.module_utils.common.validation import check_type_dict
 
 from ..module_utils._input.printable import printable
-from ..module_utils._input.redact import SECRET
 from ..module_utils._input.values import (
     APP,
     SITE,
@@ -165,8 +164,7 @@ class _Check:
             with suppress(TypeError):
                 value = check_type_dict(value)
         if not isinstance(value, t.Mapping):
-            secret = path.rpartition(".")[2] in SECRET
-            raise InputError(f"{path} must be a dictionary, not {'a text or list' if secret else shown(value)}")
+            raise InputError(f"{path} must be a dictionary, not {shown(value, path)}")
         if option.get("options"):
             yield from self._fields(value, option["options"], example if isinstance(example, t.Mapping) else {}, path)
 
@@ -181,7 +179,7 @@ class _Check:
         for number, element in enumerate(to_list(value, kind, path)):
             place = f"{path}[{number}]"
             if not isinstance(element, t.Mapping):
-                yield f"{place} must be a dictionary, not {shown(element)}: write '- {kind.example}'"
+                yield f"{place} must be a dictionary, not {shown(element, place)}: write '- {kind.example}'"
             else:
                 yield from self._fields(element, option["options"], kind.inner or {}, place)
 

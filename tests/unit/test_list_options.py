@@ -68,8 +68,12 @@ DICTIONARIES: dict[str, Item] = {
     "locations": {"path": "/admin/", "config": "allow 10.0.0.0/8;"},
     "limits": {"path": "/login", "rate": "5r/s"},
     "access": {"path": "/admin", "deny": ["192.0.2.1"]},
+    "users": {"name": "alice", "password": "secret"},
 }
-REQUIRED: dict[str, Item] = {"cache": {"valid": 10}}
+REQUIRED: dict[str, Item] = {
+    "cache": {"valid": 10},
+    "basic_auth": {"users": [{"name": "alice", "password": "secret"}]},
+}
 
 
 def nested_options(role: str, variable: str) -> Item:
@@ -190,9 +194,9 @@ def test_a_text_of_a_site_is_a_list(path: str) -> None:
 
 @pytest.mark.parametrize("path", texts_of(OF_DEFAULTS))
 def test_a_text_of_the_defaults_is_a_list(path: str) -> None:
-    text, elements = TEXTS[path]
+    text, elements = TEXTS[path.rpartition(".")[2]]
     render = FILTERS["nginx_site_configs"]
-    assert render([a_site()], defaults={path: text}) == render([a_site()], defaults={path: elements})
+    assert render([a_site()], defaults=put({}, path, text)) == render([a_site()], defaults=put({}, path, elements))
 
 
 @pytest.mark.parametrize("path", texts_of(OF_SERVICES))

@@ -35,6 +35,7 @@ SHOP: Item = {
         "locations": [{"path": "/admin/"}],
         "limits": [{"path": "/login", "rate": "5r/s"}],
         "access": [{"path": "/admin", "methods": ["GET"]}],
+        "basic_auth": {"users": [{"name": "alice", "password": "secret"}]},
     },
 }
 WRONG: list[t.Any] = [None, "", "x y", True, False, 0, -1, 3.12, {}, {"a": None}, [], [None], [{}], b"x"]

@@ -144,7 +144,14 @@ def site_defaults(schema: Schema) -> str:
     """Return the defaults of sites and of what is nested in them, as classes: their attributes have types."""
     site = schema.group("site")
     nested = {option.name: option.options for option in site}
-    classes = {"Static": "static", "Cache": "cache", "Tls": "tls", "Maintenance": "maintenance", "Limit": "limits"}
+    classes = {
+        "Static": "static",
+        "Cache": "cache",
+        "Tls": "tls",
+        "Maintenance": "maintenance",
+        "Limit": "limits",
+        "BasicAuth": "basic_auth",
+    }
     places = {"Site": site, **{name: nested[option] for name, option in classes.items()}}
     return "".join(_class(f"{name}Default", f"of class {name}", options) for name, options in places.items())
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -135,6 +136,35 @@ def test_another_method_is_refused_with_those_that_are_accepted(visit: Visit) ->
     refused, accepted = (visit(SHOP, "/form", method=method, ca_file=CA) for method in ("GET", "POST"))
     assert (refused.status, refused.header("allow")) == (405, "POST")
     assert (accepted.status, accepted.header("allow")) == (404, "")
+
+
+@pytest.mark.parametrize(
+    ("target", "user", "status"),
+    [
+        ("/staff", "", 401),
+        ("/staff", "alice:correct horse", 404),
+        ("/staff/x", "bob:4711", 404),
+        ("/staff", "alice:correct", 401),
+        ("/staff", "carol:correct horse", 401),
+        ("//staff", "", 401),
+        ("/%73taff%2fx", "", 401),
+        ("/staff/door", "", 404),
+        ("/staff2", "", 404),
+    ],
+)
+def test_a_path_needs_a_password(visit: Visit, target: str, user: str, status: int) -> None:
+    headers = {"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"} if user else {}
+    reply = visit(SHOP, target, headers=headers, ca_file=CA)
+    assert reply.status == status
+    assert reply.header("www-authenticate") == ('Basic realm="Staff"' if status == 401 else "")
+
+
+def test_hashes_of_passwords_are_for_nginx_alone(sh: Shell) -> None:
+    assert sh("stat -c '%a %U %G' /etc/nginx/flaskops-passwords/shop") == "640 root www-data"
+    hashes = sh("cut -d: -f2 /etc/nginx/flaskops-passwords/shop").split()
+    assert [text[:3] for text in hashes] == ["$6$", "$6$"]
+    assert sh("nginx -T 2>/dev/null").count(hashes[0]) == 0
+    assert sh("journalctl --no-pager --output cat").count("$6$") == 0
 
 
 def test_security_headers_can_be_left_out(visit: Visit) -> None:

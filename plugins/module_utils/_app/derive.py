@@ -114,7 +114,8 @@ def _settle_defaults(defaults: t.Mapping[str, object] | None) -> dict[str, t.Any
         timeout = Reader(given).number("read_timeout", Site.read_timeout, 1)
     except InputError as exc:
         raise DeriveError(f"nginx_site_defaults: {exc}") from None
-    return {"read_timeout": timeout, "proxy_headers": given.get("proxy_headers") or {}}
+    shared = {key: given.get(key) or {} for key in ("proxy_headers", "basic_auth")}
+    return {"read_timeout": timeout, **shared}
 
 
 def _derive_site(app: App, root: str, defaults: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -127,7 +128,7 @@ def _derive_site(app: App, root: str, defaults: t.Mapping[str, t.Any]) -> dict[s
         **_read_timeout(app, defaults["read_timeout"]),
         **({"behind_proxy": True} if _hops(app) > 1 else {}),
         **({"rename_from": app["rename_from"]} if app.get("rename_from") else {}),
-        **_given(app, base, defaults["proxy_headers"]),
+        **_given(app, base, defaults),
     }
 
 
@@ -154,7 +155,7 @@ def _seconds(gunicorn: t.Mapping[str, t.Any], key: str) -> int:
     return int(t.cast("int", DEFAULTS[key]) if value is None else value)
 
 
-def _given(app: App, base: str, headers: t.Mapping[str, object]) -> dict[str, t.Any]:
+def _given(app: App, base: str, defaults: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return what the application says of its site, with places on the host."""
     gunicorn = app.get("gunicorn") or {}
     given = {key: value for key, value in (app.get("nginx") or {}).items() if value is not None}
@@ -164,6 +165,9 @@ def _given(app: App, base: str, headers: t.Mapping[str, object]) -> dict[str, t.
         if isinstance(given.get("cache"), dict) and "%" not in path:
             # Who watches the application wants to know of it, not of what was kept.
             given["cache"] = {**given["cache"], "bypass": [*(given["cache"].get("bypass") or []), path]}
+        auth = given.get("basic_auth", defaults["basic_auth"])
+        if auth and isinstance(auth, t.Mapping):
+            given["basic_auth"] = {"open": [path], **auth}
     given["maintenance"] = {**_maintenance(base, gunicorn), **(given.get("maintenance") or {})}
     places = shared_places(given.get("static"), app.get("shared"), base)
     if places:
@@ -174,7 +178,10 @@ def _given(app: App, base: str, headers: t.Mapping[str, object]) -> dict[str, t.
         given["static"] = [_locate(entry, f"{base}/current/app", previous) for entry in given["static"]]
     if app.get("host_header") and _hops(app) <= 1:
         # No proxy in front says it: without this, a visitor could.
-        given["proxy_headers"] = {app["host_header"]: "$flaskops_host", **given.get("proxy_headers", headers)}
+        given["proxy_headers"] = {
+            app["host_header"]: "$flaskops_host",
+            **given.get("proxy_headers", defaults["proxy_headers"]),
+        }
     return given
 
 

@@ -11,16 +11,20 @@ import pwd
 import typing as t
 
 from .._input.printable import printable, printable_result
-from .._nginx.layout import SitePaths
+from .._nginx.layout import SitePaths, account_of
 from .._nginx.model import NginxLayout, NginxSiteError
 from .._nginx.policy import Policy, ReloadError
-from .._nginx.request import NginxRequest, site_paths_for, wanted_files, wanted_sites
+from .._nginx.request import NginxRequest, main_text, site_paths_for, wanted_files, wanted_sites
 from .._nginx.transaction import manage
 from .._release.proxy_probe import probe_sites
 from .._system.command import CommandError
 from .._system.host import Host
+from .._system.users import find_group, find_user
 
 Params = t.Mapping[str, t.Any]
+
+# Of a host that has no nginx yet, in check mode.
+_USUAL_USER = "www-data"
 
 
 def run(params: Params, check: bool, diff: bool = False) -> dict[str, t.Any]:
@@ -49,7 +53,24 @@ def layout_of(params: Params, places: SitePaths) -> NginxLayout:
         raise NginxSiteError(f"keep {params['keep']} must be 1 or more: the version that nginx reads is one of them")
     sites = places.chosen(params["directory_enabled"], params["suffix"])
     available = os.path.normpath(params["directory_available"])
-    return NginxLayout(available, sites.directory, sites.suffix, params["keep"], mode, uid, gid)
+    workers = workers_group(params) if any(item.get("passwords") for item in params["sites"] or []) else 0
+    return NginxLayout(available, sites.directory, sites.suffix, params["keep"], mode, uid, gid, workers)
+
+
+def workers_group(params: Params) -> int:
+    """Return the id of the group that nginx's workers have; raise NginxSiteError when there is no such group."""
+    # Loaded for sites with passwords only.
+    from .._nginx.binary import Nginx
+
+    nginx = Nginx(params["binary"], params["config"])
+    user, group = account_of(main_text(params)) or (nginx.build.user if nginx.present else _USUAL_USER, "")
+    found, owner = find_group(group or user), find_user(user)
+    if found is None and owner is None and nginx.present:
+        raise NginxSiteError(
+            f"the passwords of sites have to be readable by nginx, whose user '{user}' does not exist: see 'user' in "
+            f"{params['config']}"
+        )
+    return found.gr_gid if found else owner.pw_gid if owner else 0
 
 
 def request_of(params: Params, check: bool, diff: bool) -> NginxRequest:

@@ -13,6 +13,8 @@ MASK = "********"
 
 # Options of an application that may hold secrets. These are dictionaries whose keys may be shown.
 SECRET = ("secrets", "environment", "build_secrets", "build_environment")
+# Options of a site that hold passwords, whatever somebody wrote in their place.
+_PASSWORDS = ("basic_auth", "users", "password")
 _TEXTS = ("deploy_key",)
 _URLS = ("source", "index_url")
 _LISTS = ("packages",)
@@ -67,6 +69,22 @@ def _parts(value: str) -> list[str]:
 def spellings(part: str) -> tuple[str, ...]:
     """Return a text as it is, as Python shows it in a traceback, and as it stands in a URL."""
     return part, repr(part)[1:-1], quote(part, safe="")
+
+
+def is_secret(path: str) -> bool:
+    """Tell whether an option, by its path such as C(basic_auth.users[0]), has a value that no error shows."""
+    return path.rpartition(".")[2].partition("[")[0] in (*SECRET, *_PASSWORDS)
+
+
+def without_passwords(site: Item) -> dict[str, t.Any]:
+    """Return the settings of a site, as everybody may see them, with others in the place of the visitors' passwords."""
+    auth = site.get("basic_auth")
+    if not auth:
+        return dict(site)
+    users = auth.get("users") if isinstance(auth, t.Mapping) else None
+    if not isinstance(users, (list, tuple)) or not all(isinstance(user, t.Mapping) for user in users):
+        return {key: value for key, value in site.items() if key != "basic_auth"}
+    return {**site, "basic_auth": {**auth, "users": [{"name": user.get("name"), "password": MASK} for user in users]}}
 
 
 def masked(item: Item) -> dict[str, t.Any]:

@@ -16,7 +16,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .redact import SECRET, mask_urls
+from .redact import is_secret, mask_urls
 
 # A size of systemd.resource-control(5): bytes, with K, M, G or T; a percentage; or no limit.
 _SIZE = re.compile(r"[0-9]+[KMGT]?|[0-9]+(?:\.[0-9]+)?%|infinity")
@@ -102,13 +102,15 @@ def _text(value: object, kind: Text, path: str) -> str:
     raise InputError(f"{path} must be a text, not {found}: {why} {path.rpartition('.')[2]}: '{kind.example}'")
 
 
-def shown(value: object) -> str:
-    """Return a value as an error shows it."""
+def shown(value: object, path: str = "") -> str:
+    """Return a value as an error about the option C(path) shows it."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, t.Mapping):
         # Its values may be secrets.
         return f"a dictionary with the keys {', '.join(map(str, value))}" if value else "an empty dictionary"
+    if is_secret(path):
+        return "a text or list"
     text = mask_urls(json.dumps(value, default=str, ensure_ascii=False))
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
@@ -263,6 +265,15 @@ SITE: Shape = {
     "access": Listed(
         "{path: /admin}", {"allow": Listed("10.0.0.0/8"), "deny": Listed("10.0.0.1"), "methods": Listed("GET")}
     ),
+    "basic_auth": {
+        "realm": Text("Staging"),
+        "users": Listed(
+            "{name: alice, password: '{{ vault_alice }}'}", {"password": Text("{{ vault_alice }}", secret=True)}
+        ),
+        "paths": Listed("/admin"),
+        "open": Listed("/healthz"),
+        "allow": Listed("10.0.0.0/8"),
+    },
     "maintenance": {"open": Listed("/status")},
 }
 APP: Shape = {
@@ -337,6 +348,15 @@ APP: Shape = {
         "access": Listed(
             "{path: /admin}", {"allow": Listed("10.0.0.0/8"), "deny": Listed("10.0.0.1"), "methods": Listed("GET")}
         ),
+        "basic_auth": {
+            "realm": Text("Staging"),
+            "users": Listed(
+                "{name: alice, password: '{{ vault_alice }}'}", {"password": Text("{{ vault_alice }}", secret=True)}
+            ),
+            "paths": Listed("/admin"),
+            "open": Listed("/healthz"),
+            "allow": Listed("10.0.0.0/8"),
+        },
         "maintenance": {"open": Listed("/status")},
     },
 }
@@ -358,8 +378,7 @@ def with_lists(item: object, shape: Shape, path: str = "") -> dict[str, t.Any]:
     C(path) is how a user names the dictionary. A value of None stays: it stands for "not given".
     """
     if not isinstance(item, t.Mapping):
-        found = "a text or list" if path in SECRET else shown(item)
-        raise InputError(f"{path or 'an entry'} must be a dictionary, not {found}")
+        raise InputError(f"{path or 'an entry'} must be a dictionary, not {shown(item, path)}")
     prefix = f"{path}." if path else ""
     return {key: _settled(value, shape.get(key, shape.get(ANY)), f"{prefix}{key}") for key, value in item.items()}
 
@@ -392,7 +411,7 @@ def to_list(value: object, kind: Listed, path: str) -> list[object]:
     if isinstance(value, str) and not value.strip():
         return []
     if isinstance(value, (t.Mapping, bool)) or kind.inner is not None:
-        raise InputError(f"{path} must be a list, not {shown(value)}{kind.hint}: {_advice(kind, path)}")
+        raise InputError(f"{path} must be a list, not {shown(value, path)}{kind.hint}: {_advice(kind, path)}")
     text = str(value)
     if kind.commas and "," in text:
         raise InputError(

@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._system.files import read_file, remove_file, write_file
-from .._system.paths import NGINX_STATE
+from .._system.paths import NGINX_PASSWORDS, NGINX_STATE
 from .links import OldDirectory, discard_old
 from .model import NginxSiteError, Node, Swap, version_id
 from .tree import list_directory, read_node, write_nodes
@@ -96,13 +96,14 @@ class Journal:
         for base in list_directory(self._directory):
             path = os.path.join(self._directory, base)
             kept.setdefault(base.rpartition("@")[0], []).append((os.lstat(path).st_mtime_ns, path))
-        for saved in kept.values():
-            for _time, path in sorted(saved, reverse=True)[self._keep + 1 :]:
+        for name, saved in kept.items():
+            # Nobody goes back to passwords.
+            most = 0 if name.startswith(_file_name(NGINX_PASSWORDS + "/")) else self._keep + 1
+            for _time, path in sorted(saved, reverse=True)[most:]:
                 remove_file(path, sync=False)
 
     def _saved(self, path: str, version: str) -> str:
-        name = path.strip("/").replace("%", "%25").replace("/", "%2F")
-        return os.path.join(self._directory, f"{name[-200:]}@{version}")
+        return os.path.join(self._directory, f"{_file_name(path)[-200:]}@{version}")
 
     def _node(self, path: str, record: t.Mapping[str, t.Any]) -> Node:
         content = None
@@ -112,6 +113,10 @@ class Journal:
             if content is None:
                 raise KeyError(f"{saved} is gone")
         return Node(record["kind"], record["target"], content, record["mode"], record["uid"], record["gid"])
+
+
+def _file_name(path: str) -> str:
+    return path.lstrip("/").replace("%", "%25").replace("/", "%2F")
 
 
 def _record(node: Node) -> dict[str, str | int]:

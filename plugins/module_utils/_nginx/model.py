@@ -11,11 +11,14 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from .._system.paths import NGINX_PASSWORDS
+
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"(.+)@([0-9a-f]{12})")
 
 # Ansible's default for max_diff_size.
 MAX_SHOWN = 104448
+_HIDDEN = "(not shown)\n"
 
 ENABLED, DISABLED, ABSENT = "enabled", "disabled", "absent"
 REFUSE, UNMODIFIED, REPLACE = "refuse", "unmodified", "replace"
@@ -50,10 +53,17 @@ class NginxLayout:
     mode: int = 0o644
     uid: int = 0
     gid: int = 0
+    # The group of nginx's workers, which read the passwords of sites.
+    workers: int = 0
+    passwords: str = NGINX_PASSWORDS
 
     def link(self, name: str) -> str:
         """Return the path that nginx includes for a site."""
         return os.path.join(self.enabled, name + self.suffix)
+
+    def password_path(self, name: str) -> str:
+        """Return the file with the passwords of a site."""
+        return os.path.join(self.passwords, name)
 
     def version_path(self, name: str, version: str) -> str:
         """Return the file that holds one version of a site."""
@@ -85,6 +95,8 @@ class WantedSite:
     # The names of its self-signed certificate; none when it needs none.
     self_signed: tuple[str, ...] = ()
     until_issued: bool = False
+    # The content of its password file.
+    passwords: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,8 @@ class CurrentTree:
     nodes: t.Mapping[str, Node] = field(default_factory=dict)
     versions: t.Mapping[str, t.Sequence[Version]] = field(default_factory=dict)
     files: t.Mapping[str, Node] = field(default_factory=dict)
+    # Password files by the names of their sites.
+    passwords: t.Mapping[str, Node] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -140,12 +154,16 @@ class Store:
 
 @dataclass(frozen=True)
 class Swap:
-    """Make one rename (or unlink) in what nginx reads; C(read_as) is the name by which nginx reads it."""
+    """Make one rename (or unlink) in what nginx reads; C(read_as) is the name by which nginx reads it.
+
+    What is C(secret) is not shown; nginx reads it with each request, not when it loads its configuration.
+    """
 
     path: str
     before: Node
     after: Node
     read_as: str = ""
+    secret: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,7 +214,7 @@ class NginxPlan:
 
     def staged_changes(self) -> dict[str, bytes | None]:
         """Return the content, or None for nothing, of each path that nginx would find different."""
-        staged = {swap.read_as or swap.path: swap.after.content for swap in self.swaps}
+        staged = {swap.read_as or swap.path: swap.after.content for swap in self.swaps if not swap.secret}
         for change in self.changes:
             staged.update({os.path.join(change.path, name): text for name, text in change.files.items()})
         return staged
@@ -208,8 +226,8 @@ def diff_of(plan: NginxPlan) -> list[dict[str, str]]:
         {
             "before_header": _header(swap.path, swap.before),
             "after_header": _header(swap.path, swap.after),
-            "before": _text(swap.before.content),
-            "after": _text(swap.after.content),
+            "before": _text(swap, swap.before),
+            "after": _text(swap, swap.after),
         }
         for swap in plan.swaps
     ] + [
@@ -223,9 +241,11 @@ def diff_of(plan: NginxPlan) -> list[dict[str, str]]:
     ]
 
 
-def _text(content: bytes | None) -> str:
+def _text(swap: Swap, node: Node) -> str:
     """Return a content as it is shown; a long one by its size, as Ansible does it."""
-    data = content or b""
+    data = node.content or b""
+    if swap.secret:
+        return _HIDDEN if data else ""
     return data.decode("utf-8", "replace") if len(data) <= MAX_SHOWN else f"({len(data)} bytes)\n"
 
 

@@ -28,6 +28,9 @@ from .model import (
     version_id,
 )
 
+# Hashes are for nginx alone.
+PASSWORD_MODE = 0o640
+
 
 def check_wanted(sites: t.Sequence[WantedSite], files: t.Sequence[WantedFile], layout: NginxLayout) -> None:
     """Raise NginxSiteError for wanted sites that contradict each other or the layout."""
@@ -78,7 +81,8 @@ class Planner:
         else:
             self._unlink(wanted.name, wanted.state)
         if wanted.rename_from and self._may_act(wanted, wanted.rename_from):
-            self._unlink(wanted.rename_from, ABSENT)
+            # A kept version names the password file by the site's name at that time.
+            self._unlink(wanted.rename_from, ABSENT, wanted.content is not None)
 
     def _may_act(self, wanted: WantedSite, name: str) -> bool:
         """Tell whether a path may be changed; raise NginxSiteError where C(foreign) forbids it."""
@@ -134,6 +138,7 @@ class Planner:
             self.plan.activated.append(path)
         if kept is not None and not self._has_right_owner(kept):
             self.plan.permissions.append(path)
+        self._set_passwords(wanted)
         self._prune(name, version)
         self._report(name, ENABLED, before.target or None, path)
 
@@ -155,12 +160,36 @@ class Planner:
             if all(store.path != old for store in self.plan.stores):
                 self.plan.stores.append(Store(old, before.content))
 
-    def _unlink(self, name: str, state: str) -> None:
+    def _set_passwords(self, wanted: WantedSite) -> None:
+        """Plan the password file: written before its site, and removed when nginx has loaded one without.
+
+        Of a site whose content is not given, nothing is known about passwords.
+        """
+        if not wanted.passwords:
+            if wanted.content is not None and not wanted.version:
+                self._remove_passwords(wanted.name)
+            return
+        layout, path = self._layout, self._layout.password_path(wanted.name)
+        before = self._current.passwords.get(wanted.name, Node())
+        if before.kind not in ("absent", "file", "link"):
+            raise NginxSiteError(f"{path} is a {before.kind}, not a file with passwords: move it away")
+        after = Node("file", "", wanted.passwords, PASSWORD_MODE, layout.uid, layout.workers)
+        if before != after:
+            self.plan.swaps.append(Swap(path, before, after, secret=True))
+
+    def _remove_passwords(self, name: str) -> None:
+        if self._current.passwords.get(name, Node()).kind in ("file", "link"):
+            self.plan.removals.append(self._layout.password_path(name))
+
+    def _unlink(self, name: str, state: str, passwords: bool = True) -> None:
         before = self.node(name)
         if before.kind != "absent":
             if state == DISABLED:
                 self._keep_foreign(name, before)
             self.plan.swaps.append(Swap(self._layout.link(name), before, Node()))
+        if state == ABSENT and passwords:
+            # Before the versions, by which a run after this one knows that something is left to be removed.
+            self._remove_passwords(name)
         if state == ABSENT:
             history = self._current.versions.get(name, ())
             self.plan.removals += [self._layout.version_path(name, item.version) for item in history]
@@ -183,6 +212,7 @@ class Planner:
         suffix = self._layout.suffix
         linked = [name[: len(name) - len(suffix)] for name in self._current.nodes if name.endswith(suffix)]
         ours = {name for name in linked if self.linked(name)} | set(self._current.versions)
+        ours |= set(self._current.passwords)
         for name in sorted(ours):
             # A foreign link may have the name of a site that we made once; only our versions go.
             if name not in listed and (self.linked(name) or self.node(name).kind == "absent"):

@@ -110,6 +110,7 @@ def wanted_sites(params: t.Mapping[str, t.Any], layout: NginxLayout) -> tuple[li
                 item["rename_from"] or "",
                 _names_of(name, signed["names"]),
                 signed["until_issued"],
+                item["passwords"].encode() if item.get("passwords") else None,
             )
         )
         if item["template"]:
@@ -132,10 +133,21 @@ def is_shared_file(item: t.Mapping[str, t.Any]) -> bool:
 
 def site_paths_for(params: t.Mapping[str, t.Any]) -> SitePaths:
     """Return where nginx reads sites and what they share, as its main file is, or is about to be."""
-    config, files = os.path.normpath(params["config"]), params["files"] or []
+    config = os.path.normpath(params["config"])
+    return read_site_paths(config, _planned_main(params, config), any(map(is_shared_file, params["files"] or [])))
+
+
+def main_text(params: t.Mapping[str, t.Any]) -> str:
+    """Return the text of nginx's main file as it is, or is about to be."""
+    config = os.path.normpath(params["config"])
+    planned = _planned_main(params, config)
+    return (planned if planned is not None else read_file(config) or b"").decode("utf-8", "surrogateescape")
+
+
+def _planned_main(params: t.Mapping[str, t.Any], config: str) -> bytes | None:
+    files = params["files"] or []
     planned = [item for item in files if os.path.normpath(item["path"]) == config and item["state"] != "absent"]
-    content = content_of(planned[0], f"file {config}") if planned else None
-    return read_site_paths(config, content, any(map(is_shared_file, files)))
+    return content_of(planned[0], f"file {config}") if planned else None
 
 
 def wanted_files(params: t.Mapping[str, t.Any], places: SitePaths) -> list[WantedFile]:

@@ -12,7 +12,7 @@ import stat
 import typing as t
 from dataclasses import replace
 
-from .._system.files import read_file, remove_file, replace_link, sync_directory, write_file
+from .._system.files import TEMPORARY, read_file, remove_file, replace_link, sync_directory, write_file
 from .links import OldDirectory, discard_old, swap_links
 from .model import (
     UNMODIFIED,
@@ -91,7 +91,12 @@ def read_current(
             history[name] = _history(layout, site, name, node, versions.get(name, ()))
     for name, kept_versions in versions.items():
         history.setdefault(name, [Version(version, 0) for version in kept_versions])
-    return CurrentTree(nodes, history, {item.path: read_node(item.path) for item in files})
+    passwords = {base: read_node(layout.password_path(base)) for base in _password_files(layout)}
+    return CurrentTree(nodes, history, {item.path: read_node(item.path) for item in files}, passwords)
+
+
+def _password_files(layout: NginxLayout) -> list[str]:
+    return [base for base in list_directory(layout.passwords) if not base.startswith(TEMPORARY)]
 
 
 def _history(layout: NginxLayout, site: WantedSite, name: str, node: Node, versions: t.Sequence[str]) -> list[Version]:
@@ -243,7 +248,7 @@ def remove_leftovers(directories: t.Iterable[str]) -> None:
     """Remove leftovers of a killed run; the caller holds the lock."""
     for directory in directories:
         for base in list_directory(directory):
-            if base.startswith(".flaskops-"):
+            if base.startswith(TEMPORARY):
                 path = os.path.join(directory, base)
                 if os.path.isdir(path) and not os.path.islink(path):
                     shutil.rmtree(path)

@@ -46,7 +46,7 @@ def check_forwarded_headers(host: Host, chain: ForwardedChain, path: str = "/") 
     token, hops = known
     headers = {**forged_headers(chain, hops), _HEADER: token}
     for attempt in (1, 2):
-        status, body = _ask(chain, path, headers)
+        status, body = _ask(chain, chain.path or path, headers)
         if status not in (502, 504) or attempt > 1:
             break
         host.clock.sleep(_AGAIN)

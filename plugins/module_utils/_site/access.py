@@ -18,13 +18,17 @@ import typing as t
 from .._input.values import InputError
 from .lines import Lines, block, literal, quote, variable
 from .maintenance import ACME
-from .model import AccessRule, Limit, Location, Site
+from .model import PROBE, AccessRule, Limit, Location, Site
+from .passwords import password_path
 from .raw import read_statements
+from .syntax import descend, parse
 
 # An entry for an address takes 128 bytes. nginx takes memory only for entries that it makes.
 _ZONE = "10m"
 # Whether the path was sent with "..", and nginx's own form of it.
 _TARGET = "$flaskops_dots$uri"
+# Where the check of forged headers comes from.
+_OWN_ADDRESS = "127.0.0.1"
 
 
 def check_counted(site: Site) -> Site:
@@ -44,6 +48,37 @@ def check_counted(site: Site) -> Site:
     return site
 
 
+def check_protected(site: Site) -> Site:
+    """Return the site; raise InputError for an answer that nginx gives before it asks for a password."""
+    if not site.basic_auth:
+        return site
+    for location in site.locations:
+        if _tells(location.config) and any(_overlaps(location, path) for path in site.basic_auth.paths):
+            raise InputError(
+                f"basic_auth: location '{location.path}' is answered by 'return', before nginx asks for a password: "
+                "answer with a file (alias, try_files) or an upstream"
+            )
+    if _tells(site.config):
+        raise InputError(
+            "basic_auth: config answers by 'return', before nginx asks for a password: answer with a file (alias, "
+            "try_files) or an upstream"
+        )
+    return site
+
+
+def _tells(config: str) -> bool:
+    """Tell whether lines answer with a text of the user's own: redirects and refusals say nothing."""
+    return any(item.name == "return" and item.args and item.args[0].startswith("2") for item in descend(parse(config)))
+
+
+def _overlaps(location: Location, path: str) -> bool:
+    """Tell whether a location may answer for a path, or for one below it."""
+    if location.modifier in ("~", "~*") or location.path.startswith("@"):
+        return True
+    area, place = f"{path.rstrip('/')}/", f"{location.path.rstrip('/')}/"
+    return place.startswith(area) or (location.modifier != "=" and area.startswith(place))
+
+
 def _covers(location: Location, path: str) -> bool:
     if location.modifier == "=":
         return location.path.rstrip("/") == path.rstrip("/")
@@ -59,7 +94,8 @@ def access_blocks(site: Site) -> list[Lines]:
     counts = [lines for number, limit in enumerate(site.limits) for lines in _limit_blocks(site, limit, number)]
     rules = site.access_rules
     nets = [_network_block(site, rule, number) for number, rule in _with_networks(rules)]
-    return [*counts, *_retry_blocks(site), *nets, *_denied_blocks(site, rules), *_method_blocks(site, rules)]
+    refusals = [*_denied_blocks(site, rules), *_method_blocks(site, rules)]
+    return [*counts, *_retry_blocks(site), *nets, *refusals, *_password_blocks(site)]
 
 
 def _area(path: str) -> str:
@@ -170,6 +206,36 @@ def _method_blocks(site: Site, rules: t.Sequence[AccessRule]) -> list[Lines]:
         return []
     exempt = _exempt(before="[^ ]+ ")
     return [block(f'map "$request_method {_TARGET}" {variable(site, "accepts")}', ['default "";', *exempt, *lines])]
+
+
+def _password_blocks(site: Site) -> list[Lines]:
+    """Return the map with what a request needs a password for, C(off) where it needs none."""
+    auth = site.basic_auth
+    if not auth:
+        return []
+    known = variable(site, "known")
+    geo = [block(f"geo {known}", ["default 0;", *(f"{network} 1;" for network in auth.allow)])] if auth.allow else []
+    exempt = [literal(ACME), *(f"{literal(path)}(?:/|$)" for path in auth.open)]
+    lines = ["default off;", *(f"{quote(f'~^[^ ]* 0{expression}')} off;" for expression in exempt)]
+    # The check of forged headers comes from this host, which other visitors cannot pretend.
+    probe = quote(f"~^{literal(_OWN_ADDRESS)},. 0{literal(PROBE)}$")
+    lines += [f"{probe} off;"] if auth.is_whole else []
+    lines += ['"~,1 " off;'] if auth.allow else []
+    lines += [f"{quote(f'~^[^ ]* {_area(path)}')} {quote(auth.realm)};" for path in auth.paths]
+    asks = f"$realip_remote_addr,{known if auth.allow else '0'} {_TARGET}"
+    return [*geo, block(f'map "{asks}" {variable(site, "realm")}', lines)]
+
+
+def password_lines(site: Site) -> Lines:
+    """Return the lines of a server that ask for a password."""
+    if not site.basic_auth:
+        return []
+    return [f"auth_basic {variable(site, 'realm')};", f"auth_basic_user_file {quote(password_path(site))};"]
+
+
+def open_lines(site: Site) -> Lines:
+    """Return the lines of a location that everybody may see, such as the page for errors."""
+    return ["auth_basic off;"] if site.basic_auth else []
 
 
 def _accepted(methods: t.Sequence[str]) -> list[str]:

@@ -28,6 +28,8 @@ class ForwardedChain:
     behind_proxy: bool = False
     chosen_proxies: bool = False
     proxy_protocol: bool = False
+    # What the check asks for; empty where any path will do.
+    path: str = ""
 
     @property
     def authority(self) -> str:
@@ -36,7 +38,8 @@ class ForwardedChain:
 
     def to_json(self) -> dict[str, t.Any]:
         """Return it in JSON's types."""
-        return asdict(self)
+        found = asdict(self)
+        return found if self.path else {key: value for key, value in found.items() if key != "path"}
 
 
 def forged_headers(chain: ForwardedChain, hops: int) -> dict[str, str]:

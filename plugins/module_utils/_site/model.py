@@ -14,6 +14,8 @@ from .forwarded import ForwardedChain
 
 # An upstream of ours; what it leads to is the release that serves.
 _UPSTREAM = re.compile(r"unix:(/.+/current)/run/\d+\.sock")
+# What the check of forged headers asks for where all else needs a password.
+PROBE = "/.well-known/flaskops-probe"
 
 
 # begin defaults: written by `make specs` from tools/specs/schema/
@@ -80,6 +82,12 @@ class LimitDefault:
     burst = 0
     connections = 0
     key = "client"
+
+
+class BasicAuthDefault:
+    """Defaults of class BasicAuth."""
+
+    realm = "Restricted"
 
 
 # end defaults
@@ -209,6 +217,24 @@ class AccessRule:
 
 
 @dataclass(frozen=True)
+class BasicAuth:
+    """Who needs a name and a password, and where."""
+
+    # Names and passwords.
+    users: tuple[tuple[str, str], ...] = field(repr=False)
+    realm: str = BasicAuthDefault.realm
+    paths: tuple[str, ...] = ("/",)
+    open: tuple[str, ...] = ()
+    # Networks that need none.
+    allow: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether all of a site needs a password, but for the paths that are open."""
+        return "/" in self.paths
+
+
+@dataclass(frozen=True)
 class Site:
     """What a visitor reaches under some host names."""
 
@@ -249,6 +275,7 @@ class Site:
     deny: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     access: tuple[AccessRule, ...] = ()
+    basic_auth: BasicAuth | None = None
     maintenance: Maintenance = field(default_factory=Maintenance)
     config: str = ""
     content: str = ""
@@ -263,6 +290,11 @@ class Site:
         texts = [f"{text.language} {text.status}".lower() for text in self.error_pages or ()]
         self._refuse_twice("error_pages: text for", texts)
         self._refuse_twice("domain", self.domains + self.redirects)
+        if self.basic_auth and self.state == "enabled" and (self.content or self.template):
+            raise InputError(
+                "basic_auth has no effect on content and template, which are the whole configuration: write auth_basic "
+                "and auth_basic_user_file there, and 'basic_auth: {}' for this site"
+            )
         if self.state != "absent" and not (self.content or self.template):
             self._check_names()
             self._check_service()
@@ -328,6 +360,7 @@ class Site:
         self._refuse_twice("access: path", tuple(rule.path for rule in self.access))
         by_client = ["limits"] if any(limit.key != "site" for limit in self.limits) else []
         by_client += ["allow and deny"] if any(rule.allow or rule.deny for rule in self.access_rules) else []
+        by_client += ["basic_auth: allow"] if self.basic_auth and self.basic_auth.allow else []
         if by_client and self.behind_proxy and not self.trusted_proxies:
             raise InputError(
                 f"{by_client[0]} need trusted_proxies behind another proxy: without the addresses of the proxies, all "
@@ -376,5 +409,6 @@ def chain_of(site: Site) -> ForwardedChain | None:
     if not current or not re.fullmatch(r"[A-Za-z0-9.-]+", host) or site.state != "enabled":
         return None
     port = site.https_port if site.tls else site.http_port
-    chosen = bool(site.header_proxies)
-    return ForwardedChain(current, host, port, bool(site.tls), site.from_proxy, chosen, site.proxy_protocol)
+    chosen, protocol = bool(site.header_proxies), site.proxy_protocol
+    path = PROBE if site.basic_auth and site.basic_auth.is_whole else ""
+    return ForwardedChain(current, host, port, bool(site.tls), site.from_proxy, chosen, protocol, path)

@@ -21,11 +21,11 @@ from .._input.values import (
     site_entries,
     with_lists,
 )
-from .access import check_counted
+from .access import check_counted, check_protected
 from .error_pages import CODES, escape
 from .headers import check_passed
 from .lines import CONTROL, TLS_PROFILES, quote
-from .model import AccessRule, Cache, ErrorText, Limit, Location, Maintenance, Server, Site, Static, Tls
+from .model import AccessRule, BasicAuth, Cache, ErrorText, Limit, Location, Maintenance, Server, Site, Static, Tls
 from .raw import read_statements
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -36,6 +36,10 @@ _SIZE = re.compile(r"[0-9]+[kKmMgG]?")
 # One count of nginx is a thousandth of a request in 32 bits.
 _RATE = re.compile(r"[1-9][0-9]{0,5}r/[sm]")
 _KEY = re.compile(r"client|site|header:[A-Za-z0-9-]{1,64}|cookie:[A-Za-z0-9_]{1,64}")
+# What a header and a file of lines with colons take; nginx reads a line that begins with '#' as a comment.
+_REALM = re.compile(r"[ !#%-\[\]-~]{1,100}")
+_USER = re.compile(r"[^\x00-\x1f\x7f:#][^\x00-\x1f\x7f:]{0,127}")
+_LONGEST_PASSWORD = 256
 _METHOD = re.compile(r"[A-Z][A-Z_-]{0,31}")
 _SOCKET = re.compile(r"unix:(/[A-Za-z0-9@%+=:,./_-]+)")
 _HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
@@ -91,7 +95,7 @@ def parse_site(item: t.Mapping[str, object], defaults: t.Mapping[str, object]) -
         check_keys(item, SITE_KEYS)
         shared = with_lists(defaults, SITE, "nginx_site_defaults")
         given = {key: value for key, value in with_lists(item, SITE).items() if value is not None}
-        site = check_counted(_parse(name, Reader({**shared, **given})))
+        site = check_protected(check_counted(_parse(name, Reader({**shared, **given}))))
         if site.proxy_protocol:
             _check_balancers(site.trusted_proxies)
         return site
@@ -138,6 +142,7 @@ def _parse(name: str, given: Reader) -> Site:
         deny=_parse_networks(given, "deny"),
         methods=_parse_methods(given, "methods"),
         access=tuple(_parse_access(entry) for entry in given.items("access")),
+        basic_auth=_parse_basic_auth(given.raw("basic_auth")),
         maintenance=_parse_maintenance(given.raw("maintenance")),
         config=_checked_config(given, "config"),
         content=given.text("content"),
@@ -246,6 +251,52 @@ def _parse_access(entry: object) -> AccessRule:
         deny=_parse_networks(given, "deny", prefix),
         methods=_parse_methods(given, "methods", prefix),
     )
+
+
+def _parse_basic_auth(value: object) -> BasicAuth | None:
+    """Return who needs a password; None where the site asks for none."""
+    prefix = "basic_auth: "
+    given = _reader({} if value in (None, "") else value, [field.name for field in fields(BasicAuth)], prefix)
+    users = [_parse_user(entry) for entry in given.items("users")]
+    if not users and not value:
+        return None
+    if not users:
+        raise InputError(f"{prefix}users is empty: add a user, or leave basic_auth out")
+    names = [name for name, _password in users]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{prefix}users has '{name}' twice: remove one")
+    realm = given.text("realm", BasicAuth.realm)
+    # nginx takes this word for none.
+    if realm == "off" or not _REALM.fullmatch(realm):
+        raise InputError(
+            f"{prefix}realm {realm!r} must be 1 to 100 characters of ASCII without '\"', '\\' and '$', and not 'off'"
+        )
+    paths = [_check_area(path, f"{prefix}paths") for path in given.texts("paths")] or ["/"]
+    opened = [_check_area(path, f"{prefix}open") for path in given.texts("open")]
+    if "/" in opened:
+        raise InputError(f"{prefix}open has '/', so that nothing needs a password: name the paths that need none")
+    return BasicAuth(tuple(users), realm, tuple(paths), tuple(opened), _parse_networks(given, "allow", prefix))
+
+
+def _parse_user(entry: object) -> tuple[str, str]:
+    """Return a name and a password; errors do not show the latter."""
+    prefix = "basic_auth: users: "
+    given = _reader(entry, ("name", "password"), prefix)
+    name, password = given.text("name"), given.text("password")
+    if not _USER.fullmatch(name):
+        raise InputError(
+            f"{prefix}name {name!r} must be 1 to 128 characters without ':' and control characters, and not begin with "
+            "'#'"
+        )
+    if not password:
+        raise InputError(f"{prefix}the password of '{name}' is empty: set one")
+    if CONTROL.search(password) or len(password.encode("utf-8", "surrogatepass")) > _LONGEST_PASSWORD:
+        raise InputError(
+            f"{prefix}the password of '{name}' must be one line of up to {_LONGEST_PASSWORD} bytes, without control "
+            "characters; is there a line break at its end?"
+        )
+    return name, password
 
 
 def _parse_area(given: Reader, prefix: str, default: str = Limit.path) -> str:

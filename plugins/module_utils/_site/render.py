@@ -13,7 +13,15 @@ import typing as t
 from dataclasses import replace
 
 from .._input.values import InputError
-from .access import access_blocks, access_headers, limit_lines, limit_status_lines, refusal_lines
+from .access import (
+    access_blocks,
+    access_headers,
+    limit_lines,
+    limit_status_lines,
+    open_lines,
+    password_lines,
+    refusal_lines,
+)
 from .cache import cache_blocks, cache_header_lines, kept_lines, without_overridden
 from .error_pages import error_lines, error_location, error_maps, has_pages
 from .lines import (
@@ -52,6 +60,7 @@ from .lines import (
 from .maintenance import closed_locations, gate_lines
 from .model import Location, Server, Site, Static, chain_of
 from .parse import DISTRIBUTION_SITE, RESERVED, parse_sites
+from .passwords import password_file
 from .raw import (
     Statement,
     answers,
@@ -109,6 +118,7 @@ def _wanted(site: Site, version: Version) -> dict[str, t.Any]:
     if site.state != "absent":
         wanted["template"] = site.template
         wanted["content"] = "" if site.template else site.content or render_site(site, version)
+        wanted["passwords"] = password_file(site) if site.state == "enabled" else ""
     chain = chain_of(site)
     return {**{key: value for key, value in wanted.items() if value}, **({"chain": chain.to_json()} if chain else {})}
 
@@ -278,7 +288,7 @@ def _main_server(site: Site, version: Version) -> Lines:
     common += ["keepalive_min_timeout 5s;"] if version >= KEEPALIVE_MIN else []
     common += [*id_lines(site), *gzip_lines(site), *(proxy_lines(site) if _may_proxy(site) else []), *_headers(site)]
     common += error_lines() if has_pages(site, overridden(own)) else []
-    common += limit_status_lines(site)
+    common += [*limit_status_lines(site), *password_lines(site)]
     # The gate stands before the user's own lines, which may answer, too.
     lines += [
         *_without(common, overridden(own)),
@@ -287,8 +297,9 @@ def _main_server(site: Site, version: Version) -> Lines:
         *gate_lines(site.maintenance),
     ]
     lines += ["", *_raw(site.config)] if site.config else []
-    lines += closed_locations(site.maintenance, _added_headers(site, own))
-    lines += error_location(site, _added_headers(site, own)) if has_pages(site, overridden(own)) else []
+    shared = [*_added_headers(site, own), *open_lines(site)]
+    lines += closed_locations(site.maintenance, shared)
+    lines += error_location(site, shared) if has_pages(site, overridden(own)) else []
     for number, static in enumerate(site.static):
         lines += _static_locations(site, static, number, own)
     for number, location in enumerate(site.locations):

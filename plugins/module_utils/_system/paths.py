@@ -30,6 +30,9 @@ CHALLENGES = f"{STATE}/acme"
 # nginx loads: that of the CA, or the self-signed one in C(stand-in).
 TLS = "/etc/flaskops/tls"
 
+# Passwords of the sites of nginx, a file for each; its workers read them with each request.
+NGINX_PASSWORDS = "/etc/nginx/flaskops-passwords"
+
 # Makes the next build quick, and may be removed at any time.
 CACHE = "/var/cache/flaskops"
 

@@ -75,3 +75,13 @@ def test_a_variable_that_is_null_is_one_that_is_not_set(plugin: Plugin) -> None:
     }
     # The module says that they are missing.
     assert plugin._settled({"keep": 3}) == {"keep": 3}
+
+
+def test_the_host_is_not_told_the_passwords_of_visitors() -> None:
+    auth = {"users": [{"name": "alice", "password": "correct horse"}], "paths": ["/admin"]}
+    shown = flask_release._shown({"name": "shop", "nginx": {"basic_auth": auth, "gzip": False}})
+    assert shown["nginx"]["gzip"] is False
+    # How it is probed through nginx depends on the paths.
+    assert shown["nginx"]["basic_auth"] == {**auth, "users": [{"name": "alice", "password": "********"}]}
+    for odd in ("alice:correct horse", {"users": "correct horse"}, {"users": ["correct horse"]}):
+        assert "correct horse" not in str(flask_release._shown({"name": "shop", "nginx": {"basic_auth": odd}}))

@@ -35,6 +35,7 @@ INNER: dict[str, Item] = {
     "static": {"url": "/static/", "path": "static"},
     "locations": {"path": "/admin/"},
     "access": {"path": "/admin"},
+    "users": {"name": "alice", "password": "secret"},
     "tls": {"certificate": "/c.pem", "key": "/k.pem"},
     "cache": {"valid": 10},
 }

@@ -9,6 +9,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import 
     derive_services,
     derive_sites,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import BasicAuth
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import DEFAULT_KEYS, parse_site
 
 SHOP = {"name": "shop", "app": "shop:app", "source": "shop", "domains": ["shop.example.com"]}
@@ -123,6 +124,10 @@ OF_DEFAULTS: dict[str, tuple[object, object]] = {
     "allow": (["192.0.2.0/24"], ("192.0.2.0/24",)),
     "deny": (["192.0.2.66"], ("192.0.2.66/32",)),
     "methods": (["GET"], ("GET",)),
+    "basic_auth": (
+        {"users": [{"name": "alice", "password": "secret"}], "open": ["/up"]},
+        BasicAuth((("alice", "secret"),), open=("/up",)),
+    ),
 }
 
 

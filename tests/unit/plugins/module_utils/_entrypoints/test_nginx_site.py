@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import grp
+import pwd
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.nginx_site import run
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.nginx_site import run, workers_group
 from ansible_collections.flaskops.stack.plugins.modules.nginx_site import ARGUMENTS
 
 
@@ -33,3 +35,22 @@ def test_what_cannot_be_is_refused_before_anything_changes(tmp_path: Path, given
     result = run(params(tmp_path, **given), check=False)
     assert result["failed"] and said in result["msg"]
     assert not (tmp_path / "available").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "group"),
+    [
+        ("user daemon;\n", "daemon"),
+        ("user nobody daemon;\n", "daemon"),
+        # Its group has another name.
+        ("user nobody;\n", grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name),
+        ("events {}\n", "www-data"),
+    ],
+)
+def test_passwords_are_for_the_group_of_nginx(tmp_path: Path, text: str, group: str) -> None:
+    given = {**params(tmp_path), "binary": "no-nginx"}
+    (tmp_path / "nginx.conf").write_text(text)
+    assert workers_group(given) == grp.getgrnam(group).gr_gid
+    (tmp_path / "nginx.conf").write_text("")
+    planned = {"path": given["config"], "content": text, "src": None, "template": None, "state": "present"}
+    assert workers_group({**given, "files": [planned]}) == grp.getgrnam(group).gr_gid

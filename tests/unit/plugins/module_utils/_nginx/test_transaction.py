@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.apply import nginx_of
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.inventory import describe_nginx, kept_versions
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.journal import Journal, JournalStep
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import (
     ABSENT,
     DISABLED,
     NginxLayout,
     NginxSiteError,
+    Node,
     WantedFile,
     WantedSite,
     version_id,
@@ -255,6 +257,107 @@ def test_a_file_goes_back_with_its_links(host: FakeHost) -> None:
     with pytest.raises(ReloadError, match="back in place"):
         run(host, shop(), files=[WantedFile(str(main), before + b"# unloadable\n")])
     assert (main.read_bytes(), on_disk(host)) == (before, {})
+
+
+# Passwords
+
+
+SECRET = b"alice:$6$salt$hash\n"
+
+
+def guarded(host: FakeHost, *sites: WantedSite, **options: t.Any) -> dict[str, t.Any]:
+    """Run with a place of its own for passwords, and with the group of this process as that of nginx's workers."""
+    asked = request(host, *sites, **options)
+    layout = replace(asked.layout, passwords=f"{host.root}/passwords", workers=os.getegid())
+    return manage(replace(asked, layout=layout))
+
+
+def passwords(host: FakeHost) -> dict[str, tuple[bytes, str]]:
+    """Return the password files and their modes."""
+    found = sorted((host.root / "passwords").glob("*"))
+    return {path.name: (path.read_bytes(), oct(path.stat().st_mode & 0o7777)) for path in found}
+
+
+def test_passwords_are_published_with_their_site_and_shown_nowhere(host: FakeHost) -> None:
+    preview = guarded(host, shop(passwords=SECRET), check=True, diff=True)
+    assert preview["changed"] and passwords(host) == {}
+    done = guarded(host, shop(passwords=SECRET), diff=True)
+    assert passwords(host) == {"shop": (SECRET, "0o640")}
+    for result in (preview, done):
+        assert "hash" not in str(result)
+        assert {"before": "", "after": "(not shown)\n"}.items() <= result["diff"][-1].items()
+    assert not guarded(host, shop(passwords=SECRET))["changed"]
+
+
+def test_a_password_that_changes_and_a_file_that_others_may_read_are_put_right(host: FakeHost) -> None:
+    guarded(host, shop(passwords=SECRET))
+    assert guarded(host, shop(passwords=b"bob:x\n"))["changed"]
+    (host.root / "passwords" / "shop").chmod(0o644)
+    assert guarded(host, shop(passwords=b"bob:x\n"), check=True)["changed"]
+    assert guarded(host, shop(passwords=b"bob:x\n"))["changed"]
+    assert passwords(host) == {"shop": (b"bob:x\n", "0o640")}
+
+
+def test_passwords_go_when_nginx_has_loaded_the_site_without_them(host: FakeHost) -> None:
+    there = []
+    guarded(host, shop(passwords=SECRET))
+    host.nginx.happens_at_reload = lambda: there.append(set(passwords(host)))
+    assert guarded(host, shop("open"))["changed"]
+    assert (there, passwords(host)) == ([{"shop"}], {})
+    assert not guarded(host, shop("open"))["changed"]
+
+
+@pytest.mark.parametrize("way", ["absent", "purge", "rename"])
+def test_passwords_go_with_their_site(host: FakeHost, way: str) -> None:
+    guarded(host, shop(passwords=SECRET), blog())
+    if way == "absent":
+        guarded(host, WantedSite("shop", ABSENT))
+    elif way == "purge":
+        guarded(host, blog(), purge=True)
+    else:
+        guarded(host, WantedSite("store", content=text("shop"), rename_from="shop", passwords=b"carol:x\n"))
+    assert passwords(host) == ({"store": (b"carol:x\n", "0o640")} if way == "rename" else {})
+
+
+def test_passwords_that_a_killed_run_has_left_are_removed_by_the_next(host: FakeHost) -> None:
+    guarded(host, shop(passwords=SECRET), blog())
+    (host.root / "passwords" / "gone").write_bytes(SECRET)
+    guarded(host, blog(), purge=True)
+    assert passwords(host) == {}
+
+
+@pytest.mark.parametrize("state", [DISABLED, "version"])
+def test_passwords_stay_for_a_site_that_may_come_back(host: FakeHost, state: str) -> None:
+    guarded(host, shop(passwords=SECRET))
+    guarded(host, WantedSite("shop", version=version_id(text("shop"))) if state == "version" else shop(state=DISABLED))
+    assert set(passwords(host)) == {"shop"}
+
+
+def test_passwords_go_back_with_a_site_that_nginx_cannot_load(host: FakeHost) -> None:
+    guarded(host, shop(passwords=SECRET))
+    with pytest.raises(ReloadError) as failed:
+        guarded(host, shop("unloadable", passwords=b"bob:x\n"), WantedSite("new", content=b"#", passwords=SECRET))
+    assert passwords(host) == {"shop": (SECRET, "0o640")}
+    assert "hash" not in str(failed.value)
+
+
+def test_nobody_goes_back_to_passwords_that_were_replaced(host: FakeHost) -> None:
+    state = f"{host.root}/state"
+    journal = Journal(host.nginx.config, 5, state)
+    path = NginxLayout("/a", "/e").password_path("shop")
+    other = Node("file", "", b"log_format x y;", 0o644)
+    steps = [JournalStep(path, Node("file", "", b"old"), Node("file", "", SECRET)), JournalStep("/x", Node(), other)]
+    journal.write(steps)
+    assert journal.read() == steps
+    journal.close()
+    kept = [found.read_bytes() for found in Path(state).rglob("*@*")]
+    assert kept == [b"log_format x y;"]
+
+
+def test_a_directory_in_the_place_of_passwords_is_named(host: FakeHost) -> None:
+    (host.root / "passwords" / "shop").mkdir(parents=True)
+    with pytest.raises(NginxSiteError, match="passwords/shop is a directory, not a file with passwords"):
+        guarded(host, shop(passwords=SECRET))
 
 
 def test_a_reload_that_nobody_takes_stays_owed(host: FakeHost) -> None:
