@@ -60,7 +60,7 @@ class ActionModule(LateErrors, ActionBase):
         faults = self._wrong_types(given, variables)
         if faults:
             return {"failed": True, "msg": faults}
-        args = {**self._settled(given), "expected": serving_at_start(variables)}
+        args = {**self._settled(given), **self._of_sites(given, variables), "expected": serving_at_start(variables)}
         try:
             answer = self._build(args, task_vars)
         except AnsibleConnectionFailure as exc:
@@ -95,6 +95,20 @@ class ActionModule(LateErrors, ActionBase):
             return given
         try:
             return {**given, "apps": settle_apps(args["apps"])}
+        except InputError as exc:
+            raise AnsibleActionFail(str(exc)) from None
+
+    def _of_sites(self, args: Args, variables: Args) -> Args:
+        """Return the defaults of sites where variables of role nginx have visitors come by HTTPS."""
+        names = [name for name in ("nginx_acme", "nginx_acme_email") if name in variables]
+        said: Args = {name: self._templar.template(variables[name]) for name in names}
+        if not any(said.values()):
+            return {}
+        # Ansible compiles what it loads in each run.
+        from ..module_utils._site.acme import read_acme, with_acme
+
+        try:
+            return {"site_defaults": with_acme(args.get("site_defaults") or {}, read_acme(said))}
         except InputError as exc:
             raise AnsibleActionFail(str(exc)) from None
 

@@ -11,11 +11,12 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils._app.application import AppError, needed_packages
 from ..module_utils._app.derive import DeriveError, derive_sites
-from ..module_utils._input.values import InputError, settle_apps, to_plain
+from ..module_utils._input.values import InputError, settle_apps, site_entries, to_plain
+from ..module_utils._site.acme import certificate_packages, check_sites, plain_sites, read_acme, with_acme
 from ..module_utils._site.parse import parse_sites, status_port_fault
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._input_check import check_variables, joined, load_schema
-from ..plugin_utils._run_record import followed, is_recorded, note_failure, notice_faults
+from ..plugin_utils._run_record import followed, is_recorded, note_failure, note_plain_sites, notice_faults
 from ..plugin_utils._task_process import LateErrors, freeze_gc, load_filters
 
 Result = t.Dict[str, t.Any]
@@ -67,19 +68,29 @@ class ActionModule(LateErrors, ActionBase):
             return [], faults
         root, defaults = values.get("flask_root") or "/srv", values.get("nginx_site_defaults") or {}
         try:
+            acme = read_acme(values)
+        except InputError as exc:
+            return [], [str(exc)]
+        defaults = with_acme(defaults, acme)
+        try:
             apps = settle_apps(values.get("flask_apps"))
             packages = needed_packages(apps, values.get("flask_packages"), root)
             derived = derive_sites(apps, root, None, defaults)
-            sites = parse_sites({"nginx_sites": values.get("nginx_sites"), "nginx_sites_derived": derived}, defaults)
+            items = [*site_entries(values.get("nginx_sites"), "nginx_sites"), *derived]
+            sites = parse_sites(items, defaults)
+            check_sites(sites, acme)
         except (AppError, DeriveError, InputError):
             # Loaded for errors only.
             from ..plugin_utils._input_rules import check_rules
 
-            found = check_rules(values.get("flask_apps"), values.get("nginx_sites"), defaults, root)
+            found = check_rules(values.get("flask_apps"), values.get("nginx_sites"), defaults, root, acme)
             if not found:
                 raise
             return [], found
         fault = status_port_fault(values.get("nginx_status_port"), sites)
+        if values.get("nginx_packages") != []:
+            packages += certificate_packages(sites)
+        note_plain_sites(variables, plain_sites(sites, items))
         return packages, [fault] if fault else []
 
     def _refusals(self) -> list[str]:

@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 
 from ..module_utils._app.derive import App, DeriveError, derive_services, derive_sites
 from ..module_utils._input.values import InputError, settle_apps, to_plain
+from ..module_utils._site.acme import read_acme, with_acme
 
 
 def gunicorn_services(
@@ -18,10 +19,12 @@ def gunicorn_services(
     releases: t.Sequence[t.Mapping[str, t.Any]],
     site_defaults: t.Mapping[str, object] | None = None,
     partial: bool = False,
+    acme: t.Mapping[str, object] | None = None,
 ) -> list[dict[str, t.Any]]:
     """Return the services that run the given releases."""
     try:
-        return derive_services(settle_apps(to_plain(apps)), releases, to_plain(site_defaults or {}), partial)
+        defaults = with_acme(to_plain(site_defaults or {}), read_acme(acme or {}))
+        return derive_services(settle_apps(to_plain(apps)), releases, defaults, partial)
     except (DeriveError, InputError) as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

@@ -12,6 +12,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.display import Display
 
 from ..module_utils._input.values import InputError
+from ..module_utils._site.acme import certificate_packages, check_sites, read_acme, with_acme
 from ..module_utils._site.parse import parse_sites, status_port_fault
 from ..module_utils._site.render import site_configs
 
@@ -19,22 +20,45 @@ Item = t.Mapping[str, object]
 
 
 def nginx_site_configs(
-    sites: t.Sequence[Item], version: str = "", defaults: Item | None = None, catch_all: object = True
-) -> list[dict[str, str]]:
-    """Return what module nginx_site is to do for items of nginx_sites."""
+    sites: t.Sequence[Item],
+    version: str = "",
+    defaults: Item | None = None,
+    catch_all: object = True,
+    acme: Item | None = None,
+) -> list[dict[str, t.Any]]:
+    """Return what module nginx_site is to do for items of nginx_sites; C(acme) are the variables of certificates."""
     try:
-        return site_configs(sites, defaults or {}, version, boolean(catch_all), Display().warning)
+        read = read_acme(acme or {})
+        return site_configs(sites, defaults or {}, version, boolean(catch_all), Display().warning, read)
     except InputError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 
 
-def nginx_site_problems(sites: t.Sequence[Item], defaults: Item | None = None, status_port: object = 0) -> list[str]:
+def nginx_site_problems(
+    sites: t.Sequence[Item], defaults: Item | None = None, status_port: object = 0, acme: Item | None = None
+) -> list[str]:
     """Return why items of nginx_sites are impossible; nothing when they are not."""
     try:
-        fault = status_port_fault(status_port, parse_sites(sites, defaults or {}))
+        read = read_acme(acme or {})
+        parsed = parse_sites(sites, with_acme(defaults or {}, read))
+        check_sites(parsed, read)
+        fault = status_port_fault(status_port, parsed)
     except InputError as exc:
         return [str(exc)]
     return [fault] if fault else []
+
+
+def nginx_certificates(
+    sites: t.Sequence[Item], defaults: Item | None = None, acme: Item | None = None
+) -> dict[str, t.Any]:
+    """Return what the certificates of sites need: packages, and the arguments of module nginx_certificate."""
+    try:
+        read = read_acme(acme or {})
+        parsed = parse_sites(sites, with_acme(defaults or {}, read))
+    except InputError:
+        # Filter nginx_site_problems says why.
+        return {"packages": [], "request": {}}
+    return {"packages": certificate_packages(parsed), "request": read.request(parsed)}
 
 
 class FilterModule:
@@ -42,4 +66,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return them."""
-        return {"nginx_site_configs": nginx_site_configs, "nginx_site_problems": nginx_site_problems}
+        return {
+            "nginx_site_configs": nginx_site_configs,
+            "nginx_site_problems": nginx_site_problems,
+            "nginx_certificates": nginx_certificates,
+        }

@@ -13,6 +13,7 @@ import typing as t
 from ..module_utils._app.application import AppError, parse_app, parse_apps
 from ..module_utils._app.derive import DeriveError, check_apps, derive_sites
 from ..module_utils._input.values import InputError, settle_apps, site_entries
+from ..module_utils._site.acme import Acme, check_sites
 from ..module_utils._site.parse import parse_site, parse_sites
 
 _OURS = (AppError, DeriveError, InputError)
@@ -25,7 +26,9 @@ def own_sentence(error: BaseException | None) -> str:
     return "" if error is None else str(error)
 
 
-def check_rules(apps: object, sites: object, defaults: t.Mapping[str, t.Any], root: str) -> list[str]:
+def check_rules(
+    apps: object, sites: object, defaults: t.Mapping[str, t.Any], root: str, acme: Acme | None = None
+) -> list[str]:
     """Return what cannot be built or published, in sentences."""
     faults: list[str] = []
 
@@ -45,7 +48,8 @@ def check_rules(apps: object, sites: object, defaults: t.Mapping[str, t.Any], ro
     published = [site for app in settled for site in attempt(derive_sites, [app], root, None, defaults)]
     published += attempt(site_entries, sites)
     for site in published:
-        attempt(parse_site, site, defaults)
+        parsed = attempt(parse_site, site, defaults)
+        attempt(check_sites, [parsed] if parsed else [], acme or Acme())
     if not faults:
         attempt(parse_sites, published, defaults)
     return list(dict.fromkeys(faults))

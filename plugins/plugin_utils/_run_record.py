@@ -164,6 +164,12 @@ def note_failure(variables: t.Mapping[str, t.Any], stage: str, answer: Args, sec
         note(variables, "failed", stage=stage, error=_shown(str(answer.get("msg") or ""), secret))
 
 
+def note_plain_sites(variables: t.Mapping[str, t.Any], names: t.Sequence[str]) -> None:
+    """Record the sites that visitors reach by plain HTTP only."""
+    if names:
+        note(variables, "plain", names=list(names))
+
+
 def note_lost(variables: t.Mapping[str, t.Any], stage: str, error: str, accepted: bool = False) -> None:
     """Record that a host could not be reached any more; C(accepted) when the run continues without it as was asked."""
     note(variables, "lost", stage=stage, error=_shown(error, secret=False), accepted=accepted)

@@ -13,6 +13,8 @@ from ._fleet import describe, is_mixed
 Entry = t.Mapping[str, t.Any]
 
 _LONGEST = 160
+# In a line that lists names.
+_MOST_NAMES = 8
 
 
 class _App:
@@ -56,6 +58,7 @@ def render(entries: t.Sequence[Entry], command: str, check: bool = False) -> lis
     lines += [f"{entry['host']}: not reached, {_short(entry['error'])}" for entry in entries if entry["kind"] == "lost"]
     lines += _failures(entries)
     lines += _unlisted(entries)
+    lines += _plain(entries)
     if check and lines:
         lines.append("Check mode: nothing was changed.")
     return list(dict.fromkeys(lines))
@@ -154,6 +157,16 @@ def _unlisted(entries: t.Sequence[Entry]) -> list[str]:
         f"rename_from: {name} there. To remove it: flaskops.stack.remove -e app={name}"
         for name, where in sorted(hosts.items())
     ]
+
+
+def _plain(entries: t.Sequence[Entry]) -> list[str]:
+    """Return one line about the sites that are plain HTTP because nobody has chosen."""
+    names = sorted({name for entry in entries if entry["kind"] == "plain" for name in entry["names"]})
+    if not names:
+        return []
+    listed = ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" if names[_MOST_NAMES:] else "")
+    ways = "For HTTPS set nginx_acme_email (or nginx_acme: true); to keep HTTP, tls: {mode: none}."
+    return [f"Plain HTTP: {listed}. {ways}"]
 
 
 def _short(text: str) -> str:

@@ -30,6 +30,8 @@ NO_HSTS = "no-hsts.conf"
 _NO_HSTS_TEXT = b'# This certificate is self-signed: browsers are not told to insist on HTTPS.\nhsts "";\n'
 STAND_IN = "stand-in"
 _KEPT = ".stand-in-"
+# Where certbot keeps what it has been given.
+_LIVE = "/etc/letsencrypt/live"
 _DAYS = 3650
 # It is made anew this long before its end.
 _RENEW_BEFORE = 90 * 86400
@@ -92,9 +94,12 @@ def _has_files(place: str) -> bool:
 
 def _issued_before(directory: str, site: WantedSite) -> str:
     """Return where the certificate of a CA is that the site had under its former name; '' when it had none."""
-    former = os.path.join(directory, site.rename_from, CURRENT) if site.rename_from and site.until_issued else ""
-    target = read_link(former) if former else None
-    return target if target not in (None, STAND_IN) and target[:1] == "/" and _has_files(former) else ""
+    if not (site.rename_from and site.until_issued):
+        return ""
+    former = read_link(os.path.join(directory, site.rename_from, CURRENT))
+    # The directory of the former name goes, and what nginx loads of it with it.
+    kept = os.path.join(_LIVE, site.rename_from)
+    return kept if former not in (None, STAND_IN) and _has_files(kept) else ""
 
 
 def _read(place: str) -> dict[str, bytes]:

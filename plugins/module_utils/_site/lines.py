@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 import typing as t
 from dataclasses import dataclass
 
 from .._input.values import InputError
 from .headers import removed_headers
-from .model import Server, Site, current_of
+from .model import ACME, SELF_SIGNED, Server, Site, current_of
 
 Version = t.Tuple[int, ...]
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -257,10 +258,21 @@ def echo_lines(site: Site) -> Lines:
 
 def hsts_lines(site: Site) -> Lines:
     """Return what makes browsers stay with HTTPS; it overrules the application."""
-    if not site.hsts:
+    if not site.hsts or (site.tls and site.tls.mode == SELF_SIGNED):
         return []
-    name = "Strict-Transport-Security"
-    return [f"proxy_hide_header {name};", f'add_header {name} "max-age={site.hsts}" always;']
+    name, value = "Strict-Transport-Security", f'"max-age={site.hsts}"'
+    if site.tls and site.tls.mode == ACME:
+        value = variable(site, "hsts")
+    return [f"proxy_hide_header {name};", f"add_header {name} {value} always;"]
+
+
+def hsts_maps(site: Site) -> list[Lines]:
+    """Return the map with what HSTS says: nothing while the certificate is self-signed, and no other text here then."""
+    if not site.hsts or not site.tls or site.tls.mode != ACME:
+        return []
+    # A map looks for the word in the file, which is beside the certificate.
+    other = f"include {posixpath.dirname(site.tls.certificate)}/no-hsts*.conf;"
+    return [block(f"map hsts {variable(site, 'hsts')}", [f'default "max-age={site.hsts}";', other])]
 
 
 def http3_lines(site: Site) -> Lines:

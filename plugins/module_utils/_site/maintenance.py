@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._system.paths import CHALLENGES
 from .error_pages import PAGE, TYPES
 from .lines import Lines, block, literal, quote
 from .model import Maintenance
@@ -19,6 +20,20 @@ _TEXT = [
     'set $flaskops_error_text "This site is being worked on. Please come back in a few minutes.";',
     "set $flaskops_error_language en;",
 ]
+
+
+def challenge_lines(more: t.Iterable[str] = ()) -> Lines:
+    """Return the location with what a CA asks for to see that a name leads to this host; C(more) are further lines."""
+    return block(f"location ^~ {ACME}", ["default_type text/plain;", f"root {CHALLENGES};", *more])
+
+
+def challenge_gate() -> Lines:
+    """Return the lines of a server that answers nothing else."""
+    return [
+        *block(f'if ($uri !~ "^{literal(ACME)}[A-Za-z0-9_-]+$")', ["return 444;"]),
+        "default_type text/plain;",
+        f"root {CHALLENGES};",
+    ]
 
 
 def gate_lines(maintenance: Maintenance) -> Lines:

@@ -18,6 +18,11 @@ _UPSTREAM = re.compile(r"unix:(/.+/current)/run/\d+\.sock")
 PROBE = "/.well-known/flaskops-probe"
 
 
+# Where the certificate of a site comes from.
+ACME, FILES, SELF_SIGNED, NO_TLS = "acme", "files", "self_signed", "none"
+TLS_MODES = (ACME, FILES, SELF_SIGNED, NO_TLS)
+
+
 # begin defaults: written by `make specs` from tools/specs/schema/
 class SiteDefault:
     """Defaults of class Site."""
@@ -135,6 +140,7 @@ class Tls:
     key: str
     redirect: bool = TlsDefault.redirect
     profile: str = TlsDefault.profile
+    mode: str = FILES
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,28 @@ from .._input.values import (
     site_entries,
     with_lists,
 )
+from .._system.paths import TLS
 from .access import check_counted, check_protected
 from .error_pages import CODES, escape
 from .headers import check_passed
 from .lines import CONTROL, TLS_PROFILES, quote
-from .model import AccessRule, BasicAuth, Cache, ErrorText, Limit, Location, Maintenance, Server, Site, Static, Tls
+from .model import (
+    ACME,
+    FILES,
+    NO_TLS,
+    TLS_MODES,
+    AccessRule,
+    BasicAuth,
+    Cache,
+    ErrorText,
+    Limit,
+    Location,
+    Maintenance,
+    Server,
+    Site,
+    Static,
+    Tls,
+)
 from .raw import read_statements
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -65,7 +82,6 @@ _OWN_KEYS = frozenset(
         "balance",
         "static",
         "cache",
-        "tls",
         "locations",
         "limits",
         "access",
@@ -95,7 +111,8 @@ def parse_site(item: t.Mapping[str, object], defaults: t.Mapping[str, object]) -
         check_keys(item, SITE_KEYS)
         shared = with_lists(defaults, SITE, "nginx_site_defaults")
         given = {key: value for key, value in with_lists(item, SITE).items() if value is not None}
-        site = check_protected(check_counted(_parse(name, Reader({**shared, **given}))))
+        shared_tls = shared.pop("tls", None)
+        site = check_protected(check_counted(_parse(name, Reader({**shared, **given}), shared_tls)))
         if site.proxy_protocol:
             _check_balancers(site.trusted_proxies)
         return site
@@ -103,7 +120,7 @@ def parse_site(item: t.Mapping[str, object], defaults: t.Mapping[str, object]) -
         raise InputError(f"site '{name}': {exc}") from exc
 
 
-def _parse(name: str, given: Reader) -> Site:
+def _parse(name: str, given: Reader, shared_tls: object) -> Site:
     return Site(
         name=name,
         state=given.choice("state", Site.state, STATES),
@@ -130,7 +147,7 @@ def _parse(name: str, given: Reader) -> Site:
         hsts=given.number("hsts", Site.hsts),
         error_pages=_parse_error_pages(given),
         cache=_parse_cache(given.raw("cache")),
-        tls=_parse_tls(given.raw("tls")),
+        tls=parse_tls(name, given, shared_tls),
         ipv6=given.flag("ipv6", Site.ipv6),
         http_port=given.number("http_port", Site.http_port, 1, 65535),
         https_port=given.number("https_port", Site.https_port, 1, 65535),
@@ -400,16 +417,73 @@ def _parse_cache(value: object) -> Cache | None:
     )
 
 
-def _parse_tls(value: object) -> Tls | None:
-    if value is None:
+def parse_tls(name: str, given: Reader, shared: object) -> Tls | None:
+    """Return where a site has its certificate from; C(shared) is what sites have that say nothing of it."""
+    known = [field.name for field in fields(Tls)]
+    usual = _reader({} if shared in (None, "") else shared, known, "nginx_site_defaults.tls: ")
+    value = given.raw("tls")
+    own = _reader({} if value in (None, "") else value, known, "tls: ")
+    mode = _own_mode(own) or _own_mode(usual)
+    if not mode and value in (None, ""):
         return None
-    given = _reader(value, [field.name for field in fields(Tls)], "tls: ")
+    if not _own_mode(own) and (given.text("content") or given.text("template") or (mode == ACME and _is_inside(given))):
+        return None
+    _check_tls(own, mode, given)
+    if mode == NO_TLS:
+        return None
+    pair = own if _names_files(own) or not _names_files(usual) else usual
+    place = f"{TLS}/{name}/current"
     return Tls(
-        certificate=check_path(given.text("certificate"), "tls: certificate"),
-        key=check_path(given.text("key"), "tls: key"),
-        redirect=given.flag("redirect", Tls.redirect),
-        profile=given.choice("profile", Tls.profile, TLS_PROFILES),
+        certificate=_tls_path(pair, "certificate") if mode == FILES else f"{place}/fullchain.pem",
+        key=_tls_path(pair, "key") if mode == FILES else f"{place}/privkey.pem",
+        redirect=own.flag("redirect", usual.flag("redirect", Tls.redirect)),
+        profile=own.choice("profile", usual.choice("profile", Tls.profile, TLS_PROFILES), TLS_PROFILES),
+        mode=mode,
     )
+
+
+def _own_mode(given: Reader) -> str:
+    """Return the mode that a dictionary says, in a word or by naming files; an empty text when it says none."""
+    if given.raw("mode") not in (None, ""):
+        return given.choice("mode", FILES, TLS_MODES)
+    return FILES if _names_files(given) else ""
+
+
+def _names_files(given: Reader) -> bool:
+    return given.raw("certificate") is not None or given.raw("key") is not None
+
+
+def _is_inside(given: Reader) -> bool:
+    """Tell whether the CA of the internet does not reach a site: by default such a site has no certificate of it."""
+    proxies = given.flag("behind_proxy", Site.behind_proxy) or given.texts("trusted_proxies")
+    names = (*given.texts("domains"), *given.texts("redirects"))
+    return bool(proxies) or all(is_local(domain.lower()) for domain in names)
+
+
+def _check_tls(own: Reader, mode: str, given: Reader) -> None:
+    """Raise InputError for what contradicts the mode."""
+    if not mode:
+        raise InputError(
+            "tls: certificate and key are missing: name both files, or set mode to acme (a certificate of a CA), "
+            "self_signed or none"
+        )
+    if mode != FILES and _names_files(own):
+        named = next(key for key in ("certificate", "key") if own.raw(key) is not None)
+        raise InputError(f"tls: {named} is for mode files, and mode is {mode}: leave one of them out")
+    if mode == NO_TLS and own.raw("redirect") is not None and own.flag("redirect", False):
+        raise InputError("tls: redirect leads to HTTPS, which mode none has not: leave one of them out")
+    if mode not in (FILES, NO_TLS) and (given.text("content") or given.text("template")):
+        raise InputError(
+            f"tls: mode {mode} is for sites that the collection writes, and this one has content or template: name "
+            "files there, and leave tls out"
+        )
+
+
+def _tls_path(given: Reader, key: str) -> str:
+    if given.raw(key) in (None, ""):
+        other = "key" if key == "certificate" else "certificate"
+        raise InputError(f"tls: {key} is missing: mode files needs {key} and {other}, two files on the host")
+    return check_path(given.text(key), f"tls: {key}")
 
 
 def parse_sites(items: object, defaults: t.Mapping[str, object]) -> list[Site]:
@@ -494,6 +568,14 @@ def check_domain(domain: str) -> str:
             "without scheme, port or path"
         )
     return lower
+
+
+def is_local(domain: str) -> bool:
+    """Tell whether a name is an address, or one that always means the host itself."""
+    try:
+        return bool(ipaddress.ip_address(domain.strip("[]")))
+    except ValueError:
+        return domain == "localhost" or domain.endswith(".localhost")
 
 
 def _is_ipv6(text: str) -> bool:

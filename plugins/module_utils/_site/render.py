@@ -22,6 +22,7 @@ from .access import (
     password_lines,
     refusal_lines,
 )
+from .acme import Acme, check_sites, has_acme, self_signed, with_acme
 from .cache import cache_blocks, cache_header_lines, kept_lines, without_overridden
 from .error_pages import error_lines, error_location, error_maps, has_pages
 from .lines import (
@@ -40,6 +41,7 @@ from .lines import (
     forwarded,
     gzip_lines,
     hsts_lines,
+    hsts_maps,
     http3_lines,
     id_lines,
     link_lines,
@@ -57,7 +59,7 @@ from .lines import (
     tls_port,
     variable,
 )
-from .maintenance import closed_locations, gate_lines
+from .maintenance import ACME, challenge_gate, challenge_lines, closed_locations, gate_lines
 from .model import Location, Server, Site, Static, chain_of
 from .parse import DISTRIBUTION_SITE, RESERVED, parse_sites
 from .passwords import password_file
@@ -84,9 +86,11 @@ def site_configs(
     version: str,
     catch_all: bool,
     warn: t.Callable[[str], None] | None = None,
+    acme: Acme | None = None,
 ) -> list[dict[str, t.Any]]:
     """Return what module nginx_site is to do for items of C(nginx_sites); raise InputError when they are impossible."""
-    sites = parse_sites(items, defaults)
+    acme = acme or Acme()
+    sites = parse_sites(items, with_acme(defaults, acme))
     numbers = parse_version(version)
     quic = _with_http3(sites)
     if quic and not catch_all:
@@ -100,7 +104,9 @@ def site_configs(
             f"site '{quic[0].name}' has http3, and site '{held.name}' has websockets: while a WebSocket keeps a worker "
             "of nginx alive after a reload, about half of the new HTTP/3 connections fail"
         )
-    wanted = _catch_alls(sites, defaults, numbers) if catch_all else []
+    check_sites(sites, acme)
+    answers_ca = acme.enabled or any(has_acme(site) for site in sites)
+    wanted = _catch_alls(sites, defaults, numbers, answers_ca) if catch_all else []
     return wanted + [_wanted(site, numbers) for site in sites]
 
 
@@ -114,16 +120,20 @@ def parse_version(text: str) -> Version:
 
 
 def _wanted(site: Site, version: Version) -> dict[str, t.Any]:
-    wanted = {"name": site.name, "state": site.state, "foreign": site.foreign, "rename_from": site.rename_from}
+    wanted: dict[str, t.Any] = {"name": site.name, "state": site.state}
+    wanted.update(foreign=site.foreign, rename_from=site.rename_from)
     if site.state != "absent":
         wanted["template"] = site.template
         wanted["content"] = "" if site.template else site.content or render_site(site, version)
         wanted["passwords"] = password_file(site) if site.state == "enabled" else ""
+        wanted["self_signed"] = self_signed(site)
     chain = chain_of(site)
     return {**{key: value for key, value in wanted.items() if value}, **({"chain": chain.to_json()} if chain else {})}
 
 
-def _catch_alls(sites: t.Sequence[Site], defaults: t.Mapping[str, object], version: Version) -> list[dict[str, t.Any]]:
+def _catch_alls(
+    sites: t.Sequence[Site], defaults: t.Mapping[str, object], version: Version, answers_ca: bool
+) -> list[dict[str, t.Any]]:
     """Return a site for each port in use, so that two uses of the role on a host do not contend for one."""
     enabled = [site for site in sites if site.state == "enabled"]
     usual = parse_sites([{"name": "usual", "state": "absent"}], defaults)[0]
@@ -136,7 +146,8 @@ def _catch_alls(sites: t.Sequence[Site], defaults: t.Mapping[str, object], versi
     found = [{"name": DISTRIBUTION_SITE, "state": "disabled", "foreign": "unmodified"}] if enabled else []
     for port in sorted(plain | secure, key=lambda port: port.number):
         name = RESERVED if port.number == 80 else f"{RESERVED}-{port.number}"
-        found.append({"name": name, "state": "enabled", "content": render_catch_all(port, version)})
+        content = render_catch_all(port, version, answers_ca)
+        found.append({"name": name, "state": "enabled", "content": content})
     return found + _quic_catch_alls(_with_http3(sites))
 
 
@@ -160,12 +171,13 @@ def render_site(site: Site, version: Version) -> str:
         )
     servers = [*_redirect_servers(site, version), _main_server(site, version)]
     maps = [*_trust_maps(site), *access_blocks(site), *_log_maps(site), *error_maps(site), *cache_blocks(site)]
+    maps += hsts_maps(site)
     parts = [[_NOTE], *maps, *_upstreams(site, version), *servers]
     return "\n".join("\n".join(part) + "\n" for part in parts)
 
 
-def render_catch_all(port: Port, version: Version) -> str:
-    """Return the site that refuses requests for unknown host names on one port."""
+def render_catch_all(port: Port, version: Version, answers_ca: bool = False) -> str:
+    """Return the site that refuses requests for unknown host names on one port, but for those of a CA."""
     # A name that nobody has: "_" and none at all are those of many other catch-alls, and would be taken twice.
     lines = [*port.lines(version, " default_server"), f"server_name {RESERVED}.invalid;"]
     # The first server of a port decides on the protocols and session cache of all of them.
@@ -175,7 +187,8 @@ def render_catch_all(port: Port, version: Version) -> str:
         # nginx wants a certificate; one that cannot be loaded when a visitor comes refuses the handshake as well.
         lines += ["ssl_certificate $flaskops_none;", "ssl_certificate_key $flaskops_none;"]
         lines += tls_lines(port.profile)
-    lines += ["server_tokens off;", *log_lines(RESERVED, "combined", "crit"), *PATIENCE, "return 444;"]
+    lines += ["server_tokens off;", *log_lines(RESERVED, "combined", "crit"), *PATIENCE]
+    lines += challenge_gate() if answers_ca and not port.tls else ["return 444;"]
     return "\n".join([_NOTE, "", *block("server", lines)]) + "\n"
 
 
@@ -270,6 +283,7 @@ def _redirect(site: Site, version: Version, names: t.Sequence[str], target: str,
     # Redirects log the visitor, too.
     lines += real_ip_lines(site) if site.proxy_protocol else []
     lines += [*PATIENCE, *(hsts_lines(site)[1:] + http3_lines(site)[1:] if tls else []), ""]
+    lines += [*challenge_lines(), ""] if has_acme(site) and not tls else []
     return block("server", lines + block("location /", [f"return 301 {target}$request_uri;"]))
 
 
@@ -300,11 +314,19 @@ def _main_server(site: Site, version: Version) -> Lines:
     shared = [*_added_headers(site, own), *open_lines(site)]
     lines += closed_locations(site.maintenance, shared)
     lines += error_location(site, shared) if has_pages(site, overridden(own)) else []
+    lines += ["", *challenge_lines(open_lines(site))] if _answers_ca(site, own) else []
     for number, static in enumerate(site.static):
         lines += _static_locations(site, static, number, own)
     for number, location in enumerate(site.locations):
         lines += ["", *_location(site, location, number, own)]
     return block("server", lines + _root_location(site, own))
+
+
+def _answers_ca(site: Site, own: t.Sequence[Statement]) -> bool:
+    """Tell whether the main server has a location for what a CA asks for: not where plain HTTP only redirects."""
+    opening = ("location", "^~", ACME)
+    is_taken = any(place.key == ACME for place in site.locations) or any(item.words == opening for item in own)
+    return has_acme(site) and not (site.tls and site.tls.redirect) and not is_taken
 
 
 def _raw(text: str) -> Lines:

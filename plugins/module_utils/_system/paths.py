@@ -24,7 +24,7 @@ STATE = "/var/lib/flaskops"
 NGINX_STATE = f"{STATE}/nginx_site"
 
 # What a CA asks for to see that a name leads to this host; served on the port of plain HTTP.
-CHALLENGES = f"{STATE}/acme"
+CHALLENGES = f"{STATE}/_acme"
 
 # A directory for each site whose certificate the collection provides. Its link C(current) leads to the certificate that
 # nginx loads: that of the CA, or the self-signed one in C(stand-in).

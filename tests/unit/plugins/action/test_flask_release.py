@@ -68,6 +68,19 @@ def test_a_source_that_cannot_be_sent_does_not_stop_the_others(plugin: Plugin) -
     assert sent["remote"] == {"error": "git server is down"}
 
 
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, {}),
+        ({"nginx_acme": False, "nginx_acme_email": ""}, {}),
+        ({"nginx_acme": True}, {"site_defaults": {"hsts": 60, "tls": {"mode": "acme"}}}),
+    ],
+)
+def test_visitors_come_by_https_where_role_nginx_says_so(plugin: Plugin, variables: Args, expected: Args) -> None:
+    plugin._templar = SimpleNamespace(template=lambda value: value)
+    assert plugin._of_sites({"site_defaults": {"hsts": 60}}, variables) == expected
+
+
 def test_a_variable_that_is_null_is_one_that_is_not_set(plugin: Plugin) -> None:
     assert plugin._settled({"apps": None, "keep": None, "site_defaults": None, "root": "/srv"}) == {
         "apps": [],

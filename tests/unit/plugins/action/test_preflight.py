@@ -94,6 +94,38 @@ def test_variables_without_a_fault_reach_the_host() -> None:
     assert plugin.packages == ["python3-venv", "ca-certificates", "libpq-dev", "git"]
 
 
+def test_certificates_bring_their_packages_and_who_has_none_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[list[str]] = []
+    monkeypatch.setattr(preflight, "note_plain_sites", lambda _variables, names: noted.append(names))
+    site = {"name": "wiki", "domains": ["wiki.org"], "upstream": ["127.0.0.1:80"]}
+    variables: Args = {"__stack_run": True, "nginx_sites": [site]}
+    for more, packages in (
+        ({}, []),
+        ({"nginx_acme_email": "me@wiki.org"}, ["openssl", "certbot"]),
+        ({"nginx_acme": "yes", "nginx_packages": []}, []),
+        ({"nginx_site_defaults": {"tls": {"mode": "self_signed"}}}, ["openssl"]),
+    ):
+        plugin = Preflight({})
+        assert plugin.run(task_vars={**variables, **more}) == {"changed": False}
+        assert plugin.packages == packages
+    assert noted == [["wiki"], [], [], []]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"nginx_acme_email": "me"}, "nginx_acme_email 'me' must be one address"),
+        ({"nginx_acme": True}, "site 'wiki': tls.mode acme: no public CA gives a certificate for 'wiki.test'"),
+        ({"nginx_acme": True, "nginx_acme_challenge": "dns"}, "needs nginx_acme_dns_hook"),
+    ],
+)
+def test_what_a_ca_cannot_give_is_refused_before_the_host_is_asked(more: Args, message: str) -> None:
+    plugin = Preflight({})
+    site = {"name": "wiki", "domains": ["wiki.test"], "upstream": ["127.0.0.1:80"]}
+    answer = plugin.run(task_vars={"__stack_run": True, "nginx_sites": [site], **more})
+    assert answer["failed"] and message in answer["msg"] and plugin.asked == 0
+
+
 def test_a_fault_of_types_is_said_instead_of_what_filters_made_of_it() -> None:
     plugin = Preflight({"packages": None})
     plugin.finalize_task_arg("packages", refused_by_filter(), Templar(), None)

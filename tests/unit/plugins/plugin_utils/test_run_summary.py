@@ -34,6 +34,12 @@ def test_an_application_says_from_which_release_it_went_to_which() -> None:
     ]
 
 
+def test_sites_of_plain_http_are_named_in_one_line() -> None:
+    entries = [{"kind": "plain", "host": host, "names": [f"site{number}" for number in range(10)]} for host in "ab"]
+    (line,) = render(entries, COMMAND)
+    assert line.startswith("Plain HTTP: site0, site1, ") and " and 2 more. For HTTPS set nginx_acme_email " in line
+
+
 def test_what_was_left_alone_says_so() -> None:
     assert render([app("web1"), service("web1", previous=V2)], COMMAND) == [
         f"shop: left alone: web1 serves {V2}; https://shop.test/"

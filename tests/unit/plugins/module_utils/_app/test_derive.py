@@ -9,7 +9,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import 
     derive_services,
     derive_sites,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._site.model import BasicAuth
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import BasicAuth, Tls
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import DEFAULT_KEYS, parse_site
 
 SHOP = {"name": "shop", "app": "shop:app", "source": "shop", "domains": ["shop.example.com"]}
@@ -116,6 +116,7 @@ OF_DEFAULTS: dict[str, tuple[object, object]] = {
     "security_headers": (False, None),
     "hsts": (60, 60),
     "error_pages": (False, None),
+    "tls": ({"redirect": False}, Tls("/c", "/k", redirect=False)),
     "ipv6": (False, False),
     "http_port": (8080, 8080),
     "https_port": (8443, 8443),

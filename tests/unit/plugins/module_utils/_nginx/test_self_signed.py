@@ -198,9 +198,14 @@ def test_a_certificate_goes_with_its_site(host: FakeHost) -> None:
     assert os.listdir(host.root / "tls") == []
 
 
-def test_a_renamed_site_keeps_what_a_ca_has_issued(host: FakeHost) -> None:
+def test_a_renamed_site_keeps_what_a_ca_has_issued(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(self_signed, "_LIVE", str(host.root / "live"))
     run(host, site(host, until_issued=True))
     live = issue(host)
+    current(host).parent.joinpath("issued-1").mkdir()
+    for file in live.iterdir():
+        current(host).parent.joinpath("issued-1", file.name).write_bytes(file.read_bytes())
+    link(host, "issued-1")
     result = run(host, site(host, name="store", rename_from="shop", until_issued=True))
     assert (os.readlink(current(host, "store")), result["certificates"][0]["state"]) == (str(live), "issued")
     assert (os.listdir(host.root / "tls"), live.exists()) == (["store"], True)

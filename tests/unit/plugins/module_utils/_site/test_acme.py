@@ -1,0 +1,300 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a site has its certificate from: what is refused, what the role's variables say, and what is rendered."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
+from ansible_collections.flaskops.stack.plugins.module_utils._site.acme import (
+    Acme,
+    certificate_packages,
+    check_sites,
+    plain_sites,
+    read_acme,
+    with_acme,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Site, Tls
+from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site
+from ansible_collections.flaskops.stack.plugins.module_utils._site.render import NEWEST, render_site, site_configs
+
+Item = t.Dict[str, t.Any]
+LEAST: Item = {"name": "shop", "domains": ["shop.example.com"], "upstream": ["unix:/run/shop.sock"]}
+FILES = {"certificate": "/c.pem", "key": "/k.pem"}
+PLACE = "/etc/flaskops/tls/shop/current"
+PLAIN = "location ^~ /.well-known/acme-challenge/ {"
+ON: Item = {"nginx_acme": True}
+
+
+def site(tls: object = None, defaults: Item | None = None, **more: t.Any) -> Site:
+    return parse_site({**LEAST, **({} if tls is None else {"tls": tls}), **more}, defaults or {})
+
+
+def configs(*items: Item, acme: Item | None = None, **defaults: t.Any) -> dict[str, Item]:
+    found = site_configs(list(items), defaults, "1.26.3", True, acme=read_acme(acme or {}))
+    return {each["name"]: each for each in found}
+
+
+@pytest.mark.parametrize(
+    ("tls", "expected"),
+    [
+        (FILES, Tls("/c.pem", "/k.pem")),
+        ({**FILES, "mode": "files"}, Tls("/c.pem", "/k.pem")),
+        ({"mode": "none"}, None),
+        ({"mode": "none", "redirect": False}, None),
+        ({"mode": "acme"}, Tls(f"{PLACE}/fullchain.pem", f"{PLACE}/privkey.pem", mode="acme")),
+        (
+            {"mode": "self_signed", "redirect": False, "profile": "modern"},
+            Tls(f"{PLACE}/fullchain.pem", f"{PLACE}/privkey.pem", False, "modern", "self_signed"),
+        ),
+    ],
+)
+def test_a_mode_says_where_the_certificate_is(tls: Item, expected: Tls | None) -> None:
+    assert site(tls).tls == expected
+
+
+@pytest.mark.parametrize(
+    ("tls", "more", "message"),
+    [
+        ({"mode": "letsencrypt"}, {}, "tls: mode must be one of acme, files, self_signed, none, not 'letsencrypt'"),
+        ("acme", {}, 'tls must be a dictionary, not "acme"'),
+        ({}, {}, "certificate and key are missing: name both files, or set mode to acme"),
+        ({"redirect": False}, {}, "certificate and key are missing"),
+        ({"mode": "files"}, {}, "certificate is missing: mode files needs certificate and key"),
+        ({"mode": "files", "certificate": "/c"}, {}, "key is missing: mode files needs key and certificate"),
+        ({"certificate": "", "key": ""}, {}, "certificate is missing"),
+        ({"mode": "files", "certificate": "c", "key": "/k"}, {}, "certificate 'c' must be an absolute path"),
+        ({**FILES, "mode": "acme"}, {}, "certificate is for mode files, and mode is acme"),
+        ({"mode": "self_signed", "key": "/k"}, {}, "key is for mode files, and mode is self_signed"),
+        ({**FILES, "mode": "none"}, {}, "is for mode files, and mode is none: leave one of them out"),
+        ({"mode": "none", "redirect": True}, {}, "redirect leads to HTTPS, which mode none has not"),
+        ({"mode": "acme"}, {"content": "x"}, "this one has content or template"),
+        ({"mode": "self_signed"}, {"template": "x"}, "this one has content or template"),
+        ({"mode": "acme"}, {"domains": ["_"]}, "domain '_' must be a host name"),
+        ({"mode": "acme"}, {"domains": []}, "domains must list at least one host name"),
+        ({"mode": "self_signed"}, {"https_port": 80}, "http_port and https_port are both 80"),
+        ({"mode": "none"}, {"hsts": 60}, "hsts needs tls"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_with_the_way_out(tls: object, more: Item, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        site(tls, **more)
+
+
+@pytest.mark.parametrize(
+    ("more", "acme", "message"),
+    [
+        ({"domains": ["*.example.com"]}, {}, "only when it can ask the DNS: set nginx_acme_challenge to dns"),
+        ({"redirects": ["*.example.com"]}, {}, "only when it can ask the DNS"),
+        ({"domains": ["localhost"]}, {}, "no CA gives a certificate for 'localhost'"),
+        ({"redirects": ["shop.localhost"]}, {}, "no CA gives a certificate for 'shop.localhost'"),
+        ({"domains": ["192.0.2.1"]}, {}, "no CA gives a certificate for '192.0.2.1'"),
+        ({"domains": ["[2001:db8::1]"]}, {}, "no CA gives a certificate for '[2001:db8::1]'"),
+        ({"domains": ["shop"]}, {}, "no public CA gives a certificate for 'shop', which is no name of the internet"),
+        ({"domains": ["shop.internal"]}, {}, "set tls.mode to self_signed or none, or set nginx_acme_directory"),
+        ({"domains": ["a_b.example.com"]}, {}, "because of its '_'"),
+        ({"behind_proxy": True}, {}, "reach another proxy first"),
+        ({"trusted_proxies": ["10.0.0.1"]}, {}, "or set nginx_acme_challenge to dns"),
+        ({"domains": [f"{number}.example.com" for number in range(101)]}, {}, "it has 101 names"),
+        ({"domains": ["localhost"]}, {"nginx_acme_directory": "https://ca.test/dir"}, "no CA gives a certificate"),
+    ],
+)
+def test_a_site_that_can_have_no_certificate_of_a_ca_is_refused(more: Item, acme: Item, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape("site 'shop': tls.mode acme: ")) as caught:
+        check_sites([site({"mode": "acme"}, **more)], read_acme(acme))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "acme"),
+    [
+        ({}, {}),
+        ({"domains": ["shop.internal", "shop"]}, {"nginx_acme_directory": "https://ca.internal/acme/directory"}),
+        ({"domains": ["*.example.com"]}, {"nginx_acme_challenge": "dns", "nginx_acme_dns_hook": "/usr/local/bin/hook"}),
+        ({"behind_proxy": True}, {"nginx_acme_challenge": "dns", "nginx_acme_dns_hook": "/hook"}),
+        ({"domains": ["localhost"], "state": "disabled"}, {}),
+    ],
+)
+def test_what_a_ca_may_give_is_not_refused(more: Item, acme: Item) -> None:
+    check_sites([site({"mode": "acme"}, **more)], read_acme(acme))
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"nginx_acme": "maybe"}, "nginx_acme must be"),
+        ({"nginx_acme_email": "me"}, "nginx_acme_email 'me' must be one address"),
+        ({"nginx_acme_email": "a@b.org, c@d.org"}, "must be one address"),
+        ({"nginx_acme_email": ["a@b.org"]}, "nginx_acme_email must be a text"),
+        ({"nginx_acme_email": "admin@example.com"}, "is an example, which the CA refuses"),
+        ({"nginx_acme_directory": "http://ca.test/dir"}, "must be the https URL of a CA's directory, 'staging'"),
+        ({"nginx_acme_directory": "production"}, "or empty for Let's Encrypt"),
+        ({"nginx_acme_challenge": "tls"}, "nginx_acme_challenge must be one of http, dns, not 'tls'"),
+        ({"nginx_acme_challenge": "dns"}, "needs nginx_acme_dns_hook"),
+        ({"nginx_acme_dns_hook": "/hook"}, "is for nginx_acme_challenge dns"),
+        ({"nginx_acme_ca_bundle": "ca.pem"}, "must be the absolute path of a file on the host"),
+        ({"nginx_acme_eab_file": "/etc/../eab"}, "must be the absolute path"),
+        ({"nginx_acme_profile": "a b"}, "nginx_acme_profile 'a b' must be a name"),
+    ],
+)
+def test_variables_of_the_role_are_checked(variables: Item, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_acme(variables)
+
+
+@pytest.mark.parametrize(
+    ("variables", "enabled"),
+    [
+        ({}, False),
+        ({"nginx_acme": None, "nginx_acme_email": None}, False),
+        ({"nginx_acme": "yes"}, True),
+        ({"nginx_acme_email": "me@shop.org"}, True),
+        ({"nginx_acme": False, "nginx_acme_directory": "staging"}, False),
+    ],
+)
+def test_an_address_turns_it_on_as_well(variables: Item, enabled: bool) -> None:
+    assert read_acme(variables).enabled is enabled
+
+
+@pytest.mark.parametrize(
+    ("more", "mode"),
+    [
+        ({}, "acme"),
+        ({"tls": {"mode": "none"}}, ""),
+        ({"tls": FILES}, "files"),
+        ({"tls": {"mode": "self_signed"}}, "self_signed"),
+        ({"tls": {"redirect": False}}, "acme"),
+        ({"behind_proxy": True}, ""),
+        ({"domains": ["localhost", "shop.localhost", "127.0.0.1"]}, ""),
+        ({"content": "x"}, ""),
+        ({"state": "absent", "domains": []}, ""),
+    ],
+)
+def test_sites_without_tls_get_a_certificate_where_they_can(more: Item, mode: str) -> None:
+    found = parse_site({**LEAST, **more}, with_acme({}, Acme(enabled=True)))
+    assert (found.tls.mode if found.tls else "") == mode
+
+
+@pytest.mark.parametrize(
+    ("defaults", "tls", "expected"),
+    [
+        ({"mode": "self_signed"}, None, Tls(f"{PLACE}/fullchain.pem", f"{PLACE}/privkey.pem", mode="self_signed")),
+        (FILES, None, Tls("/c.pem", "/k.pem")),
+        (FILES, {"redirect": False}, Tls("/c.pem", "/k.pem", redirect=False)),
+        ({**FILES, "redirect": False}, {"certificate": "/d", "key": "/l"}, Tls("/d", "/l", redirect=False)),
+        (FILES, {"mode": "self_signed"}, Tls(f"{PLACE}/fullchain.pem", f"{PLACE}/privkey.pem", mode="self_signed")),
+        (FILES, {"mode": "none"}, None),
+        ({"mode": "none"}, FILES, Tls("/c.pem", "/k.pem")),
+        ({"redirect": False}, None, None),
+        ({"profile": "modern"}, FILES, Tls("/c.pem", "/k.pem", profile="modern")),
+    ],
+)
+def test_sites_may_share_what_they_do_not_say_themselves(defaults: Item, tls: Item | None, expected: Tls) -> None:
+    assert site(tls, {"tls": defaults}).tls == expected
+
+
+def test_the_role_does_not_overrule_what_the_defaults_of_sites_say() -> None:
+    on = Acme(enabled=True)
+    assert with_acme({"tls": {"mode": "none"}}, on) == {"tls": {"mode": "none"}}
+    assert with_acme({"tls": FILES}, on) == {"tls": FILES}
+    assert with_acme({"tls": {"redirect": False}}, on) == {"tls": {"redirect": False, "mode": "acme"}}
+
+
+def test_the_host_is_told_of_which_certificates_it_makes() -> None:
+    found = configs(
+        {**LEAST, "redirects": ["www.example.com"], "tls": {"mode": "acme"}},
+        {**LEAST, "name": "a", "domains": ["a.test"], "tls": {"mode": "self_signed"}},
+        {**LEAST, "name": "b", "domains": ["b.test"]},
+        {**LEAST, "name": "c", "domains": ["c.test"], "tls": {"mode": "self_signed"}, "state": "disabled"},
+    )
+    assert found["shop"]["self_signed"] == {"names": ["shop.example.com", "www.example.com"], "until_issued": True}
+    assert found["a"]["self_signed"] == {"names": ["a.test"], "until_issued": False}
+    assert not {"self_signed"} & {*found["b"], *found["c"]}
+
+
+def test_a_ca_is_answered_before_anything_redirects() -> None:
+    found = configs({**LEAST, "redirects": ["www.example.com"], "tls": {"mode": "acme"}})
+    text = found["shop"]["content"]
+    plain = [block for block in text.split("server {") if "listen 80;" in block]
+    assert len(plain) == 2 and all(block.index(PLAIN) < block.index("return 301") for block in plain)
+    assert "root /var/lib/flaskops/_acme;" in plain[0]
+    assert text.count(PLAIN) == 2
+    assert 'if ($uri !~ "^/\\.well-known/acme-challenge/[A-Za-z0-9_-]+$") {' in found["flaskops-default"]["content"]
+    assert "acme" not in found["flaskops-default-443"]["content"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"config": "location ^~ /.well-known/acme-challenge/ { return 404; }"},
+        {"locations": [{"path": "^~ /.well-known/acme-challenge/", "config": "return 404;"}]},
+        {"locations": [{"path": "/.well-known/acme-challenge/", "config": "return 404;"}]},
+    ],
+)
+def test_a_site_that_answers_it_itself_has_the_location_once(more: Item) -> None:
+    tls = {"mode": "acme", "redirect": False}
+    assert render_site(site(tls), NEWEST).count("/.well-known/acme-challenge/ {") == 1
+    assert render_site(site(tls, **more), NEWEST).count("/.well-known/acme-challenge/") == 1
+
+
+@pytest.mark.parametrize("tls", [None, FILES, {"mode": "self_signed"}])
+def test_other_sites_have_nothing_of_a_ca(tls: Item | None) -> None:
+    found = configs({**LEAST, **({"tls": tls} if tls else {})})
+    assert "acme" not in "".join(each.get("content", "") for each in found.values())
+
+
+def test_the_catch_all_answers_as_soon_as_the_role_says_so() -> None:
+    found = configs({**LEAST, "tls": {"mode": "none"}}, acme=ON)
+    assert "acme" in found["flaskops-default"]["content"] and "acme" not in found["shop"]["content"]
+
+
+def test_hsts_is_sent_with_a_certificate_of_a_ca_alone() -> None:
+    text = render_site(site({"mode": "acme"}, hsts=300), NEWEST)
+    assert 'map hsts $flaskops_shop_hsts {\n    default "max-age=300";' in text
+    assert "    include /etc/flaskops/tls/shop/current/no-hsts*.conf;" in text
+    assert "add_header Strict-Transport-Security $flaskops_shop_hsts always;" in text
+    assert "Strict-Transport" not in render_site(site({"mode": "self_signed"}, hsts=300), NEWEST)
+    assert 'Strict-Transport-Security "max-age=300" always' in render_site(site(FILES, hsts=300), NEWEST)
+    assert "hsts" not in render_site(site({"mode": "acme"}), NEWEST)
+
+
+def test_packages_are_asked_for_when_they_are_needed() -> None:
+    assert certificate_packages([site(), site(FILES)]) == []
+    assert certificate_packages([site({"mode": "self_signed"})]) == ["openssl"]
+    assert certificate_packages([site({"mode": "acme"})]) == ["openssl", "certbot"]
+    assert certificate_packages([site({"mode": "acme"}, state="disabled")]) == []
+
+
+def test_the_module_is_told_what_the_role_says() -> None:
+    assert Acme().request([site(), site({"mode": "self_signed"})]) == {}
+    acme = read_acme({"nginx_acme_email": "me@shop.org", "nginx_acme_directory": "staging"})
+    assert acme.request([site({"mode": "acme"}, redirects=["www.example.com"])]) == {
+        "certificates": [{"name": "shop", "names": ["shop.example.com", "www.example.com"]}],
+        "challenge": "http",
+        "email": "me@shop.org",
+        "directory_url": "staging",
+    }
+
+
+@pytest.mark.parametrize(
+    ("item", "is_told"),
+    [
+        ({}, True),
+        ({"tls": {"mode": "none"}}, False),
+        ({"tls": FILES}, False),
+        ({"behind_proxy": True}, False),
+        ({"domains": ["localhost", "a.localhost", "192.0.2.1", "[::1]"]}, False),
+        ({"domains": ["localhost", "shop.example.com"]}, True),
+        ({"domains": ["shop.internal"]}, False),
+        ({"domains": ["shop"]}, False),
+        ({"state": "disabled"}, False),
+        ({"content": "x"}, False),
+    ],
+)
+def test_who_is_plain_http_without_having_said_so_is_told(item: Item, is_told: bool) -> None:
+    given = {**LEAST, **item}
+    assert plain_sites([parse_site(given, {})], [given]) == (["shop"] if is_told else [])
