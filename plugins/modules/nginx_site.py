@@ -219,6 +219,25 @@ options:
       mode:
         description: Permissions as an octal string. When not set, an existing file keeps its own.
         type: str
+  metrics:
+    description:
+      - Whether metrics of all sites of this module and of the applications are collected on the host, for Prometheus.
+      - V(textfile) installs a timer that writes a file for Prometheus' node exporter twice a minute. V(none) removes
+        it, with what was counted.
+      - When not set, it stays as it is.
+    type: str
+    choices: [none, textfile]
+    version_added: 2.0.0
+  metrics_directory:
+    description: Directory from which the node exporter reads files, for O(metrics). It is created if needed.
+    type: path
+    default: /var/lib/prometheus/node-exporter
+    version_added: 2.0.0
+  metrics_root:
+    description: Directory that contains one directory per application, for O(metrics).
+    type: path
+    default: /srv
+    version_added: 2.0.0
   purge:
     description: >-
       Whether to remove all sites that this module has made and that are not listed. Sites of others are never
@@ -562,6 +581,9 @@ OPTIONS: dict[str, t.Any] = {
         },
         "mutually_exclusive": [("content", "src"), ("src", "template")],
     },
+    "metrics": {"type": "str", "choices": ["none", "textfile"]},
+    "metrics_directory": {"type": "path", "default": "/var/lib/prometheus/node-exporter"},
+    "metrics_root": {"type": "path", "default": "/srv"},
     "purge": {"type": "bool", "default": False},
     "strict": {"type": "bool", "default": False},
     "tolerate": {

@@ -19,6 +19,7 @@ from .._nginx.transaction import manage
 from .._release.proxy_probe import probe_sites
 from .._system.command import CommandError
 from .._system.host import Host
+from .._system.paths import METRICS_UNIT
 from .._system.users import find_group, find_user
 
 Params = t.Mapping[str, t.Any]
@@ -30,7 +31,9 @@ _USUAL_USER = "www-data"
 def run(params: Params, check: bool, diff: bool = False) -> dict[str, t.Any]:
     """Return the module's result, in printable characters; one that has failed says why."""
     try:
-        result = manage(request_of(params, check, diff))
+        request = request_of(params, check, diff)
+        result = manage(request)
+        _apply_metrics(params, request.layout, check, diff, result)
     except (NginxSiteError, ReloadError, CommandError, OSError) as exc:
         remedy = "; the play needs 'become: true'" if isinstance(exc, PermissionError) and os.geteuid() != 0 else ""
         return {"failed": True, "msg": printable(f"Cannot manage nginx's sites: {exc}{remedy}")}
@@ -40,6 +43,22 @@ def run(params: Params, check: bool, diff: bool = False) -> dict[str, t.Any]:
     if wrong:
         result.update(failed=True, msg="\n".join(wrong))
     return t.cast("dict[str, t.Any]", printable_result(result))
+
+
+def _apply_metrics(params: Params, layout: NginxLayout, check: bool, diff: bool, result: dict[str, t.Any]) -> None:
+    """Set up or remove the collection of metrics, and add that to the result."""
+    wanted = params.get("metrics")
+    # A run without metrics only looks whether there are any to remove.
+    if wanted is None or (wanted == "none" and not os.path.lexists(METRICS_UNIT)):
+        return
+    # Loaded for hosts that have metrics.
+    from .nginx_metrics import apply_metrics
+
+    found = apply_metrics(params, layout, check, diff)
+    result["changed"] = result["changed"] or found["changed"]
+    result["in_place"] = result["in_place"] and not found["changed"]
+    result["diff"] = [*result["diff"], *found["diff"]]
+    result["warnings"] = [*result["warnings"], *found["warnings"]]
 
 
 def layout_of(params: Params, places: SitePaths) -> NginxLayout:

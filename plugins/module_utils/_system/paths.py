@@ -23,6 +23,10 @@ PREVIOUS = f"{RUN}/previous"
 STATE = "/var/lib/flaskops"
 NGINX_STATE = f"{STATE}/nginx_site"
 
+# Counters of requests and deploys, and how far logs were read.
+METRICS_STATE = f"{STATE}/_metrics"
+METRICS_UNIT = "/etc/systemd/system/flaskops-metrics.service"
+
 # What a CA asks for to see that a name leads to this host; served on the port of plain HTTP.
 CHALLENGES = f"{STATE}/_acme"
 

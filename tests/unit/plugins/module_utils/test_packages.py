@@ -31,8 +31,10 @@ PURE_PACKAGES = ("_input", "_site", "_service", "_app")
 PURE_FILES = (
     "_system.account",
     "_system.distribution",
+    "_system.exposition",
     "_system.paths",
     "_nginx.options",
+    "_nginx.request_counts",
     "_release.damage",
     "_release.model",
     "_release.shared_files",

@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The units that collect metrics are there when they are wanted, and only then."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import nginx_metrics, nginx_site
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.nginx_metrics import (
+    SERVICE,
+    TIMER,
+    Metrics,
+    apply_metrics,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import NginxLayout, NginxSiteError
+from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
+
+LAYOUT = NginxLayout("/etc/nginx/sites-available", "/etc/nginx/sites-enabled")
+NODE_EXPORTER = "/var/lib/prometheus/node-exporter"
+
+
+class Systemd:
+    """Notes what it is told; enabling makes the link."""
+
+    def __init__(self, units: Path, fails: bool = False) -> None:
+        self.units = units
+        self.fails = fails
+        self.said: list[str] = []
+
+    def daemon_reload(self) -> None:
+        self.said.append("daemon-reload")
+
+    def reset_failed(self, units: t.Sequence[str]) -> None:
+        self.said.append(f"reset-failed {len(units)}")
+
+    def systemctl(self, verb: str, units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
+        self.said.append(" ".join([verb, *options, *units]))
+        if verb == "start" and self.fails:
+            raise CommandError("Job for flaskops-metrics.service failed")
+        link = self.units / "timers.target.wants" / TIMER
+        if verb == "enable":
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(self.units / TIMER)
+
+
+class Fake:
+    def __init__(self, top: Path, fails: bool = False) -> None:
+        self.units, self.state, self.out = top / "units", top / "state", top / "out"
+        self.units.mkdir()
+        self.systemd = Systemd(self.units, fails)
+        self.metrics = Metrics(t.cast("t.Any", SimpleNamespace(systemd=self.systemd)), str(self.units), str(self.state))
+
+    def wanted(self, root: str = "/srv") -> dict[str, str]:
+        return self.metrics.wanted(LAYOUT, str(self.out), root)
+
+
+def test_units_are_written_started_and_then_in_place(tmp_path: Path) -> None:
+    host = Fake(tmp_path)
+    wanted = host.wanted()
+    assert set(host.metrics.differing(wanted)) == {SERVICE, TIMER}
+    host.metrics.set_up(wanted, str(host.out))
+    assert host.metrics.differing(wanted) == {}
+    assert host.systemd.said == ["daemon-reload", f"start {SERVICE}", f"enable {TIMER}", f"restart {TIMER}"]
+    assert host.out.is_dir()
+
+
+def test_another_place_or_code_is_another_unit(tmp_path: Path) -> None:
+    host = Fake(tmp_path)
+    host.metrics.set_up(host.wanted(), str(host.out))
+    assert set(host.metrics.differing(host.wanted("/opt"))) == {SERVICE}
+
+
+def test_a_timer_that_somebody_has_disabled_is_not_in_place(tmp_path: Path) -> None:
+    host = Fake(tmp_path)
+    host.metrics.set_up(host.wanted(), str(host.out))
+    (host.units / "timers.target.wants" / TIMER).unlink()
+    assert set(host.metrics.differing(host.wanted())) == {TIMER}
+
+
+def test_a_collection_that_fails_leaves_no_unit_so_that_the_next_run_tries_again(tmp_path: Path) -> None:
+    host = Fake(tmp_path, fails=True)
+    with pytest.raises(CommandError, match=r"the collection of metrics \(nginx_metrics\) failed: Job for"):
+        host.metrics.set_up(host.wanted(), str(host.out))
+    assert list(host.units.iterdir()) == []
+
+
+def test_what_is_removed_leaves_nothing(tmp_path: Path) -> None:
+    host = Fake(tmp_path)
+    host.metrics.set_up(host.wanted(), str(host.out))
+    prom = host.out / "flaskops.prom"
+    prom.write_text("x 1\n")
+    host.state.joinpath("state.json").write_text(
+        f'{{"counts": [], "logs": {{}}, "deploys": {{}}, "file": "{prom}", "problems": []}}'
+    )
+    assert set(host.metrics.differing({})) == {SERVICE, TIMER}
+    host.metrics.remove()
+    assert host.metrics.differing({}) == {}
+    assert not prom.exists()
+    assert not host.state.exists()
+    assert host.out.is_dir()
+
+
+@pytest.mark.parametrize("path", ["/srv/a b", "/srv/%i", "/srv/'", "/srv/$HOME", "/srv/a\nb"])
+def test_a_path_that_a_unit_reads_in_another_way_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(NginxSiteError, match="has a blank, a quote"):
+        Fake(tmp_path).wanted(path)
+
+
+def params(**more: object) -> dict[str, t.Any]:
+    return {"metrics": "textfile", "metrics_directory": NODE_EXPORTER, "metrics_root": "/srv", **more}
+
+
+def test_check_mode_changes_nothing_and_says_what_would_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nginx_metrics.Metrics.__init__, "__defaults__", (str(tmp_path / "units"), str(tmp_path)))
+    found = apply_metrics(params(), LAYOUT, check=True, diff=True)
+    assert found["changed"]
+    assert [one["after_header"] for one in found["diff"]] == [SERVICE, TIMER]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wanted", [None, "none"])
+def test_nothing_is_loaded_for_hosts_without_metrics(
+    wanted: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nginx_site, "METRICS_UNIT", str(tmp_path / SERVICE))
+    monkeypatch.setattr(nginx_metrics, "apply_metrics", None)
+    result: dict[str, t.Any] = {"changed": False, "in_place": True, "diff": [], "warnings": []}
+    nginx_site._apply_metrics(params(metrics=wanted), LAYOUT, False, False, result)
+    assert result == {"changed": False, "in_place": True, "diff": [], "warnings": []}
+
+
+def test_what_changes_for_metrics_is_a_change_of_the_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = {"changed": True, "diff": [{"after": "x"}], "warnings": ["w"]}
+    monkeypatch.setattr(nginx_metrics, "apply_metrics", lambda *_args: changed)
+    result: dict[str, t.Any] = {"changed": False, "in_place": True, "diff": [], "warnings": []}
+    nginx_site._apply_metrics(params(), LAYOUT, False, True, result)
+    assert result == {"changed": True, "in_place": False, "diff": [{"after": "x"}], "warnings": ["w"]}
