@@ -85,7 +85,7 @@ def apply(
     set_permissions(request.layout, plan.permissions)
     reload = ReloadResult(False, False, "nginx reads nothing that changed")
     if plan.is_read or pending_reload.pending:
-        reload = _swap_and_reload(
+        reload = swap_and_reload(
             request, nginx, journal, merge_steps(pending_reload.steps, plan.swaps), plan, validation
         )
     remove_versions(plan.removals)
@@ -93,7 +93,7 @@ def apply(
     return validation, reload
 
 
-def _swap_and_reload(
+def swap_and_reload(
     request: NginxRequest,
     nginx: Nginx,
     journal: Journal,

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read host names and end date of an X.509 certificate without a library or a process. Private to flaskops.stack.
+"""Read host names and dates of an X.509 certificate without a library or a process. Private to flaskops.stack.
 
 nginx itself refuses a key that does not match; what it does not look at is read here. A thousand sites would cost a
 thousand runs of openssl(1).
@@ -28,10 +28,11 @@ class CertificateError(ValueError):
 
 
 class Certificate(t.NamedTuple):
-    """The host names of a certificate and the time at which it ends."""
+    """The host names of a certificate, and the times at which it ends and begins to be valid."""
 
     names: tuple[str, ...]
     not_after: float
+    not_before: float = 0
 
 
 class _Node(t.NamedTuple):
@@ -94,7 +95,8 @@ def read_certificate(pem: bytes) -> Certificate:
         # A version field stands first, except in X.509 version 1.
         _serial, _algorithm, _issuer, validity, subject = fields[1:6] if fields[0].tag == _EXPLICIT_0 else fields[:5]
         names = [name for name in _alternative_names(fields) if name] or _common_names(subject)
-        return Certificate(tuple(names), _time(_nodes(validity.data)[1]))
+        begin, end = map(_time, _nodes(validity.data)[:2])
+        return Certificate(tuple(names), end, begin)
     except (IndexError, ValueError, binascii.Error) as exc:
         raise CertificateError(f"its certificate cannot be read: {exc}") from exc
 

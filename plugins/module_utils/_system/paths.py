@@ -33,6 +33,10 @@ CHALLENGES = f"{STATE}/_acme"
 # A directory for each site whose certificate the collection provides. Its link C(current) leads to the certificate that
 # nginx loads: that of the CA, or the self-signed one in C(stand-in).
 TLS = "/etc/flaskops/tls"
+# Failed attempts to get or renew one; names that begin with an underscore belong to no application.
+CERTIFICATES = f"{STATE}/_certificates"
+# What certbot runs after a renewal, with the code that it needs: runs of Ansible may be months apart.
+RENEWAL = "/usr/local/lib/flaskops/renewal"
 
 # Passwords of the sites of nginx, a file for each; its workers read them with each request.
 NGINX_PASSWORDS = "/etc/nginx/flaskops-passwords"

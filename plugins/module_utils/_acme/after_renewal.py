@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load what certbot has renewed, and remember what it could not renew. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .attempts import Attempt
+from .certbot import read_log
+from .lineage import read_lineage
+from .model import AcmeError
+from .problems import failed_renewals
+from .publish import is_served, publish, target_of
+from .site import AcmeHost
+
+Say = t.Callable[[str], None]
+
+
+def load_renewed(where: AcmeHost, names: t.Sequence[str], say: Say) -> bool:
+    """Let nginx serve the renewed certificates of sites; return whether it has accepted all of them."""
+    accepted = True
+    for name in names:
+        lineage = read_lineage(where.places, name)
+        now = where.host.clock.time()
+        if lineage.certificate is None or not lineage.is_valid(now) or is_served(where.places, lineage):
+            continue
+        try:
+            for warning in publish(where.nginx, where.places, [lineage]):
+                say(f"{name}: {warning}")
+        except (AcmeError, OSError) as exc:
+            accepted = False
+            server, names_of = lineage.settings.get("server", ""), lineage.certificate.names
+            reason = f"the renewed certificate was not loaded: {exc}"
+            where.attempts.write(name, Attempt(now, reason, server, names_of))
+            say(f"{name}: {reason}")
+        else:
+            where.attempts.forget(name)
+            say(f"{name}: nginx serves the renewed certificate")
+    return accepted
+
+
+def sites_of(where: AcmeHost) -> list[str]:
+    """Return the sites for which nginx has a certificate of a CA."""
+    try:
+        names = sorted(os.listdir(where.places.tls))
+    except FileNotFoundError:
+        return []
+    return [name for name in names if target_of(where.places, name).startswith("issued-")]
+
+
+def settle(where: AcmeHost, say: Say) -> bool:
+    """Do after a run of certbot what its hook could not, and record which certificates it has not renewed."""
+    names, now = sites_of(where), where.host.clock.time()
+    for name, reason in failed_renewals(read_log(where.places)).items():
+        if name in names:
+            settings = read_lineage(where.places, name).settings
+            text = f"certbot has not renewed it: {reason}"
+            where.attempts.write(name, Attempt(now, text, settings.get("server", "")))
+            say(f"{name}: {text}")
+    return load_renewed(where, names, say)

@@ -1,0 +1,172 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What certbot keeps of a certificate: the newest one, its key, and how it renews it. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from .._nginx.certificate import Certificate, CertificateError, read_certificate
+from .._system.files import read_file, write_file
+from .._system.paths import CERTIFICATES, CHALLENGES, RENEWAL, TLS
+from .lifetime import HOUR, RenewBefore
+from .model import DNS, AcmeError, Authority, WantedCertificate
+
+_SETTING = re.compile(r"^\s*([a-z_]+) = (.*?)\s*$", re.MULTILINE)
+_INTERVAL = re.compile(r"^renew_before_expiry = .*\n", re.MULTILINE)
+CHAIN, KEY = "fullchain.pem", "privkey.pem"
+HOOK = "deploy-hook"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where certificates and what belongs to them are; tests name other directories."""
+
+    certbot: str = "/etc/letsencrypt"
+    log: str = "/var/log/letsencrypt/letsencrypt.log"
+    tls: str = TLS
+    challenges: str = CHALLENGES
+    state: str = CERTIFICATES
+    renewal: str = RENEWAL
+    units: str = "/etc/systemd/system"
+
+    @property
+    def hook(self) -> str:
+        """Return the program that certbot runs after a renewal."""
+        return os.path.join(self.renewal, HOOK)
+
+    def current(self, name: str) -> str:
+        """Return the link through which nginx reads a site's certificate."""
+        return os.path.join(self.tls, name, "current")
+
+    def settings(self, name: str) -> str:
+        """Return the file in which certbot keeps how it renews a certificate."""
+        return os.path.join(self.certbot, "renewal", f"{name}.conf")
+
+    def account(self, server: str) -> str:
+        """Return the directory of certbot's accounts at a CA."""
+        return os.path.join(self.certbot, "accounts", server.partition("://")[2].rstrip("/"))
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The newest certificate that certbot has under a name; without one C(certificate) is None."""
+
+    name: str
+    certificate: Certificate | None = None
+    chain: bytes = b""
+    key: bytes = b""
+    settings: t.Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def directory(self) -> str:
+        """Return the name of the directory that holds a copy for nginx: it says what is in it."""
+        return "issued-" + hashlib.sha256(self.chain + self.key).hexdigest()[:12]
+
+    @property
+    def lifetime(self) -> float:
+        """Return the seconds that it is valid for."""
+        return self.certificate.not_after - self.certificate.not_before if self.certificate else 0
+
+    def covers(self, names: t.Iterable[str]) -> bool:
+        """Tell whether the certificate is for exactly these names."""
+        return self.certificate is not None and set(self.certificate.names) == set(names)
+
+    def is_valid(self, now: float) -> bool:
+        """Tell whether it has not ended."""
+        return self.certificate is not None and self.certificate.not_after > now
+
+
+def read_lineage(places: Places, name: str) -> Lineage:
+    """Return what certbot has under a name."""
+    live = os.path.join(places.certbot, "live", name)
+    chain, key = _read(os.path.join(live, CHAIN)), _read(os.path.join(live, KEY))
+    text = (read_file(places.settings(name)) or b"").decode("utf-8", "replace")
+    settings = dict(_SETTING.findall(text))
+    try:
+        certificate = read_certificate(chain) if chain and key else None
+    except CertificateError:
+        certificate = None
+    return Lineage(name, certificate, chain, key, settings)
+
+
+def _read(path: str) -> bytes:
+    """Return the content of the regular file that a path leads to; certbot's are links."""
+    try:
+        return read_file(os.path.realpath(path)) or b"" if stat.S_ISREG(os.stat(path).st_mode) else b""
+    except OSError:
+        return b""
+
+
+def refuse_foreign(places: Places, lineage: Lineage) -> None:
+    """Raise AcmeError for a certificate that somebody else has asked certbot for, and does something with."""
+    hook = lineage.settings.get("renew_hook", "")
+    if hook not in ("", places.hook):
+        raise AcmeError(
+            f"{lineage.name}: certbot has a certificate of this name already, with a deploy hook of others ('{hook}');"
+            f" it stays as it is. Rename the site, or, where nothing needs that certificate any more, run"
+            f" 'certbot delete --cert-name {lineage.name}' and then this again"
+        )
+
+
+def reason_to_ask(places: Places, wanted: WantedCertificate, lineage: Lineage, authority: Authority, now: float) -> str:
+    """Return why the CA has to be asked for a certificate; empty when nothing is due."""
+    certificate, settings = lineage.certificate, lineage.settings
+    if certificate is None:
+        return "there is none yet"
+    if not lineage.covers(wanted.names):
+        return f"the names change: it is for {', '.join(certificate.names)}"
+    if certificate.not_after - now <= authority.renew_before.of(lineage.lifetime):
+        return f"it ends at {moment(certificate.not_after)}"
+    return _reason_to_renew_otherwise(places, settings, authority)
+
+
+def _reason_to_renew_otherwise(places: Places, settings: t.Mapping[str, str], authority: Authority) -> str:
+    """Return why certbot could not renew a certificate as it should; empty when it can."""
+    if settings.get("server") != authority.server:
+        return f"the CA changes: it is of {settings.get('server', 'another one')}"
+    if not os.path.isdir(os.path.join(places.account(authority.server), settings.get("account", ""))):
+        return "the account that certbot would renew it with is gone"
+    if _renewed_by(settings) != _renewed_by(wanted_settings(places, authority)):
+        return "certbot would renew it in another way"
+    return ""
+
+
+def wanted_settings(places: Places, authority: Authority) -> dict[str, str]:
+    """Return the settings by which certbot is to renew a certificate."""
+    if authority.challenge == DNS:
+        how = {"authenticator": "manual", "manual_auth_hook": f"{authority.dns_hook} auth"}
+    else:
+        how = {"authenticator": "webroot", "webroot_path": places.challenges}
+    return {"renew_hook": places.hook, **how}
+
+
+def _renewed_by(settings: t.Mapping[str, str]) -> tuple[str, ...]:
+    keys = ("renew_hook", "authenticator", "manual_auth_hook", "webroot_path")
+    # certbot writes lists with a comma behind each item.
+    return tuple(settings.get(key, "").rstrip(",").strip('"') for key in keys)
+
+
+def interval_of(lineage: Lineage, renew_before: RenewBefore) -> str:
+    """Return how long before its end certbot is to renew a certificate, as its settings say it."""
+    return f"{renew_before.of(lineage.lifetime) / HOUR:.0f} hours"
+
+
+def write_interval(places: Places, lineage: Lineage, renew_before: RenewBefore) -> None:
+    """Make certbot renew a certificate when we would: before 4.0 it does so 30 days before the end, at any lifetime."""
+    path = places.settings(lineage.name)
+    text = (read_file(path) or b"").decode("utf-8", "surrogateescape")
+    line = f"renew_before_expiry = {interval_of(lineage, renew_before)}\n"
+    write_file(path, (line + _INTERVAL.sub("", text)).encode("utf-8", "surrogateescape"), 0o644)
+
+
+def moment(seconds: float) -> str:
+    """Return a time in words."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One wanted certificate in the course of a run, and the host that it is for. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import typing as t
+from dataclasses import dataclass, field
+
+from .._nginx.certificate import Certificate, CertificateError, read_certificate
+from .._nginx.request import NginxRequest
+from .._system.files import read_file
+from .._system.host import Host
+from .._system.lock import Lock
+from .._system.paths import LOCKS
+from .attempts import Attempts
+from .lineage import CHAIN, Lineage, Places, moment
+from .model import FAILED, ISSUED, KEPT, STAND_IN, Outcome, WantedCertificate
+
+if t.TYPE_CHECKING:
+    from .authority import Fetch
+    from .reachability import Network
+
+_SELF_SIGNED = "stand-in"
+
+
+@dataclass
+class AcmeHost:
+    """The host, its nginx and its network; tests hand in others."""
+
+    host: Host
+    nginx: NginxRequest
+    places: Places = field(default_factory=Places)
+    locks: str = LOCKS
+    network: Network | None = None
+    fetch: Fetch | None = None
+    which: t.Callable[[str], t.Optional[str]] = shutil.which
+    # The owner of files with secrets.
+    root: int = 0
+
+    @property
+    def attempts(self) -> Attempts:
+        """Return the failed attempts."""
+        return Attempts(self.places.state)
+
+    def lock(self) -> Lock:
+        """Return what keeps two runs, and a renewal of certbot's timer, from working at the same time."""
+        return Lock(f"{self.locks}/certificates.lock", 600, "certificates")
+
+
+@dataclass
+class Site:
+    """A wanted certificate, what certbot has of it, and why the CA has to be asked; empty when nothing is due."""
+
+    wanted: WantedCertificate
+    lineage: Lineage
+    due: str = ""
+    error: str = ""
+    # Whether this run has let nginx serve another certificate.
+    issued: bool = False
+
+    def outcome(self, places: Places, now: float) -> Outcome:
+        """Return what became of it."""
+        served = served_certificate(places, self.wanted.name)
+        valid = served is not None and served.not_after > now
+        state = ISSUED if self.issued else KEPT if valid else FAILED if self.error else STAND_IN
+        return Outcome(self.wanted.name, state, served.not_after if served else 0, self.error)
+
+
+def served_certificate(places: Places, name: str) -> Certificate | None:
+    """Return the certificate of a CA that nginx has for a site; None when there is none, or a self-signed one."""
+    link = places.current(name)
+    try:
+        if _SELF_SIGNED in os.path.basename(os.readlink(link)):
+            return None
+        return read_certificate(read_file(os.path.realpath(os.path.join(link, CHAIN))) or b"")
+    except (OSError, CertificateError):
+        return None
+
+
+def describe(outcome: Outcome) -> str:
+    """Return the error of a certificate in words, and what visitors get meanwhile."""
+    if outcome.state == KEPT:
+        end = moment(outcome.not_after)
+        return f"{outcome.name}: {outcome.error}. The certificate that is there stays; it ends at {end}"
+    ended = f"; the last one ended at {moment(outcome.not_after)}" if outcome.not_after else ""
+    return f"{outcome.name}: {outcome.error}. The site has no valid certificate of a CA{ended}"

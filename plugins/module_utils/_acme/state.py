@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the certificates of a host are. Only reads. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from .attempts import Attempts
+from .lifetime import DAY, HOUR
+from .lineage import Places, moment, read_lineage
+from .publish import is_served
+from .site import served_certificate
+
+_HOURS = re.compile(r"(\d+) hours")
+# certbot's timer runs twice a day, and may have been off for a night.
+_SLACK = 2 * DAY
+
+
+def certificate_states(now: float, places: Places | None = None) -> list[dict[str, t.Any]]:
+    """Return each site's certificate of a CA, or its stand-in, with the days that are left and what is wrong."""
+    where = places or Places()
+    try:
+        names = sorted(os.listdir(where.tls))
+    except OSError:
+        return []
+    return [_state(where, name, now) for name in names if os.path.islink(where.current(name))]
+
+
+def _state(places: Places, name: str, now: float) -> dict[str, t.Any]:
+    served, lineage = served_certificate(places, name), read_lineage(places, name)
+    last = Attempts(places.state).read(name)
+    begun = lineage.certificate.not_before if lineage.certificate else 0
+    # A certificate that came later has settled it; CAs date them back by an hour.
+    failed = last if last and (last.when > begun + 2 * HOUR or not is_served(places, lineage)) else None
+    problem = failed.reason if failed else ""
+    left = served.not_after - now if served else 0
+    if served and not problem:
+        problem = _overdue(lineage.settings, left, served.not_after - served.not_before)
+    return {
+        "name": name,
+        "issued": served is not None,
+        "not_after": moment(served.not_after) if served else "",
+        "days": int(left // DAY) if served else 0,
+        "failed": moment(failed.when) if failed else "",
+        "problem": problem,
+    }
+
+
+def _overdue(settings: t.Mapping[str, str], left: float, lifetime: float) -> str:
+    """Return a hint where nobody has renewed a certificate in time."""
+    found = _HOURS.fullmatch(settings.get("renew_before_expiry", ""))
+    before = int(found.group(1)) * HOUR if found else 0
+    if before and left < before - min(_SLACK, lifetime / 10):
+        return "nobody has renewed it: see 'systemctl status certbot.timer certbot.service'"
+    return ""

@@ -1,0 +1,316 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole of nginx_certificate: look, ask, accept, serve; and what becomes of what fails."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.ask import ask_all
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.attempts import Attempt, Attempts
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.lifetime import RenewBefore
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.lineage import Lineage, read_lineage
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.model import (
+    PRODUCTION,
+    STAGING,
+    Authority,
+    WantedCertificate,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.obtain import obtain, remove
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.site import Site
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_certbot import DAY, Lab, problem
+
+SHOP, BLOG = WantedCertificate("shop", ("shop.test", "www.shop.test")), WantedCertificate("blog", ("blog.test",))
+ASKED = Authority(email="a@shop.test")
+
+
+@pytest.fixture(name="lab")
+def make_lab(tmp_path: Path) -> Lab:
+    lab = Lab(tmp_path)
+    lab.site("shop", *SHOP.names)
+    lab.site("blog", *BLOG.names)
+    return lab
+
+
+def run(lab: Lab, *wanted: WantedCertificate, authority: Authority = ASKED, **options: bool) -> dict[str, t.Any]:
+    given = {"check": False, "diff": False, **options}
+    return obtain(lab.where, wanted or (SHOP, BLOG), authority, given["check"], given["diff"])
+
+
+def states(result: dict[str, t.Any]) -> dict[str, str]:
+    return {one["name"]: one["state"] for one in result["certificates"]}
+
+
+def calls(lab: Lab) -> int:
+    return len(lab.certbot.asked)
+
+
+def test_all_that_is_missing_is_issued_and_served_with_one_reload(lab: Lab) -> None:
+    result = run(lab, diff=True)
+    assert (states(result), result["changed"], result["warnings"]) == ({"shop": "issued", "blog": "issued"}, True, [])
+    assert (calls(lab), lab.nginx.nginx.reloads) == (2, 1)
+    assert lab.current("shop").startswith("issued-") and "failed" not in result
+    key = Path(lab.places.current("shop")) / "privkey.pem"
+    assert (key.read_text(), key.stat().st_mode & 0o777) == ("key 1\n", 0o600)
+    assert result["diff"][0]["after"] == "for shop.test, www.shop.test: there is none yet\n"
+    assert result["certificates"][0]["not_after"] == "2027-04-15 08:16 UTC"
+
+
+def test_a_second_run_asks_nobody_and_changes_nothing(lab: Lab) -> None:
+    run(lab)
+    lab.nginx.asked.clear()
+    result = run(lab)
+    assert (states(result), result["changed"]) == ({"shop": "kept", "blog": "kept"}, False)
+    assert (calls(lab), lab.nginx.nginx.reloads, lab.nginx.asked, len(lab.trusted)) == (2, 1, [], 1)
+
+
+def test_check_mode_says_what_is_due_and_asks_nobody(lab: Lab) -> None:
+    result = run(lab, check=True, diff=True)
+    assert (states(result), result["changed"], calls(lab)) == ({"shop": "stand_in", "blog": "stand_in"}, True, 0)
+    assert not os.path.exists(lab.places.hook) and lab.network.asked == []
+    run(lab)
+    assert run(lab, check=True)["changed"] is False
+
+
+def test_certbot_is_told_to_renew_when_we_would(lab: Lab) -> None:
+    run(lab, SHOP)
+    path = Path(lab.places.settings("shop"))
+    assert path.read_text().startswith("renew_before_expiry = 720 hours\nversion")
+    assert run(lab, SHOP, authority=replace(ASKED, renew_before=RenewBefore(seconds=3600)))["changed"] is True
+    assert path.read_text().count("renew_before_expiry") == 1 and "= 1 hours" in path.read_text()
+
+
+@pytest.mark.parametrize(("lifetime", "age"), [(90 * DAY, 60.1 * DAY), (45 * DAY, 30.1 * DAY), (6 * DAY, 3.1 * DAY)])
+def test_a_certificate_is_renewed_in_time_whatever_its_lifetime(lab: Lab, lifetime: float, age: float) -> None:
+    lab.certbot.lifetime = lifetime
+    run(lab, SHOP)
+    before = lab.current("shop")
+    lab.clock.now += age - 0.2 * DAY
+    assert run(lab, SHOP)["changed"] is False
+    lab.clock.now += 0.2 * DAY
+    assert states(run(lab, SHOP)) == {"shop": "issued"}
+    assert lab.current("shop") != before and "--force-renewal" in lab.certbot.asked[-1]
+    assert len([name for name in os.listdir(f"{lab.places.tls}/shop") if name.startswith("issued-")]) == 1
+
+
+def test_other_names_another_ca_or_a_lost_account_make_a_new_certificate(lab: Lab) -> None:
+    run(lab, SHOP)
+    path = lab.root / "enabled/shop"
+    path.write_text(path.read_text().replace(" www.shop.test", ""))
+    assert states(run(lab, WantedCertificate("shop", ("shop.test",)))) == {"shop": "issued"}
+    assert "--renew-with-new-domains" in lab.certbot.asked[-1]
+    run(lab, SHOP)
+    assert states(run(lab, SHOP, authority=replace(ASKED, server=STAGING))) == {"shop": "issued"}
+    assert states(run(lab, SHOP)) == {"shop": "issued"}
+    (lab.account() / "a1").rmdir()
+    assert states(run(lab, SHOP)) == {"shop": "issued"}
+    assert run(lab, SHOP)["changed"] is False
+
+
+def test_what_a_killed_run_has_got_is_served_without_asking_again(lab: Lab) -> None:
+    run(lab, SHOP)
+    link = Path(lab.places.current("shop"))
+    link.unlink()
+    link.symlink_to("stand-in")
+    assert (states(run(lab, SHOP)), calls(lab)) == ({"shop": "issued"}, 1)
+
+
+def test_a_site_that_is_not_published_yet_has_its_certificate_before(lab: Lab) -> None:
+    wanted = WantedCertificate("new", ("new.test",))
+    assert states(run(lab, wanted)) == {"new": "issued"}
+    assert (lab.current("new")[:7], lab.nginx.nginx.reloads) == ("issued-", 0)
+
+
+# What fails
+
+
+def test_a_name_that_leads_elsewhere_stops_its_site_alone(lab: Lab) -> None:
+    lab.network.addresses["blog.test"] = ["192.0.2.9"]
+    lab.network.answers["192.0.2.9"] = (404, "", b"")
+    result = run(lab)
+    assert states(result) == {"shop": "issued", "blog": "failed"} and result["failed"]
+    assert "blog.test leads to 192.0.2.9" in result["msg"] and "shop" not in result["msg"]
+    assert states(run(lab, authority=replace(ASKED, check_names=False))) == {"shop": "kept", "blog": "issued"}
+
+
+def test_a_refusal_says_domain_type_and_detail(lab: Lab) -> None:
+    lab.certbot.refusals["blog"] = [("  Domain: blog.test\n  Type:   caa\n  Detail: CAA forbids it\n", "")]
+    result = run(lab)
+    assert "blog.test: caa: CAA forbids it" in result["msg"] and states(result)["shop"] == "issued"
+    last = Attempts(lab.places.state).read("blog")
+    assert last and "CAA forbids it" in last.reason
+
+
+def test_a_good_certificate_stays_and_the_run_warns(lab: Lab) -> None:
+    run(lab)
+    lab.clock.now += 70 * DAY
+    lab.directory = OSError(111, "Connection refused")
+    result = run(lab)
+    assert (states(result), result["changed"]) == ({"shop": "kept", "blog": "kept"}, False) and "failed" not in result
+    assert "cannot be reached" in result["warnings"][0] and "it ends at 2027-04-15" in result["warnings"][0]
+    lab.clock.now += 30 * DAY
+    result = run(lab)
+    assert states(result)["shop"] == "failed" and "the last one ended at 2027-04-15" in result["msg"]
+
+
+def test_an_old_nonce_is_tried_once_more(lab: Lab) -> None:
+    lab.certbot.refusals["shop"] = [("JWS", problem("badNonce", "old")), ("", "")]
+    assert (states(run(lab, SHOP)), calls(lab)) == ({"shop": "issued"}, 2)
+
+
+def test_a_rate_limit_is_respected_until_it_ends(lab: Lab) -> None:
+    lab.certbot.refusals["shop"] = [("", problem("rateLimited", "too many")), ("", "")]
+    result = run(lab, SHOP)
+    assert "rateLimited: too many To try things out use directory_url: staging" in result["msg"]
+    again = run(lab, SHOP)
+    assert "wants no request before 2027-01-15 09:16 UTC" in again["msg"] and calls(lab) == 1
+    # Another CA, or other names, are another matter.
+    assert states(run(lab, SHOP, authority=replace(ASKED, server=STAGING))) == {"shop": "issued"}
+    lab.clock.now += 3700
+    assert states(run(lab, SHOP)) == {"shop": "issued"}
+    assert Attempts(lab.places.state).read("shop") is None
+
+
+def test_a_lost_account_stops_the_run_and_names_the_way_out(lab: Lab) -> None:
+    refusal = ("An unexpected error occurred:\nx", problem("accountDoesNotExist", "not found."))
+    lab.certbot.refusals["shop"] = [refusal]
+    result = run(lab)
+    assert f"Move {lab.account()} away and run this again" in result["msg"]
+    assert (states(result), calls(lab)) == ({"shop": "failed", "blog": "failed"}, 1)
+
+
+def test_a_name_that_has_failed_is_not_asked_for_twice(lab: Lab) -> None:
+    lab.network.addresses["shop.test"] = []
+    again = WantedCertificate("again", ("shop.test",))
+    assert "again: the CA was not asked: shop.test has failed in this run" in run(lab, SHOP, again)["msg"]
+
+
+@pytest.mark.parametrize(("names", "lifetime", "words"), [(("x.test",), DAY, "is for x.test"), ((), -DAY, "ended at")])
+def test_what_came_back_is_looked_at(lab: Lab, names: tuple[str, ...], lifetime: float, words: str) -> None:
+    lab.certbot.names, lab.certbot.lifetime = names, lifetime
+    result = run(lab, SHOP)
+    assert words in result["msg"] and lab.current("shop") == "stand-in"
+
+
+def test_a_profile_is_looked_up_before_anything_is_asked(lab: Lab) -> None:
+    result = run(lab, SHOP, authority=replace(ASKED, profile="nosuch"))
+    assert "has no profile 'nosuch': it has shortlived" in result["msg"] and calls(lab) == 0
+    lab.certbot.version = "2.1.0"
+    assert "needs certbot 4.0" in run(lab, SHOP, authority=replace(ASKED, profile="shortlived"))["msg"]
+    lab.certbot.version = "4.0.0"
+    run(lab, SHOP, authority=replace(ASKED, profile="shortlived"))
+    assert "--required-profile shortlived" in " ".join(lab.certbot.asked[-1])
+
+
+def test_a_certificate_that_others_use_is_left_alone(lab: Lab) -> None:
+    lab.certbot.keep("shop", SHOP.names, {"renew_hook": "systemctl reload postfix", "server": PRODUCTION})
+    result = run(lab)
+    assert "deploy hook of others ('systemctl reload postfix')" in result["msg"] and calls(lab) == 1
+    assert states(result) == {"shop": "failed", "blog": "issued"} and lab.current("shop") == "stand-in"
+
+
+def test_one_that_nginx_refuses_stops_no_other(lab: Lab) -> None:
+    # The check of names refuses the one, not the other.
+    path = lab.root / "enabled/shop"
+    path.write_text(path.read_text().replace("server_name", "server_name more.test"))
+    result = run(lab)
+    assert states(result) == {"shop": "failed", "blog": "issued"}
+    assert "nginx does not accept it" in result["msg"] and lab.current("shop") == "stand-in"
+
+
+def test_a_reload_that_fails_is_reverted(lab: Lab) -> None:
+    def fail() -> None:
+        path = lab.root / "enabled/blog"
+        path.write_text(path.read_text() + "unloadable\n")
+
+    lab.nginx.nginx.happens_at_reload = fail
+    result = run(lab, SHOP)
+    assert states(result) == {"shop": "failed"} and lab.current("shop") == "stand-in"
+
+
+def test_without_certbot_nothing_is_asked(lab: Lab) -> None:
+    lab.where.which = lambda _name: None
+    assert "install the package certbot" in run(lab, SHOP)["msg"]
+
+
+# Secrets and hooks
+
+
+def test_an_external_account_is_in_no_argument(lab: Lab) -> None:
+    path = lab.root / "eab"
+    path.write_text('{"kid": "kid-1", "hmac_key": "s3cr3t"}')
+    path.chmod(0o644)
+    authority = replace(ASKED, eab_file=str(path))
+    assert "chmod 0600" in run(lab, SHOP, authority=authority)["msg"] and calls(lab) == 0
+    path.chmod(0o600)
+    run(lab, authority=authority)
+    assert lab.certbot.seen == ["eab-kid = kid-1\neab-hmac-key = s3cr3t\n"]
+    assert "s3cr3t" not in str(lab.certbot.asked) and not list(lab.root.rglob("cli.ini"))
+
+
+def test_a_wildcard_is_proved_by_the_hook(lab: Lab) -> None:
+    hook = lab.root / "hook"
+    wanted, authority = WantedCertificate("blog", ("*.blog.test",)), replace(ASKED, challenge="dns", dns_hook=str(hook))
+    assert "cannot be read" in run(lab, wanted, authority=authority)["msg"]
+    hook.write_text("#!/bin/sh\n")
+    hook.chmod(0o644)
+    assert "cannot be executed" in run(lab, wanted, authority=authority)["msg"]
+    hook.chmod(0o777)
+    assert "no more rights than 0755" in run(lab, wanted, authority=authority)["msg"]
+    hook.chmod(0o755)
+    (lab.root / "enabled/blog").unlink()
+    assert states(run(lab, wanted, authority=authority)) == {"blog": "issued"}
+    words = lab.certbot.asked[-1]
+    assert words[words.index("--manual-auth-hook") + 1] == f"{hook} auth" and lab.network.asked == []
+    assert run(lab, wanted, authority=authority)["changed"] is False
+
+
+def test_a_ca_of_ones_own_is_trusted_beside_the_others(lab: Lab) -> None:
+    bundle = lab.root / "ca.pem"
+    bundle.write_text("-----BEGIN CERTIFICATE-----\nx\n")
+    run(lab, SHOP, authority=replace(ASKED, ca_bundle=str(bundle)))
+    combined = f"{lab.places.state}/ca-bundle.pem"
+    assert lab.certbot.asked[0][:3] == ["env", "FLASKOPS_IN_RUN=1", f"REQUESTS_CA_BUNDLE={combined}"]
+    assert Path(combined).read_text().endswith(bundle.read_text()) and lab.trusted == [combined]
+
+
+# Removal
+
+
+def test_what_is_removed_is_taken_from_nginx_first(lab: Lab) -> None:
+    run(lab)
+    (lab.root / "enabled/blog").unlink()
+    result = remove(lab.where, ["shop", "blog"], ASKED, revoke=False, check=False)
+    assert (states(result), result["changed"]) == ({"shop": "absent", "blog": "absent"}, True)
+    # The site that is still there goes on with its stand-in.
+    assert lab.current("shop") == "stand-in" and not os.path.exists(f"{lab.places.tls}/blog")
+    assert all("delete" in words for words in lab.certbot.asked[2:])
+    assert remove(lab.where, ["shop", "blog"], ASKED, revoke=False, check=False)["changed"] is False
+
+
+def test_a_certificate_is_revoked_when_asked(lab: Lab) -> None:
+    run(lab, SHOP)
+    assert remove(lab.where, ["shop"], ASKED, revoke=True, check=True)["changed"] is True
+    assert calls(lab) == 1
+    lab.certbot.refusals["shop"] = [("x", problem("unauthorized", "no")), ("", "")]
+    assert "unauthorized: no" in remove(lab.where, ["shop"], ASKED, revoke=True, check=False)["msg"]
+    assert "failed" not in remove(lab.where, ["shop"], ASKED, revoke=True, check=False)
+    assert "revoke" in lab.certbot.asked[-1] and "--delete-after-revoke" in lab.certbot.asked[-1]
+    assert read_lineage(lab.places, "shop").certificate is None
+
+
+def test_one_that_others_use_is_not_removed(lab: Lab) -> None:
+    lab.certbot.keep("shop", SHOP.names, {"renew_hook": "x"})
+    assert "deploy hook of others" in remove(lab.where, ["shop"], ASKED, revoke=False, check=False)["msg"]
+
+
+def test_nothing_is_asked_for_no_site(lab: Lab) -> None:
+    ask_all(lab.where, [], ASKED, "")
+    assert calls(lab) == 0
+    assert Site(SHOP, Lineage("shop")).outcome(lab.places, 0).state == "stand_in"
+    assert not Attempt(0, "x").forbids(PRODUCTION, (), 1)

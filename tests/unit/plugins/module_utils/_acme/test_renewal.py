@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What certbot's own renewals do: hook, its code, certbot.service, and what status says of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._acme import renewal
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.after_renewal import settle, sites_of
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.attempts import Attempts
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.certbot import read_log
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.lineage import read_lineage
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.model import Authority, WantedCertificate
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.obtain import obtain
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.publish import is_served
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.state import certificate_states
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.certificate_renewed import main
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_certbot import DAY, Lab
+
+SHOP, BLOG = WantedCertificate("shop", ("shop.test",)), WantedCertificate("blog", ("blog.test",))
+
+
+@pytest.fixture(name="lab")
+def make_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    lab = Lab(tmp_path)
+    lab.site("shop", *SHOP.names)
+    lab.site("blog", *BLOG.names)
+    obtain(lab.where, [SHOP, BLOG], Authority(), check=False, diff=False)
+    return lab
+
+
+def hook(lab: Lab, name: str, **more: str) -> int:
+    return main([], lab.where, {"RENEWED_LINEAGE": f"/etc/letsencrypt/live/{name}", **more})
+
+
+def test_a_renewed_certificate_is_loaded_and_logged(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    before = lab.current("shop")
+    lab.certbot.renew("shop")
+    assert hook(lab, "shop") == 0
+    assert lab.current("shop") != before and lab.nginx.nginx.reloads == 2
+    assert capsys.readouterr().err == "shop: nginx serves the renewed certificate\n"
+    assert (hook(lab, "shop"), lab.nginx.nginx.reloads) == (0, 2)
+
+
+def test_the_hook_leaves_it_to_the_run_that_has_called_certbot(lab: Lab) -> None:
+    lab.certbot.renew("shop")
+    assert hook(lab, "shop", FLASKOPS_IN_RUN="1") == 0
+    assert lab.nginx.nginx.reloads == 1
+
+
+def test_the_hook_leaves_the_certificates_of_others_alone(lab: Lab) -> None:
+    assert (hook(lab, "mail"), hook(lab, ""), lab.nginx.nginx.reloads) == (0, 0, 1)
+
+
+def test_what_nginx_refuses_is_not_loaded_and_tried_again(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    before = lab.current("shop")
+    (lab.root / "enabled/other").write_text("broken\n")
+    lab.certbot.renew("shop")
+    assert hook(lab, "shop") == 1
+    assert "shop: the renewed certificate was not loaded" in capsys.readouterr().err
+    assert (lab.current("shop"), lab.nginx.nginx.reloads) == (before, 1)
+    last = Attempts(lab.places.state).read("shop")
+    assert last and "unknown directive" in last.reason
+    assert "unknown directive" in certificate_states(lab.clock.time(), lab.places)[1]["problem"]
+    # certbot.service fails until it is loaded.
+    assert main(["--after"], lab.where, {}) == 1
+    (lab.root / "enabled/other").unlink()
+    assert main(["--after"], lab.where, {}) == 0
+    assert is_served(lab.places, read_lineage(lab.places, "shop"))
+    assert certificate_states(lab.clock.time(), lab.places)[1]["problem"] == ""
+
+
+def test_a_renewal_that_failed_is_remembered_and_shown(lab: Lab) -> None:
+    lab.clock.now += 60.5 * DAY
+    Path(lab.places.log).write_text(
+        "certbot version: 4.0.0\nx:ERROR:certbot._internal.renewal:Failed to renew certificate shop with error: no\n"
+        "x:ERROR:certbot._internal.renewal:Failed to renew certificate mail with error: no\n"
+    )
+    said: list[str] = []
+    assert settle(lab.where, said.append)
+    assert said == ["shop: certbot has not renewed it: no"]
+    blog, shop = certificate_states(lab.clock.time(), lab.places)
+    assert (shop["days"], shop["problem"]) == (29, "certbot has not renewed it: no")
+    assert (blog["days"], blog["problem"]) == (29, "")
+    lab.certbot.renew("shop")
+    settle(lab.where, said.append)
+    assert certificate_states(lab.clock.time(), lab.places)[1]["problem"] == ""
+
+
+def test_a_renewal_that_nobody_has_tried_is_shown(lab: Lab) -> None:
+    lab.clock.now += 63 * DAY
+    assert "certbot.timer" in certificate_states(lab.clock.time(), lab.places)[0]["problem"]
+
+
+def test_stand_ins_and_hosts_without_certificates_are_told_apart(lab: Lab, tmp_path: Path) -> None:
+    link = Path(lab.places.current("blog"))
+    link.unlink()
+    link.symlink_to("stand-in")
+    state = certificate_states(lab.clock.time(), lab.places)[0]
+    assert (state["name"], state["issued"], state["not_after"], state["days"]) == ("blog", False, "", 0)
+    assert sites_of(lab.where) == ["shop"]
+    lab.where.places = lab.where.places.__class__(tls=f"{tmp_path}/none")
+    assert (sites_of(lab.where), certificate_states(0, lab.where.places)) == ([], [])
+
+
+def test_an_error_of_the_host_is_in_the_journal(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    lab.where.locks = f"{lab.root}/nginx.conf/locks"
+    assert main(["--after"], lab.where, {}) == 1
+    assert "renewed certificates were not loaded" in capsys.readouterr().err
+
+
+def test_the_hook_runs_by_itself_with_code_of_its_own(lab: Lab) -> None:
+    lab.code.rmdir()
+    assert renewal.install(lab.where.host, lab.places, "") is True
+    script = Path(lab.places.hook)
+    assert script.stat().st_mode & 0o777 == 0o755
+    assert script.read_text().startswith(f"#!{sys.executable} -I\n")
+    environment = {"FLASKOPS_IN_RUN": "1", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([script], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_hook_is_written_once_and_its_code_replaced_with_another_version(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert renewal.install(lab.where.host, lab.places, "") is False
+    other = lab.root / "deadbeef/flaskops_code"
+    (other / "_acme").mkdir(parents=True)
+    (other / "_acme/renewal.py").write_text("")
+    monkeypatch.setattr(renewal, "__file__", str(other / "_acme/renewal.py"))
+    assert renewal.install(lab.where.host, lab.places, "") is True
+    assert os.readlink(f"{lab.places.renewal}/code") == "deadbeef"
+    assert sorted(os.listdir(lab.places.renewal)) == ["code", "deadbeef", "deploy-hook"]
+
+
+def test_certbot_service_gets_a_drop_in_where_there_is_systemd(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renewal, "is_running", lambda: True)
+    assert renewal.install(lab.where.host, lab.places, "/x/ca.pem") is True
+    text = Path(f"{lab.places.units}/certbot.service.d/flaskops.conf").read_text()
+    assert f"Environment=REQUESTS_CA_BUNDLE=/x/ca.pem\nExecStopPost={lab.places.hook} --after\n" in text
+    assert renewal.install(lab.where.host, lab.places, "/x/ca.pem") is False
+
+
+def test_a_log_that_is_not_there_says_nothing(lab: Lab) -> None:
+    Path(lab.places.log).unlink(missing_ok=True)
+    assert read_log(lab.places) == ""
