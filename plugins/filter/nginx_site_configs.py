@@ -25,11 +25,12 @@ def nginx_site_configs(
     defaults: Item | None = None,
     catch_all: object = True,
     acme: Item | None = None,
+    modules: t.Sequence[str] = (),
 ) -> list[dict[str, t.Any]]:
     """Return what module nginx_site is to do for items of nginx_sites; C(acme) are the variables of certificates."""
     try:
         read = read_acme(acme or {})
-        return site_configs(sites, defaults or {}, version, boolean(catch_all), Display().warning, read)
+        return site_configs(sites, defaults or {}, version, boolean(catch_all), Display().warning, read, modules)
     except InputError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

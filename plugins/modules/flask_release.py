@@ -212,6 +212,18 @@ options:
       keep:
         description: Number of releases to keep. Defaults to O(keep).
         type: int
+      compress:
+        description:
+          - Whether the build compresses static files (those of O(apps[].nginx.static) that are in the code), so that
+            nginx need not for each visitor. Releases that are built already stay as they are.
+          - The format is gzip, and also brotli and zstd where nginx loads the module for files that are compressed
+            already (in Debian 12 and newer C(libnginx-mod-http-brotli-static)) and the host has the library for
+            Python (C(python3-brotli), C(python3-zstandard)).
+          - A copy that the source brings along (C(app.js.gz)) is taken out of the release, with a warning, when its
+            content is not that of the file.
+        type: bool
+        default: true
+        version_added: 2.0.0
       rename_from:
         description:
           - Former name of the application. Its data moves to the new name while the old name still serves.
@@ -666,6 +678,7 @@ OPTIONS: dict[str, t.Any] = {
             "trusted_hops": {"type": "int", "default": 1},
             "host_header": {"type": "str", "default": ""},
             "keep": {"type": "int"},
+            "compress": {"type": "bool", "default": True},
             "rename_from": {"type": "str"},
             "domains": {"type": "list", "elements": "str", "default": []},
             "gunicorn": {"type": "dict", "default": {}},

@@ -120,6 +120,15 @@ nginx_user:
   type: str
   sample: www-data
   version_added: 2.0.0
+nginx_modules:
+  description: >-
+    The directives for files that are compressed already (C(brotli_static), C(zstd_static)) that nginx knows, because
+    C(/etc/nginx) has the lines that load their modules.
+  returned: success
+  type: list
+  elements: str
+  sample: [brotli_static]
+  version_added: 2.0.0
 """
 
 import typing as t

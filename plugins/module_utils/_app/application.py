@@ -18,6 +18,7 @@ from .._input.values import (
     InputError,
     Listed,
     UnsafeNameError,
+    as_bool,
     as_int,
     as_variables,
     check_name,
@@ -25,7 +26,7 @@ from .._input.values import (
     elements,
 )
 from .._release.model import Layout, digest, release_id
-from .._release.shared_files import Place, shared_places
+from .._release.shared_files import Place, code_directories, shared_places
 from .._service.environment import merge_environment
 from .._service.gunicorn_conf import render_gunicorn_conf
 from .._service.settings import identifying_settings, normalise_settings, worker_requirements
@@ -105,6 +106,8 @@ class App:
     names_group: bool = False
     # Static files that only the application may read.
     places: tuple[Place, ...] = ()
+    # Directories of the code whose files are compressed.
+    compressed: tuple[str, ...] = ()
 
     @property
     def wsgi(self) -> str:
@@ -196,6 +199,7 @@ def _parse(item: t.Mapping[str, t.Any], base: str) -> App:
         **_build_fields(item),
         **_process_fields(item),
         "places": places,
+        "compressed": code_directories(static, base) if _flag("compress", item) else (),
     }
     return App(**fields)
 
@@ -317,6 +321,11 @@ def _text(key: str, item: t.Mapping[str, t.Any]) -> str:
 def _whole(key: str, item: t.Mapping[str, t.Any], least: int = 1) -> int:
     """Return a whole number, or the default where there is none."""
     return as_int(key, APP_DEFAULTS[key] if item.get(key) is None else item[key], least)
+
+
+def _flag(key: str, item: t.Mapping[str, t.Any]) -> bool:
+    """Return a boolean, or the default where there is none."""
+    return as_bool(key, APP_DEFAULTS[key] if item.get(key) is None else item[key])
 
 
 def _interpreter(python: str) -> str:

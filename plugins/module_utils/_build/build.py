@@ -31,10 +31,12 @@ from .._system.command import CommandError, sync_filesystem
 from .._system.disk_space import explain_full_disk
 from .._system.fence import Fence
 from .._system.files import write_file
+from .._system.nginx_modules import static_modules
 from .._system.trees import chown_tree, hardlink_tree, remove_tree, rewrite_prefix
 from .._system.users import ensure_user
 from .build_fence import build_fence, end_leftovers
 from .build_secrets import private_cache, remove_secrets, write_deploy_key
+from .compress import Compressor, encodings, suffixes_served
 from .fetch import Revision, describe, fetch, package_files, text_reader
 from .home import home_variable
 from .links import check_links
@@ -221,6 +223,7 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
     remove_secrets([venv, app], plan.app.build_secrets)
     # Files reused from another release were checked when that was built.
     check_links(plan.layout, plan.path, [] if identical else [app], plan.app.shared)
+    _compress(plan, app)
     check_hooks(plan.app, plan.path)
     check_programs(plan.app.workers, plan.app.timers, plan.path)
     manifest = _manifest(plan, key)
@@ -232,6 +235,17 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
         )
     mark_durable(plan.path, plan.layout.cache)
     write_manifest(plan.path, manifest)
+
+
+def _compress(plan: BuildPlan, app: str) -> None:
+    """Compress static files, when there is nothing left that could change them."""
+    if not plan.app.compressed:
+        return
+    report_progress(plan.app.name, "compressing static files")
+    modules = static_modules()
+    compressor = Compressor(encodings(modules), suffixes_served(modules))
+    compressor.compress(app, plan.app.compressed)
+    plan.warnings.extend(compressor.warnings)
 
 
 def _fence(plan: BuildPlan, with_data: bool = False) -> Fence:

@@ -22,6 +22,7 @@ from .._system.distribution import (
     refuse_masked,
 )
 from .._system.files import read_file
+from .._system.nginx_modules import static_modules
 from .._system.systemd import Systemd, is_running
 
 Params = t.Mapping[str, t.Any]
@@ -44,6 +45,7 @@ def inspect(packages: list[str], services: list[str], nginx: str) -> dict[str, t
         "idle_services": idle_services(states),
         "nginx_version": nginx_version(nginx),
         "nginx_user": nginx_user(),
+        "nginx_modules": static_modules(),
     }
 
 

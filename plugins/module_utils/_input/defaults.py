@@ -23,6 +23,7 @@ APP_DEFAULTS: dict[str, object] = {
     "lock_timeout": 60,
     "source_type": "auto",
     "trusted_hops": 1,
+    "compress": True,
 }
 SERVICE_DEFAULTS: dict[str, object] = {"state": "present", "trusted_hops": 1, "keep": 5}
 HEALTH_DEFAULTS: dict[str, object] = {"path": "/", "status": [], "host": "", "timeout": 60, "successes": 1, "watch": 0}

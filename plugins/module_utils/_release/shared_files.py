@@ -36,6 +36,13 @@ def _url(entry: t.Mapping[str, t.Any]) -> str:
     return f"/{str(entry.get('url') or '').strip('/')}/"
 
 
+def code_directories(static: object, base: str) -> tuple[str, ...]:
+    """Return the static directories that are in the code of a release. Malformed entries are refused elsewhere."""
+    listed = static if isinstance(static, (list, tuple)) else []
+    paths = {_inside(entry, base) for entry in listed if isinstance(entry, t.Mapping)}
+    return tuple(sorted(path for path in paths if not path.startswith(("/", "..")) and path != "."))
+
+
 def covers(entry: t.Mapping[str, t.Any], place: Place) -> bool:
     """Tell whether a place is, or lies below, a static entry."""
     return place[0].startswith(_url(entry))

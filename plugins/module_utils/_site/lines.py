@@ -28,6 +28,8 @@ REJECT_HANDSHAKE: Version = (1, 19, 4)
 UPSTREAM_KEEPALIVE: Version = (1, 29, 7)
 KEEPALIVE_MIN: Version = (1, 27, 4)
 
+# Directives of modules that not every nginx has.
+STATIC_MODULES = ("brotli_static", "zstd_static")
 _LOGS = "/var/log/nginx"
 REQUEST_ID = "X-Request-ID"
 # Sent with each answer unless the application sends its own; the variables are empty then.
@@ -179,6 +181,13 @@ def gzip_lines(site: Site) -> Lines:
         return ["gzip off;"]
     settings = ["gzip on;", "gzip_vary on;", "gzip_proxied any;", "gzip_comp_level 5;", "gzip_min_length 1024;"]
     return [*settings, f"gzip_types {_GZIP_TYPES};"]
+
+
+def packed_lines(site: Site, modules: t.Collection[str]) -> Lines:
+    """Return what serves copies of files that are compressed already, in each format that this nginx has."""
+    return [
+        f"{name} on;" for name in ("gzip_static", *STATIC_MODULES) if name in ("gzip_static", *modules) and site.gzip
+    ]
 
 
 def proxy_lines(site: Site) -> Lines:

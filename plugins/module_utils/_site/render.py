@@ -47,6 +47,7 @@ from .lines import (
     link_lines,
     literal,
     log_lines,
+    packed_lines,
     plain_port,
     proxy_lines,
     quote,
@@ -87,8 +88,12 @@ def site_configs(
     catch_all: bool,
     warn: t.Callable[[str], None] | None = None,
     acme: Acme | None = None,
+    modules: t.Collection[str] = (),
 ) -> list[dict[str, t.Any]]:
-    """Return what module nginx_site is to do for items of C(nginx_sites); raise InputError when they are impossible."""
+    """Return what module nginx_site is to do for items of C(nginx_sites); raise InputError when they are impossible.
+
+    C(modules) are directives of modules that not every nginx has, see C(STATIC_MODULES).
+    """
     acme = acme or Acme()
     sites = parse_sites(items, with_acme(defaults, acme))
     numbers = parse_version(version)
@@ -107,7 +112,7 @@ def site_configs(
     check_sites(sites, acme)
     answers_ca = acme.enabled or any(has_acme(site) for site in sites)
     wanted = _catch_alls(sites, defaults, numbers, answers_ca) if catch_all else []
-    return wanted + [_wanted(site, numbers) for site in sites]
+    return wanted + [_wanted(site, numbers, modules) for site in sites]
 
 
 def _with_http3(sites: t.Iterable[Site]) -> list[Site]:
@@ -119,12 +124,12 @@ def parse_version(text: str) -> Version:
     return tuple(int(part) for part in re.findall(r"\d+", text)) or NEWEST
 
 
-def _wanted(site: Site, version: Version) -> dict[str, t.Any]:
+def _wanted(site: Site, version: Version, modules: t.Collection[str]) -> dict[str, t.Any]:
     wanted: dict[str, t.Any] = {"name": site.name, "state": site.state}
     wanted.update(foreign=site.foreign, rename_from=site.rename_from)
     if site.state != "absent":
         wanted["template"] = site.template
-        wanted["content"] = "" if site.template else site.content or render_site(site, version)
+        wanted["content"] = "" if site.template else site.content or render_site(site, version, modules)
         wanted["passwords"] = password_file(site) if site.state == "enabled" else ""
         wanted["self_signed"] = self_signed(site)
     chain = chain_of(site)
@@ -162,14 +167,14 @@ def _quic_catch_alls(sites: t.Sequence[Site]) -> list[dict[str, t.Any]]:
     return found
 
 
-def render_site(site: Site, version: Version) -> str:
+def render_site(site: Site, version: Version, modules: t.Collection[str] = ()) -> str:
     """Return the file of a site; raise InputError when this nginx cannot serve it."""
     if site.http3 and version < HTTP3:
         raise InputError(
             f"site '{site.name}': http3 needs nginx 1.25 or newer, and this host has {'.'.join(map(str, version))}: "
             "set http3 to false for this host"
         )
-    servers = [*_redirect_servers(site, version), _main_server(site, version)]
+    servers = [*_redirect_servers(site, version), _main_server(site, version, modules)]
     maps = [*_trust_maps(site), *access_blocks(site), *_log_maps(site), *error_maps(site), *cache_blocks(site)]
     maps += hsts_maps(site)
     parts = [[_NOTE], *maps, *_upstreams(site, version), *servers]
@@ -287,7 +292,7 @@ def _redirect(site: Site, version: Version, names: t.Sequence[str], target: str,
     return block("server", lines + block("location /", [f"return 301 {target}$request_uri;"]))
 
 
-def _main_server(site: Site, version: Version) -> Lines:
+def _main_server(site: Site, version: Version, modules: t.Collection[str]) -> Lines:
     own = read_statements(site.config)
     lines = [] if site.tls and site.tls.redirect else plain_port(site).lines(version)
     lines += secure_listen_lines(site, version) if site.tls else []
@@ -316,7 +321,7 @@ def _main_server(site: Site, version: Version) -> Lines:
     lines += error_location(site, shared) if has_pages(site, overridden(own)) else []
     lines += ["", *challenge_lines(open_lines(site))] if _answers_ca(site, own) else []
     for number, static in enumerate(site.static):
-        lines += _static_locations(site, static, number, own)
+        lines += _static_locations(site, static, number, own, modules)
     for number, location in enumerate(site.locations):
         lines += ["", *_location(site, location, number, own)]
     return block("server", lines + _root_location(site, own))
@@ -352,10 +357,12 @@ def _inherited_headers(site: Site, own: t.Sequence[Statement]) -> Lines:
     return _without(_headers(site), overridden(own)) + header_lines(own)
 
 
-def _static_locations(site: Site, static: Static, number: int, own: t.Sequence[Statement]) -> Lines:
+def _static_locations(
+    site: Site, static: Static, number: int, own: t.Sequence[Statement], modules: t.Collection[str]
+) -> Lines:
     lines = _added_headers(site, own)
     lines += cache_lines(static.immutable, static.expires)
-    lines += ["gzip_static on;"] if site.gzip else []
+    lines += packed_lines(site, modules)
     hidden = r"~ /\.(?!well-known/)" if static.url == "/" else r"~ /\."
     own_lines = [*lines, *fallback(static, number), "", *block(f"location {hidden}", ["return 404;"])]
     told = static_release_lines(site, static.path)

@@ -322,6 +322,18 @@ def test_static_files_have_matching_slashes_and_no_dot_files() -> None:
     assert ["gzip_static", "on"] in found
 
 
+def test_copies_that_are_compressed_already_are_served_in_each_format_that_nginx_has() -> None:
+    site = {**SITE, "static": [{"url": "/static", "path": "/srv/static", "previous": "/run/p/s"}]}
+
+    def served(*modules: str, **more: object) -> list[str]:
+        [config] = site_configs([{**site, **more}], {}, NEW, catch_all=False, modules=modules)
+        return re.findall(r"(\w+_static) on;", config["content"])
+
+    assert served() == served("lua") == ["gzip_static"] * 2
+    assert served("zstd_static", "brotli_static") == ["gzip_static", "brotli_static", "zstd_static"] * 2
+    assert served("brotli_static", gzip=False) == []
+
+
 def test_files_of_the_previous_release_are_found_and_its_dot_files_are_not() -> None:
     static = [{"url": "/a.b/", "path": "/srv/a"}, {"url": "/s", "path": "/srv/s", "previous": "/run/p/s"}]
     found = locations(main({**SITE, "static": static, "tls": TLS, "hsts": 9}))
