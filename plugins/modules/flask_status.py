@@ -182,12 +182,43 @@ apps:
     disk_free:
       description: Bytes that are free on that disk.
       type: int
+certificates:
+  description: >-
+    The certificates that the collection provides for sites of nginx, by the names of the sites; with O(names), those
+    of sites with the name of one of the applications.
+  returned: success
+  type: list
+  elements: dict
+  version_added: 2.0.0
+  contains:
+    name:
+      description: Name of the site.
+      type: str
+      sample: shop
+    issued:
+      description: Whether it is the certificate of a CA, and not a self-signed one.
+      type: bool
+    not_after:
+      description: End of a CA's certificate.
+      type: str
+      sample: 2027-02-26 21:54 UTC
+    days:
+      description: Whole days until then.
+      type: int
+    failed:
+      description: When it could not be obtained, renewed or loaded; empty when the last attempt has succeeded.
+      type: str
+    problem:
+      description: Why, or that it is overdue.
+      type: str
 """
 
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._acme.state import certificate_states
 from ..module_utils._entrypoints.flask_status import application_states
 from ..module_utils._input.printable import printable, printable_result
 from ..module_utils._input.values import UnsafeNameError
@@ -210,7 +241,8 @@ def main() -> None:
         apps = application_states(Host(), params["root"], params["names"], params["timeout"], params["probe"])
     except (CommandError, ReleaseError, UnsafeNameError, OSError) as exc:
         module.fail_json(msg=printable(f"Cannot look at the applications: {exc}"))
-    module.exit_json(changed=False, apps=printable_result(apps))
+    certificates = certificate_states(time.time(), names=params["names"])
+    module.exit_json(changed=False, apps=printable_result(apps), certificates=printable_result(certificates))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ Item = t.Mapping[str, t.Any]
 
 _COLUMNS = ("HOST", "APP", "RELEASE", "VERSION", "HEALTH", "UP", "MEMORY", "DISK", "PYTHON", "GUNICORN")
 _RELEASES = ("HOST", "APP", "RELEASE", "VERSION", "BUILT", "STATE")
+_CERTIFICATES = ("HOST", "SITE", "CERTIFICATE", "ENDS", "DAYS")
 _LONGEST = 100
 # Visitors do not get what it answers.
 _UNPUBLISHED = ", not published"
@@ -26,11 +27,13 @@ def by_host(results: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
         known = isinstance(result, dict) and "apps" in result
         reason = result.get("msg", "") if isinstance(result, dict) else ""
         found[host] = {"apps": result["apps"] if known else [], "error": "" if known else str(reason) or "not reached"}
+        if known and result.get("certificates"):
+            found[host]["certificates"] = result["certificates"]
     return found
 
 
 def render_status(hosts: t.Mapping[str, Item]) -> str:
-    """Return what the fleet serves, tables of applications and of releases, and below the first what is unusual."""
+    """Return what the fleet serves, tables of applications, certificates and releases, and what is unusual."""
     apps = [(host, app) for host, found in hosts.items() for app in found["apps"]]
     notes = [f"{host}: {_short(found['error'])}" for host, found in hosts.items() if found["error"]]
     notes += [f"{host}: no application" for host, found in hosts.items() if not found["apps"] and not found["error"]]
@@ -40,6 +43,12 @@ def render_status(hosts: t.Mapping[str, Item]) -> str:
         parts += ["\n".join(status_lines(hosts))]
     if apps:
         parts.append(_table(_COLUMNS, [_row(host, app) for host, app in apps]))
+    certificates = [(host, one) for host, found in hosts.items() for one in found.get("certificates", [])]
+    if certificates:
+        parts.append(_table(_CERTIFICATES, [_certificate_row(host, one) for host, one in certificates]))
+    notes += [
+        f"{host} {one['name']}: certificate: {note}" for host, one in certificates if (note := _certificate_note(one))
+    ]
     if notes:
         parts.append("\n".join(notes))
     rows = [_release_row(host, app, release) for host, app in apps for release in app["releases"]]
@@ -143,6 +152,19 @@ def _release_row(host: str, app: Item, release: Item) -> tuple[str, ...]:
         str(release["built"])[:16].replace("T", " "),
         _short(state),
     )
+
+
+def _certificate_row(host: str, one: Item) -> tuple[str, ...]:
+    if not one["issued"]:
+        return (host, one["name"], "self-signed", "-", "-")
+    return (host, one["name"], "of a CA", one["not_after"], str(one["days"]))
+
+
+def _certificate_note(one: Item) -> str:
+    """Return what is wrong with a certificate; empty for nothing."""
+    ended = "it has ended. " if one["issued"] and one["days"] < 0 else ""
+    when = f" (tried {one['failed']})" if one["failed"] else ""
+    return f"{ended}{_short(one['problem'])}{when}" if one["problem"] else ended.strip()
 
 
 def _short(text: object) -> str:

@@ -10,10 +10,10 @@ import typing as t
 
 from .attempts import Attempt
 from .certbot import read_log
-from .lineage import read_lineage
+from .lineage import ISSUED_PREFIX, is_served, read_lineage, target_of
 from .model import AcmeError
 from .problems import failed_renewals
-from .publish import is_served, publish, target_of
+from .publish import publish
 from .site import AcmeHost
 
 Say = t.Callable[[str], None]
@@ -48,7 +48,7 @@ def sites_of(where: AcmeHost) -> list[str]:
         names = sorted(os.listdir(where.places.tls))
     except FileNotFoundError:
         return []
-    return [name for name in names if target_of(where.places, name).startswith("issued-")]
+    return [name for name in names if target_of(where.places, name).startswith(ISSUED_PREFIX)]
 
 
 def settle(where: AcmeHost, say: Say) -> bool:

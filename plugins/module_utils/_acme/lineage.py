@@ -23,6 +23,8 @@ _SETTING = re.compile(r"^\s*([a-z_]+) = (.*?)\s*$", re.MULTILINE)
 _INTERVAL = re.compile(r"^renew_before_expiry = .*\n", re.MULTILINE)
 CHAIN, KEY = "fullchain.pem", "privkey.pem"
 HOOK = "deploy-hook"
+# What the link of a site leads to: a copy of what certbot has, or a certificate of our own.
+ISSUED_PREFIX, STAND_IN = "issued-", "stand-in"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Lineage:
     @property
     def directory(self) -> str:
         """Return the name of the directory that holds a copy for nginx: it says what is in it."""
-        return "issued-" + hashlib.sha256(self.chain + self.key).hexdigest()[:12]
+        return ISSUED_PREFIX + hashlib.sha256(self.chain + self.key).hexdigest()[:12]
 
     @property
     def lifetime(self) -> float:
@@ -103,6 +105,32 @@ def _read(path: str) -> bytes:
         return read_file(os.path.realpath(path)) or b"" if stat.S_ISREG(os.stat(path).st_mode) else b""
     except OSError:
         return b""
+
+
+def target_of(places: Places, name: str) -> str:
+    """Return what a site's link leads to; empty when there is none."""
+    try:
+        return os.readlink(places.current(name))
+    except OSError:
+        return ""
+
+
+def is_served(places: Places, lineage: Lineage) -> bool:
+    """Tell whether nginx has been given this certificate."""
+    directory = os.path.dirname(places.current(lineage.name))
+    whole = all(os.path.isfile(os.path.join(directory, lineage.directory, base)) for base in (CHAIN, KEY))
+    return target_of(places, lineage.name) == lineage.directory and whole
+
+
+def served_certificate(places: Places, name: str) -> Certificate | None:
+    """Return the certificate of a CA that nginx has for a site; None when there is none, or a self-signed one."""
+    link = places.current(name)
+    try:
+        if STAND_IN in os.path.basename(os.readlink(link)):
+            return None
+        return read_certificate(read_file(os.path.realpath(os.path.join(link, CHAIN))) or b"")
+    except (OSError, CertificateError):
+        return None
 
 
 def refuse_foreign(places: Places, lineage: Lineage) -> None:

@@ -8,11 +8,22 @@ from __future__ import annotations
 import typing as t
 
 from .certbot import write_bundle
-from .lineage import interval_of, moment, read_lineage, reason_to_ask, refuse_foreign, write_interval
+from .lineage import (
+    ISSUED_PREFIX,
+    interval_of,
+    is_served,
+    moment,
+    read_lineage,
+    reason_to_ask,
+    refuse_foreign,
+    served_certificate,
+    target_of,
+    write_interval,
+)
 from .model import ABSENT, FAILED, AcmeError, Authority, Outcome, WantedCertificate
-from .publish import is_served, publish, target_of, withdraw
+from .publish import publish, withdraw
 from .renewal import install
-from .site import AcmeHost, Site, describe, served_certificate
+from .site import AcmeHost, Site, describe
 
 Result = t.Dict[str, t.Any]
 
@@ -154,7 +165,7 @@ def remove(where: AcmeHost, names: t.Sequence[str], authority: Authority, revoke
         for name in names:
             lineage = read_lineage(where.places, name)
             present = lineage.certificate is not None or bool(lineage.settings)
-            there = present or target_of(where.places, name).startswith("issued-")
+            there = present or target_of(where.places, name).startswith(ISSUED_PREFIX)
             changed = changed or there
             outcome = Outcome(name, ABSENT)
             outcomes.append(outcome)

@@ -27,33 +27,16 @@ from .._nginx.tree import read_node
 from .._nginx.validate import validate
 from .._system.files import replace_link, write_file
 from .._system.lock import Lock
-from .lineage import CHAIN, KEY, Lineage, Places
+from .lineage import CHAIN, ISSUED_PREFIX, KEY, STAND_IN, Lineage, Places, target_of
 from .model import AcmeError
 
 _CONFIG = "/etc/nginx/nginx.conf"
-_PREFIX = "issued-"
-STAND_IN = "stand-in"
 
 
 def nginx_request(directory_enabled: str | None = None, suffix: str | None = None) -> NginxRequest:
     """Return the nginx of this host."""
     sites = read_site_paths(_CONFIG).chosen(directory_enabled, suffix)
     return NginxRequest(NginxLayout("/etc/nginx/sites-available", sites.directory, sites.suffix), "nginx", _CONFIG)
-
-
-def target_of(places: Places, name: str) -> str:
-    """Return what a site's link leads to; empty when there is none."""
-    try:
-        return os.readlink(places.current(name))
-    except OSError:
-        return ""
-
-
-def is_served(places: Places, lineage: Lineage) -> bool:
-    """Tell whether nginx has been given this certificate."""
-    directory = os.path.dirname(places.current(lineage.name))
-    whole = all(os.path.isfile(os.path.join(directory, lineage.directory, base)) for base in (CHAIN, KEY))
-    return target_of(places, lineage.name) == lineage.directory and whole
 
 
 def publish(request: NginxRequest, places: Places, lineages: t.Sequence[Lineage]) -> list[str]:
@@ -144,5 +127,5 @@ def _remove_unused(directory: str, current: str) -> None:
     """Remove the copies of earlier certificates: nobody else's workers read them any more."""
     for base in os.listdir(directory):
         path = os.path.join(directory, base)
-        if base.startswith(_PREFIX) and base != current and os.path.isdir(path):
+        if base.startswith(ISSUED_PREFIX) and base != current and os.path.isdir(path):
             shutil.rmtree(path)

@@ -5,26 +5,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import typing as t
 from dataclasses import dataclass, field
 
-from .._nginx.certificate import Certificate, CertificateError, read_certificate
-from .._nginx.request import NginxRequest
-from .._system.files import read_file
 from .._system.host import Host
 from .._system.lock import Lock
 from .._system.paths import LOCKS
 from .attempts import Attempts
-from .lineage import CHAIN, Lineage, Places, moment
+from .lineage import Lineage, Places, moment, served_certificate
 from .model import FAILED, ISSUED, KEPT, STAND_IN, Outcome, WantedCertificate
 
 if t.TYPE_CHECKING:
+    from .._nginx.request import NginxRequest
     from .authority import Fetch
     from .reachability import Network
-
-_SELF_SIGNED = "stand-in"
 
 
 @dataclass
@@ -68,17 +63,6 @@ class Site:
         valid = served is not None and served.not_after > now
         state = ISSUED if self.issued else KEPT if valid else FAILED if self.error else STAND_IN
         return Outcome(self.wanted.name, state, served.not_after if served else 0, self.error)
-
-
-def served_certificate(places: Places, name: str) -> Certificate | None:
-    """Return the certificate of a CA that nginx has for a site; None when there is none, or a self-signed one."""
-    link = places.current(name)
-    try:
-        if _SELF_SIGNED in os.path.basename(os.readlink(link)):
-            return None
-        return read_certificate(read_file(os.path.realpath(os.path.join(link, CHAIN))) or b"")
-    except (OSError, CertificateError):
-        return None
 
 
 def describe(outcome: Outcome) -> str:

@@ -11,23 +11,24 @@ import typing as t
 
 from .attempts import Attempts
 from .lifetime import DAY, HOUR
-from .lineage import Places, moment, read_lineage
-from .publish import is_served
-from .site import served_certificate
+from .lineage import Places, is_served, moment, read_lineage, served_certificate
 
 _HOURS = re.compile(r"(\d+) hours")
 # certbot's timer runs twice a day, and may have been off for a night.
 _SLACK = 2 * DAY
 
 
-def certificate_states(now: float, places: Places | None = None) -> list[dict[str, t.Any]]:
-    """Return each site's certificate of a CA, or its stand-in, with the days that are left and what is wrong."""
+def certificate_states(
+    now: float, places: Places | None = None, names: t.Sequence[str] | None = None
+) -> list[dict[str, t.Any]]:
+    """Return each site's certificate of a CA, or its self-signed one, with the days that are left and what is wrong."""
     where = places or Places()
     try:
-        names = sorted(os.listdir(where.tls))
+        found = sorted(os.listdir(where.tls))
     except OSError:
         return []
-    return [_state(where, name, now) for name in names if os.path.islink(where.current(name))]
+    wanted = [name for name in found if names is None or name in names]
+    return [_state(where, name, now) for name in wanted if os.path.islink(where.current(name))]
 
 
 def _state(places: Places, name: str, now: float) -> dict[str, t.Any]:

@@ -110,3 +110,35 @@ def test_times_have_their_two_greatest_units(seconds: int, text: str) -> None:
 @pytest.mark.parametrize(("number", "text"), [(0, "-"), (4096, "1 MB"), (2**20 * 99, "99 MB"), (2**30, "1.0 GB")])
 def test_sizes_have_a_unit_that_fits(number: int, text: str) -> None:
     assert size(number) == text
+
+
+def test_certificates_are_a_table_and_what_is_wrong_with_them_a_line_each() -> None:
+    good = {
+        "name": "shop",
+        "issued": True,
+        "not_after": "2027-02-26 22:14 UTC",
+        "days": 89,
+        "failed": "",
+        "problem": "",
+    }
+    late = {
+        **good,
+        "name": "blog",
+        "days": 3,
+        "failed": "2027-02-23 12:00 UTC",
+        "problem": "certbot has not renewed it: no",
+    }
+    over = {**good, "name": "old", "days": -2}
+    own = {**good, "name": "new", "issued": False, "not_after": "", "days": 0, "problem": "nx.test has no address"}
+    lines = render_status(by_host({"web1": {"apps": [SHOP], "certificates": [good, late, over, own]}})).splitlines()
+    start = lines.index("HOST  SITE  CERTIFICATE  ENDS                  DAYS")
+    assert lines[start + 1 : start + 9] == [
+        "web1  shop  of a CA      2027-02-26 22:14 UTC  89",
+        "web1  blog  of a CA      2027-02-26 22:14 UTC  3",
+        "web1  old   of a CA      2027-02-26 22:14 UTC  -2",
+        "web1  new   self-signed  -                     -",
+        "",
+        "web1 blog: certificate: certbot has not renewed it: no (tried 2027-02-23 12:00 UTC)",
+        "web1 old: certificate: it has ended.",
+        "web1 new: certificate: nx.test has no address",
+    ]

@@ -15,10 +15,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils._acme import renewa
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.after_renewal import settle, sites_of
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.attempts import Attempts
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.certbot import read_log
-from ansible_collections.flaskops.stack.plugins.module_utils._acme.lineage import read_lineage
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.lineage import is_served, read_lineage
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.model import Authority, WantedCertificate
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.obtain import obtain
-from ansible_collections.flaskops.stack.plugins.module_utils._acme.publish import is_served
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.state import certificate_states
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.certificate_renewed import main
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_certbot import DAY, Lab
