@@ -279,7 +279,7 @@ def _line(one: Entry) -> str:
     if one["failed"]:
         what = "reverted" if one["result"] == "rollback" else "failed"
         tried = f" of {release}" if release else ""
-        known = f"; {serving}" if release else ""
+        known = f"; {serving}" if release and " serves again" not in one["reason"] else ""
         return f"{one['application']}: deploy{tried} {what} on {where}: {one['reason']}{known}"
     verb = "rolled back to" if one["result"] == "rollback" else "deployed"
     more = [

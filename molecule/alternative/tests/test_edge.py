@@ -271,6 +271,18 @@ def test_nginx_counts_for_this_host_only(visit: Visit, sh: Shell, address: str) 
     assert not {"0.0.0.0:8181", "[::]:8181"} & {line.split()[3] for line in sh("ss -ltnH").splitlines()}
 
 
+def test_requests_are_counted_for_prometheus(visit: Visit, sh: Shell) -> None:
+    sh("systemctl start flaskops-metrics.service")
+    total = "grep '^flaskops_http_requests_total{application=\"shop\"' /var/lib/metrics/flaskops.prom"
+    before = sum(int(line.rpartition(" ")[2]) for line in sh(total).splitlines())
+    assert [visit(SHOP, "/whoami", ca_file=CA).status for _time in range(5)] == [200] * 5
+    sh("systemctl start flaskops-metrics.service")
+    assert sum(int(line.rpartition(" ")[2]) for line in sh(total).splitlines()) == before + 5
+    assert sh("grep '^flaskops_metrics_problems' /var/lib/metrics/flaskops.prom").split()[-1] == "0"
+    assert 'site="shop"' in sh("grep '^flaskops_certificate_not_after' /var/lib/metrics/flaskops.prom")
+    assert sh("systemctl is-active flaskops-metrics.timer").strip() == "active"
+
+
 def test_a_log_can_be_off(visit: Visit, sh: Shell) -> None:
     visit("syn.test")
     assert sh("find /var/log/nginx -name 'syn.*' -size +0") == ""

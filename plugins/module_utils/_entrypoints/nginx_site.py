@@ -33,11 +33,11 @@ def run(params: Params, check: bool, diff: bool = False) -> dict[str, t.Any]:
     try:
         request = request_of(params, check, diff)
         result = manage(request)
+        probed = result["changed"] and not check
         _apply_metrics(params, request.layout, check, diff, result)
     except (NginxSiteError, ReloadError, CommandError, OSError) as exc:
         remedy = "; the play needs 'become: true'" if isinstance(exc, PermissionError) and os.geteuid() != 0 else ""
         return {"failed": True, "msg": printable(f"Cannot manage nginx's sites: {exc}{remedy}")}
-    probed = result["changed"] and not check
     wrong, unknown = probe_sites(Host(), params["sites"] or [] if probed else [])
     result["warnings"] = [*result["warnings"], *unknown]
     if wrong:

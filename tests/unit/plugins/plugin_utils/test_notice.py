@@ -207,6 +207,11 @@ def test_a_failure_says_why_and_what_serves() -> None:
     assert found["text"].splitlines()[0] == line
 
 
+def test_a_deploy_that_was_reverted_says_what_serves_once() -> None:
+    text = body(REVERTED)["text"]
+    assert text.splitlines()[0] == f"shop: deploy of {V2}, version v2 reverted on web1: {REVERTED['error']}"
+
+
 def test_a_host_is_told_of_once() -> None:
     found = body(event("stopped", error="end"), event("lost", error="no route"), event("stopped", error="again"))
     assert found["failures"] == [{"host": "web1", "stage": "preflight", "reason": "no route"}]
