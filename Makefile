@@ -21,7 +21,7 @@ unexport ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH ANSIBLE_ROLES_PATH ANSIBLE_INVE
 upper = $(shell printf '%s' $(1) | tr a-z A-Z)
 given = $(if $(findstring command,$(origin $(call upper,$(1)))),--$(1) '$(subst ','\'',$($(call upper,$(1))))')
 
-.PHONY: help venv demo demo-down test lint types unit sanity docs-check molecule bench faults specs changelog pins clean
+.PHONY: help venv demo demo-down test lint types unit sanity docs-check molecule bench matrix faults specs changelog pins clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,9 @@ molecule: venv ## a scenario on test hosts: SCENARIO=default
 bench: venv ## how long it takes, in ratios to something simpler: PART=site or nginx
 	@python -m tools.lab.images
 	python -m tools.cli.bench $(PART)
+
+matrix: venv ## nginx of four distributions accepts every combination of options of sites: DISTRIBUTIONS="bullseye forky"
+	@python -m tools.cli.matrix $(foreach option,distributions every,$(call given,$(option)))
 
 faults: venv ## try to break what promises to survive: PART=nginx, fence, gunicorn or planted, DISTRIBUTIONS="newer older bullseye forky", EVERY=10, MINUTES=50
 	@python -m tools.cli.faults $(foreach option,part distributions every minutes,$(call given,$(option)))

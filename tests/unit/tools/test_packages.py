@@ -17,6 +17,7 @@ TOP = Path(__file__).parents[3]
 BARE = ("common.py", "cli/make_venv.py", "cli/demo.py")
 # What is sent to test hosts: with their Python, and with the modules of the collection, but nothing else.
 SENT = (
+    *("matrix/inside.py", "matrix/combinations.py"),
     *("traffic.py", "molecule/visit.py", "fence/stories.py", "planted/trees.py"),
     *(f"nginx/{name}.py" for name in ("points", "load", "readers", "differential")),
     *(f"deploy/{name}.py" for name in ("points", "load", "keep", "stage", "subjects", "verdict")),
@@ -70,7 +71,8 @@ def test_what_runs_inside_a_host_needs_what_is_sent_to_it(name: str) -> None:
     path = place(name)
     assert foreign(path) <= {"ansible_collections"}
     files = {file for files in reached(path).values() for file in files}
-    assert {file.relative_to(TOP / "tools").parts[0] for file in files} <= {"traffic.py", "faults", "molecule"}
+    sent = {"traffic.py", "faults", "matrix", "molecule"}
+    assert {file.relative_to(TOP / "tools").parts[0] for file in files} <= sent
     for file in files:
         ast.parse(file.read_text(encoding="utf-8"), feature_version=OLDEST)
 

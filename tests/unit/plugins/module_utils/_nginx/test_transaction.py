@@ -207,6 +207,14 @@ def test_a_site_that_no_include_matches_is_refused(host: FakeHost) -> None:
         manage(replace(request(host, shop()), layout=layout))
 
 
+def test_a_warning_of_many_variables_is_of_no_consequence(host: FakeHost) -> None:
+    host.nginx.warning = (
+        "could not build optimal variables_hash, you should increase either variables_hash_max_size: 1024 or "
+        "variables_hash_bucket_size: 64; ignoring variables_hash_bucket_size"
+    )
+    assert run(host, shop(), policy=Policy(strict=True))["warnings"] == []
+
+
 def test_a_warning_is_passed_on_and_with_strict_it_refuses(host: FakeHost) -> None:
     host.nginx.warning = "the old way"
     with pytest.raises(NginxSiteError, match="the old way"):
