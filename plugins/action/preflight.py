@@ -91,7 +91,8 @@ class ActionModule(LateErrors, ActionBase):
         if values.get("nginx_packages") != []:
             packages += certificate_packages(sites)
         note_plain_sites(variables, plain_sites(sites, items))
-        return packages, [fault] if fault else []
+        allow, close = values.get("nginx_firewall_allow"), values.get("nginx_firewall_close")
+        return packages, ([fault] if fault else []) + (_firewall_faults(allow, close) if allow or close else [])
 
     def _refusals(self) -> list[str]:
         """Return what filters of ours refused in an argument; raise the error of one that is wrong in another way."""
@@ -118,3 +119,10 @@ class ActionModule(LateErrors, ActionBase):
             "cache_valid_time": _LISTS_VALID,
         }
         return t.cast(Result, self._execute_module("ansible.builtin.apt", arguments, task_vars=task_vars))
+
+
+def _firewall_faults(allow: object, close: object) -> list[str]:
+    # Most hosts have no exceptions: no file more to load.
+    from ..module_utils._firewall.openings import firewall_faults
+
+    return firewall_faults(allow, close)

@@ -36,9 +36,14 @@ def nginx_site_configs(
 
 
 def nginx_site_problems(
-    sites: t.Sequence[Item], defaults: Item | None = None, status_port: object = 0, acme: Item | None = None
+    sites: t.Sequence[Item],
+    defaults: Item | None = None,
+    status_port: object = 0,
+    acme: Item | None = None,
+    firewall_allow: t.Sequence[Item] = (),
+    firewall_close: t.Sequence[object] = (),
 ) -> list[str]:
-    """Return why items of nginx_sites are impossible; nothing when they are not."""
+    """Return why items of nginx_sites, and other variables of the role, are impossible; nothing when they are not."""
     try:
         read = read_acme(acme or {})
         parsed = parse_sites(sites, with_acme(defaults or {}, read))
@@ -46,7 +51,25 @@ def nginx_site_problems(
         fault = status_port_fault(status_port, parsed)
     except InputError as exc:
         return [str(exc)]
-    return [fault] if fault else []
+    return ([fault] if fault else []) + firewall_faults(firewall_allow, firewall_close)
+
+
+def firewall_faults(allow: t.Sequence[Item], close: t.Sequence[object]) -> list[str]:
+    """Return what is wrong with the exceptions of the firewall."""
+    if not (allow or close):
+        return []
+    # Most hosts have none: no file more to load.
+    from ..module_utils._firewall.openings import firewall_faults as faults
+
+    return faults(allow, close)
+
+
+def nginx_listen_ports(configs: t.Sequence[Item]) -> list[str]:
+    """Return the ports on which sites are reached from outside."""
+    # As above.
+    from ..module_utils._site.listen import listen_ports
+
+    return listen_ports(configs)
 
 
 def nginx_certificates(
@@ -68,7 +91,8 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return them."""
         return {
+            "nginx_certificates": nginx_certificates,
+            "nginx_listen_ports": nginx_listen_ports,
             "nginx_site_configs": nginx_site_configs,
             "nginx_site_problems": nginx_site_problems,
-            "nginx_certificates": nginx_certificates,
         }

@@ -129,6 +129,11 @@ nginx_modules:
   elements: str
   sample: [brotli_static]
   version_added: 2.0.0
+firewall:
+  description: Whether M(flaskops.stack.nginx_firewall) has made anything that is still there.
+  returned: success
+  type: bool
+  version_added: 2.0.0
 """
 
 import typing as t

@@ -159,7 +159,8 @@ def _options(parts: Raw | list[Raw], groups: Groups, words: Words | None, place:
     """Return options that are described here, or taken from groups, in their order."""
     found: list[Option] = []
     for part in [parts] if isinstance(parts, dict) else parts:
-        if "from" in part:
+        # An option may be called so, too.
+        if isinstance(part.get("from"), str):
             found += _taken(part, groups, words, place)
         else:
             found += [_option(name, raw, groups, words, place) for name, raw in part.items()]

@@ -23,6 +23,7 @@ from .._system.distribution import (
 )
 from .._system.files import read_file
 from .._system.nginx_modules import static_modules
+from .._system.paths import FIREWALL_STATE
 from .._system.systemd import Systemd, is_running
 
 Params = t.Mapping[str, t.Any]
@@ -46,6 +47,7 @@ def inspect(packages: list[str], services: list[str], nginx: str) -> dict[str, t
         "nginx_version": nginx_version(nginx),
         "nginx_user": nginx_user(),
         "nginx_modules": static_modules(),
+        "firewall": os.path.exists(FIREWALL_STATE),
     }
 
 

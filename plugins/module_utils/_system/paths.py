@@ -41,6 +41,12 @@ RENEWAL = "/usr/local/lib/flaskops/renewal"
 # Passwords of the sites of nginx, a file for each; its workers read them with each request.
 NGINX_PASSWORDS = "/etc/nginx/flaskops-passwords"
 
+# The rules of nginx_firewall for nftables, what of it is on the host, and what is needed to revert a change until it is
+# confirmed.
+FIREWALL_RULES = "/etc/flaskops/firewall.nft"
+FIREWALL_STATE = f"{STATE}/firewall.json"
+FIREWALL_PENDING = f"{RUN}/_firewall"
+
 # Makes the next build quick, and may be removed at any time.
 CACHE = "/var/cache/flaskops"
 

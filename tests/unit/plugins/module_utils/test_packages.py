@@ -17,6 +17,7 @@ UTILITIES = Path(_host_code.__file__).parent
 ORDER = (
     "_input",
     "_system",
+    "_firewall",
     "_site",
     "_nginx",
     "_acme",
@@ -34,6 +35,10 @@ PURE_FILES = (
     "_system.distribution",
     "_system.exposition",
     "_system.paths",
+    "_firewall.nft",
+    "_firewall.openings",
+    "_firewall.sockets",
+    "_firewall.ufw_rules",
     "_nginx.options",
     "_nginx.request_counts",
     "_acme.lifetime",

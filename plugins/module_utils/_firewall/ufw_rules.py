@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Openings as rules of ufw, and the rules that ufw has. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import typing as t
+from dataclasses import dataclass
+
+from .openings import Opening
+
+# The comment of our rules.
+MARK = "flaskops"
+_RULE = re.compile(r"ufw (allow|deny|reject|limit) (.+)")
+_OPENS = ("allow", "limit")
+_PORTS = re.compile(r"([0-9:,]+)(?:/(tcp|udp))?")
+
+
+@dataclass(frozen=True)
+class UfwRule:
+    """A rule as C(ufw show added) lists it: what it does, what for, and its comment."""
+
+    action: str
+    text: str
+    comment: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Tell whether we have added it."""
+        return self.comment == MARK
+
+    @property
+    def opens(self) -> bool:
+        """Tell whether it lets something in."""
+        return self.action in _OPENS
+
+
+def parse_rules(text: str) -> list[UfwRule]:
+    """Return the rules in the output of C(ufw show added), but for those of forwarded packets."""
+    found = []
+    for line in text.splitlines():
+        match = _RULE.fullmatch(line.strip())
+        if match:
+            # A comment may have quotes, which ufw writes as a shell takes them.
+            rule, _word, comment = match.group(2).partition(" comment ")
+            found.append(UfwRule(match.group(1), rule, _unquote(comment)))
+    return found
+
+
+def _unquote(comment: str) -> str:
+    try:
+        return " ".join(shlex.split(comment))
+    except ValueError:
+        return comment
+
+
+def rule_texts(openings: t.Iterable[Opening]) -> list[str]:
+    """Return the openings as ufw shows them, each once."""
+    return list(dict.fromkeys(text for opening in openings for text in _texts(opening)))
+
+
+def _texts(opening: Opening) -> list[str]:
+    port = str(opening.first) if opening.first == opening.last else f"{opening.first}:{opening.last}"
+    if not opening.networks:
+        return [f"{port}/{opening.protocol}"]
+    what = f" to any port {port} proto {opening.protocol}" if opening.protocol else ""
+    return [f"from {network}{what}" for network in opening.networks]
+
+
+class UfwPlan(t.NamedTuple):
+    """Rules to add and to delete, and those of others that contradict them."""
+
+    add: t.List[str]
+    delete: t.List[str]
+    contradicted: t.List[UfwRule]
+
+
+def plan_rules(wanted: t.Sequence[str], rules: t.Sequence[UfwRule]) -> UfwPlan:
+    """Return what is missing, and what of ours is not wanted any more.
+
+    A rule of others that says the same is theirs, and is neither added again, which would mark it as ours, nor deleted.
+    """
+    there = {rule.text: rule for rule in rules}
+    stale = [rule.text for rule in rules if rule.is_ours and rule.text not in wanted]
+    contradicted = [there[text] for text in wanted if text in there and not there[text].opens]
+    return UfwPlan([text for text in wanted if text not in there], stale, contradicted)
+
+
+def opened_ports(rules: t.Iterable[UfwRule], profiles: t.Mapping[str, str]) -> list[Opening]:
+    """Return what rules let in, as far as ports go; C(profiles) has the ports of ufw's application profiles."""
+    return [opening for rule in rules if rule.opens for opening in _opened(rule.text, profiles)]
+
+
+def _opened(text: str, profiles: t.Mapping[str, str]) -> list[Opening]:
+    words = shlex.split(text)
+    named = dict(zip(words, words[1:]))
+    networks = ("some",) if "from" in named or "on" in named else ()
+    name = profile_of(text)
+    if name:
+        found = [_PORTS.fullmatch(entry) for entry in profiles.get(name, "").split()]
+    elif "port" in named:
+        proto = named.get("proto", "")
+        found = [_PORTS.fullmatch(named["port"] + (f"/{proto}" if proto else ""))]
+    elif networks:
+        return [Opening("", 0, 0, networks)]
+    else:
+        found = [_PORTS.fullmatch(words[0])]
+    return [opening for match in found if match for opening in _ranges(match.group(1), match.group(2), networks)]
+
+
+def _ranges(ports: str, protocol: str | None, networks: tuple[str, ...]) -> t.Iterator[Opening]:
+    for part in ports.split(","):
+        first, _colon, last = part.partition(":")
+        if first.isdigit():
+            for each in [protocol] if protocol else ["tcp", "udp"]:
+                yield Opening(each, int(first), int(last or first), networks)
+
+
+def profile_of(text: str) -> str:
+    """Return the application profile that a rule names; empty when it names none."""
+    words = shlex.split(text)
+    if "app" in words[:-1]:
+        return words[words.index("app") + 1]
+    plain = words[0] in ("from", "to", "in", "out", "on", "proto", "log", "log-all") or _PORTS.fullmatch(words[0])
+    return "" if plain else words[0]
+
+
+def parse_profile(text: str) -> str:
+    """Return the ports in the output of C(ufw app info), such as V(80,443/tcp 22/tcp)."""
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.strip() in ("Port:", "Ports:"):
+            return " ".join(line.strip() for line in lines if line.strip())
+    return ""
+
+
+def needed_for_ssh(delete: t.Iterable[str], ports: t.Iterable[int], others: t.Iterable[Opening]) -> list[str]:
+    """Return which of the rules that are to be deleted are the last ones by which SSH is reached."""
+    open_to_all = [one for one in others if not one.networks and one.protocol in ("", "tcp")]
+    alone = {f"{port}/tcp" for port in ports if not any(one.first <= port <= one.last for one in open_to_all)}
+    return [text for text in delete if text in alone]
