@@ -16,6 +16,24 @@ from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._run_record import followed, note_failure
 
+Args = t.Dict[str, t.Any]
+
+
+def joined(published: Args, obtained: Args) -> Args:
+    """Return one result of module nginx_site and of nginx_certificate, which came after it."""
+    news = {each["name"]: each for each in obtained.get("certificates") or []}
+    found = [{**each, **news.get(each["name"], {})} for each in published.get("certificates") or []]
+    own: Args = {key: obtained[key] for key in ("failed", "msg", "exception", "module_stderr") if key in obtained}
+    return {
+        **published,
+        **own,
+        "changed": bool(published.get("changed") or obtained.get("changed")),
+        "in_place": bool(published.get("in_place") and not obtained.get("changed")),
+        "certificates": found,
+        "warnings": [*(published.get("warnings") or []), *(obtained.get("warnings") or [])],
+        "diff": [*(published.get("diff") or []), *(obtained.get("diff") or [])],
+    }
+
 
 class ActionModule(ActionBase):
     """Put the rendered text of each C(template) into C(content), then run the module."""
@@ -27,12 +45,18 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         args = self._task.args
         rendered = self._rendered(args, variables)
+        wanted = rendered.pop("acme", None)
         for key in ("sites", "files"):
             items = args.get(key)
             if isinstance(items, list):
                 rendered[key] = [self._rendered(item, variables) if isinstance(item, dict) else item for item in items]
         result.update(execute(self, "flaskops.stack.nginx_site", rendered, variables))
         note_failure(variables, "nginx", result, bool(self._task.no_log))
+        if wanted and not result.get("failed"):
+            places: Args = {key: rendered[key] for key in ("directory_enabled", "suffix") if key in rendered}
+            obtained = execute(self, "flaskops.stack.nginx_certificate", {**wanted, **places}, variables)
+            note_failure(variables, "certificates", obtained, bool(self._task.no_log))
+            result = joined(result, obtained)
         return result
 
     def _rendered(self, item: t.Mapping[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:

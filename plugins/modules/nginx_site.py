@@ -238,6 +238,13 @@ options:
     type: path
     default: /srv
     version_added: 2.0.0
+  acme:
+    description: >-
+      Options of M(flaskops.stack.nginx_certificate), which obtains certificates of a CA in the same task when the
+      sites are published, because another task would cost those who need none a quarter of a second. Its result is in
+      RV(certificates), and when it fails the sites stay published. None when empty.
+    type: dict
+    version_added: 2.0.0
   purge:
     description: >-
       Whether to remove all sites that this module has made and that are not listed. Sites of others are never
@@ -430,6 +437,38 @@ files:
       description: Whether it was, or would be, changed.
       type: bool
       sample: false
+certificates:
+  description: The certificates of sites with O(sites[].self_signed).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the site.
+      type: str
+      sample: shop
+    path:
+      description: Link to the directory with C(fullchain.pem) and C(privkey.pem).
+      type: str
+      sample: /etc/flaskops/tls/shop/current
+    state:
+      description: >-
+        V(self_signed), or V(issued) for one of a CA. With O(acme) the state that M(flaskops.stack.nginx_certificate)
+        returns, with its C(not_after) and C(error).
+      type: str
+      sample: self_signed
+    changed:
+      description: Whether this module has made it, or would make it.
+      type: bool
+      sample: true
+    reason:
+      description: Why it was made.
+      type: str
+      sample: the names of the site have changed
+    until_issued:
+      description: Whether a certificate of a CA may take its place.
+      type: bool
+      sample: false
 validation:
   description: How the future configuration was validated.
   returned: success
@@ -584,6 +623,7 @@ OPTIONS: dict[str, t.Any] = {
     "metrics": {"type": "str", "choices": ["none", "textfile"]},
     "metrics_directory": {"type": "path", "default": "/var/lib/prometheus/node-exporter"},
     "metrics_root": {"type": "path", "default": "/srv"},
+    "acme": {"type": "dict"},
     "purge": {"type": "bool", "default": False},
     "strict": {"type": "bool", "default": False},
     "tolerate": {

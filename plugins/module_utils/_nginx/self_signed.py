@@ -69,7 +69,9 @@ def _plan_one(host: Host, directory: str, site: WantedSite, plan: NginxPlan) -> 
     if current is None and os.path.lexists(os.path.join(place, CURRENT)):
         raise NginxSiteError(f"{place}/{CURRENT} is not a link: move it away; the site's certificate is made anew")
     entry: dict[str, str | bool] = {"name": site.name, "path": os.path.join(place, CURRENT), "changed": False}
-    plan.certificates.append({**entry, "state": "self_signed", "reason": ""})
+    plan.certificates.append(
+        {**entry, "until_issued": site.until_issued, "state": "self_signed", "reason": ""},
+    )
     if site.until_issued and current not in (None, STAND_IN) and _has_files(os.path.join(place, CURRENT)):
         plan.certificates[-1]["state"] = "issued"
         return

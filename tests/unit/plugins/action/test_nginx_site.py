@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.action.nginx_site import joined
 
 PLAY = """
 - hosts: localhost
@@ -51,6 +52,23 @@ def played(tmp_path: Path, **arguments: object) -> tuple[int, str]:
     ]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **settings}, check=False)
     return done.returncode, done.stdout + done.stderr
+
+
+def test_certificates_of_a_ca_are_part_of_the_result() -> None:
+    entry = {"name": "shop", "path": "/p", "changed": False, "until_issued": True, "state": "self_signed"}
+    other = {**entry, "name": "blog", "until_issued": False}
+    published = {"changed": False, "in_place": True, "certificates": [entry, other], "warnings": ["a"], "diff": []}
+    told = {"name": "shop", "state": "issued", "not_after": "2027-01-01", "error": ""}
+    obtained = {"changed": True, "certificates": [told], "warnings": ["b"], "diff": [{"after": "x"}], "rc": 1}
+    assert joined(published, obtained) == {
+        "changed": True,
+        "in_place": False,
+        "certificates": [{**entry, **told}, other],
+        "warnings": ["a", "b"],
+        "diff": [{"after": "x"}],
+    }
+    failed = joined(published, {"failed": True, "msg": "the CA refuses", "changed": False})
+    assert (failed["failed"], failed["msg"], failed["in_place"]) == (True, "the CA refuses", True)
 
 
 @pytest.fixture(name="templates")
