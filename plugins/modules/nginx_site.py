@@ -270,6 +270,8 @@ options:
       - socket_clash
       - socket_in_use
       - mixed_proxy_protocol
+      - certificate_chain
+      - key_permissions
     default: []
   directory_available:
     description: Directory in which the versions of sites are kept. nginx must not include it.
@@ -638,6 +640,8 @@ OPTIONS: dict[str, t.Any] = {
             "socket_clash",
             "socket_in_use",
             "mixed_proxy_protocol",
+            "certificate_chain",
+            "key_permissions",
         ],
         "default": [],
     },

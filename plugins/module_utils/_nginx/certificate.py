@@ -108,3 +108,30 @@ def covers(names: t.Iterable[str], host: str) -> bool:
         return host[1:] in known and "*" + host in known
     _label, _dot, rest = host.partition(".")
     return host in known or (not host.startswith("*") and f"*.{rest}" in known)
+
+
+class Signed(t.NamedTuple):
+    """Who a certificate is of and who has signed it, as in the certificate, and the signer's name for people."""
+
+    subject: bytes
+    issuer: bytes
+    issuer_name: str
+
+
+def read_signed(pem: bytes) -> list[Signed]:
+    """Return what all certificates of a PEM file say of that; raise CertificateError when one cannot be read."""
+    found = []
+    for match in _PEM.finditer(pem):
+        try:
+            fields = _nodes(_nodes(_nodes(base64.b64decode(match.group(1)))[0].data)[0].data)
+            issuer, _validity, subject = fields[3:6] if fields[0].tag == _EXPLICIT_0 else fields[2:5]
+            names = [value.decode("utf-8", "replace") for value in _texts(issuer)]
+        except (IndexError, ValueError, binascii.Error) as exc:
+            raise CertificateError(f"its certificates cannot be read: {exc}") from exc
+        found.append(Signed(subject.data, issuer.data, names[-1] if names else ""))
+    return found
+
+
+def _texts(name: _Node) -> list[bytes]:
+    """Return the values of a distinguished name; the common name is usually the last."""
+    return [_nodes(pair.data)[1].data for part in _nodes(name.data) for pair in _nodes(part.data)]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import time
 import typing as t
 
 from .certificate import Certificate, covers
@@ -198,7 +199,8 @@ def check_certificates(
         known = [(path, certificates[path]) for path, _key in server.certificates if path in certificates]
         for path, certificate in known:
             if certificate.not_after < now:
-                problems.append(_certificate_problem(KINDS[3], path, server, "is expired"))
+                day = time.strftime("%Y-%m-%d", time.gmtime(certificate.not_after))
+                problems.append(_certificate_problem(KINDS[3], path, server, f"is expired since {day}: renew it"))
         bare = [name for name in server.names if _HOST_NAME.fullmatch(name)]
         missing = [name for name in bare if not any(covers(certificate.names, name) for _path, certificate in known)]
         if known and missing and not server.rejects_tls and any(item.tls for item in server.listens):

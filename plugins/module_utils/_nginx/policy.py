@@ -13,6 +13,7 @@ if t.TYPE_CHECKING:
 
 NAMESPACE, SHADOW, NONE = "namespace", "shadow", "none"
 CLASH, IN_USE = "socket_clash", "socket_in_use"
+CHAIN, KEY_MODE = "certificate_chain", "key_permissions"
 MIXED_PROXY = "mixed_proxy_protocol"
 KINDS = (
     "duplicate_server_name",
@@ -23,6 +24,8 @@ KINDS = (
     CLASH,
     IN_USE,
     MIXED_PROXY,
+    CHAIN,
+    KEY_MODE,
 )
 
 

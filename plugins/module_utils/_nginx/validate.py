@@ -13,6 +13,7 @@ import typing as t
 from .._system.paths import TLS
 from .binary import Nginx
 from .certificate import Certificate, CertificateError, read_certificate
+from .certificate_files import find_file_problems
 from .checks import Problem, ServerBlock, certificate_paths, check_certificates, find_problems, find_servers
 from .conf import Configuration, ConfigurationError
 from .hints import CERTIFICATE, KEY, NO_FILES, Used, missing_files, missing_http3, small_hashes, unusable_files
@@ -26,7 +27,8 @@ _BROKEN = "The configuration on this host was already broken"
 # Our own checks say more of names. With many variables, nginx makes larger buckets for them and goes on.
 _NO_NEWS = ("conflicting server name", "could not build optimal variables_hash")
 _PLACE = re.compile(r" in (\S+):(\d+)")
-_WRONG_KEY = re.compile(r'SSL_CTX_use_PrivateKey\("([^"]+)"\) failed.*key values mismatch')
+# The second is said of keys of two kinds, such as RSA and ECDSA.
+_WRONG_KEY = re.compile(r'SSL_CTX_use_PrivateKey\("([^"]+)"\) failed.*key (?:values|type) mismatch')
 
 
 def validate(nginx: Nginx, plan: NginxPlan, policy: Policy, running: RunningNginx) -> ValidationResult:
@@ -87,7 +89,9 @@ def _certificates(
                 known[path] = read_certificate(data)
             except CertificateError:
                 continue  # nginx has read it; a format that we do not know is no mistake
-    return check_certificates([server for server in servers if server.file in changed], known, time.time())
+    affected = [server for server in servers if server.file in changed]
+    files = find_file_problems(affected, config.absolute, staged_tree.read, staged_tree.changed)
+    return [*check_certificates(affected, known, time.time()), *files]
 
 
 def _sockets(config: Configuration, master: int) -> list[Problem]:
@@ -139,7 +143,13 @@ def _present_problems(nginx: Nginx, running: RunningNginx) -> set[tuple[str, str
     sockets = find_sockets(config, resolve)
     problems = [*find_problems(servers), *check_certificates(servers, known, time.time()), *find_clashes(sockets)]
     problems += find_sockets_in_use(sockets, running.master)
+    loaded = [server for server in servers if not _uses(server, config, running.unloaded)]
+    problems += find_file_problems(loaded, config.absolute, present.read, present.changed)
     return {problem.key for problem in problems}
+
+
+def _uses(server: ServerBlock, config: Configuration, paths: t.Collection[str]) -> bool:
+    return any(config.absolute(path) in paths for pair in server.certificates for path in pair)
 
 
 def _refusal(
@@ -212,7 +222,8 @@ def _wrong_keys(validation: ValidationResult, servers: t.Sequence[ServerBlock]) 
     """Name both files where a certificate does not match its key."""
     wrong = set(_WRONG_KEY.findall(validation.output))
     return [
-        f"certificate {certificate} does not match the key {key} in {server.place}"
+        f"certificate {certificate} does not match the key {key} in {server.place}: name two files of one pair in "
+        "tls.certificate and tls.key"
         for server in servers
         for certificate, key in server.certificates
         if validation.config and validation.config.absolute(key) in wrong
