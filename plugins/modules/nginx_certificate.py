@@ -28,7 +28,7 @@ description:
     site has no valid certificate of a CA. When the CA has said until when it wants no request, it gets none before.
 requirements:
   - certbot 1.12 or newer on the host
-  - a server of nginx on port 80 that serves C(/.well-known/acme-challenge/) from C(/var/lib/flaskops/acme)
+  - a server of nginx on port 80 that serves C(/.well-known/acme-challenge/) from C(/var/lib/flaskops/_acme)
 attributes:
   check_mode:
     support: full
@@ -95,7 +95,7 @@ options:
   challenge:
     description: >-
       How the CA sees that a name is yours. V(http) asks this host, on port 80, for a file below
-      C(/var/lib/flaskops/acme). V(dns) asks for a record that O(dns_hook) sets.
+      C(/var/lib/flaskops/_acme). V(dns) asks for a record that O(dns_hook) sets.
     type: str
     choices: [http, dns]
     default: http

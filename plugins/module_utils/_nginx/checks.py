@@ -199,14 +199,21 @@ def check_certificates(
         known = [(path, certificates[path]) for path, _key in server.certificates if path in certificates]
         for path, certificate in known:
             if certificate.not_after < now:
-                day = time.strftime("%Y-%m-%d", time.gmtime(certificate.not_after))
-                problems.append(_certificate_problem(KINDS[3], path, server, f"is expired since {day}: renew it"))
+                text = f"is expired since {_day(certificate.not_after)}: renew it"
+                problems.append(_certificate_problem(KINDS[3], path, server, text))
+            elif certificate.not_before > now:
+                text = f"is not valid before {_day(certificate.not_before)}: look at the clock of this host, or wait"
+                problems.append(_certificate_problem(KINDS[3], path, server, text))
         bare = [name for name in server.names if _HOST_NAME.fullmatch(name)]
         missing = [name for name in bare if not any(covers(certificate.names, name) for _path, certificate in known)]
         if known and missing and not server.rejects_tls and any(item.tls for item in server.listens):
             text = f"does not cover {', '.join(missing)} (it is for {', '.join(known[0][1].names) or 'no host'})"
             problems.append(_certificate_problem(KINDS[4], known[0][0], server, text))
     return problems
+
+
+def _day(moment: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(moment))
 
 
 def _certificate_problem(kind: str, path: str, server: ServerBlock, text: str) -> Problem:

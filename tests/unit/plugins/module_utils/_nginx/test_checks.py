@@ -102,11 +102,13 @@ def test_both_places_are_named() -> None:
             [],
         ),
         ("listen 443 ssl; server_name a.b; ssl_certificate old; ssl_certificate_key k;", "", ["certificate_expired"]),
+        ("listen 443 ssl; server_name a.b; ssl_certificate young; ssl_certificate_key k;", "", ["certificate_expired"]),
         ("listen 443 ssl; server_name e.f; ssl_certificate $unknown; ssl_certificate_key k;", "", []),
     ],
 )
 def test_certificates_are_measured_by_the_names_they_serve(text: str, http: str, kinds: list[str]) -> None:
     known = {"ok": Certificate(("a.b", "*.c.d"), 2000.0), "old": Certificate(("a.b",), 999.0)}
+    known["young"] = Certificate(("a.b",), 2000.0, 1001.0)
     found = check_certificates(servers(f"server {{ {text} }}", http=http), known, 1000.0)
     assert [problem.kind for problem in found] == kinds
 
