@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
+from ansible_collections.flaskops.stack.plugins.module_utils._site.cache import cache_blocks
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site
 from ansible_collections.flaskops.stack.plugins.module_utils._site.render import render_site
 from ansible_collections.flaskops.stack.plugins.module_utils._site.syntax import parse
@@ -29,6 +30,7 @@ def key(**options: object) -> str:
 
 def test_nothing_is_kept_unless_told() -> None:
     assert "cache" not in rendered(error_pages=False)
+    assert cache_blocks(parse_site(SITE, {})) == []
 
 
 def test_the_key_has_the_release_and_all_that_the_application_makes_urls_of() -> None:
