@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from .._system.command import CommandError
 from . import authority as directory
 from .attempts import Attempt
-from .certbot import issue, require_certbot, require_private, require_profiles
+from .certbot import has_account, issue, require_certbot, require_private, require_profiles
 from .lineage import Lineage, moment, read_lineage, write_interval
 from .model import DNS, AcmeError, Authority, WantedCertificate
 from .problems import NO_ACCOUNT, UNREACHABLE
@@ -33,7 +33,8 @@ def ask_all(where: AcmeHost, sites: t.Sequence[Site], authority: Authority, bund
     try:
         require_certbot(where.which)
         _check_hook(authority, where.root)
-        directory.look_at(authority, bundle, where.fetch or directory.fetch)
+        known = has_account(where.places, authority.server)
+        directory.look_at(authority, bundle, known, where.fetch or directory.fetch)
         require_profiles(where.host, authority.profile)
     except (AcmeError, CommandError) as exc:
         for site in sites:

@@ -28,7 +28,7 @@ def fetch(url: str, bundle: str) -> bytes:
         return t.cast(bytes, answer.read(_MOST))
 
 
-def look_at(authority: Authority, bundle: str, get: Fetch = fetch) -> None:
+def look_at(authority: Authority, bundle: str, has_account: bool, get: Fetch = fetch) -> None:
     """Raise AcmeError for a CA that does not answer, is none, or cannot give what is wanted."""
     server = authority.server
     try:
@@ -47,8 +47,14 @@ def look_at(authority: Authority, bundle: str, get: Fetch = fetch) -> None:
         raise AcmeError(f"{server} is not the directory of a CA: it does not answer with JSON") from exc
     if not isinstance(directory, dict) or "newOrder" not in directory:
         raise AcmeError(f"{server} is not the directory of a CA: it has no newOrder (RFC 8555)")
-    meta = directory.get("meta")
-    _check_profile(authority, (meta.get("profiles") or {}) if isinstance(meta, dict) else {})
+    found = directory.get("meta")
+    meta = found if isinstance(found, dict) else {}
+    if meta.get("externalAccountRequired") and not has_account and not authority.eab_file:
+        raise AcmeError(
+            f"the CA {server} wants an external account: put its kid and hmac_key into a file of mode 0600 on the host,"
+            " and name it in eab_file (nginx_acme_eab_file)"
+        )
+    _check_profile(authority, meta.get("profiles") or {})
 
 
 def _check_profile(authority: Authority, profiles: t.Mapping[str, t.Any]) -> None:

@@ -98,7 +98,7 @@ def arguments(places: Places, wanted: WantedCertificate, authority: Authority, f
 @contextmanager
 def _options(places: Places, authority: Authority, root: int) -> t.Iterator[list[str]]:
     """Give the options that must not be in the list of processes, in a file that is gone afterwards."""
-    if not authority.eab_file or _has_account(places, authority.server):
+    if not authority.eab_file or has_account(places, authority.server):
         yield []
         return
     kid, key = read_eab(authority.eab_file, root)
@@ -112,7 +112,8 @@ def _options(places: Places, authority: Authority, root: int) -> t.Iterator[list
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _has_account(places: Places, server: str) -> bool:
+def has_account(places: Places, server: str) -> bool:
+    """Tell whether certbot has an account at a CA, known there or not."""
     try:
         return bool(os.listdir(places.account(server)))
     except OSError:

@@ -88,7 +88,7 @@ def _problem(network: Network, name: str, token: str, content: str) -> str:
     for address in addresses:
         said = _ask(network, name, address, token, content)
         if said:
-            return f"{name} leads to {address}, which {said}, and not to this host. {_WAY_OUT}"
+            return f"{name} leads to {address}, which {said} when it is asked for a file of this host. {_WAY_OUT}"
     return ""
 
 

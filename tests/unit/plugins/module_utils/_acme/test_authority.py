@@ -36,15 +36,23 @@ def failing(error: Exception) -> t.Callable[[str, str], bytes]:
 def test_a_ca_that_is_none_is_said_to_be_none(answer: Exception | bytes, words: str) -> None:
     get = failing(answer) if isinstance(answer, Exception) else lambda _url, _bundle: answer
     with pytest.raises(AcmeError, match=words):
-        look_at(CA, "", get)
+        look_at(CA, "", True, get)
 
 
 @pytest.mark.parametrize("meta", [b"3", b"null", b'{"profiles": null}', b"{}"])
 def test_a_ca_without_profiles_is_fine_as_long_as_none_is_wanted(meta: bytes) -> None:
     body = b'{"newOrder": "x", "meta": ' + meta + b"}"
-    look_at(CA, "", lambda _url, _bundle: body)
+    look_at(CA, "", True, lambda _url, _bundle: body)
     with pytest.raises(AcmeError, match="no profile 'short': it has none"):
-        look_at(Authority("https://ca.test/dir", profile="short"), "", lambda _url, _bundle: body)
+        look_at(Authority("https://ca.test/dir", profile="short"), "", True, lambda _url, _bundle: body)
+
+
+def test_a_ca_that_wants_an_external_account_says_so_before_certbot_is_called() -> None:
+    body = b'{"newOrder": "x", "meta": {"externalAccountRequired": true}}'
+    with pytest.raises(AcmeError, match="eab_file"):
+        look_at(CA, "", False, lambda _url, _bundle: body)
+    look_at(CA, "", True, lambda _url, _bundle: body)
+    look_at(Authority("https://ca.test/dir", eab_file="/x"), "", False, lambda _url, _bundle: body)
 
 
 def test_nobody_is_at_a_closed_port() -> None:
