@@ -146,8 +146,20 @@ def _read_timeout(app: App, default: int) -> dict[str, int]:
             f"app '{app['name']}': nginx.read_timeout {given} s is less than gunicorn.timeout "
             f"{timeout} s: visitors would get 504 for requests that still run; raise the first or lower the second"
         )
+    _check_locations(app, timeout)
     least = timeout or _ENDLESS
     return {"read_timeout": least} if least > default else {}
+
+
+def _check_locations(app: App, timeout: int) -> None:
+    for location in (app.get("nginx") or {}).get("locations") or []:
+        seconds = Reader(location, "locations: ").number("read_timeout", timeout)
+        if seconds < timeout and not location.get("upstream"):
+            raise DeriveError(
+                f"app '{app['name']}': read_timeout {seconds} s of nginx.locations '{location.get('path')}' is less "
+                f"than gunicorn.timeout {timeout} s: visitors would get 504 for requests that still run; raise the "
+                "first or lower the second"
+            )
 
 
 def _seconds(gunicorn: t.Mapping[str, t.Any], key: str) -> int:

@@ -257,7 +257,9 @@ SITE: Shape = {
     "access_log_skip": Listed("/healthz"),
     "cache": {"paths": Listed("/news"), "bypass": Listed("/news/live")},
     "tls": {},
-    "locations": Listed("{path: /admin/}", {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True)}),
+    "locations": Listed(
+        "{path: /admin/}", {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True), "read_timeout": Whole()}
+    ),
     "limits": Listed("{path: /login, rate: 5r/s, burst: 10}", {"path": Text("/login")}),
     "allow": Listed("10.0.0.0/8"),
     "deny": Listed("10.0.0.1"),
@@ -340,7 +342,9 @@ APP: Shape = {
         "access_log_skip": Listed("/healthz"),
         "cache": {"paths": Listed("/news"), "bypass": Listed("/news/live")},
         "tls": {},
-        "locations": Listed("{path: /admin/}", {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True)}),
+        "locations": Listed(
+            "{path: /admin/}", {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True), "read_timeout": Whole()}
+        ),
         "limits": Listed("{path: /login, rate: 5r/s, burst: 10}", {"path": Text("/login")}),
         "allow": Listed("10.0.0.0/8"),
         "deny": Listed("10.0.0.1"),

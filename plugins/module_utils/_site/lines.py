@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .._input.values import InputError
 from .headers import removed_headers
-from .model import ACME, SELF_SIGNED, Server, Site, current_of
+from .model import ACME, SELF_SIGNED, Location, Server, Site, current_of
 
 Version = t.Tuple[int, ...]
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -192,7 +192,6 @@ def packed_lines(site: Site, modules: t.Collection[str]) -> Lines:
 
 def proxy_lines(site: Site) -> Lines:
     """Return how requests are passed on."""
-    buffering = "on" if site.buffering else "off"
     return [
         "proxy_http_version 1.1;",
         "proxy_redirect off;",
@@ -202,8 +201,7 @@ def proxy_lines(site: Site) -> Lines:
         f"proxy_connect_timeout {site.connect_timeout}s;",
         f"proxy_read_timeout {site.read_timeout}s;",
         f"proxy_send_timeout {site.send_timeout}s;",
-        f"proxy_buffering {buffering};",
-        f"proxy_request_buffering {buffering};",
+        *_buffering_lines(site),
         "proxy_buffer_size 16k;",
         "proxy_buffers 8 16k;",
         # Not "non_idempotent": a request that may change something is sent once.
@@ -211,6 +209,19 @@ def proxy_lines(site: Site) -> Lines:
         "proxy_next_upstream_tries 3;",
         "proxy_next_upstream_timeout 10s;",
     ]
+
+
+def _buffering_lines(site: Site) -> Lines:
+    buffering = "on" if site.buffering else "off"
+    return [f"proxy_buffering {buffering};", f"proxy_request_buffering {buffering};"]
+
+
+def location_lines(here: Site, location: Location) -> Lines:
+    """Return the lines with a location's own settings; C(here) is the site as it is there."""
+    lines = [f"client_max_body_size {here.body_size};"] if location.body_size else []
+    lines += [] if location.buffering is None else _buffering_lines(here)
+    has_timeout = location.websockets or location.read_timeout is not None
+    return [*lines, *([f"proxy_read_timeout {here.read_timeout}s;"] if has_timeout else [])]
 
 
 def request_headers(site: Site) -> Lines:

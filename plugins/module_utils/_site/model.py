@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._input.values import InputError
 from .forwarded import ForwardedChain
@@ -98,6 +98,10 @@ class BasicAuthDefault:
 # end defaults
 
 
+# Seconds for which a WebSocket may say nothing.
+SILENCE = 3600
+
+
 @dataclass(frozen=True)
 class Server:
     """One server of an upstream."""
@@ -125,6 +129,10 @@ class Location:
     path: str
     upstream: tuple[Server, ...] = ()
     config: str = ""
+    websockets: bool | None = None
+    buffering: bool | None = None
+    read_timeout: int | None = None
+    body_size: str = ""
 
     @property
     def key(self) -> str:
@@ -378,6 +386,25 @@ class Site:
         """Return the rules of the whole site and of its paths."""
         whole = self.allow or self.deny or self.methods
         return (*((AccessRule("/", self.allow, self.deny, self.methods),) if whole else ()), *self.access)
+
+    @property
+    def has_websockets(self) -> bool:
+        """Tell whether connections are upgraded, be it below some path only."""
+        return self.websockets or any(location.websockets for location in self.locations)
+
+    def at(self, location: Location) -> Site:
+        """Return the site as it is in one of its locations."""
+        own: dict[str, t.Any] = {
+            "websockets": location.websockets,
+            "buffering": location.buffering,
+            "read_timeout": location.read_timeout,
+            "body_size": location.body_size or None,
+        }
+        if location.websockets and location.read_timeout is None:
+            own["read_timeout"] = max(self.read_timeout, SILENCE)
+        # What is streamed cannot be kept.
+        cache = None if location.buffering is False else self.cache
+        return replace(self, cache=cache, **{key: value for key, value in own.items() if value is not None})
 
     @property
     def from_proxy(self) -> bool:

@@ -69,6 +69,7 @@ DISTRIBUTION_SITE = "default"
 # As module nginx_site accepts it.
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}")
+_LOCATION_KEYS = ("path", "upstream", "websockets", "buffering", "read_timeout", "body_size", "config")
 _MODIFIERS = ("=", "~", "~*", "^~")
 SITE_KEYS = tuple(field.name for field in fields(Site))
 # What makes one site differ from another has no default in nginx_site_defaults.
@@ -329,7 +330,7 @@ def _check_area(text: str, what: str) -> str:
 
 
 def _parse_location(entry: object) -> Location:
-    given = _reader(entry, ("path", "upstream", "config"), "locations: ")
+    given = _reader(entry, _LOCATION_KEYS, "locations: ")
     path = given.text("path").strip()
     modifier, _space, rest = path.partition(" ")
     modifier, rest = (modifier, rest.strip()) if modifier in _MODIFIERS else ("", path)
@@ -338,7 +339,17 @@ def _parse_location(entry: object) -> Location:
             f"locations: path '{path}' must start with '/', '@', or one of {' '.join(_MODIFIERS)} and a space"
         )
     quote(rest)
-    return Location(modifier, rest, _parse_servers(given), _checked_config(given, "config"))
+    size = given.text("body_size")
+    return Location(
+        modifier,
+        rest,
+        _parse_servers(given),
+        _checked_config(given, "config"),
+        websockets=None if given.raw("websockets") is None else given.flag("websockets", False),
+        buffering=None if given.raw("buffering") is None else given.flag("buffering", True),
+        read_timeout=None if given.raw("read_timeout") is None else given.number("read_timeout", 0, 1),
+        body_size=check_size(size, "locations: body_size") if size else "",
+    )
 
 
 def _checked_config(given: Reader, key: str) -> str:

@@ -46,6 +46,7 @@ from .lines import (
     id_lines,
     link_lines,
     literal,
+    location_lines,
     log_lines,
     packed_lines,
     plain_port,
@@ -103,7 +104,7 @@ def site_configs(
             f"site '{quic[0].name}': http3 needs nginx_catch_all, whose site opens the UDP port for all workers of "
             "nginx and refuses unknown host names there: set nginx_catch_all to true, or http3 to false"
         )
-    held = next((site for site in sites if site.websockets and site.state == "enabled"), None) if quic else None
+    held = next((site for site in sites if site.has_websockets and site.state == "enabled"), None) if quic else None
     if warn and held:
         warn(
             f"site '{quic[0].name}' has http3, and site '{held.name}' has websockets: while a WebSocket keeps a worker "
@@ -406,13 +407,16 @@ def _added_headers(site: Site, own: t.Sequence[Statement]) -> Lines:
 
 def _location(site: Site, location: Location, number: int, above: t.Sequence[Statement]) -> Lines:
     own = read_statements(location.config)
-    lines = _without(_inherited_headers(site, above), overridden(own)) if location.config else []
+    here = site.at(location)
+    has_other_headers = bool(location.config) or here.websockets != site.websockets
+    lines = _inherited_headers(here, above) if has_other_headers else []
+    lines = _without([*lines, *location_lines(here, location)], overridden(own))
     if location.upstream:
         lines += _release_lines(site, location.upstream, location.config)
         lines += [f"proxy_pass http://{_upstream_name(site, number)};"]
     elif site.upstream and not answers(own):
         lines += _release_lines(site, site.upstream, location.config)
-        lines += _kept_lines(site, location.config, above, own)
+        lines += _kept_lines(here, location.config, above, own)
         lines += [f"proxy_pass http://{_upstream_name(site)};"]
     path = location.path if location.path.startswith("@") else quote(location.path)
     opening = " ".join(part for part in ("location", location.modifier, path) if part)

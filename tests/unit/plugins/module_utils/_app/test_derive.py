@@ -98,6 +98,19 @@ def test_nginx_waits_at_least_as_long_as_gunicorn() -> None:
         derive_sites([{**SHOP, "gunicorn": {"timeout": 300}, "nginx": {"read_timeout": 90}}], "/srv")
 
 
+def test_nginx_waits_as_long_below_each_path() -> None:
+    def derive(**location: object) -> list[dict[str, object]]:
+        nginx = {"locations": [{"path": "/report", **location}]}
+        return derive_sites([{**SHOP, "gunicorn": {"timeout": 300}, "nginx": nginx}], "/srv")
+
+    assert derive(read_timeout=600) and derive(read_timeout="300") and derive()
+    assert derive(read_timeout=9, upstream=["10.0.0.2:80"])
+    with pytest.raises(
+        DeriveError, match=r"read_timeout 9 s of nginx.locations '/report' is less than gunicorn.timeout"
+    ):
+        derive(read_timeout=9)
+
+
 # A value that is not the option's default, and what a site has then.
 OF_DEFAULTS: dict[str, tuple[object, object]] = {
     "body_size": ("1g", "1g"),

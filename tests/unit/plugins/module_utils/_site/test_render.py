@@ -509,6 +509,71 @@ def test_visitors_get_no_second_id_where_a_site_has_one_of_its_own(more: dict[st
     assert "flaskops_echo" not in rendered({**SITE, **more})
 
 
+PLACE = ("proxy_buffering", "proxy_request_buffering", "proxy_read_timeout", "client_max_body_size", "proxy_set_header")
+
+
+def said(site: dict[str, t.Any], path: str = "/ws/") -> dict[str, str]:
+    """Return what a location says of how its requests are passed on."""
+    lines = [line for line in locations(main(site))[path] if line[0] in PLACE]
+    return {" ".join(line[:-1]): line[-1] for line in lines}
+
+
+def test_a_location_says_nothing_that_the_site_says() -> None:
+    assert said({**SITE, "locations": [{"path": "/ws/"}]}) == {}
+    assert said({**SITE, "locations": [{"path": "/ws/", "websockets": False}]}) == {}
+
+
+def test_a_location_has_websockets_of_its_own_and_all_other_headers() -> None:
+    site = {**SITE, "locations": [{"path": "/ws/", "websockets": True}]}
+    lines = said(site)
+    assert lines["proxy_set_header Connection"] == "$flaskops_conn"
+    assert lines["proxy_set_header Upgrade"] == "$flaskops_upgrade"
+    assert lines["proxy_read_timeout"] == "3600s"
+    top = {line[1]: line[2] for line in words(main(site)) if line[0] == "proxy_set_header"}
+    assert top["Connection"] == "close" and "Upgrade" not in top
+    headers = {name.split()[1]: value for name, value in lines.items() if name.startswith("proxy_set_header")}
+    assert {**top, "Connection": "$flaskops_conn", "Upgrade": "$flaskops_upgrade"} == headers
+
+
+def test_a_location_can_do_without_the_websockets_of_its_site() -> None:
+    site = {**SITE, "websockets": True, "locations": [{"path": "/ws/", "websockets": False}]}
+    lines = said(site)
+    assert lines["proxy_set_header Connection"] == "close" and "proxy_set_header Upgrade" not in lines
+    # A silent WebSocket is told by nothing else than the time.
+    assert "proxy_read_timeout" not in lines
+
+
+@pytest.mark.parametrize(("given", "expected"), [({"read_timeout": 9}, "9s"), ({"websockets": True}, "7200s")])
+def test_a_location_waits_as_long_as_it_says(given: dict[str, t.Any], expected: str) -> None:
+    assert (
+        said({**SITE, "read_timeout": 7200, "locations": [{"path": "/ws/", **given}]})["proxy_read_timeout"] == expected
+    )
+
+
+def test_a_location_streams_and_takes_more_than_its_site() -> None:
+    place = {"path": "/ws/", "buffering": False, "body_size": "1g"}
+    assert said({**SITE, "locations": [place]}) == {
+        "proxy_buffering": "off",
+        "proxy_request_buffering": "off",
+        "client_max_body_size": "1g",
+    }
+    kept = rendered({**SITE, "cache": {"valid": 10}, "locations": [place, {"path": "/a/"}]})
+    assert kept.count("proxy_cache_key") == 2
+    assert said({**SITE, "buffering": False, "locations": [{**place, "buffering": True}]})["proxy_buffering"] == "on"
+
+
+def test_lines_of_a_user_take_the_place_of_what_a_location_says() -> None:
+    place = {"path": "/ws/", "buffering": False, "websockets": True, "config": "proxy_read_timeout 5m;"}
+    lines = said({**SITE, "config": "proxy_buffering on;", "locations": [place]})
+    assert (lines["proxy_read_timeout"], lines["proxy_buffering"]) == ("5m", "off")
+
+
+def test_http3_warns_of_websockets_below_a_path() -> None:
+    warnings: list[str] = []
+    site_configs([{**QUIC, "locations": [{"path": "/ws/", "websockets": True}]}], {}, NEW, True, warnings.append)
+    assert "has websockets" in warnings[0]
+
+
 def test_a_request_that_may_change_something_is_sent_once() -> None:
     assert ["proxy_next_upstream", "error", "timeout"] in words(main(SITE))
     assert "non_idempotent" not in rendered(EVERYTHING)
