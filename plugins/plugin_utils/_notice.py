@@ -233,7 +233,20 @@ def _failures(
                 continue
             reason = _reason(entry["error"], secrets)
             found.setdefault(entry["host"], {"host": entry["host"], "stage": entry["stage"], "reason": reason})
+    for host, stage in _unfinished(entries).items():
+        found.setdefault(host, {"host": host, "stage": stage, "reason": "it was interrupted"})
     return [found[host] for host in sorted(found)]
+
+
+def _unfinished(entries: t.Sequence[Entry]) -> dict[str, str]:
+    """Return the hosts whose last task has begun and not ended, and its stage."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        if entry["kind"] == "begun":
+            found[entry["host"]] = entry["stage"]
+        elif entry["kind"] in ("ended", "stopped") and found.get(entry["host"]) == entry["stage"]:
+            del found[entry["host"]]
+    return found
 
 
 def _groups(outcomes: t.Sequence[_Outcome]) -> list[list[_Outcome]]:

@@ -185,14 +185,18 @@ def followed(stage: str) -> t.Callable[[t.Callable[..., Args]], t.Callable[..., 
             if not is_recorded(variables) or not variables.get(NOTICES) or context.CLIARGS.get("check"):
                 return run(action, tmp, task_vars)
             _note_notices(action, variables)
+            # All that is left of a task whose run was stopped, or whose process was killed.
+            note(variables, "begun", stage=stage)
             try:
                 answer = run(action, tmp, task_vars)
             except AnsibleError as exc:
                 note(variables, "stopped", stage=stage, error=_shown(str(exc), bool(action._task.no_log)))
                 raise
-            if answer.get("failed") or answer.get("unreachable"):
+            if answer.get("failed"):
                 error = _shown(str(answer.get("msg") or ""), bool(action._task.no_log))
                 note(variables, "stopped", stage=stage, error=error)
+            else:
+                note(variables, "ended", stage=stage)
             return answer
 
         return wrapped

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import typing as t
@@ -20,6 +21,7 @@ from .metrics import FILE, Places, state_file_of
 
 SERVICE, TIMER = "flaskops-metrics.service", "flaskops-metrics.timer"
 _WANTS = f"timers.target.wants/{TIMER}"
+_UNCOUNTED = re.compile(r'^flaskops_site_requests_counted\{site="([^"]+)"\} 0$', re.MULTILINE)
 # The distribution's, which an upgrade replaces in its place.
 _PYTHON = "/usr/bin/python3"
 
@@ -139,6 +141,15 @@ class Metrics:
         self._host.systemd.reset_failed([SERVICE, TIMER])
 
 
+def uncounted(text: bytes) -> list[str]:
+    """Return a warning of the sites whose requests are not in the metrics, if there are any."""
+    names = _UNCOUNTED.findall(text.decode("utf-8", "replace"))
+    if not names:
+        return []
+    remedy = "that needs access_log: json, in the site or in nginx_site_defaults"
+    return [f"requests to {', '.join(names)} are not counted (nginx_metrics): {remedy}"]
+
+
 def apply_metrics(params: t.Mapping[str, t.Any], layout: NginxLayout, check: bool, diff: bool) -> dict[str, t.Any]:
     """Bring the collection of metrics into the wanted state; return C(changed), C(diff) and C(warnings)."""
     metrics = Metrics(Host())
@@ -152,6 +163,7 @@ def apply_metrics(params: t.Mapping[str, t.Any], layout: NginxLayout, check: boo
             metrics.remove()
         elif os.path.isdir(_CODE):
             metrics.set_up(wanted, directory)
+            warnings = uncounted(read_file(os.path.join(directory, FILE)) or b"")
         else:
             warnings = ["no metrics are collected: the code for that could not be kept on the host"]
     shown = [

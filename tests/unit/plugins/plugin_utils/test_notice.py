@@ -218,6 +218,16 @@ def test_a_host_is_told_of_once() -> None:
     assert found["text"].splitlines()[0] == "Failed on web1 (preflight): no route"
 
 
+def test_a_task_that_has_not_ended_was_interrupted() -> None:
+    begun, ended = event("begun"), event("ended")
+    assert bodies([to(), begun, ended], ABOUT) == []
+    assert body(begun, ended, begun, service())["failures"] == [
+        {"host": "web1", "stage": "preflight", "reason": "it was interrupted"}
+    ]
+    # A task may run another one.
+    assert bodies([to(), begun, event("begun", stage="deploy"), event("ended", stage="deploy"), ended], ABOUT) == []
+
+
 def test_applications_are_chosen_by_name() -> None:
     entries = [to(apps=["shop"]), service(), service("blog", error="no")]
     found = body(*entries)

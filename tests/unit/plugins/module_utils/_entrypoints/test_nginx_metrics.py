@@ -16,6 +16,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.nginx_
     TIMER,
     Metrics,
     apply_metrics,
+    uncounted,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import NginxLayout, NginxSiteError
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
@@ -109,6 +110,13 @@ def test_what_is_removed_leaves_nothing(tmp_path: Path) -> None:
 def test_a_path_that_a_unit_reads_in_another_way_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(NginxSiteError, match="has a blank, a quote"):
         Fake(tmp_path).wanted(path)
+
+
+def test_sites_without_a_log_in_json_are_named() -> None:
+    text = 'flaskops_site_requests_counted{site="shop"} 1\nflaskops_site_requests_counted{site="wiki"} 0\n'
+    (warning,) = uncounted(text.encode())
+    assert warning.startswith("requests to wiki are not counted (nginx_metrics): that needs access_log: json")
+    assert uncounted(text[:46].encode()) == uncounted(b"") == []
 
 
 def params(**more: object) -> dict[str, t.Any]:
