@@ -43,11 +43,8 @@ def validate_request(
     """Return the result of validating the staged configuration; raise NginxSiteError when it is rejected."""
     if not plan.is_read and not pending_reload.pending:
         return NOTHING_CHANGES
-    if any(change.target == STAND_IN and not change.files for change in plan.changes):
-        missing = "openssl(1), which makes self-signed certificates, is not installed"
-        if not request.check:
-            raise NginxSiteError(f"{missing}: install the package openssl first")
-        return ValidationResult(True, NONE, 0.0, "", (f"{missing}: the configuration was not validated",), missing)
+    if request.check and (fault := _missing_openssl(plan) or _broken_links(plan)):
+        return ValidationResult(True, NONE, 0.0, "", (f"{fault}: the configuration was not validated",), fault)
     if nginx.present:
         master = find_master(nginx.host, request.config, nginx.build, request.service)
         nginx.options = given_directives(nginx.host, master, request.service)
@@ -59,6 +56,18 @@ def validate_request(
     if not request.check:
         raise NginxSiteError(f"{missing}: install it first, or name it in 'binary'")
     return ValidationResult(True, NONE, 0.0, "", (f"{missing}: the configuration was not validated",), missing)
+
+
+def _missing_openssl(plan: NginxPlan) -> str:
+    """Return why certificates cannot be made; an empty text when they can, or none is to be."""
+    unmade = any(change.target == STAND_IN and not change.files for change in plan.changes)
+    return "openssl(1), which makes self-signed certificates, is not installed" if unmade else ""
+
+
+def _broken_links(plan: NginxPlan) -> str:
+    """Name the links to certificates that lead nowhere."""
+    paths = ", ".join(change.path for change in plan.changes if change.is_broken)
+    return f"{paths} leads nowhere" if paths else ""
 
 
 def _reject_binary_upgrade(master: Master | None) -> None:
@@ -79,9 +88,12 @@ def apply(
     # Another nginx of this host, with a lock of its own, may be writing there now.
     remove_stale_temp_files(request.state, older_than=3600)
     nginx = nginx_of(request)
+    if fault := _missing_openssl(plan):
+        raise NginxSiteError(f"{fault}: install the package openssl first")
+    write_certificates(change for change in plan.changes if change.is_broken)
     validation = validate_request(request, nginx, plan, pending_reload)
     write_stores(request.layout, plan.stores)
-    write_certificates(plan.changes)
+    write_certificates(change for change in plan.changes if not change.is_broken)
     set_permissions(request.layout, plan.permissions)
     reload = ReloadResult(False, False, "nginx reads nothing that changed")
     if plan.is_read or pending_reload.pending:

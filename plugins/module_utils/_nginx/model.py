@@ -178,6 +178,10 @@ class CertificateChange:
     files: t.Mapping[str, bytes]
     before: str
     after: str
+    # What nginx finds through the link then, where that is not what is written.
+    found: t.Mapping[str, bytes] = field(default_factory=dict)
+    # The link leads nowhere now: nothing can be loaded through it, nor tested.
+    is_broken: bool = False
 
     @property
     def path(self) -> str:
@@ -216,7 +220,9 @@ class NginxPlan:
         """Return the content, or None for nothing, of each path that nginx would find different."""
         staged = {swap.read_as or swap.path: swap.after.content for swap in self.swaps if not swap.secret}
         for change in self.changes:
-            staged.update({os.path.join(change.path, name): text for name, text in change.files.items()})
+            # Through a link that leads nowhere, a file would be made there.
+            files = {} if change.is_broken else (change.files or change.found)
+            staged.update({os.path.join(change.path, name): text for name, text in files.items()})
         return staged
 
 

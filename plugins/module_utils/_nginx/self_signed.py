@@ -78,7 +78,8 @@ def _plan_one(host: Host, directory: str, site: WantedSite, plan: NginxPlan) -> 
     issued = _issued_before(directory, site) if current is None else ""
     if issued:
         plan.certificates[-1].update(state="issued", changed=True, reason="the site had another name")
-        plan.changes.append(CertificateChange(place, issued, {}, "", f"{issued}\n"))
+        found = {name: read_file(os.path.join(issued, name)) or b"" for name in (CERTIFICATE, KEY)}
+        plan.changes.append(CertificateChange(place, issued, {}, "", f"{issued}\n", found))
         return
     reason, before = _fault(place, site.self_signed)
     if not reason and current == STAND_IN:
@@ -87,7 +88,9 @@ def _plan_one(host: Host, directory: str, site: WantedSite, plan: NginxPlan) -> 
     after = _describe(files[CERTIFICATE]) if files else f"for {', '.join(site.self_signed)}\n"
     reason = reason or "the link current does not lead to it"
     plan.certificates[-1].update(changed=True, reason=reason)
-    plan.changes.append(CertificateChange(place, STAND_IN, files, before, after))
+    # A path of links that ends nowhere cannot be tested: where it ends, nothing may be made.
+    is_broken = current is not None and not os.path.isdir(os.path.join(place, CURRENT))
+    plan.changes.append(CertificateChange(place, STAND_IN, files, before, after, is_broken=is_broken))
 
 
 def _has_files(place: str) -> bool:

@@ -31,6 +31,7 @@ http {{
 }}
 """
 _INCLUDE = re.compile(r"include ([^;]+);")
+_CERTIFICATE = re.compile(r"ssl_certificate(?:_key)? (/[^;]+);")
 _TICKS = os.sysconf("SC_CLK_TCK")
 UNIT = "nginx"
 LOADING, LEAVING = 0.1, 0.2
@@ -88,11 +89,32 @@ class FakeNginx:
                     return f'[emerg] 1#1: unknown directive "{word}" in {path}:{number}'
         return ""
 
+    def _missing(self, files: t.Mapping[str, str]) -> str:
+        """Return what it says of a certificate or key that is not there."""
+        for path in _CERTIFICATE.findall("\n".join(files.values())):
+            if not os.path.isfile(self._resolved(path)):
+                return f'[emerg] 1#1: cannot load certificate "{path}"'
+        return ""
+
+    def _resolved(self, path: str) -> str:
+        """Return what a path leads to, with what is mounted: links are followed before a mount is looked for."""
+        for _number in range(40):
+            real = self._real(path)
+            if os.path.exists(real):
+                return real
+            parts = path.split("/")
+            links = [count for count in range(2, len(parts) + 1) if os.path.islink(self._real("/".join(parts[:count])))]
+            if not links:
+                return real
+            head, rest = "/".join(parts[: links[0]]), parts[links[0] :]
+            path = os.path.normpath("/".join([os.path.dirname(head), os.readlink(self._real(head)), *rest]))
+        return path
+
     def test(self, argv: t.Sequence[str]) -> Result:
         """Do what nginx -t does."""
         self.tests.append(list(argv))
         files = self.read(argv[list(argv).index("-c") + 1])
-        said = self.complaint(files, "broken")
+        said = self.complaint(files, "broken") or self._missing(files)
         if self.warning:
             said = f"nginx: [warn] {self.warning}\n" + (f"nginx: {said}" if said else "")
         failed = "[emerg]" in said

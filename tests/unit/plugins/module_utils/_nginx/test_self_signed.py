@@ -164,6 +164,14 @@ def test_what_is_damaged_is_mended(
     assert not run(host, site(host, until_issued=until_issued))["changed"]
 
 
+def test_a_link_that_leads_nowhere_cannot_be_tested_in_check_mode(host: FakeHost) -> None:
+    run(host, site(host))
+    link(host, "/nonexistent")
+    result = run(host, site(host), check=True)
+    assert result["changed"] and "current leads nowhere: the configuration was not validated" in result["warnings"][0]
+    assert os.readlink(current(host)) == "/nonexistent"
+
+
 def test_a_certificate_near_its_end_is_made_anew(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(self_signed, "_DAYS", 89)
     run(host, site(host))
