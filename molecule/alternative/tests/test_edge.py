@@ -50,6 +50,12 @@ def test_an_unknown_name_behind_a_known_handshake_gets_no_reply(visit: Visit) ->
     assert reply.status in (0, 421), reply
 
 
+@pytest.mark.parametrize(("version", "accepted"), [("-tls1_2", "no"), ("-tls1_3", "yes")])
+def test_the_modern_profile_has_tls_1_3_alone(shell: Shell, version: str, accepted: str) -> None:
+    client = f"openssl s_client -connect 127.0.0.1:443 -servername {SHOP} {version}"
+    assert shell(f"{client} < /dev/null > /dev/null 2>&1 && echo yes || echo no").strip() == accepted
+
+
 def test_flask_knows_of_https(visit: Visit) -> None:
     seen = visit(SHOP, "/whoami", ca_file=CA, headers={"X-Forwarded-Proto": "http", "X-Extra": "forged"}).json
     assert (seen["scheme"], seen["external"]) == ("https", f"https://{SHOP}/")
