@@ -220,7 +220,7 @@ def _password_blocks(site: Site) -> list[Lines]:
     # The check of forged headers comes from this host, which other visitors cannot pretend.
     probe = quote(f"~^{literal(_OWN_ADDRESS)},. 0{literal(PROBE)}$")
     lines += [f"{probe} off;"] if auth.is_whole else []
-    lines += ['"~,1 " off;'] if auth.allow else []
+    lines += ['"~^[^ ]*,1 " off;'] if auth.allow else []
     lines += [f"{quote(f'~^[^ ]* {_area(path)}')} {quote(auth.realm)};" for path in auth.paths]
     asks = f"$realip_remote_addr,{known if auth.allow else '0'} {_TARGET}"
     return [*geo, block(f'map "{asks}" {variable(site, "realm")}', lines)]

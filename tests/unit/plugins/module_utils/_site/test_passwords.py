@@ -159,6 +159,12 @@ def test_visitors_from_known_networks_need_no_password() -> None:
         text_of({"allow": ["192.0.2.0/24"]}, behind_proxy=True)
 
 
+def test_no_path_passes_for_an_address_that_needs_no_password() -> None:
+    text = text_of({"allow": ["192.0.2.0/24"], "open": ["/status"]})
+    for path in ("/files/a,1 b", "/x,1 ", "/x 0/status", f"/127.0.0.1,0 0{PROBE}"):
+        assert asked(text, path) == "Restricted", path
+
+
 def test_pages_of_nginx_itself_need_no_password() -> None:
     text = text_of({}, maintenance={"flag": "/run/closed", "page": "/srv/page.html"})
     server = next(item for item in parse(text) if item.name == "server")
