@@ -10,7 +10,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .._input.values import InputError, shown
+from .._input.values import InputError, shown, split_text
 
 ALL = "all"
 PROTOCOLS = ("tcp", "udp")
@@ -73,7 +73,7 @@ def parse_allowed(entries: t.Iterable[t.Mapping[str, t.Any]], what: str) -> list
 
 
 def _parse_allowed(entry: t.Mapping[str, t.Any], what: str) -> Opening:
-    port, networks = entry.get("port"), _parse_networks(entry.get("from") or [], what)
+    port, networks = entry.get("port"), _parse_networks(_listed(entry.get("from")), what)
     if port in (None, ""):
         if not networks:
             raise InputError(f"{what}: an entry needs port, from, or both, such as {{port: 5432, from: [10.0.0.0/8]}}")
@@ -131,12 +131,19 @@ def parse_closes(values: t.Sequence[object], what: str) -> set[tuple[int, str]] 
     return {parse_closed(value, what) for value in values}
 
 
+def _listed(value: object) -> list[t.Any]:
+    """Return a list as Ansible takes it: a text may be several elements between commas, or none."""
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    return [] if value is None or value == "" else split_text(str(value))
+
+
 def firewall_faults(allow: object, close: object) -> list[str]:
-    """Return what is wrong with the variables of the roles; the types of their entries were checked before."""
+    """Return what is wrong with the variables of the roles; their types were checked before, but not converted."""
     faults: list[str] = []
     for read in (
-        lambda: parse_allowed(t.cast("list[t.Mapping[str, t.Any]]", allow or []), "nginx_firewall_allow"),
-        lambda: parse_closes(t.cast("list[object]", close or []), "nginx_firewall_close"),
+        lambda: parse_allowed(_listed(allow), "nginx_firewall_allow"),
+        lambda: parse_closes(_listed(close), "nginx_firewall_close"),
     ):
         try:
             read()

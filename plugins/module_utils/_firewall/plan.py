@@ -117,7 +117,9 @@ def make_plan(host: Host, request: FirewallRequest, check: bool) -> FirewallPlan
         plan = _with_removed_ufw(tools, _nft_plan(tools, request, before, seen, check), seen)
     else:
         plan = _without_nft(tools, _ufw_plan(tools, request, before, seen))
-    return plan if seen.ssh else _warned(plan, "no server for SSH was found on this host: no port is opened for one")
+    if plan.changed and not seen.ssh:
+        return _warned(plan, "no server for SSH was found on this host: no port is opened for one")
+    return plan
 
 
 def _observe(host: Host, check: bool) -> Observed:
@@ -205,7 +207,10 @@ def _without_nft(tools: Tools, plan: FirewallPlan) -> FirewallPlan:
     if not tools.listing and not os.path.exists(UNIT) and not os.path.exists(FIREWALL_RULES):
         return plan
     was = (read_file(FIREWALL_RULES) or b"").decode() or tools.listing
-    return replace(plan, changes_nft=True, rules="", shown_before=was + plan.shown_before)
+    plan = replace(plan, changes_nft=True, rules="", shown_before=was + plan.shown_before)
+    if tools.nft.exists():
+        return plan
+    return _warned(plan, "nft is not there any more: rules that are loaded stay until the host restarts")
 
 
 def _groups(request: FirewallRequest, seen: Observed) -> dict[str, list[Opening]]:

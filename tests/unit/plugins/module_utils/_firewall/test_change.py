@@ -180,6 +180,14 @@ def test_none_removes_all_of_it(fake: FakeFirewall, run: t.Callable[..., Result]
     assert not run("none")["changed"]
 
 
+def test_rules_that_nothing_can_remove_any_more_are_named(fake: FakeFirewall, run: t.Callable[..., Result]) -> None:
+    run("nftables")
+    (fake.root / "nft").unlink()
+    result = run("none")
+    assert result["warnings"] == ["nft is not there any more: rules that are loaded stay until the host restarts"]
+    assert fake.files == set()
+
+
 def test_tables_of_others_that_drop_are_named(fake: FakeFirewall, run: t.Callable[..., Result]) -> None:
     fake.other_chains = "table inet filter {\n type filter hook input priority filter; policy drop;\n"
     assert "tables of others drop what they do not let in themselves (inet filter)" in run("nftables")["warnings"][0]
@@ -189,6 +197,7 @@ def test_tables_of_others_that_drop_are_named(fake: FakeFirewall, run: t.Callabl
 def test_a_host_without_ssh_is_named(fake: FakeFirewall, run: t.Callable[..., Result]) -> None:
     fake.sockets, fake.sshd = {}, ""
     assert run("nftables")["warnings"] == ["no server for SSH was found on this host: no port is opened for one"]
+    assert run("nftables")["warnings"] == []
 
 
 # ufw

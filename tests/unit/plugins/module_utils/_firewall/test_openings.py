@@ -73,6 +73,13 @@ def test_faults_of_both_variables_are_said_at_once() -> None:
     assert "must be a port such as 5432 or 5432/tcp, or the word all" in found[1]
 
 
+@pytest.mark.parametrize("close", ["all", "5432, 111/udp", 5432, ["all"]])
+def test_variables_may_be_written_as_ansible_takes_lists(close: object) -> None:
+    # The types of a role's variables are checked, not converted, before a filter reads them.
+    assert firewall_faults([{"port": 5432, "from": "10.0.0.0/8, 192.0.2.1"}, {"from": "10.0.0.1"}], close) == []
+    assert "192.0.2" in firewall_faults([{"port": 5432, "from": "192.0.2"}], close)[0]
+
+
 def test_a_listener_that_some_reach_is_not_closed() -> None:
     mdns = Listener("udp", 5353, ("avahi-daemon",))
     listeners = [POSTGRES, mdns]
