@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -28,7 +29,9 @@ DIRECTORY = CACHE / "demo"
 INVENTORY = DIRECTORY / "inventory.yml"
 OWN_APPS = DIRECTORY / "apps.json"
 LOG = DIRECTORY / "ansible.log"
-FIRST_PORT = 8080
+FIRST_PORT = 8443
+# What the host has signed itself: the one way to know it.
+CERTIFICATES = DIRECTORY / "certificates.pem"
 RECAP = re.compile(rf"^{HOST.name} +: ok=(?P<ok>\d+) +changed=(?P<changed>\d+)", re.MULTILINE)
 
 
@@ -102,7 +105,7 @@ def choose_apps(own: App | None) -> list[App]:
 
 
 def free_port() -> int:
-    """Return the first port from 8080 on that nothing on this machine listens on."""
+    """Return the first port from 8443 on that nothing on this machine listens on."""
     for port in itertools.count(FIRST_PORT):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -119,7 +122,7 @@ def start_host() -> None:
     if not HOST.state:
         family = images.ensure(["newer"], os.environ.get("FLASKOPS_HOSTS", ""))["newer"]
         say(f"starting a host, {family}, as container {HOST.name}")
-    HOST.start("flaskops-host:newer", ["--publish", f"127.0.0.1:{free_port()}:80"])
+    HOST.start("flaskops-host:newer", ["--publish", f"127.0.0.1:{free_port()}:443"])
 
 
 def write_inventory(apps: list[App]) -> None:
@@ -136,6 +139,8 @@ def write_inventory(apps: list[App]) -> None:
         lines.append(f"    flask_ca_bundle: {BUNDLE}")
     if index := os.environ.get("PIP_INDEX_URL"):
         lines.append(f"    flask_index_url: {json.dumps(index)}")
+    # No CA gives a certificate for names of this machine.
+    lines.append("    nginx_site_defaults: {tls: {mode: self_signed}}")
     lines.append("    flask_apps:")
     for app in apps:
         lines.append(f"      - name: {app.name}")
@@ -177,19 +182,29 @@ def deploy() -> Run:
     return Run(int(recap["ok"]), int(recap["changed"]), time.monotonic() - started)
 
 
+class _Connection(http.client.HTTPSConnection):
+    """A connection to a site of the host, by its name and a port of this machine, that knows its certificate."""
+
+    def connect(self) -> None:
+        """Connect, and refuse a certificate that the host has not signed."""
+        trust = ssl.create_default_context(cafile=str(CERTIFICATES))
+        plain = socket.create_connection(("127.0.0.1", self.port), self.timeout)
+        self.sock = trust.wrap_socket(plain, server_hostname=self.host)
+
+
 def fetch(domain: str, port: int) -> str:
     """Return what a visitor of a site gets, through the published port and nginx."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = _Connection(domain, port, timeout=30)
     try:
-        connection.request("GET", "/", headers={"Host": f"{domain}:{port}"})
+        connection.request("GET", "/")
         response = connection.getresponse()
         body = response.read()
     except (OSError, http.client.HTTPException) as exc:
-        raise ToolError(f"http://{domain}:{port}/ does not answer: {type(exc).__name__}: {exc}") from None
+        raise ToolError(f"https://{domain}:{port}/ does not answer: {type(exc).__name__}: {exc}") from None
     finally:
         connection.close()
     if response.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise ToolError(f"http://{domain}:{port}/ answers {response.status}:\n{body.decode(errors='replace')[:500]}")
+        raise ToolError(f"https://{domain}:{port}/ answers {response.status}:\n{body.decode(errors='replace')[:500]}")
     return f"{response.status} {response.reason}, {len(body)} bytes"
 
 
@@ -200,13 +215,35 @@ def manifest(app: App) -> dict[str, str]:
 
 def address(app: App, port: int) -> str:
     """Return what to type to visit a site: programs find localhost's subdomains by themselves, but no other names."""
-    url = f"http://{app.domain}:{port}/"
-    return url if app.domain.endswith("localhost") else f"curl --resolve {app.domain}:{port}:127.0.0.1 {url}"
+    url = f"https://{app.domain}:{port}/"
+    return url if app.domain.endswith("localhost") else curl(app, port)
+
+
+def curl(app: App, port: int) -> str:
+    """Return the command that visits a site and knows its certificate."""
+    trust = f"curl --cacert {CERTIFICATES.relative_to(ROOT)}"
+    found = "" if app.domain.endswith("localhost") else f" --resolve {app.domain}:{port}:127.0.0.1"
+    return f"{trust}{found} https://{app.domain}:{port}/"
+
+
+def save_certificates(apps: list[App]) -> None:
+    """Write the certificates of the sites to a file of this machine."""
+    found = [HOST.run("cat", f"/etc/flaskops/tls/{app.name}/current/fullchain.pem").out for app in apps]
+    CERTIFICATES.write_text("".join(found), encoding="ascii")
+
+
+def published_port() -> int:
+    """Return the port of this machine that leads to HTTPS on the host."""
+    try:
+        return HOST.published_port(443)
+    except (ToolError, IndexError):
+        raise ToolError(f"{HOST.name} was made before the demo had HTTPS: 'make demo-down', then 'make demo'") from None
 
 
 def print_screen(apps: list[App], run: Run, started: float) -> None:
     """Say on one screen what there is now and what to do with it."""
-    port = HOST.published_port(80)
+    port = published_port()
+    save_certificates(apps)
     change = f"{run.changed} of {run.tasks} tasks changed something" if run.changed else "nothing changed"
     print(f"\n{len(apps)} applications behind nginx on {HOST.name}: {change}, playbook {run.seconds:.0f} s,", end=" ")
     print(f"all {time.monotonic() - started:.0f} s\n")
@@ -219,6 +256,8 @@ def print_screen(apps: list[App], run: Run, started: float) -> None:
     changed = os.path.relpath(sources[-1], ROOT) if sources else "its source"
     playbook = f".venv/bin/ansible-playbook -i {INVENTORY.relative_to(ROOT)}"
     print(f"""
+  look       {curl(apps[0], port)}
+             (a browser asks whether you trust the certificate, which the host has signed itself)
   log        docker exec {HOST.name} journalctl --no-pager -n 20 -u '{one}@*'
   status     docker exec {HOST.name} systemctl --no-pager list-units {" ".join(f"'{app.name}@*'" for app in apps)}
   redeploy   make demo                (after a change in {changed}, for example)
@@ -251,7 +290,7 @@ def down() -> None:
         print("no Docker engine answers, so no demo runs")
         return
     HOST.remove()
-    for path in (INVENTORY, OWN_APPS, LOG):
+    for path in (INVENTORY, OWN_APPS, LOG, CERTIFICATES):
         path.unlink(missing_ok=True)
     print(f"{HOST.name} is gone")
 
