@@ -10,6 +10,7 @@ and because an error must not show a URL, which holds a token.
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ _KEYS = ("url", "on", "apps", "allow_http")
 # What YAML makes of the key 'on', and what is left of it as a text.
 _ON = ("on", "True", "true")
 
+_CALL = re.compile(r"(?<!\w)@")
 _LONGEST_REASON = 300
 _LONGEST_TEXT = 3000
 _MOST_HOSTS = 10
@@ -311,5 +313,5 @@ def _reason(error: str, secrets: t.Sequence[str]) -> str:
 def _harmless(line: str) -> str:
     """Return a line that calls nobody and links nowhere: Slack and Mattermost read some of it, and logs are quoted."""
     text = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    # A word joiner, which nobody sees.
-    return text.replace("@", "@\u2060")
+    # A word joiner, which nobody sees. Names of users and units have something before it.
+    return _CALL.sub("@\u2060", text)

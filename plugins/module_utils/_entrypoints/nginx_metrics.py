@@ -41,6 +41,7 @@ Nice=10
 MemoryMax=512M
 # It would say twice a minute that it has begun and ended.
 LogLevelMax=notice
+SyslogLevel=notice
 NoNewPrivileges=yes
 CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH
 ProtectSystem=strict
@@ -122,8 +123,9 @@ class Metrics:
             self._host.systemd.systemctl("enable", [TIMER])
             self._host.systemd.systemctl("restart", [TIMER])
         except CommandError as exc:
+            log = self._host.systemd.journal_tail(SERVICE, 10)
             self._remove_units()
-            raise CommandError(f"the collection of metrics (nginx_metrics) failed: {exc}") from exc
+            raise CommandError(f"the collection of metrics (nginx_metrics) failed: {exc}\n{log}".strip()) from exc
 
     def remove(self) -> None:
         """Stop and remove the units, the metrics and what was counted."""

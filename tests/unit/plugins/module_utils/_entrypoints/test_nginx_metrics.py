@@ -39,6 +39,9 @@ class Systemd:
     def reset_failed(self, units: t.Sequence[str]) -> None:
         self.said.append(f"reset-failed {len(units)}")
 
+    def journal_tail(self, unit: str, lines: int) -> str:
+        return f"the last {lines} lines of {unit}"
+
     def systemctl(self, verb: str, units: t.Sequence[str], options: t.Sequence[str] = ()) -> None:
         self.said.append(" ".join([verb, *options, *units]))
         if verb == "start" and self.fails:
@@ -85,7 +88,9 @@ def test_a_timer_that_somebody_has_disabled_is_not_in_place(tmp_path: Path) -> N
 
 def test_a_collection_that_fails_leaves_no_unit_so_that_the_next_run_tries_again(tmp_path: Path) -> None:
     host = Fake(tmp_path, fails=True)
-    with pytest.raises(CommandError, match=r"the collection of metrics \(nginx_metrics\) failed: Job for"):
+    with pytest.raises(
+        CommandError, match=r"(?s)the collection of metrics \(nginx_metrics\) failed: Job.*the last 10 lines of"
+    ):
         host.metrics.set_up(host.wanted(), str(host.out))
     assert list(host.units.iterdir()) == []
 
