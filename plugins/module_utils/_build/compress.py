@@ -34,7 +34,7 @@ _LARGEST = 16 * 2**20
 # The best level of brotli takes a second for a MiB, and no longer than this for all files.
 _BEST_UNTIL = 2**18
 # What is not compressed by then is left to nginx.
-SECONDS = 10.0
+SECONDS = 5.0
 _CHUNK = 2**16
 
 Chunks = t.Iterator[bytes]

@@ -64,9 +64,15 @@ def cache_blocks(site: Site) -> list[Lines]:
     paths = [f"{quote(_below(path))} off;" for path in dict.fromkeys(site.cache.bypass)]
     paths += [f"{quote(_below(path))} {quote(zone)};" for path in dict.fromkeys(site.cache.paths)]
     # A path that was sent with ".." may be another one for the application.
+    at_path = variable(site, "cache")
+    # For a private request there is no cache: with one, nginx makes GET of HEAD and takes out Range and If-None-Match.
+    private = ["default off;", f'"" {at_path};']
+    seen = ["default $upstream_cache_status;", f'"~^[^ ].* 1 {literal(zone)}$" BYPASS;']
     return [
         [f"proxy_cache_path {quote(f'{ANSWERS}-{site.name}')} levels=1:2 {limits};"],
-        block(f'map "$flaskops_dots$uri" {variable(site, "cache")}', ["default off;", *paths]),
+        block(f'map "$flaskops_dots$uri" {at_path}', ["default off;", *paths]),
+        block(f"map $flaskops_private {variable(site, 'zone')}", private),
+        block(f'map "$upstream_addr $flaskops_private {at_path}" {variable(site, "kept")}', seen),
     ]
 
 
@@ -76,7 +82,7 @@ def _below(path: str) -> str:
 
 def cache_header_lines(site: Site) -> Lines:
     """Return the header that says where an answer comes from; it is empty, and not sent, where nothing is kept."""
-    return ["add_header X-Cache-Status $upstream_cache_status always;"] if site.cache else []
+    return [f"add_header X-Cache-Status {variable(site, 'kept')} always;"] if site.cache else []
 
 
 def kept_lines(site: Site, above: t.Sequence[Statement], own: t.Sequence[Statement] = ()) -> Lines:
@@ -87,7 +93,7 @@ def kept_lines(site: Site, above: t.Sequence[Statement], own: t.Sequence[Stateme
     own_conditions = [f"{statement.text};" for statement in above if statement.words[0] in _ADDED]
     moved = " $flaskops_moved" if link else ""
     return [
-        f"proxy_cache {variable(site, 'cache')};",
+        f"proxy_cache {variable(site, 'zone')};",
         f"proxy_cache_key {quote(_key(site, bool(link), above, own))};",
         f"proxy_cache_valid 200 {site.cache.valid}s;",
         # For a moment, so that they take the place of an answer that is too old, and nobody waits for each of them.

@@ -70,9 +70,21 @@ def test_what_is_for_one_visitor_is_not_kept_and_many_requests_become_one() -> N
         "proxy_cache_lock on;",
         "proxy_cache_lock_timeout 7s;",
         "proxy_cache_use_stale updating error timeout;",
-        "add_header X-Cache-Status $upstream_cache_status always;",
+        "add_header X-Cache-Status $flaskops_shop_kept always;",
     ):
         assert line in text, line
+
+
+def test_a_private_request_is_passed_on_as_if_there_was_no_cache() -> None:
+    """With a cache, nginx makes GET of HEAD and takes out Range and If-None-Match."""
+    text = rendered(cache={"valid": 10})
+    assert "proxy_cache $flaskops_shop_zone;" in text
+    found = next(item for item in parse(text) if "$flaskops_shop_zone" in item.args and item.name == "map")
+    assert found.args[0] == "$flaskops_private"
+    assert [(item.name, item.args[0]) for item in found.block or ()] == [
+        ("default", "off"),
+        ("", "$flaskops_shop_cache"),
+    ]
 
 
 def test_no_visitor_gets_an_answer_that_is_too_old_when_he_comes_alone() -> None:
