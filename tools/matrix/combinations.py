@@ -60,7 +60,13 @@ REST: Choices = {
         "limits": [{"path": "/login", "rate": "5r/s", "burst": 10, "connections": 5, "key": "site"}],
         "methods": ["GET", "POST"],
         "security_headers": {"Permissions-Policy": "camera=()"},
-        "locations": [{"path": "= /ping", "config": "return 200 pong;"}, {"path": "/other/", "upstream": ["10.0.0.2"]}],
+        "basic_auth": {"users": [{"name": "alice", "password": "wonderland"}], "paths": ["/admin"]},
+        "locations": [
+            {"path": "= /ping", "config": "return 200 pong;"},
+            {"path": "/other/", "upstream": ["10.0.0.2"]},
+            {"path": "/socket/", "upstream": ["10.0.0.2"], "websockets": True},
+            {"path": "/events", "upstream": ["10.0.0.2"], "buffering": False, "read_timeout": 3600, "body_size": "1g"},
+        ],
     },
 }
 # Variables of the role by which every site of these may have a certificate of a CA, also behind a proxy.
