@@ -12,9 +12,10 @@ short_description: Let in SSH and visitors of nginx, and nothing else
 version_added: 2.0.0
 description:
   - Lets in new connections to SSH, to ports 80 and 443, to every port on which nginx listens, and to what O(allow)
-    lists. Other new TCP connections and UDP packets from outside are dropped. Connections that exist, those that the
-    host makes itself, and its own ones (loopback) stay as they are; so do other protocols, such as ICMP, neighbour
-    discovery, VRRP and IPsec, and packets that the host only forwards, such as those to containers.
+    lists. Other new TCP connections and UDP packets from outside are dropped.
+  - With nftables, connections that exist, those that the host makes itself, and its own ones (loopback) stay as they
+    are; so do other protocols, such as ICMP, neighbour discovery, VRRP and IPsec, and packets that the host only
+    forwards, such as those to containers. With ufw, its own rules decide about these.
   - The ports of SSH are those that C(sshd -T) and sockets of systemd name, those on which it listens at the moment, and
     the one by which Ansible is connected.
   - A change is loaded first, and kept when the controller has connected to the host anew. Otherwise a timer of systemd

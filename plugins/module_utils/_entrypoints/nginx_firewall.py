@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._firewall.change import apply, confirm, result_of, revert_pending
+from .._firewall.change import RevertError, apply, confirm, result_of, revert_pending
 from .._firewall.plan import FirewallRequest, make_plan
 from .._firewall.tools import FirewallError
 from .._input.printable import printable_result
@@ -24,6 +24,8 @@ def run(params: t.Mapping[str, t.Any], check: bool, _diff: bool = False) -> dict
     """Return the module's result; one that has failed says why."""
     try:
         result = _run(Host(), params, check)
+    except RevertError as exc:
+        result = {"failed": True, "msg": f"The firewall could not be changed: {exc}"}
     except (FirewallError, InputError, CommandError, OSError) as exc:
         result = {"failed": True, "msg": f"The firewall is as it was: {exc}"}
     found: dict[str, t.Any] = printable_result(result)

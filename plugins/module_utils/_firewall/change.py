@@ -18,7 +18,6 @@ import typing as t
 from contextlib import suppress
 from dataclasses import replace
 
-from .._system.command import CommandError
 from .._system.files import read_file, remove_file, write_file
 from .._system.host import Host
 from .._system.paths import FIREWALL_PENDING, FIREWALL_RULES
@@ -34,6 +33,10 @@ _OLD = f"{FIREWALL_PENDING}/old.nft"
 _SCRIPT = f"{FIREWALL_PENDING}/revert.sh"
 
 
+class RevertError(RuntimeError):
+    """A change that has failed, and old rules that did not come back."""
+
+
 def apply(host: Host, plan: FirewallPlan, revert_after: int) -> str:
     """Load a change, and return the word by which it is confirmed; whatever fails, the old rules are there again."""
     token = secrets.token_hex(8)
@@ -41,8 +44,8 @@ def apply(host: Host, plan: FirewallPlan, revert_after: int) -> str:
     try:
         _start_timer(host, revert_after)
         _load(host, plan)
-    except BaseException:
-        revert_now(host)
+    except BaseException as exc:
+        revert_now(host, str(exc))
         raise
     return token
 
@@ -51,16 +54,18 @@ def _prepare(host: Host, plan: FirewallPlan, token: str) -> None:
     """Write all that loads the change, and all that reverts it; refuse rules that nft does not accept."""
     shutil.rmtree(FIREWALL_PENDING, ignore_errors=True)
     os.makedirs(FIREWALL_PENDING, mode=0o700)
-    lines = ["#!/bin/sh", f'[ "$1" = now ] || mv {_PENDING} {FIREWALL_PENDING}/reverted.json || exit 0']
+    claim = f'[ "$1" = now ] || mv {_PENDING} {FIREWALL_PENDING}/reverted.json || exit 0'
+    steps: list[str] = []
     nft = Nft(host)
     if plan.changes_nft and nft.exists():
         _write(_NEW, plan.rules or RENEW)
         nft.check(_NEW)
         _write(_OLD, RENEW + nft.listing())
-        lines.append(f"{NFT} --file {_OLD}")
+        steps.append(f"{NFT} --file {_OLD}")
     if plan.changes_ufw:
-        lines += _ufw_reverts(Ufw(host).is_active())
-    _write(_SCRIPT, "\n".join([*lines, ""]))
+        steps += _ufw_reverts(Ufw(host).is_active())
+    lines = ["#!/bin/sh", claim, *(f"{step} || failed=1" for step in steps), "exit ${failed:-0}", ""]
+    _write(_SCRIPT, "\n".join(lines))
     _write(_PENDING, json.dumps({"token": token, "rules": plan.rules, "record": plan.record.to_json()}))
 
 
@@ -125,20 +130,23 @@ def _disable(ufw: Ufw, default: str) -> None:
         ufw.set_default("allow")
 
 
-def revert_now(host: Host) -> None:
-    """Bring the old rules back."""
+def revert_now(host: Host, reason: str) -> None:
+    """Bring the old rules back; raise RevertError, which has the reason, too, when that fails."""
     _stop_timer(host)
     result = host.commands.run(["/bin/sh", _SCRIPT, "now"], 120)
-    shutil.rmtree(FIREWALL_PENDING, ignore_errors=True)
     if result.rc:
-        raise CommandError(f"the old rules of the firewall could not be loaded again: {result.tail()}")
+        raise RevertError(
+            f"{reason}\nits old rules could not be loaded again, either: {result.tail()}\nOnce that is mended, load "
+            f"them on the host with: sh {_SCRIPT} now"
+        )
+    shutil.rmtree(FIREWALL_PENDING, ignore_errors=True)
 
 
 def revert_pending(host: Host) -> bool:
     """Revert a change that no run has confirmed; return whether there was one."""
     if not os.path.exists(_PENDING):
         return False
-    revert_now(host)
+    revert_now(host, "the last change was never confirmed")
     return True
 
 
@@ -155,8 +163,8 @@ def confirm(host: Host, token: str) -> None:
     _stop_timer(host)
     try:
         _keep(host, pending["rules"], Record.from_json(pending["record"]))
-    except BaseException:
-        revert_now(host)
+    except BaseException as exc:
+        revert_now(host, str(exc))
         raise
     shutil.rmtree(FIREWALL_PENDING, ignore_errors=True)
 

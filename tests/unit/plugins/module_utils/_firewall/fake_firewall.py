@@ -108,7 +108,9 @@ class FakeFirewall(Commands):
 
     def _script(self, path: str, is_now: bool) -> None:
         for line in Path(path).read_text().splitlines()[1:]:
-            words = shlex.split(line)
+            words = shlex.split(line.partition(" || failed=")[0])
+            if words[0] == "exit":
+                return
             if words[0] == "[":
                 pending = Path(words[words.index("mv") + 1])
                 if not is_now and not pending.exists():

@@ -107,6 +107,28 @@ def test_whatever_fails_leaves_the_old_rules(fake: FakeFirewall, run: t.Callable
     assert read_record().backend == "ufw"
 
 
+def test_old_rules_that_do_not_come_back_are_not_said_to_be_there(
+    fake: FakeFirewall, run: t.Callable[..., Result]
+) -> None:
+    run("nftables")
+    fake.failing = {"nft --file", "sh "}
+    result = run("nftables", allow=[{"port": 5432}])
+    assert result["msg"].startswith("The firewall could not be changed: ")
+    assert "nft --file " in result["msg"]
+    assert "its old rules could not be loaded again, either: " in result["msg"]
+    assert f"sh {fake.root}/pending/revert.sh now" in result["msg"]
+    assert (fake.root / "pending" / "revert.sh").is_file()
+
+
+def test_each_step_of_a_revert_is_tried(fake: FakeFirewall, run: t.Callable[..., Result]) -> None:
+    run("ufw", confirms=False)
+    script = (fake.root / "pending" / "revert.sh").read_text().splitlines()
+    steps = [line for line in script if line.startswith(("cp ", "/usr/sbin/ufw"))]
+    assert len(steps) == 3
+    assert all(line.endswith(" || failed=1") for line in steps)
+    assert script[-1] == "exit ${failed:-0}"
+
+
 def test_rules_that_nft_refuses_change_nothing(fake: FakeFirewall, run: t.Callable[..., Result]) -> None:
     fake.nft_refuses = "Error: Could not process rule: Operation not supported"
     result = run("nftables")
