@@ -379,6 +379,27 @@ options:
             description: Seconds after which a job that still runs is stopped.
             type: int
             default: 3600
+      mount:
+        description:
+          - Publishes the application below a URL path of another application's site, instead of under
+            O(apps[].domains). nginx takes the path off, and the application is told of it by C(X-Forwarded-Prefix),
+            so that C(url_for) is right. Cookies get the path, so that applications with one domain keep their
+            sessions apart.
+          - Of the paths of several applications the longest one counts. Both applications are deployed and closed for
+            maintenance each by itself. In O(apps[].nginx) it may have what concerns its paths, such as C(static) and
+            C(limits), which are given without the path; what is of the whole domain, such as C(tls), belongs to the
+            other one.
+        type: dict
+        version_added: 2.0.0
+        suboptions:
+          site:
+            description: Name of the application of C(flask_apps) with the domains.
+            type: str
+            required: true
+          path:
+            description: The URL path, such as V(/blog).
+            type: str
+            required: true
       nginx:
         description: Settings of the site. Nothing in this module depends on them.
         type: dict
@@ -720,6 +741,10 @@ OPTIONS: dict[str, t.Any] = {
                     "random_delay": {"type": "int", "default": 0},
                     "timeout": {"type": "int", "default": 3600},
                 },
+            },
+            "mount": {
+                "type": "dict",
+                "options": {"site": {"type": "str", "required": True}, "path": {"type": "str", "required": True}},
             },
             "nginx": {"type": "dict", "default": {}},
         },

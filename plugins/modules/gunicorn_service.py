@@ -161,6 +161,11 @@ options:
             type: str
             default: ""
             version_added: 2.0.0
+          prefix:
+            description: URL path of the site below which visitors find the application.
+            type: str
+            default: ""
+            version_added: 2.0.0
       worker_class:
         description: >-
           Worker class of gunicorn, which decides how a worker handles requests. C(gevent) and C(tornado) must be
@@ -336,6 +341,15 @@ options:
               the new release ends meanwhile, or its workers die, the deploy is reverted.
             type: int
             default: 0
+      prefix:
+        description:
+          - URL path below which visitors find the application, such as V(/blog). The proxy takes it off and sends it
+            as C(X-Forwarded-Prefix), which C(ProxyFix) makes the application's C(SCRIPT_NAME). The health check sends
+            it, too.
+          - An application with C(mount) has that path. When empty, the header is not believed.
+        type: str
+        default: ""
+        version_added: 2.0.0
       drain_timeout:
         description: >-
           Maximum number of seconds to wait after the switch until the open connections to the old release have ended
@@ -617,6 +631,7 @@ OPTIONS: dict[str, t.Any] = {
                     "chosen_proxies": {"type": "bool", "default": False},
                     "proxy_protocol": {"type": "bool", "default": False},
                     "path": {"type": "str", "default": ""},
+                    "prefix": {"type": "str", "default": ""},
                 },
             },
             "worker_class": {"type": "str", "choices": ["sync", "gthread", "gevent", "tornado"], "default": "gthread"},
@@ -659,6 +674,7 @@ OPTIONS: dict[str, t.Any] = {
                     "watch": {"type": "int", "default": 0},
                 },
             },
+            "prefix": {"type": "str", "default": ""},
             "drain_timeout": {"type": "int", "default": 30},
             "asset_grace": {"type": "int", "default": 3600},
         },

@@ -169,6 +169,56 @@ options:
             type: str
             default: ""
             version_added: 2.0.0
+          prefix:
+            description: URL path of the site below which visitors find the application.
+            type: str
+            default: ""
+            version_added: 2.0.0
+      chains:
+        description: As O(sites[].chain), for the applications below paths of the site.
+        type: list
+        elements: dict
+        version_added: 2.0.0
+        suboptions:
+          current:
+            description: The link C(current) of the application.
+            type: path
+            required: true
+          host:
+            description: A host name of the site.
+            type: str
+            required: true
+          port:
+            description: Port on which nginx listens for the site.
+            type: int
+            default: 80
+          tls:
+            description: Whether nginx speaks TLS on this port.
+            type: bool
+            default: false
+          behind_proxy:
+            description: Whether another proxy stands in front of nginx.
+            type: bool
+            default: false
+          chosen_proxies:
+            description: Whether nginx trusts only some proxies in front of it.
+            type: bool
+            default: false
+          proxy_protocol:
+            description: Whether nginx expects the PROXY protocol on this port.
+            type: bool
+            default: false
+            version_added: 2.0.0
+          path:
+            description: URL path to ask for, where the site lets nobody else without a password have it.
+            type: str
+            default: ""
+            version_added: 2.0.0
+          prefix:
+            description: URL path of the site below which visitors find the application.
+            type: str
+            default: ""
+            version_added: 2.0.0
       self_signed:
         description:
           - Certificate that the host makes for the site, when there is none yet, when its names have changed or 90
@@ -591,6 +641,22 @@ OPTIONS: dict[str, t.Any] = {
                     "chosen_proxies": {"type": "bool", "default": False},
                     "proxy_protocol": {"type": "bool", "default": False},
                     "path": {"type": "str", "default": ""},
+                    "prefix": {"type": "str", "default": ""},
+                },
+            },
+            "chains": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "current": {"type": "path", "required": True},
+                    "host": {"type": "str", "required": True},
+                    "port": {"type": "int", "default": 80},
+                    "tls": {"type": "bool", "default": False},
+                    "behind_proxy": {"type": "bool", "default": False},
+                    "chosen_proxies": {"type": "bool", "default": False},
+                    "proxy_protocol": {"type": "bool", "default": False},
+                    "path": {"type": "str", "default": ""},
+                    "prefix": {"type": "str", "default": ""},
                 },
             },
             "self_signed": {

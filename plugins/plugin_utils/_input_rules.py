@@ -45,7 +45,10 @@ def check_rules(
     attempt(check_apps, settled)
     if not faults:
         attempt(parse_apps, settled, root)
-    published = [site for app in settled for site in attempt(derive_sites, [app], root, None, defaults)]
+    alone = [app for app in settled if not app.get("mount")]
+    # Those that are mounted there are part of a site.
+    groups = [[app, *(other for other in settled if _is_mounted_at(other, app))] for app in alone]
+    published = [site for group in groups for site in attempt(derive_sites, group, root, None, defaults)]
     published += attempt(site_entries, sites)
     for site in published:
         parsed = attempt(parse_site, site, defaults)
@@ -53,3 +56,7 @@ def check_rules(
     if not faults:
         attempt(parse_sites, published, defaults)
     return list(dict.fromkeys(faults))
+
+
+def _is_mounted_at(other: t.Mapping[str, t.Any], app: t.Mapping[str, t.Any]) -> bool:
+    return bool(other.get("mount")) and other["mount"].get("site") == app["name"]

@@ -110,7 +110,7 @@ def note_unlisted(variables: t.Mapping[str, t.Any], answer: Args) -> None:
 
 def address_of(app: Args, root: str, defaults: Args, apps: t.Sequence[Args] = ()) -> str:
     """Return where visitors find an application; C(apps) are those whose sites may lead to it, too."""
-    if not app.get("domains"):
+    if not app.get("domains") and not app.get("mount"):
         sockets = f"unix:{root}/{app.get('name')}/current/run/"
         through = next((other for other in apps if other.get("domains") and sockets in str(other.get("nginx"))), None)
         return f"published by the site of {through['name']}" if through else "not published, because it has no domains"
@@ -118,8 +118,10 @@ def address_of(app: Args, root: str, defaults: Args, apps: t.Sequence[Args] = ()
     from ..module_utils._app.derive import derive_chain
     from ..module_utils._site.forwarded import ForwardedChain
 
-    site = derive_chain(app, root, defaults).get("site")
-    return f"{'https' if site['tls'] else 'http'}://{ForwardedChain(**site).authority}/" if site else ""
+    site = derive_chain(app, root, defaults, apps).get("site")
+    if not site:
+        return ""
+    return f"{'https' if site['tls'] else 'http'}://{ForwardedChain(**site).authority}{site.get('prefix', '')}/"
 
 
 def read_ahead(variables: t.Mapping[str, t.Any]) -> None:

@@ -69,6 +69,7 @@ DICTIONARIES: dict[str, Item] = {
     "limits": {"path": "/login", "rate": "5r/s"},
     "access": {"path": "/admin", "deny": ["192.0.2.1"]},
     "users": {"name": "alice", "password": "secret"},
+    "mounts": {"path": "/blog", "upstream": ["10.0.0.3:80"]},
 }
 REQUIRED: dict[str, Item] = {
     "cache": {"valid": 10},
@@ -140,7 +141,7 @@ def put(item: Item, path: str, value: object) -> Item:
 
 def place_of(path: str) -> str:
     """Return the path as errors name it, where C(put) makes one dictionary in a list."""
-    return re.sub(r"\b(locations|access)[.]", r"\1[0].", path)
+    return re.sub(r"\b(locations|access|mounts)[.]", r"\1[0].", path)
 
 
 def an_app() -> Item:

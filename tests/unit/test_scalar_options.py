@@ -35,6 +35,7 @@ SHOP: Item = {
         "locations": [{"path": "/admin/"}],
         "limits": [{"path": "/login", "rate": "5r/s"}],
         "access": [{"path": "/admin", "methods": ["GET"]}],
+        "mounts": [{"path": "/blog", "upstream": ["10.0.0.3:80"]}],
         "basic_auth": {"users": [{"name": "alice", "password": "secret"}]},
     },
 }

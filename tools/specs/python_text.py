@@ -43,6 +43,20 @@ class Name(str):
     __slots__ = ()
 
 
+class Call(Name):
+    """Python for a call, whose arguments are values."""
+
+    function: str
+    arguments: tuple[object, ...]
+
+    def __new__(cls, function: str, arguments: t.Iterable[object]) -> Call:
+        """Name the function and its arguments; a keyword is a C(Name)."""
+        given = tuple(arguments)
+        call = super().__new__(cls, f"{function}({', '.join(map(flat, given))})")
+        call.function, call.arguments = function, given
+        return call
+
+
 def assignment(name: str, value: object) -> str:
     """Return the line or lines that give a constant its value."""
     return "\n".join(_lines(f"{name} = ", value, 0, ""))
@@ -50,6 +64,8 @@ def assignment(name: str, value: object) -> str:
 
 def _lines(start: str, value: object, indent: int, end: str) -> list[str]:
     line = f"{' ' * indent}{start}{flat(value)}{end}"
+    if isinstance(value, Call) and len(line) > WIDTH:
+        return _call_lines(start, value, indent, end)
     if isinstance(value, Name) and len(line) > WIDTH and value.endswith(")"):
         # A call, whose arguments get a line of their own.
         name, _open, arguments = value[:-1].partition("(")
@@ -64,6 +80,15 @@ def _lines(start: str, value: object, indent: int, end: str) -> list[str]:
     opening, closing = "{}" if isinstance(value, dict) else "()" if isinstance(value, tuple) else "[]"
     content = [line for item in items for line in item]
     return [f"{' ' * indent}{start}{opening}", *content, f"{' ' * indent}{closing}{end}"]
+
+
+def _call_lines(start: str, call: Call, indent: int, end: str) -> list[str]:
+    """Return a call whose arguments have a line of their own, or one each."""
+    inner = " " * (indent + 4)
+    content = [f"{inner}{', '.join(map(flat, call.arguments))}"]
+    if len(content[0]) > WIDTH:
+        content = [line for argument in call.arguments for line in _lines("", argument, indent + 4, ",")]
+    return [f"{' ' * indent}{start}{call.function}(", *content, f"{' ' * indent}){end}"]
 
 
 def flat(value: object) -> str:

@@ -9,7 +9,7 @@ import json
 import typing as t
 
 from tools.specs.model import UNSET, Option
-from tools.specs.python_text import Name, flat
+from tools.specs.python_text import Call, Name
 
 _SCALARS = {"int": "Whole()", "bool": "Flag()"}
 
@@ -39,8 +39,8 @@ def _by_key(option: Option) -> dict[str, object]:
 
 
 def _listed(option: Option, example: str, inner: object, mixed: bool = False) -> Name:
-    given = [json.dumps(example), *([flat(inner)] if inner is not None else [])]
-    given += ["mixed=True"] if mixed or option.elements == "raw" else []
-    given += ["commas=True"] if option.commas else []
-    given += [f"hint={json.dumps(' ' + option.hint)}"] if option.hint else []
-    return Name(f"Listed({', '.join(given)})")
+    given: list[object] = [example, *([inner] if inner is not None else [])]
+    given += [Name("mixed=True")] if mixed or option.elements == "raw" else []
+    given += [Name("commas=True")] if option.commas else []
+    given += [Name(f"hint={json.dumps(' ' + option.hint)}")] if option.hint else []
+    return Call("Listed", given)

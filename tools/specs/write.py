@@ -151,6 +151,7 @@ def site_defaults(schema: Schema) -> str:
         "Maintenance": "maintenance",
         "Limit": "limits",
         "BasicAuth": "basic_auth",
+        "Mount": "mounts",
     }
     places = {"Site": site, **{name: nested[option] for name, option in classes.items()}}
     return "".join(_class(f"{name}Default", f"of class {name}", options) for name, options in places.items())

@@ -55,6 +55,21 @@ def test_an_application_below_a_path_knows_where_it_is(visit: Visit) -> None:
     assert found == {"root": "/blog", "post": "/blog/post", "absolute": "http://www.example.com/blog/post"}
     assert visit("www.example.com", "/blog/newest").header("location") == "/blog/post"
     assert visit("www.example.com", "/blog/post").text == "post"
+    assert visit("www.example.com", "/blog?a=b").header("location") == "/blog/?a=b"
+
+
+def test_a_visitor_cannot_say_where_an_application_is(visit: Visit) -> None:
+    forged = {"X-Forwarded-Prefix": "/forged", "X-Script-Name": "/forged"}
+    assert visit("www.example.com", "/blog/", headers=forged).json["root"] == "/blog"
+
+
+def test_an_application_below_a_path_is_closed_alone(visit: Visit, sh: Shell) -> None:
+    for flag, closed, opened in (("blog", "/blog/post", "/"), ("front", "/", "/blog/post")):
+        sh(f"mkdir -p /srv/{flag}/maintenance; touch /srv/{flag}/maintenance/on")
+        try:
+            assert [visit("www.example.com", path).status for path in (closed, opened)] == [503, 200], flag
+        finally:
+            sh(f"rm /srv/{flag}/maintenance/on")
 
 
 def test_every_polling_session_of_socketio_works(host: Host) -> None:

@@ -20,6 +20,7 @@ from .._input.values import (
     UnsafeNameError,
     as_bool,
     as_int,
+    as_prefix,
     as_variables,
     check_name,
     check_socket_path,
@@ -112,7 +113,7 @@ class App:
     @property
     def wsgi(self) -> str:
         """Return the text of its wsgi.py."""
-        return render_wsgi(self.app, self.trusted_hops, self.host_header, self.places)
+        return render_wsgi(self.app, self.trusted_hops, self.host_header, self.places, self.settings["prefix"])
 
     def claim(self, data: tuple[int, int] | None) -> Claim:
         """Return the accounts that it asks for; C(data) are the ids that its data belongs to."""
@@ -168,7 +169,8 @@ def parse_app(item: t.Mapping[str, t.Any], root: str) -> App:
 
 def parse_apps(items: t.Sequence[t.Mapping[str, t.Any]], root: str) -> list[App]:
     """Return all applications, checked before anything changes."""
-    apps = [parse_app(item, root) for item in items]
+    domains = {item.get("name"): item.get("domains") for item in items}
+    apps = [parse_app(_with_domains(item, domains), root) for item in items]
     names = [app.name for app in apps]
     for name in names:
         if names.count(name) > 1:
@@ -182,6 +184,12 @@ def parse_apps(items: t.Sequence[t.Mapping[str, t.Any]], root: str) -> list[App]
                 "one, which has another name now, or leave rename_from out"
             )
     return apps
+
+
+def _with_domains(item: t.Mapping[str, t.Any], domains: t.Mapping[object, object]) -> t.Mapping[str, t.Any]:
+    """Return an application with the domains of the site below which it is mounted."""
+    mount = item.get("mount")
+    return {**item, "mount": {**mount, "domains": domains.get(mount.get("site"))}} if mount else item
 
 
 def _check_required(item: t.Mapping[str, t.Any]) -> None:
@@ -252,6 +260,11 @@ def _process_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         as_variables("secrets", item.get("secrets")),
     )
     merge_environment(environment, secrets)
+    if item.get("mount") and "SCRIPT_NAME" in {**environment, **secrets}:
+        raise AppError(
+            f"app '{item['name']}': SCRIPT_NAME in its environment makes gunicorn refuse paths without it, which mount "
+            "takes off: remove it, the application gets it with each request"
+        )
     return {
         # Its data belongs to this user, and the old and the new name serve side by side.
         "user": check_name(item.get("user") or item.get("rename_from") or item["name"]),
@@ -351,9 +364,16 @@ def _settings_of(item: t.Mapping[str, t.Any]) -> dict[str, object]:
     """Return all settings of gunicorn."""
     settings = normalise_settings(item.get("gunicorn") or {})
     health = t.cast("dict[str, object]", settings["health"])
-    domains = item.get("domains") or []
+    mount = item.get("mount") or {}
+    domains = item.get("domains") or mount.get("domains") or []
+    prefix = as_prefix("mount.path", mount.get("path") or "")
+    if prefix and settings["prefix"] not in ("", prefix):
+        raise AppError(
+            f"app '{item['name']}': gunicorn.prefix '{settings['prefix']}' is not mount.path '{prefix}': leave it out"
+        )
     # Applications that refuse unknown host names would answer the gate with 400 otherwise.
-    return {**settings, "health": {**health, "host": health["host"] or (domains[0] if domains else "")}}
+    health = {**health, "host": health["host"] or (domains[0] if domains else "")}
+    return {**settings, "health": health, "prefix": prefix or settings["prefix"]}
 
 
 def _shared_paths(paths: t.Sequence[str] | None) -> tuple[str, ...]:

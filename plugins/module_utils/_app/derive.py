@@ -10,7 +10,7 @@ import typing as t
 from collections import Counter
 
 from .._input.defaults import DEFAULTS
-from .._input.values import SITE, InputError, with_lists
+from .._input.values import SITE, InputError, as_prefix, with_lists
 from .._release.shared_files import Place, covers, is_shared, shared_places
 from .._site.lines import cache_lines
 from .._site.model import Site, Static, chain_of
@@ -21,6 +21,20 @@ App = t.Mapping[str, t.Any]
 
 # How long nginx waits where gunicorn never kills a worker: a day, as nginx has no value for "never".
 _ENDLESS = 86400
+# What an application below a path of another one's site may say of nginx: passed on, or with the path before it.
+_PASSED = ("balance", "body_size", "connect_timeout", "send_timeout", "buffering", "websockets", "proxy_headers")
+_OF_MOUNTS = (
+    *_PASSED,
+    "read_timeout",
+    "static",
+    "maintenance",
+    "limits",
+    "access",
+    "allow",
+    "deny",
+    "methods",
+    "access_log_skip",
+)
 
 
 class DeriveError(ValueError):
@@ -38,6 +52,59 @@ def check_apps(apps: t.Sequence[App]) -> None:
                 f"domain '{host}' is claimed by {' and '.join(repr(name) for name in owners)}: "
                 "nginx can send a host name to one application only; remove it from all but one"
             )
+    check_mounts(apps)
+
+
+def check_mounts(apps: t.Sequence[App]) -> None:
+    """Raise DeriveError for an application that cannot be below a path of another one's site."""
+    known = {app["name"]: app for app in apps}
+    taken: dict[tuple[str, str], str] = {}
+    for app in apps:
+        if not app.get("mount"):
+            continue
+        name, site, path = app["name"], str(app["mount"].get("site")), _mount_path(app)
+        below = known.get(site)
+        if below is None or not below.get("domains"):
+            others = ", ".join(f"'{other['name']}'" for other in apps if other.get("domains")) or "none"
+            raise DeriveError(
+                f"app '{name}': mount.site '{site}' is no application of flask_apps with domains; there are: {others}. "
+                "For a site of nginx_sites, write the path into its mounts"
+            )
+        if (site, path) in taken:
+            raise DeriveError(
+                f"apps '{taken[site, path]}' and '{name}' are both mounted at '{path}' of '{site}': choose another "
+                "path for one of them"
+            )
+        taken[site, path] = name
+        hops, needed = _hops(app), _hops(below)
+        if hops not in (0, needed):
+            raise DeriveError(
+                f"app '{name}': trusted_hops is {hops}, and that of '{site}', whose site leads to it, is {needed}: set "
+                f"it to {needed}"
+            )
+
+
+def _mount_path(app: App) -> str:
+    """Return the path of a mounted application; raise DeriveError for one that has what is of a whole site."""
+    name = app["name"]
+    if app.get("domains"):
+        raise DeriveError(
+            f"app '{name}' has domains and mount: an application is either a site of its own or below a path of "
+            "another one; remove one of them"
+        )
+    given = [key for key, value in (app.get("nginx") or {}).items() if value is not None and key not in _OF_MOUNTS]
+    if given:
+        raise DeriveError(
+            f"app '{name}': nginx.{given[0]} concerns a whole site: set it for '{app['mount'].get('site')}', below "
+            f"which this application is mounted. It may have {', '.join(_OF_MOUNTS)} itself"
+        )
+    try:
+        path = as_prefix("mount.path", app["mount"].get("path"))
+    except InputError as exc:
+        raise DeriveError(f"app '{name}': {exc}") from None
+    if not path:
+        raise DeriveError(f"app '{name}': mount.path must be below '/', such as /{name}")
+    return path
 
 
 def _hosts(app: App) -> list[str]:
@@ -66,7 +133,11 @@ def derive_services(
     if unbuilt and not partial:
         raise DeriveError(f"no release of {', '.join(unbuilt)}: run role flaskops.stack.flask on this host first")
     return [
-        {"name": app["name"], "release": paths[app["name"]], **derive_chain(app, _root(paths[app["name"]]), defaults)}
+        {
+            "name": app["name"],
+            "release": paths[app["name"]],
+            **derive_chain(app, _root(paths[app["name"]]), defaults, apps),
+        }
         for app in apps
         if app["name"] in paths
     ]
@@ -76,16 +147,34 @@ def _root(release: str) -> str:
     return posixpath.dirname(posixpath.dirname(posixpath.dirname(release)))
 
 
-def derive_chain(app: App, root: str, defaults: t.Mapping[str, object] | None = None) -> dict[str, t.Any]:
-    """Return how visitors reach an application, as far as that can be known, as the key C(site) of a service."""
+def derive_chain(
+    app: App, root: str, defaults: t.Mapping[str, object] | None = None, apps: t.Sequence[App] = ()
+) -> dict[str, t.Any]:
+    """Return how visitors reach an application, as far as that can be known, as the key C(site) of a service.
+
+    C(apps) are those whose sites may lead to it.
+    """
     try:
-        if not app.get("domains"):
+        below = _site_of(app, apps)
+        if not below.get("domains"):
             return {}
-        chain = chain_of(parse_site(_derive_site(app, root, _settle_defaults(defaults)), defaults or {}))
-    except (InputError, DeriveError, KeyError, TypeError, ValueError, AttributeError):
+        site = parse_site(_derive_site(below, root, _settle_defaults(defaults), apps), defaults or {})
+        mount = None
+        if app.get("mount"):
+            path = _mount_path(app)
+            mount = next(found for found in site.mounts if found.path == path)
+        chain = chain_of(site, mount)
+    except (InputError, DeriveError, KeyError, TypeError, ValueError, AttributeError, StopIteration):
         # To say so is the business of those who publish it.
         return {}
     return {"site": chain.to_json()} if chain else {}
+
+
+def _site_of(app: App, apps: t.Sequence[App]) -> App:
+    """Return the application whose site leads to another one."""
+    if not app.get("mount"):
+        return app
+    return next((other for other in apps if other["name"] == app["mount"].get("site")), {})
 
 
 def derive_sites(
@@ -97,14 +186,15 @@ def derive_sites(
     """Return the C(nginx_sites) that publish the applications that have domains.
 
     C(apps) are what C(settle_apps) makes of flask_apps, here and below.
-    C(services) are the results of the deploys: the site of one that failed is left as it is. C(defaults) are
-    applied to the result later, as to all sites: here they say what must not take their place.
+    C(services) are the results of the deploys: the site of one that failed is left as it is. A site leads to all that
+    are mounted there, whatever became of them: an earlier release may serve. C(defaults) are applied to the result
+    later, as to all sites: here they say what must not take their place.
     """
     settled = _settle_defaults(defaults)
     check_apps(apps)
     named = {app["name"] for app in apps}
     well = named if services is None else {service["name"] for service in services if not service.get("error")}
-    return [_derive_site(app, root, settled) for app in apps if app.get("domains") and app["name"] in well]
+    return [_derive_site(app, root, settled, apps) for app in apps if app.get("domains") and app["name"] in well]
 
 
 def _settle_defaults(defaults: t.Mapping[str, object] | None) -> dict[str, t.Any]:
@@ -118,18 +208,62 @@ def _settle_defaults(defaults: t.Mapping[str, object] | None) -> dict[str, t.Any
     return {"read_timeout": timeout, **shared}
 
 
-def _derive_site(app: App, root: str, defaults: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    gunicorn = app.get("gunicorn") or {}
+def _derive_site(app: App, root: str, defaults: t.Mapping[str, t.Any], apps: t.Sequence[App] = ()) -> dict[str, t.Any]:
     base = posixpath.join(root, app["name"])
-    return {
+    site = {
         "name": app["name"],
         "domains": list(app["domains"]),
-        "upstream": [f"unix:{base}/current/run/{number}.sock" for number in range(int(gunicorn.get("instances") or 1))],
+        "upstream": _sockets(app, base),
         **_read_timeout(app, defaults["read_timeout"]),
         **({"behind_proxy": True} if _hops(app) > 1 else {}),
         **({"rename_from": app["rename_from"]} if app.get("rename_from") else {}),
         **_given(app, base, defaults),
     }
+    for other in apps:
+        if other.get("mount") and other["mount"].get("site") == app["name"]:
+            _mount(site, other, posixpath.join(root, other["name"]), defaults)
+    return site
+
+
+def _sockets(app: App, base: str) -> list[str]:
+    instances = int((app.get("gunicorn") or {}).get("instances") or 1)
+    return [f"unix:{base}/current/run/{number}.sock" for number in range(instances)]
+
+
+def _mount(site: dict[str, t.Any], app: App, base: str, defaults: t.Mapping[str, t.Any]) -> None:
+    """Add an application to the site below a path of which it is."""
+    path, given = _mount_path(app), _given(app, base, {**defaults, "proxy_headers": {}, "basic_auth": {}})
+    closing = given["maintenance"]
+    opened = [path + place for place in closing.get("open") or []]
+    timeout = given.get("read_timeout") or _read_timeout(app, 0)["read_timeout"]
+    mount = {
+        "path": path,
+        "upstream": _sockets(app, base),
+        "read_timeout": max(int(timeout), _read_timeout(app, 0)["read_timeout"]),
+        "maintenance": {**closing, "open": opened},
+        **{key: given[key] for key in _PASSED if key in given},
+    }
+    site["mounts"] = [*(site.get("mounts") or []), mount]
+    static = [{**entry, "url": path + str(entry.get("url"))} for entry in given.get("static") or []]
+    _extend(site, "static", static)
+    _extend(site, "limits", [{**entry, "path": _below(path, entry.get("path"))} for entry in given.get("limits") or []])
+    rule = {key: given[key] for key in ("allow", "deny", "methods") if given.get(key)}
+    rules = [{**entry, "path": _below(path, entry.get("path"))} for entry in given.get("access") or []]
+    _extend(site, "access", [*([{"path": path, **rule}] if rule else []), *rules])
+    _extend(site, "access_log_skip", [path + place for place in given.get("access_log_skip") or []])
+    if site.get("basic_auth"):
+        health = _health_path(app.get("gunicorn") or {})
+        opened = [path + health] if health != "/" else []
+        site["basic_auth"] = {**site["basic_auth"], "open": [*(site["basic_auth"].get("open") or []), *opened]}
+
+
+def _below(path: str, place: object) -> str:
+    return f"{path}{'' if place in (None, '', '/') else place}"
+
+
+def _extend(site: dict[str, t.Any], key: str, entries: t.Sequence[t.Any]) -> None:
+    if entries:
+        site[key] = [*(site.get(key) or []), *entries]
 
 
 def _hops(app: App) -> int:
@@ -182,7 +316,10 @@ def _given(app: App, base: str, defaults: t.Mapping[str, t.Any]) -> dict[str, t.
             given["basic_auth"] = {"open": [path], **auth}
     given["maintenance"] = {**_maintenance(base, gunicorn), **(given.get("maintenance") or {})}
     places = shared_places(given.get("static"), app.get("shared"), base)
-    if places:
+    if places and app.get("mount"):
+        # All of its paths lead to the application anyway.
+        given["static"] = [entry for entry in given["static"] if not is_shared(entry, places)]
+    elif places:
         given["locations"] = _shared_locations(given["static"], places, given.get("locations") or [])
         given["static"] = [entry for entry in given["static"] if not is_shared(entry, places)]
     if "static" in given:

@@ -48,6 +48,8 @@ class Health:
     successes: int
     # For a release that was built when any status below 500 was healthy: a rollback to it has to stay possible.
     lenient: bool = False
+    # Below which path visitors find the application.
+    prefix: str = ""
 
     @classmethod
     def from_settings(cls, settings: t.Mapping[str, t.Any], lenient: bool = False) -> Health:
@@ -60,6 +62,7 @@ class Health:
             health["timeout"],
             health["successes"],
             lenient,
+            str(settings.get("prefix", "")),
         )
 
     def accepts(self, status: int) -> bool:
@@ -128,6 +131,8 @@ def run_probe(host: Host, probe: Probe, health: Health, deadline: float, once: b
 def _ask(http: Http, probe: Probe, health: Health, timeout: float) -> Answer | None:
     # The headers that nginx sends: without them, a redirect to https or a forbidden host would falsify the check.
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": health.host}
+    if health.prefix:
+        headers["X-Forwarded-Prefix"] = health.prefix
     try:
         seconds = max(timeout, _SHORTEST_ATTEMPT)
         return http.get(

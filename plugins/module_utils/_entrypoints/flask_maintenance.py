@@ -94,13 +94,25 @@ def maintain(host: Host, request: MaintenanceRequest, check: bool) -> dict[str, 
 
 def _check_site(request: MaintenanceRequest) -> None:
     """Raise MaintenanceError when nginx would not notice."""
-    text = (read_file(request.site) or b"").decode("utf-8", "replace")
-    if request.flag not in text:
+    text = _text(request.site)
+    if request.flag not in text and not _is_mounted(request):
         what = "does not look for" if text else "does not exist, so nginx does not look for"
         raise MaintenanceError(
             f"the site {request.site} {what} {request.flag}: visitors would not notice. Run site.yml once, which "
             "publishes it; a site with content, template or maintenance of its own has to look for that file itself"
         )
+
+
+def _text(path: str) -> str:
+    return (read_file(path) or b"").decode("utf-8", "replace")
+
+
+def _is_mounted(request: MaintenanceRequest) -> bool:
+    """Tell whether the site of another application looks for the flag: this one may be below a path of it."""
+    directory = os.path.dirname(request.site)
+    names = os.listdir(directory) if os.path.isdir(directory) else []
+    paths = [os.path.join(directory, name) for name in names]
+    return any(request.flag in _text(path) for path in paths if os.path.isfile(path))
 
 
 def _new_page(request: MaintenanceRequest) -> str | None:

@@ -16,10 +16,10 @@ from .._system.host import Host
 
 
 def sites_of(
-    apps: t.Iterable[t.Mapping[str, t.Any]], root: str, defaults: t.Mapping[str, t.Any]
+    apps: t.Sequence[t.Mapping[str, t.Any]], root: str, defaults: t.Mapping[str, t.Any]
 ) -> dict[str, dict[str, t.Any]]:
     """Return by name how visitors reach applications, where that is known; C(defaults) are those of the sites."""
-    chains = {app["name"]: derive_chain(app, root, defaults) for app in apps}
+    chains = {app["name"]: derive_chain(app, root, defaults, apps) for app in apps}
     return {name: chain["site"] for name, chain in chains.items() if chain}
 
 

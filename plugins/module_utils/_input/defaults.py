@@ -54,6 +54,7 @@ DEFAULTS: dict[str, object] = {
     "log_level": "info",
     "access_log": False,
     "health": HEALTH_DEFAULTS,
+    "prefix": "",
     "drain_timeout": 30,
     "asset_grace": 3600,
 }
@@ -61,7 +62,7 @@ WORKER_DEFAULTS: dict[str, object] = {"count": 1, "stop_timeout": 60, "memory_ma
 TIMER_DEFAULTS: dict[str, object] = {"persistent": True, "random_delay": 0, "timeout": 3600}
 HOOK_TIMEOUT = 900
 # Settings that came after 1.0: with their defaults they are no part of a release's id.
-LATER = ("config_file",)
+LATER = ("config_file", "prefix")
 # What an application takes from the task when it does not set it itself.
 INHERITED = (
     "python",

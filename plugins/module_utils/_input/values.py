@@ -20,6 +20,7 @@ from .redact import is_secret, mask_urls
 
 # A size of systemd.resource-control(5): bytes, with K, M, G or T; a percentage; or no limit.
 _SIZE = re.compile(r"[0-9]+[KMGT]?|[0-9]+(?:\.[0-9]+)?%|infinity")
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _QUOTA = re.compile(r"[0-9]+%")
 _WHOLE = re.compile(r"[+-]?[0-9]+(?:\.0+)?")
 _TRUE, _FALSE = {"true", "yes", "on", "1", "y", "t"}, {"false", "no", "off", "0", "n", "f"}
@@ -142,6 +143,17 @@ def as_line(key: str, value: object) -> str:
     return text
 
 
+def as_prefix(key: str, value: object) -> str:
+    """Return a URL path without the slash at its end; empty for none. It goes into a header and into C(SCRIPT_NAME)."""
+    text = as_line(key, value).strip().rstrip("/")
+    if text and (not _PREFIX.fullmatch(text) or {".", ".."} & set(text.split("/"))):
+        raise InputError(
+            f"{key} '{text}' must be a URL path such as /blog, of letters, digits, '.', '_', '~' and '-' between its "
+            "slashes"
+        )
+    return text
+
+
 def as_size(key: str, value: object) -> str:
     """Return a limit of memory as systemd reads it; empty for none."""
     text = as_line(key, value).strip()
@@ -260,6 +272,16 @@ SITE: Shape = {
     "locations": Listed(
         "{path: /admin/}", {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True), "read_timeout": Whole()}
     ),
+    "mounts": Listed(
+        "{path: /blog, upstream: [127.0.0.1:8000]}",
+        {
+            "path": Text("/blog"),
+            "upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True),
+            "read_timeout": Whole(),
+            "proxy_headers": {},
+            "maintenance": {"open": Listed("/status")},
+        },
+    ),
     "limits": Listed("{path: /login, rate: 5r/s, burst: 10}", {"path": Text("/login")}),
     "allow": Listed("10.0.0.0/8"),
     "deny": Listed("10.0.0.1"),
@@ -332,6 +354,7 @@ APP: Shape = {
         "{name: mail, command: celery worker}", {}, hint=" (how many processes gunicorn has is gunicorn.workers)"
     ),
     "timers": Listed("{name: clean, command: flask clean, schedule: daily}", {}),
+    "mount": {"site": Text("shop"), "path": Text("/blog")},
     "nginx": {
         "redirects": Listed("www.example.com"),
         "static": Listed("{url: /static/, path: static}", {"url": Text("/static/"), "path": Text("static")}),
@@ -344,6 +367,16 @@ APP: Shape = {
         "tls": {},
         "locations": Listed(
             "{path: /admin/}", {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True), "read_timeout": Whole()}
+        ),
+        "mounts": Listed(
+            "{path: /blog, upstream: [127.0.0.1:8000]}",
+            {
+                "path": Text("/blog"),
+                "upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True),
+                "read_timeout": Whole(),
+                "proxy_headers": {},
+                "maintenance": {"open": Listed("/status")},
+            },
         ),
         "limits": Listed("{path: /login, rate: 5r/s, burst: 10}", {"path": Text("/login")}),
         "allow": Listed("10.0.0.0/8"),

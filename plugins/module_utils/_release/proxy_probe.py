@@ -57,15 +57,16 @@ def probe_sites(host: Host, items: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[l
     """Return the faults of the nginx sites of our applications, and the checks that were skipped."""
     wrong, unknown = [], []
     for item in items:
-        chain = ForwardedChain(**item["chain"]) if item.get("chain") else None
-        # The first release of an application may come after its site.
-        if chain is None or not os.path.exists(os.path.join(chain.current, FILE)):
-            continue
-        verdict = check_forwarded_headers(host, chain)
-        if verdict.wrong:
-            wrong.append(f"site '{item['name']}' is published, but {verdict.wrong}")
-        if verdict.unknown:
-            unknown.append(f"site '{item['name']}': forwarded-header check skipped: {verdict.unknown}")
+        for given in filter(None, [item.get("chain"), *(item.get("chains") or [])]):
+            chain = ForwardedChain(**given)
+            # The first release of an application may come after its site.
+            if not os.path.exists(os.path.join(chain.current, FILE)):
+                continue
+            verdict = check_forwarded_headers(host, chain)
+            if verdict.wrong:
+                wrong.append(f"site '{item['name']}' is published, but {verdict.wrong}")
+            if verdict.unknown:
+                unknown.append(f"site '{item['name']}': forwarded-header check skipped: {verdict.unknown}")
     return wrong, unknown
 
 

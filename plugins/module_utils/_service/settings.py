@@ -11,7 +11,18 @@ import re
 import typing as t
 
 from .._input.defaults import DEFAULTS, HEALTH_DEFAULTS, LATER
-from .._input.values import InputError, as_bool, as_int, as_line, as_list, as_mapping, as_quota, as_size, refuse_unknown
+from .._input.values import (
+    InputError,
+    as_bool,
+    as_int,
+    as_line,
+    as_list,
+    as_mapping,
+    as_prefix,
+    as_quota,
+    as_size,
+    refuse_unknown,
+)
 from .gunicorn_conf import check_extra
 from .own_conf import check_config_file
 from .sandbox import SANDBOX
@@ -215,6 +226,7 @@ _CHECKS: dict[str, t.Callable[[str, object], object]] = {
     "log_level": _level,
     "access_log": as_bool,
     "health": _health,
+    "prefix": as_prefix,
     "drain_timeout": _natural,
     "asset_grace": _natural,
 }

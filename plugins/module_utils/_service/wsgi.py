@@ -122,6 +122,12 @@ except ImportError as exc:
 application = ProxyFix(application, x_for={hops}, x_proto=1, x_host=1)
 """
 
+# What is different below a prefix.
+_SEEN = '"scheme": scheme, "host": host}'
+_SEEN_BELOW = '"scheme": scheme, "host": host}\n        seen["prefix"] = environ.get("SCRIPT_NAME", "")'
+_FIXED = "x_proto=1, x_host=1)"
+_FIXED_BELOW = "x_proto=1, x_host=1, x_prefix=1)"
+
 
 @dataclass(frozen=True)
 class Target:
@@ -173,10 +179,12 @@ def _argument(app: str, expression: ast.expr) -> object:
         raise InputError(f"app '{app}': arguments must be literals, such as 'text', 1 or None: {_REMEDY}") from None
 
 
-def render_wsgi(app: str, trusted_hops: int, host_header: str, places: t.Sequence[Place] = ()) -> str:
+def render_wsgi(
+    app: str, trusted_hops: int, host_header: str, places: t.Sequence[Place] = (), prefix: object = ""
+) -> str:
     """Return the wsgi.py whose C(application) is the user's, with forwarded headers of so many proxies believed.
 
-    It answers for the static files of C(places) itself.
+    It answers for the static files of C(places) itself. With a C(prefix) the proxies say below which path it is.
     """
     target = check_app_path(app)
     if host_header and not _HEADER.fullmatch(host_header):
@@ -186,11 +194,14 @@ def render_wsgi(app: str, trusted_hops: int, host_header: str, places: t.Sequenc
     if host_header and not trusted_hops:
         raise InputError(f"host_header '{host_header}' comes from a proxy, but trusted_hops is 0: set it to 1 or more")
     text = _HEAD.format(app=app, module=target.module, attribute=target.attribute, load=_load_text(target))
-    text += _host_class(host_header) + _PROBE + render_files(places) + "application = _Probe(_load())\n"
+    probe, fix = _PROBE, _PROXY_FIX
+    if prefix:
+        probe, fix = probe.replace(_SEEN, _SEEN_BELOW), fix.replace(_FIXED, _FIXED_BELOW)
+    text += _host_class(host_header) + probe + render_files(places) + "application = _Probe(_load())\n"
     text += "application = _Files(application)\n" if places else ""
     if host_header:
         text += "application = _HostFrom(application)\n"
-    return text + (_PROXY_FIX.format(hops=trusted_hops) if trusted_hops else "")
+    return text + (fix.format(hops=trusted_hops) if trusted_hops else "")
 
 
 def _load_text(target: Target) -> str:

@@ -218,7 +218,8 @@ def _password_blocks(site: Site) -> list[Lines]:
     exempt = [literal(ACME), *(f"{literal(path)}(?:/|$)" for path in auth.open)]
     lines = ["default off;", *(f"{quote(f'~^[^ ]* 0{expression}')} off;" for expression in exempt)]
     # The check of forged headers comes from this host, which other visitors cannot pretend.
-    probe = quote(f"~^{literal(_OWN_ADDRESS)},. 0{literal(PROBE)}$")
+    below = f"(?:{'|'.join(literal(mount.path) for mount in site.mounts)})?" if site.mounts else ""
+    probe = quote(f"~^{literal(_OWN_ADDRESS)},. 0{below}{literal(PROBE)}$")
     lines += [f"{probe} off;"] if auth.is_whole else []
     lines += ['"~^[^ ]*,1 " off;'] if auth.allow else []
     lines += [f"{quote(f'~^[^ ]* {_area(path)}')} {quote(auth.realm)};" for path in auth.paths]

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 # From the networks that are for documentation (RFC 5737), and a name that cannot exist (RFC 6761).
 _FORGED_ADDRESS, _VISITOR, _PROXY = "192.0.2.66", "198.51.100.7", "203.0.113.9"
 _FORGED_HOST = "forged.invalid"
+_FORGED_PREFIX = "/forged"
 # Where the probe comes from, as nginx sees it.
 _OWN_ADDRESS = "127.0.0.1"
 
@@ -30,6 +31,8 @@ class ForwardedChain:
     proxy_protocol: bool = False
     # What the check asks for; empty where any path will do.
     path: str = ""
+    # Below which path of the site the application is.
+    prefix: str = ""
 
     @property
     def authority(self) -> str:
@@ -39,19 +42,22 @@ class ForwardedChain:
     def to_json(self) -> dict[str, t.Any]:
         """Return it in JSON's types."""
         found = asdict(self)
-        return found if self.path else {key: value for key, value in found.items() if key != "path"}
+        return {key: value for key, value in found.items() if value or key not in ("path", "prefix")}
 
 
 def forged_headers(chain: ForwardedChain, hops: int) -> dict[str, str]:
     """Return forged headers as a client sends them to nginx, or as a proxy in front passes them on."""
+    prefix = {"X-Forwarded-Prefix": _FORGED_PREFIX} if chain.prefix else {}
     if hops > 1:
         proxies = [_PROXY] * (hops - 2)
         return {
+            **prefix,
             "X-Forwarded-For": ", ".join([_FORGED_ADDRESS, _VISITOR, *proxies]),
             "X-Forwarded-Proto": "https",
             "X-Forwarded-Host": chain.authority,
         }
     return {
+        **prefix,
         "X-Forwarded-For": _FORGED_ADDRESS,
         "X-Forwarded-Proto": "http" if chain.tls else "https",
         "X-Forwarded-Host": _FORGED_HOST,
@@ -67,12 +73,18 @@ def proxy_greeting(chain: ForwardedChain) -> bytes:
 
 def expected_headers(chain: ForwardedChain, hops: int) -> dict[str, str]:
     """Return the address, scheme and host that the application must see."""
+    prefix = {"prefix": chain.prefix} if chain.prefix else {}
     if hops > 1:
-        return {"address": _VISITOR, "scheme": "https", "host": chain.authority}
-    return {"address": _OWN_ADDRESS, "scheme": "https" if chain.tls else "http", "host": chain.authority}
+        return {**prefix, "address": _VISITOR, "scheme": "https", "host": chain.authority}
+    return {**prefix, "address": _OWN_ADDRESS, "scheme": "https" if chain.tls else "http", "host": chain.authority}
 
 
-_NAMES = {"address": "the visitor's address (REMOTE_ADDR)", "scheme": "the scheme", "host": "the host"}
+_NAMES = {
+    "address": "the visitor's address (REMOTE_ADDR)",
+    "scheme": "the scheme",
+    "host": "the host",
+    "prefix": "its path (SCRIPT_NAME)",
+}
 
 
 def find_wrong_headers(chain: ForwardedChain, hops: int, believed: t.Mapping[str, str]) -> str:

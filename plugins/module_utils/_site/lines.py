@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .._input.values import InputError
 from .headers import removed_headers
-from .model import ACME, SELF_SIGNED, Location, Server, Site, current_of
+from .model import ACME, SELF_SIGNED, Location, Mount, Server, Site, current_of
 
 Version = t.Tuple[int, ...]
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -224,8 +224,29 @@ def location_lines(here: Site, location: Location) -> Lines:
     return [*lines, *([f"proxy_read_timeout {here.read_timeout}s;"] if has_timeout else [])]
 
 
-def request_headers(site: Site) -> Lines:
+def mount_lines(mount: Mount) -> Lines:
+    """Return how requests are passed on to an application below a path, where that is not what the site has."""
+    chosen = {
+        "client_max_body_size": mount.body_size,
+        "proxy_connect_timeout": mount.connect_timeout and f"{mount.connect_timeout}s",
+        "proxy_read_timeout": mount.read_timeout and f"{mount.read_timeout}s",
+        "proxy_send_timeout": mount.send_timeout and f"{mount.send_timeout}s",
+    }
+    if mount.buffering is not None:
+        chosen.update(dict.fromkeys(("proxy_buffering", "proxy_request_buffering"), "on" if mount.buffering else "off"))
+    lines = [f"{name} {value};" for name, value in chosen.items() if value]
+    # Applications set their cookies for all of a domain: each would lose its session to the other's.
+    below = literal(mount.path)
+    return [*lines, f"proxy_cookie_path {quote(f'~^/(?!{below[1:]}(?:/|$))(.*)$')} {quote(f'{mount.path}/$1')};"]
+
+
+def request_headers(site: Site, mount: Mount | None = None) -> Lines:
     """Return the complete set: a location that sets one header inherits none."""
+    websockets = mount.websockets if mount else site.websockets
+    further = dict(site.proxy_headers)
+    if mount:
+        # Last, whatever the site passes on: the application believes it.
+        further = {**further, **dict(mount.proxy_headers), "X-Forwarded-Prefix": mount.path}
     forwarded_host = forwarded(site, "host", "$flaskops_host", "$flaskops_xhost")
     scheme = forwarded(site, "proto", "$scheme", "$flaskops_xproto")
     headers = {
@@ -236,14 +257,14 @@ def request_headers(site: Site) -> Lines:
         "X-Forwarded-Host": forwarded_host,
         "X-Scheme": scheme,
         REQUEST_ID: "$flaskops_id",
-        "Connection": "$flaskops_conn" if site.websockets else "close",
-        **({"Upgrade": "$flaskops_upgrade"} if site.websockets else {}),
+        "Connection": "$flaskops_conn" if websockets else "close",
+        **({"Upgrade": "$flaskops_upgrade"} if websockets else {}),
         # A request header "Proxy" would become the environment variable HTTP_PROXY (httpoxy).
         "Proxy": "",
         **dict.fromkeys(removed_headers(site.from_proxy, site.pass_headers), ""),
     }
-    ours = {name.lower() for name, _value in site.proxy_headers}
-    wanted = [*((name, value) for name, value in headers.items() if name.lower() not in ours), *site.proxy_headers]
+    ours = {name.lower() for name in further}
+    wanted = [*((name, value) for name, value in headers.items() if name.lower() not in ours), *further.items()]
     return [f"proxy_set_header {name} {_word(value)};" for name, value in wanted]
 
 

@@ -10,7 +10,7 @@ import typing as t
 from .._system.paths import CHALLENGES
 from .error_pages import PAGE, TYPES
 from .lines import Lines, block, literal, quote
-from .model import Maintenance
+from .model import Maintenance, Mount
 
 # Certificates are renewed during maintenance, too.
 ACME = "/.well-known/acme-challenge/"
@@ -36,28 +36,62 @@ def challenge_gate() -> Lines:
     ]
 
 
-def gate_lines(maintenance: Maintenance) -> Lines:
-    """Return what leads every request to the page while the flag is there."""
+def gate_lines(maintenance: Maintenance, mounts: t.Sequence[Mount] = ()) -> Lines:
+    """Return what leads every request to the page while the flag is there, but for paths that have one of their own."""
+    own = [mount for mount in mounts if mount.maintenance.flag]
+    pages = [_pages(_closed(mount)) for mount in own]
+    lines = _gate(maintenance, _CLOSED, [*pages, *_areas(mount.path for mount in own)])
+    for mount in own:
+        below = _areas(other.path for other in own if other.path.startswith(f"{mount.path}/"))
+        lines += _gate(mount.maintenance, _closed(mount), below, mount.path)
+    return lines
+
+
+def _pages(closed: str) -> str:
+    return f"{literal(closed)}(?:\\.(?:usual\\.)?(?:html|json))?$"
+
+
+def _closed(mount: Mount) -> str:
+    return _CLOSED + mount.path
+
+
+def _areas(paths: t.Iterable[str]) -> list[str]:
+    return [f"{literal(path)}(?:/|$)" for path in paths]
+
+
+def _gate(maintenance: Maintenance, closed: str, others: t.Iterable[str], area: str = "") -> Lines:
+    """Return what closes a site, or an area of it, but for others in it."""
     if not maintenance.flag:
         return []
     # The page is asked for by a redirect inside nginx, which passes here once more.
     exempt = [
         literal(ACME),
-        f"{literal(_CLOSED)}(?:\\.(?:usual\\.)?(?:html|json))?$",
+        _pages(_CLOSED),
         f"{literal(PAGE)}(?:html|json)$",
         *(f"{literal(path)}$" for path in maintenance.open),
+        *others,
     ]
+    outside = [f"if ($uri !~ {quote(f'^{literal(area)}(?:/|$)')})"] if area else []
     return [
         "",
         'set $flaskops_closed "";',
         *block(f"if (-f {quote(maintenance.flag)})", ["set $flaskops_closed 1;"]),
+        *(line for condition in outside for line in block(condition, ['set $flaskops_closed "";'])),
         *block(f"if ($uri ~ {quote('^(?:' + '|'.join(exempt) + ')')})", ['set $flaskops_closed "";']),
-        *block("if ($flaskops_closed)", [f"rewrite ^ {_CLOSED} last;"]),
+        *block("if ($flaskops_closed)", [f"rewrite ^ {closed} last;"]),
     ]
 
 
-def closed_locations(maintenance: Maintenance, headers: t.Iterable[str]) -> Lines:
-    """Return the locations that answer with the page; C(headers) are the lines with headers that it has, too."""
+def closed_locations(maintenance: Maintenance, headers: t.Iterable[str], mounts: t.Sequence[Mount] = ()) -> Lines:
+    """Return the locations that answer with the pages; C(headers) are the lines with headers that they have, too."""
+    shared = list(headers)
+    lines = _closed_locations(maintenance, shared, _CLOSED)
+    for mount in mounts:
+        lines += _closed_locations(mount.maintenance, shared, _closed(mount))
+    return lines
+
+
+def _closed_locations(maintenance: Maintenance, headers: Lines, closed: str) -> Lines:
     if not maintenance.flag:
         return []
     kept = [
@@ -66,21 +100,21 @@ def closed_locations(maintenance: Maintenance, headers: t.Iterable[str]) -> Line
         "add_header Cache-Control no-store always;",
     ]
     usual = ["internal;", *TYPES, *kept, *_TEXT, "return 503 $flaskops_error_body;"]
-    own = _own_page(maintenance.page, kept) if maintenance.page else []
-    closed = own or block(f"location = {_CLOSED}", ["internal;", f"rewrite ^ {_CLOSED}.$flaskops_answer last;"])
-    return ["", *closed, "", *block(f"location ^~ {_CLOSED}.", usual)]
+    own = _own_page(maintenance.page, kept, closed) if maintenance.page else []
+    found = own or block(f"location = {closed}", ["internal;", f"rewrite ^ {closed}.$flaskops_answer last;"])
+    return ["", *found, "", *block(f"location ^~ {closed}.", usual)]
 
 
-def _own_page(page: str, kept: Lines) -> Lines:
+def _own_page(page: str, kept: Lines, closed: str) -> Lines:
     """Return the locations that answer with a page of the user's, or the usual one while that file is not there."""
     # Two errors, one after the other: that of maintenance, and that of the missing file.
-    answer = ["internal;", f"error_page 503 {_CLOSED}.html;", "recursive_error_pages on;", "return 503;"]
+    answer = ["internal;", f"error_page 503 {closed}.html;", "recursive_error_pages on;", "return 503;"]
     lines = [
         "internal;",
         f"alias {quote(page)};",
         "types { }",
         'default_type "text/html; charset=utf-8";',
         *kept,
-        f"error_page 403 404 = {_CLOSED}.usual.$flaskops_answer;",
+        f"error_page 403 404 = {closed}.usual.$flaskops_answer;",
     ]
-    return [*block(f"location = {_CLOSED}", answer), "", *block(f"location = {_CLOSED}.html", lines)]
+    return [*block(f"location = {closed}", answer), "", *block(f"location = {closed}.html", lines)]

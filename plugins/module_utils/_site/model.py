@@ -95,6 +95,13 @@ class BasicAuthDefault:
     realm = "Restricted"
 
 
+class MountDefault:
+    """Defaults of class Mount."""
+
+    balance = "round_robin"
+    websockets = False
+
+
 # end defaults
 
 
@@ -249,6 +256,23 @@ class BasicAuth:
 
 
 @dataclass(frozen=True)
+class Mount:
+    """A path that leads to another application; None is what the site has."""
+
+    path: str
+    upstream: tuple[Server, ...]
+    balance: str = MountDefault.balance
+    body_size: str | None = None
+    connect_timeout: int | None = None
+    read_timeout: int | None = None
+    send_timeout: int | None = None
+    buffering: bool | None = None
+    websockets: bool = MountDefault.websockets
+    proxy_headers: tuple[tuple[str, str], ...] = ()
+    maintenance: Maintenance = field(default_factory=Maintenance)
+
+
+@dataclass(frozen=True)
 class Site:
     """What a visitor reaches under some host names."""
 
@@ -284,6 +308,7 @@ class Site:
     http2: bool = SiteDefault.http2
     http3: bool = SiteDefault.http3
     locations: tuple[Location, ...] = ()
+    mounts: tuple[Mount, ...] = ()
     limits: tuple[Limit, ...] = ()
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
@@ -324,7 +349,7 @@ class Site:
             raise InputError(f"http_port and https_port are both {self.http_port}: choose two ports")
 
     def _check_service(self) -> None:
-        if not (self.upstream or self.static or self.locations or self.config):
+        if not (self.upstream or self.static or self.locations or self.mounts or self.config):
             raise InputError("nothing is served: set upstream, static, locations, config, content or template")
         if self.cache and not self.upstream:
             raise InputError("cache needs upstream, whose answers are kept: set upstream, or leave cache out")
@@ -343,7 +368,9 @@ class Site:
         self._check_proxy_protocol()
         self._check_http3()
         self._check_clients()
-        self._refuse_twice("path", tuple(s.url for s in self.static) + tuple(place.key for place in self.locations))
+        self._refuse_twice("mounts: path", tuple(mount.path for mount in self.mounts))
+        mounted = tuple(key for mount in self.mounts for key in (f"{mount.path}/", f"={mount.path}"))
+        self._refuse_twice("path", tuple(s.url for s in self.static) + tuple(p.key for p in self.locations) + mounted)
 
     def _check_http3(self) -> None:
         if self.http3 and not self.tls:
@@ -435,13 +462,18 @@ def current_of(servers: t.Iterable[Server]) -> str:
     return found.group(1) if found else ""
 
 
-def chain_of(site: Site) -> ForwardedChain | None:
-    """Return the way to the application that a site publishes; None when there is none of ours, or no name for it."""
-    current = current_of(site.upstream)
+def chain_of(site: Site, mount: Mount | None = None) -> ForwardedChain | None:
+    """Return the way to the application that a site publishes, or to that of one of its paths.
+
+    None when there is none of ours, or no name for it.
+    """
+    current = current_of(mount.upstream if mount else site.upstream)
     host = site.domains[0] if site.domains else ""
     if not current or not re.fullmatch(r"[A-Za-z0-9.-]+", host) or site.state != "enabled":
         return None
     port = site.https_port if site.tls else site.http_port
     chosen, protocol = bool(site.header_proxies), site.proxy_protocol
-    path = PROBE if site.basic_auth and site.basic_auth.is_whole else ""
-    return ForwardedChain(current, host, port, bool(site.tls), site.from_proxy, chosen, protocol, path)
+    path, prefix = PROBE if site.basic_auth and site.basic_auth.is_whole else "", ""
+    if mount:
+        path, prefix = f"{mount.path}{path or '/'}", mount.path
+    return ForwardedChain(current, host, port, bool(site.tls), site.from_proxy, chosen, protocol, path, prefix)

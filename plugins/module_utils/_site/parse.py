@@ -17,6 +17,7 @@ from .._input.values import (
     UnsafeNameError,
     as_bool,
     as_int,
+    as_prefix,
     check_socket_path,
     site_entries,
     with_lists,
@@ -38,6 +39,7 @@ from .model import (
     Limit,
     Location,
     Maintenance,
+    Mount,
     Server,
     Site,
     Static,
@@ -84,6 +86,7 @@ _OWN_KEYS = frozenset(
         "static",
         "cache",
         "locations",
+        "mounts",
         "limits",
         "access",
         "maintenance",
@@ -155,6 +158,7 @@ def _parse(name: str, given: Reader, shared_tls: object) -> Site:
         http2=given.flag("http2", Site.http2),
         http3=given.flag("http3", Site.http3),
         locations=tuple(_parse_location(entry) for entry in given.items("locations")),
+        mounts=tuple(_parse_mount(entry) for entry in given.items("mounts")),
         limits=tuple(_parse_limit(entry) for entry in given.items("limits")),
         allow=_parse_networks(given, "allow"),
         deny=_parse_networks(given, "deny"),
@@ -349,6 +353,35 @@ def _parse_location(entry: object) -> Location:
         buffering=None if given.raw("buffering") is None else given.flag("buffering", True),
         read_timeout=None if given.raw("read_timeout") is None else given.number("read_timeout", 0, 1),
         body_size=check_size(size, "locations: body_size") if size else "",
+    )
+
+
+def _parse_mount(entry: object) -> Mount:
+    prefix = "mounts: "
+    given = _reader(entry, [field.name for field in fields(Mount)], prefix)
+    path, upstream = as_prefix("mounts: path", given.text("path")), _parse_servers(given)
+    if not path or path.startswith(("/.well-known", "/flaskops-")):
+        raise InputError(
+            f"mounts: path '{given.text('path')}' must be below '/', and not one that nginx itself answers"
+        )
+    if not upstream:
+        raise InputError(f"mounts: path '{path}' leads nowhere: set upstream")
+    numbers = {
+        key: given.number(key, 1, 1)
+        for key in ("connect_timeout", "read_timeout", "send_timeout")
+        if given.raw(key) is not None
+    }
+    size = given.text("body_size")
+    return Mount(
+        path=path,
+        upstream=upstream,
+        balance=given.choice("balance", Mount.balance, BALANCES),
+        body_size=check_size(size, "mounts: body_size") if size else None,
+        buffering=None if given.raw("buffering") is None else given.flag("buffering", Site.buffering),
+        websockets=given.flag("websockets", Mount.websockets),
+        proxy_headers=_parse_headers(given.raw("proxy_headers"), "mounts: proxy_headers"),
+        maintenance=_parse_maintenance(given.raw("maintenance")),
+        **numbers,
     )
 
 

@@ -48,6 +48,7 @@ from .lines import (
     literal,
     location_lines,
     log_lines,
+    mount_lines,
     packed_lines,
     plain_port,
     proxy_lines,
@@ -62,7 +63,7 @@ from .lines import (
     variable,
 )
 from .maintenance import ACME, challenge_gate, challenge_lines, closed_locations, gate_lines
-from .model import Location, Server, Site, Static, chain_of
+from .model import Location, Mount, Server, Site, Static, chain_of, current_of
 from .parse import DISTRIBUTION_SITE, RESERVED, parse_sites
 from .passwords import password_file
 from .raw import (
@@ -78,6 +79,7 @@ from .raw import (
 from .syntax import descend, parse
 
 NEWEST: Version = (9999,)
+_PREFIX_HEADER = "proxy_set_header x-forwarded-prefix"
 
 _NOTE = "# Managed by flaskops.stack: changes made here are lost with the next run."
 
@@ -133,8 +135,10 @@ def _wanted(site: Site, version: Version, modules: t.Collection[str]) -> dict[st
         wanted["content"] = "" if site.template else site.content or render_site(site, version, modules)
         wanted["passwords"] = password_file(site) if site.state == "enabled" else ""
         wanted["self_signed"] = self_signed(site)
-    chain = chain_of(site)
-    return {**{key: value for key, value in wanted.items() if value}, **({"chain": chain.to_json()} if chain else {})}
+    chain, chains = chain_of(site), [chain_of(site, mount) for mount in site.mounts]
+    wanted["chain"] = chain.to_json() if chain else {}
+    wanted["chains"] = [found.to_json() for found in chains if found]
+    return {key: value for key, value in wanted.items() if value}
 
 
 def _catch_alls(
@@ -237,6 +241,8 @@ def _log_maps(site: Site) -> list[Lines]:
 
 def _upstreams(site: Site, version: Version) -> list[Lines]:
     found = [_upstream(_upstream_name(site), site.upstream, site.balance, version)] if site.upstream else []
+    for number, mount in enumerate(site.mounts):
+        found.append(_upstream(_mount_name(site, number), mount.upstream, mount.balance, version))
     for number, location in enumerate(site.locations):
         if location.upstream:
             found.append(_upstream(_upstream_name(site, number), location.upstream, site.balance, version))
@@ -245,6 +251,10 @@ def _upstreams(site: Site, version: Version) -> list[Lines]:
 
 def _upstream_name(site: Site, number: int | None = None) -> str:
     return f"flaskops-{site.name}" if number is None else f"flaskops.{number}.{site.name}"
+
+
+def _mount_name(site: Site, number: int) -> str:
+    return f"flaskops.mount{number}.{site.name}"
 
 
 def _upstream(name: str, servers: t.Sequence[Server], balance: str, version: Version) -> Lines:
@@ -314,15 +324,17 @@ def _main_server(site: Site, version: Version, modules: t.Collection[str]) -> Li
         *_without(common, overridden(own)),
         *limit_lines(site),
         *refusal_lines(site),
-        *gate_lines(site.maintenance),
+        *gate_lines(site.maintenance, site.mounts),
     ]
     lines += ["", *_raw(site.config)] if site.config else []
     shared = [*_added_headers(site, own), *open_lines(site)]
-    lines += closed_locations(site.maintenance, shared)
+    lines += closed_locations(site.maintenance, shared, site.mounts)
     lines += error_location(site, shared) if has_pages(site, overridden(own)) else []
     lines += ["", *challenge_lines(open_lines(site))] if _answers_ca(site, own) else []
     for number, static in enumerate(site.static):
         lines += _static_locations(site, static, number, own, modules)
+    for number, mount in enumerate(site.mounts):
+        lines += _mount_locations(site, mount, number, own)
     for number, location in enumerate(site.locations):
         lines += ["", *_location(site, location, number, own)]
     return block("server", lines + _root_location(site, own))
@@ -345,7 +357,7 @@ def _without(lines: t.Iterable[str], taken: t.Collection[str]) -> Lines:
 
 
 def _may_proxy(site: Site) -> bool:
-    return bool(site.upstream or site.locations or site.config)
+    return bool(site.upstream or site.locations or site.mounts or site.config)
 
 
 def _headers(site: Site) -> Lines:
@@ -421,6 +433,29 @@ def _location(site: Site, location: Location, number: int, above: t.Sequence[Sta
     path = location.path if location.path.startswith("@") else quote(location.path)
     opening = " ".join(part for part in ("location", location.modifier, path) if part)
     return block(opening, [*lines, *_raw(location.config)])
+
+
+def _mount_locations(site: Site, mount: Mount, number: int, own: t.Sequence[Statement]) -> Lines:
+    """Return the locations of a path that leads to another application, which gets the rest of it."""
+    path, current = f"{mount.path}/", current_of(mount.upstream)
+    # An application that was removed is not there, instead of being out of order.
+    gone = block(f"if (!-e {quote(current)})", ["return 404;"]) if current else []
+    lines = [*gone, *mount_lines(mount), *_mount_headers(site, mount, own)]
+    lines += [*release_lines(site, mount.upstream), f"proxy_pass http://{_mount_name(site, number)}/;"]
+    slash = block(f"location = {quote(mount.path)}", [f"return 308 {quote(path + '$is_args$args')};"])
+    # "^~" keeps regular expressions of other locations away.
+    return ["", *slash, "", *block(f"location ^~ {quote(path)}", lines)]
+
+
+def _mount_headers(site: Site, mount: Mount, own: t.Sequence[Statement]) -> Lines:
+    """Return the request headers for an application below a path, with the user's lines in the place of ours.
+
+    But for the path itself, which is never what somebody else says.
+    """
+    ours = _PREFIX_HEADER
+    lines = _without(request_headers(site, mount), overridden(own) - {ours})
+    found = [line for line in header_lines(own) if line.startswith("proxy_set_header ")]
+    return lines + [line for line in found if not line.lower().startswith(f"{ours} ")]
 
 
 def _release_lines(site: Site, servers: t.Iterable[Server], text: str) -> Lines:

@@ -36,6 +36,8 @@ INNER: dict[str, Item] = {
     "locations": {"path": "/admin/"},
     "access": {"path": "/admin"},
     "users": {"name": "alice", "password": "secret"},
+    "mounts": {"path": "/blog", "upstream": ["10.0.0.3:80"]},
+    "mount": {"site": "shop", "path": "/blog"},
     "tls": {"certificate": "/c.pem", "key": "/k.pem"},
     "cache": {"valid": 10},
 }

@@ -59,6 +59,21 @@ def test_it_is_closed_and_opened_once(sim: Simulation, wish: MaintenanceRequest)
     assert not os.path.exists(wish.flag)
 
 
+def test_an_application_below_a_path_is_closed_by_the_site_that_leads_to_it(
+    sim: Simulation, wish: MaintenanceRequest, tmp_path: Path
+) -> None:
+    mounted = replace(wish, site=str(tmp_path / "enabled" / "shop"))
+    with pytest.raises(MaintenanceError, match="does not exist, so nginx does not look for"):
+        maintain(sim.host, mounted, True)
+    (tmp_path / "enabled").mkdir()
+    (tmp_path / "enabled" / "other").write_text("server {}")
+    with pytest.raises(MaintenanceError, match="does not exist, so nginx does not look for"):
+        maintain(sim.host, mounted, True)
+    (tmp_path / "enabled" / "front").write_text(f'if (-f "{mounted.flag}") {{ }}')
+    assert maintain(sim.host, mounted, False)["changed"]
+    assert os.path.exists(mounted.flag)
+
+
 def test_a_chosen_page_is_used_again(sim: Simulation, wish: MaintenanceRequest) -> None:
     maintain(sim.host, wish, False)
     assert Path(wish.page_path).read_text() == PAGE
