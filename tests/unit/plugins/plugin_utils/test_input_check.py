@@ -28,6 +28,8 @@ Path_ = tuple[t.Any, ...]
 OPTIONS = load_schema()
 SHOP: Item = {"name": "shop", "source": "./shop", "app": "shop:app"}
 LEAST: dict[str, Item] = {"flask_apps": SHOP, "gunicorn_services": {"name": "shop"}, "nginx_sites": {"name": "shop"}}
+# Lists whose entries have no name.
+NAMELESS: dict[str, Item] = {"nginx_firewall_allow": {"port": 2222}}
 LABELS = {"flask_apps": "app 'shop': ", "gunicorn_services": "service 'shop': ", "nginx_sites": "site 'shop': "}
 INNER: dict[str, Item] = {
     "workers": {"name": "mail", "command": "celery worker"},
@@ -90,8 +92,8 @@ def value_of(variable: str, path: Path_, value: object) -> object:
     """Return the value of a variable with another value at a path below it."""
     if not path:
         return value
-    item = put(LEAST.get(variable, {}), path, value)
-    return [item] if variable in LEAST else item
+    item = put({**LEAST, **NAMELESS}.get(variable, {}), path, value)
+    return [item] if variable in LEAST or variable in NAMELESS else item
 
 
 def all_options() -> list[tuple[str, Path_, Item]]:
@@ -120,7 +122,8 @@ def test_each_wrong_type_of_each_option_is_named(variable: str, path: Path_, opt
         if path == ("name",):
             continue
         label = LABELS.get(variable, "") if path else ""
-        where = written(path if variable in LABELS and path else (variable, *path))
+        inside = (variable, *([0] if path and variable in NAMELESS else []), *path)
+        where = written(path if variable in LABELS and path else inside)
         assert [fault.startswith(label + where) for fault in faults] == [True], faults
         assert " must be " in faults[0] or " must hold " in faults[0]
         assert len(faults[0].encode()) < 400
@@ -137,7 +140,7 @@ def test_what_a_user_may_write_is_accepted(variable: str, path: Path_, option: I
     for value in values:
         # What is required is missing in an empty dictionary.
         if (option.get("required") and value is None) or (
-            value == {} and path and path[-1] in ("tls", "site", "cache")
+            value == {} and path and path[-1] in ("tls", "site", "cache", "mount")
         ):
             continue
         given = {variable: value_of(variable, path, value)}
