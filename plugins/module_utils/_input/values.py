@@ -331,6 +331,7 @@ APP: Shape = {
     "trusted_hops": Whole(),
     "host_header": Text("X-Original-Host"),
     "keep": Whole(),
+    "compress": Flag(),
     "rename_from": Text("store"),
     "domains": Listed("shop.example.com"),
     "gunicorn": {
