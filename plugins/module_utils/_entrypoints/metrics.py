@@ -43,6 +43,7 @@ NONE, REMOVED = "none", "removed"
 _LOG = re.compile(r"^\s*access_log (\S+) flaskops_json\b", re.MULTILINE)
 _PLAIN_LOG = re.compile(r"^\s*access_log \S+ combined\b", re.MULTILINE)
 _CERTIFICATE = re.compile(r"^\s*ssl_certificate \"?([^\";$]+)\"?;", re.MULTILINE)
+_CATCH_ALL = "flaskops-default"
 _DEPLOYS = ("deploy", "rollback")
 _RESULTS = {"activated": "success", "failed": "failure", "interrupted": "interrupted"}
 
@@ -214,7 +215,8 @@ class Collector:
             "flaskops_certificate_not_after_timestamp_seconds", "gauge", "When the certificate of a site expires."
         )
         for site in sites:
-            if site.logs or site.uncounted:
+            # The catch-all belongs to no application.
+            if (site.logs or site.uncounted) and not site.name.startswith(_CATCH_ALL):
                 counted.add(int(not site.uncounted), site=site.name)
             for path in site.certificates:
                 try:

@@ -16,6 +16,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.metrics import Collector, Places
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import version_id
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history
+from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import RESERVED
 
 V1, V2 = "1111111-11111111", "2222222-22222222"
 LINE = {"status": 200, "request_time": 0.012, "upstream_time": "0.010", "bytes_sent": 500, "release": V1}
@@ -156,6 +157,7 @@ def test_sites_of_others_and_without_json_are_not_counted(host: Fake) -> None:
     log = host.top / "logs/wiki.access.log"
     host.site("wiki", f"access_log {log} combined;")
     host.site("quiet", "access_log off;")
+    host.site(f"{RESERVED}-443", f"access_log {log} combined;")
     foreign = host.top / "enabled" / "foreign"
     foreign.write_text(f"access_log {log} flaskops_json;")
     log.write_text('127.0.0.1 - - [28/Nov/2026:22:17:41 +0000] "GET / HTTP/1.1" 200 5\n')
