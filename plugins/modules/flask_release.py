@@ -217,8 +217,8 @@ options:
           - Whether the build compresses static files (those of O(apps[].nginx.static) that are in the code), so that
             nginx need not for each visitor. Releases that are built already stay as they are.
           - The format is gzip, and also brotli and zstd where nginx loads the module for files that are compressed
-            already (in Debian 12 and newer C(libnginx-mod-http-brotli-static)) and the host has the library for
-            Python (C(python3-brotli), C(python3-zstandard)).
+            already and the host has the library for Python (C(python3-zstandard)). C(nginx_brotli) of role
+            P(flaskops.stack.nginx#role) installs both for brotli.
           - A copy that the source brings along (C(app.js.gz)) is taken out of the release, with a warning, when its
             content is not that of the file.
         type: bool
