@@ -321,6 +321,7 @@ options:
       - socket_in_use
       - mixed_proxy_protocol
       - certificate_chain
+      - certificate_pair
       - key_permissions
     default: []
   directory_available:
@@ -707,6 +708,7 @@ OPTIONS: dict[str, t.Any] = {
             "socket_in_use",
             "mixed_proxy_protocol",
             "certificate_chain",
+            "certificate_pair",
             "key_permissions",
         ],
         "default": [],

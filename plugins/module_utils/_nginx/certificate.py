@@ -17,6 +17,9 @@ import time
 import typing as t
 
 _PEM = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----(.+?)-----END", re.DOTALL)
+_KEY = re.compile(rb"-----BEGIN (RSA |EC |)PRIVATE KEY-----(.+?)-----END", re.DOTALL)
+RSA, EC = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a8648ce3d0201")
+_KEY_KINDS = {b"RSA ": RSA, b"EC ": EC}
 _SUBJECT_ALT_NAME = bytes((0x55, 0x1D, 0x11))
 _COMMON_NAME = bytes((0x55, 0x04, 0x03))
 _DNS, _ADDRESS = 0x82, 0x87
@@ -116,6 +119,8 @@ class Signed(t.NamedTuple):
     subject: bytes
     issuer: bytes
     issuer_name: str
+    # The kind of its key: an object identifier.
+    key_kind: bytes = b""
 
 
 def read_signed(pem: bytes) -> list[Signed]:
@@ -124,12 +129,26 @@ def read_signed(pem: bytes) -> list[Signed]:
     for match in _PEM.finditer(pem):
         try:
             fields = _nodes(_nodes(_nodes(base64.b64decode(match.group(1)))[0].data)[0].data)
-            issuer, _validity, subject = fields[3:6] if fields[0].tag == _EXPLICIT_0 else fields[2:5]
+            issuer, _validity, subject, public = fields[3:7] if fields[0].tag == _EXPLICIT_0 else fields[2:6]
+            kind = _nodes(_nodes(public.data)[0].data)[0].data
             names = [value.decode("utf-8", "replace") for value in _texts(issuer)]
         except (IndexError, ValueError, binascii.Error) as exc:
             raise CertificateError(f"its certificates cannot be read: {exc}") from exc
-        found.append(Signed(subject.data, issuer.data, names[-1] if names else ""))
+        found.append(Signed(subject.data, issuer.data, names[-1] if names else "", kind))
     return found
+
+
+def read_key_kind(pem: bytes) -> bytes:
+    """Return the kind of a private key in PEM, as C(Signed) has it; nothing for one that cannot be told."""
+    match = _KEY.search(pem)
+    if match is None:
+        return b""
+    if match.group(1) in _KEY_KINDS:
+        return _KEY_KINDS[match.group(1)]
+    try:
+        return _nodes(_nodes(_nodes(base64.b64decode(match.group(2)))[0].data)[1].data)[0].data
+    except (IndexError, ValueError, binascii.Error):
+        return b""
 
 
 def _texts(name: _Node) -> list[bytes]:

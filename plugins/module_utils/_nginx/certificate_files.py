@@ -11,9 +11,9 @@ import stat
 import typing as t
 
 from .._system.files import read_file
-from .certificate import CertificateError, Signed, read_signed
+from .certificate import EC, RSA, CertificateError, Signed, read_key_kind, read_signed
 from .checks import Problem, ServerBlock
-from .policy import CHAIN, KEY_MODE
+from .policy import CHAIN, KEY_MODE, PAIR
 
 # The roots that the distribution trusts.
 _ROOTS = "/etc/ssl/certs/ca-certificates.crt"
@@ -31,18 +31,36 @@ def find_file_problems(
     problems: dict[tuple[str, str, tuple[str, ...]], Problem] = {}
     for server in servers:
         for pair in server.certificates:
-            certificate, key = (path if _is_no_file(path) else absolute(path) for path in pair)
-            found = []
-            if not _is_no_file(certificate):
-                found.append((CHAIN, "certificate", certificate, _chain_fault(certificate, read)))
-            if not _is_no_file(key) and not is_staged(key):
-                found.append((KEY_MODE, "key", key, _key_fault(key)))
+            if any(map(_is_no_file, pair)):
+                continue
+            certificate, key = map(absolute, pair)
+            found = [
+                (CHAIN, "certificate", certificate, _chain_fault(certificate, read)),
+                (PAIR, "certificate", certificate, _pair_fault(certificate, key, read)),
+                (KEY_MODE, "key", key, "" if is_staged(key) else _key_fault(key)),
+            ]
             for kind, what, path, fault in found:
                 if fault:
                     text = f"{what} {path}, used in {server.place}, {fault}"
                     problem = Problem(kind, path, (server.file,), text)
                     problems.setdefault(problem.key, problem)
     return list(problems.values())
+
+
+def _pair_fault(certificate: str, key: str, read: Reader) -> str:
+    """Return that a key is of another kind than its certificate: nginx takes them for halves of two pairs."""
+    try:
+        signed = read_signed(read(certificate) or b"")
+    except CertificateError:
+        return ""
+    wanted, found = signed[0].key_kind if signed else b"", read_key_kind(read(key) or b"")
+    if {wanted, found} != {RSA, EC}:
+        return ""
+    names = {RSA: "RSA", EC: "ECDSA"}
+    return (
+        f"does not match the key {key}: it is for a key of {names[wanted]}, and that is one of {names[found]}; name "
+        "two files of one pair in tls.certificate and tls.key"
+    )
 
 
 def _is_no_file(path: str) -> bool:
@@ -78,14 +96,11 @@ def _chain_fault(path: str, read: Reader) -> str:
         return ""
     if first.issuer in (first.subject, *(each.subject for each in others)) or _is_root(first.issuer, read):
         return ""
-    beside = _beside(path, first.issuer)
-    if beside and beside[1].issuer == beside[1].subject:
+    beside = _beside(path, first)
+    if beside and beside.is_root:
         return ""
-    source = f"append {beside[0]} to it" if beside else "append what the CA gave you as chain, bundle or intermediate"
-    return (
-        f"comes without that of its issuer '{first.issuer_name}', which browsers need to trust it: {source}, so that "
-        "it has the whole chain (fullchain.pem)"
-    )
+    source = beside.advice if beside else "append what the CA gave you as chain, bundle or intermediate to it"
+    return f"comes without that of its issuer '{first.issuer_name}', which browsers need to trust it: {source}"
 
 
 def _is_root(subject: bytes, read: Reader) -> bool:
@@ -95,15 +110,27 @@ def _is_root(subject: bytes, read: Reader) -> bool:
         return False
 
 
-def _beside(path: str, subject: bytes) -> tuple[str, Signed] | None:
-    """Return the file in the same directory that has the certificate with a subject, and that certificate."""
+class _Beside(t.NamedTuple):
+    """A file that has the certificate of an issuer."""
+
+    is_root: bool
+    advice: str
+
+
+def _beside(path: str, leaf: Signed) -> _Beside | None:
+    """Return the file in the same directory that has the certificate of the issuer, and no key."""
     directory = glob.escape(os.path.dirname(path))
-    names = sorted({name for ending in _ENDINGS for name in glob.glob(os.path.join(directory, ending))} - {path})
-    for name in names[:_MOST_FILES]:
+    names = {name for ending in _ENDINGS for name in glob.glob(os.path.join(directory, ending))} - {path}
+    found = []
+    for name in sorted(names)[:_MOST_FILES]:
         try:
-            found = [each for each in read_signed(read_file(name) or b"") if each.subject == subject]
+            data = read_file(name) or b""
+            signed = [] if b"PRIVATE KEY-----" in data else read_signed(data)
         except (CertificateError, OSError):
             continue
-        if found:
-            return name, found[0]
-    return None
+        issuers = [each for each in signed if each.subject == leaf.issuer]
+        if issuers:
+            is_whole = signed[0][:2] == leaf[:2]
+            advice = f"name {name} instead, which has both" if is_whole else f"append {name} to it"
+            found.append((not is_whole, len(signed), _Beside(issuers[0].issuer == issuers[0].subject, advice)))
+    return min(found)[2] if found else None

@@ -13,7 +13,7 @@ if t.TYPE_CHECKING:
 
 NAMESPACE, SHADOW, NONE = "namespace", "shadow", "none"
 CLASH, IN_USE = "socket_clash", "socket_in_use"
-CHAIN, KEY_MODE = "certificate_chain", "key_permissions"
+CHAIN, PAIR, KEY_MODE = "certificate_chain", "certificate_pair", "key_permissions"
 MIXED_PROXY = "mixed_proxy_protocol"
 KINDS = (
     "duplicate_server_name",
@@ -25,6 +25,7 @@ KINDS = (
     IN_USE,
     MIXED_PROXY,
     CHAIN,
+    PAIR,
     KEY_MODE,
 )
 

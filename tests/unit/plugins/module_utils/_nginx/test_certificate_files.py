@@ -69,8 +69,7 @@ def test_a_missing_chain_is_named_with_the_way_out(host: Path, pki: Path, names:
     issuer = "The root" if names == ("near",) else "middle"
     assert problem.kind == "certificate_chain"
     assert f"certificate {host}/site.pem, used in /s:3, comes without that of its issuer '{issuer}'" in problem.message
-    assert "append what the CA gave you as chain, bundle or intermediate to it" not in problem.message
-    assert "append what the CA gave you as chain" in problem.message
+    assert "append what the CA gave you as chain, bundle or intermediate to it" in problem.message
 
 
 def test_the_file_that_is_to_be_appended_is_named_where_it_is_beside(host: Path, pki: Path) -> None:
@@ -78,6 +77,40 @@ def test_the_file_that_is_to_be_appended_is_named_where_it_is_beside(host: Path,
     write(host, pki, "root", "middle", file="bundle.crt")
     (host / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\n!\n-----END")
     assert f"append {host}/bundle.crt to it" in problems(host)[0].message
+    (host / "all.pem").write_text((host / "bundle.crt").read_text() + (pki / "leaf.key").read_text())
+    assert f"append {host}/bundle.crt to it" in problems(host)[0].message
+    (host / "bundle.crt").unlink()
+    write(host, pki, "leaf", "middle", file="fullchain.pem")
+    assert f"name {host}/fullchain.pem instead" in problems(host)[0].message
+
+
+@pytest.mark.parametrize("form", ["pkcs8", "traditional"])
+@pytest.mark.parametrize(("certificate", "key"), [("rsa", "ec"), ("ec", "rsa"), ("rsa", "rsa"), ("ec", "ec")])
+def test_a_pair_of_two_kinds_is_named(tmp_path: Path, certificate: str, key: str, form: str) -> None:
+    for name, words in (("rsa", ["rsa:2048"]), ("ec", ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"])):
+        openssl(
+            tmp_path,
+            "req",
+            "-x509",
+            "-newkey",
+            *words,
+            "-nodes",
+            "-subj",
+            "/CN=x",
+            "-keyout",
+            "k",
+            "-out",
+            f"{name}.pem",
+        )
+        command = ["rsa", "-traditional"] if name == "rsa" else ["ec"]
+        written = command if form == "traditional" else ["pkey"]
+        openssl(tmp_path, *written, "-in", "k", "-out", f"{name}.key")
+        (tmp_path / f"{name}.key").chmod(0o600)
+    found = problems(tmp_path, f"{certificate}.pem", f"{key}.key")
+    assert [problem.kind for problem in found] == (["certificate_pair"] if certificate != key else [])
+    assert all(
+        f"{certificate}.pem" in each.message and f"the key {tmp_path}/{key}.key" in each.message for each in found
+    )
 
 
 @pytest.mark.parametrize("place", ["ca.crt", "roots/ca.crt"])
