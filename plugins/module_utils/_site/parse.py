@@ -307,9 +307,12 @@ def _parse_user(entry: object) -> tuple[str, str]:
     given = _reader(entry, ("name", "password"), prefix)
     name, password = given.text("name"), given.text("password")
     if not _USER.fullmatch(name):
+        # What is behind a colon may be the password.
+        begin, colon, _rest = name.partition(":")
+        shown = f"{begin}:..." if colon else begin
         raise InputError(
-            f"{prefix}name {name!r} must be 1 to 128 characters without ':' and control characters, and not begin with "
-            "'#'"
+            f"{prefix}name {shown!r} must be 1 to 128 characters without ':' and control characters, and not begin "
+            "with '#'"
         )
     if not password:
         raise InputError(f"{prefix}the password of '{name}' is empty: set one")
