@@ -299,7 +299,8 @@ def echo_lines(site: Site) -> Lines:
 
 def hsts_lines(site: Site) -> Lines:
     """Return what makes browsers stay with HTTPS; it overrules the application."""
-    if not site.hsts or (site.tls and site.tls.mode == SELF_SIGNED):
+    # Visitors who come by another proxy see its certificate.
+    if not site.hsts or (site.tls and site.tls.mode == SELF_SIGNED and not site.from_proxy):
         return []
     name, value = "Strict-Transport-Security", f'"max-age={site.hsts}"'
     if site.tls and site.tls.mode == ACME:

@@ -258,6 +258,9 @@ def test_hsts_is_sent_with_a_certificate_of_a_ca_alone() -> None:
     assert "    include /etc/flaskops/tls/shop/current/no-hsts*.conf;" in text
     assert "add_header Strict-Transport-Security $flaskops_shop_hsts always;" in text
     assert "Strict-Transport" not in render_site(site({"mode": "self_signed"}, hsts=300), NEWEST)
+    # Visitors see the certificate of the proxy.
+    behind = render_site(site({"mode": "self_signed"}, hsts=300, behind_proxy=True), NEWEST)
+    assert 'Strict-Transport-Security "max-age=300" always' in behind
     assert 'Strict-Transport-Security "max-age=300" always' in render_site(site(FILES, hsts=300), NEWEST)
     assert "hsts" not in render_site(site({"mode": "acme"}), NEWEST)
 
