@@ -85,6 +85,9 @@ class Metrics:
 
     def wanted(self, layout: NginxLayout, directory: str, root: str) -> dict[str, str]:
         """Return the texts of the units by name; raise NginxSiteError for a path that a unit cannot have."""
+        for path in (directory, root):
+            if not os.path.isabs(path):
+                raise NginxSiteError(f"metrics: the path {path!r} is not absolute: begin it with '/'")
         places = Places(directory, root, layout.available, layout.enabled, layout.suffix, self._state)
         arguments = [f"--code={_CODE}", *(f"--{name}={value}" for name, value in places._asdict().items())]
         for text in arguments:
@@ -152,11 +155,20 @@ def uncounted(text: bytes) -> list[str]:
     return [f"requests to {', '.join(names)} are not counted (nginx_metrics): {remedy}"]
 
 
+def check_metrics(params: t.Mapping[str, t.Any], layout: NginxLayout) -> None:
+    """Raise NginxSiteError for a path that the units cannot have."""
+    Metrics(Host()).wanted(layout, *_directories(params))
+
+
+def _directories(params: t.Mapping[str, t.Any]) -> tuple[str, str]:
+    return os.path.normpath(params["metrics_directory"]), os.path.normpath(params["metrics_root"])
+
+
 def apply_metrics(params: t.Mapping[str, t.Any], layout: NginxLayout, check: bool, diff: bool) -> dict[str, t.Any]:
     """Bring the collection of metrics into the wanted state; return C(changed), C(diff) and C(warnings)."""
     metrics = Metrics(Host())
     on = params["metrics"] == "textfile"
-    directory, root = os.path.normpath(params["metrics_directory"]), os.path.normpath(params["metrics_root"])
+    directory, root = _directories(params)
     wanted = metrics.wanted(layout, directory, root) if on else {}
     differing = metrics.differing(wanted)
     warnings = []

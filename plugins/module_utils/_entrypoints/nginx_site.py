@@ -32,6 +32,7 @@ def run(params: Params, check: bool, diff: bool = False) -> dict[str, t.Any]:
     """Return the module's result, in printable characters; one that has failed says why."""
     try:
         request = request_of(params, check, diff)
+        _check_metrics(params, request.layout)
         result = manage(request)
         probed = result["changed"] and not check
         _apply_metrics(params, request.layout, check, diff, result)
@@ -43,6 +44,15 @@ def run(params: Params, check: bool, diff: bool = False) -> dict[str, t.Any]:
     if wrong:
         result.update(failed=True, msg="\n".join(wrong))
     return t.cast("dict[str, t.Any]", printable_result(result))
+
+
+def _check_metrics(params: Params, layout: NginxLayout) -> None:
+    """Refuse what the collection of metrics cannot have, before sites change."""
+    if params.get("metrics") == "textfile":
+        # As below.
+        from .nginx_metrics import check_metrics
+
+        check_metrics(params, layout)
 
 
 def _apply_metrics(params: Params, layout: NginxLayout, check: bool, diff: bool, result: dict[str, t.Any]) -> None:

@@ -29,6 +29,8 @@ def params(tmp_path: Path, **given: t.Any) -> dict[str, t.Any]:
         ({"mode": "rw-r--r--"}, "owner, group and mode must be known and octal"),
         ({"owner": "nobody-there"}, "owner, group and mode must be known and octal"),
         ({"keep": 0}, "keep 0 must be 1 or more"),
+        ({"metrics": "textfile", "metrics_directory": "/var/lib/node exporter"}, "metrics: the path '/var/lib/node"),
+        ({"metrics": "textfile", "metrics_directory": "textfile"}, "metrics: the path 'textfile' is not absolute"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_changes(tmp_path: Path, given: t.Any, said: str) -> None:
