@@ -12,10 +12,10 @@ import shutil
 import stat
 import tempfile
 import typing as t
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from .._system.command import Result
-from .._system.files import read_file, write_file
+from .._system.files import TEMPORARY, read_file, write_file
 from .._system.host import Host
 from .lineage import Places
 from .model import DNS, AcmeError, Authority, Problem, WantedCertificate
@@ -98,18 +98,28 @@ def arguments(places: Places, wanted: WantedCertificate, authority: Authority, f
 @contextmanager
 def _options(places: Places, authority: Authority, root: int) -> t.Iterator[list[str]]:
     """Give the options that must not be in the list of processes, in a file that is gone afterwards."""
+    _remove_leftovers(places.state)
     if not authority.eab_file or has_account(places, authority.server):
         yield []
         return
     kid, key = read_eab(authority.eab_file, root)
     os.makedirs(places.state, mode=0o700, exist_ok=True)
-    directory = tempfile.mkdtemp(prefix=".flaskops-", dir=places.state)
+    directory = tempfile.mkdtemp(prefix=TEMPORARY, dir=places.state)
     try:
         path = os.path.join(directory, "cli.ini")
         write_file(path, f"eab-kid = {kid}\neab-hmac-key = {key}\n".encode(), 0o600, sync=False)
         yield ["--config", path]
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _remove_leftovers(directory: str) -> None:
+    """Remove what a killed run has left of its secrets; the caller holds the lock."""
+    with suppress(FileNotFoundError):
+        for base in os.listdir(directory):
+            path = os.path.join(directory, base)
+            if base.startswith(TEMPORARY) and os.path.isdir(path):
+                shutil.rmtree(path)
 
 
 def has_account(places: Places, server: str) -> bool:

@@ -248,6 +248,10 @@ def test_an_external_account_is_in_no_argument(lab: Lab) -> None:
     authority = replace(ASKED, eab_file=str(path))
     assert "chmod 0600" in run(lab, SHOP, authority=authority)["msg"] and calls(lab) == 0
     path.chmod(0o600)
+    # A run that was killed while certbot asked.
+    left = f"{lab.places.state}/.flaskops-left"
+    os.makedirs(left)
+    Path(left, "cli.ini").write_text("eab-hmac-key = s3cr3t\n")
     run(lab, authority=authority)
     assert lab.certbot.seen == ["eab-kid = kid-1\neab-hmac-key = s3cr3t\n"]
     assert "s3cr3t" not in str(lab.certbot.asked) and not list(lab.root.rglob("cli.ini"))
