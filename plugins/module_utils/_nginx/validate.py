@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 import typing as t
 
 from .._system.paths import TLS
@@ -44,7 +43,7 @@ def validate(nginx: Nginx, plan: NginxPlan, policy: Policy, running: RunningNgin
         )
     problems = []
     if config:
-        certificates = _certificates(config, servers, staged_tree, set(running.unloaded))
+        certificates = _certificates(config, servers, staged_tree, set(running.unloaded), nginx.host.time())
         problems = [*find_problems(servers), *certificates, *_sockets(config, running.master)]
     serious, bearable = _sort(nginx, problems, policy, running)
     serious += _unread(plan, config, staged_tree)
@@ -74,7 +73,7 @@ def _unread(plan: NginxPlan, config: Configuration | None, staged_tree: StagedTr
 
 
 def _certificates(
-    config: Configuration, servers: t.Sequence[ServerBlock], staged_tree: StagedTree, unloaded: set[str]
+    config: Configuration, servers: t.Sequence[ServerBlock], staged_tree: StagedTree, unloaded: set[str], now: float
 ) -> list[Problem]:
     """Check the certificates that changed files use, and those that changed themselves."""
     renewed = {
@@ -91,7 +90,7 @@ def _certificates(
                 continue  # nginx has read it; a format that we do not know is no mistake
     affected = [server for server in servers if server.file in changed]
     files = find_file_problems(affected, config.absolute, staged_tree.read, staged_tree.changed)
-    return [*check_certificates(affected, known, time.time()), *files]
+    return [*check_certificates(affected, known, now), *files]
 
 
 def _sockets(config: Configuration, master: int) -> list[Problem]:
@@ -141,7 +140,7 @@ def _present_problems(nginx: Nginx, running: RunningNginx) -> set[tuple[str, str
         except CertificateError:
             continue
     sockets = find_sockets(config, resolve)
-    problems = [*find_problems(servers), *check_certificates(servers, known, time.time()), *find_clashes(sockets)]
+    problems = [*find_problems(servers), *check_certificates(servers, known, nginx.host.time()), *find_clashes(sockets)]
     problems += find_sockets_in_use(sockets, running.master)
     loaded = [server for server in servers if not _uses(server, config, running.unloaded)]
     problems += find_file_problems(loaded, config.absolute, present.read, present.changed)

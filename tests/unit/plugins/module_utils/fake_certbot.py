@@ -177,13 +177,24 @@ class FakeNetwork:
         return 200, "", Path(self.challenges + "/" + url.split("/", 3)[3]).read_bytes() + b"\n"
 
 
+class _Host(FakeHost):
+    """A host whose nginx has the time of its certbot."""
+
+    def __init__(self, root: Path, clock: FakeClock) -> None:
+        super().__init__(root)
+        self._clock = clock
+
+    def time(self) -> float:
+        return self._clock.time()
+
+
 class Lab:
     """A host with nginx, certbot and a CA, and two sites with stand-ins."""
 
     def __init__(self, root: Path) -> None:
-        self.nginx = FakeHost(root)
-        self.nginx.nginx.start(age=100)
         self.clock = FakeClock()
+        self.nginx = _Host(root, self.clock)
+        self.nginx.nginx.start(age=100)
         self.places = Places(
             str(root / "letsencrypt"),
             str(root / "letsencrypt.log"),
