@@ -14,7 +14,7 @@ from .._input.values import SITE, InputError, as_prefix, with_lists
 from .._release.shared_files import Place, covers, is_shared, shared_places
 from .._site.lines import cache_lines
 from .._site.model import Site, Static, chain_of
-from .._site.parse import Reader, parse_site
+from .._site.parse import Reader, is_decoded, parse_site
 from .._system.paths import PREVIOUS
 
 App = t.Mapping[str, t.Any]
@@ -301,6 +301,15 @@ def _seconds(gunicorn: t.Mapping[str, t.Any], key: str) -> int:
     return int(t.cast("int", DEFAULTS[key]) if value is None else value)
 
 
+def _let_watch(given: dict[str, t.Any], path: str, defaults: t.Mapping[str, t.Any]) -> None:
+    """Change what an application says of its site so that whoever asks for its health gets it from itself."""
+    if isinstance(given.get("cache"), dict):
+        given["cache"] = {**given["cache"], "bypass": [*(given["cache"].get("bypass") or []), path]}
+    auth = given.get("basic_auth", defaults["basic_auth"])
+    if auth and isinstance(auth, t.Mapping):
+        given["basic_auth"] = {"open": [path], **auth}
+
+
 def _given(app: App, base: str, defaults: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return what the application says of its site, with places on the host."""
     gunicorn = app.get("gunicorn") or {}
@@ -308,12 +317,8 @@ def _given(app: App, base: str, defaults: t.Mapping[str, t.Any]) -> dict[str, t.
     path = _health_path(gunicorn)
     if path != "/":
         given.setdefault("access_log_skip", [path])
-        if isinstance(given.get("cache"), dict) and "%" not in path:
-            # Who watches the application wants to know of it, not of what was kept.
-            given["cache"] = {**given["cache"], "bypass": [*(given["cache"].get("bypass") or []), path]}
-        auth = given.get("basic_auth", defaults["basic_auth"])
-        if auth and isinstance(auth, t.Mapping):
-            given["basic_auth"] = {"open": [path], **auth}
+    if path != "/" and is_decoded(path):
+        _let_watch(given, path, defaults)
     given["maintenance"] = {**_maintenance(base, gunicorn), **(given.get("maintenance") or {})}
     places = shared_places(given.get("static"), app.get("shared"), base)
     if places and app.get("mount"):

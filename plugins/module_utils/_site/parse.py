@@ -328,10 +328,15 @@ def _parse_area(given: Reader, prefix: str, default: str = Limit.path) -> str:
     return _check_area(given.text("path", default), f"{prefix}path")
 
 
+def is_decoded(path: str) -> bool:
+    """Tell whether a URL path is written as nginx compares it."""
+    return not ("//" in path or "/./" in f"{path}/" or "?" in path or "%" in path)
+
+
 def _check_area(text: str, what: str) -> str:
     """Return a URL path that stands for all below it, without the slash at its end."""
     path = check_path(text, what)
-    if "//" in path or "/./" in f"{path}/" or "?" in path or "%" in path:
+    if not is_decoded(path):
         raise InputError(f"{what} '{path}' must be written decoded, without '%', '?', '//' and '/./'")
     return path.rstrip("/") or "/"
 

@@ -9,7 +9,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import 
     derive_services,
     derive_sites,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._site.model import BasicAuth, Tls
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import BasicAuth, Cache, Tls
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import DEFAULT_KEYS, parse_site
 
 SHOP = {"name": "shop", "app": "shop:app", "source": "shop", "domains": ["shop.example.com"]}
@@ -152,6 +152,15 @@ def test_each_default_of_sites_is_that_of_derived_ones(key: str) -> None:
     defaults = {key: given, **({"trusted_proxies": ["10.0.0.0/8"]} if key == "proxy_protocol" else {})}
     [item] = derive_sites([{**SHOP, "host_header": "X-Real-Host", "nginx": nginx}], "/srv", None, defaults)
     assert getattr(parse_site(item, defaults), key) == expected
+
+
+@pytest.mark.parametrize("path", ["/h%65alth", "//health", "/./health"])
+def test_a_health_path_that_no_rule_of_nginx_can_name_is_neither_open_nor_refused(path: str) -> None:
+    auth = {"users": [{"name": "alice", "password": "secret"}]}
+    app = {**SHOP, "gunicorn": {"health": {"path": path}}, "nginx": {"cache": {"valid": 5}, "basic_auth": auth}}
+    [item] = derive_sites([app], "/srv")
+    site = parse_site(item, {})
+    assert site.cache == Cache(5) and site.basic_auth == BasicAuth((("alice", "secret"),))
 
 
 @pytest.mark.parametrize(
