@@ -16,6 +16,7 @@ import math
 import typing as t
 
 from .._input.values import InputError
+from .forwarded import OWN_ADDRESS, PROBE_ADDRESSES
 from .lines import Lines, block, literal, quote, variable
 from .maintenance import ACME
 from .model import PROBE, AccessRule, Limit, Location, Site
@@ -27,8 +28,6 @@ from .syntax import descend, parse
 _ZONE = "10m"
 # Whether the path was sent with "..", and nginx's own form of it.
 _TARGET = "$flaskops_dots$uri"
-# Where the check of forged headers comes from.
-_OWN_ADDRESS = "127.0.0.1"
 
 
 def check_counted(site: Site) -> Site:
@@ -217,13 +216,14 @@ def _password_blocks(site: Site) -> list[Lines]:
     geo = [block(f"geo {known}", ["default 0;", *(f"{network} 1;" for network in auth.allow)])] if auth.allow else []
     exempt = [literal(ACME), *(f"{literal(path)}(?:/|$)" for path in auth.open)]
     lines = ["default off;", *(f"{quote(f'~^[^ ]* 0{expression}')} off;" for expression in exempt)]
-    # The check of forged headers comes from this host, which other visitors cannot pretend.
+    # The check of forged headers comes from this host, and so do visitors by a proxy here, but with another address.
+    senders = "|".join(map(literal, PROBE_ADDRESSES))
     below = f"(?:{'|'.join(literal(mount.path) for mount in site.mounts)})?" if site.mounts else ""
-    probe = quote(f"~^{literal(_OWN_ADDRESS)},. 0{below}{literal(PROBE)}$")
+    probe = quote(f"~^{literal(OWN_ADDRESS)},(?:{senders}),. 0{below}{literal(PROBE)}$")
     lines += [f"{probe} off;"] if auth.is_whole else []
     lines += ['"~^[^ ]*,1 " off;'] if auth.allow else []
     lines += [f"{quote(f'~^[^ ]* {_area(path)}')} {quote(auth.realm)};" for path in auth.paths]
-    asks = f"$realip_remote_addr,{known if auth.allow else '0'} {_TARGET}"
+    asks = f"$realip_remote_addr,$remote_addr,{known if auth.allow else '0'} {_TARGET}"
     return [*geo, block(f'map "{asks}" {variable(site, "realm")}', lines)]
 
 

@@ -13,7 +13,9 @@ _FORGED_ADDRESS, _VISITOR, _PROXY = "192.0.2.66", "198.51.100.7", "203.0.113.9"
 _FORGED_HOST = "forged.invalid"
 _FORGED_PREFIX = "/forged"
 # Where the probe comes from, as nginx sees it.
-_OWN_ADDRESS = "127.0.0.1"
+OWN_ADDRESS = "127.0.0.1"
+# Those that nginx may take for the visitor's of a probe, by what it says and which proxies are trusted.
+PROBE_ADDRESSES = (OWN_ADDRESS, _FORGED_ADDRESS, _VISITOR, _PROXY)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def forged_headers(chain: ForwardedChain, hops: int) -> dict[str, str]:
 
 def proxy_greeting(chain: ForwardedChain) -> bytes:
     """Return what a connection begins with: with the PROXY protocol, the address that nginx sees without it as well."""
-    line = f"PROXY TCP4 {_OWN_ADDRESS} {_OWN_ADDRESS} {chain.port} {chain.port}\r\n"
+    line = f"PROXY TCP4 {OWN_ADDRESS} {OWN_ADDRESS} {chain.port} {chain.port}\r\n"
     return line.encode() if chain.proxy_protocol else b""
 
 
@@ -76,7 +78,7 @@ def expected_headers(chain: ForwardedChain, hops: int) -> dict[str, str]:
     prefix = {"prefix": chain.prefix} if chain.prefix else {}
     if hops > 1:
         return {**prefix, "address": _VISITOR, "scheme": "https", "host": chain.authority}
-    return {**prefix, "address": _OWN_ADDRESS, "scheme": "https" if chain.tls else "http", "host": chain.authority}
+    return {**prefix, "address": OWN_ADDRESS, "scheme": "https" if chain.tls else "http", "host": chain.authority}
 
 
 _NAMES = {

@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
+from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import ForwardedChain, forged_headers
 from ansible_collections.flaskops.stack.plugins.module_utils._site.model import PROBE, chain_of
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site
 from ansible_collections.flaskops.stack.plugins.module_utils._site.passwords import password_file, sha512_crypt
@@ -26,10 +27,15 @@ def text_of(auth: dict[str, t.Any], **changes: object) -> str:
     return render_site(parse_site({**SITE, **changes, "basic_auth": {"users": [ALICE], **auth}}, {}), NGINX)
 
 
-def asked(text: str, uri: str, dots: bool = False, address: str = "192.0.2.1", known: bool = False) -> str:
-    """Return the realm that a request is asked for, as nginx looks it up: the first expression that matches."""
+def asked(
+    text: str, uri: str, dots: bool = False, address: str = "192.0.2.1", known: bool = False, visitor: str = ""
+) -> str:
+    """Return the realm that a request is asked for, as nginx looks it up: the first expression that matches.
+
+    C(address) is that of who has connected, and C(visitor) that of the visitor, where it is another one.
+    """
     found: Directive = next(item for item in parse(text) if item.args[-1:] == ("$flaskops_shop_realm",))
-    value, default = f"{address},{int(known)} {int(dots)}{uri}", ""
+    value, default = f"{address},{visitor or address},{int(known)} {int(dots)}{uri}", ""
     for item in found.block or ():
         if item.name == "default":
             default = item.args[0]
@@ -131,6 +137,11 @@ def test_the_check_of_forged_headers_needs_no_password_and_nobody_else_can_be_it
     assert asked(text, f"{PROBE}/x", address="127.0.0.1") == "Restricted"
     assert asked(text, PROBE, dots=True, address="127.0.0.1") == "Restricted"
     assert asked(text, "/admin", address="127.0.0.1") == "Restricted"
+    # A proxy on this host brings the requests of visitors.
+    assert asked(text, PROBE, address="127.0.0.1", visitor="192.0.2.1") == "Restricted"
+    for hops in (1, 2, 3):
+        sent = forged_headers(ForwardedChain("/srv/shop/current", "shop.test"), hops)["X-Forwarded-For"]
+        assert asked(text, PROBE, address="127.0.0.1", visitor=sent.split(", ")[-1]) == "off"
     for address in ("127.0.0.11", "1127.0.0.1", "192.0.2.1"):
         assert asked(text, PROBE, address=address) == "Restricted"
     chain = chain_of(parse_site({**SITE, "basic_auth": {"users": [ALICE]}}, {}))
@@ -161,7 +172,7 @@ def test_visitors_from_known_networks_need_no_password() -> None:
 
 def test_no_path_passes_for_an_address_that_needs_no_password() -> None:
     text = text_of({"allow": ["192.0.2.0/24"], "open": ["/status"]})
-    for path in ("/files/a,1 b", "/x,1 ", "/x 0/status", f"/127.0.0.1,0 0{PROBE}"):
+    for path in ("/files/a,1 b", "/x,1 ", "/x 0/status", f"/127.0.0.1,127.0.0.1,0 0{PROBE}"):
         assert asked(text, path) == "Restricted", path
 
 
