@@ -42,6 +42,21 @@ STATIC: Choices = {
 }
 CACHE: Choices = {"": {}, "cache": {"cache": {"valid": 10, "paths": ["/news"], "bypass": ["/news/live"]}}}
 WEBSOCKETS: Choices = {"": {}, "websockets": {"websockets": True}}
+MOUNT: Choices = {
+    "": {},
+    "mount": {
+        "mounts": [
+            {
+                "path": "/blog",
+                "upstream": ["unix:/srv/blog/current/run/0.sock"],
+                "maintenance": {"flag": "/run/flaskops/blog.on", "page": "/srv/blog.html", "open": ["/blog/healthz"]},
+                "read_timeout": 90,
+                "body_size": "1g",
+            },
+            {"path": "/blog/chat", "upstream": ["10.0.0.3", "10.0.0.4"], "websockets": True, "buffering": False},
+        ]
+    },
+}
 PROXY: Choices = {
     "": {},
     "behind-proxy": {"behind_proxy": True},
@@ -71,7 +86,7 @@ REST: Choices = {
 }
 # Variables of the role by which every site of these may have a certificate of a CA, also behind a proxy.
 ACME: Item = {"nginx_acme_challenge": "dns", "nginx_acme_dns_hook": "/usr/local/bin/hook"}
-ROWS = (TLS, HTTP, STATIC, CACHE, WEBSOCKETS, PROXY, REST)
+ROWS = (TLS, HTTP, STATIC, CACHE, WEBSOCKETS, MOUNT, PROXY, REST)
 
 
 class Combination(t.NamedTuple):

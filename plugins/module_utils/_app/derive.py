@@ -330,13 +330,18 @@ def _given(app: App, base: str, defaults: t.Mapping[str, t.Any]) -> dict[str, t.
     if "static" in given:
         previous = f"{PREVIOUS}/{app['name']}/app" if _seconds(gunicorn, "asset_grace") else ""
         given["static"] = [_locate(entry, f"{base}/current/app", previous) for entry in given["static"]]
-    if app.get("host_header") and _hops(app) <= 1:
-        # No proxy in front says it: without this, a visitor could.
-        given["proxy_headers"] = {
-            app["host_header"]: "$flaskops_host",
-            **given.get("proxy_headers", defaults["proxy_headers"]),
-        }
+    own = _own_headers(app)
+    if own:
+        given["proxy_headers"] = {**own, **given.get("proxy_headers", defaults["proxy_headers"])}
     return given
+
+
+def _own_headers(app: App) -> dict[str, str]:
+    """Return the headers that the application believes and that nobody but nginx may set."""
+    prefix = (app.get("gunicorn") or {}).get("prefix")
+    # No proxy in front says it: without this, a visitor could.
+    host = {app["host_header"]: "$flaskops_host"} if app.get("host_header") and _hops(app) <= 1 else {}
+    return {**host, **({"X-Forwarded-Prefix": str(prefix).rstrip("/")} if prefix and not app.get("mount") else {})}
 
 
 def _shared_locations(

@@ -334,6 +334,11 @@ class Site:
                 "basic_auth has no effect on content and template, which are the whole configuration: write auth_basic "
                 "and auth_basic_user_file there, and 'basic_auth: {}' for this site"
             )
+        if self.mounts and self.state == "enabled" and (self.content or self.template):
+            raise InputError(
+                f"mounts: path '{self.mounts[0].path}' leads nowhere, because content or template is the whole "
+                "configuration: write a location for it there, and leave the mount out"
+            )
         if self.state != "absent" and not (self.content or self.template):
             self._check_names()
             self._check_service()

@@ -284,3 +284,15 @@ def test_the_summary_names_its_address() -> None:
 def test_a_mount_of_any_site_is_checked(mount: dict[str, t.Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse_site({"name": "shop", "domains": ["shop.test"], "mounts": [mount]}, {})
+
+
+@pytest.mark.parametrize("key", ["content", "template"])
+def test_a_site_with_a_configuration_of_its_own_has_nothing_mounted(key: str) -> None:
+    with pytest.raises(InputError, match="mounts: path '/blog' leads nowhere, because content or template"):
+        text_of({**SHOP, "nginx": {key: "x"}}, BLOG)
+
+
+@pytest.mark.parametrize("proxied", [{}, {"trusted_proxies": ["10.0.0.0/8"]}, {"behind_proxy": True}])
+def test_a_prefix_without_a_mount_is_said_by_nginx_and_nobody_else(proxied: dict[str, t.Any]) -> None:
+    text = text_of({**SHOP, "gunicorn": {"prefix": "/outer/"}, "nginx": proxied})
+    assert set(re.findall("X-Forwarded-Prefix (.*);", text)) == {'"/outer"'}

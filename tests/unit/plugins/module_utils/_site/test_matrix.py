@@ -55,7 +55,7 @@ def sockets(servers: t.Iterable[Directive]) -> dict[str, list[tuple[Directive, s
 
 
 def test_every_combination_has_a_title_of_its_own() -> None:
-    assert len(ALL) == 6 * 3 * 3 * 2 * 2 * 4 * 2
+    assert len(ALL) == 6 * 3 * 3 * 2 * 2 * 2 * 4 * 2
     assert len({each.title for each in ALL}) == len(ALL)
 
 
