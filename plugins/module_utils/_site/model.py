@@ -422,7 +422,8 @@ class Site:
     @property
     def has_websockets(self) -> bool:
         """Tell whether connections are upgraded, be it below some path only."""
-        return self.websockets or any(location.websockets for location in self.locations)
+        below = [*(location.websockets for location in self.locations), *(mount.websockets for mount in self.mounts)]
+        return self.websockets or any(below)
 
     def at(self, location: Location) -> Site:
         """Return the site as it is in one of its locations."""

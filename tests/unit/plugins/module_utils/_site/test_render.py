@@ -568,9 +568,16 @@ def test_lines_of_a_user_take_the_place_of_what_a_location_says() -> None:
     assert (lines["proxy_read_timeout"], lines["proxy_buffering"]) == ("5m", "off")
 
 
-def test_http3_warns_of_websockets_below_a_path() -> None:
+@pytest.mark.parametrize(
+    "below",
+    [
+        {"locations": [{"path": "/ws/", "websockets": True}]},
+        {"mounts": [{"path": "/chat", "upstream": ["unix:/srv/chat/current/run/0.sock"], "websockets": True}]},
+    ],
+)
+def test_http3_warns_of_websockets_below_a_path(below: dict[str, t.Any]) -> None:
     warnings: list[str] = []
-    site_configs([{**QUIC, "locations": [{"path": "/ws/", "websockets": True}]}], {}, NEW, True, warnings.append)
+    site_configs([{**QUIC, **below}], {}, NEW, True, warnings.append)
     assert "has websockets" in warnings[0]
 
 
