@@ -206,6 +206,26 @@ def test_tables_of_others_stay(run: Run, sh: Shell) -> None:
     sh("[ ! -e /etc/systemd/system/nftables.service.d ]")
 
 
+def test_ports_of_containers_stay_as_they_are(run: Run, reach: Reach, sh: Shell, eventually: Eventually) -> None:
+    # As Docker publishes a port: packets to it are sent on before the rules for the host are asked.
+    sh(
+        "ip netns add box && ip link add boxed type veth peer name eth0 netns box"
+        " && ip address add 10.99.0.1/24 dev boxed && ip link set boxed up"
+        " && ip -netns box address add 10.99.0.2/24 dev eth0 && ip -netns box link set eth0 up"
+        " && ip -netns box route add default via 10.99.0.1"
+        " && nft 'add table ip box; add chain ip box pre { type nat hook prerouting priority -100; };"
+        " add rule ip box pre tcp dport 8088 dnat to 10.99.0.2:80'"
+        " && systemd-run --quiet --unit=box ip netns exec box python3 -m http.server 80"
+    )
+    try:
+        eventually(lambda: reach(8088) == ["open"], 10)
+        run("none")
+        run("nftables")
+        assert reach(8088, 80, 9000) == ["open", "open", "closed"]
+    finally:
+        sh("systemctl stop box; nft delete table ip box; ip netns delete box")
+
+
 def test_a_port_that_others_reach_is_named_before_it_is_closed(run: Run, reach: Reach) -> None:
     run("none")
     result = run("nftables", close=[])
