@@ -90,7 +90,7 @@ class ActionModule(LateErrors, ActionBase):
         fault = status_port_fault(values.get("nginx_status_port"), sites)
         if values.get("nginx_packages") != []:
             packages += certificate_packages(sites)
-        note_plain_sites(variables, plain_sites(sites, items))
+        note_plain_sites(variables, plain_sites(sites, items, defaults))
         allow, close = values.get("nginx_firewall_allow"), values.get("nginx_firewall_close")
         return packages, ([fault] if fault else []) + (_firewall_faults(allow, close) if allow or close else [])
 

@@ -33,6 +33,14 @@ def test_https_answers_with_a_valid_certificate(visit: Visit, address: str) -> N
     assert visit(SHOP, ca_file=CA, address=address).text == "probe\n"
 
 
+def test_a_site_that_the_host_has_signed_for_is_served_with_its_certificate(visit: Visit, sh: Shell) -> None:
+    place = "/etc/flaskops/tls/signed/current"
+    reply = visit("signed.test", "/healthz", ca_file=f"{place}/fullchain.pem")
+    assert (reply.text, reply.header("strict-transport-security")) == ("ok\n", "")
+    assert visit("signed.test", "/healthz").text == "ok\n"
+    assert sh(f"stat -L -c '%a %U' {place}/privkey.pem").split() == ["600", "root"]
+
+
 def test_the_other_name_leads_to_the_canonical_one(visit: Visit) -> None:
     reply = visit("www.shop.test", "/a?b=c", ca_file=CA)
     assert (reply.status, reply.header("location")) == (301, f"https://{SHOP}/a?b=c")

@@ -201,8 +201,12 @@ def _is_public(name: str) -> bool:
     return "." in bare and not any(bare == private or bare.endswith(f".{private}") for private in _PRIVATE)
 
 
-def plain_sites(sites: t.Iterable[Site], items: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
-    """Return the sites that are plain HTTP and could have a certificate of a CA, but for those that say so."""
+def plain_sites(
+    sites: t.Iterable[Site], items: t.Iterable[t.Mapping[str, t.Any]], defaults: t.Mapping[str, t.Any]
+) -> list[str]:
+    """Return the sites that are plain HTTP and could have a certificate of a CA, unless somebody has said so."""
+    if (defaults.get("tls") or {}).get("mode"):
+        return []
     opted_out = {item.get("name") for item in items if item.get("tls")}
     return [
         site.name

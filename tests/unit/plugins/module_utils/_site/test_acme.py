@@ -300,4 +300,5 @@ def test_the_module_is_told_what_the_role_says() -> None:
 )
 def test_who_is_plain_http_without_having_said_so_is_told(item: Item, is_told: bool) -> None:
     given = {**LEAST, **item}
-    assert plain_sites([parse_site(given, {})], [given]) == (["shop"] if is_told else [])
+    assert plain_sites([parse_site(given, {})], [given], {}) == (["shop"] if is_told else [])
+    assert plain_sites([parse_site(given, {})], [given], {"tls": {"mode": "none"}}) == []
