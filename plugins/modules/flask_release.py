@@ -214,8 +214,8 @@ options:
         type: int
       compress:
         description:
-          - Whether the build compresses static files (those of O(apps[].nginx.static) that are in the code), so that
-            nginx need not for each visitor. Releases that are built already stay as they are.
+          - Whether the build compresses static files (those of C(nginx.static) that are in the code), so that nginx
+            need not for each visitor. Releases that are built already stay as they are.
           - The format is gzip, and also brotli and zstd where nginx loads the module for files that are compressed
             already and the host has the library for Python (C(python3-zstandard)). C(nginx_brotli) of role
             P(flaskops.stack.nginx#role) installs both for brotli.

@@ -331,15 +331,15 @@ options:
   directory_enabled:
     description:
       - Directory of the links to enabled sites. An C(include) of nginx's configuration must match it.
-      - By default C(/etc/nginx/sites-enabled) when O(config) includes it, otherwise another directory that O(config)
-        includes.
-      - With a shared file (see O(files[].path)), and when O(config) does not include C(sites-enabled) after
-        C(conf.d), C(/etc/nginx/flaskops-sites), which the shared file then includes.
+      - By default C(/etc/nginx/sites-enabled) when nginx's configuration includes it, otherwise another directory
+        that it includes.
+      - With a shared file (see O(flaskops.stack.nginx_site#module:files[].path)), and when the configuration does not
+        include C(sites-enabled) after C(conf.d), C(/etc/nginx/flaskops-sites), which the shared file then includes.
     type: path
   suffix:
     description:
       - Suffix of the names of links, for example V(.conf) for C(include /etc/nginx/conf.d/*.conf).
-      - By default the one that O(config) includes; empty when O(directory_enabled) is set.
+      - By default the one that nginx's configuration includes; empty when O(directory_enabled) is set.
     type: str
   binary:
     description: Program of nginx, as a name in C(PATH) or an absolute path.
