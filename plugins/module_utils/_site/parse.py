@@ -59,6 +59,7 @@ _KEY = re.compile(r"client|site|header:[A-Za-z0-9-]{1,64}|cookie:[A-Za-z0-9_]{1,
 _REALM = re.compile(r"[ !#%-\[\]-~]{1,100}")
 _USER = re.compile(r"[^\x00-\x1f\x7f:#][^\x00-\x1f\x7f:]{0,127}")
 _LONGEST_PASSWORD = 256
+_Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 _METHOD = re.compile(r"[A-Z][A-Z_-]{0,31}")
 _SOCKET = re.compile(r"unix:(/[A-Za-z0-9@%+=:,./_-]+)")
 _HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
@@ -228,14 +229,22 @@ def _parse_networks(given: Reader, key: str, prefix: str = "") -> tuple[str, ...
 
 def _check_balancers(networks: t.Sequence[str]) -> None:
     """Refuse networks that together are those of everybody: anyone could then claim any address."""
+    found = [_as_ipv4(ipaddress.ip_network(network)) for network in networks]
     for family, widest in ((4, 8), (6, 7)):
-        members = [net for net in map(ipaddress.ip_network, networks) if net.version == family]
+        members = [net for net in found if net.version == family]
         for net in ipaddress.collapse_addresses(t.cast("list[ipaddress.IPv4Network]", members)):
             if net.prefixlen < widest:
                 raise InputError(
                     f"proxy_protocol: trusted_proxies has {net}, and whoever connects from there is believed any "
                     f"address of a visitor: name the addresses of the load balancers, in networks of /{widest} at most"
                 )
+
+
+def _as_ipv4(net: _Network) -> _Network:
+    """Return a network of IPv4 that is written as one of IPv6 (::ffff:0:0/96) as what it is, all others as they are."""
+    if net.version == 4 or net.prefixlen < 96 or net.network_address.ipv4_mapped is None:
+        return net
+    return ipaddress.IPv4Network((net.network_address.ipv4_mapped, net.prefixlen - 96))
 
 
 def _parse_methods(given: Reader, key: str, prefix: str = "") -> tuple[str, ...]:

@@ -153,12 +153,24 @@ def _catch_alls(
     ]
     plain = {plain_port(site) for site in ports}
     secure = {tls_port(site) for site in ports if site.tls}
+    _refuse_both(enabled)
     found = [{"name": DISTRIBUTION_SITE, "state": "disabled", "foreign": "unmodified"}] if enabled else []
     for port in sorted(plain | secure, key=lambda port: port.number):
         name = RESERVED if port.number == 80 else f"{RESERVED}-{port.number}"
         content = render_catch_all(port, version, answers_ca)
         found.append({"name": name, "state": "enabled", "content": content})
     return found + _quic_catch_alls(_with_http3(sites))
+
+
+def _refuse_both(sites: t.Sequence[Site]) -> None:
+    """Refuse a port that is for HTTP and for HTTPS."""
+    secure = {site.https_port: site.name for site in sites if site.tls}
+    for site in sites:
+        if site.http_port in secure:
+            raise InputError(
+                f"port {site.http_port} is the http_port of site '{site.name}' and the https_port of site "
+                f"'{secure[site.http_port]}': choose two ports"
+            )
 
 
 def _quic_catch_alls(sites: t.Sequence[Site]) -> list[dict[str, t.Any]]:

@@ -226,8 +226,11 @@ def test_two_tls_profiles_on_one_port_are_refused() -> None:
         (["::/1", "8000::/1"], "::/0"),
         ([f"{first}.0.0.0/8" for first in range(256)], "0.0.0.0/0"),
         (["2000::/3"], "2000::/3"),
+        (["::ffff:0:0/96"], "0.0.0.0/0"),
+        (["::ffff:0:0/97", "128.0.0.0/1"], "0.0.0.0/0"),
         (["128.0.0.0/2"], "128.0.0.0/2"),
         (["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "127.0.0.1", "::1"], ""),
+        (["::ffff:10.0.0.0/104"], ""),
     ],
 )
 def test_the_proxy_protocol_is_not_believed_from_everybody(networks: list[str], named: str) -> None:

@@ -900,6 +900,16 @@ def test_the_proxy_protocol_gives_the_address_and_no_header_is_believed() -> Non
     assert "geo" not in rendered(PROXIED)
 
 
+def test_a_port_is_for_http_or_for_https() -> None:
+    shop = {**SITE, "tls": TLS}
+    blog = {**SITE, "name": "blog", "domains": ["blog.test"], "http_port": 443}
+    message = "port 443 is the http_port of site 'blog' and the https_port of site 'shop': choose two ports"
+    for sites in ([shop, blog], [blog, shop]):
+        with pytest.raises(InputError, match=message):
+            catch_alls(sites)
+    assert list(catch_alls([SITE, blog])) == ["default", "flaskops-default", "flaskops-default-443"]
+
+
 def test_there_is_no_catch_all_when_it_is_not_wanted_or_nothing_is_enabled() -> None:
     assert [site["name"] for site in site_configs([SITE], {}, NEW, catch_all=False)] == ["shop"]
     assert list(catch_alls([{"name": "shop", "state": "absent"}])) == []
