@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every combination of TLS, HTTP versions, static files, cache, websockets and proxies, as nginx reads it.
+"""Combinations of TLS, HTTP versions, static files, cache, websockets, mounts and proxies, as nginx reads them.
 
-`make matrix` has the nginx of four distributions accept them. Here is what nginx says nothing of, or one nginx only.
+`make matrix` has the nginx of four distributions accept all. Here is what nginx says nothing of, or one nginx only.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from tools.matrix.combinations import ACME, ROWS, Combination, beside_each_other
 SNIPPET = Path(__file__).parents[5] / "roles/nginx/files/flaskops.conf"
 ALL = list(combinations())
 POSSIBLE = [each for each in ALL if each.possible]
+# Each third: each choice meets each version, and each choice of another row.
+SAMPLE = POSSIBLE[::3]
 # "" is the newest.
 VERSIONS = ("1.18.0", "1.22.1", "1.26.3", "")
 # Directives that may stand in a block more than once.
@@ -128,7 +130,7 @@ def version_for(number: int, each: Combination) -> str:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_parts_of_a_site_fit_together(version: str) -> None:
-    mine = [each for number, each in enumerate(POSSIBLE) if version_for(number, each) == version]
+    mine = [each for number, each in enumerate(SAMPLE) if version_for(number, each) == version]
     for row, choices in enumerate(ROWS):
         assert {each.choices[row] for each in mine} >= set(choices) - ({"http3"} if version in VERSIONS[:2] else set())
     for each in mine:
