@@ -246,7 +246,9 @@ def request_headers(site: Site, mount: Mount | None = None) -> Lines:
     further = dict(site.proxy_headers)
     if mount:
         # Last, whatever the site passes on: the application believes it.
-        further = {**further, **dict(mount.proxy_headers), "X-Forwarded-Prefix": mount.path}
+        for name, value in (*mount.proxy_headers, ("X-Forwarded-Prefix", mount.path)):
+            further = {other: said for other, said in further.items() if other.lower() != name.lower()}
+            further[name] = value
     forwarded_host = forwarded(site, "host", "$flaskops_host", "$flaskops_xhost")
     scheme = forwarded(site, "proto", "$scheme", "$flaskops_xproto")
     headers = {

@@ -74,9 +74,15 @@ def test_a_site_that_has_nothing_mounted_has_no_line_of_it() -> None:
 
 
 def test_a_visitors_prefix_never_reaches_an_application_that_believes_it() -> None:
-    for changes in ({"pass_headers": ["X-Forwarded-Prefix"]}, {"config": "proxy_set_header X-Forwarded-Prefix $x;"}):
-        inside = location(text_of({**SHOP, "nginx": {"behind_proxy": True, **changes}}, BLOG), '^~ "/blog/"')
-        assert re.findall("X-Forwarded-Prefix (.*);", inside) == ['"/blog"'], changes
+    for changes in (
+        {"pass_headers": ["X-Forwarded-Prefix"]},
+        {"config": "proxy_set_header X-Forwarded-Prefix $x;"},
+        {"config": "proxy_set_header x-forwarded-PREFIX $x;"},
+        {"proxy_headers": {"x-forwarded-prefix": "$http_x_forwarded_prefix"}},
+    ):
+        blog = {**BLOG, "nginx": {"proxy_headers": {"x-forwarded-prefix": "$x"}}}
+        inside = location(text_of({**SHOP, "nginx": {"behind_proxy": True, **changes}}, blog), '^~ "/blog/"')
+        assert re.findall("(?i)X-Forwarded-Prefix (.*);", inside) == ['"/blog"'], changes
 
 
 @pytest.mark.parametrize(
