@@ -251,10 +251,9 @@ def _mount(site: dict[str, t.Any], app: App, base: str, defaults: t.Mapping[str,
     rules = [{**entry, "path": _below(path, entry.get("path"))} for entry in given.get("access") or []]
     _extend(site, "access", [*([{"path": path, **rule}] if rule else []), *rules])
     _extend(site, "access_log_skip", [path + place for place in given.get("access_log_skip") or []])
-    if site.get("basic_auth"):
-        health = _health_path(app.get("gunicorn") or {})
-        opened = [path + health] if health != "/" else []
-        site["basic_auth"] = {**site["basic_auth"], "open": [*(site["basic_auth"].get("open") or []), *opened]}
+    auth, health = site.get("basic_auth", defaults["basic_auth"]), _health_path(app.get("gunicorn") or {})
+    if auth and isinstance(auth, t.Mapping) and health != "/" and is_decoded(health):
+        site["basic_auth"] = {**auth, "open": [*(auth.get("open") or []), path + health]}
 
 
 def _below(path: str, place: object) -> str:

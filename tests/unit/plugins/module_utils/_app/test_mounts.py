@@ -269,8 +269,17 @@ def test_a_site_that_changes_has_all_of_its_applications_checked() -> None:
 
 def test_its_health_path_needs_no_password_either() -> None:
     auth = {"basic_auth": {"users": [{"name": "alice", "password": "secret"}]}}
-    [item] = derive_sites([{**SHOP, "nginx": auth}, {**BLOG, "gunicorn": {"health": {"path": "/up"}}}], "/srv")
+    healthy = {**BLOG, "gunicorn": {"health": {"path": "/up"}}}
+    [item] = derive_sites([{**SHOP, "nginx": auth}, healthy], "/srv")
     assert item["basic_auth"]["open"] == ["/blog/up"]
+    # Also where all sites ask for one.
+    [item] = derive_sites([SHOP, healthy], "/srv", None, auth)
+    assert item["basic_auth"]["open"] == ["/blog/up"]
+    [item] = derive_sites([{**SHOP, "nginx": {"basic_auth": {}}}, healthy], "/srv", None, auth)
+    assert not item["basic_auth"]
+    unnamed = {**BLOG, "gunicorn": {"health": {"path": "/%75p"}}}
+    [item] = derive_sites([{**SHOP, "nginx": auth}, unnamed], "/srv")
+    assert "open" not in item["basic_auth"]
 
 
 def test_the_summary_names_its_address() -> None:
