@@ -18,6 +18,7 @@ _EMAIL = re.compile(r"[^\s@,;]+@((?:[A-Za-z0-9_-]+\.)+[A-Za-z0-9-]+)")
 _EXAMPLES = ("example.com", "example.org", "example.net")
 _URL = re.compile(r"https://[^\s/?#]+/\S*")
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
+_COMMAND = re.compile(r"[A-Za-z0-9/._+@:,-]+")
 _PATH = re.compile(r"/[^\x00-\x1f\x7f]+")
 STAGING = "staging"
 CHALLENGES = ("http", "dns")
@@ -131,6 +132,11 @@ def _check_access(acme: Acme) -> None:
             raise InputError(
                 f"nginx_acme_{name} '{path}' must be the absolute path of a file on the host, without '..'"
             )
+    if acme.dns_hook and not _COMMAND.fullmatch(acme.dns_hook):
+        raise InputError(
+            f"nginx_acme_dns_hook '{acme.dns_hook}' is run by a shell: rename the file to one of letters, digits, '.', "
+            "'-' and '_'"
+        )
     if acme.challenge not in CHALLENGES:
         raise InputError(f"nginx_acme_challenge must be one of {', '.join(CHALLENGES)}, not '{acme.challenge}'")
     if acme.challenge == "dns" and not acme.dns_hook:

@@ -136,6 +136,8 @@ def test_what_a_ca_may_give_is_not_refused(more: Item, acme: Item) -> None:
         ({"nginx_acme_challenge": "tls"}, "nginx_acme_challenge must be one of http, dns, not 'tls'"),
         ({"nginx_acme_challenge": "dns"}, "needs nginx_acme_dns_hook"),
         ({"nginx_acme_dns_hook": "/hook"}, "is for nginx_acme_challenge dns"),
+        ({"nginx_acme_challenge": "dns", "nginx_acme_dns_hook": "/opt/my hook"}, "'/opt/my hook' is run by a shell"),
+        ({"nginx_acme_challenge": "dns", "nginx_acme_dns_hook": "/opt/a;b"}, "is run by a shell: rename the file"),
         ({"nginx_acme_ca_bundle": "ca.pem"}, "must be the absolute path of a file on the host"),
         ({"nginx_acme_eab_file": "/etc/../eab"}, "must be the absolute path"),
         ({"nginx_acme_profile": "a b"}, "nginx_acme_profile 'a b' must be a name"),
