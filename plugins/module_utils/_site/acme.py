@@ -41,6 +41,7 @@ class Acme:
     challenge: str = CHALLENGES[0]
     dns_hook: str = ""
     profile: str = ""
+    check_names: bool = True
 
     @property
     def is_public(self) -> bool:
@@ -60,7 +61,8 @@ class Acme:
             "dns_hook": self.dns_hook,
             "profile": self.profile,
         }
-        said = {key: value for key, value in given.items() if value}
+        said: dict[str, t.Any] = {key: value for key, value in given.items() if value}
+        said.update({} if self.check_names else {"check_names": False})
         return {"certificates": found, "challenge": self.challenge, **said}
 
 
@@ -90,10 +92,13 @@ def read_acme(variables: t.Mapping[str, object]) -> Acme:
             raise InputError(f"nginx_acme_{name} must be a text, not {value!r}")
         return "" if value is None else str(value).strip()
 
-    given = variables.get("nginx_acme")
+    def flag(name: str, default: bool) -> bool:
+        value = variables.get(name)
+        return default if value in (None, "") else as_bool(name, value)
+
     email = text("email")
     acme = Acme(
-        enabled=bool(email) or (given not in (None, "") and as_bool("nginx_acme", given)),
+        enabled=bool(email) or flag("nginx_acme", False),
         email=email,
         directory=text("directory"),
         ca_bundle=text("ca_bundle"),
@@ -101,6 +106,7 @@ def read_acme(variables: t.Mapping[str, object]) -> Acme:
         challenge=text("challenge") or Acme.challenge,
         dns_hook=text("dns_hook"),
         profile=text("profile"),
+        check_names=flag("nginx_acme_check_names", Acme.check_names),
     )
     _check_contact(acme)
     _check_access(acme)

@@ -285,6 +285,15 @@ def test_the_module_is_told_what_the_role_says() -> None:
     }
 
 
+@pytest.mark.parametrize("no", [False, "no"])
+def test_a_host_that_cannot_reach_its_own_address_need_not_ask_itself(no: object) -> None:
+    acme_sites = [site({"mode": "acme"})]
+    assert read_acme({"nginx_acme_check_names": no}).request(acme_sites)["check_names"] is False
+    assert "check_names" not in read_acme({"nginx_acme_check_names": True}).request(acme_sites)
+    with pytest.raises(InputError, match="nginx_acme_check_names"):
+        read_acme({"nginx_acme_check_names": "perhaps"})
+
+
 @pytest.mark.parametrize(
     ("item", "is_told"),
     [
