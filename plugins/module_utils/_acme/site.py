@@ -41,9 +41,9 @@ class AcmeHost:
         """Return the failed attempts."""
         return Attempts(self.places.state)
 
-    def lock(self) -> Lock:
+    def lock(self, seconds: float = 600) -> Lock:
         """Return what keeps two runs, and a renewal of certbot's timer, from working at the same time."""
-        return Lock(f"{self.locks}/certificates.lock", 600, "certificates")
+        return Lock(f"{self.locks}/certificates.lock", seconds, "certificates")
 
 
 @dataclass

@@ -19,6 +19,8 @@ from .._system.host import Host
 
 # For journalctl --identifier.
 IDENTIFIER = "flaskops-certificates"
+# Seconds for which certbot, which holds its own lock meanwhile, waits for a run of Ansible, which may wait for certbot.
+PATIENCE = 10.0
 
 
 def main(arguments: t.Sequence[str], where: AcmeHost | None = None, environ: t.Mapping[str, str] = os.environ) -> int:
@@ -32,7 +34,8 @@ def main(arguments: t.Sequence[str], where: AcmeHost | None = None, environ: t.M
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     host = where or AcmeHost(Host(), nginx_request())
     try:
-        with host.lock():
+        # What is not loaded now is loaded after certbot has ended.
+        with host.lock() if "--after" in arguments else host.lock(PATIENCE):
             if "--after" in arguments:
                 return 0 if settle(host, _say) else 1
             name = os.path.basename(environ.get("RENEWED_LINEAGE", ""))

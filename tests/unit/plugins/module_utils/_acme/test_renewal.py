@@ -19,6 +19,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._acme.lineage impor
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.model import Authority, WantedCertificate
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.obtain import obtain
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.state import certificate_states
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import certificate_renewed
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.certificate_renewed import main
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_certbot import DAY, Lab
 
@@ -52,6 +53,15 @@ def test_the_hook_leaves_it_to_the_run_that_has_called_certbot(lab: Lab) -> None
     lab.certbot.renew("shop")
     assert hook(lab, "shop", FLASKOPS_IN_RUN="1") == 0
     assert lab.nginx.nginx.reloads == 1
+
+
+def test_the_hook_does_not_wait_for_a_run_that_waits_for_certbot(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificate_renewed, "PATIENCE", 0.01)
+    lab.certbot.renew("shop")
+    with lab.where.lock():
+        assert hook(lab, "shop") == 1
+    assert main(["--after"], lab.where, {}) == 0
+    assert is_served(lab.places, read_lineage(lab.places, "shop"))
 
 
 def test_the_hook_leaves_the_certificates_of_others_alone(lab: Lab) -> None:
