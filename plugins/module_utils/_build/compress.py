@@ -35,6 +35,9 @@ _LARGEST = 16 * 2**20
 _BEST_UNTIL = 2**18
 # What is not compressed by then is left to nginx.
 SECONDS = 5.0
+# What could not be compared by then, or is larger, does not stay: a build may leave files of any size and number.
+_COMPARING = 60.0
+_COMPARED = 2**28
 _CHUNK = 2**16
 
 Chunks = t.Iterator[bytes]
@@ -133,6 +136,7 @@ class Compressor:
         self._formats = {encoding.suffix: encoding for encoding in formats}
         self._served = tuple(served)
         self._end = time.monotonic() + seconds
+        self._last = time.monotonic() + _COMPARING
         self.warnings: list[str] = []
 
     def compress(self, code: str, directories: t.Iterable[str]) -> None:
@@ -197,6 +201,9 @@ class Compressor:
         encoding = self._formats.get(suffix)
         if encoding is None:
             return "cannot be read on this host, which lacks the library for Python"
+        size = os.stat(original, dir_fd=directory, follow_symlinks=False).st_size
+        if size > _COMPARED or time.monotonic() > self._last:
+            return "cannot be compared with its file in reasonable time"
         try:
             with os.fdopen(open_file(original, directory), "rb") as stream, os.fdopen(
                 open_file(original + suffix, directory), "rb"

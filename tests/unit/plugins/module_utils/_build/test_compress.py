@@ -107,6 +107,14 @@ def test_a_copy_that_would_fill_the_memory_is_read_no_further_than_the_file(tmp_
     assert "has another content" in compress(tmp_path)[0]
 
 
+def test_a_file_that_takes_too_long_to_compare_loses_its_copy(tmp_path: Path) -> None:
+    with open(write(tmp_path, "static/huge.bin"), "r+b") as stream:
+        stream.truncate(2**40)
+    write(tmp_path, "static/huge.bin.gz", gzip.compress(b"\0" * 2**20))
+    [warning] = compress(tmp_path)
+    assert warning.startswith("static/huge.bin.gz cannot be compared with its file in reasonable time")
+
+
 def test_links_and_special_files_are_left_alone(tmp_path: Path) -> None:
     outside = write(tmp_path, "outside/app.js")
     write(tmp_path, "app/static/real.js")
