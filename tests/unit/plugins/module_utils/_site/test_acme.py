@@ -98,6 +98,7 @@ def test_what_contradicts_itself_is_refused_with_the_way_out(tls: object, more: 
         ({"domains": ["shop.internal"]}, {}, "set tls.mode to self_signed or none, or set nginx_acme_directory"),
         ({"domains": ["a_b.example.com"]}, {}, "because of its '_'"),
         ({"behind_proxy": True}, {}, "reach another proxy first"),
+        ({"tls": {"mode": "acme", "redirect": False}, "config": "return 200;"}, {}, "also those of the CA"),
         ({"trusted_proxies": ["10.0.0.1"]}, {}, "or set nginx_acme_challenge to dns"),
         ({"domains": [f"{number}.example.com" for number in range(101)]}, {}, "it has 101 names"),
         ({"domains": ["localhost"]}, {"nginx_acme_directory": "https://ca.test/dir"}, "no CA gives a certificate"),
@@ -105,7 +106,7 @@ def test_what_contradicts_itself_is_refused_with_the_way_out(tls: object, more: 
 )
 def test_a_site_that_can_have_no_certificate_of_a_ca_is_refused(more: Item, acme: Item, message: str) -> None:
     with pytest.raises(InputError, match=re.escape("site 'shop': tls.mode acme: ")) as caught:
-        check_sites([site({"mode": "acme"}, **more)], read_acme(acme))
+        check_sites([site(**{"tls": {"mode": "acme"}, **more})], read_acme(acme))
     assert message in str(caught.value)
 
 
@@ -117,6 +118,7 @@ def test_a_site_that_can_have_no_certificate_of_a_ca_is_refused(more: Item, acme
         ({"domains": ["*.example.com"]}, {"nginx_acme_challenge": "dns", "nginx_acme_dns_hook": "/usr/local/bin/hook"}),
         ({"behind_proxy": True}, {"nginx_acme_challenge": "dns", "nginx_acme_dns_hook": "/hook"}),
         ({"domains": ["localhost"], "state": "disabled"}, {}),
+        ({"config": "return 200;"}, {}),
     ],
 )
 def test_what_a_ca_may_give_is_not_refused(more: Item, acme: Item) -> None:
