@@ -22,7 +22,7 @@ from .lineage import (
 )
 from .model import ABSENT, FAILED, AcmeError, Authority, Outcome, WantedCertificate
 from .publish import publish, withdraw
-from .renewal import install
+from .renewal import install, unattended
 from .site import AcmeHost, Site, describe
 
 Result = t.Dict[str, t.Any]
@@ -49,6 +49,7 @@ def obtain(
             ask_all(where, due, authority, bundle)
         settled = [_settle(where, site, authority) for site in sites]
         warnings = _serve(where, [site for site in sites if _can_be_served(where, site)])
+        warnings += unattended(where.places)
         changed = changed or any(settled) or any(site.issued for site in sites)
         return _result(where, sites, changed, warnings, shown)
 

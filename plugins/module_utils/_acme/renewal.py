@@ -36,12 +36,29 @@ _DROP_IN = """# Made by flaskops.stack.
 """
 
 
+# The distribution's own, whatever number the one has that runs this: an upgrade takes it away.
+_PYTHON = "/usr/bin/python3"
+_TIMER = "timers.target.wants/certbot.timer"
+
+
+def interpreter(running: str) -> str:
+    """Return the interpreter for the hook, by the one that runs this."""
+    return _PYTHON if running.startswith(_PYTHON) or not running else running
+
+
+def unattended(places: Places) -> list[str]:
+    """Return a warning where nobody renews certificates."""
+    if not is_running() or os.path.lexists(os.path.join(places.units, _TIMER)):
+        return []
+    return ["certbot.timer is not enabled, so nobody renews the certificates: 'systemctl enable --now certbot.timer'"]
+
+
 def install(host: Host, places: Places, bundle: str) -> bool:
     """Put hook and drop-in in place, and return whether something changed."""
     code = os.path.join(places.renewal, "code")
     source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     changed = _keep_code(source, places.renewal, code)
-    script = _SCRIPT.format(python=sys.executable or "/usr/bin/python3", code=code, package=_PACKAGE).encode()
+    script = _SCRIPT.format(python=interpreter(sys.executable), code=code, package=_PACKAGE).encode()
     changed = _write(places.hook, script, 0o755) or changed
     environment = f"Environment=REQUESTS_CA_BUNDLE={bundle}\n" if bundle else ""
     drop_in = _DROP_IN.format(environment=environment, hook=places.hook).encode()

@@ -130,7 +130,7 @@ def test_the_hook_runs_by_itself_with_code_of_its_own(lab: Lab) -> None:
     assert renewal.install(lab.where.host, lab.places, "") is True
     script = Path(lab.places.hook)
     assert script.stat().st_mode & 0o777 == 0o755
-    assert script.read_text().startswith(f"#!{sys.executable} -I\n")
+    assert script.read_text().startswith(f"#!{renewal.interpreter(sys.executable)} -I\n")
     environment = {"FLASKOPS_IN_RUN": "1", "PATH": "/usr/bin:/bin"}
     done = subprocess.run([script], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -155,6 +155,28 @@ def test_certbot_service_gets_a_drop_in_where_there_is_systemd(lab: Lab, monkeyp
     text = Path(f"{lab.places.units}/certbot.service.d/flaskops.conf").read_text()
     assert f"Environment=REQUESTS_CA_BUNDLE=/x/ca.pem\nExecStopPost={lab.places.hook} --after\n" in text
     assert renewal.install(lab.where.host, lab.places, "/x/ca.pem") is False
+
+
+@pytest.mark.parametrize(
+    ("running", "hook"),
+    [
+        ("/usr/bin/python3.13", "/usr/bin/python3"),
+        ("/usr/bin/python3", "/usr/bin/python3"),
+        ("", "/usr/bin/python3"),
+        ("/opt/python/bin/python3", "/opt/python/bin/python3"),
+    ],
+)
+def test_the_hook_outlives_an_upgrade_of_the_distribution(running: str, hook: str) -> None:
+    assert renewal.interpreter(running) == hook
+
+
+def test_a_host_that_renews_nothing_is_warned_of(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renewal, "is_running", lambda: True)
+    assert "systemctl enable --now certbot.timer" in renewal.unattended(lab.places)[0]
+    path = Path(lab.places.units) / "timers.target.wants/certbot.timer"
+    path.parent.mkdir(parents=True)
+    path.symlink_to("/usr/lib/systemd/system/certbot.timer")
+    assert renewal.unattended(lab.places) == []
 
 
 def test_a_log_that_is_not_there_says_nothing(lab: Lab) -> None:
