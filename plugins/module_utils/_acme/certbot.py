@@ -157,6 +157,9 @@ def issue(
             problems = _issue_once(host, places, command, seconds)
             if attempt == 2 or [one.kind for one in problems] != [NONCE]:
                 break
+    if len(wanted.names) == 1:
+        # Some CAs name no domain when they refuse an order.
+        problems = [problem._replace(domain=problem.domain or wanted.names[0]) for problem in problems]
     return [explain(places, authority, problem) for problem in problems]
 
 

@@ -21,7 +21,7 @@ from .lineage import (
     write_interval,
 )
 from .model import ABSENT, FAILED, AcmeError, Authority, Outcome, WantedCertificate
-from .publish import publish, withdraw
+from .publish import check_withdrawal, publish, withdraw
 from .renewal import install, unattended
 from .site import AcmeHost, Site, describe
 
@@ -174,11 +174,14 @@ def remove(where: AcmeHost, names: t.Sequence[str], authority: Authority, revoke
                 continue
             try:
                 refuse_foreign(where.places, lineage)
-                withdraw(where.nginx, where.places, name)
+                check_withdrawal(where.nginx, where.places, name)
                 if present:
+                    # nginx has a copy: where the CA cannot be asked, the site goes on with it.
                     server = lineage.settings.get("server", authority.server)
                     outcome.error = revoke_or_delete(where.host, where.places, name, server, bundle, revoke)
-                where.attempts.forget(name)
+                if not outcome.error:
+                    withdraw(where.nginx, where.places, name)
+                    where.attempts.forget(name)
             except AcmeError as exc:
                 outcome.error = str(exc)
             outcome.state = FAILED if outcome.error else ABSENT

@@ -46,14 +46,20 @@ def publish(request: NginxRequest, places: Places, lineages: t.Sequence[Lineage]
     return _switch(request, places, {one.name: (one.directory, one.chain, one.key) for one in lineages})
 
 
+def check_withdrawal(request: NginxRequest, places: Places, name: str) -> None:
+    """Raise AcmeError for a certificate that cannot be taken away: a site uses it, and has no stand-in."""
+    directory = os.path.join(places.tls, name)
+    whole = all(os.path.isfile(os.path.join(directory, STAND_IN, base)) for base in (CHAIN, KEY))
+    if not whole and is_used(_loaded(request), directory):
+        raise AcmeError(f"the site '{name}' of nginx uses the certificate: remove or change the site first")
+
+
 def withdraw(request: NginxRequest, places: Places, name: str) -> None:
     """Take away a site's certificate; a site of nginx that uses it gets its stand-in."""
     directory = os.path.join(places.tls, name)
     if is_used(_loaded(request), directory):
         stand_in = os.path.join(directory, STAND_IN)
-        chain, key = (read_node(os.path.join(stand_in, base)).content for base in (CHAIN, KEY))
-        if chain is None or key is None:
-            raise AcmeError(f"the site '{name}' of nginx uses the certificate: remove or change the site first")
+        chain, key = (read_node(os.path.join(stand_in, base)).content or b"" for base in (CHAIN, KEY))
         _switch(request, places, {name: (STAND_IN, chain, key)})
     elif os.path.isdir(directory):
         shutil.rmtree(directory)

@@ -302,10 +302,24 @@ def test_a_certificate_is_revoked_when_asked(lab: Lab) -> None:
     assert remove(lab.where, ["shop"], ASKED, revoke=True, check=True)["changed"] is True
     assert calls(lab) == 1
     lab.certbot.refusals["shop"] = [("x", problem("unauthorized", "no")), ("", "")]
+    before = lab.current("shop")
     assert "unauthorized: no" in remove(lab.where, ["shop"], ASKED, revoke=True, check=False)["msg"]
+    assert lab.current("shop") == before
     assert "failed" not in remove(lab.where, ["shop"], ASKED, revoke=True, check=False)
     assert "revoke" in lab.certbot.asked[-1] and "--delete-after-revoke" in lab.certbot.asked[-1]
     assert read_lineage(lab.places, "shop").certificate is None
+
+
+def test_one_that_a_site_without_a_stand_in_uses_is_not_removed(lab: Lab) -> None:
+    run(lab, SHOP)
+    (Path(lab.places.tls) / "shop/stand-in/privkey.pem").unlink()
+    said = remove(lab.where, ["shop"], ASKED, revoke=False, check=False)["msg"]
+    assert "the site 'shop' of nginx uses the certificate" in said and calls(lab) == 1
+
+
+def test_a_refusal_without_a_domain_names_the_only_one(lab: Lab) -> None:
+    lab.certbot.refusals["blog"] = [("x", problem("rejectedIdentifier", "policy"))]
+    assert "blog.test: rejectedIdentifier: policy" in run(lab, BLOG)["msg"]
 
 
 def test_one_that_others_use_is_not_removed(lab: Lab) -> None:
