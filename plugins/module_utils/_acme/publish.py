@@ -126,7 +126,7 @@ def is_used(config: Configuration | None, directory: str) -> bool:
     if config is None:
         return True
     pairs = [pair for server in find_servers(config) for pair in server.certificates]
-    return any(config.absolute(path).startswith(directory + "/") for pair in pairs for path in pair)
+    return any(os.path.normpath(config.absolute(path)).startswith(directory + "/") for pair in pairs for path in pair)
 
 
 def _remove_unused(directory: str, current: str) -> None:
