@@ -62,7 +62,7 @@ from .lines import (
     tls_port,
     variable,
 )
-from .maintenance import ACME, challenge_gate, challenge_lines, closed_locations, gate_lines
+from .maintenance import challenge_gate, challenge_lines, closed_locations, gate_lines
 from .model import Location, Mount, Server, Site, Static, chain_of, current_of
 from .parse import DISTRIBUTION_SITE, RESERVED, parse_sites
 from .passwords import password_file
@@ -79,6 +79,7 @@ from .raw import (
 from .syntax import descend, parse
 
 NEWEST: Version = (9999,)
+_WELL_KNOWN = "/.well-known/"
 _PREFIX_HEADER = "proxy_set_header x-forwarded-prefix"
 
 _NOTE = "# Managed by flaskops.stack: changes made here are lost with the next run."
@@ -353,10 +354,21 @@ def _main_server(site: Site, version: Version, modules: t.Collection[str]) -> Li
 
 
 def _answers_ca(site: Site, own: t.Sequence[Statement]) -> bool:
-    """Tell whether the main server has a location for what a CA asks for: not where plain HTTP only redirects."""
-    opening = ("location", "^~", ACME)
-    is_taken = any(place.key == ACME for place in site.locations) or any(item.words == opening for item in own)
-    return has_acme(site) and not (site.tls and site.tls.redirect) and not is_taken
+    """Tell whether the main server has a location for what a CA asks for.
+
+    No rule about visitors applies to this path, so the application must not answer it where there are rules.
+    """
+    needs = has_acme(site) and not (site.tls and site.tls.redirect)
+    has_rules = bool(site.basic_auth or site.access_rules or site.limits)
+    return (needs or has_rules) and not _is_well_known_taken(site, own)
+
+
+def _is_well_known_taken(site: Site, own: t.Sequence[Statement]) -> bool:
+    """Tell whether the user has said who answers for C(/.well-known/), or for the part of it that CAs ask for."""
+    paths = [place.path for place in site.locations if place.modifier in ("", "^~")]
+    paths += [static.url for static in site.static] + [mount.path for mount in site.mounts]
+    paths += [item.words[-1] for item in own if item.words[0] == "location"]
+    return any(f"{path.rstrip('/')}/".startswith(_WELL_KNOWN) for path in paths)
 
 
 def _raw(text: str) -> Lines:

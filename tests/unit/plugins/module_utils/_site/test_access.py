@@ -258,3 +258,22 @@ def test_limits_by_a_count_for_all_visitors_are_possible_behind_any_proxy() -> N
 def test_lists_of_addresses_may_be_the_default_of_all_sites() -> None:
     site = parse_site(SITE, {"deny": ["192.0.2.0/24"], "methods": "GET, POST"})
     assert (site.deny, site.methods) == (("192.0.2.0/24",), ("GET", "POST"))
+
+
+@pytest.mark.parametrize(
+    ("options", "answers"),
+    [
+        ({"allow": ["10.0.0.0/8"]}, True),
+        ({"methods": ["GET"]}, True),
+        ({"limits": [{"rate": "5r/s"}]}, True),
+        ({"basic_auth": {"users": [{"name": "a", "password": "b"}]}}, True),
+        ({}, False),
+        ({"allow": ["10.0.0.0/8"], "locations": [{"path": "/.well-known/", "config": "root /srv/ca;"}]}, False),
+        ({"allow": ["10.0.0.0/8"], "static": [{"url": "/.well-known/acme-challenge/", "path": "/srv/ca/"}]}, False),
+        ({"allow": ["10.0.0.0/8"], "config": "location /.well-known/acme-challenge { root /srv/ca; }"}, False),
+    ],
+)
+def test_the_application_never_answers_the_path_that_no_rule_is_for(options: dict[str, t.Any], answers: bool) -> None:
+    site = {"name": "shop", "domains": ["shop.test"], "upstream": ["unix:/run/shop.sock"], **options}
+    text = render_site(parse_site(site, {}), (1, 22))
+    assert ("location ^~ /.well-known/acme-challenge/ {" in text) == answers

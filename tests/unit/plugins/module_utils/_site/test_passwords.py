@@ -188,7 +188,7 @@ def test_pages_of_nginx_itself_need_no_password() -> None:
 
 def test_lines_of_the_user_take_the_place_of_ours() -> None:
     text = text_of({}, config='auth_basic "Own";')
-    assert text.count("auth_basic ") == 2
+    assert text.count("auth_basic ") == 3
     assert "auth_basic $flaskops" not in text
 
 
