@@ -59,9 +59,9 @@ def test_an_unknown_name_behind_a_known_handshake_gets_no_reply(visit: Visit) ->
 
 
 @pytest.mark.parametrize(("version", "accepted"), [("-tls1_2", "no"), ("-tls1_3", "yes")])
-def test_the_modern_profile_has_tls_1_3_alone(shell: Shell, version: str, accepted: str) -> None:
+def test_the_modern_profile_has_tls_1_3_alone(sh: Shell, version: str, accepted: str) -> None:
     client = f"openssl s_client -connect 127.0.0.1:443 -servername {SHOP} {version}"
-    assert shell(f"{client} < /dev/null > /dev/null 2>&1 && echo yes || echo no").strip() == accepted
+    assert sh(f"{client} < /dev/null > /dev/null 2>&1 && echo yes || echo no").strip() == accepted
 
 
 def test_flask_knows_of_https(visit: Visit) -> None:
@@ -89,7 +89,7 @@ def test_a_refused_upload_has_the_security_headers_too(visit: Visit) -> None:
 
 def test_an_answer_is_kept_for_all_but_those_with_a_cookie(visit: Visit) -> None:
     target = f"/text?{time.time_ns()}"
-    seen = [visit(SHOP, target, ca_file=CA).header("x-cache-status") for _ in range(2)]
+    seen = [visit(SHOP, target, ca_file=CA).header("x-cache-status") for _turn in range(2)]
     assert seen == ["MISS", "HIT"]
     assert visit(SHOP, target, headers={"Cookie": "a=b"}, ca_file=CA).header("x-cache-status") == "BYPASS"
     assert visit(SHOP, "/whoami", ca_file=CA).header("x-cache-status") == ""

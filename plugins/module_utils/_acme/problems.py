@@ -45,7 +45,9 @@ def find_problems(output: str, log: str, now: float) -> list[Problem]:
     if found:
         return found
     for document, _headers in reversed(documents):
-        if not str(document["type"]).endswith(NONCE) or all(str(one["type"]).endswith(NONCE) for one, _ in documents):
+        if not str(document["type"]).endswith(NONCE) or all(
+            str(one["type"]).endswith(NONCE) for one, _headers in documents
+        ):
             return _from_document(document, until, now)
     return [Problem(UNREACHABLE if _is_unreachable(output) else "certbot", _last_words(output))]
 

@@ -23,10 +23,11 @@ IDENTIFIER = "flaskops-certificates"
 PATIENCE = 10.0
 
 
-def main(arguments: t.Sequence[str], where: AcmeHost | None = None, environ: t.Mapping[str, str] = os.environ) -> int:
+def main(arguments: t.Sequence[str], where: AcmeHost | None = None, environ: t.Mapping[str, str] | None = None) -> int:
     """Load what was renewed; return 1, with the reason in the journal, when nginx does not accept it."""
     # The run of Ansible that has called certbot does it itself, for all sites at once.
-    if IN_RUN in environ:
+    given = os.environ if environ is None else environ
+    if IN_RUN in given:
         return 0
     os.umask(0o022)
     syslog.openlog(IDENTIFIER, 0, syslog.LOG_DAEMON)
@@ -38,7 +39,7 @@ def main(arguments: t.Sequence[str], where: AcmeHost | None = None, environ: t.M
         with host.lock() if "--after" in arguments else host.lock(PATIENCE):
             if "--after" in arguments:
                 return 0 if settle(host, _say) else 1
-            name = os.path.basename(environ.get("RENEWED_LINEAGE", ""))
+            name = os.path.basename(given.get("RENEWED_LINEAGE", ""))
             return 0 if load_renewed(host, [one for one in sites_of(host) if one == name], _say) else 1
     except (OSError, ValueError, RuntimeError) as exc:
         _say(f"renewed certificates were not loaded: {exc}")

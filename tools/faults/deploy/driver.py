@@ -43,7 +43,8 @@ class Task:
 
 # By the host that does them; each distribution has one of each.
 SHARES: dict[str, tuple[Task, ...]] = {
-    "serve": (Task("serve"), Task("task")),
+    # The builds of serve remove the releases that others need, so it comes last.
+    "serve": (Task("task"), Task("serve")),
     "rich": (Task("rich"),),
     "code": (Task("code"), Task("first"), Task("keep")),
     "refused": (Task("refused"), Task("rollback"), Task("unwell"), Task("dying")),

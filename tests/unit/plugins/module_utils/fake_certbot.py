@@ -237,9 +237,9 @@ class Lab:
     def _fetch(self, url: str, bundle: str) -> bytes:
         assert url.startswith("https://")
         self.trusted.append(bundle)
-        if isinstance(self.directory, OSError):
-            raise self.directory
-        return self.directory
+        if isinstance(self.directory, bytes):
+            return self.directory
+        raise self.directory
 
     def site(self, name: str, *names: str) -> None:
         """Publish a site with its stand-in, as nginx_site does."""

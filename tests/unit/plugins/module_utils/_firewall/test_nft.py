@@ -70,24 +70,24 @@ def test_the_rules_are_loaded_before_the_network_and_after_those_of_the_host() -
 def test_tables_of_others_that_drop_are_found() -> None:
     chains = """\
 table ip filter {
-	chain INPUT {
-		type filter hook input priority filter; policy drop;
-	}
-	chain ufw-before-input {
-	}
+    chain INPUT {
+        type filter hook input priority filter; policy drop;
+    }
+    chain ufw-before-input {
+    }
 }
 table inet filter {
-	chain input {
-		type filter hook input priority filter; policy accept;
-	}
-	chain forward {
-		type filter hook forward priority filter; policy drop;
-	}
+    chain input {
+        type filter hook input priority filter; policy accept;
+    }
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+    }
 }
 table inet flaskops {
-	chain input {
-		type filter hook input priority filter; policy drop;
-	}
+    chain input {
+        type filter hook input priority filter; policy drop;
+    }
 }
 """
     assert dropping_chains(chains) == ["ip filter"]
