@@ -18,19 +18,19 @@ RENEW = f"add table {TABLE}\ndelete table {TABLE}\n"
 _HEAD = f"""\
 # Managed by flaskops.stack (nginx_firewall): changes made here are lost with the next run.
 {RENEW}table {TABLE} {{
-	chain input {{
-		type filter hook input priority filter; policy drop;
-		iifname "lo" accept
-		ct state established,related accept
-		# Connections that are older than these rules; a new one begins without an acknowledgement.
-		tcp flags & (syn|rst|ack) == ack accept
-		# ICMP, neighbour discovery, VRRP, IPsec: only TCP and UDP are filtered.
-		meta l4proto != {{ tcp, udp }} accept
-		# Answers to DHCP clients.
-		udp sport 67 udp dport 68 accept
-		ip6 saddr fe80::/10 udp dport 546 accept
+    chain input {{
+        type filter hook input priority filter; policy drop;
+        iifname "lo" accept
+        ct state established,related accept
+        # Connections that are older than these rules; a new one begins without an acknowledgement.
+        tcp flags & (syn|rst|ack) == ack accept
+        # ICMP, neighbour discovery, VRRP, IPsec: only TCP and UDP are filtered.
+        meta l4proto != {{ tcp, udp }} accept
+        # Answers to DHCP clients.
+        udp sport 67 udp dport 68 accept
+        ip6 saddr fe80::/10 udp dport 546 accept
 """
-_TAIL = "\t}\n}\n"
+_TAIL = "    }\n}\n"
 
 
 def render(groups: t.Mapping[str, t.Sequence[Opening]]) -> str:
@@ -39,7 +39,7 @@ def render(groups: t.Mapping[str, t.Sequence[Opening]]) -> str:
     for title, openings in groups.items():
         rules = _rules(openings)
         lines += [f"# {title}", *rules] if rules else []
-    return _HEAD + "".join(f"\t\t{line}\n" for line in lines) + _TAIL
+    return _HEAD + "".join(f"        {line}\n" for line in lines) + _TAIL
 
 
 def _rules(openings: t.Sequence[Opening]) -> list[str]:

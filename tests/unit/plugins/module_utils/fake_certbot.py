@@ -65,6 +65,10 @@ def problem(kind: str, detail: str, **more: object) -> str:
     return f"DEBUG:acme.client:Received response:\nHTTP 400\nContent-Type: x\n\n{json.dumps(document, indent=1)}\n"
 
 
+def _raise(error: OSError) -> t.NoReturn:
+    raise error
+
+
 @dataclass
 class FakeCertbot(Commands):
     """The commands of a host whose certbot gets certificates at once."""
@@ -237,9 +241,7 @@ class Lab:
     def _fetch(self, url: str, bundle: str) -> bytes:
         assert url.startswith("https://")
         self.trusted.append(bundle)
-        if isinstance(self.directory, bytes):
-            return self.directory
-        raise self.directory
+        return self.directory if isinstance(self.directory, bytes) else _raise(self.directory)
 
     def site(self, name: str, *names: str) -> None:
         """Publish a site with its stand-in, as nginx_site does."""

@@ -17,7 +17,7 @@ def test_the_table_is_declared_deleted_and_defined_in_one_file() -> None:
     head, _brace, rest = text.partition("{\n")
     assert head.splitlines()[1:] == ["add table inet flaskops", "delete table inet flaskops", "table inet flaskops "]
     assert "type filter hook input priority filter; policy drop;" in rest
-    assert "\t\t# SSH\n\t\ttcp dport { 22, 2222 } accept\n\t}\n}\n" in rest
+    assert "        # SSH\n        tcp dport { 22, 2222 } accept\n    }\n}\n" in rest
     assert "Nothing" not in text
 
 
@@ -35,8 +35,8 @@ def test_networks_are_a_rule_for_each_version_and_ranges_stand_alone() -> None:
             ]
         }
     )
-    assert text.partition("# x\n")[2].split("\n\t}")[0].split("\n\t\t") == [
-        "\t\ttcp dport { 80 } accept",
+    assert text.partition("# x\n")[2].split("\n    }")[0].split("\n        ") == [
+        "        tcp dport { 80 } accept",
         "udp dport { 443 } accept",
         "tcp dport 80-90 accept",
         "ip saddr { 10.0.0.0/8, 192.0.2.4 } tcp dport 5432 accept",
