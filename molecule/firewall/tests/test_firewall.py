@@ -200,9 +200,9 @@ def test_tables_of_others_stay(run: Run, sh: Shell) -> None:
     for backend in ("none", "nftables", "none"):
         run(backend)
     assert sh("nft list table ip others") == before
-    assert sh("nft list tables | grep -c flaskops || true") == "0"
+    assert "flaskops" not in sh("nft list tables")
     sh("nft delete table ip others; [ ! -e /etc/flaskops/firewall.nft ] && [ ! -e /var/lib/flaskops/firewall.json ]")
-    assert sh("systemctl list-unit-files --no-legend | grep flaskops-firewall || true") == ""
+    assert "flaskops-firewall" not in sh("systemctl list-unit-files --no-legend")
     sh("[ ! -e /etc/systemd/system/nftables.service.d ]")
 
 
@@ -254,7 +254,7 @@ def test_ufw_lets_in_the_same_and_goes_without_a_trace(run: Run, reach: Reach, s
     assert not run("ufw").get("failed")
     assert is_as_wanted(reach)
     assert "Status: active" in sh("ufw status")
-    assert sh("nft list tables | grep -c flaskops || true") == "0"
+    assert "flaskops" not in sh("nft list tables")
     assert not run("ufw")["changed"]
     run("none")
     assert is_open(reach)
