@@ -32,6 +32,7 @@ from .._system.disk_space import explain_full_disk
 from .._system.fence import Fence
 from .._system.files import write_file
 from .._system.nginx_modules import static_modules
+from .._system.same_files import share_data, share_installed
 from .._system.trees import chown_tree, hardlink_tree, remove_tree, rewrite_prefix
 from .._system.users import ensure_user
 from .build_fence import build_fence, end_leftovers
@@ -226,6 +227,10 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
     _compress(plan, app)
     check_hooks(plan.app, plan.path)
     check_programs(plan.app.workers, plan.app.timers, plan.path)
+    before = "" if identical else _release_before(plan)
+    if before:
+        # Nothing writes to them any more.
+        share_data(app, os.path.join(before, "app"))
     manifest = _manifest(plan, key)
     # The manifest marks the release as complete, so all else must be on disk before it.
     report_progress(plan.app.name, "loading the application")
@@ -304,11 +309,21 @@ def _build_venv(plan: BuildPlan, dependencies: Dependencies, key: str, owner: Ow
         _builder(plan, fence).build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
         # Nothing that a build has started may write on when its files are root's.
         fence.end()
+    before = _release_before(plan)
+    if before:
+        # Before the rest is compiled, which takes longer than to compare.
+        share_installed(venv, os.path.join(before, "venv"))
     report_progress(plan.app.name, "compiling the code")
     chown_tree(app, owner.uid, owner.gid)
     with _fence(plan) as another:
         _builder(plan, another).compile([os.path.join(venv, "lib"), app])
     return True
+
+
+def _release_before(plan: BuildPlan) -> str:
+    """Return the directory of the newest release, which has most files in common with the new one; or nothing."""
+    found = next(verified_releases(plan.layout), None)
+    return plan.layout.release(found.id) if found else ""
 
 
 def _builder(plan: BuildPlan, fence: Fence) -> Builder:
