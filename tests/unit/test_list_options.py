@@ -29,7 +29,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.values impor
     Whole,
     settle_apps,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 
 ROLES = Path(__file__).parents[2] / "roles"
 FILTERS: dict[str, t.Callable[..., t.Any]] = {**Derive().filters(), **Packages().filters(), **Sites().filters()}
@@ -203,9 +203,9 @@ def test_a_text_of_the_defaults_is_a_list(path: str) -> None:
 @pytest.mark.parametrize("path", texts_of(OF_SERVICES))
 def test_a_text_of_a_service_is_a_list(path: str) -> None:
     text, elements = TEXTS[path.rpartition(".")[2]]
-    assert normalise_settings(put({}, path, text)) == normalise_settings(put({}, path, elements))
+    assert parse_settings(put({}, path, text)) == parse_settings(put({}, path, elements))
     # As module gunicorn_service gets it, whose specification has split the text and kept its blanks.
-    assert normalise_settings(put({}, path, str(text).split(","))) == normalise_settings(put({}, path, elements))
+    assert parse_settings(put({}, path, str(text).split(","))) == parse_settings(put({}, path, elements))
 
 
 def refusals_of_app(app: Item) -> list[str]:

@@ -11,7 +11,8 @@ import typing as t
 from pathlib import Path
 
 from tools.specs.model import Interface, Option, Schema, SchemaError
-from tools.specs.python_text import Name, argument_spec, assignment
+from tools.specs.python_text import argument_spec, assignment
+from tools.specs.python_text import flat as flat_python
 from tools.specs.readme import prose, table
 from tools.specs.shapes import shape
 from tools.specs.yaml_text import flat, option_lines, prose_lines, value_lines
@@ -111,16 +112,14 @@ def _typed(option: Option) -> dict[str, t.Any]:
 
 def run_time_defaults(schema: Schema) -> str:
     """Return the defaults that the code on the controller and on hosts reads, as Python."""
-    settings = schema.defaults("gunicorn")
     constants = {
         "APP_DEFAULTS": _not_empty({**schema.defaults("builds"), **schema.defaults("application")}),
         "SERVICE_DEFAULTS": _not_empty(schema.defaults("service")),
-        "HEALTH_DEFAULTS": settings["health"],
-        "DEFAULTS": {**settings, "health": Name("HEALTH_DEFAULTS")},
         "WORKER_DEFAULTS": schema.defaults("worker"),
         "TIMER_DEFAULTS": schema.defaults("timer"),
     }
-    lines = [assignment(f"{name}: dict[str, object]", value) for name, value in constants.items()]
+    lines = [*settings_classes(schema)]
+    lines += [assignment(f"{name}: dict[str, object]", value) for name, value in constants.items()]
     lines.append(assignment("HOOK_TIMEOUT", schema.defaults("hooks")["timeout"]))
     lines.append("# Settings that came after 1.0: with their defaults they are no part of a release's id.")
     lines.append(assignment("LATER", tuple(option.name for option in schema.group("gunicorn") if option.version_added)))
@@ -128,6 +127,41 @@ def run_time_defaults(schema: Schema) -> str:
     lines.append("# What an application takes from the task when it does not set it itself.")
     lines.append(assignment("INHERITED", inherited))
     return "\n".join([*lines, ""])
+
+
+def settings_classes(schema: Schema) -> list[str]:
+    """Return the lines of the classes that hold the settings of gunicorn, with their types and defaults."""
+    settings = schema.group("gunicorn")
+    (health,) = [option.options for option in settings if option.name == "health"]
+    return [
+        *_settings_class("HealthSettings", "Settings of the health check of a release.", health),
+        *_settings_class("Settings", "Settings of gunicorn and its units, which are part of a release.", settings),
+    ]
+
+
+def _settings_class(name: str, summary: str, options: t.Iterable[Option]) -> list[str]:
+    fields = [f"    {option.name}: {field_type(option)} = {_field_default(option)}" for option in options]
+    return ["@dataclass(frozen=True)", f"class {name}:", f'    """{summary}"""', "", *fields, "", ""]
+
+
+def field_type(option: Option) -> str:
+    """Return the type that a checked value of an option has in Python."""
+    if option.options:
+        return f"{option.name.capitalize()}Settings"
+    if option.elements:
+        return f"tuple[{option.elements}, ...]"
+    # What is raw is a truth value, or a dictionary in its place.
+    return {"dict": "t.Mapping[str, object]", "raw": "bool | t.Mapping[str, object]"}.get(option.type, option.type)
+
+
+def _field_default(option: Option) -> str:
+    if option.options:
+        return f"{option.name.capitalize()}Settings()"
+    if not option.has_default:
+        raise SchemaError(f"gunicorn.{option.name} has no default: a release has every setting, so give it one")
+    if option.type == "dict":
+        return "field(default_factory=dict)"
+    return flat_python(tuple(option.default) if option.elements else option.default)
 
 
 def _not_empty(defaults: t.Mapping[str, object]) -> dict[str, object]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import posixpath
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from .._input.defaults import APP_DEFAULTS
+from .._input.defaults import APP_DEFAULTS, Settings
 from .._input.hooks import Hooks, parse_hooks
 from .._input.processes import Process, normalise_timers, normalise_workers
 from .._input.redact import mask, mask_urls
@@ -30,7 +30,7 @@ from .._release.model import Layout, digest, release_id
 from .._release.shared_files import Place, code_directories, shared_places
 from .._service.environment import merge_environment
 from .._service.gunicorn_conf import render_gunicorn_conf
-from .._service.settings import identifying_settings, normalise_settings, worker_requirements
+from .._service.settings import identifying_settings, parse_settings, worker_requirements
 from .._service.wsgi import check_app_path, render_wsgi
 from .._system.account import Claim
 from .build_access import build_variables, check_build_variables
@@ -97,7 +97,7 @@ class App:
     trusted_hops: int
     host_header: str
     keep: int
-    settings: t.Mapping[str, object]
+    settings: Settings
     hooks: Hooks = field(default_factory=Hooks)
     workers: t.Sequence[Process] = ()
     timers: t.Sequence[Process] = ()
@@ -113,7 +113,7 @@ class App:
     @property
     def wsgi(self) -> str:
         """Return the text of its wsgi.py."""
-        return render_wsgi(self.app, self.trusted_hops, self.host_header, self.places, self.settings["prefix"])
+        return render_wsgi(self.app, self.trusted_hops, self.host_header, self.places, self.settings.prefix)
 
     def claim(self, data: tuple[int, int] | None) -> Claim:
         """Return the accounts that it asks for; C(data) are the ids that its data belongs to."""
@@ -138,7 +138,7 @@ class App:
     @property
     def runtime_requirements(self) -> tuple[str, ...]:
         """Return what the server needs and the application need not bring."""
-        return (self.gunicorn_requirement, *worker_requirements(str(self.settings["worker_class"])))
+        return (self.gunicorn_requirement, *worker_requirements(self.settings.worker_class))
 
     @property
     def wanted_packages(self) -> tuple[str, ...]:
@@ -360,20 +360,19 @@ def _wsgi_path(item: t.Mapping[str, t.Any]) -> str:
     return str(item["app"])
 
 
-def _settings_of(item: t.Mapping[str, t.Any]) -> dict[str, object]:
+def _settings_of(item: t.Mapping[str, t.Any]) -> Settings:
     """Return all settings of gunicorn."""
-    settings = normalise_settings(item.get("gunicorn") or {})
-    health = t.cast("dict[str, object]", settings["health"])
+    settings = parse_settings(item.get("gunicorn") or {})
     mount = item.get("mount") or {}
     domains = item.get("domains") or mount.get("domains") or []
     prefix = as_prefix("mount.path", mount.get("path") or "")
-    if prefix and settings["prefix"] not in ("", prefix):
+    if prefix and settings.prefix not in ("", prefix):
         raise AppError(
-            f"app '{item['name']}': gunicorn.prefix '{settings['prefix']}' is not mount.path '{prefix}': leave it out"
+            f"app '{item['name']}': gunicorn.prefix '{settings.prefix}' is not mount.path '{prefix}': leave it out"
         )
     # Applications that refuse unknown host names would answer the gate with 400 otherwise.
-    health = {**health, "host": health["host"] or (domains[0] if domains else "")}
-    return {**settings, "health": health, "prefix": prefix or settings["prefix"]}
+    health = replace(settings.health, host=settings.health.host or (domains[0] if domains else ""))
+    return replace(settings, health=health, prefix=prefix or settings.prefix)
 
 
 def _shared_paths(paths: t.Sequence[str] | None) -> tuple[str, ...]:

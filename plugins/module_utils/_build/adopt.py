@@ -10,7 +10,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from .._input.defaults import DEFAULTS, SERVICE_DEFAULTS
+from .._input.defaults import DEFAULTS, SERVICE_DEFAULTS, Settings
 from .._input.values import InputError, as_variables
 from .._release.contents import write_token
 from .._release.model import Layout, Manifest, digest, release_id
@@ -20,7 +20,7 @@ from .._release.release import read_manifest, write_manifest
 from .._release.shared import Owner
 from .._service.environment import merge_environment, render_environment
 from .._service.gunicorn_conf import render_gunicorn_conf, with_request_id
-from .._service.settings import identifying_settings, normalise_settings
+from .._service.settings import identifying_settings, parse_settings
 from .._service.worker_mark import with_mark
 from .._service.wsgi import check_app_path, render_wsgi
 from .._system.account import Claim
@@ -45,7 +45,7 @@ class ExistingApp:
     trusted_hops: int
     host_header: str
     keep: int
-    settings: t.Mapping[str, object]
+    settings: Settings
     names_user: bool = False
     names_group: bool = False
 
@@ -73,7 +73,7 @@ class ExistingApp:
             trusted_hops=_whole("trusted_hops", service),
             host_header=service.get("host_header") or "",
             keep=_whole("keep", service),
-            settings=normalise_settings({key: value for key, value in service.items() if key in DEFAULTS}),
+            settings=parse_settings({key: value for key, value in service.items() if key in DEFAULTS}),
             names_user=bool(service.get("user")),
             names_group=bool(service.get("group")),
         )
@@ -175,7 +175,7 @@ def _fill(path: str, existing: ExistingApp, home: t.Mapping[str, str], gid: int)
     write_file(os.path.join(path, "env"), environment, 0o640, 0, gid)
     conf = with_mark(with_request_id(render_gunicorn_conf(existing.settings, path)))
     write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode())
-    wsgi = render_wsgi(existing.app, existing.trusted_hops, existing.host_header, prefix=existing.settings["prefix"])
+    wsgi = render_wsgi(existing.app, existing.trusted_hops, existing.host_header, prefix=existing.settings.prefix)
     write_file(os.path.join(path, "wsgi.py"), wsgi.encode())
     write_token(path, existing.trusted_hops, gid)
     replace_link("wsgi.py", os.path.join(path, "flaskops_wsgi.py"))

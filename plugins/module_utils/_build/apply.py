@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from .._app.application import App, AppError, parse_apps
 from .._app.dependencies import DependencyError
 from .._app.source import SourceError
+from .._input.defaults import to_json
 from .._input.hooks import HookError
 from .._input.printable import short_reason
 from .._input.values import InputError, UnsafeNameError, check_name
@@ -205,7 +206,7 @@ def _apply(plan: BuildPlan, options: BuildOptions) -> dict[str, t.Any]:
 
 def _own_configuration(plan: BuildPlan) -> list[str]:
     """Return the warning about a gunicorn.conf.py of the application that the release does not read."""
-    if plan.app.settings["config_file"] == USUAL:
+    if plan.app.settings.config_file == USUAL:
         return []
     said = explain_unread(text_reader(os.path.join(plan.path, "app"))(USUAL) or "")
     return [said] if said else []
@@ -263,10 +264,10 @@ def _diff(plan: BuildPlan, before: str | None) -> dict[str, str]:
     old: dict[str, t.Any] = {}
     if manifest:
         old = {"id": manifest.id, "source": manifest.source, "python": manifest.python, "app": manifest.app}
-        old.update(shared=list(manifest.shared), settings=manifest.settings)
+        old.update(shared=list(manifest.shared), settings=to_json(manifest.settings))
     app = plan.app
     new = {"id": plan.id, "source": plan.revision.describe(), "python": plan.interpreter.version, "app": app.app}
-    new.update(shared=list(app.shared), settings=app.settings)
+    new.update(shared=list(app.shared), settings=to_json(app.settings))
     return {
         "before_header": f"{app.name}: current release",
         "after_header": f"{app.name}: wanted release",

@@ -25,8 +25,8 @@ def build_fence(
 
     C(needed) are files that it reads elsewhere, its interpreter first; C(with_data) lets it write to shared data.
     """
-    settings = t.cast("t.Mapping[str, t.Any]", app.settings)
-    data = [layout.shared, *settings["sandbox_paths"]] if with_data else []
+    settings = app.settings
+    data = [layout.shared, *settings.sandbox_paths] if with_data else []
     writable = [path, cache, *(f"-{place}" for place in data)]
     hidden = [place for place in needed if place.startswith(_TEMPORARY)]
     lines = [
@@ -34,7 +34,7 @@ def build_fence(
         f"Group={app.group}",
         f"WorkingDirectory={path}",
         "UMask=0022",
-        *build_lines(settings["sandbox"], writable, hidden, is_in_home(*needed)),
+        *build_lines(settings.sandbox, writable, hidden, is_in_home(*needed)),
     ]
     return Fence(build_unit(app.name), lines, needed[0], f"Build of {app.name}")
 

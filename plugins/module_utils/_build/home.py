@@ -9,6 +9,7 @@ import os
 import pwd
 import typing as t
 
+from .._input.defaults import Settings
 from .._release.model import Layout
 from .._system.homes import HOMES, uses_home
 
@@ -16,9 +17,7 @@ from .._system.homes import HOMES, uses_home
 _NONE = ("/", "/nonexistent", "/var/empty", "/dev/null")
 
 
-def home_variable(
-    layout: Layout, user: str, settings: t.Mapping[str, t.Any], code: str, virtualenv: str
-) -> dict[str, str]:
+def home_variable(layout: Layout, user: str, settings: Settings, code: str, virtualenv: str) -> dict[str, str]:
     """Return C(HOME) for an application whose user has no home directory that the sandbox shows; nothing otherwise.
 
     Users that this collection makes have C(shared/) as their home. Other users have one below /home, which the
@@ -30,7 +29,7 @@ def home_variable(
     if home != layout.shared and home == Layout(layout.root, os.path.basename(os.path.dirname(home))).shared:
         # Of another application, or of this one under its former name.
         return {"HOME": layout.shared}
-    if f"{home}/".startswith(HOMES) and _hides_home(settings["sandbox"]) and not uses_home(code, virtualenv):
+    if f"{home}/".startswith(HOMES) and _hides_home(settings.sandbox) and not uses_home(code, virtualenv):
         return {"HOME": layout.shared}
     return {}
 

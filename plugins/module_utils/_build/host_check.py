@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import os
-import typing as t
 
+from .._input.defaults import Settings
 from .._input.values import InputError
 from .._release.model import Layout
 from .._service.sandbox import needed_paths
@@ -22,16 +22,16 @@ def check_switch(layout: Layout) -> None:
         )
 
 
-def check_service_host(settings: t.Mapping[str, object]) -> None:
+def check_service_host(settings: Settings) -> None:
     """Raise InputError for a group that this host does not have."""
-    group = str(settings["socket_group"])
+    group = settings.socket_group
     if find_group(group) is None:
         raise InputError(f"socket_group '{group}' does not exist on this host: name the group that nginx runs as")
 
 
-def check_paths(settings: t.Mapping[str, t.Any], below: str = "/dev/null") -> None:
+def check_paths(settings: Settings, below: str = "/dev/null") -> None:
     """Raise InputError for a path that the sandbox needs and this host has not; those C(below) may be made yet."""
-    for key, path in needed_paths(settings["sandbox"], settings["sandbox_paths"]):
+    for key, path in needed_paths(settings.sandbox, settings.sandbox_paths):
         if not os.path.exists(path) and not f"{path}/".startswith(f"{below}/"):
             raise InputError(
                 f"{key} '{path}' does not exist on this host, and the service could not start: make it before "

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
 from contextlib import suppress
 
 from .._release.model import Layout, Manifest
@@ -25,7 +24,7 @@ _MARGIN = 10
 def import_once(layout: Layout, manifest: Manifest, with_dependencies: bool = True) -> None:
     """Import the application as its service will: same user, environment, interpreter, worker class and sandbox."""
     path = layout.release(manifest.id)
-    timeout = t.cast("t.Mapping[str, t.Any]", manifest.settings)["health"]["timeout"]
+    timeout = manifest.settings.health.timeout
     words = [f"{path}/venv/bin/python", "-c", PROGRAM, str(timeout), "--check-config", "-c", f"{path}/gunicorn.conf.py"]
     try:
         with _fence(layout, manifest) as fence:

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import typing as t
 from dataclasses import dataclass, field
 
-from .._input.defaults import DEFAULTS
+from .._input.defaults import HealthSettings, Settings
 from .._release.model import Layout, Manifest, ReleaseError
 from .._release.release import read_manifest
 from .._service.units import instance_name, parse_unit_name, stop_seconds
@@ -94,24 +93,24 @@ class Deployment:
         return cls(service, observed, plan, host, host.clock.monotonic(), host.clock.time())
 
     @property
-    def health(self) -> t.Mapping[str, t.Any]:
+    def health(self) -> HealthSettings:
         """Return the settings of the health check."""
-        return t.cast("t.Mapping[str, t.Any]", self._settings["health"])
+        return self._settings.health
 
     @property
-    def _settings(self) -> t.Mapping[str, t.Any]:
-        manifest = self.service.manifest
-        return t.cast("t.Mapping[str, t.Any]", manifest.settings) if manifest else {}
+    def _settings(self) -> Settings:
+        """Return the settings of the release; the defaults for an application that is removed."""
+        return self.service.manifest.settings if self.service.manifest else Settings()
 
     @property
     def drain_timeout(self) -> float:
         """Return for how many seconds the old release may drain."""
-        return float(self._settings.get("drain_timeout", DEFAULTS["drain_timeout"]))
+        return float(self._settings.drain_timeout)
 
     @property
     def asset_grace(self) -> int:
         """Return for how many seconds static files of the old release stay reachable."""
-        return int(self._settings.get("asset_grace", 0))
+        return self._settings.asset_grace if self.service.manifest else 0
 
     @property
     def in_progress(self) -> bool:
@@ -185,7 +184,7 @@ class Deployment:
         manifest = self.service.manifest
         if manifest is None or not self.plan.needs_health_check:
             return None
-        numbers = range(t.cast(int, manifest.settings["instances"]))
+        numbers = range(manifest.settings.instances)
         # A release that an earlier version of the collection built is checked by that version's rules.
         lenient = not release_marks(self.host.kernel, self.service.layout.release(manifest.id))
         return HealthCheck(
@@ -202,8 +201,8 @@ class Deployment:
             self.service.layout.release(manifest.id),
             self.host.kernel,
             fresh=service in self.plan.start,
-            preload=bool(manifest.settings["preload"]),
-            max_requests=t.cast(int, manifest.settings["max_requests"]),
+            preload=manifest.settings.preload,
+            max_requests=manifest.settings.max_requests,
         )
         socket = self.service.layout.socket(manifest.id, number)
         return Probe(number, socket, service, restarts=restarts, workers=workers, since=self.started_at)

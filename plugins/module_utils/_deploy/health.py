@@ -10,6 +10,7 @@ import threading
 import typing as t
 from dataclasses import dataclass, field
 
+from .._input.defaults import Settings
 from .._system.command import CommandError, Commands
 from .._system.host import Clock, Host, Http
 from .._system.http import Answer, ProbeError
@@ -52,17 +53,17 @@ class Health:
     prefix: str = ""
 
     @classmethod
-    def from_settings(cls, settings: t.Mapping[str, t.Any], lenient: bool = False) -> Health:
-        """Return the criteria from normalised settings."""
-        health = settings["health"]
+    def from_settings(cls, settings: Settings, lenient: bool = False) -> Health:
+        """Return the criteria from the settings of a release."""
+        health = settings.health
         return cls(
-            health["path"],
-            tuple(health["status"]),
-            _host_to_request(health["host"]),
-            health["timeout"],
-            health["successes"],
+            health.path,
+            health.status,
+            _host_to_request(health.host),
+            health.timeout,
+            health.successes,
             lenient,
-            str(settings.get("prefix", "")),
+            settings.prefix,
         )
 
     def accepts(self, status: int) -> bool:

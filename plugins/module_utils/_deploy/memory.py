@@ -132,7 +132,7 @@ def _needed(kernel: Kernel, deployment: Deployment) -> int:
     """Return the bytes that the new release will need, if each instance uses as much as those that run."""
     running, manifest = running_services(deployment), deployment.service.manifest
     used = sum(_used(kernel, deployment.observed.groups.get(name, "")) for name in running)
-    instances = t.cast(int, manifest.settings["instances"]) if manifest else 1
+    instances = manifest.settings.instances if manifest else 1
     return used * instances // len(running)
 
 

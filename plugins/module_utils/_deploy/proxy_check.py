@@ -24,7 +24,7 @@ class ProxyCheck:
             chain = deployment.service.chain
             if chain is None or not deployment.plan.switch or deployment.error:
                 continue
-            verdict = check_forwarded_headers(deployment.host, chain, str(deployment.health["path"]))
+            verdict = check_forwarded_headers(deployment.host, chain, deployment.health.path)
             deployment.proxy_verified = not verdict.wrong and not verdict.unknown
             if verdict.unknown:
                 deployment.step_warning = f"forwarded-header check skipped: {verdict.unknown}"

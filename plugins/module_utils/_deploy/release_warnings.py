@@ -26,7 +26,7 @@ def live_warning(deployment: Deployment) -> str:
     manifest = deployment.service.manifest
     if manifest is None or not deployment.plan.switch or deployment.error:
         return ""
-    workers = _workers(deployment, t.cast(int, manifest.settings["workers"]))
+    workers = _workers(deployment, manifest.settings.workers)
     # With one worker there is no problem, and no need to list the packages.
     if workers == 1:
         return ""

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 from .._build.adopt import ExistingApp, check_existing
 from .._build.host_check import check_paths, check_service_host, check_switch
+from .._input.defaults import to_json
 from .._input.values import InputError, check_name, check_socket_path
 from .._nginx.socket_group import socket_group
 from .._release.model import Layout, Manifest, ReleaseError, is_release_id
 from .._release.ownership import check_owner, owner_ids
 from .._release.release import damage, read_manifest
-from .._service.settings import normalise_settings
+from .._service.settings import parse_settings
 from .._site.forwarded import ForwardedChain
 from .._system.users import check_accounts
 
@@ -56,7 +57,7 @@ def read_requests(services: t.Sequence[t.Mapping[str, t.Any]], root: str, check:
         raise InputError(f"root '{root}' must be an absolute path without blanks, quotes, '%', '$' and backslashes")
     requests = [_read_named(service, os.path.normpath(root), check) for service in services]
     _refuse_twice((request.name for request in requests), "services has the name", "each application is one service")
-    binds = [address for request in requests if request.manifest for address in _binds(request.manifest)]
+    binds = [address for request in requests if request.manifest for address in request.manifest.settings.bind]
     _refuse_twice(binds, "two services bind", "give each an address of its own")
     return requests
 
@@ -67,10 +68,6 @@ def _refuse_twice(values: t.Iterable[str], what: str, remedy: str) -> None:
         if value in seen:
             raise InputError(f"{what} '{value}' twice: {remedy}")
         seen.add(value)
-
-
-def _binds(manifest: Manifest) -> list[str]:
-    return t.cast("list[str]", manifest.settings["bind"])
 
 
 def _read_named(service: t.Mapping[str, t.Any], root: str, check: bool) -> ServiceRequest:
@@ -140,10 +137,14 @@ def _read_existing(layout: Layout, service: t.Mapping[str, t.Any], check: bool) 
 
 
 def _checked(layout: Layout, manifest: Manifest) -> Manifest:
-    """Return a manifest with complete settings, also when an earlier version of the collection wrote it."""
-    settings = normalise_settings(manifest.settings)
-    settings["socket_group"] = socket_group(str(settings["socket_group"]))
-    checked = replace(manifest, settings=settings)
-    for number in range(t.cast(int, checked.settings["instances"])):
+    """Return a manifest whose settings can be used, with the group that nginx has on this host."""
+    if manifest.unknown_settings:
+        raise InputError(
+            f"release {manifest.id} has the setting gunicorn.{manifest.unknown_settings[0]}, which this version of the "
+            "collection does not know: use the version that built it, or deploy another release"
+        )
+    settings = parse_settings(to_json(manifest.settings))
+    checked = replace(manifest, settings=replace(settings, socket_group=socket_group(settings.socket_group)))
+    for number in range(checked.settings.instances):
         check_socket_path(layout.socket(checked.id, number))
     return checked

@@ -97,7 +97,7 @@ class Starter:
 def _explain_addresses(deployment: Deployment) -> str:
     """Return which TCP addresses systemd could not listen on, and why; an empty text when it was another problem."""
     manifest = deployment.service.manifest
-    bind = t.cast("t.Sequence[str]", manifest.settings["bind"]) if manifest else ()
+    bind = manifest.settings.bind if manifest else ()
     addresses = {f"{address_name(deployment.service.name, address)}.socket": address for address in bind}
     try:
         states = deployment.host.systemd.show(

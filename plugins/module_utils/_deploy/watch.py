@@ -41,7 +41,7 @@ def watch_seconds(deployment: Deployment, switched: float) -> float:
     if not deployment.plan.switch or not deployment.old_sockets():
         return 0.0
     past = deployment.host.clock.monotonic() - switched if switched else 0.0
-    return max(float(deployment.health["watch"]), _default_watch(deployment) - past, 0.0)
+    return max(float(deployment.health.watch), _default_watch(deployment) - past, 0.0)
 
 
 def _default_watch(deployment: Deployment) -> float:
@@ -73,6 +73,6 @@ def find_fault_after_switch(deployment: Deployment, probe: Probe, state: t.Mappi
     )
     # gunicorn replaces a worker that has died, so that systemd sees nothing of it.
     said = ""
-    if deployment.health["watch"] and not reason:
+    if deployment.health.watch and not reason:
         said = last_death(deployment.host.commands, probe.service, deployment.started_at)
     return f"a worker of {probe.service} died ({said})" if said else reason

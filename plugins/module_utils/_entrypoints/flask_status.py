@@ -17,7 +17,7 @@ from .._deploy.observe import UNITS, UnitDirectory
 from .._deploy.rollback import can_run
 from .._deploy.unhealthy import RESTART_PROPERTIES, SINCE, explain_unhealthy
 from .._deploy.workers import release_marks
-from .._input.values import InputError, check_name
+from .._input.values import check_name
 from .._release.assets import kept_assets
 from .._release.distributions import installed, version_of
 from .._release.history import Entry, activation_times, is_interrupted_rollback, read_history, with_interrupted_resolved
@@ -26,7 +26,6 @@ from .._release.published import is_published
 from .._release.release import current_id, damage, list_releases
 from .._release.releases import find_applications
 from .._release.rollback import deploy_runs, describe_state, possible_targets, previous_healthy, rejected_releases
-from .._service.settings import normalise_settings
 from .._service.units import instance_name
 from .._system.host import Clock, Host, Kernel
 from .._system.lock import lock_owner
@@ -81,7 +80,7 @@ def _state(host: Host, layout: Layout, count: bool) -> Row:
         "lock": asdict(holder) if holder else None,
         "maintenance": os.path.exists(os.path.join(layout.maintenance, "on")),
         "assets_of": kept_assets(layout),
-        "published": is_published(layout, _binds(manifest)) if manifest else None,
+        "published": is_published(layout, manifest.settings.bind) if manifest else None,
         "damaged": _damaged(layout),
         "edited": _edits(host, layout, current),
         **_releases(layout, releases, history, current),
@@ -89,10 +88,6 @@ def _state(host: Host, layout: Layout, count: bool) -> Row:
         "disk": disk_usage(host.clock, layout.base) if count and os.path.isdir(layout.base) else 0,
         "disk_free": shutil.disk_usage(layout.base).free if os.path.isdir(layout.base) else 0,
     }
-
-
-def _binds(manifest: Manifest) -> t.Sequence[str]:
-    return t.cast("t.Sequence[str]", manifest.settings.get("bind") or ())
 
 
 def _damaged(layout: Layout) -> list[Row]:
@@ -141,12 +136,9 @@ def _process(host: Host, layout: Layout, manifest: Manifest | None) -> Row:
     nothing: Row = {"instances": 0, "running": 0, "memory": 0, "tasks": 0, "restarts": 0, "uptime": 0, "ill": ""}
     if manifest is None:
         return {**nothing, "_health": None, "_probes": []}
-    try:
-        settings = normalise_settings(manifest.settings)
-    except InputError:
-        # An earlier version took for right what this one does not.
-        settings = {**normalise_settings({}), **manifest.settings}
-    numbers = range(t.cast(int, settings.get("instances", 1)))
+    # Not checked: an earlier version took for right what this one does not.
+    settings = manifest.settings
+    numbers = range(settings.instances)
     services = [f"{instance_name(layout.name, manifest.id, number)}.service" for number in numbers]
     found = host.systemd.show(services, _PROPERTIES)
     states = list(found.values())

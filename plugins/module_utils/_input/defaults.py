@@ -1,16 +1,67 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Default values of applications, services, health checks, hooks, workers and timers. Private to flaskops.stack."""
+"""The settings of a release, and default values of all that users write. Private to flaskops.stack."""
 
 from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
 
 # What to do about too little memory for two releases.
 REFUSE, FALLBACK, ALWAYS, NEVER = OVERLAPS = ("refuse", "fallback", "always", "never")
 
 STAGES = ("build", "migrate", "before_switch", "after_switch")
 
+
 # begin defaults: written by `make specs` from tools/specs/schema/
+@dataclass(frozen=True)
+class HealthSettings:
+    """Settings of the health check of a release."""
+
+    path: str = "/"
+    status: tuple[int, ...] = ()
+    host: str = ""
+    timeout: int = 60
+    successes: int = 1
+    watch: int = 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of gunicorn and its units, which are part of a release."""
+
+    worker_class: str = "gthread"
+    workers: int = 0
+    threads: int = 4
+    timeout: int = 30
+    graceful_timeout: int = 30
+    keepalive: int = 2
+    max_requests: int = 10000
+    max_requests_jitter: int = 5000
+    preload: bool = False
+    extra: t.Mapping[str, object] = field(default_factory=dict)
+    config_file: str = ""
+    instances: int = 1
+    bind: tuple[str, ...] = ()
+    allow_public_bind: bool = False
+    socket_group: str = "www-data"
+    memory_max: str = ""
+    memory_high: str = ""
+    cpu_quota: str = ""
+    tasks_max: int = 0
+    open_files: int = 65536
+    after: tuple[str, ...] = ()
+    sandbox: bool | t.Mapping[str, object] = True
+    sandbox_paths: tuple[str, ...] = ()
+    log_level: str = "info"
+    access_log: bool = False
+    health: HealthSettings = HealthSettings()
+    prefix: str = ""
+    drain_timeout: int = 30
+    asset_grace: int = 3600
+
+
 APP_DEFAULTS: dict[str, object] = {
     "root": "/srv",
     "python": "python3",
@@ -26,38 +77,6 @@ APP_DEFAULTS: dict[str, object] = {
     "compress": True,
 }
 SERVICE_DEFAULTS: dict[str, object] = {"state": "present", "trusted_hops": 1, "keep": 5}
-HEALTH_DEFAULTS: dict[str, object] = {"path": "/", "status": [], "host": "", "timeout": 60, "successes": 1, "watch": 0}
-DEFAULTS: dict[str, object] = {
-    "worker_class": "gthread",
-    "workers": 0,
-    "threads": 4,
-    "timeout": 30,
-    "graceful_timeout": 30,
-    "keepalive": 2,
-    "max_requests": 10000,
-    "max_requests_jitter": 5000,
-    "preload": False,
-    "extra": {},
-    "config_file": "",
-    "instances": 1,
-    "bind": [],
-    "allow_public_bind": False,
-    "socket_group": "www-data",
-    "memory_max": "",
-    "memory_high": "",
-    "cpu_quota": "",
-    "tasks_max": 0,
-    "open_files": 65536,
-    "after": [],
-    "sandbox": True,
-    "sandbox_paths": [],
-    "log_level": "info",
-    "access_log": False,
-    "health": HEALTH_DEFAULTS,
-    "prefix": "",
-    "drain_timeout": 30,
-    "asset_grace": 3600,
-}
 WORKER_DEFAULTS: dict[str, object] = {"count": 1, "stop_timeout": 60, "memory_max": "", "cpu_quota": ""}
 TIMER_DEFAULTS: dict[str, object] = {"persistent": True, "random_delay": 0, "timeout": 3600}
 HOOK_TIMEOUT = 900
@@ -76,3 +95,36 @@ INHERITED = (
     "keep",
 )
 # end defaults
+
+
+def to_json(settings: Settings | HealthSettings) -> dict[str, object]:
+    """Return settings as C(release.json) has them."""
+    return {key: _plain(value) for key, value in vars(settings).items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, HealthSettings):
+        return to_json(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def settings_from_json(values: t.Mapping[str, t.Any]) -> tuple[Settings, tuple[str, ...]]:
+    """Return the settings of a C(release.json), whose types were checked, and the paths of those that are unknown.
+
+    One that an earlier version of the collection did not write has its default.
+    """
+    health = values.get("health", {})
+    unknown = [*(key for key in values if key not in DEFAULTS)]
+    unknown += [f"health.{key}" for key in health if key not in HEALTH_DEFAULTS]
+    known = {key: _typed(value) for key, value in values.items() if key in DEFAULTS}
+    known["health"] = HealthSettings(**{key: _typed(health[key]) for key in health if key in HEALTH_DEFAULTS})
+    return Settings(**known), tuple(sorted(unknown))
+
+
+def _typed(value: t.Any) -> t.Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+# The same as dictionaries, in the types of JSON.
+DEFAULTS = to_json(Settings())
+HEALTH_DEFAULTS = to_json(HealthSettings())

@@ -12,6 +12,7 @@ import re
 import typing as t
 from dataclasses import asdict, dataclass, field
 
+from .._input.defaults import Settings, settings_from_json, to_json
 from .._system.paths import CACHE, LOCKS
 from .damage import fault_of
 
@@ -96,7 +97,7 @@ class Manifest:
     source: t.Mapping[str, str]
     python: str
     app: str
-    settings: t.Mapping[str, object]
+    settings: Settings
     shared: tuple[str, ...] = ()
     keep: int = 5
     built_at: str = ""
@@ -106,11 +107,14 @@ class Manifest:
     venv: str = ""
     # Fields of a later version of the collection are kept.
     extra: t.Mapping[str, object] = field(default_factory=dict)
+    # Settings of a later version, by their paths: the release can be listed, and not be run.
+    unknown_settings: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the text of release.json."""
-        values = asdict(self)
+        values = {**asdict(self), "settings": to_json(self.settings)}
         extra = values.pop("extra")
+        del values["unknown_settings"]
         return json.dumps({**extra, "schema": SCHEMA, **values}, indent=1, sort_keys=True) + "\n"
 
     @classmethod
@@ -132,11 +136,12 @@ class Manifest:
         fault = fault_of(values)
         if fault:
             raise DamagedError(f"{path} {fault}: {remedy}")
-        known = {name for name in cls.__dataclass_fields__ if name != "extra"}
+        known = {name for name in cls.__dataclass_fields__ if name not in ("extra", "unknown_settings")}
         extra = {key: value for key, value in values.items() if key not in known and key != "schema"}
         fields = {key: value for key, value in values.items() if key in known}
         fields["shared"] = tuple(fields.get("shared", ()))
-        return cls(extra=extra, **fields)
+        fields["settings"], unknown = settings_from_json(fields["settings"])
+        return cls(extra=extra, unknown_settings=unknown, **fields)
 
 
 def canonical(value: object) -> str:

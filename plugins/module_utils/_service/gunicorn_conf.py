@@ -9,6 +9,7 @@ import posixpath
 import re
 import typing as t
 
+from .._input.defaults import Settings
 from .._input.values import InputError
 from .own_conf import OWNED, render_own
 
@@ -117,8 +118,8 @@ def check_extra(extra: t.Mapping[str, object]) -> None:
             )
 
 
-def render_gunicorn_conf(settings: t.Mapping[str, t.Any], release_path: str) -> str:
-    """Return the gunicorn.conf.py of the release at C(release_path); C(settings) are normalised.
+def render_gunicorn_conf(settings: Settings, release_path: str) -> str:
+    """Return the gunicorn.conf.py of the release at C(release_path).
 
     It depends on nothing but its arguments; what depends on the host or on gunicorn's version, it finds out at start.
     """
@@ -127,12 +128,11 @@ def render_gunicorn_conf(settings: t.Mapping[str, t.Any], release_path: str) -> 
     return _TEMPLATE.format(
         name=name,
         release=release_path,
-        extra=_literal(settings["extra"]),
-        # Manifests of earlier versions do not have it.
-        own=render_own(settings.get("config_file", "")),
+        extra=_literal(settings.extra),
+        own=render_own(settings.config_file),
         settings="\n".join(f"{key} = {value}" for key, value in _plain_settings(settings)),
         log_format=_LOG_FORMAT,
-        accesslog="-" if settings["access_log"] else None,
+        accesslog="-" if settings.access_log else None,
     )
 
 
@@ -144,15 +144,18 @@ def with_request_id(conf: str) -> str:
     return conf.replace(_LOG_FORMAT, _LOG_FORMAT[:-1] + " %({x-request-id}i)s'", 1)
 
 
-def _plain_settings(settings: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:
-    yield "worker_class", repr(settings["worker_class"])
-    yield "workers", repr(settings["workers"]) if settings["workers"] else "_workers()"
+def _plain_settings(settings: Settings) -> t.Iterator[tuple[str, str]]:
+    yield "worker_class", repr(settings.worker_class)
+    yield "workers", repr(settings.workers) if settings.workers else "_workers()"
     # With more than one thread gunicorn turns "sync" into "gthread".
-    yield "threads", repr(settings["threads"] if settings["worker_class"] == "gthread" else 1)
-    for key in ("timeout", "graceful_timeout", "keepalive", "max_requests", "max_requests_jitter"):
-        yield key, repr(settings[key])
-    yield "preload_app", repr(settings["preload"])
-    yield "loglevel", repr(settings["log_level"])
+    yield "threads", repr(settings.threads if settings.worker_class == "gthread" else 1)
+    yield "timeout", repr(settings.timeout)
+    yield "graceful_timeout", repr(settings.graceful_timeout)
+    yield "keepalive", repr(settings.keepalive)
+    yield "max_requests", repr(settings.max_requests)
+    yield "max_requests_jitter", repr(settings.max_requests_jitter)
+    yield "preload_app", repr(settings.preload)
+    yield "loglevel", repr(settings.log_level)
 
 
 def _literal(value: object) -> str:

@@ -122,7 +122,7 @@ def _timer(layout: Layout, manifest: Manifest, timer: t.Mapping[str, t.Any], job
 
 
 def _head(layout: Layout, manifest: Manifest, what: str) -> list[str]:
-    after = t.cast("list[str]", manifest.settings["after"])
+    after = manifest.settings.after
     return [
         f"Description={what} of {manifest.name}, release {manifest.id}",
         f"After={' '.join(['network.target', *after])}",

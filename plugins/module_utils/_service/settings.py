@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The settings of an application server: defaults and checks. Private to flaskops.stack."""
+"""Check the settings of gunicorn and its units. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import json
 import re
 import typing as t
 
-from .._input.defaults import DEFAULTS, HEALTH_DEFAULTS, LATER
+from .._input.defaults import DEFAULTS, HEALTH_DEFAULTS, LATER, HealthSettings, Settings, to_json
 from .._input.values import (
     InputError,
     as_bool,
@@ -52,35 +52,36 @@ def worker_requirements(worker_class: str) -> tuple[str, ...]:
     return WORKER_REQUIREMENTS[worker_class]
 
 
-def normalise_settings(raw: t.Mapping[str, object]) -> dict[str, object]:
-    """Return all settings, in JSON's types, checked; raise InputError for one that cannot be used.
+def parse_settings(raw: t.Mapping[str, object]) -> Settings:
+    """Return all settings, checked; raise InputError for one that cannot be used.
 
     A setting that is absent or None has its default.
     """
     given = {key: value for key, value in raw.items() if value is not None}
     refuse_unknown("gunicorn", given, DEFAULTS)
     values = {**DEFAULTS, **given}
-    result = {key: _CHECKS[key](key, values[key]) for key in DEFAULTS}
-    _check_together(result)
-    return result
+    checked: dict[str, t.Any] = {key: _CHECKS[key](key, values[key]) for key in DEFAULTS}
+    settings = Settings(**checked)
+    _check_together(settings)
+    return settings
 
 
-def identifying_settings(settings: t.Mapping[str, object]) -> dict[str, object]:
+def identifying_settings(settings: Settings) -> dict[str, object]:
     """Return the settings that tell one release from another; new ones do not, as long as they have their defaults."""
-    return {key: value for key, value in settings.items() if key not in LATER or value != DEFAULTS[key]}
+    return {key: value for key, value in to_json(settings).items() if key not in LATER or value != DEFAULTS[key]}
 
 
-def _check_together(settings: t.Mapping[str, t.Any]) -> None:
-    binds = settings["bind"]
+def _check_together(settings: Settings) -> None:
+    binds = settings.bind
     if len(set(binds)) != len(binds):
         raise InputError(f"bind lists an address twice: {', '.join(binds)}")
     public = [address for address in binds if not _is_loopback(address)]
-    if public and not settings["allow_public_bind"]:
+    if public and not settings.allow_public_bind:
         raise InputError(
             f"bind '{public[0]}' can be reached from other hosts, past nginx and its TLS: bind a loopback address, or "
             "set allow_public_bind: true if a firewall lets only your proxies in"
         )
-    check_extra(settings["extra"])
+    check_extra(settings.extra)
 
 
 def _is_loopback(address: str) -> bool:
@@ -115,25 +116,25 @@ def _level(key: str, value: object) -> str:
     return str(value)
 
 
-def _units(key: str, value: object) -> list[str]:
+def _units(key: str, value: object) -> tuple[str, ...]:
     names = [as_line(key, name) for name in as_list(key, value, "postgresql.service")]
-    full = [name if "." in name else name + ".service" for name in names]
+    full = tuple(name if "." in name else name + ".service" for name in names)
     for name in full:
         if not _UNIT.fullmatch(name):
             raise InputError(f"{key} '{name}' must be the name of a unit, such as postgresql.service")
     return full
 
 
-def _paths(key: str, value: object) -> list[str]:
-    paths = [as_line(key, path) for path in as_list(key, value, "/var/spool/shop")]
+def _paths(key: str, value: object) -> tuple[str, ...]:
+    paths = tuple(as_line(key, path) for path in as_list(key, value, "/var/spool/shop"))
     for path in paths:
         if not _PATH.fullmatch(path) or "/../" in path + "/":
             raise InputError(f"{key} '{path}' must be an absolute path of letters, digits and ._@+-")
     return paths
 
 
-def _binds(key: str, value: object) -> list[str]:
-    return [_bind(key, as_line(key, address)) for address in as_list(key, value, "127.0.0.1:8000")]
+def _binds(key: str, value: object) -> tuple[str, ...]:
+    return tuple(_bind(key, as_line(key, address)) for address in as_list(key, value, "127.0.0.1:8000"))
 
 
 def _bind(key: str, address: str) -> str:
@@ -173,7 +174,7 @@ def _extra(key: str, value: object) -> dict[str, object]:
         raise InputError(f"{key} must hold texts, numbers, truth values, lists and dictionaries only: {exc}") from exc
 
 
-def _health(key: str, value: object) -> dict[str, object]:
+def _health(key: str, value: object) -> HealthSettings:
     given = {name: content for name, content in as_mapping(key, value).items() if content is not None}
     refuse_unknown(key, given, HEALTH_DEFAULTS)
     values = {**HEALTH_DEFAULTS, **given}
@@ -182,14 +183,14 @@ def _health(key: str, value: object) -> dict[str, object]:
         raise InputError(f"{key}.path '{path}' must start with '/' and be percent-encoded, such as /health?full=1")
     if not _HOST.fullmatch(host):
         raise InputError(f"{key}.host '{host}' must be a host name, with a port or without")
-    return {
-        "path": path,
-        "status": [_status(f"{key}.status", code) for code in as_list(f"{key}.status", values["status"], "200")],
-        "host": host,
-        "timeout": as_int(f"{key}.timeout", values["timeout"], least=1),
-        "successes": as_int(f"{key}.successes", values["successes"], least=1),
-        "watch": as_int(f"{key}.watch", values["watch"]),
-    }
+    return HealthSettings(
+        path=path,
+        status=tuple(_status(f"{key}.status", code) for code in as_list(f"{key}.status", values["status"], "200")),
+        host=host,
+        timeout=as_int(f"{key}.timeout", values["timeout"], least=1),
+        successes=as_int(f"{key}.successes", values["successes"], least=1),
+        watch=as_int(f"{key}.watch", values["watch"]),
+    )
 
 
 def _status(key: str, value: object) -> int:

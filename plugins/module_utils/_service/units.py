@@ -10,7 +10,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .._input.defaults import DEFAULTS
+from .._input.defaults import Settings
 from .._release.model import Layout, Manifest
 from .sandbox import sandbox_lines
 
@@ -72,14 +72,14 @@ def address_name(app: str, address: str) -> str:
     return f"{app}@tcp-{address.replace('[', '').replace(']', '')}"
 
 
-def stop_seconds(settings: t.Mapping[str, t.Any]) -> int:
+def stop_seconds(settings: Settings) -> int:
     """Return how long systemd gives a service to end."""
-    return int(settings.get("graceful_timeout", DEFAULTS["graceful_timeout"])) + _STOP_MARGIN
+    return settings.graceful_timeout + _STOP_MARGIN
 
 
 def release_units(layout: Layout, manifest: Manifest, home_is_used: bool = False) -> dict[str, str]:
     """Return the unit files of a release, by name; all sockets first."""
-    instances = range(t.cast(int, manifest.settings["instances"]))
+    instances = range(manifest.settings.instances)
     sockets = {_name(manifest, number, "socket"): _socket(layout, manifest, number) for number in instances}
     services = {
         _name(manifest, number, "service"): _service(layout, manifest, number, home_is_used) for number in instances
@@ -94,8 +94,7 @@ def address_units(layout: Layout, manifest: Manifest) -> dict[str, str]:
     belongs to neither: a forwarder connects each connection to the socket that C(current) leads to at that moment,
     as nginx does.
     """
-    settings = t.cast("t.Mapping[str, t.Any]", manifest.settings)
-    names = {address_name(manifest.name, address): address for address in settings["bind"]}
+    names = {address_name(manifest.name, address): address for address in manifest.settings.bind}
     sockets = {f"{name}.socket": _address_socket(layout, address) for name, address in names.items()}
     services = {f"{name}.service": _address_service(layout, manifest, address) for name, address in names.items()}
     return {**sockets, **services}
@@ -107,10 +106,9 @@ def address_links(manifest: Manifest) -> dict[str, str]:
     That is the release's own business, and a forwarder which had it in its unit would have to be started again, and
     cut its clients, whenever it changes.
     """
-    settings = t.cast("t.Mapping[str, t.Any]", manifest.settings)
+    settings = manifest.settings
     return {
-        _address_link(address): f"{number % settings['instances']}.sock"
-        for number, address in enumerate(settings["bind"])
+        _address_link(address): f"{number % settings.instances}.sock" for number, address in enumerate(settings.bind)
     }
 
 
@@ -136,7 +134,7 @@ def _socket(layout: Layout, manifest: Manifest, number: int) -> str:
             "Socket": [
                 f"ListenStream={layout.socket(manifest.id, number)}",
                 f"SocketUser={manifest.user}",
-                f"SocketGroup={manifest.settings['socket_group']}",
+                f"SocketGroup={manifest.settings.socket_group}",
                 "SocketMode=0660",
                 "DirectoryMode=0755",
                 "Backlog=2048",
@@ -150,16 +148,16 @@ def _socket(layout: Layout, manifest: Manifest, number: int) -> str:
 
 
 def _service(layout: Layout, manifest: Manifest, number: int, home_is_used: bool) -> str:
-    settings = t.cast("t.Mapping[str, t.Any]", manifest.settings)
+    settings = manifest.settings
     socket = f"{instance_name(manifest.name, manifest.id, number)}.socket"
-    after = ["network.target", *settings["after"]]
+    after = ["network.target", *settings.after]
     return unit_text(
         {
             "Unit": [
                 f"Description=gunicorn of {manifest.name}, release {manifest.id}, instance {number}",
                 f"Requires={socket}",
                 f"After={' '.join([socket, *after])}",
-                *(f"Wants={unit}" for unit in settings["after"]),
+                *(f"Wants={unit}" for unit in settings.after),
                 "StartLimitIntervalSec=0",
             ],
             "Service": _process(layout, manifest, home_is_used),
@@ -170,7 +168,7 @@ def _service(layout: Layout, manifest: Manifest, number: int, home_is_used: bool
 
 def _process(layout: Layout, manifest: Manifest, home_is_used: bool) -> list[str]:
     release = layout.release(manifest.id)
-    settings = t.cast("t.Mapping[str, t.Any]", manifest.settings)
+    settings = manifest.settings
     return [
         "Type=notify",
         "NotifyAccess=main",
@@ -180,7 +178,7 @@ def _process(layout: Layout, manifest: Manifest, home_is_used: bool) -> list[str
         "Restart=always",
         "RestartSec=1",
         "KillMode=mixed",
-        f"TimeoutStartSec={max(_START_LEAST, settings['health']['timeout'] + 30)}",
+        f"TimeoutStartSec={max(_START_LEAST, settings.health.timeout + 30)}",
         f"TimeoutStopSec={stop_seconds(settings)}",
         *_limits(settings),
     ]
@@ -189,7 +187,7 @@ def _process(layout: Layout, manifest: Manifest, home_is_used: bool) -> list[str
 def process_lines(layout: Layout, manifest: Manifest, home_is_used: bool = False) -> list[str]:
     """Return the directives that any process of a release has: its user, environment and sandbox."""
     release = layout.release(manifest.id)
-    settings = t.cast("t.Mapping[str, t.Any]", manifest.settings)
+    settings = manifest.settings
     return [
         f"User={manifest.user}",
         f"Group={manifest.group}",
@@ -198,21 +196,21 @@ def process_lines(layout: Layout, manifest: Manifest, home_is_used: bool = False
         "Environment=PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1",
         f"EnvironmentFile={release}/env",
         "UMask=0027",
-        f"LimitNOFILE={settings['open_files']}",
-        *sandbox_lines(settings["sandbox"], [f"-{layout.shared}", *settings["sandbox_paths"]], home_is_used),
+        f"LimitNOFILE={settings.open_files}",
+        *sandbox_lines(settings.sandbox, [f"-{layout.shared}", *settings.sandbox_paths], home_is_used),
     ]
 
 
-def _limits(settings: t.Mapping[str, t.Any]) -> list[str]:
+def _limits(settings: Settings) -> list[str]:
     # A worker that is killed for its memory is replaced by the master: the others go on serving.
     lines = ["OOMPolicy=continue"]
-    directives = {
-        "memory_max": "MemoryMax",
-        "memory_high": "MemoryHigh",
-        "cpu_quota": "CPUQuota",
-        "tasks_max": "TasksMax",
+    directives: dict[str, object] = {
+        "MemoryMax": settings.memory_max,
+        "MemoryHigh": settings.memory_high,
+        "CPUQuota": settings.cpu_quota,
+        "TasksMax": settings.tasks_max,
     }
-    return lines + [f"{name}={settings[key]}" for key, name in directives.items() if settings[key]]
+    return lines + [f"{name}={value}" for name, value in directives.items() if value]
 
 
 def _address_socket(layout: Layout, address: str) -> str:

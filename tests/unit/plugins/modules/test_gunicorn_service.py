@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import typing as t
 from pathlib import Path
 
@@ -12,9 +14,9 @@ import pytest
 import yaml
 from ansible_collections.flaskops.stack.plugins.module_utils._build.host_check import check_paths
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import read_requests
-from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import DEFAULTS, HEALTH_DEFAULTS
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import DEFAULTS, HEALTH_DEFAULTS, Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError, UnsafeNameError
-from ansible_collections.flaskops.stack.plugins.module_utils._release.model import ReleaseError
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest, ReleaseError
 from ansible_collections.flaskops.stack.plugins.modules import gunicorn_service
 
 ROOT = Path(__file__).parents[4]
@@ -107,8 +109,21 @@ def test_without_check_mode_code_and_release_have_to_be_there() -> None:
     assert read_requests([{"name": "a", "release": missing}], "/srv", check=True)[0].release == "3f2a91c-1b9e02d4"
 
 
+def test_a_release_with_a_setting_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    layout, release = Layout(str(tmp_path), "shop"), "3f2a91c-1b9e02d4"
+    source = {"type": "git", "location": "", "version": "", "revision": ""}
+    manifest = Manifest("shop", release, "shop", "shop", source, "3.13", "shop:app", Settings())
+    values = json.loads(manifest.to_json())
+    values["settings"]["colour"] = "red"
+    os.makedirs(layout.release(release))
+    Path(layout.release(release), "release.json").write_text(json.dumps(values), encoding="utf-8")
+    service = {"name": "shop", "release": layout.release(release)}
+    with pytest.raises(InputError, match=r"setting gunicorn\.colour, which this version .* the version that built it"):
+        read_requests([service], str(tmp_path), check=True)
+
+
 def test_a_path_of_the_sandbox_has_to_be_there(tmp_path: Path) -> None:
-    settings = {"sandbox": True, "sandbox_paths": [str(tmp_path / "none")]}
+    settings = Settings(sandbox_paths=(str(tmp_path / "none"),))
     with pytest.raises(InputError, match=r"sandbox_paths '.*/none' does not exist on this host"):
         check_paths(settings)
     check_paths(settings, below=str(tmp_path))

@@ -31,7 +31,7 @@ def test_the_least_that_is_written_gets_defaults_that_are_right() -> None:
     app = parse_app(SHOP, "/srv")
     assert (app.user, app.group, app.source_type, app.python, app.installer) == ("shop", "shop", "git", "python3", "uv")
     assert (app.shared, app.trusted_hops, app.keep, app.requirements) == (("instance",), 1, 5, None)
-    assert app.settings["worker_class"] == "gthread"
+    assert app.settings.worker_class == "gthread"
     assert app.runtime_requirements == ("gunicorn",)
 
 
@@ -118,9 +118,9 @@ def test_a_python_may_be_named_by_its_version() -> None:
 
 def test_the_health_gate_asks_for_the_first_domain() -> None:
     health = {"domains": ["shop.example.com", "www.example.com"]}
-    assert parse_app({**SHOP, **health}, "/srv").settings["health"]["host"] == "shop.example.com"  # type: ignore[index]
+    assert parse_app({**SHOP, **health}, "/srv").settings.health.host == "shop.example.com"
     given = {**health, "gunicorn": {"health": {"host": "x.example.com"}}}
-    assert parse_app({**SHOP, **given}, "/srv").settings["health"]["host"] == "x.example.com"  # type: ignore[index]
+    assert parse_app({**SHOP, **given}, "/srv").settings.health.host == "x.example.com"
 
 
 def name(changes: dict[str, t.Any], revision: str = SHA, python: str = "3.13.5", kind: str = "git") -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import parse_app
 from ansible_collections.flaskops.stack.plugins.module_utils._build.adopt import ExistingApp
-from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import DEFAULTS
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _prune
@@ -23,7 +23,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.prune impo
     releases_in_use,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import list_releases, write_manifest
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 
 WIKI: dict[str, t.Any] = {
     "name": "wiki",
@@ -39,7 +39,7 @@ WIKI: dict[str, t.Any] = {
 
 def test_settings_may_be_left_to_their_defaults() -> None:
     existing = ExistingApp.from_params(WIKI)
-    assert existing.settings == DEFAULTS
+    assert existing.settings == Settings()
     assert (existing.user, existing.group, existing.trusted_hops, existing.keep) == ("wiki", "wiki", 1, 5)
 
 
@@ -149,7 +149,7 @@ def release(layout: Layout, number: int) -> str:
     name = f"000000{number}-00000000"
     os.makedirs(layout.release(name))
     source = {"type": "git", "location": "", "version": "", "revision": ""}
-    manifest = Manifest("shop", name, "shop", "shop", source, "3", "shop:app", normalise_settings({}))
+    manifest = Manifest("shop", name, "shop", "shop", source, "3", "shop:app", parse_settings({}))
     write_manifest(layout.release(name), Manifest(**{**manifest.__dict__, "built_at": f"2026-01-0{number}"}))
     return name
 

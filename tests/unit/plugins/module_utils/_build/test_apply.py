@@ -14,6 +14,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.application im
 from ansible_collections.flaskops.stack.plugins.module_utils._build import apply as _apply_module
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_release as _flask_release
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 
 
@@ -137,7 +138,7 @@ def test_each_deploy_says_that_the_applications_own_configuration_is_not_read(
 ) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "gunicorn.conf.py").write_text("workers = 2\n", encoding="utf-8")
-    plan: t.Any = SimpleNamespace(path=str(tmp_path), app=SimpleNamespace(settings={"config_file": config_file}))
+    plan: t.Any = SimpleNamespace(path=str(tmp_path), app=SimpleNamespace(settings=Settings(config_file=config_file)))
     assert len(_apply_module._own_configuration(plan)) == said
     os.unlink(tmp_path / "app" / "gunicorn.conf.py")
     assert _apply_module._own_configuration(plan) == []

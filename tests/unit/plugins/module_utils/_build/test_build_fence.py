@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import App
 from ansible_collections.flaskops.stack.plugins.module_utils._build import build_fence as _build_fence
 from ansible_collections.flaskops.stack.plugins.module_utils._build.build_fence import build_fence, end_leftovers
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 
 LAYOUT = Layout("/srv", "shop")
@@ -22,7 +23,7 @@ class Shop(t.NamedTuple):
     name: str = "shop"
     user: str = "shop"
     group: str = "www"
-    settings: t.Mapping[str, object] = {"sandbox": True, "sandbox_paths": ["/srv/media"]}
+    settings: Settings = Settings(sandbox_paths=("/srv/media",))
 
 
 def lines(needed: t.Sequence[str], with_data: bool = False, **changes: t.Any) -> list[str]:
@@ -48,7 +49,7 @@ def test_what_it_needs_below_tmp_is_brought_into_its_own() -> None:
 
 
 def test_without_a_sandbox_only_user_and_place_are_left() -> None:
-    found = lines(["/usr/bin/python3"], settings={"sandbox": False, "sandbox_paths": []})
+    found = lines(["/usr/bin/python3"], settings=Settings(sandbox=False))
     assert not [line for line in found if line.startswith(("ReadWritePaths=", "Protect"))]
     assert "User=shop" in found
 

@@ -11,13 +11,14 @@ from ansible_collections.flaskops.stack.plugins.module_utils._build.secret_value
     redact_secrets,
     release_environment,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Manifest
 
 SAID = "connecting to db.test with geheim"
 
 
 def manifest(**extra: object) -> Manifest:
-    return Manifest("shop", "1111111-11111111", "shop", "shop", {}, "3.12", "shop:app", {}, extra=extra)
+    return Manifest("shop", "1111111-11111111", "shop", "shop", {}, "3.12", "shop:app", Settings(), extra=extra)
 
 
 def test_what_the_manifest_calls_secret_is_masked_and_the_rest_is_shown(tmp_path: Path) -> None:

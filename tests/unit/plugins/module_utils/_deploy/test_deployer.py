@@ -39,7 +39,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release import ass
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.proxy_probe import HeaderCheckResult
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.units import address_units, release_units
 from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_mark import with_mark
 from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import ForwardedChain
@@ -121,7 +121,7 @@ class Host:
     def manifest(self, release: str, **settings: object) -> Manifest:
         source = {"type": "git", "location": "", "version": "", "revision": ""}
         health = {"health": {"timeout": 1}}
-        return Manifest("shop", release, "u", "g", source, "", "a:b", normalise_settings({**health, **settings}))
+        return Manifest("shop", release, "u", "g", source, "", "a:b", parse_settings({**health, **settings}))
 
     def make(self, manifest: Manifest) -> None:
         """Make as much of a release as a deploy reads."""

@@ -34,8 +34,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health impo
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.log_excerpt import excerpt, has_trouble
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import Observed, WantedUnits
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import _explain
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import HealthSettings, Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError, Commands, Result
 from ansible_collections.flaskops.stack.plugins.module_utils._system.host import Host, Kernel
 from ansible_collections.flaskops.stack.plugins.module_utils._system.http import Answer, ProbeError, http_get
@@ -168,19 +169,18 @@ def test_a_refusal_says_how_to_accept_the_answer(status: int, says: str) -> None
     ],
 )
 def test_a_host_is_asked_for_as_a_visitor_would(host: str, asked: str) -> None:
-    health = {"path": "/", "status": [], "host": host, "timeout": 1, "successes": 1}
-    assert Health.from_settings({"health": health}).host == asked
+    assert Health.from_settings(Settings(health=HealthSettings(host=host))).host == asked
 
 
 def test_what_an_earlier_version_has_built_is_asked_by_its_rules() -> None:
     """Going back to an interface that answers 404 to / has to stay possible."""
-    health = Health.from_settings(normalise_settings({}), lenient=True)
+    health = Health.from_settings(parse_settings({}), lenient=True)
     assert [health.accepts(status) for status in (200, 404, 500)] == [True, True, False]
     assert health.expected() == "a status below 500"
 
 
 def test_the_settings_say_what_is_healthy() -> None:
-    settings = normalise_settings({"health": {"path": "/up", "status": [200], "timeout": 9, "successes": 2}})
+    settings = parse_settings({"health": {"path": "/up", "status": [200], "timeout": 9, "successes": 2}})
     assert Health.from_settings(settings) == Health("/up", (200,), "localhost", 9, 2)
 
 

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.hook_run import HookResult, hooks_of
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.hooks import HookSteps
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import AFTER, BEFORE, MIGRATE, HookError
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Manifest
 
@@ -48,7 +49,7 @@ class Steps:
 
 def test_damaged_hooks_of_a_release_fail_like_a_hook() -> None:
     damaged = {"hooks": {"migrate": {"run": "flask db upgrade"}}}
-    manifest = Manifest("shop", NEW, "shop", "shop", {}, "3.13", "shop:app", {}, extra=damaged)
+    manifest = Manifest("shop", NEW, "shop", "shop", {}, "3.13", "shop:app", Settings(), extra=damaged)
     with pytest.raises(HookError, match=r"hooks\.migrate must be a list"):
         hooks_of(manifest)
 

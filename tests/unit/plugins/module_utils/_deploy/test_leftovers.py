@@ -18,7 +18,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release import ass
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._system.files import remove_stale_temp_files
 from ansible_collections.flaskops.stack.plugins.module_utils._system.lock import Lock
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import simulate
@@ -28,7 +28,7 @@ OPTIONS = {"lock_timeout": 1, "uv_requirement": "uv", "activate": False, "check_
 
 def manifest(release: str) -> Manifest:
     source = {"type": "git", "location": "", "version": "", "revision": ""}
-    return Manifest("shop", release, "u", "g", source, "", "a:b", normalise_settings({}))
+    return Manifest("shop", release, "u", "g", source, "", "a:b", parse_settings({}))
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.values impor
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.process_units import process_units
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.units import (
     UnitName,
     parse_unit_name,
@@ -43,7 +43,7 @@ WORKER, JOB, TIMER = "worker-mail.0.service", "timer-tick.service", "timer-tick.
 def manifest(release: str = NEW, workers: object = (MAIL,), timers: object = (TICK,)) -> Manifest:
     source = {"type": "git", "location": "", "version": "", "revision": ""}
     extra = {"workers": normalise_workers(workers), "timers": normalise_timers(timers)}
-    return Manifest("shop", release, "shop", "web", source, "3.13", "shop:app", normalise_settings({}), extra=extra)
+    return Manifest("shop", release, "shop", "web", source, "3.13", "shop:app", parse_settings({}), extra=extra)
 
 
 def units(**given: t.Any) -> dict[str, str]:

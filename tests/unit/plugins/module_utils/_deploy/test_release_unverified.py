@@ -21,6 +21,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.finish impo
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import Health, HealthCheck, Probe
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import ServiceRequest
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.service import Services
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import HealthSettings, Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release import prune as _prune
 from ansible_collections.flaskops.stack.plugins.module_utils._release.kept_venv import mark_complete, mark_durable
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import MANIFEST, Layout, Manifest
@@ -64,9 +65,9 @@ def plan(layout: Layout, *migrate: str) -> t.Any:
     return SimpleNamespace(app=app, layout=layout, id=RELEASE, key="code", path=layout.release(RELEASE))
 
 
-def manifest(release: str = RELEASE, settings: t.Mapping[str, object] | None = None) -> Manifest:
+def manifest(release: str = RELEASE, settings: Settings | None = None) -> Manifest:
     source = {"type": "git", "location": "", "version": "", "revision": ""}
-    return Manifest("shop", release, "u", "g", source, "3", "shop:app", settings or {}, build="code")
+    return Manifest("shop", release, "u", "g", source, "3", "shop:app", settings or Settings(), build="code")
 
 
 def prove(wanted: t.Any, starts_next: bool) -> None:
@@ -279,6 +280,6 @@ def test_what_an_application_said_that_is_never_loaded_has_no_secret(
 
     monkeypatch.setattr(_load, "_fence", lambda _layout, _manifest: Never())
     (Path(layout.release(RELEASE)) / "env").write_text('PASSWORD="s3cret"\n')
-    said = explain_import_failure(layout, manifest(settings={"health": {"timeout": 1}}))
+    said = explain_import_failure(layout, manifest(settings=Settings(health=HealthSettings(timeout=1))))
     assert said.endswith("or raise health.timeout; it said last:\npostgres://shop:********@db")
     assert said.startswith("'shop:app' is not loaded within 11 s")

@@ -22,7 +22,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release import his
 from ansible_collections.flaskops.stack.plugins.module_utils._release import migration as _migration
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import current_id, write_manifest
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.units import parse_unit_name
 from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_mark import with_mark
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import MIB, App, simulate
@@ -60,7 +60,7 @@ class World:
         source = {"type": "git", "location": "", "version": "", "revision": ""}
         extra = {"workers": normalise_workers(workers), "hooks": hooks or {}}
         user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
-        normal = normalise_settings({"health": {"timeout": 5}, **settings})
+        normal = parse_settings({"health": {"timeout": 5}, **settings})
         manifest = Manifest("shop", release, user, group, source, "", "a:b", normal, keep=3, extra=extra)
         write_manifest(str(directory), manifest)
 

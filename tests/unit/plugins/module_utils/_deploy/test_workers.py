@@ -24,7 +24,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health impo
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.workers import Workers
 from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_conf import render_gunicorn_conf
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_mark import (
     Mark,
     marks,
@@ -84,7 +84,7 @@ class Server:
 
     def __init__(self, path: Path) -> None:
         conf = path / "gunicorn.conf.py"
-        conf.write_text(with_mark(render_gunicorn_conf(normalise_settings({}), str(path))))
+        conf.write_text(with_mark(render_gunicorn_conf(parse_settings({}), str(path))))
         self.release = str(path)
         words = [sys.executable, "-c", MASTER, str(conf)]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -231,7 +231,7 @@ def test_what_a_hook_of_gunicorn_starts_is_no_worker(tmp_path: Path) -> None:
 
 
 def test_a_release_of_an_earlier_version_needs_one_answer(tmp_path: Path) -> None:
-    (tmp_path / "gunicorn.conf.py").write_text(render_gunicorn_conf(normalise_settings({}), str(tmp_path)))
+    (tmp_path / "gunicorn.conf.py").write_text(render_gunicorn_conf(parse_settings({}), str(tmp_path)))
     workers = Workers(str(tmp_path), Kernel(), fresh=True)
     workers.look(os.getpid())
     assert (workers.marked, workers.complete) == (False, True)
@@ -322,5 +322,5 @@ def test_locks_of_others_are_no_marks() -> None:
 
 
 def test_a_mark_is_recognised_in_the_file() -> None:
-    conf = render_gunicorn_conf(normalise_settings({}), "/srv/shop/releases/a")
+    conf = render_gunicorn_conf(parse_settings({}), "/srv/shop/releases/a")
     assert (marks(conf), marks(with_mark(conf))) == (False, True)

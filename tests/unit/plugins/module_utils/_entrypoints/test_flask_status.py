@@ -14,7 +14,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._system.host import Clock, Kernel
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import Simulation, Unit, simulate
 
@@ -34,7 +34,7 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     layout = Layout(str(tmp_path / "s"), "shop")
     os.makedirs(f"{layout.release(RELEASE)}/venv/lib/python3.13/site-packages/gunicorn-27.0.1.dist-info")
     source = {"type": "git", "location": "", "version": "v2", "revision": "3f2a91c"}
-    settings = normalise_settings({"health": {"path": "/health"}})
+    settings = parse_settings({"health": {"path": "/health"}})
     write_manifest(layout.release(RELEASE), Manifest("shop", RELEASE, "u", "g", source, "3.13.5", "a:b", settings))
     os.symlink(f"releases/{RELEASE}", layout.current)
     return layout

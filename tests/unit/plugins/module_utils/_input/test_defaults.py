@@ -8,21 +8,21 @@ from __future__ import annotations
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input import defaults
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 
 
 def test_a_service_that_sets_nothing_has_the_defaults() -> None:
-    found = normalise_settings({})
-    assert {key: found[key] for key in defaults.DEFAULTS} == defaults.DEFAULTS
+    assert parse_settings({}) == defaults.Settings()
+    assert defaults.to_json(parse_settings({})) == defaults.DEFAULTS
 
 
 def test_setting_a_default_by_hand_changes_nothing() -> None:
-    assert normalise_settings(dict(defaults.DEFAULTS)) == normalise_settings({})
+    assert parse_settings(dict(defaults.DEFAULTS)) == parse_settings({})
 
 
 def test_every_default_is_a_known_setting_and_no_other_is() -> None:
     with pytest.raises(InputError, match="worker_clas"):
-        normalise_settings({"worker_clas": "sync"})
+        parse_settings({"worker_clas": "sync"})
 
 
 def test_a_request_may_take_as_long_as_a_worker_is_given_to_end() -> None:

@@ -20,6 +20,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.migrate imp
     is_due_in_fleet,
     note_migration,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import (
     HookError,
     Hooks,
@@ -167,7 +168,7 @@ def test_hosts_with_one_database_know_the_migration_by_one_name_also_with_other_
 def manifest(key: str, **hooks: object) -> Manifest:
     source = {"type": "git", "location": "", "version": "", "revision": ""}
     extra = {"hooks": {"migrate": [["flask", "migrate"]], **hooks}, "migration": key}
-    return Manifest("shop", RELEASE, "u", "g", source, "", "a:b", {}, extra=extra)
+    return Manifest("shop", RELEASE, "u", "g", source, "", "a:b", Settings(), extra=extra)
 
 
 def test_a_migration_is_due_until_it_is_known_to_have_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.values impor
     check_socket_path,
     scalar,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import Reader
 
 SHOP = {"name": "shop", "source": "shop", "app": "shop:app"}
@@ -133,13 +133,13 @@ MAIL = {"name": "mail", "command": "celery worker"}
 @pytest.mark.parametrize("value", ["", " ", "150%", " 150% "])
 def test_a_limit_is_read_alike_for_the_web_and_for_workers(key: str, value: str) -> None:
     [worker] = normalise_workers([{**MAIL, key: value}])
-    assert worker[key] == normalise_settings({key: value})[key] == value.strip()
+    assert worker[key] == getattr(parse_settings({key: value}), key) == value.strip()
 
 
 @pytest.mark.parametrize(("key", "value"), [("memory_max", "lots"), ("memory_max", True), ("cpu_quota", "2")])
 def test_what_is_no_limit_is_refused_in_the_same_words(key: str, value: object) -> None:
     with pytest.raises(InputError) as of_web:
-        normalise_settings({key: value})
+        parse_settings({key: value})
     with pytest.raises(InputError) as of_worker:
         normalise_workers([{**MAIL, key: value}])
     assert str(of_worker.value) == f"workers 'mail': {of_web.value}"

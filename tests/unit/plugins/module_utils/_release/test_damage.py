@@ -34,13 +34,13 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.release im
     write_manifest,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release.releases import list_applications
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._system import files as _files
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import simulate
 
 V1, V2, V3 = (f"{number * 7}-0000000{number}" for number in "123")
 SOURCE = {"type": "git", "location": "", "version": "", "revision": ""}
-GOOD = Manifest("shop", V1, "u", "g", SOURCE, "3.13", "a:b", normalise_settings({}))
+GOOD = Manifest("shop", V1, "u", "g", SOURCE, "3.13", "a:b", parse_settings({}))
 
 
 def changed(**changes: object) -> bytes:

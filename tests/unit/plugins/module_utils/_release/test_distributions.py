@@ -15,6 +15,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.release_war
     live_warning,
     socketio_warning,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release.distributions import (
     distribution_of,
     installed,
@@ -101,7 +102,7 @@ def test_the_workers_that_there_are_count(
     venv: str, tmp_path: Path, loaded: int, setting: int, switch: bool, error: str, warned: bool
 ) -> None:
     assert os.path.isdir(venv)
-    manifest = types.SimpleNamespace(id=RELEASE, settings={"workers": setting})
+    manifest = types.SimpleNamespace(id=RELEASE, settings=Settings(workers=setting))
     service = types.SimpleNamespace(manifest=manifest, layout=Layout(str(tmp_path), "shop"))
     gate = types.SimpleNamespace(probes=[types.SimpleNamespace(workers=types.SimpleNamespace(wanted=loaded))])
     change: t.Any = types.SimpleNamespace(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build.home import home_variable
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release.prepared import adopt_prepared
 
@@ -85,11 +86,11 @@ def test_nothing_is_walked_once_the_directory_is_the_applications(layout: Layout
     ],
 )
 def test_a_home_that_the_sandbox_hides_is_replaced(
-    monkeypatch: pytest.MonkeyPatch, home: str, sandbox: object, given: bool
+    monkeypatch: pytest.MonkeyPatch, home: str, sandbox: bool, given: bool
 ) -> None:
     entry = pwd.struct_passwd(("deployer", "x", 1001, 1001, "", home, "/bin/sh"))
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: entry)
-    found = home_variable(Layout("/srv", "shop"), "deployer", {"sandbox": sandbox}, "/srv/x/app", "/srv/x/venv")
+    found = home_variable(Layout("/srv", "shop"), "deployer", Settings(sandbox=sandbox), "/srv/x/app", "/srv/x/venv")
     assert found == ({"HOME": "/srv/shop/shared"} if given else {})
 
 
@@ -97,4 +98,4 @@ def test_a_home_that_holds_the_code_is_shown_and_stays(monkeypatch: pytest.Monke
     entry = pwd.struct_passwd(("deployer", "x", 1001, 1001, "", "/home/deployer", "/bin/sh"))
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: entry)
     code, venv = "/home/deployer/shop", "/home/deployer/shop/.venv"
-    assert home_variable(Layout("/srv", "shop"), "deployer", {"sandbox": True}, code, venv) == {}
+    assert home_variable(Layout("/srv", "shop"), "deployer", Settings(), code, venv) == {}

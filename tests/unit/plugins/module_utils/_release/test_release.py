@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import HealthSettings, Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import (
     Layout,
     Manifest,
@@ -33,7 +35,7 @@ MANIFEST = Manifest(
     source={"type": "git", "location": "https://git.example.com/shop.git", "version": "main", "revision": "3f" * 20},
     python="3.13.5",
     app="shop:create_app()",
-    settings={"workers": 0},
+    settings=Settings(),
     shared=("instance",),
     built_at="2026-01-02T03:04:05.000000Z",
 )
@@ -61,6 +63,22 @@ def test_a_directory_without_manifest_is_unfinished(tmp_path: Path) -> None:
 def test_what_a_later_version_added_is_kept() -> None:
     later = replace(MANIFEST, extra={"workers": ["celery"]})
     assert Manifest.from_json(later.to_json()) == later
+
+
+def test_settings_that_an_earlier_version_did_not_have_get_their_defaults() -> None:
+    values = json.loads(MANIFEST.to_json())
+    values["settings"] = {"workers": 3, "bind": ["127.0.0.1:8000"], "health": {"status": [200]}}
+    found = Manifest.from_json(json.dumps(values))
+    assert found.settings == Settings(workers=3, bind=("127.0.0.1:8000",), health=HealthSettings(status=(200,)))
+    assert found.unknown_settings == ()
+
+
+def test_settings_of_a_later_version_are_named() -> None:
+    values = json.loads(MANIFEST.to_json())
+    values["settings"] = {**values["settings"], "colour": "red", "health": {"path": "/up", "depth": 2}}
+    found = Manifest.from_json(json.dumps(values))
+    assert found.settings.health.path == "/up"
+    assert found.unknown_settings == ("colour", "health.depth")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.rollback i
     previous_healthy,
     rejected_releases,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import simulate
 
@@ -51,7 +51,7 @@ ALL = (V1, V2, V3, V4)
 def manifest(release: str) -> Manifest:
     source = {"type": "git", "location": "", "version": f"v{release[0]}", "revision": ""}
     built = f"2026-01-0{release[0]}"
-    return Manifest("shop", release, "u", "g", source, "3", "a:b", normalise_settings({}), built_at=built)
+    return Manifest("shop", release, "u", "g", source, "3", "a:b", parse_settings({}), built_at=built)
 
 
 def story(*steps: str) -> tuple[list[dict[str, t.Any]], str]:

@@ -13,7 +13,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_c
     check_extra,
     render_gunicorn_conf,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 
 RELEASE = "/srv/shop/releases/1111111-11111111"
 
@@ -29,8 +29,8 @@ def test_what_extra_must_not_set_is_refused_with_the_reason(name: str, said: str
 
 
 def test_equal_settings_have_equal_files_whatever_their_order() -> None:
-    one = normalise_settings({"extra": {"backlog": 5, "raw_env": ["A=1", 'B="2"']}})
-    other = normalise_settings({"extra": {"raw_env": ["A=1", 'B="2"'], "backlog": 5}})
+    one = parse_settings({"extra": {"backlog": 5, "raw_env": ["A=1", 'B="2"']}})
+    other = parse_settings({"extra": {"raw_env": ["A=1", 'B="2"'], "backlog": 5}})
     text = render_gunicorn_conf(one, RELEASE)
     assert text == render_gunicorn_conf(other, RELEASE)
     extra = next(line for line in text.splitlines() if line.startswith("_EXTRA = "))
@@ -40,6 +40,4 @@ def test_equal_settings_have_equal_files_whatever_their_order() -> None:
 @pytest.mark.parametrize(("worker_class", "threads"), [("gthread", 4), ("sync", 1), ("gevent", 1)])
 def test_only_gthread_has_threads(worker_class: str, threads: int) -> None:
     """With more than one, gunicorn turns sync into gthread."""
-    assert f"\nthreads = {threads}\n" in render_gunicorn_conf(
-        normalise_settings({"worker_class": worker_class}), RELEASE
-    )
+    assert f"\nthreads = {threads}\n" in render_gunicorn_conf(parse_settings({"worker_class": worker_class}), RELEASE)

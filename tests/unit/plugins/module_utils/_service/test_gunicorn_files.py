@@ -18,7 +18,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_c
     render_gunicorn_conf,
     with_request_id,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.wsgi import check_app_path, render_wsgi
 
 RELEASE = "/srv/shop/releases/3f2a91c-1b9e02d4"
@@ -37,7 +37,7 @@ def read_conf(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Conf]:
         monkeypatch.setitem(sys.modules, "gunicorn.config", config)
         monkeypatch.setattr(sys, "path", list(sys.path))
         names: Conf = {}
-        exec(with_request_id(render_gunicorn_conf(normalise_settings(raw), RELEASE)), names)
+        exec(with_request_id(render_gunicorn_conf(parse_settings(raw), RELEASE)), names)
         return names
 
     return read
@@ -88,7 +88,7 @@ def test_a_request_line_that_fits_into_nginxs_buffer_is_accepted(read_conf: t.Ca
 def test_the_access_log_ends_with_the_id_of_the_request(read_conf: t.Callable[..., Conf]) -> None:
     assert read_conf({})["access_log_format"].endswith('"%(f)s" "%(a)s" %({x-request-id}i)s')
     # The ids of releases are made of this text.
-    assert "x-request-id" not in render_gunicorn_conf(normalise_settings({}), RELEASE)
+    assert "x-request-id" not in render_gunicorn_conf(parse_settings({}), RELEASE)
 
 
 def test_extra_settings_arrive_and_win(read_conf: t.Callable[..., Conf]) -> None:

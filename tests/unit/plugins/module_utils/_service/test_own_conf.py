@@ -16,7 +16,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_c
 from ansible_collections.flaskops.stack.plugins.module_utils._service.own_conf import explain_unread
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
     identifying_settings,
-    normalise_settings,
+    parse_settings,
 )
 
 KNOWN = (
@@ -41,7 +41,7 @@ def read_conf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[...
         (tmp_path / "app").mkdir()
         (tmp_path / "app" / "gunicorn.conf.py").write_text(own, encoding="utf-8")
         names: Conf = {}
-        exec(render_gunicorn_conf(normalise_settings(raw), str(tmp_path)), names)
+        exec(render_gunicorn_conf(parse_settings(raw), str(tmp_path)), names)
         return names
 
     return read
@@ -85,7 +85,7 @@ def test_a_file_that_is_not_there_is_named(read_conf: t.Callable[..., Conf], pat
 @pytest.mark.parametrize("path", ["/etc/gunicorn.conf.py", "../gunicorn.conf.py", "a/../../b.py", "gunicorn.toml"])
 def test_a_path_outside_of_the_source_is_refused(path: str) -> None:
     with pytest.raises(InputError, match=r"config_file .* below the source"):
-        normalise_settings({"config_file": path})
+        parse_settings({"config_file": path})
 
 
 @pytest.mark.parametrize(
@@ -109,5 +109,5 @@ def test_a_file_that_sets_nothing_is_not_worth_a_warning(text: str) -> None:
 
 
 def test_a_setting_that_came_later_changes_no_id_by_its_default() -> None:
-    assert "config_file" not in identifying_settings(normalise_settings({}))
-    assert identifying_settings(normalise_settings({"config_file": "a.py"}))["config_file"] == "a.py"
+    assert "config_file" not in identifying_settings(parse_settings({}))
+    assert identifying_settings(parse_settings({"config_file": "a.py"}))["config_file"] == "a.py"

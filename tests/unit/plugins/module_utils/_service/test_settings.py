@@ -9,25 +9,25 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import DEFAULTS
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings, to_json
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import (
-    normalise_settings,
+    parse_settings,
     worker_requirements,
 )
 
 
 def test_nothing_given_gives_the_defaults() -> None:
-    assert normalise_settings({}) == DEFAULTS
+    assert parse_settings({}) == Settings()
 
 
 def test_the_result_is_stable_and_goes_through_json() -> None:
-    once = normalise_settings({"bind": "127.0.0.1:8000", "extra": {"backlog": 64}, "health": {"path": "/up"}})
-    assert normalise_settings(json.loads(json.dumps(once))) == once
+    once = parse_settings({"bind": "127.0.0.1:8000", "extra": {"backlog": 64}, "health": {"path": "/up"}})
+    assert parse_settings(json.loads(json.dumps(to_json(once)))) == once
 
 
 def test_none_means_the_default() -> None:
-    assert normalise_settings({"workers": None, "health": {"path": None}}) == DEFAULTS
+    assert parse_settings({"workers": None, "health": {"path": None}}) == Settings()
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_none_means_the_default() -> None:
     ],
 )
 def test_values_are_brought_into_one_form(key: str, given: object, wanted: object) -> None:
-    assert normalise_settings({key: given})[key] == wanted
+    assert to_json(parse_settings({key: given}))[key] == wanted
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_values_are_brought_into_one_form(key: str, given: object, wanted: objec
 )
 def test_a_setting_that_cannot_be_used_is_named_with_the_way_out(raw: dict[str, t.Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
-        normalise_settings(raw)
+        parse_settings(raw)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:8000", "[::]:8000", "10.0.0.5:80", "[2001:db8::1]:80"])
 def test_an_address_that_others_can_reach_has_to_be_allowed(address: str) -> None:
     with pytest.raises(InputError, match="allow_public_bind: true"):
-        normalise_settings({"bind": [address]})
-    assert normalise_settings({"bind": [address], "allow_public_bind": True})["bind"] == [address]
+        parse_settings({"bind": [address]})
+    assert parse_settings({"bind": [address], "allow_public_bind": True}).bind == (address,)
 
 
 def test_gevent_needs_packaging_which_gunicorn_27_does_not_bring() -> None:

@@ -18,7 +18,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.plan import
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._service.sandbox import needed_paths, sandbox_lines
-from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import normalise_settings
+from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.units import (
     MARK,
     UnitName,
@@ -39,7 +39,7 @@ OLD = "90b1c7e-77aa01f2"
 
 def manifest(**settings: object) -> Manifest:
     source = {"type": "git", "location": "", "version": "", "revision": ""}
-    return Manifest("shop", ID, "shop", "web", source, "3.13", "shop:app", normalise_settings(settings))
+    return Manifest("shop", ID, "shop", "web", source, "3.13", "shop:app", parse_settings(settings))
 
 
 def lines(**settings: object) -> list[str]:
@@ -88,7 +88,7 @@ def test_units_to_start_after_are_wanted_too() -> None:
 
 @pytest.mark.parametrize("graceful", [1, 30, 300])
 def test_systemd_waits_longer_than_gunicorn(graceful: int) -> None:
-    settings = normalise_settings({"graceful_timeout": graceful})
+    settings = parse_settings({"graceful_timeout": graceful})
     assert stop_seconds(settings) > graceful
     assert f"TimeoutStopSec={stop_seconds(settings)}" in lines(graceful_timeout=graceful)
 
