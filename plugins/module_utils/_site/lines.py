@@ -355,4 +355,5 @@ def link_lines(path: str) -> Lines:
     A release is built only when none of its links leads out of it; those that are older were not looked at.
     """
     found = re.match(r"/(?:.+/current|run/flaskops/previous/[^/]+)/app/", path)
-    return [f"disable_symlinks if_not_owner from={quote(found.group())};"] if found else []
+    # nginx takes quotes in the middle of a word as they are, and would look for a path that begins with one.
+    return [f"disable_symlinks if_not_owner {quote(f'from={found.group()}')};"] if found else []

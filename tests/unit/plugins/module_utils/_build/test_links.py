@@ -90,5 +90,5 @@ def test_nginx_follows_no_link_of_a_release_to_files_of_others() -> None:
     text = render_site(Site("shop", domains=("shop.test",), static=(own, other)), (1, 18, 0))
     assert text.count("disable_symlinks") == 2
     place = text.partition('alias "/srv/shop/current/app/static/";')[2]
-    assert place.lstrip().startswith('disable_symlinks if_not_owner from="/srv/shop/current/app/";')
-    assert 'disable_symlinks if_not_owner from="/run/flaskops/previous/shop/app/";' in text
+    assert place.lstrip().startswith('disable_symlinks if_not_owner "from=/srv/shop/current/app/";')
+    assert 'disable_symlinks if_not_owner "from=/run/flaskops/previous/shop/app/";' in text

@@ -65,4 +65,4 @@ def test_only_what_never_changes_is_kept_by_browsers_without_a_fingerprint() -> 
     ],
 )
 def test_links_in_a_release_lead_to_files_of_its_owner_only(path: str, fence: str) -> None:
-    assert link_lines(path) == ([f'disable_symlinks if_not_owner from="{fence}";'] if fence else [])
+    assert link_lines(path) == ([f'disable_symlinks if_not_owner "from={fence}";'] if fence else [])

@@ -1088,7 +1088,7 @@ def test_a_file_that_is_missing_is_looked_for_in_the_previous_release() -> None:
     lines = [line.strip() for line in previous_location(static, 2, "~ /\\.", ["expires 1d;"])]
     assert lines[1] == "location @flaskops_previous_2 {"
     assert {'root "/run/flaskops/previous/shop/app/static/";', "try_files $uri =404;", "expires 1d;"} <= set(lines)
-    assert 'disable_symlinks if_not_owner from="/run/flaskops/previous/shop/app/";' in lines
+    assert 'disable_symlinks if_not_owner "from=/run/flaskops/previous/shop/app/";' in lines
 
 
 def test_without_a_previous_release_there_is_nowhere_else_to_look() -> None:
