@@ -61,6 +61,9 @@ class ActionModule(LateErrors, ActionBase):
         if faults:
             return {"failed": True, "msg": faults}
         args = {**self._settled(given), **self._of_sites(given, variables), "expected": serving_at_start(variables)}
+        faults = self._read_files(args, variables)
+        if faults:
+            return {"failed": True, "msg": faults}
         try:
             answer = self._build(args, task_vars)
         except AnsibleConnectionFailure as exc:
@@ -97,6 +100,17 @@ class ActionModule(LateErrors, ActionBase):
             return {**given, "apps": settle_apps(args["apps"])}
         except InputError as exc:
             raise AnsibleActionFail(str(exc)) from None
+
+    def _read_files(self, args: Args, variables: Args) -> str:
+        """Put the contents of files into the applications; return why some of them cannot be read."""
+        apps = args.get("apps")
+        if args.get("state", "present") != "present" or not any(app.get("files") for app in apps or []):
+            return ""
+        # Ansible compiles what it loads in each run, and many applications have no files.
+        from ..plugin_utils._release_files import with_contents
+
+        args["apps"], faults = with_contents(self, apps or [], variables)
+        return "\n".join(faults)
 
     def _of_sites(self, args: Args, variables: Args) -> Args:
         """Return the defaults of sites where variables of role nginx have visitors come by HTTPS."""

@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.template import trust_as_template
 
-from ..plugin_utils._controller_path import controller_path
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._run_record import followed, note_failure
 
@@ -66,38 +63,9 @@ class ActionModule(ActionBase):
         if template:
             if item.get("content") is not None or item.get("src") is not None:
                 raise AnsibleActionFail(f"template '{template}' excludes content and src: give one of them")
-            changed["content"] = self._render(str(template), variables)
+            # Ansible compiles what it loads in each run, and most sites have no template.
+            from ..plugin_utils._controller_files import read_template, render
+
+            source, text = read_template(self, str(template), variables)
+            changed["content"] = render(self, str(template), source, text, variables)
         return changed
-
-    def _find(self, template: str, variables: dict[str, t.Any]) -> str:
-        """Return the path of a template, where Ansible looks for one or else beside the inventory."""
-        try:
-            return str(self._find_needle("templates", template))
-        except AnsibleError:
-            for place in (os.path.join("templates", template), template):
-                path = controller_path(self, place, variables)
-                if os.path.isfile(path):
-                    return path
-            raise
-
-    def _render(self, template: str, variables: dict[str, t.Any]) -> str:
-        """Return a template's text, found and rendered as ansible.builtin.template does it."""
-        try:
-            source = self._find(template, variables)
-            text = trust_as_template(self._loader.get_text_file_contents(source))
-        except AnsibleError as exc:
-            raise AnsibleActionFail(f"template '{template}' cannot be read: {exc}") from exc
-        roots = [*variables.get("ansible_search_path", []), self._loader.get_basedir(), os.path.dirname(source)]
-        search = [path for root in roots for path in (os.path.join(root, "templates"), root)]
-        templar = self._templar.copy_with_new_env(
-            searchpath=search,
-            available_variables={
-                "ansible_managed": "Ansible managed",
-                **variables,
-                "template_host": os.uname().nodename,
-                "template_path": template,
-                "template_fullpath": source,
-            },
-        )
-        rendered = templar.template(text, escape_backslashes=False, overrides={"trim_blocks": True})
-        return "" if rendered is None else str(rendered)

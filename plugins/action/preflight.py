@@ -74,6 +74,11 @@ class ActionModule(LateErrors, ActionBase):
         defaults = with_acme(defaults, acme)
         try:
             apps = settle_apps(values.get("flask_apps"))
+            if any(app.get("files") for app in apps):
+                # Whoever looks for all faults gets these as well.
+                apps = values["flask_apps"] = self._with_files(apps, variables, faults)
+                if faults:
+                    return [], faults
             packages = needed_packages(apps, values.get("flask_packages"), root)
             derived = derive_sites(apps, root, None, defaults)
             items = [*site_entries(values.get("nginx_sites"), "nginx_sites"), *derived]
@@ -93,6 +98,15 @@ class ActionModule(LateErrors, ActionBase):
         note_plain_sites(variables, plain_sites(sites, items, defaults))
         allow, close = values.get("nginx_firewall_allow"), values.get("nginx_firewall_close")
         return packages, ([fault] if fault else []) + (_firewall_faults(allow, close) if allow or close else [])
+
+    def _with_files(self, apps: list[Result], variables: Result, faults: list[str]) -> list[Result]:
+        """Return the applications with the contents of their files; C(faults) gets why some cannot be read."""
+        # Most applications have no files: nothing more to load.
+        from ..plugin_utils._release_files import with_contents
+
+        read, unread = with_contents(self, apps, variables)
+        faults += unread
+        return read
 
     def _refusals(self) -> list[str]:
         """Return what filters of ours refused in an argument; raise the error of one that is wrong in another way."""

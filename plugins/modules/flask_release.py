@@ -191,6 +191,48 @@ options:
           the application's group can read. Errors show their values masked.
         type: dict
         default: {}
+      files:
+        description:
+          - Files of configuration, which belong to the release. A changed file makes a new release, so that it is
+            deployed without an interruption, and a rollback brings the former one back.
+          - They are written into the code, in place of files of the source. Build hooks find them there.
+          - A link or a directory of the source in the place of a file, and a path in a directory of O(apps[].shared),
+            are refused.
+        type: list
+        elements: dict
+        default: []
+        version_added: 2.0.0
+        suboptions:
+          path:
+            description: Path of the file, relative to the application's code, such as V(config/app.cfg).
+            type: str
+            required: true
+          content:
+            description: >-
+              Text of the file. A list or dictionary is written with the filter P(ansible.builtin.to_json#filter).
+            type: str
+          template:
+            description: >-
+              Template on the controller, rendered with the variables of the host. It is looked for where
+              M(ansible.builtin.template) looks, then beside the inventory, there also in C(templates).
+            type: str
+          src:
+            description: >-
+              File on the controller, which is copied as it is. It is looked for where M(ansible.builtin.copy) looks,
+              then beside the inventory, there also in C(files).
+            type: str
+          secret:
+            description:
+              - Whether the file is secret. Only root and the application's group can read it, no output shows it, and
+                its values are masked in errors and excerpts of logs.
+              - When it is not set, it counts as V(false), and a file that seems to have a password, a key or a token
+                in it is refused. One with a value of O(apps[].secrets) is refused in any case.
+            type: bool
+          mode:
+            description: >-
+              Permissions, as four octal digits in quotes. V('0640') for a secret file, otherwise V('0644'). The owner
+              is root, the group that of the application.
+            type: str
       shared:
         description:
           - Directories, relative to the application, that all releases share - uploads, a SQLite file, or
@@ -695,6 +737,19 @@ OPTIONS: dict[str, t.Any] = {
             "build_with_deploy_key": {"type": "bool", "default": False},
             "environment": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": False},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "str", "required": True},
+                    "content": {"type": "str", "no_log": False},
+                    "template": {"type": "str"},
+                    "src": {"type": "str"},
+                    "secret": {"type": "bool", "no_log": False},
+                    "mode": {"type": "str"},
+                },
+            },
             "shared": {"type": "list", "elements": "str"},
             "trusted_hops": {"type": "int", "default": 1},
             "host_header": {"type": "str", "default": ""},

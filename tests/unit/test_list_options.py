@@ -63,6 +63,7 @@ TEXTS: dict[str, tuple[object, list[t.Any]]] = {
 }
 DICTIONARIES: dict[str, Item] = {
     "workers": {"name": "mail", "command": "celery worker"},
+    "files": {"path": "app.cfg", "content": "DEBUG = false"},
     "timers": {"name": "clean", "command": "flask clean", "schedule": "daily"},
     "static": {"url": "/static/", "path": "static"},
     "locations": {"path": "/admin/", "config": "allow 10.0.0.0/8;"},

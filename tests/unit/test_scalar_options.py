@@ -30,6 +30,7 @@ SHOP: Item = {
     "domains": ["shop.example.com"],
     "workers": [{"name": "mail", "command": "celery worker"}],
     "timers": [{"name": "clean", "command": "flask clean", "schedule": "daily"}],
+    "files": [{"path": "app.cfg", "content": "DEBUG = false"}],
     "nginx": {
         "static": [{"url": "/static/", "path": "static"}],
         "locations": [{"path": "/admin/"}],

@@ -40,11 +40,23 @@ def test_the_secret_is_not_in_the_journal(sh: Shell) -> None:
     assert sh(f"journalctl --no-pager | grep --count '{PATTERN}' || :") == "0"
 
 
-def test_the_secret_is_in_one_place_only(sh: Shell) -> None:
+def test_a_secret_file_is_the_applications_alone(host: Host, sh: Shell) -> None:
+    config = host.file(f"{sh('readlink --canonicalize /srv/shop/current')}/app/config/probe.cfg")
+    assert (config.user, config.group, config.mode) == ("root", "shop-web", 0o640)
+    assert config.content_string == f"KEY = {SECRET}"
+
+
+def test_files_are_rendered_or_copied(host: Host, sh: Shell) -> None:
+    assert sh("cat /srv/shop/current/app/config/host.txt") == host.backend.get_hostname()
+    assert sh("cat /srv/shop/current/app/config/plain.txt") == "{{ not rendered }}"
+
+
+def test_the_secret_is_in_its_places_only(sh: Shell) -> None:
     places = "/srv /etc /var /run /tmp /root /home /opt /usr/local"
     found = sh(f"grep --recursive --files-with-matches --no-messages '{PATTERN}' {places} || :").split()
     assert found
-    assert [path for path in found if not re.fullmatch("/srv/shop/releases/[^/]+/env", path)] == []
+    own = re.compile("/srv/shop/releases/[^/]+/(?:env|app/config/probe.cfg)")
+    assert [path for path in found if not own.fullmatch(path)] == []
 
 
 def test_the_user_of_another_application_reads_neither_environment_nor_data(host: Host, sh: Shell) -> None:

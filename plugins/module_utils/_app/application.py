@@ -46,6 +46,9 @@ from .source import (
     is_remote,
 )
 
+if t.TYPE_CHECKING:
+    from .files import ReleaseFile
+
 INSTALLERS = ("uv", "pip")
 _INTERPRETER = re.compile(r"(?:python)?(\d+(?:\.\d+)?)|python3?|/[\w./+-]+")
 
@@ -109,6 +112,8 @@ class App:
     places: tuple[Place, ...] = ()
     # Directories of the code whose files are compressed.
     compressed: tuple[str, ...] = ()
+    # Files that are written into the code.
+    files: tuple[ReleaseFile, ...] = ()
 
     @property
     def wsgi(self) -> str:
@@ -147,7 +152,18 @@ class App:
 
     def mask(self, text: str) -> str:
         """Return C(text) without any secret of this application."""
-        return mask(text, [*self.secrets.values(), *self.build_secrets.values(), self.deploy_key], shortest=3)
+        secrets = [*self.secrets.values(), *self.build_secrets.values(), self.deploy_key, *self._file_values]
+        return mask(text, secrets, shortest=3)
+
+    @property
+    def _file_values(self) -> list[str]:
+        """Return what is secret in its files."""
+        secret = [file.content for file in self.files if file.secret and file.content]
+        if not secret:
+            return []
+        from .._input.file_secrets import values_of
+
+        return [value for content in secret for value in values_of(content)]
 
 
 def parse_app(item: t.Mapping[str, t.Any], root: str) -> App:
@@ -209,7 +225,17 @@ def _parse(item: t.Mapping[str, t.Any], base: str) -> App:
         "places": places,
         "compressed": code_directories(static, base) if _flag("compress", item) else (),
     }
-    return App(**fields)
+    return App(**fields, files=_files(item, fields, base))
+
+
+def _files(item: t.Mapping[str, t.Any], fields: t.Mapping[str, t.Any], base: str) -> tuple[ReleaseFile, ...]:
+    if not item.get("files"):
+        return ()
+    # Loaded for those who have some: each file that is imported costs every run.
+    from .files import parse_files
+
+    secrets = {**fields["secrets"], **fields["build_secrets"]}
+    return parse_files(item["files"], secrets, item.get("shared"), (item.get("nginx") or {}).get("static"), base)
 
 
 def _source_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -412,12 +438,17 @@ def _build_inputs(app: App, kind: str, revision: str, python: str) -> dict[str, 
         **({"hooks": app.hooks.build} if app.hooks.build else {}),
         # Secrets let a build in, and do not change what it makes: one that is exchanged is no reason for a new release.
         **({"build_environment": app.build_environment} if app.build_environment else {}),
+        # Each release writes its own; one that another release has and this one has not must not come along.
+        **({"files": [file.path for file in app.files]} if app.files else {}),
     }
 
 
 def migration_key(app: App, revision: str) -> str:
     """Return what is equal on hosts with one database: they may have different Pythons, and so different releases."""
-    return digest([app.name, revision, app.subdirectory, app.environment, app.secrets, app.hooks.migrate])[:16]
+    # A file may say where the database is.
+    files = [[file.identity for file in app.files]] if app.files else []
+    inputs = [app.name, revision, app.subdirectory, app.environment, app.secrets, app.hooks.migrate, *files]
+    return digest(inputs)[:16]
 
 
 def identify(app: App, kind: str, revision: str, python: str) -> str:
@@ -435,6 +466,7 @@ def identify(app: App, kind: str, revision: str, python: str) -> str:
             "conf": render_gunicorn_conf(app.settings, "/release"),
             **({} if app.hooks.empty else {"hooks": app.hooks.to_json()}),
             **app.processes,
+            **({"files": [file.identity for file in app.files]} if app.files else {}),
         },
     )
 

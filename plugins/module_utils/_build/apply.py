@@ -265,9 +265,18 @@ def _diff(plan: BuildPlan, before: str | None) -> dict[str, str]:
     if manifest:
         old = {"id": manifest.id, "source": manifest.source, "python": manifest.python, "app": manifest.app}
         old.update(shared=list(manifest.shared), settings=to_json(manifest.settings))
+        if manifest.extra.get("files"):
+            old["files"] = manifest.extra["files"]
     app = plan.app
-    new = {"id": plan.id, "source": plan.revision.describe(), "python": plan.interpreter.version, "app": app.app}
+    new: dict[str, t.Any] = {
+        "id": plan.id,
+        "source": plan.revision.describe(),
+        "python": plan.interpreter.version,
+        "app": app.app,
+    }
     new.update(shared=list(app.shared), settings=to_json(app.settings))
+    if app.files:
+        new["files"] = [file.to_json() for file in app.files]
     return {
         "before_header": f"{app.name}: current release",
         "after_header": f"{app.name}: wanted release",

@@ -196,6 +196,7 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
     identical = find_identical_build(plan)
     if identical:
         _copy(plan, identical, "app")
+        _remove_files(plan, app)
         _copy(plan, identical, "venv")
         key = identical.venv
         names: list[str] = []
@@ -222,6 +223,7 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
         fence = _fence(plan, with_data=True)
         run_build_hooks(plan.app, plan.path, plan.cache, owner, fence, _builder(plan, fence).compile)
     remove_secrets([venv, app], plan.app.build_secrets)
+    _write_files(plan, app, owner)
     # Files reused from another release were checked when that was built.
     check_links(plan.layout, plan.path, [] if identical else [app], plan.app.shared)
     _compress(plan, app)
@@ -240,6 +242,22 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
         )
     mark_durable(plan.path, plan.layout.cache)
     write_manifest(plan.path, manifest)
+
+
+def _remove_files(plan: BuildPlan, app: str) -> None:
+    """Remove the files of configuration of another release, which may be secret."""
+    if plan.app.files:
+        from .release_files import remove_files
+
+        remove_files(plan.app.files, app)
+
+
+def _write_files(plan: BuildPlan, app: str, owner: Owner) -> None:
+    """Write the application's own files of configuration, last of all: what hooks have made of them does not count."""
+    if plan.app.files:
+        from .release_files import write_files
+
+        write_files(plan.app.files, app, 0, owner.gid)
 
 
 def _compress(plan: BuildPlan, app: str) -> None:
@@ -396,6 +414,8 @@ def _extra(plan: BuildPlan) -> dict[str, object]:
     extra: dict[str, object] = {"secret_names": sorted(app.secrets), **app.processes}
     if app.rename_from:
         extra["former"] = app.rename_from
+    if app.files:
+        extra["files"] = [file.to_json() for file in app.files]
     if not app.hooks.empty:
         extra.update(hooks=app.hooks.to_json(), migration=migration_key(app, plan.revision.revision))
     return extra

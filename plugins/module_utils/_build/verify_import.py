@@ -63,10 +63,17 @@ def run_build_hooks(
     """Run the build hooks, which may write into the code directory."""
     code = os.path.join(path, "app")
     chown_tree(code, owner.uid, owner.gid)
+    if app.files:
+        from .release_files import remove_files, write_files
+
+        write_files(app.files, code, owner.uid, owner.gid)
     # No process that a hook left behind may still write once the files belong to root.
     with fence:
         for words in app.hooks.build:
             _run_build_hook(app, path, cache, words, fence)
+        if app.files:
+            # What is compiled can be read by everybody, and the secrets of a file with it.
+            remove_files(app.files, code)
         compile_paths([code])
     chown_tree(code, 0, 0, owner.uid)
 

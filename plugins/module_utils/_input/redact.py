@@ -18,8 +18,10 @@ _PASSWORDS = ("basic_auth", "users", "password")
 _TEXTS = ("deploy_key",)
 _URLS = ("source", "index_url")
 _LISTS = ("packages",)
+# Files of the release; whether they are secret or not, they may be long.
+_FILES = ("files",)
 
-SENSITIVE = (*SECRET, *_TEXTS, *_URLS, *_LISTS)
+SENSITIVE = (*SECRET, *_TEXTS, *_URLS, *_LISTS, *_FILES)
 
 Item = t.Mapping[str, t.Any]
 
@@ -49,12 +51,24 @@ def mask(text: str, values: t.Iterable[str], shortest: int = _SHORTEST) -> str:
     Values of fewer than C(shortest) characters, and those that programs have for nothing, yes and no, are left: masking
     them would only garble the text. Short words and numbers are masked where they stand alone.
     """
+    wanted = _search(values, shortest)
+    if wanted:
+        text = re.sub(wanted, MASK, text)
+    return mask_urls(text)
+
+
+def holds(text: str, value: str) -> bool:
+    """Tell whether a text has a secret in it, or a line of it, which C(mask) would mask."""
+    wanted = _search([value], _SHORTEST)
+    return bool(wanted) and re.search(wanted, text) is not None
+
+
+def _search(values: t.Iterable[str], shortest: int) -> str:
+    """Return the pattern of what is masked; an empty text when that is nothing."""
     forms = {form for value in values for part in _parts(value) for form in spellings(part.strip())}
     wanted = [form for form in forms if len(form) >= shortest and form.lower() not in _CONSTANTS]
-    if wanted:
-        # In one pass, the longest first: nothing is masked within what was masked.
-        text = re.sub("|".join(map(_pattern, sorted(wanted, key=len, reverse=True))), MASK, text)
-    return mask_urls(text)
+    # In one pass, the longest first: nothing is masked within what was masked.
+    return "|".join(map(_pattern, sorted(wanted, key=len, reverse=True)))
 
 
 def _pattern(form: str) -> str:
@@ -97,9 +111,17 @@ def _masked(key: str, value: object) -> object:
         return dict.fromkeys(map(str, value), MASK) if isinstance(value, t.Mapping) else MASK
     if key in _TEXTS:
         return MASK
+    if key in _FILES:
+        return [_masked_file(file) for file in value] if isinstance(value, (list, tuple)) else MASK
     if isinstance(value, (list, tuple)):
         return [mask_urls(str(element)) for element in value]
     return mask_urls(str(value))
+
+
+def _masked_file(file: object) -> object:
+    if not isinstance(file, t.Mapping):
+        return MASK
+    return {**file, **({} if file.get("content") is None else {"content": MASK})}
 
 
 def secret_part(item: Item) -> dict[str, t.Any]:

@@ -327,6 +327,17 @@ APP: Shape = {
     "build_with_deploy_key": Flag(),
     "environment": {},
     "secrets": {},
+    "files": Listed(
+        "{path: app.cfg, template: app.cfg.j2, secret: true}",
+        {
+            "path": Text("config/app.cfg"),
+            "content": Text("DEBUG = false", secret=True),
+            "template": Text("app.cfg.j2"),
+            "src": Text("app.cfg"),
+            "secret": Flag(),
+            "mode": Text("0640"),
+        },
+    ),
     "shared": Listed("uploads"),
     "trusted_hops": Whole(),
     "host_header": Text("X-Original-Host"),

@@ -18,6 +18,7 @@ _BESIDE: dict[str, tuple[type, ...]] = {
     "timers": (list,),
     "hooks": (dict,),
     "migration": (str,),
+    "files": (list,),
 }
 
 

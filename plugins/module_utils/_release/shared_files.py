@@ -43,6 +43,16 @@ def code_directories(static: object, base: str) -> tuple[str, ...]:
     return tuple(sorted(path for path in paths if not path.startswith(("/", "..")) and path != "."))
 
 
+def served_by(static: object, path: str, base: str) -> str:
+    """Return the URL at which nginx serves a file of the code; an empty text when it does not."""
+    listed = static if isinstance(static, (list, tuple)) else []
+    for entry in listed:
+        place = _inside(entry, base) if isinstance(entry, t.Mapping) else "/"
+        if place == "." or path.startswith(f"{place}/"):
+            return _url(entry)
+    return ""
+
+
 def covers(entry: t.Mapping[str, t.Any], place: Place) -> bool:
     """Tell whether a place is, or lies below, a static entry."""
     return place[0].startswith(_url(entry))

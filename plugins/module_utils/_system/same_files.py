@@ -73,10 +73,14 @@ def _share(name: str, directory: int, before: int) -> bool:
 
 
 def _are_alike(ours: os.stat_result, status: os.stat_result, before: os.stat_result) -> bool:
-    """Tell whether two names are regular files of one size, with the rights that a release gives to both."""
+    """Tell whether two names are regular files of one size, with the rights that a release gives to both.
+
+    A file that not everybody may read is a secret one, whatever the other tree has in its place.
+    """
     wanted = 0o755 if ours.st_mode & 0o111 else 0o644
     return (
         stat.S_ISREG(ours.st_mode)
+        and bool(ours.st_mode & stat.S_IROTH)
         and status.st_mode == stat.S_IFREG | wanted
         and ours.st_size == status.st_size
         and (status.st_uid, status.st_gid) == (before.st_uid, before.st_gid)

@@ -212,6 +212,7 @@ HIDDEN: dict[str, t.Any] = {
     "secrets": {"KEY": "m4rker-5"},
     "build_environment": {"X": "m4rker-7"},
     "build_secrets": {"TOKEN": "m4rker-8"},
+    "files": [{"path": "app.cfg", "content": "m4rker-9", "secret": True}],
     "packages": ["flask", "x @ https://u:m4rker-6@example.com/x.whl"],
     "version": "main",
 }
@@ -228,6 +229,7 @@ def test_what_is_shown_has_the_shape_but_no_secret() -> None:
 
 def test_secrets_of_the_wrong_type_are_hidden_as_well() -> None:
     wrong = {"secrets": "m4rker", "environment": ["m4rker"], "deploy_key": ["m4rker"], "source": None, "packages": "x"}
+    wrong["files"] = ["m4rker"]
     assert "m4rker" not in json.dumps({**wrong, **masked(wrong)})
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import compileall
 import os
 import shutil
+import stat
 import typing as t
 from pathlib import Path
 
@@ -100,6 +101,12 @@ def test_a_file_with_rights_that_no_release_gives_is_not_shared(old: Path, new: 
     (new / "a/b").chmod(mode)
     share_installed(str(new), str(old))
     assert not is_shared(old, new, "a/b")
+
+
+def test_a_secret_file_is_not_shared_with_one_that_everybody_reads(old: Path, new: Path) -> None:
+    (new / "a/b").chmod(0o640)
+    share_data(str(new), str(old))
+    assert stat.S_IMODE((new / "a/b").stat().st_mode) == 0o640
 
 
 def test_links_and_special_files_are_left_alone(old: Path, new: Path, tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of applications are read and rendered on the controller, before anything changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.stack.plugins.plugin_utils._release_files import with_contents
+
+SHOP: dict[str, t.Any] = {"name": "shop", "source": "flask==3.1", "app": "shop:app"}
+
+
+def test_applications_without_files_are_left_as_they_are() -> None:
+    action: t.Any = None
+    assert with_contents(action, [SHOP], {}) == ([SHOP], [])
+
+
+@pytest.fixture(name="project")
+def make_project(tmp_path: Path) -> Path:
+    for name, text in (
+        ("templates/app.cfg.j2", "{% include 'part.j2' %}\nhost = {{ inventory_hostname }}\n"),
+        ("templates/part.j2", "greeting = {{ greeting }}"),
+        ("templates/undefined.j2", "a\nb = {{ nowhere }}\n"),
+        ("templates/broken.j2", "a\n{% if x %}\n"),
+        ("files/app.bin", "plain\n"),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def played(project: Path, files: list[dict[str, t.Any]], **more: t.Any) -> str:
+    """Return what the first task of the playbook says of an application with these files."""
+    variables = {"flask_apps": [{**SHOP, "files": files, **more}], "greeting": "hello", "__stack_run": True}
+    task = {"name": "Look", "flaskops.stack.preflight": {"packages": []}, "register": "found"}
+    play = [{"hosts": "all", "gather_facts": False, "vars": variables, "tasks": [task]}]
+    (project / "play.yml").write_text(json.dumps(play))
+    settings = {
+        "ANSIBLE_COLLECTIONS_PATH": str(Path(__file__).parents[4] / ".ansible/collections"),
+        "ANSIBLE_LOCAL_TEMP": str(project / "local"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    # No host is reached when the variables are wrong, and this one cannot be.
+    words = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "host.invalid,", "--check", "play.yml"]
+    done = subprocess.run(
+        words, capture_output=True, text=True, cwd=project, env={**os.environ, **settings}, check=False
+    )
+    return done.stdout + done.stderr
+
+
+def test_templates_with_includes_and_files_are_found_beside_the_playbook(project: Path) -> None:
+    files = [{"path": "app.cfg", "template": "app.cfg.j2"}, {"path": "app.bin", "src": "app.bin"}]
+    assert "UNREACHABLE" in played(project, files)
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ({"template": "undefined.j2"}, "undefined.j2, line 2: 'nowhere' is undefined: set it for this host"),
+        ({"template": "broken.j2"}, "broken.j2, line 2: Syntax error in template"),
+        ({"template": "none.j2"}, "files 'app.cfg': template 'none.j2' cannot be read"),
+        ({"src": "none"}, "files 'app.cfg': src 'none' cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_reaches_no_host(project: Path, file: dict[str, t.Any], said: str) -> None:
+    answer = played(project, [{"path": "app.cfg", **file}])
+    assert said in answer
+    assert "app 'shop': files 'app.cfg'" in answer
+    assert "UNREACHABLE" not in answer
+
+
+def test_what_is_rendered_is_looked_at_for_secrets(project: Path) -> None:
+    answer = played(project, [{"path": "app.cfg", "template": "app.cfg.j2"}], secrets={"KEY": "hello-hello"})
+    assert "UNREACHABLE" in answer
+    answer = played(project, [{"path": "app.cfg", "template": "app.cfg.j2"}], secrets={"KEY": "greeting = hello"})
+    assert "has the value of secrets.KEY in it" in answer
+    assert "UNREACHABLE" not in answer
