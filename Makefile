@@ -63,7 +63,7 @@ docs-check: venv ## antsibull-docs: the documentation of modules, roles and filt
 molecule: venv ## a scenario on test hosts: SCENARIO=default
 	python -m tools.cli.scenario $(SCENARIO)
 
-bench: venv ## how long it takes, in ratios to something simpler: PART=site or nginx
+bench: venv ## how long it takes, in ratios to something simpler: PART=site, latency, requests or nginx
 	@python -m tools.lab.images
 	python -m tools.cli.bench $(PART)
 

@@ -17,7 +17,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from tools.bench import latency, nginx, release, site
+from tools.bench import latency, nginx, release, requests, site
 from tools.bench.host import BenchHost
 from tools.bench.model import Benchmark, Measurement, Result, Subject
 from tools.bench.report import to_markdown, to_svg
@@ -28,6 +28,13 @@ from tools.lab import engine, images
 PARTS: dict[str, dict[str, Benchmark]] = {
     "site": {"second_run": site.second_run, "release_small": release.small, "release_large": release.large},
     "latency": {"latency": latency.latency},
+    "requests": {
+        "requests_json": requests.json_route,
+        "requests_wait": requests.wait_route,
+        "requests_cpu": requests.cpu_route,
+        "requests_static": requests.static_file,
+        "requests_tls": requests.tls_file,
+    },
     "nginx": {"nginx_task": nginx.task, "nginx_many": nginx.many, "nginx_four_tasks": nginx.four_tasks},
 }
 
@@ -44,16 +51,16 @@ class Repetitions:
     def measure(self, *subjects: Subject, most: int = 0) -> list[Measurement]:
         """Run the subjects in turn, so that a change of the machine's load meets all of them alike."""
         deadline = time.monotonic() + self.seconds
-        times: list[list[float]] = [[] for _subject in subjects]
+        found: list[list[float]] = [[] for _subject in subjects]
         for number in range(min(self.count, most or self.count)):
             if number >= LEAST_REPETITIONS and time.monotonic() > deadline:
                 break
-            for subject, seconds in zip(subjects, times, strict=True):
-                seconds.append(subject.run())
-                print(f"  {subject.name}: {seconds[-1]:.2f} s", flush=True)
+            for subject, values in zip(subjects, found, strict=True):
+                values.append(subject.run())
+                print(f"  {subject.name}: {values[-1]:.2f}{subject.unit}", flush=True)
         return [
-            Measurement(subject.name, subject.what, tuple(seconds))
-            for subject, seconds in zip(subjects, times, strict=True)
+            Measurement(subject.name, subject.what, tuple(values), subject.unit)
+            for subject, values in zip(subjects, found, strict=True)
         ]
 
 
@@ -75,7 +82,7 @@ def describe(host: BenchHost, options: argparse.Namespace, load: float) -> dict[
 def write(directory: Path, results: t.Sequence[Result], about: dict[str, str]) -> None:
     """Write the three forms of the results."""
     document = {
-        "schema": 1,
+        "schema": 2,
         "about": about,
         "results": [
             {
