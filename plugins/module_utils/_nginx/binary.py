@@ -16,7 +16,7 @@ import typing as t
 from .._system.command import CommandError, Result
 from .build_options import Build, parse_build
 from .conf import Configuration, ConfigurationError
-from .host import Host
+from .host import NginxHost
 from .model import NginxSiteError
 from .policy import NAMESPACE, NONE, SHADOW, ValidationResult
 from .stage import ValidationEnvironment
@@ -40,9 +40,9 @@ _NOISE = ("syntax is ok", "test is successful", "test failed", "Enter PEM pass p
 class Nginx:
     """An nginx binary and its main configuration file."""
 
-    def __init__(self, binary: str, config: str, prefix: str = "", host: Host | None = None) -> None:
+    def __init__(self, binary: str, config: str, prefix: str = "", host: NginxHost | None = None) -> None:
         """Name them, and the directory of relative paths; the binary is asked when it is first needed."""
-        self.host = host or Host()
+        self.host = host or NginxHost()
         self.binary = binary
         self.prefix = prefix
         self.config = config

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from .._system.command import CommandError
-from .host import Host
+from .host import NginxHost
 
 # The journal is asked by a process of its own, a log file is only read.
 _ASK = 0.5
@@ -22,7 +22,7 @@ _COMPLAINT = re.compile(r"\[(?:emerg|alert|crit)\] (\d+)#")
 class ErrorLog:
     """What a process has logged since C(begin), in files, or in the journal where there is none."""
 
-    def __init__(self, host: Host, pid: int, paths: t.Iterable[str], service: str) -> None:
+    def __init__(self, host: NginxHost, pid: int, paths: t.Iterable[str], service: str) -> None:
         """Name the process, the files in which it may log, and the unit whose journal is read otherwise."""
         self._host = host
         self._pid = str(pid)

@@ -17,7 +17,7 @@ from .._system.files import read_file
 from .._system.systemd import Systemd, is_running
 
 
-class Host:
+class NginxHost:
     """The host itself; tests hand in one of their own."""
 
     _systemd = Systemd(Commands())

@@ -17,7 +17,7 @@ import typing as t
 
 from .binary import Nginx
 from .conf import Configuration, ConfigurationError
-from .host import Host
+from .host import NginxHost
 from .loaded_state import LoadedState, Snapshot, Worker, file_state, matching_names
 from .model import NginxLayout
 from .references import loaded_with
@@ -49,7 +49,7 @@ def _is_ours(layout: NginxLayout, path: str) -> bool:
     return layout.version_of(name, read_node(path, content=False).target) is not None
 
 
-def identify_workers(host: Host, pids: t.Iterable[int]) -> list[Worker]:
+def identify_workers(host: NginxHost, pids: t.Iterable[int]) -> list[Worker]:
     """Return worker processes in a form that stays theirs when their ids are used again."""
     return [(pid, host.start_ticks(pid)) for pid in sorted(pids)]
 

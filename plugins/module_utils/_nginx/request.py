@@ -18,7 +18,7 @@ from .model import ABSENT, NginxLayout, NginxSiteError, WantedFile, WantedSite
 from .policy import Policy
 
 if t.TYPE_CHECKING:
-    from .host import Host
+    from .host import NginxHost
 
 # nginx reads a file in pieces, but nobody writes a site of this size on purpose.
 MAX_SIZE = 16 * 1024 * 1024
@@ -51,7 +51,7 @@ class NginxRequest:
     locks: str = LOCKS
     tls: str = TLS
     # None for the host itself.
-    host: Host | None = None
+    host: NginxHost | None = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import typing as t
 
 from .._system.files import read_file, read_link, replace_link, sync_directory, write_file
 from .certificate import Certificate, CertificateError, read_certificate
-from .host import Host
+from .host import NginxHost
 from .model import CURRENT, ENABLED, CertificateChange, NginxPlan, NginxSiteError, WantedSite
 from .tree import list_directory, remove_leftovers
 
@@ -54,7 +54,7 @@ subjectAltName = @names
 """
 
 
-def plan_certificates(host: Host, directory: str, sites: t.Sequence[WantedSite], plan: NginxPlan) -> None:
+def plan_certificates(host: NginxHost, directory: str, sites: t.Sequence[WantedSite], plan: NginxPlan) -> None:
     """Add to a plan what has to be done for the certificates of its sites; raise NginxSiteError where it cannot be."""
     for site in sites:
         if site.state == ENABLED and site.self_signed:
@@ -63,7 +63,7 @@ def plan_certificates(host: Host, directory: str, sites: t.Sequence[WantedSite],
     plan.obsolete += [path for name in gone if os.path.isdir(path := os.path.join(directory, name))]
 
 
-def _plan_one(host: Host, directory: str, site: WantedSite, plan: NginxPlan) -> None:
+def _plan_one(host: NginxHost, directory: str, site: WantedSite, plan: NginxPlan) -> None:
     place = os.path.join(directory, site.name)
     current = read_link(os.path.join(place, CURRENT))
     if current is None and os.path.lexists(os.path.join(place, CURRENT)):
@@ -164,7 +164,7 @@ def _directory_name(files: t.Mapping[str, bytes]) -> str:
     return _KEPT + hashlib.sha256(files[CERTIFICATE] + files[KEY]).hexdigest()[:12]
 
 
-def _make(host: Host, site: WantedSite) -> dict[str, bytes]:
+def _make(host: NginxHost, site: WantedSite) -> dict[str, bytes]:
     """Return a new certificate and its key; nothing where the host has no openssl(1) yet."""
     if not host.find_program("openssl"):
         return {}

@@ -14,7 +14,7 @@ from .._system.files import read_file
 from .build_options import Build
 from .conf import Configuration
 from .error_log import ErrorLog
-from .host import Host
+from .host import NginxHost
 from .options import global_directives, unit_directives
 from .policy import ReloadResult
 from .proof import INCONCLUSIVE, PROVED, REFUSED, Observation, ReloadAttempt, Signals, parse_signals
@@ -35,7 +35,7 @@ def pid_file(config: str, build: Build) -> str:
     return build.pid
 
 
-def given_directives(host: Host, master: Master | None, service: str) -> str:
+def given_directives(host: NginxHost, master: Master | None, service: str) -> str:
     """Return what nginx's process, or, where there is none, its unit gives to nginx with C(-g)."""
     if master:
         return global_directives(host.title(master.pid))
@@ -50,7 +50,7 @@ def given_directives(host: Host, master: Master | None, service: str) -> str:
 class Master:
     """The master process of a running nginx."""
 
-    def __init__(self, host: Host, pid: int, log: ErrorLog) -> None:
+    def __init__(self, host: NginxHost, pid: int, log: ErrorLog) -> None:
         """Name the process and its log."""
         self.pid = pid
         self._host = host
@@ -144,12 +144,12 @@ class Master:
         ]
 
 
-def _workers(host: Host, master: int, leaving: bool = False) -> set[int]:
+def _workers(host: NginxHost, master: int, leaving: bool = False) -> set[int]:
     titles = {pid: host.title(pid) for pid in host.children(master)}
     return {pid for pid, title in titles.items() if title.startswith(_WORKER) and (_LEAVING in title) == leaving}
 
 
-def find_master(host: Host, config: str, build: Build, service: str, logs: t.Sequence[str] = ()) -> Master | None:
+def find_master(host: NginxHost, config: str, build: Build, service: str, logs: t.Sequence[str] = ()) -> Master | None:
     """Return the master process of the nginx that runs a configuration, None when it does not run.
 
     A pid file may be stale or another instance's, so that the process must say itself which configuration it runs.
@@ -170,7 +170,7 @@ def error_logs(config: Configuration | None, build: Build) -> list[str]:
     return [os.path.join(build.prefix, path) for path in found if path != "stderr" and ":" not in path]
 
 
-def _candidates(host: Host, config: str, build: Build, service: str) -> t.Iterator[int]:
+def _candidates(host: NginxHost, config: str, build: Build, service: str) -> t.Iterator[int]:
     """Yield process ids, the likely ones first; systemd and the whole process table are asked only when needed."""
     yield _pid_from_file(pid_file(config, build))
     yield _pid_from_systemd(host, service)
@@ -184,7 +184,7 @@ def _pid_from_file(path: str) -> int:
         return 0
 
 
-def _pid_from_systemd(host: Host, service: str) -> int:
+def _pid_from_systemd(host: NginxHost, service: str) -> int:
     if not host.has_systemd():
         return 0
     try:
@@ -193,7 +193,7 @@ def _pid_from_systemd(host: Host, service: str) -> int:
         return 0
 
 
-def _is_master(host: Host, pid: int, config: str, build: Build) -> bool:
+def _is_master(host: NginxHost, pid: int, config: str, build: Build) -> bool:
     title = host.title(pid)
     if not title.startswith(_MASTER):
         return False

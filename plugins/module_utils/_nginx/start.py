@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._system.command import CommandError
-from .host import Host
+from .host import NginxHost
 from .policy import ReloadResult
 from .server import Master
 
@@ -17,7 +17,7 @@ _LINES = 15
 _MASKED = "is masked"
 
 
-def start(host: Host, service: str, find: t.Callable[[], Master | None]) -> ReloadResult:
+def start(host: NginxHost, service: str, find: t.Callable[[], Master | None]) -> ReloadResult:
     """Start the unit and find its master process; without C(performed) there was nothing to start."""
     if not host.has_systemd():
         return ReloadResult(False, False, "nginx is not running, and systemd, which would start it, is not either")

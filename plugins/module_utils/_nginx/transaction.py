@@ -75,10 +75,10 @@ def _plan(request: NginxRequest) -> NginxPlan:
     current = read_current(request.layout, request.sites, request.files, request.purge)
     plan = make_plan(request.layout, current, request.sites, request.files, request.purge)
     if any(site.self_signed for site in request.sites) or os.path.isdir(request.tls):
-        from .host import Host
+        from .host import NginxHost
         from .self_signed import plan_certificates
 
-        plan_certificates(request.host or Host(), request.tls, request.sites, plan)
+        plan_certificates(request.host or NginxHost(), request.tls, request.sites, plan)
     return plan
 
 

@@ -16,7 +16,7 @@ from tools.faults.inject.trace import KILL
 from tools.faults.machines import Machine, machines_of, on_each
 from tools.faults.model import Options, Outcome
 from tools.faults.nginx import hostile, layouts, malice, ports, reloads, scenarios
-from tools.faults.nginx.host import NginxHost
+from tools.faults.nginx.host import NginxTestHost
 from tools.faults.nginx.story import STORIES, reset
 from tools.faults.trial import Trial, describe_faults
 from tools.lab.host import CommandError, Host
@@ -66,7 +66,7 @@ class Count:
 class NginxTrial(Trial[Count]):
     """One host with nginx, and what was tried on it."""
 
-    def __init__(self, title: str, host: NginxHost) -> None:
+    def __init__(self, title: str, host: NginxTestHost) -> None:
         super().__init__(title, host, Count())
         self._nginx = host
 
@@ -179,7 +179,7 @@ def try_to_break(options: Options) -> Outcome:
     machines = machines_of(options.distributions)
 
     def work(machine: Machine, host: Host, number: int) -> Count:
-        trial = NginxTrial(machine.title, NginxHost(host.name, "namespace" if machine.privileged else "shadow"))
+        trial = NginxTrial(machine.title, NginxTestHost(host.name, "namespace" if machine.privileged else "shadow"))
         trial.prepare()
         trial.tell(options.only)
         if not options.only:

@@ -11,7 +11,7 @@ from tools.faults.payload import PYTHON, arguments, result_of
 from tools.lab.host import Host
 
 
-class NginxHost(Host):
+class NginxTestHost(Host):
     """A host with nginx."""
 
     def __init__(self, name: str, method: str = "namespace") -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import typing as t
 from functools import partial
 
-from tools.faults.nginx.host import NginxHost
+from tools.faults.nginx.host import NginxTestHost
 from tools.faults.nginx.story import AVAILABLE, ENABLED, ok, refused, site, story, tree, unchanged_by
 
 
 @story
-def foreign_things_stay(host: NginxHost) -> None:
+def foreign_things_stay(host: NginxTestHost) -> None:
     """Links, files and directories that are not ours are refused, left alone or taken over, as asked."""
     unchanged_by(
         host,
@@ -45,7 +45,7 @@ def foreign_things_stay(host: NginxHost) -> None:
 
 
 @story
-def who_is_to_blame(host: NginxHost) -> None:
+def who_is_to_blame(host: NginxTestHost) -> None:
     """A host that was broken before is named as such; a change that mends it is accepted."""
     host.write(f"{ENABLED}/theirs", "broken here;\n")
     message = unchanged_by(
@@ -57,7 +57,7 @@ def who_is_to_blame(host: NginxHost) -> None:
 
 
 @story
-def other_files_take_part(host: NginxHost) -> None:
+def other_files_take_part(host: NginxTestHost) -> None:
     """nginx.conf, a new snippet and a site that needs both change together, or not at all."""
     conf = host.sh("cat /etc/nginx/nginx.conf") + "\n"
     new = conf.replace("sites-enabled/*;", "sites-enabled/*;\n\tmap $uri $mine { default yes; }")
@@ -93,7 +93,7 @@ def other_files_take_part(host: NginxHost) -> None:
 
 
 @story
-def mistakes_that_nginx_overlooks(host: NginxHost) -> None:
+def mistakes_that_nginx_overlooks(host: NginxTestHost) -> None:
     """Duplicate names, two defaults, TLS and not: both files are named; what was there before only warns."""
     ok(host.module(name="a", content=site("a")))
     twice: dict[str, t.Any] = {
@@ -147,7 +147,7 @@ def mistakes_that_nginx_overlooks(host: NginxHost) -> None:
 
 
 @story
-def an_exchanged_certificate_is_checked(host: NginxHost) -> None:
+def an_exchanged_certificate_is_checked(host: NginxTestHost) -> None:
     """A certificate that is another one under its path goes live only when it is right, whatever else changes."""
     make = (
         "cd /etc/nginx; openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=t "

@@ -9,7 +9,7 @@ import json
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from tools.faults.nginx.host import NginxHost
+from tools.faults.nginx.host import NginxTestHost
 from tools.faults.nginx.story import ENABLED, hold_port, names, ok, refused, site, story, tree, unchanged_by
 from tools.faults.payload import PYTHON
 
@@ -25,7 +25,7 @@ http {
 
 
 @story
-def a_second_nginx_with_links_in_conf_d(host: NginxHost) -> None:
+def a_second_nginx_with_links_in_conf_d(host: NginxTestHost) -> None:
     """Its own configuration, pid file, directories and suffix; the first nginx is left alone."""
     host.sh("rm -rf /srv/second; mkdir -p /srv/second/conf.d")
     host.write("/srv/second/nginx.conf", _SECOND)
@@ -61,7 +61,7 @@ def a_second_nginx_with_links_in_conf_d(host: NginxHost) -> None:
 
 
 @story
-def names_end_as_the_include_says(host: NginxHost) -> None:
+def names_end_as_the_include_says(host: NginxTestHost) -> None:
     """With sites-enabled/*.conf, links get that ending without being asked."""
     host.sh(f"sed -i 's#sites-enabled/[*];#sites-enabled/*.conf;#' /etc/nginx/nginx.conf; rm {ENABLED}/default")
     host.server("reload")
@@ -74,7 +74,7 @@ def names_end_as_the_include_says(host: NginxHost) -> None:
 
 
 @story
-def sites_have_a_directory_of_their_own_beside_conf_d(host: NginxHost) -> None:
+def sites_have_a_directory_of_their_own_beside_conf_d(host: NginxTestHost) -> None:
     """Where only conf.d is included, as by nginx.org's package, the shared file includes them."""
     host.sh("sed -i '/sites-enabled/d' /etc/nginx/nginx.conf; rm -rf /etc/nginx/sites-enabled")
     host.write("/etc/nginx/conf.d/default.conf", site("welcome", "welcome"))
@@ -97,7 +97,7 @@ def sites_have_a_directory_of_their_own_beside_conf_d(host: NginxHost) -> None:
 
 
 @story
-def directories_behind_links(host: NginxHost) -> None:
+def directories_behind_links(host: NginxTestHost) -> None:
     """A directory of sites that is itself a link is used where it is."""
     host.sh(f"mkdir -p /srv/links && mv {ENABLED} /srv/links/enabled && ln -s /srv/links/enabled {ENABLED}")
     try:
@@ -112,7 +112,7 @@ def directories_behind_links(host: NginxHost) -> None:
 
 
 @story
-def a_subdirectory_does_not_matter(host: NginxHost) -> None:
+def a_subdirectory_does_not_matter(host: NginxTestHost) -> None:
     """Where the links cannot change by one exchange they change one after the other."""
     host.sh(f"mkdir {ENABLED}/.sub; echo x > {ENABLED}/.sub/file")
     sites = [{"name": name, "content": site(name)} for name in ("a", "b")]
@@ -122,7 +122,7 @@ def a_subdirectory_does_not_matter(host: NginxHost) -> None:
 
 
 @story
-def other_peoples_entries_survive_an_exchange(host: NginxHost) -> None:
+def other_peoples_entries_survive_an_exchange(host: NginxTestHost) -> None:
     """Regular files keep their inode, owner and mode, and links their target, when many links change."""
     host.sh(
         f"cd {ENABLED}; echo '# x' > file; chown www-data file; chmod 640 file; ln -s ../snippets/snakeoil.conf .rel"
@@ -134,7 +134,7 @@ def other_peoples_entries_survive_an_exchange(host: NginxHost) -> None:
 
 
 @story
-def what_nginx_reads_is_what_we_read(host: NginxHost) -> None:
+def what_nginx_reads_is_what_we_read(host: NginxTestHost) -> None:
     """Our reading of includes gives the files of C(nginx -T)."""
     host.sh("cd /etc/nginx; mkdir -p extra/a extra/b; echo '# 1' > extra/a/x.conf; echo '# 2' > extra/b/y.conf")
     more = (
@@ -152,7 +152,7 @@ def what_nginx_reads_is_what_we_read(host: NginxHost) -> None:
 
 
 @story
-def dynamic_modules_are_loaded(host: NginxHost) -> None:
+def dynamic_modules_are_loaded(host: NginxTestHost) -> None:
     """A relative load_module is found in both ways to validate."""
     host.sh("ls /usr/lib/nginx/modules/*echo* || apt-get install -y -qq libnginx-mod-http-echo >/dev/null 2>&1")
     host.sh("rm -f /etc/nginx/modules-enabled/*")
@@ -167,7 +167,7 @@ def dynamic_modules_are_loaded(host: NginxHost) -> None:
 
 
 @story
-def relative_certificates_are_found(host: NginxHost) -> None:
+def relative_certificates_are_found(host: NginxTestHost) -> None:
     """Certificates beside nginx.conf and in a directory below are found in both ways to validate."""
     host.sh(
         "mkdir -p /etc/nginx/extra; cd /etc/nginx/extra; openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=t "
@@ -183,7 +183,7 @@ def relative_certificates_are_found(host: NginxHost) -> None:
 
 
 @story
-def a_late_failure_is_found_in_a_new_error_log(host: NginxHost) -> None:
+def a_late_failure_is_found_in_a_new_error_log(host: NginxTestHost) -> None:
     """A port that is taken is logged where the new configuration says, and is found there."""
     hold_port(host)
     conf = (
@@ -199,7 +199,7 @@ def a_late_failure_is_found_in_a_new_error_log(host: NginxHost) -> None:
 
 
 @story
-def a_master_that_has_just_started_is_waited_for(host: NginxHost) -> None:
+def a_master_that_has_just_started_is_waited_for(host: NginxTestHost) -> None:
     """No worker of the first generation is taken for proof of a reload."""
     for text in ("one", "two", "three"):
         host.server("restart")
@@ -208,7 +208,7 @@ def a_master_that_has_just_started_is_waited_for(host: NginxHost) -> None:
 
 
 @story
-def a_pid_file_of_somebody_else_is_not_believed(host: NginxHost) -> None:
+def a_pid_file_of_somebody_else_is_not_believed(host: NginxTestHost) -> None:
     """A stale pid file that names another process leads to no signal for it."""
     host.server("stop")
     host.sh("sleep 30 >/dev/null 2>&1 & echo $! > /run/nginx.pid")
@@ -220,7 +220,7 @@ def a_pid_file_of_somebody_else_is_not_believed(host: NginxHost) -> None:
 
 
 @story
-def directories_that_are_not_there_are_made(host: NginxHost) -> None:
+def directories_that_are_not_there_are_made(host: NginxTestHost) -> None:
     """A first run on a host that has neither directory, and includes the one that is to be."""
     host.write("/etc/nginx/conf.d/own.conf", "include /etc/nginx/extra/enabled/*;\n")
     places: dict[str, t.Any] = {
@@ -235,7 +235,7 @@ def directories_that_are_not_there_are_made(host: NginxHost) -> None:
 
 
 @story
-def two_runs_at_once_come_one_after_the_other(host: NginxHost) -> None:
+def two_runs_at_once_come_one_after_the_other(host: NginxTestHost) -> None:
     """Neither loses what the other has done; one that would have to wait too long says for which process."""
     with ThreadPoolExecutor() as pool:
         runs = [pool.submit(host.module, name=f"s{number}", content=site(f"s{number}")) for number in range(4)]
@@ -254,7 +254,7 @@ def two_runs_at_once_come_one_after_the_other(host: NginxHost) -> None:
 
 
 @story
-def what_nginx_is_started_with_counts(host: NginxHost) -> None:
+def what_nginx_is_started_with_counts(host: NginxTestHost) -> None:
     """Directives on the command line of nginx's process, or of its unit, are part of the configuration."""
     given = "daemon on; thread_pool custom threads=2;"
     unit = "/etc/systemd/system/nginx.service.d"

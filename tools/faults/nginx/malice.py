@@ -9,7 +9,7 @@ import hashlib
 import typing as t
 from dataclasses import dataclass
 
-from tools.faults.nginx.host import NginxHost
+from tools.faults.nginx.host import NginxTestHost
 from tools.faults.nginx.story import AVAILABLE, ENABLED, names, ok, refused, site, story, unchanged_by
 from tools.lab.host import CommandError
 
@@ -125,7 +125,7 @@ ROWS = (
 
 
 @story
-def hostile_table(host: NginxHost) -> None:
+def hostile_table(host: NginxTestHost) -> None:
     """Each row is refused with an error that names what is wrong, and nothing is touched."""
     clean = f"rm -rf {ENABLED}/odd /opt/odd /opt/hostile"
     for row in ROWS:
@@ -138,7 +138,7 @@ def hostile_table(host: NginxHost) -> None:
 
 
 @story
-def odd_but_right(host: NginxHost) -> None:
+def odd_but_right(host: NginxTestHost) -> None:
     """A link to a directory and a dangling one are replaced when asked; 12 MiB that nginx accepts are no mistake."""
     for target in ("/opt/odd", "/nowhere"):
         host.sh(f"mkdir -p /opt/odd; ln -sfn {target} {ENABLED}/odd")
@@ -153,7 +153,7 @@ def odd_but_right(host: NginxHost) -> None:
 
 
 @story
-def links_of_an_attacker(host: NginxHost) -> None:
+def links_of_an_attacker(host: NginxTestHost) -> None:
     """Where others may write to a directory, their links lead nobody to write, or to remove, somewhere else."""
     wanted = site("shop").encode()
     version = f"shop@{hashlib.sha256(wanted).hexdigest()[:12]}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from functools import partial
 
-from tools.faults.nginx.host import NginxHost
+from tools.faults.nginx.host import NginxTestHost
 from tools.faults.nginx.story import ENABLED, hold_port, ok, refused, site, story, unchanged_by
 
 _BOTH = "server { listen [::]:8090 ipv6only=off; server_name other.test; return 200 other; }\n"
@@ -28,7 +28,7 @@ def _wanted(listen: str, **more: t.Any) -> dict[str, t.Any]:
 
 
 @story
-def sockets_that_clash_are_refused(host: NginxHost) -> None:
+def sockets_that_clash_are_refused(host: NginxTestHost) -> None:
     """Before anything is written, with both places, whether nginx runs or not; nginx itself agrees."""
     for foreign, listen, word in _PAIRS:
         host.write(f"{ENABLED}/other", foreign)
@@ -50,7 +50,7 @@ def sockets_that_clash_are_refused(host: NginxHost) -> None:
 
 
 @story
-def what_clashed_before_is_told(host: NginxHost) -> None:
+def what_clashed_before_is_told(host: NginxTestHost) -> None:
     """Two sites of others that exclude each other are a warning for ours, and named when nginx refuses the reload."""
     host.sh(f"rm {ENABLED}/default")
     host.server("restart")
@@ -62,7 +62,7 @@ def what_clashed_before_is_told(host: NginxHost) -> None:
 
 
 @story
-def a_port_that_somebody_has_is_refused(host: NginxHost) -> None:
+def a_port_that_somebody_has_is_refused(host: NginxTestHost) -> None:
     """The process is named; nginx's own sockets are told from those of others."""
     hold_port(host)
     for running in (True, False):
@@ -89,7 +89,7 @@ def a_port_that_somebody_has_is_refused(host: NginxHost) -> None:
 
 
 @story
-def a_unix_socket_that_was_left_is_told(host: NginxHost) -> None:
+def a_unix_socket_that_was_left_is_told(host: NginxTestHost) -> None:
     """What a killed nginx has left keeps the next one from starting."""
     host.server("stop")
     host.sh("touch /run/left.sock")
@@ -102,7 +102,7 @@ def a_unix_socket_that_was_left_is_told(host: NginxHost) -> None:
 
 
 @story
-def a_start_that_fails_is_undone(host: NginxHost) -> None:
+def a_start_that_fails_is_undone(host: NginxTestHost) -> None:
     """The sites of others can be started as before; what nginx said is in the error."""
     host.write(f"{ENABLED}/other", site("other"))
     host.server("stop")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from tools.faults.nginx.host import NginxHost
+from tools.faults.nginx.host import NginxTestHost
 from tools.faults.nginx.story import hold_port, ok, refused, site, story, unchanged_by
 
 # nginx needs 0.3 to 0.7 s to read it, as it does for many certificates or a slow name server.
@@ -17,7 +17,7 @@ _SLOW_LINES = 120_000
 _WORST = (0, 0, 0)
 
 
-def _slow(host: NginxHost) -> None:
+def _slow(host: NginxTestHost) -> None:
     """Make each load of nginx take its time, after it has read the sites."""
     script = f"for n in range({_SLOW_LINES}): print(f'key{{n}}.example.com value{{n}};')"
     head = "map_hash_max_size 262144; map_hash_bucket_size 128; map $host $slow { default x;"
@@ -43,7 +43,7 @@ while time.monotonic() < end:
 
 
 @contextlib.contextmanager
-def _foreign_reloads(host: NginxHost, pause: float) -> t.Iterator[None]:
+def _foreign_reloads(host: NginxTestHost, pause: float) -> t.Iterator[None]:
     """Let somebody else send SIGHUP to nginx: at intervals, or, without a pause, at the worst moment."""
     host.write("/opt/foreign.py", _FOREIGN)
     command = f"python3 /opt/foreign.py $(cat /run/nginx.pid) {pause}"
@@ -55,7 +55,7 @@ def _foreign_reloads(host: NginxHost, pause: float) -> t.Iterator[None]:
 
 
 @story
-def a_refused_load_is_not_hidden_by_foreign_reloads(host: NginxHost) -> None:
+def a_refused_load_is_not_hidden_by_foreign_reloads(host: NginxTestHost) -> None:
     """Workers of a load that was under way when ours was asked for prove nothing."""
     _slow(host)
     ok(host.module(name="shop", content=site("shop")))
@@ -73,7 +73,7 @@ def a_refused_load_is_not_hidden_by_foreign_reloads(host: NginxHost) -> None:
 
 
 @story
-def a_load_is_proved_amid_foreign_reloads(host: NginxHost) -> None:
+def a_load_is_proved_amid_foreign_reloads(host: NginxTestHost) -> None:
     """What is reported as proved is what visitors get from that moment on."""
     _slow(host)
     for number, pause in enumerate((*_WORST, 0.05, 1.1)):
@@ -84,7 +84,7 @@ def a_load_is_proved_amid_foreign_reloads(host: NginxHost) -> None:
 
 
 @story
-def an_upgrade_of_the_binary_is_told(host: NginxHost) -> None:
+def an_upgrade_of_the_binary_is_told(host: NginxTestHost) -> None:
     """While two masters serve, nothing is changed; both are named, and how to go on."""
     ok(host.module(name="shop", content=site("shop")))
     old = host.sh("cat /run/nginx.pid")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
-from tools.faults.nginx.host import NginxHost
+from tools.faults.nginx.host import NginxTestHost
 from tools.faults.nginx.story import AVAILABLE, ENABLED, hold_port, names, ok, refused, site, story, tree, unchanged_by
 from tools.faults.payload import PAYLOAD, PYTHON, arguments
 
 
 @story
-def check_apply_check_apply(host: NginxHost) -> None:
+def check_apply_check_apply(host: NginxTestHost) -> None:
     """Changed, changed, unchanged, unchanged; the check writes nothing, and predicts exactly."""
     wanted: dict[str, t.Any] = {"name": "shop", "content": site("shop")}
     before = tree(host)
@@ -34,7 +34,7 @@ def check_apply_check_apply(host: NginxHost) -> None:
 
 
 @story
-def the_test_touches_nothing_of_the_live_server(host: NginxHost) -> None:
+def the_test_touches_nothing_of_the_live_server(host: NginxTestHost) -> None:
     """New logs, caches, sockets and pid files of the candidate are not made by its validation."""
     more = (
         "access_log /var/log/nginx/new.log; error_log /var/log/nginx/newer.log; access_log /etc/nginx/odd.log; "
@@ -57,7 +57,7 @@ def the_test_touches_nothing_of_the_live_server(host: NginxHost) -> None:
 
 
 @story
-def a_broken_candidate_is_refused(host: NginxHost) -> None:
+def a_broken_candidate_is_refused(host: NginxTestHost) -> None:
     """The message is nginx's own and names the real file and line; nothing changes."""
     ok(host.module(name="shop", content=site("shop")))
     host.module(name="shop", content=site("shop"))
@@ -76,7 +76,7 @@ def a_broken_candidate_is_refused(host: NginxHost) -> None:
 
 
 @story
-def several_sites_are_one_transaction(host: NginxHost) -> None:
+def several_sites_are_one_transaction(host: NginxTestHost) -> None:
     """One bad site keeps all others out; purge removes ours only."""
     good = [{"name": name, "content": site(name)} for name in ("a", "b", "c")]
     bad = [*good, {"name": "d", "content": "bad"}]
@@ -94,7 +94,7 @@ def several_sites_are_one_transaction(host: NginxHost) -> None:
 
 
 @story
-def states_and_history(host: NginxHost) -> None:
+def states_and_history(host: NginxTestHost) -> None:
     """Disabled keeps versions, a version comes back by name, absent forgets, rename goes in one step."""
     for text in ("one", "two", "three"):
         ok(host.module(name="shop", content=site("shop", text)), changed=True)
@@ -121,7 +121,7 @@ def states_and_history(host: NginxHost) -> None:
 
 
 @story
-def an_edited_version_is_mended(host: NginxHost) -> None:
+def an_edited_version_is_mended(host: NginxTestHost) -> None:
     """What somebody changed by hand behind the link comes back, and nginx loads it."""
     done = ok(host.module(name="shop", content=site("shop")))
     path = done["sites"][0]["current"]
@@ -139,7 +139,7 @@ def an_edited_version_is_mended(host: NginxHost) -> None:
 
 
 @story
-def a_swallowed_reload_is_undone(host: NginxHost) -> None:
+def a_swallowed_reload_is_undone(host: NginxTestHost) -> None:
     """A port that another process holds: the links go back and nginx runs the old configuration."""
     ok(host.module(name="shop", content=site("shop")))
     hold_port(host)
@@ -157,7 +157,7 @@ def a_swallowed_reload_is_undone(host: NginxHost) -> None:
 
 
 @story
-def an_owed_reload_is_paid(host: NginxHost) -> None:
+def an_owed_reload_is_paid(host: NginxTestHost) -> None:
     """A run killed between swap and reload is completed by the next one, whatever that one wants."""
     ok(host.module(name="shop", content=site("shop")))
     killed = site("shop", "two")
@@ -190,7 +190,7 @@ def an_owed_reload_is_paid(host: NginxHost) -> None:
 
 
 @story
-def stopped_nginx_stays_stopped(host: NginxHost) -> None:
+def stopped_nginx_stays_stopped(host: NginxTestHost) -> None:
     """The change is validated and made, and the result says why nothing was reloaded."""
     host.server("stop")
     refused(host.module(name="shop", content="bad"), "sites-enabled/shop")
@@ -210,7 +210,7 @@ def stopped_nginx_stays_stopped(host: NginxHost) -> None:
 
 
 @story
-def nginx_absent(host: NginxHost) -> None:
+def nginx_absent(host: NginxTestHost) -> None:
     """An error that says so; in check mode a warning."""
     preview = ok(host.module(check=True, name="shop", content=site("shop"), binary="/nowhere/nginx"), changed=True)
     assert preview["validation"]["method"] == "none" and "not installed" in str(preview["warnings"])

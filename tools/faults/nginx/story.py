@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import typing as t
 
-from tools.faults.nginx.host import NginxHost
+from tools.faults.nginx.host import NginxTestHost
 
-Story = t.Callable[[NginxHost], None]
+Story = t.Callable[[NginxTestHost], None]
 STORIES: list[Story] = []
 AVAILABLE, ENABLED = "/etc/nginx/sites-available", "/etc/nginx/sites-enabled"
 
@@ -27,7 +27,7 @@ def site(name: str, text: str = "one", listen: str = "80", more: str = "") -> st
     return "server {\n  " + "\n  ".join(lines) + "\n}\n"
 
 
-def tree(host: NginxHost) -> str:
+def tree(host: NginxTestHost) -> str:
     """Return a picture of everything that nginx's directory holds, and of what a test might leave elsewhere."""
     return host.sh(
         "cd /etc/nginx; find . \\( -type f -exec sha256sum {} + \\) -o \\( -type l -printf '%p -> %l\\n' \\) "
@@ -37,7 +37,7 @@ def tree(host: NginxHost) -> str:
     )
 
 
-def names(host: NginxHost) -> set[str]:
+def names(host: NginxTestHost) -> set[str]:
     """Return the names in the directory of enabled sites."""
     return set(host.sh(f"ls -A {ENABLED}").split())
 
@@ -59,7 +59,7 @@ def refused(result: dict[str, t.Any], *words: str) -> str:
     return message
 
 
-def unchanged_by(host: NginxHost, call: t.Callable[[], dict[str, t.Any]], *words: str) -> str:
+def unchanged_by(host: NginxTestHost, call: t.Callable[[], dict[str, t.Any]], *words: str) -> str:
     """Make a call that must be refused and must leave no trace."""
     before = tree(host)
     message = refused(call(), *words)
@@ -68,7 +68,7 @@ def unchanged_by(host: NginxHost, call: t.Callable[[], dict[str, t.Any]], *words
     return message
 
 
-def reset(host: NginxHost) -> None:
+def reset(host: NginxTestHost) -> None:
     """Bring nginx back to what its package installs, and wait until it runs so."""
     host.sh(
         "rm -rf /var/lib/flaskops /run/flaskops /run/flaskops-*; cd /etc/nginx; "
@@ -81,7 +81,7 @@ def reset(host: NginxHost) -> None:
     host.server("restart")
 
 
-def hold_port(host: NginxHost) -> None:
+def hold_port(host: NginxTestHost) -> None:
     """Let another process listen on port 8099 for a while; its process id is in a file."""
     lines = ["import socket, time", "s = socket.create_server(('0.0.0.0', 8099))", "open('/opt/held', 'w')"]
     host.write("/opt/holder.py", "\n".join([*lines, "time.sleep(300)"]))

@@ -17,7 +17,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.host import Host
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.host import NginxHost
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError, Result
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_clock import FakeClock
 
@@ -179,7 +179,7 @@ class FakeNginx:
         return STATUS.format(state="R" if busy else "S", pending=int(self._pending), blocked=int(self._busy))
 
 
-class FakeHost(Host):
+class FakeHost(NginxHost):
     """A host whose nginx, clock and systemd are the fakes."""
 
     def __init__(self, root: Path) -> None:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.host import Host
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.host import NginxHost
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.loaded import (
     changed_at,
     identify_workers,
@@ -126,12 +126,12 @@ def test_a_process_is_known_by_its_start(tmp_path: Path) -> None:
     time.sleep(0.05)
     (tmp_path / "new").write_text("")
     try:
-        worker = identify_workers(Host(), [process.pid])[0]
+        worker = identify_workers(NginxHost(), [process.pid])[0]
         assert (tmp_path / "old").stat().st_ctime < started_at(worker) < (tmp_path / "new").stat().st_ctime
     finally:
         process.kill()
         process.wait()
-    assert identify_workers(Host(), [process.pid]) == [(process.pid, 0)]
+    assert identify_workers(NginxHost(), [process.pid]) == [(process.pid, 0)]
 
 
 def test_only_a_reload_by_somebody_else_after_the_change_pays_for_it(tmp_path: Path) -> None:

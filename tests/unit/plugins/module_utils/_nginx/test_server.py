@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.binary import Nginx
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.build_options import parse_build
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.host import Host
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.host import NginxHost
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.server import (
     Master,
     configuration_of,
@@ -208,7 +208,7 @@ def test_the_host_tells_of_its_processes() -> None:
         cwd="/",
     )
     assert process.stdin and process.stdout
-    host, pid = Host(), process.pid
+    host, pid = NginxHost(), process.pid
     with process:
         process.stdout.readline()
         assert host.title(pid).startswith(title)
