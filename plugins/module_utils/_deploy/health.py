@@ -343,6 +343,9 @@ def _wait_for_probes(clock: Clock, gates: t.Iterable[HealthCheck]) -> None:
     probes = [probe for gate in gates if not gate.passed for probe in gate.probes]
     # The main process is not known before systemd has been queried.
     known = [probe.workers for probe in probes if probe.workers and probe.workers.master]
+    if any(probe.passed and probe.workers and not probe.workers.master for probe in probes):
+        # The next query may name it, and must not follow at once.
+        clock.sleep(LOOK_INTERVAL)
     while clock.monotonic() < until:
         # Look at once: the kernel needs 0.01 s for the first listing of locks after a while.
         for crew in known:

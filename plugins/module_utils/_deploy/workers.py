@@ -54,7 +54,7 @@ class Workers:
     @property
     def complete(self) -> bool:
         """Tell whether all workers have loaded the application, where the release lets that be observed."""
-        return not self.master or not self.marked or 0 < self.wanted <= len(self.loaded)
+        return not self.marked or 0 < self.wanted <= len(self.loaded)
 
     @property
     def marked(self) -> bool:
@@ -65,6 +65,8 @@ class Workers:
 
     def progress(self) -> str:
         """Return the progress of loading, for an error message."""
+        if not self.master:
+            return "systemd does not name its main process, whose workers have to load the application"
         return f"{len(self.loaded)} of {self.wanted or 'its'} workers have loaded the application"
 
     def look(self, master: int) -> set[int]:

@@ -257,6 +257,18 @@ def test_the_health_check_waits_for_all_workers_and_names_what_it_waited_for(ser
     assert refused.value.service == "shop.service"
 
 
+def test_workers_of_a_master_that_systemd_does_not_name_count_as_not_loaded(server: Server) -> None:
+    for _number in range(2):
+        server.tell("fork load")
+    probe = Probe(0, "/none", "shop.service", passed=True, restarts="0", workers=server.workers())
+    gate = HealthCheck(HEALTH, [probe], Host(), deadline=time.monotonic() + 60)
+    assert gate.check({"shop.service": {**RUNNING, "MainPID": "0"}}) is False
+    gate.deadline = time.monotonic() - 1
+    with pytest.raises(HealthCheckError, match="instance 0: systemd does not name its main process"):
+        gate.check({"shop.service": {**RUNNING, "MainPID": "0"}})
+    assert gate.check({"shop.service": {**RUNNING, "MainPID": str(server.process.pid)}}) is True
+
+
 @pytest.mark.parametrize(("said", "died"), [("Worker (pid:7) exited with code 1.", True), ("", False)])
 def test_of_one_that_had_loaded_the_log_says_whether_it_died(server: Server, said: str, died: bool) -> None:
     commands = simulate().commands
