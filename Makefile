@@ -21,7 +21,7 @@ unexport ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH ANSIBLE_ROLES_PATH ANSIBLE_INVE
 upper = $(shell printf '%s' $(1) | tr a-z A-Z)
 given = $(if $(findstring command,$(origin $(call upper,$(1)))),--$(1) '$(subst ','\'',$($(call upper,$(1))))')
 
-.PHONY: help venv demo demo-down test lint types unit sanity docs-check molecule bench matrix faults specs changelog pins clean
+.PHONY: help venv demo demo-down test lint types unit sanity docs-check molecule bench matrix faults screenshots specs changelog pins clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,9 @@ matrix: venv ## nginx of four distributions accepts every combination of options
 
 faults: venv ## try to break what promises to survive: PART=nginx, fence, gunicorn or planted, DISTRIBUTIONS="newer older bullseye forky", EVERY=10, MINUTES=50
 	@python -m tools.cli.faults $(foreach option,part distributions every minutes,$(call given,$(option)))
+
+screenshots: venv ## take the pictures of the error pages in docs/error-pages, with Chromium on a test host
+	@python -m tools.cli.screenshots
 
 specs: venv ## write all that shows or reads options (specifications, documentation, defaults, READMEs) from tools/specs/schema
 	@python -m tools.cli.specs

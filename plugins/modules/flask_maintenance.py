@@ -32,7 +32,8 @@ options:
     description:
       - HTML text of the maintenance page. It cannot refer to static files of the application, which are closed as
         well.
-      - When not set, the last page is used again, or a plain one when there was none.
+      - When not set, the last page is used again, or a plain one when there was none. That one is in English, or where
+        the site has texts for maintenance (C(error_pages)), in the language of the visitor.
     type: str
   pause:
     description:
@@ -95,7 +96,7 @@ closed:
   returned: success
   type: bool
 page:
-  description: Path of the file with the page.
+  description: Path of the file with the page, which does not exist where the page is in the visitor's language.
   returned: success
   type: str
   sample: /srv/shop/maintenance/page.html

@@ -28,6 +28,12 @@ def index() -> str:
     )
 
 
+@blueprint.get("/favicon.ico")
+def icon() -> Response:
+    """Answer browsers, which ask for an icon here when an answer names none, such as JSON."""
+    return current_app.send_static_file("icon.svg")
+
+
 @blueprint.get("/healthz")
 def healthz() -> Response:
     """Say that this process can answer."""

@@ -32,6 +32,11 @@ def test_hello_serves_its_static_file(visit: Visit) -> None:
     assert "display: grid" in reply.text
 
 
+def test_a_browser_finds_an_icon(visit: Visit) -> None:
+    reply = visit(HELLO, "/favicon.ico")
+    assert (reply.status, reply.header("content-type").split(";")[0]) == (200, "image/svg+xml")
+
+
 def test_an_unknown_path_is_the_applications_404(visit: Visit) -> None:
     reply = visit(HELLO, "/no-such-page")
     assert reply.status == 404

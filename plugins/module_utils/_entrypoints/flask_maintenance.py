@@ -38,6 +38,9 @@ body { color: #333; background: #fff }
 </html>
 """
 
+# In the name of a variable that sites have which say it in the visitor's language.
+_TEXTS = "_closed_title"
+
 
 class MaintenanceError(ValueError):
     """An application that cannot be closed."""
@@ -79,13 +82,15 @@ def maintain(host: Host, request: MaintenanceRequest, check: bool) -> dict[str, 
         )
     if request.closed:
         _check_site(request)
-    pages = _new_page(request)
+    page, hidden = _new_page(request), _is_in_the_way(request)
     units = _units(host, request)
     moved = os.path.exists(request.flag) != request.closed
     if not check:
-        _apply(host, request, pages, units, moved)
+        if hidden:
+            remove_file(request.page_path)
+        _apply(host, request, page, units, moved)
     return {
-        "changed": moved or pages is not None or bool(units),
+        "changed": moved or hidden or page is not None or bool(units),
         "closed": request.closed,
         "units": units,
         "page": request.page_path,
@@ -109,17 +114,36 @@ def _text(path: str) -> str:
 
 def _is_mounted(request: MaintenanceRequest) -> bool:
     """Tell whether the site of another application looks for the flag: this one may be below a path of it."""
+    return any(request.flag in text for text in _neighbours(request))
+
+
+def _neighbours(request: MaintenanceRequest) -> list[str]:
     directory = os.path.dirname(request.site)
-    names = os.listdir(directory) if os.path.isdir(directory) else []
+    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
     paths = [os.path.join(directory, name) for name in names]
-    return any(request.flag in _text(path) for path in paths if os.path.isfile(path))
+    return [_text(path) for path in paths if os.path.isfile(path)]
 
 
 def _new_page(request: MaintenanceRequest) -> str | None:
     """Return the page if it has to be written: a chosen one that is another, or the usual one where there is none."""
     there = read_file(request.page_path)
-    wanted = request.page if request.page is not None else PAGE if there is None else None
+    wanted = request.page
+    if wanted is None and there is None and not _has_texts(request):
+        wanted = PAGE
     return wanted if request.closed and wanted is not None and wanted.encode() != there else None
+
+
+def _is_in_the_way(request: MaintenanceRequest) -> bool:
+    """Tell whether the usual page, which is in English, would hide the texts of the site in the visitor's language."""
+    if not request.closed or request.page is not None or read_file(request.page_path) != PAGE.encode():
+        return False
+    return _has_texts(request)
+
+
+def _has_texts(request: MaintenanceRequest) -> bool:
+    """Tell whether the site has texts of its own for maintenance, which nginx shows where there is no page."""
+    found = [text for text in (_text(request.site), *_neighbours(request)) if request.flag in text]
+    return bool(found) and _TEXTS in found[0]
 
 
 def _units(host: Host, request: MaintenanceRequest) -> list[str]:

@@ -15,9 +15,21 @@ from .lines import Lines, block, quote, variable
 from .model import ErrorText, Site
 
 CODES = ("404", "413", "429", "502", "503", "504")
+# The page during maintenance has texts in further languages, too.
+MAINTENANCE = "maintenance"
 PAGE = "/flaskops-error."
 TYPES = block("types", ['"text/html; charset=utf-8" html;', "application/problem+json json;"])
 _OWN = frozenset({"error_page", "proxy_intercept_errors"})
+_WORDS: dict[str, t.Callable[[ErrorText], str]] = {
+    "title": lambda text: escape(text.title),
+    "text": lambda text: escape(text.text),
+    "language": lambda text: text.language,
+}
+_CLOSED = {
+    "title": "Down for maintenance",
+    "text": "This site is being worked on. Please come back in a few minutes.",
+    "language": "en",
+}
 
 
 def has_pages(site: Site, taken: t.Collection[str]) -> bool:
@@ -32,7 +44,7 @@ def error_lines() -> Lines:
 
 def error_location(site: Site, headers: t.Iterable[str]) -> Lines:
     """Return the location with the page; C(headers) are the lines with headers that it has, too."""
-    own = ("title", "text", "language") if site.error_pages else ()
+    own = _WORDS if _texts(site) else ()
     lines = [
         "internal;",
         *TYPES,
@@ -46,6 +58,13 @@ def error_location(site: Site, headers: t.Iterable[str]) -> Lines:
     return ["", *block(f"location ^~ {PAGE}", lines)]
 
 
+def closed_text_lines(site: Site) -> Lines:
+    """Return what the page during maintenance says."""
+    if _closed_texts(site):
+        return [f"set $flaskops_error_{what} {variable(site, f'closed_{what}')};" for what in _WORDS]
+    return [f"set $flaskops_error_{what} {_word(value)};" for what, value in _CLOSED.items()]
+
+
 def error_maps(site: Site) -> list[Lines]:
     """Return the maps with a site's texts in further languages."""
     if not site.error_pages:
@@ -55,16 +74,27 @@ def error_maps(site: Site) -> list[Lines]:
     # The first that is known: browsers name languages in the order of their users' preference.
     first = rf"~*(?:^|,)\s*({'|'.join(languages)})(?=[-;,\s]|$)(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))"
     found = [block(f"map $http_accept_language {asked}", ["default en;", f"{quote(first)} $1;"])]
-    values: dict[str, t.Callable[[ErrorText], str]] = {
-        "title": lambda text: escape(text.title),
-        "text": lambda text: escape(text.text),
-        "language": lambda text: text.language,
-    }
-    for what, value in values.items():
+    for what, value in _WORDS.items() if _texts(site) else ():
         default = "en" if what == "language" else f"$flaskops_error_{what}"
-        lines = [f"{quote(f'{text.language} {text.status}')} {quote(value(text))};" for text in site.error_pages]
+        lines = [f"{quote(f'{text.language} {text.status}')} {quote(value(text))};" for text in _texts(site)]
         found.append(block(f'map "{asked} $status" {variable(site, what)}', [f"default {default};", *lines]))
+    for what, value in _WORDS.items() if _closed_texts(site) else ():
+        lines = [f"{quote(text.language)} {quote(value(text))};" for text in _closed_texts(site)]
+        default = f"default {_word(_CLOSED[what])};"
+        found.append(block(f"map {asked} {variable(site, f'closed_{what}')}", [default, *lines]))
     return found
+
+
+def _texts(site: Site) -> list[ErrorText]:
+    return [text for text in site.error_pages or () if text.status != MAINTENANCE]
+
+
+def _closed_texts(site: Site) -> list[ErrorText]:
+    return [text for text in site.error_pages or () if text.status == MAINTENANCE]
+
+
+def _word(value: str) -> str:
+    return value if value.isalnum() else quote(value)
 
 
 def escape(text: str) -> str:

@@ -8,18 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from .._system.paths import CHALLENGES
-from .error_pages import PAGE, TYPES
+from .error_pages import PAGE, TYPES, closed_text_lines
 from .lines import Lines, block, literal, quote
-from .model import Maintenance, Mount
+from .model import Maintenance, Mount, Site
 
 # Certificates are renewed during maintenance, too.
 ACME = "/.well-known/acme-challenge/"
 _CLOSED = "/flaskops-maintenance"
-_TEXT = [
-    'set $flaskops_error_title "Down for maintenance";',
-    'set $flaskops_error_text "This site is being worked on. Please come back in a few minutes.";',
-    "set $flaskops_error_language en;",
-]
 
 
 def challenge_lines(more: t.Iterable[str] = ()) -> Lines:
@@ -82,16 +77,16 @@ def _gate(maintenance: Maintenance, closed: str, others: t.Iterable[str], area: 
     ]
 
 
-def closed_locations(maintenance: Maintenance, headers: t.Iterable[str], mounts: t.Sequence[Mount] = ()) -> Lines:
+def closed_locations(site: Site, headers: t.Iterable[str]) -> Lines:
     """Return the locations that answer with the pages; C(headers) are the lines with headers that they have, too."""
-    shared = list(headers)
-    lines = _closed_locations(maintenance, shared, _CLOSED)
-    for mount in mounts:
-        lines += _closed_locations(mount.maintenance, shared, _closed(mount))
+    shared, texts = list(headers), closed_text_lines(site)
+    lines = _closed_locations(site.maintenance, shared, texts, _CLOSED)
+    for mount in site.mounts:
+        lines += _closed_locations(mount.maintenance, shared, texts, _closed(mount))
     return lines
 
 
-def _closed_locations(maintenance: Maintenance, headers: Lines, closed: str) -> Lines:
+def _closed_locations(maintenance: Maintenance, headers: Lines, texts: Lines, closed: str) -> Lines:
     if not maintenance.flag:
         return []
     kept = [
@@ -99,7 +94,7 @@ def _closed_locations(maintenance: Maintenance, headers: Lines, closed: str) -> 
         f"add_header Retry-After {maintenance.retry_after} always;",
         "add_header Cache-Control no-store always;",
     ]
-    usual = ["internal;", *TYPES, *kept, *_TEXT, "return 503 $flaskops_error_body;"]
+    usual = ["internal;", *TYPES, *kept, *texts, "return 503 $flaskops_error_body;"]
     own = _own_page(maintenance.page, kept, closed) if maintenance.page else []
     found = own or block(f"location = {closed}", ["internal;", f"rewrite ^ {closed}.$flaskops_answer last;"])
     return ["", *found, "", *block(f"location ^~ {closed}.", usual)]

@@ -24,7 +24,7 @@ from .._input.values import (
 )
 from .._system.paths import TLS
 from .access import check_counted, check_protected
-from .error_pages import CODES, escape
+from .error_pages import CODES, MAINTENANCE, escape
 from .headers import check_passed
 from .lines import CONTROL, TLS_PROFILES, quote
 from .model import (
@@ -449,8 +449,8 @@ def _parse_error_pages(given: Reader) -> tuple[ErrorText, ...] | None:
 
 def _parse_error_text(language: str, status: str, page: object) -> ErrorText:
     prefix = f"error_pages: {language}: {status}: "
-    if status not in CODES:
-        raise InputError(f"error_pages: {language}: '{status}' must be one of {', '.join(CODES)}")
+    if status not in (*CODES, MAINTENANCE):
+        raise InputError(f"error_pages: {language}: '{status}' must be one of {', '.join((*CODES, MAINTENANCE))}")
     given = _reader(page, ("title", "text"), prefix)
     for key, longest in (("title", 200), ("text", 1500)):
         text = given.text(key)

@@ -341,7 +341,7 @@ def _main_server(site: Site, version: Version, modules: t.Collection[str]) -> Li
     ]
     lines += ["", *_raw(site.config)] if site.config else []
     shared = [*_added_headers(site, own), *open_lines(site)]
-    lines += closed_locations(site.maintenance, shared, site.mounts)
+    lines += closed_locations(site, shared)
     lines += error_location(site, shared) if has_pages(site, overridden(own)) else []
     lines += ["", *challenge_lines(open_lines(site))] if _answers_ca(site, own) else []
     for number, static in enumerate(site.static):

@@ -18,7 +18,7 @@ BARE = ("common.py", "cli/make_venv.py", "cli/demo.py")
 # What is sent to test hosts: with their Python, and with the modules of the collection, but nothing else.
 SENT = (
     *("matrix/inside.py", "matrix/combinations.py"),
-    *("traffic.py", "molecule/visit.py", "fence/stories.py", "planted/trees.py"),
+    *("traffic.py", "molecule/visit.py", "molecule/browse.py", "fence/stories.py", "planted/trees.py"),
     *(f"nginx/{name}.py" for name in ("points", "load", "readers", "differential")),
     *(f"deploy/{name}.py" for name in ("points", "load", "keep", "stage", "subjects", "verdict")),
     *(f"inject/{name}.py" for name in ("injector", "commands", "trace", "module")),
@@ -77,7 +77,7 @@ def test_what_runs_inside_a_host_needs_what_is_sent_to_it(name: str) -> None:
         ast.parse(file.read_text(encoding="utf-8"), feature_version=OLDEST)
 
 
-@pytest.mark.parametrize("name", ["traffic.py", "molecule/visit.py"])
+@pytest.mark.parametrize("name", ["traffic.py", "molecule/visit.py", "molecule/browse.py"])
 def test_what_is_sent_alone_imports_nothing_of_ours(name: str) -> None:
     assert not [module for module in reached(place(name)) if module.startswith("tools")]
 

@@ -18,6 +18,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_
     maintain,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
+from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site
+from ansible_collections.flaskops.stack.plugins.module_utils._site.render import render_site
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import Simulation, simulate
 
 RELEASE = "3f2a91c-1b9e02d4"
@@ -80,6 +82,27 @@ def test_a_chosen_page_is_used_again(sim: Simulation, wish: MaintenanceRequest) 
     assert maintain(sim.host, replace(wish, page="<p>soon"), False)["changed"]
     maintain(sim.host, replace(wish, closed=False), False)
     maintain(sim.host, wish, False)
+    assert Path(wish.page_path).read_text() == "<p>soon"
+
+
+def test_a_site_that_says_it_in_the_language_of_the_visitor_needs_no_page(
+    sim: Simulation, wish: MaintenanceRequest
+) -> None:
+    maintain(sim.host, wish, False)
+    text = {"title": "Wartung", "text": "Bitte kommen Sie wieder."}
+    site = {
+        "name": "shop",
+        "domains": ["shop.test"],
+        "upstream": ["127.0.0.1:9"],
+        "maintenance": {"flag": wish.flag},
+        "error_pages": {"de": {"maintenance": text}},
+    }
+    Path(wish.site).write_text(render_site(parse_site(site, {}), (1, 26)))
+    # The usual page of an earlier time would hide it.
+    assert [maintain(sim.host, wish, check)["changed"] for check in (True, False, True)] == [True, True, False]
+    assert not os.path.exists(wish.page_path)
+    maintain(sim.host, replace(wish, page="<p>soon"), False)
+    assert not maintain(sim.host, wish, False)["changed"]
     assert Path(wish.page_path).read_text() == "<p>soon"
 
 

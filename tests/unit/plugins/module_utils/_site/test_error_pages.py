@@ -98,6 +98,21 @@ def test_a_further_language_is_escaped_for_html_and_for_nginx() -> None:
     assert "set $flaskops_error_title $flaskops_shop_title;" in rendered(error_pages=GERMAN)
 
 
+def test_maintenance_has_texts_in_further_languages_too() -> None:
+    options = {"maintenance": {"flag": "/run/closed"}}
+    usual = rendered(**options)
+    assert 'set $flaskops_error_title "Down for maintenance";' in usual and "map " not in usual
+    closed = {"maintenance": {"title": "Wartung", "text": "Für $5"}}
+    text = rendered(**options, error_pages={"de": closed})
+    found = parse(text)
+    assert entries(found, "$flaskops_shop_closed_title") == {"default": "Down for maintenance", "de": "Wartung"}
+    assert entries(found, "$flaskops_shop_closed_text")["de"] == "Für &#36;5"
+    assert entries(found, "$flaskops_shop_closed_language") == {"default": "en", "de": "de"}
+    assert "set $flaskops_error_title $flaskops_shop_closed_title;" in text and "$flaskops_shop_title" not in text
+    both = rendered(**options, error_pages={"de": {**closed, **GERMAN["de"]}})
+    assert entries(parse(both), "$flaskops_shop_title").keys() == {"default", "de 404", "de 502"}
+
+
 @pytest.mark.parametrize(
     ("accept", "language"),
     [
@@ -123,7 +138,10 @@ def test_the_first_language_that_is_known_is_taken(accept: str, language: str | 
         ("often", "error_pages must be true, false or texts by language and status, not 'often'"),
         ({"de": {404: GERMAN["de"][404], "404": GERMAN["de"][404]}}, "text for 'de 404' is listed twice"),
         ({"DE": GERMAN["de"], **GERMAN}, "is listed twice"),
-        ({"de": {418: {"title": "a", "text": "b"}}}, "error_pages: de: '418' must be one of 404, 413"),
+        (
+            {"de": {418: {"title": "a", "text": "b"}}},
+            "error_pages: de: '418' must be one of 404, 413, 429, 502, 503, 504, maintenance",
+        ),
         ({"german": {}}, "error_pages: 'german' must be a language such as 'de'"),
         ({False: {}}, "error_pages: False must be a language"),
         ({"de": "weg"}, "error_pages: de must be a dictionary"),

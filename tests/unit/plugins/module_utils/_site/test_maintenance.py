@@ -13,13 +13,17 @@ from ansible_collections.flaskops.stack.plugins.module_utils._site.maintenance i
     closed_locations,
     gate_lines,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Maintenance
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Maintenance, Site
 
 CLOSED = Maintenance("/srv/shop/shared/maintenance", "/srv/shop/shared/page.html", 60, ("/health",))
 
 
+def site(maintenance: Maintenance) -> Site:
+    return Site("shop", domains=("shop.test",), config="return 204;", maintenance=maintenance)
+
+
 def test_a_site_without_maintenance_has_no_line_of_it() -> None:
-    assert gate_lines(Maintenance()) == closed_locations(Maintenance(), []) == []
+    assert gate_lines(Maintenance()) == closed_locations(site(Maintenance()), []) == []
 
 
 def test_certificates_are_renewed_and_what_is_open_answers_while_the_site_is_closed() -> None:
@@ -43,7 +47,7 @@ def test_certificates_are_renewed_and_what_is_open_answers_while_the_site_is_clo
 def test_a_site_without_a_page_answers_503_with_the_usual_one() -> None:
     lines = [
         line.strip()
-        for line in closed_locations(Maintenance("/srv/shop/on", retry_after=60), ["add_header X-Test one;"])
+        for line in closed_locations(site(Maintenance("/srv/shop/on", retry_after=60)), ["add_header X-Test one;"])
     ]
     assert {"return 503 $flaskops_error_body;", "add_header X-Test one;"} <= set(lines)
     assert {"add_header Retry-After 60 always;", "add_header Cache-Control no-store always;"} <= set(lines)
@@ -51,7 +55,7 @@ def test_a_site_without_a_page_answers_503_with_the_usual_one() -> None:
 
 
 def test_while_the_file_of_the_page_is_missing_the_usual_one_answers() -> None:
-    lines = [line.strip() for line in closed_locations(CLOSED, [])]
+    lines = [line.strip() for line in closed_locations(site(CLOSED), [])]
     assert "error_page 403 404 = /flaskops-maintenance.usual.$flaskops_answer;" in lines
     assert "recursive_error_pages on;" in lines and "return 503 $flaskops_error_body;" in lines
 
@@ -62,6 +66,6 @@ def test_a_page_without_a_flag_is_refused() -> None:
 
 
 def test_the_page_answers_503_with_the_headers_of_the_site_and_is_kept_by_nobody() -> None:
-    lines = [line.strip() for line in closed_locations(CLOSED, ["add_header X-Test one;"])]
+    lines = [line.strip() for line in closed_locations(site(CLOSED), ["add_header X-Test one;"])]
     assert {"return 503;", 'alias "/srv/shop/shared/page.html";', "add_header X-Test one;"} <= set(lines)
     assert {"add_header Retry-After 60 always;", "add_header Cache-Control no-store always;"} <= set(lines)
