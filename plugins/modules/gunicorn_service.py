@@ -350,6 +350,20 @@ options:
         type: str
         default: ""
         version_added: 2.0.0
+      overlap:
+        description:
+          - Whether two releases of the application may run side by side, as they do in each deploy for as long as the
+            new one takes to load and the old one to answer its last requests.
+          - V(never) stops the current release before the new one starts. It is for applications that must not run
+            twice, such as those with a scheduler in their process, or with data that one process alone may write.
+            Visitors get 502 for as long as the new release takes to start; the result and the summary say how long
+            that was. The current release is started again when the new one fails its health check. C(hooks.migrate)
+            runs before it is stopped.
+          - What either of the two releases says counts, also in a rollback.
+        type: str
+        choices: [allow, never]
+        default: allow
+        version_added: 2.0.0
       drain_timeout:
         description: >-
           Maximum number of seconds to wait after the switch until the open connections to the old release have ended
@@ -588,6 +602,10 @@ services:
       description: Duration of the deploy.
       type: float
       sample: 1.2
+    gap:
+      description: Seconds in which no release has served, as the old one was stopped before the new one started.
+      type: float
+      sample: 0
 """
 
 import os
@@ -675,6 +693,7 @@ OPTIONS: dict[str, t.Any] = {
                 },
             },
             "prefix": {"type": "str", "default": ""},
+            "overlap": {"type": "str", "choices": ["allow", "never"], "default": "allow"},
             "drain_timeout": {"type": "int", "default": 30},
             "asset_grace": {"type": "int", "default": 3600},
         },

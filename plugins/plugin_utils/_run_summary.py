@@ -25,6 +25,7 @@ class _App:
         self.name = name
         self.url = ""
         self.seconds = 0.0
+        self.gap = 0.0
         # By host: what it serves, what it served, and what went wrong.
         self.serving: dict[str, str | None] = {}
         self.before: dict[str, str] = {}
@@ -41,6 +42,7 @@ class _App:
         self.wanted[host] = release
         self.serving[host] = previous if entry["error"] else release
         self.seconds = max(self.seconds, float(entry["seconds"] or 0))
+        self.gap = max(self.gap, float(entry.get("gap") or 0))
         self.versions[release] = entry.get("version") or ""
         if entry["error"]:
             self.errors[host] = entry["error"]
@@ -128,7 +130,8 @@ def _what(app: _App, check: bool) -> str:
     before = sorted({app.before[host] or "nothing" for host in app.switched})
     version = next((app.versions[app.wanted[host]] for host in sorted(app.switched)), "")
     more = [f"version {version}"] if version else []
-    return "; ".join([said, *more, f"before: {', '.join(before)}", f"{app.seconds:.1f} s"])
+    gap = [f"{app.gap:.1f} s of them without an answer, as two releases may not run at once"] if app.gap else []
+    return "; ".join([said, *more, f"before: {', '.join(before)}", f"{app.seconds:.1f} s", *gap])
 
 
 def _where(app: _App, known: t.Mapping[str, str]) -> str:

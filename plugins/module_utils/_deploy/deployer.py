@@ -231,6 +231,7 @@ class Deployer:
             keep_assets(self._host, layout, previous, grace, deployment.assets_expire_at)
             replace_link(f"releases/{release}", layout.current)
             deployment.switched = True
+            deployment.note_gap()
         if not release and deployment.observed.current:
             remove_file(layout.current)
             remove_asset_link(layout)

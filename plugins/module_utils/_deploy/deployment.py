@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .._input.defaults import HealthSettings, Settings
+from .._input.defaults import ALLOW, NEVER, HealthSettings, Settings
 from .._release.model import Layout, Manifest, ReleaseError
 from .._release.release import read_manifest
 from .._service.units import instance_name, parse_unit_name, stop_seconds
@@ -61,9 +61,13 @@ class Deployment:
     error: str = ""
     # Failure reason, before the log excerpt is added.
     reason: str = ""
-    # Whether the old release has to stop first because memory is short, and the units that were stopped for that.
+    # Whether the old release has to stop first, as memory is short or as it may not run beside another one, and the
+    # units that were stopped for that.
     stop_old_first: bool = False
     stopped_units: list[str] = field(default_factory=list)
+    # When that was, on the clock of C(Clock.monotonic), and for how many seconds no release has served.
+    stopped_at: float = 0.0
+    gap: float = 0.0
     # A failure after the switch that did not cause a revert: the release is live.
     post_switch_error: str = ""
     # Whether the application was seen to trust the forwarded headers as it should.
@@ -111,6 +115,24 @@ class Deployment:
     def asset_grace(self) -> int:
         """Return for how many seconds static files of the old release stay reachable."""
         return self._settings.asset_grace if self.service.manifest else 0
+
+    @property
+    def may_overlap(self) -> bool:
+        """Tell whether the release may run beside the one that serves; what either of the two says counts."""
+        return NEVER not in (self._settings.overlap, self._current_overlap())
+
+    def _current_overlap(self) -> str:
+        current = self.observed.current
+        try:
+            manifest = read_manifest(self.service.layout.release(current)) if current else None
+        except ReleaseError:
+            manifest = None
+        return manifest.settings.overlap if manifest else ALLOW
+
+    def note_gap(self) -> None:
+        """Note for how long no release has served, where the old one was stopped first."""
+        if self.stopped_units:
+            self.gap = round(self.host.clock.monotonic() - self.stopped_at, 3)
 
     @property
     def in_progress(self) -> bool:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check for enough memory to run two releases at once, or stop the old one first. Private to flaskops.stack."""
+"""Decide whether two releases may run at once, or the old one has to stop first. Private to flaskops.stack."""
 
 from __future__ import annotations
 
@@ -66,10 +66,11 @@ class MemoryCheck:
         candidates = [
             deployment for deployment in deployments if deployment.plan.switch and running_services(deployment)
         ]
-        if self._overlap == NEVER:
-            for deployment in candidates:
-                deployment.stop_old_first = True
-        if not candidates or self._overlap in (ALWAYS, NEVER):
+        for deployment in candidates:
+            deployment.stop_old_first = self._overlap == NEVER or not deployment.may_overlap
+        # What is stopped first makes room for itself.
+        candidates = [deployment for deployment in candidates if not deployment.stop_old_first]
+        if not candidates or self._overlap == ALWAYS:
             return
         available = parse_available(self._host.kernel.read("/proc/meminfo") or "")
         if available is None:
@@ -84,13 +85,14 @@ class MemoryCheck:
                 self._report(deployment, explain_shortage(deployment.service.wanted.release, needed, available))
 
     def stop_old(self, deployments: t.Sequence[Deployment]) -> None:
-        """Stop the old releases where memory is short; their open requests may finish."""
+        """Stop the old releases where memory is short or two may not run; their open requests may finish."""
         for deployment in deployments:
             if not deployment.stop_old_first or deployment.error:
                 continue
             services = running_services(deployment)
             sockets = [name for name in deployment.observed.alive if name.replace(".socket", ".service") in services]
             deployment.stopped_units = sorted(set(services) | set(sockets))
+            deployment.stopped_at = self._host.clock.monotonic()
             # The socket stops first, so that nothing starts the service again; accepted requests are still answered.
             self._host.systemd.systemctl(
                 "stop", [name for name in deployment.stopped_units if name.endswith(".socket")]
@@ -105,8 +107,10 @@ class MemoryCheck:
         """Start the old release again after an abort."""
         if deployment.stopped_units:
             self._host.commands.run(["systemctl", "start", "--", *deployment.stopped_units])
+            deployment.note_gap()
             deployment.error += (
-                f"\n{deployment.observed.current} had been stopped to free memory, and was started again."
+                f"\n{deployment.observed.current} had been stopped first, and was started again after "
+                f"{deployment.gap:.1f} s."
             )
 
 

@@ -50,6 +50,7 @@ def describe_service(deployment: Deployment) -> dict[str, t.Any]:
         "drained": deployment.drain is None or deployment.drain.open_connections == 0,
         "pruned": deployment.pruned,
         "seconds": deployment.seconds,
+        "gap": deployment.gap,
     }
 
 

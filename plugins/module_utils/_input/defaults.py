@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 # What to do about too little memory for two releases.
 REFUSE, FALLBACK, ALWAYS, NEVER = OVERLAPS = ("refuse", "fallback", "always", "never")
+# Whether two releases of an application may run at once: this one, or never.
+ALLOW = "allow"
 
 STAGES = ("build", "migrate", "before_switch", "after_switch")
 
@@ -58,6 +60,7 @@ class Settings:
     access_log: bool = False
     health: HealthSettings = HealthSettings()
     prefix: str = ""
+    overlap: str = "allow"
     drain_timeout: int = 30
     asset_grace: int = 3600
 
@@ -81,7 +84,7 @@ WORKER_DEFAULTS: dict[str, object] = {"count": 1, "stop_timeout": 60, "memory_ma
 TIMER_DEFAULTS: dict[str, object] = {"persistent": True, "random_delay": 0, "timeout": 3600}
 HOOK_TIMEOUT = 900
 # Settings that came after 1.0: with their defaults they are no part of a release's id.
-LATER = ("config_file", "prefix")
+LATER = ("config_file", "prefix", "overlap")
 # What an application takes from the task when it does not set it itself.
 INHERITED = (
     "python",

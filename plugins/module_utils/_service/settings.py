@@ -10,7 +10,7 @@ import json
 import re
 import typing as t
 
-from .._input.defaults import DEFAULTS, HEALTH_DEFAULTS, LATER, HealthSettings, Settings, to_json
+from .._input.defaults import ALLOW, DEFAULTS, HEALTH_DEFAULTS, LATER, NEVER, HealthSettings, Settings, to_json
 from .._input.values import (
     InputError,
     as_bool,
@@ -113,6 +113,12 @@ def _group(key: str, value: object) -> str:
 def _level(key: str, value: object) -> str:
     if value not in LOG_LEVELS:
         raise InputError(f"{key} '{value}' must be one of {', '.join(LOG_LEVELS)}")
+    return str(value)
+
+
+def _overlap(key: str, value: object) -> str:
+    if value not in (ALLOW, NEVER):
+        raise InputError(f"{key} '{value}' must be {ALLOW} or {NEVER}; what little memory does is in gunicorn_overlap")
     return str(value)
 
 
@@ -228,6 +234,7 @@ _CHECKS: dict[str, t.Callable[[str, object], object]] = {
     "access_log": as_bool,
     "health": _health,
     "prefix": as_prefix,
+    "overlap": _overlap,
     "drain_timeout": _natural,
     "asset_grace": _natural,
 }

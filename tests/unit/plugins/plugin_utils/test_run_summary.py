@@ -34,6 +34,11 @@ def test_an_application_says_from_which_release_it_went_to_which() -> None:
     ]
 
 
+def test_a_gap_between_two_releases_is_told() -> None:
+    (line,) = render([service("web1", gap=0.84)], COMMAND)
+    assert line.endswith("; 1.2 s; 0.8 s of them without an answer, as two releases may not run at once")
+
+
 def test_sites_of_plain_http_are_named_in_one_line() -> None:
     entries = [{"kind": "plain", "host": host, "names": [f"site{number}" for number in range(10)]} for host in "ab"]
     (line,) = render(entries, COMMAND)

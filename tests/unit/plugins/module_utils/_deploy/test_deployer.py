@@ -706,7 +706,7 @@ def test_the_old_release_is_started_again_when_the_new_one_is_refused(scarce: Ho
     deployment = scarce.deployment(scarce.install_old())
     scarce.run(deployment)
     assert deployment.error.splitlines()[1:] == [
-        f"{OLD} had been stopped to free memory, and was started again.",
+        f"{OLD} had been stopped first, and was started again after {deployment.gap:.1f} s.",
     ]
     assert (scarce.serving(), scarce.log[-2:]) == ("old", ["start service+socket old old", "explain shop old old"])
     assert scarce.sim.systemd.units[f"shop@{OLD}.service"].active == "active"
@@ -722,7 +722,7 @@ def test_the_old_release_is_started_again_even_when_the_new_one_cannot_be_ended(
     assert scarce.sim.systemd.units[f"shop@{OLD}.service"].active == "active"
     assert deployment.error.splitlines()[1:] == [
         "Its log says: no",
-        f"{OLD} had been stopped to free memory, and was started again.",
+        f"{OLD} had been stopped first, and was started again after {deployment.gap:.1f} s.",
         "Rollback incomplete; the next run retries: stop: connection timed out",
     ]
 
@@ -752,7 +752,7 @@ def test_the_old_release_is_started_again_at_once_when_the_site_was_wrong(
     began = scarce.sim.clock.now
     scarce.run(deployment)
     assert "it believes too much" in deployment.error
-    assert f"{OLD} had been stopped to free memory, and was started again" in deployment.error
+    assert f"{OLD} had been stopped first, and was started again" in deployment.error
     assert scarce.serving() == "old"
     assert scarce.sim.clock.now - began < 10
 

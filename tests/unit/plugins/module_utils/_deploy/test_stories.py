@@ -412,7 +412,7 @@ def test_where_memory_is_short_the_old_release_stops_first_and_starts_again_afte
     world.app(V1).memory, world.sim.kernel.available = 300 * MIB, 200 * MIB
     world.app(V2).status = 500
     result = world.deploy(V2)
-    assert f"{V1} had been stopped to free memory, and was started again" in result["msg"]
+    assert f"{V1} had been stopped first, and was started again" in result["msg"]
     world.settle()
     assert (world.serving, world.running) == (V1, web(V1))
     world.app(V2).status = 200
@@ -420,6 +420,54 @@ def test_where_memory_is_short_the_old_release_stops_first_and_starts_again_afte
     verbs = [(line.split()[0], V2 in line) for line in world.commands.told()]
     assert verbs[:3] == [("stop", False), ("stop", False), ("start", True)]
     assert world.serving == V2
+
+
+# Releases that may not run twice
+
+
+@pytest.mark.parametrize(("first", "second"), [("allow", "never"), ("never", "allow"), ("never", "never")])
+def test_two_releases_do_not_run_at_once_when_one_of_them_may_not(world: World, first: str, second: str) -> None:
+    world.build(V1, overlap=first)
+    world.build(V2, overlap=second)
+    world.deploy(V1)
+    (service,) = world.deploy(V2)["services"]
+    verbs = [(line.split()[0], V2 in line) for line in world.commands.told()]
+    assert verbs[:3] == [("stop", False), ("stop", False), ("start", True)]
+    assert world.serving == V2
+    assert 0 < service["gap"] <= service["seconds"]
+
+
+def test_a_release_that_may_not_run_twice_gives_way_in_a_rollback_too(world: World) -> None:
+    world.deploy(V1)
+    world.build(V2, overlap="never")
+    world.deploy(V2)
+    (service,) = world.roll_back()["services"]
+    assert world.serving == V1
+    assert service["gap"] > 0
+
+
+def test_a_release_that_may_not_run_twice_serves_again_when_the_new_one_is_refused(world: World) -> None:
+    world.build(V1, overlap="never")
+    world.deploy(V1)
+    world.app(V2).status = 500
+    result = world.deploy(V2)
+    assert f"{V1} had been stopped first, and was started again after " in result["msg"]
+    world.settle()
+    assert (world.serving, world.running) == (V1, web(V1))
+
+
+def test_a_release_that_may_not_run_twice_needs_no_memory_for_two(world: World) -> None:
+    world.build(V1, overlap="never")
+    world.deploy(V1)
+    world.app(V1).memory, world.sim.kernel.available = 300 * MIB, 200 * MIB
+    assert not world.deploy(V2).get("msg")
+    assert world.serving == V2
+
+
+def test_there_is_no_gap_when_both_run_for_a_moment(world: World) -> None:
+    world.deploy(V1)
+    (service,) = world.deploy(V2)["services"]
+    assert service["gap"] == 0
 
 
 # Workers
