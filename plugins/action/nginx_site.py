@@ -32,6 +32,12 @@ def joined(published: Args, obtained: Args) -> Args:
     }
 
 
+def _take_later(sites: t.Iterable[Args]) -> dict[str, str]:
+    """Take from sites the configuration that they get when their certificates have come; the module knows none."""
+    waiting = [site for site in sites if isinstance(site, dict) and "when_issued" in site]
+    return {site["name"]: site.pop("when_issued") for site in waiting}
+
+
 class ActionModule(ActionBase):
     """Put the rendered text of each C(template) into C(content), then run the module."""
 
@@ -43,10 +49,13 @@ class ActionModule(ActionBase):
         args = self._task.args
         rendered = self._rendered(args, variables)
         wanted = rendered.pop("acme", None)
+        later: dict[str, str] = {}
         for key in ("sites", "files"):
             items = args.get(key)
             if isinstance(items, list):
                 rendered[key] = [self._rendered(item, variables) if isinstance(item, dict) else item for item in items]
+        if isinstance(rendered.get("sites"), list):
+            later = _take_later(rendered["sites"])
         result.update(execute(self, "flaskops.stack.nginx_site", rendered, variables))
         note_failure(variables, "nginx", result, bool(self._task.no_log))
         if wanted and not result.get("failed"):
@@ -54,7 +63,25 @@ class ActionModule(ActionBase):
             obtained = execute(self, "flaskops.stack.nginx_certificate", {**wanted, **places}, variables)
             note_failure(variables, "certificates", obtained, bool(self._task.no_log))
             result = joined(result, obtained)
+            if later:
+                result = self._publish_issued(result, later, rendered, variables)
         return result
+
+    def _publish_issued(self, result: Args, later: t.Mapping[str, str], args: Args, variables: Args) -> Args:
+        """Publish the sites again whose certificates have come; the others stay with plain HTTP, as the error says."""
+        states = {each["name"]: each.get("state") for each in result["certificates"]}
+        issued = [name for name in later if states.get(name) in ("issued", "kept") and not self._task.check_mode]
+        waiting = [name for name in later if states.get(name) not in ("issued", "kept")]
+        if result.get("failed") and waiting:
+            result["msg"] = f"{result.get('msg', '')}\nPlain HTTP goes on serving {', '.join(waiting)} until then."
+        if not issued:
+            return result
+        sites = [{**site, "content": later[site["name"]]} if site["name"] in issued else site for site in args["sites"]]
+        again = execute(self, "flaskops.stack.nginx_site", {**args, "sites": sites}, variables)
+        note_failure(variables, "nginx", again, bool(self._task.no_log))
+        failures = [str(each.get("msg", "")) for each in (result, again) if each.get("failed")]
+        known = {key: again.get(key) for key in ("changed", "warnings", "diff")}
+        return joined(result, {**known, **({"failed": True, "msg": "\n".join(failures)} if failures else {})})
 
     def _rendered(self, item: t.Mapping[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the item with its template's text as content."""

@@ -11,8 +11,8 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils._app.application import AppError, needed_packages
 from ..module_utils._app.derive import DeriveError, derive_sites
-from ..module_utils._input.values import InputError, settle_apps, site_entries, to_plain
-from ..module_utils._site.acme import certificate_packages, check_sites, plain_sites, read_acme, with_acme
+from ..module_utils._input.values import InputError, read_flag, settle_apps, site_entries, to_plain
+from ..module_utils._site.acme import Acme, certificate_packages, check_sites, plain_sites, read_acme, with_acme
 from ..module_utils._site.parse import parse_sites, status_port_fault
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._input_check import check_variables, joined, load_schema
@@ -20,6 +20,7 @@ from ..plugin_utils._run_record import followed, is_recorded, note_failure, note
 from ..plugin_utils._task_process import LateErrors, freeze_gc, load_filters
 
 Result = t.Dict[str, t.Any]
+Item = t.Mapping[str, t.Any]
 
 # Package lists that are younger than this many seconds are good enough.
 _LISTS_VALID = 3600
@@ -44,10 +45,10 @@ class ActionModule(LateErrors, ActionBase):
         freeze_gc()
         super().run(tmp, task_vars)
         variables = task_vars or {}
-        packages, faults = self._checked(variables) if is_recorded(variables) else ([], self._refusals())
+        more, faults = self._checked(variables) if is_recorded(variables) else ({}, self._refusals())
         if faults:
             return {"failed": True, "msg": joined(faults)}
-        found = self._preflight(packages, task_vars)
+        found = self._preflight(more, task_vars)
         note_failure(task_vars or {}, "preflight", found)
         # Without O(install), and in check mode, the module's own word is the last one.
         if found.get("failed") or not found["changed"] or self._task.check_mode:
@@ -57,20 +58,22 @@ class ActionModule(LateErrors, ActionBase):
             note_failure(task_vars or {}, "installation of packages", installed)
             missing = ", ".join(found["missing_packages"])
             return {**installed, "msg": f"Cannot install {missing}: {installed.get('msg', '')}"}
-        return {**self._preflight(packages, task_vars), "changed": True, "missing_packages": found["missing_packages"]}
+        again = self._preflight(more, task_vars)
+        note_failure(task_vars or {}, "preflight", again)
+        return {**again, "changed": True, "missing_packages": found["missing_packages"]}
 
-    def _checked(self, variables: Result) -> tuple[list[str], list[str]]:
-        """Return the packages that the applications need, or all that is wrong with the variables."""
+    def _checked(self, variables: Result) -> tuple[Result, list[str]]:
+        """Return what the host is to be asked for more, such as packages for builds, or all faults of the variables."""
         schema = load_schema()
         values = {name: to_plain(self._templar.template(variables[name])) for name in schema if name in variables}
         faults = [*check_variables(values, schema), *notice_faults(variables, self)] or self._refusals()
         if faults:
-            return [], faults
+            return {}, faults
         root, defaults = values.get("flask_root") or "/srv", values.get("nginx_site_defaults") or {}
         try:
             acme = read_acme(values)
         except InputError as exc:
-            return [], [str(exc)]
+            return {}, [str(exc)]
         defaults = with_acme(defaults, acme)
         try:
             apps = settle_apps(values.get("flask_apps"))
@@ -91,13 +94,21 @@ class ActionModule(LateErrors, ActionBase):
             found = check_rules(values.get("flask_apps"), values.get("nginx_sites"), defaults, root, acme)
             if not found:
                 raise
-            return [], found
+            return {}, found
         fault = status_port_fault(values.get("nginx_status_port"), sites)
         if values.get("nginx_packages") != []:
             packages += certificate_packages(sites)
         note_plain_sites(variables, plain_sites(sites, items, defaults))
         allow, close = values.get("nginx_firewall_allow"), values.get("nginx_firewall_close")
-        return packages, ([fault] if fault else []) + (_firewall_faults(allow, close) if allow or close else [])
+        faults = ([fault] if fault else []) + (_firewall_faults(allow, close) if allow or close else [])
+        places = values.get("nginx_directory_enabled"), values.get("nginx_suffix")
+        more = {"packages": packages, "certificates": acme.on_host(sites, *places)}
+        if values.get("nginx_firewall") not in (None, "", "none") and not faults:
+            try:
+                more["firewall"] = _firewall_wanted(values, items, defaults, acme)
+            except InputError as exc:
+                faults = [str(exc)]
+        return {key: value for key, value in more.items() if value}, faults
 
     def _with_files(self, apps: list[Result], variables: Result, faults: list[str]) -> list[Result]:
         """Return the applications with the contents of their files; C(faults) gets why some cannot be read."""
@@ -120,9 +131,10 @@ class ActionModule(LateErrors, ActionBase):
             raise self.untemplated[said.index("")]
         return said
 
-    def _preflight(self, packages: list[str], task_vars: Result | None) -> Result:
+    def _preflight(self, more: Result, task_vars: Result | None) -> Result:
         given = self._task.args
-        args = {**given, "packages": [*(given.get("packages") or []), *packages]} if packages else given
+        packages = [*(given.get("packages") or []), *more.get("packages", [])]
+        args = {**given, **more, **({"packages": packages} if packages else {})}
         return execute(self, "flaskops.stack.preflight", dict(args), task_vars)
 
     def _install(self, packages: list[str], task_vars: Result | None) -> Result:
@@ -133,6 +145,22 @@ class ActionModule(LateErrors, ActionBase):
             "cache_valid_time": _LISTS_VALID,
         }
         return t.cast(Result, self._execute_module("ansible.builtin.apt", arguments, task_vars=task_vars))
+
+
+def _firewall_wanted(values: Result, items: t.Sequence[Item], defaults: Item, acme: Acme) -> Result:
+    """Return the arguments that the task of the firewall will have."""
+    # Loaded for hosts with a firewall.
+    from ..module_utils._site.listen import listen_ports
+    from ..module_utils._site.render import site_configs
+
+    catch_all = read_flag(values.get("nginx_catch_all"))
+    configs = site_configs(items, defaults, "", catch_all is not False, acme=acme)
+    return {
+        "backend": values["nginx_firewall"],
+        "ports": listen_ports(configs),
+        "allow": values.get("nginx_firewall_allow") or [],
+        "close": values.get("nginx_firewall_close") or [],
+    }
 
 
 def _firewall_faults(allow: object, close: object) -> list[str]:

@@ -26,11 +26,12 @@ def nginx_site_configs(
     catch_all: object = True,
     acme: Item | None = None,
     modules: t.Sequence[str] = (),
+    plain: t.Sequence[str] = (),
 ) -> list[dict[str, t.Any]]:
     """Return what module nginx_site is to do for items of nginx_sites; C(acme) are the variables of certificates."""
     try:
         read = read_acme(acme or {})
-        return site_configs(sites, defaults or {}, version, boolean(catch_all), Display().warning, read, modules)
+        return site_configs(sites, defaults or {}, version, boolean(catch_all), Display().warning, read, modules, plain)
     except InputError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 
@@ -73,16 +74,24 @@ def nginx_listen_ports(configs: t.Sequence[Item]) -> list[str]:
 
 
 def nginx_certificates(
-    sites: t.Sequence[Item], defaults: Item | None = None, acme: Item | None = None
+    sites: t.Sequence[Item],
+    defaults: Item | None = None,
+    acme: Item | None = None,
+    directory_enabled: object = "",
+    suffix: object = "",
 ) -> dict[str, t.Any]:
-    """Return what the certificates of sites need: packages, and the arguments of module nginx_certificate."""
+    """Return what the certificates of sites need: packages, and the arguments of nginx_certificate and preflight."""
     try:
         read = read_acme(acme or {})
         parsed = parse_sites(sites, with_acme(defaults or {}, read))
     except InputError:
         # Filter nginx_site_problems says why.
-        return {"packages": [], "request": {}}
-    return {"packages": certificate_packages(parsed), "request": read.request(parsed)}
+        return {"packages": [], "request": {}, "host": {}}
+    return {
+        "packages": certificate_packages(parsed),
+        "request": read.request(parsed),
+        "host": read.on_host(parsed, directory_enabled, suffix),
+    }
 
 
 class FilterModule:

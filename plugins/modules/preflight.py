@@ -45,6 +45,22 @@ options:
     elements: str
     default: []
     version_added: 2.0.0
+  certificates:
+    description:
+      - What role P(flaskops.stack.nginx#role) wants of a CA, as P(flaskops.stack.nginx_certificates#filter) returns it
+        in C(host).
+      - The module fails when a file on the host that it names cannot be used, before anything changes.
+    type: dict
+    default: {}
+    version_added: 2.0.0
+  firewall:
+    description:
+      - The arguments of M(flaskops.stack.nginx_firewall) in the same run. The module fails with what that one would
+        refuse, before anything changes.
+      - Nothing is looked at when it is empty.
+    type: dict
+    default: {}
+    version_added: 2.0.0
   nginx:
     description: Program of nginx whose version is returned, as a path or a name in E(PATH).
     type: str
@@ -129,6 +145,20 @@ nginx_modules:
   elements: str
   sample: [brotli_static]
   version_added: 2.0.0
+plain_sites:
+  description: >-
+    Those of O(certificates) that visitors reach by plain HTTP, and that have no certificate of the CA yet. They go on
+    being served like that until it has come.
+  returned: success
+  type: list
+  elements: str
+  sample: [shop]
+  version_added: 2.0.0
+firewall_pending:
+  description: Whether the firewall of O(firewall) is to change.
+  returned: success
+  type: bool
+  version_added: 2.0.0
 firewall:
   description: Whether M(flaskops.stack.nginx_firewall) has made anything that is still there.
   returned: success
@@ -149,6 +179,8 @@ ARGUMENTS: dict[str, t.Any] = {
         "install": {"type": "bool", "default": False},
         "services": {"type": "list", "elements": "str", "default": []},
         "refuse": {"type": "list", "elements": "str", "default": []},
+        "certificates": {"type": "dict", "default": {}},
+        "firewall": {"type": "dict", "default": {}},
         "nginx": {"type": "str", "default": "nginx"},
         **CODE_SPEC,
     },

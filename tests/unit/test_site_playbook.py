@@ -38,6 +38,17 @@ def test_the_first_task_is_the_only_check_of_variables() -> None:
     assert all(role["rolespec_validate"] is False for role in whole)
 
 
+def test_what_few_runs_need_is_one_task_that_others_skip() -> None:
+    # Each skipped task costs its user a quarter of a second in each run: the budget is seven tasks.
+    finish = PLAY["tasks"][0]["block"][-1]
+    assert finish["when"] == "__stack_formers | length > 0 or __nginx_firewall_due"
+    assert finish["ansible.builtin.include_tasks"]["apply"]["tags"] == finish["tags"] == ["nginx", "nginx_firewall"]
+    stages = yaml.safe_load((ROOT / "roles" / "nginx" / "tasks" / "main.yml").read_text())
+    assert "known.yml' if __stack_looks" in stages[-1]["ansible.builtin.import_tasks"]
+    others = yaml.safe_load((ROOT / "playbooks" / "tasks" / "others.yml").read_text())
+    assert others[-1]["ansible.builtin.import_tasks"] == "../../roles/nginx/tasks/firewall.yml"
+
+
 def test_the_services_are_known_to_be_none_as_long_as_nothing_was_built() -> None:
     # A tag may leave out the build, and not what reads them.
     assert "if __flask_build.releases is defined else []" in PLAY["vars"]["gunicorn_services_derived"]

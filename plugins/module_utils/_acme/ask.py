@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 from dataclasses import dataclass, field
 
 from .._system.command import CommandError
 from . import authority as directory
 from .attempts import Attempt
-from .certbot import has_account, issue, require_certbot, require_private, require_profiles
+from .certbot import has_account, issue, require_certbot, require_hook, require_profiles
 from .lineage import Lineage, moment, read_lineage, write_interval
 from .model import DNS, AcmeError, Authority, WantedCertificate
 from .problems import NO_ACCOUNT, UNREACHABLE
@@ -53,9 +52,7 @@ def _check_hook(authority: Authority, root: int) -> None:
         return
     if not authority.dns_hook:
         raise AcmeError("the challenge dns needs dns_hook, a program that sets the record (nginx_acme_dns_hook)")
-    require_private(authority.dns_hook, "dns_hook", 0o755, root)
-    if not os.access(authority.dns_hook, os.X_OK):
-        raise AcmeError(f"dns_hook {authority.dns_hook} cannot be executed: 'chmod 0755 {authority.dns_hook}'")
+    require_hook(authority.dns_hook, root)
 
 
 def _ask(where: AcmeHost, site: Site, authority: Authority, bundle: str, run: _Run) -> None:

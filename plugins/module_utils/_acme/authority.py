@@ -24,7 +24,7 @@ def fetch(url: str, bundle: str) -> bytes:
     """Return what stands at a URL, over TLS that is verified."""
     context = ssl.create_default_context(cafile=bundle or None)
     opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
-    # directory_of accepts https:// alone.
+    # directory_url accepts https:// alone.
     with opener.open(url, timeout=_SECONDS) as answer:
         return t.cast(bytes, answer.read(_MOST))
 

@@ -30,6 +30,7 @@ _TRUST_STORE = "/etc/ssl/certs/ca-certificates.crt"
 _PAIR = re.compile(r"^\s*(kid|hmac_key)\s*[:=]\s*[\"']?([A-Za-z0-9_.+/=:-]+)[\"']?\s*$", re.MULTILINE)
 _VERSION = re.compile(r"certbot (\d+)\.")
 _PROFILES_SINCE = 4
+_PUT_THERE = "Put it there first, by a task or a play that comes before this one"
 
 
 def require_certbot(which: t.Callable[[str], t.Optional[str]]) -> None:
@@ -53,7 +54,7 @@ def require_private(path: str, what: str, mode: int, root: int = 0) -> None:
     try:
         info = os.stat(path)
     except OSError as exc:
-        raise AcmeError(f"{what} {path} cannot be read on the host: {exc.strerror}") from exc
+        raise AcmeError(f"{what} {path} cannot be read on the host: {exc.strerror}. {_PUT_THERE}") from exc
     if not stat.S_ISREG(info.st_mode) or info.st_uid != root or info.st_mode & 0o777 & ~mode:
         raise AcmeError(
             f"{what} {path} must be a file of root with no more rights than {mode:04o}: 'chown root {path}; chmod"
@@ -61,9 +62,16 @@ def require_private(path: str, what: str, mode: int, root: int = 0) -> None:
         )
 
 
-def read_eab(path: str, root: int = 0) -> tuple[str, str]:
+def require_hook(path: str, root: int = 0, what: str = "dns_hook") -> None:
+    """Raise AcmeError for a program that sets no records: it is not there, or not root's alone to change."""
+    require_private(path, what, 0o755, root)
+    if not os.access(path, os.X_OK):
+        raise AcmeError(f"{what} {path} cannot be executed: 'chmod 0755 {path}'")
+
+
+def read_eab(path: str, root: int = 0, what: str = "eab_file") -> tuple[str, str]:
     """Return key id and HMAC key of an external account; raise AcmeError when the file has not both."""
-    require_private(path, "eab_file", 0o600, root)
+    require_private(path, what, 0o600, root)
     text = (read_file(path) or b"").decode("utf-8", "replace")
     try:
         values = json.loads(text)
@@ -73,7 +81,7 @@ def read_eab(path: str, root: int = 0) -> tuple[str, str]:
     kid, key = str(found.get("kid") or ""), str(found.get("hmac_key") or "")
     if not kid or not key or "\n" in kid + key:
         raise AcmeError(
-            f"eab_file {path} must have kid and hmac_key, as JSON or as lines 'kid = ...' and 'hmac_key = ...'"
+            f"{what} {path} must have kid and hmac_key, as JSON or as lines 'kid = ...' and 'hmac_key = ...'"
         )
     return kid, key
 
@@ -130,13 +138,26 @@ def has_account(places: Places, server: str) -> bool:
         return False
 
 
+def read_bundle(path: str, what: str = "ca_bundle") -> bytes:
+    """Return the certificates of a CA of the user's; raise AcmeError where there are none."""
+    try:
+        text = read_file(os.path.realpath(path))
+    except OSError as exc:
+        raise AcmeError(f"{what} {path} cannot be read on the host: {exc.strerror}") from exc
+    if text is None:
+        raise AcmeError(f"{what} {path} is not on the host. {_PUT_THERE}")
+    if b"-----BEGIN" not in text:
+        raise AcmeError(
+            f"{what} {path} is no PEM file on the host: it needs the CA's certificate, and begins with -----BEGIN"
+        )
+    return text
+
+
 def write_bundle(places: Places, authority: Authority) -> str:
     """Return the certificates that certbot is to trust beside those of the distribution; empty for no others."""
     if not authority.ca_bundle:
         return ""
-    own = read_file(os.path.realpath(authority.ca_bundle))
-    if own is None or b"-----BEGIN" not in own:
-        raise AcmeError(f"ca_bundle {authority.ca_bundle} is no PEM file on the host")
+    own = read_bundle(authority.ca_bundle)
     text = (read_file(_TRUST_STORE) or b"").rstrip() + b"\n" + own.strip() + b"\n"
     path = os.path.join(places.state, "ca-bundle.pem")
     if read_file(path) != text:

@@ -9,10 +9,9 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from .._input.values import PRODUCTION
 from .lifetime import RenewBefore
 
-PRODUCTION = "https://acme-v02.api.letsencrypt.org/directory"
-STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
 HTTP, DNS = "http", "dns"
 ISSUED, KEPT, STAND_IN, FAILED, ABSENT = "issued", "kept", "stand_in", "failed", "absent"
 
@@ -70,17 +69,6 @@ class Outcome:
     state: str = STAND_IN
     not_after: float = 0
     error: str = ""
-
-
-def directory_of(text: str) -> str:
-    """Return the URL of a CA's directory; raise AcmeError for one without TLS."""
-    url = {"": PRODUCTION, "production": PRODUCTION, "staging": STAGING}.get(text, text)
-    if not re.fullmatch(r"https://[^\s/]+/\S*", url):
-        raise AcmeError(
-            f"directory_url '{text}' must be the https:// URL of a CA's directory, or 'staging' for Let's Encrypt's"
-            " staging environment"
-        )
-    return url
 
 
 def wanted_certificate(name: str, names: t.Sequence[str], challenge: str) -> WantedCertificate:

@@ -9,11 +9,12 @@ import os
 import typing as t
 
 from .._acme.lifetime import parse_renew_before
-from .._acme.model import ABSENT, AcmeError, Authority, directory_of, wanted_certificate
+from .._acme.model import ABSENT, AcmeError, Authority, wanted_certificate
 from .._acme.obtain import obtain, remove
 from .._acme.publish import nginx_request
 from .._acme.site import AcmeHost
 from .._input.printable import printable, printable_result
+from .._input.values import directory_url
 from .._nginx.model import NginxSiteError
 from .._system.command import CommandError
 from .._system.host import Host
@@ -50,7 +51,7 @@ def manage(where: AcmeHost, params: Params, check: bool, diff: bool) -> dict[str
 def authority_of(params: Params) -> Authority:
     """Return the CA, and how it is asked."""
     return Authority(
-        directory_of(params["directory_url"]),
+        directory_url(params["directory_url"], "directory_url"),
         params["email"],
         params["ca_bundle"] or "",
         params["eab_file"] or "",

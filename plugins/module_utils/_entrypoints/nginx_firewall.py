@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._firewall.change import RevertError, apply, confirm, result_of, revert_pending
-from .._firewall.plan import FirewallRequest, make_plan
+from .._firewall.change import RevertError, apply, confirm, result_of, revert_pending, try_rules
+from .._firewall.plan import FirewallPlan, FirewallRequest, make_plan
 from .._firewall.tools import FirewallError
 from .._input.printable import printable_result
 from .._input.values import InputError
@@ -32,10 +32,16 @@ def run(params: t.Mapping[str, t.Any], check: bool, _diff: bool = False) -> dict
     return found
 
 
+def look_ahead(host: Host, params: t.Mapping[str, t.Any]) -> FirewallPlan:
+    """Return what a run would do, and change nothing; raise FirewallError for what it would refuse."""
+    plan = make_plan(host, FirewallRequest.from_params(params), True)
+    try_rules(host, plan)
+    return plan
+
+
 def _run(host: Host, params: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
     if check:
-        plan = make_plan(host, FirewallRequest.from_params(params), True)
-        return result_of(plan, [])
+        return result_of(look_ahead(host, params), [])
     with Lock(f"{LOCKS}/firewall", _LOCK_SECONDS, "nginx_firewall"):
         if params["confirm"]:
             confirm(host, params["confirm"])

@@ -9,7 +9,7 @@ import os
 import re
 import typing as t
 
-from .._nginx.layout import account_of
+from .._nginx.layout import account_of, read_site_paths
 from .._system.command import CommandError, Commands
 from .._system.command import run as run_command
 from .._system.distribution import (
@@ -28,6 +28,7 @@ from .._system.systemd import Systemd, is_running
 
 Params = t.Mapping[str, t.Any]
 
+_CONFIG = "/etc/nginx/nginx.conf"
 # As apt takes one, also with a version, a release or an architecture, or as the path of a file.
 _PACKAGE = re.compile(r"[A-Za-z0-9/.][A-Za-z0-9+.:=~_/*-]*")
 
@@ -79,8 +80,45 @@ def nginx_version(program: str) -> str:
 
 def nginx_user() -> str:
     """Return the user that nginx's main configuration file names, or an empty string."""
-    account = account_of((read_file("/etc/nginx/nginx.conf") or b"").decode("utf-8", "replace"))
+    account = account_of((read_file(_CONFIG) or b"").decode("utf-8", "replace"))
     return account[0] if account else ""
+
+
+def certificate_facts(wanted: Params, installs: bool) -> tuple[list[str], list[str]]:
+    """Return what is wrong with files for certificates, and the sites that are plain HTTP until theirs has come."""
+    if not wanted:
+        return [], []
+    # Loaded for hosts with certificates of a CA.
+    from .._acme.host_check import file_faults, plain_sites
+    from .._acme.lineage import Places
+    from .._acme.model import Authority
+    from .._input.values import directory_url
+
+    authority = Authority(
+        directory_url(wanted.get("directory_url") or "", "nginx_acme_directory"),
+        ca_bundle=wanted.get("ca_bundle") or "",
+        eab_file=wanted.get("eab_file") or "",
+        challenge=wanted.get("challenge") or Authority.challenge,
+        dns_hook=wanted.get("dns_hook") or "",
+    )
+    faults = file_faults(authority, Places(), installs)
+    enabled = read_site_paths(_CONFIG).chosen(wanted.get("directory_enabled"), wanted.get("suffix"))
+    return faults, plain_sites(wanted.get("sites") or {}, enabled, Places())
+
+
+def firewall_fact(wanted: Params) -> tuple[str, bool]:
+    """Return why the wanted firewall would be refused, and whether it is to change."""
+    if not wanted:
+        return "", False
+    # Loaded for hosts with a firewall.
+    from .._system.host import Host
+    from .nginx_firewall import look_ahead
+
+    params = {"ports": [], "allow": [], "close": [], "revert_after": 60, **wanted}
+    try:
+        return "", look_ahead(Host(), params).changed
+    except (ValueError, RuntimeError, OSError) as exc:
+        return f"nginx_firewall: {exc}", False
 
 
 def run(params: Params, _check: bool, _diff: bool = False) -> dict[str, t.Any]:
@@ -93,5 +131,9 @@ def run(params: Params, _check: bool, _diff: bool = False) -> dict[str, t.Any]:
         return {"failed": True, "msg": f"flaskops.stack cannot manage this host: {exc}"}
     # The action plugin installs them, or would.
     missing = facts["missing_packages"] if params["install"] else []
+    faults, facts["plain_sites"] = certificate_facts(params["certificates"], bool(missing))
+    fault, facts["firewall_pending"] = firewall_fact(params["firewall"])
+    if faults or fault:
+        return {"failed": True, "msg": "\n".join([*faults, *filter(None, [fault])])}
     after = "".join(f"install {name}\n" for name in missing)
     return {"changed": bool(missing), "diff": {"before": "", "after": after}, **facts}

@@ -14,6 +14,7 @@ import os
 import secrets
 import shlex
 import shutil
+import tempfile
 import typing as t
 from contextlib import suppress
 from dataclasses import replace
@@ -35,6 +36,16 @@ _SCRIPT = f"{FIREWALL_PENDING}/revert.sh"
 
 class RevertError(RuntimeError):
     """A change that has failed, and old rules that did not come back."""
+
+
+def try_rules(host: Host, plan: FirewallPlan) -> None:
+    """Raise FirewallError for rules that nft would not load; nothing changes."""
+    nft = Nft(host)
+    if plan.changes_nft and plan.rules and nft.exists():
+        with tempfile.NamedTemporaryFile("w", prefix="flaskops-", suffix=".nft") as stream:
+            stream.write(plan.rules)
+            stream.flush()
+            nft.check(stream.name)
 
 
 def apply(host: Host, plan: FirewallPlan, revert_after: int) -> str:

@@ -31,6 +31,12 @@ _LONGEST = 120
 # sockaddr_un.sun_path holds 108 bytes with its terminating NUL (unix(7)).
 MAX_SOCKET_PATH = 107
 
+# The directories of CAs (ACME) that have a word.
+PRODUCTION = "https://acme-v02.api.letsencrypt.org/directory"
+STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+_DIRECTORIES = {"": PRODUCTION, "production": PRODUCTION, "staging": STAGING}
+_DIRECTORY = re.compile(r"https://[^\s/?#]+/\S*")
+
 # useradd(8) accepts 32 characters; a unit name and a path take all of these.
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,29}[a-z0-9]|[a-z]")
 
@@ -41,6 +47,17 @@ class InputError(ValueError):
 
 class UnsafeNameError(ValueError):
     """A name or a path that the stack cannot use."""
+
+
+def directory_url(text: str, what: str) -> str:
+    """Return the URL of a CA's directory; raise InputError for one without TLS, or none."""
+    url = _DIRECTORIES.get(text, text)
+    if not _DIRECTORY.fullmatch(url):
+        raise InputError(
+            f"{what} '{text}' must be the https:// URL of a CA's directory, 'staging' for the one in which Let's "
+            "Encrypt lets everybody try, or empty for Let's Encrypt"
+        )
+    return url
 
 
 def read_whole(value: object) -> int | None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .._input.values import InputError, as_bool
+from .._input.values import InputError, as_bool, directory_url
 from .model import ACME, SELF_SIGNED, Site
 from .parse import is_local
 from .raw import read_statements
@@ -17,14 +17,14 @@ from .raw import read_statements
 _EMAIL = re.compile(r"[^\s@,;]+@((?:[A-Za-z0-9_-]+\.)+[A-Za-z0-9-]+)")
 # Let's Encrypt refuses them as those of a person.
 _EXAMPLES = ("example.com", "example.org", "example.net")
-_URL = re.compile(r"https://[^\s/?#]+/\S*")
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
 _COMMAND = re.compile(r"[A-Za-z0-9/._+@:,-]+")
 _PATH = re.compile(r"/[^\x00-\x1f\x7f]+")
-STAGING = "staging"
 CHALLENGES = ("http", "dns")
 # Names below these belong to nobody in the internet: RFC 6761, 6762, 8375 and 9476, and ICANN's decision on .internal.
 _PRIVATE = ("alt", "example", "home.arpa", "internal", "invalid", "local", "localhost", "onion", "test")
+# In the configuration of a site that plain HTTP has served, as long as its first certificate has not come.
+PLAIN_MARK = "# Plain HTTP goes on serving this site until a CA has issued its certificate."
 # What Let's Encrypt puts into one certificate.
 _MOST_NAMES = 100
 
@@ -47,7 +47,7 @@ class Acme:
     @property
     def is_public(self) -> bool:
         """Tell whether the CA gives certificates for names of the internet only."""
-        return self.directory in ("", STAGING) or "letsencrypt.org" in self.directory
+        return "letsencrypt.org" in directory_url(self.directory, "nginx_acme_directory")
 
     def request(self, sites: t.Iterable[Site]) -> dict[str, t.Any]:
         """Return the arguments of module nginx_certificate; nothing where no site needs it."""
@@ -65,6 +65,20 @@ class Acme:
         said: dict[str, t.Any] = {key: value for key, value in given.items() if value}
         said.update({} if self.check_names else {"check_names": False})
         return {"certificates": found, "challenge": self.challenge, **said}
+
+    def on_host(self, sites: t.Iterable[Site], directory_enabled: object = "", suffix: object = "") -> dict[str, t.Any]:
+        """Return what the host is asked of the certificates before anything changes; nothing where no site needs it."""
+        found = [site for site in sites if has_acme(site)]
+        asked = self.request(found)
+        if not asked:
+            return {}
+        known = ("directory_url", "ca_bundle", "eab_file", "challenge", "dns_hook")
+        places = {"directory_enabled": directory_enabled, "suffix": suffix}
+        return {
+            "sites": {site.name: site.rename_from for site in found},
+            **{key: asked[key] for key in known if key in asked},
+            **{key: str(value) for key, value in places.items() if value},
+        }
 
 
 def names_of(site: Site) -> tuple[str, ...]:
@@ -124,11 +138,7 @@ def _check_contact(acme: Acme) -> None:
                 f"nginx_acme_email '{acme.email}' is an example, which the CA refuses: write an address that is read, "
                 "or set nginx_acme: true without an address"
             )
-    if acme.directory not in ("", STAGING) and not _URL.fullmatch(acme.directory):
-        raise InputError(
-            f"nginx_acme_directory '{acme.directory}' must be the https URL of a CA's directory, '{STAGING}' for the "
-            "one in which Let's Encrypt lets everybody try, or empty for Let's Encrypt"
-        )
+    directory_url(acme.directory, "nginx_acme_directory")
     if acme.profile and not _WORD.fullmatch(acme.profile):
         raise InputError(f"nginx_acme_profile '{acme.profile}' must be a name such as 'shortlived'")
 
@@ -176,6 +186,17 @@ def check_sites(sites: t.Iterable[Site], acme: Acme) -> None:
         fault = _fault(site, acme) if has_acme(site) else ""
         if fault:
             raise InputError(f"site '{site.name}': tls.mode acme: {fault}")
+
+
+def plain_until_issued(site: Site, acme: Acme) -> Site | None:
+    """Return the site that visitors of plain HTTP are to have until its certificate has come, beside HTTPS.
+
+    None where there is no other one, or none that the CA would reach.
+    """
+    if site.tls is None or not site.tls.redirect or not has_acme(site):
+        return None
+    plain = replace(site, tls=replace(site.tls, redirect=False))
+    return None if _fault(plain, acme) else plain
 
 
 def _fault(site: Site, acme: Acme) -> str:

@@ -22,7 +22,7 @@ from .access import (
     password_lines,
     refusal_lines,
 )
-from .acme import Acme, check_sites, has_acme, self_signed, with_acme
+from .acme import PLAIN_MARK, Acme, check_sites, has_acme, plain_until_issued, self_signed, with_acme
 from .cache import cache_blocks, cache_header_lines, kept_lines, without_overridden
 from .error_pages import error_lines, error_location, error_maps, has_pages
 from .lines import (
@@ -93,10 +93,12 @@ def site_configs(
     warn: t.Callable[[str], None] | None = None,
     acme: Acme | None = None,
     modules: t.Collection[str] = (),
+    plain: t.Collection[str] = (),
 ) -> list[dict[str, t.Any]]:
     """Return what module nginx_site is to do for items of C(nginx_sites); raise InputError when they are impossible.
 
-    C(modules) are directives of modules that not every nginx has, see C(STATIC_MODULES).
+    C(modules) are directives of modules that not every nginx has, see C(STATIC_MODULES). C(plain) are sites that
+    visitors reach by plain HTTP now, and that have no certificate of the CA yet: they keep that until it has come.
     """
     acme = acme or Acme()
     sites = parse_sites(items, with_acme(defaults, acme))
@@ -116,7 +118,8 @@ def site_configs(
     check_sites(sites, acme)
     answers_ca = acme.enabled or any(has_acme(site) for site in sites)
     wanted = _catch_alls(sites, defaults, numbers, answers_ca) if catch_all else []
-    return wanted + [_wanted(site, numbers, modules) for site in sites]
+    waiting = {site.name: plain_until_issued(site, acme) for site in sites if site.name in plain}
+    return wanted + [_wanted(site, numbers, modules, waiting.get(site.name)) for site in sites]
 
 
 def _with_http3(sites: t.Iterable[Site]) -> list[Site]:
@@ -128,12 +131,14 @@ def parse_version(text: str) -> Version:
     return tuple(int(part) for part in re.findall(r"\d+", text)) or NEWEST
 
 
-def _wanted(site: Site, version: Version, modules: t.Collection[str]) -> dict[str, t.Any]:
+def _wanted(site: Site, version: Version, modules: t.Collection[str], waiting: Site | None) -> dict[str, t.Any]:
     wanted: dict[str, t.Any] = {"name": site.name, "state": site.state}
     wanted.update(foreign=site.foreign, rename_from=site.rename_from)
     if site.state != "absent":
         wanted["template"] = site.template
         wanted["content"] = "" if site.template else site.content or render_site(site, version, modules)
+        if waiting and _is_reached_by_ca(waiting):
+            wanted.update(content=render_site(waiting, version, modules, PLAIN_MARK), when_issued=wanted["content"])
         wanted["passwords"] = password_file(site) if site.state == "enabled" else ""
         wanted["self_signed"] = self_signed(site)
     chain, chains = chain_of(site), [chain_of(site, mount) for mount in site.mounts]
@@ -185,8 +190,13 @@ def _quic_catch_alls(sites: t.Sequence[Site]) -> list[dict[str, t.Any]]:
     return found
 
 
-def render_site(site: Site, version: Version, modules: t.Collection[str] = ()) -> str:
-    """Return the file of a site; raise InputError when this nginx cannot serve it."""
+def _is_reached_by_ca(site: Site) -> bool:
+    """Tell whether a site that plain HTTP serves, too, answers what a CA asks for."""
+    return _answers_ca(site, read_statements(site.config))
+
+
+def render_site(site: Site, version: Version, modules: t.Collection[str] = (), note: str = "") -> str:
+    """Return the file of a site, with a further note; raise InputError when this nginx cannot serve it."""
     if site.http3 and version < HTTP3:
         raise InputError(
             f"site '{site.name}': http3 needs nginx 1.25 or newer, and this host has {'.'.join(map(str, version))}: "
@@ -195,7 +205,7 @@ def render_site(site: Site, version: Version, modules: t.Collection[str] = ()) -
     servers = [*_redirect_servers(site, version), _main_server(site, version, modules)]
     maps = [*_trust_maps(site), *access_blocks(site), *_log_maps(site), *error_maps(site), *cache_blocks(site)]
     maps += hsts_maps(site)
-    parts = [[_NOTE], *maps, *_upstreams(site, version), *servers]
+    parts = [[_NOTE, *filter(None, [note])], *maps, *_upstreams(site, version), *servers]
     return "\n".join("\n".join(part) + "\n" for part in parts)
 
 

@@ -7,10 +7,16 @@ import json
 import os
 import subprocess
 import sys
+import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ansible.plugins.action import ActionBase
+from ansible_collections.flaskops.stack.plugins.action import nginx_site
 from ansible_collections.flaskops.stack.plugins.action.nginx_site import joined
+
+Args = dict[str, t.Any]
 
 PLAY = """
 - hosts: localhost
@@ -69,6 +75,66 @@ def test_certificates_of_a_ca_are_part_of_the_result() -> None:
     }
     failed = joined(published, {"failed": True, "msg": "the CA refuses", "changed": False})
     assert (failed["failed"], failed["msg"], failed["in_place"]) == (True, "the CA refuses", True)
+
+
+class Publish(nginx_site.ActionModule):
+    """The plugin, with modules that answer as the test has it."""
+
+    def __init__(self, sites: list[Args], check: bool = False) -> None:
+        self._task = SimpleNamespace(
+            args={"sites": sites, "acme": {"email": "a@b.org"}}, check_mode=check, no_log=False
+        )
+
+    def _rendered(self, item: t.Mapping[str, t.Any], _variables: Args) -> Args:
+        return dict(item)
+
+
+@pytest.mark.parametrize(
+    ("shop", "blog", "check", "published", "said"),
+    [
+        ("issued", "kept", False, [["plain", "plain", "c"], ["tls", "tls", "c"]], ""),
+        ("issued", "failed", False, [["plain", "plain", "c"], ["tls", "plain", "c"]], "serving blog until then"),
+        ("failed", "failed", False, [["plain", "plain", "c"]], "serving shop, blog until then"),
+        ("stand_in", "stand_in", True, [["plain", "plain", "c"]], ""),
+    ],
+)
+def test_a_site_leads_to_https_when_its_certificate_has_come(
+    monkeypatch: pytest.MonkeyPatch, shop: str, blog: str, check: bool, published: list[list[str]], said: str
+) -> None:
+    sites = [{"name": name, "content": "plain", "when_issued": "tls"} for name in ("shop", "blog")]
+    asked: list[list[str]] = []
+
+    def execute(_action: object, module: str, args: Args, _variables: Args) -> Args:
+        if module.endswith("nginx_site"):
+            assert all("when_issued" not in site for site in args["sites"]) and "acme" not in args
+            asked.append([site["content"] for site in args["sites"]])
+            found = [{"name": site["name"], "until_issued": True} for site in args["sites"]]
+            return {"changed": True, "in_place": False, "certificates": found, "warnings": [f"w{len(asked)}"]}
+        states = [{"name": "shop", "state": shop}, {"name": "blog", "state": blog}]
+        error = {"failed": True, "msg": "the CA refuses"} if "failed" in (shop, blog) else {}
+        return {"changed": False, "certificates": states, **error}
+
+    monkeypatch.setattr(ActionBase, "run", lambda *_args, **_kwargs: {})
+    monkeypatch.setattr(nginx_site, "execute", execute)
+    result = Publish([*sites, {"name": "other", "content": "c"}], check).run(task_vars={})
+    assert asked == published
+    assert result["warnings"] == [f"w{number}" for number, _ in enumerate(published, 1)]
+    assert [each["state"] for each in result["certificates"][:2]] == [shop, blog]
+    assert bool(result.get("failed")) is bool(said) and said in result.get("msg", "")
+
+
+def test_a_site_that_is_refused_in_the_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(
+        [
+            {"changed": True, "certificates": [{"name": "shop"}, {"name": "blog"}]},
+            {"certificates": [{"name": "shop", "state": "issued"}], "failed": True, "msg": "blog: the CA refuses"},
+            {"failed": True, "msg": "nginx refuses it"},
+        ]
+    )
+    monkeypatch.setattr(ActionBase, "run", lambda *_args, **_kwargs: {})
+    monkeypatch.setattr(nginx_site, "execute", lambda *_args: next(answers))
+    result = Publish([{"name": "shop", "content": "plain", "when_issued": "tls"}]).run(task_vars={})
+    assert result["failed"] and result["msg"] == "blog: the CA refuses\nnginx refuses it"
 
 
 @pytest.fixture(name="templates")

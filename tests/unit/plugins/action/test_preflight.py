@@ -38,10 +38,11 @@ class Preflight(preflight.ActionModule):
         self._templar = Templar()
         self.asked = 0
         self.packages: list[str] = []
+        self.more: Args = {}
 
-    def _preflight(self, packages: list[str], _task_vars: Args | None) -> Args:
+    def _preflight(self, more: Args, _task_vars: Args | None) -> Args:
         self.asked += 1
-        self.packages = packages
+        self.more, self.packages = more, more.get("packages", [])
         return {"changed": False}
 
 
@@ -109,6 +110,36 @@ def test_certificates_bring_their_packages_and_who_has_none_is_noted(monkeypatch
         assert plugin.run(task_vars={**variables, **more}) == {"changed": False}
         assert plugin.packages == packages
     assert noted == [["wiki"], [], [], []]
+
+
+def test_the_host_is_asked_what_certificates_and_the_firewall_need() -> None:
+    site = {"name": "wiki", "domains": ["wiki.org"], "upstream": ["127.0.0.1:80"], "http_port": 8080}
+    variables: Args = {"__stack_run": True, "nginx_sites": [site], "nginx_suffix": ".conf"}
+    for more, asked in (
+        ({}, {}),
+        ({"nginx_firewall": "none"}, {}),
+        ({"nginx_firewall_close": ["5432"], "nginx_firewall": "ufw"}, {"backend": "ufw", "close": ["5432"]}),
+    ):
+        plugin = Preflight({})
+        plugin.run(task_vars={**variables, **more})
+        wanted = {"ports": ["8080/tcp"], "allow": [], **asked} if asked else {}
+        assert plugin.more.get("firewall", {}) == wanted and "certificates" not in plugin.more
+    plugin = Preflight({})
+    plugin.run(task_vars={**variables, "nginx_acme": True, "nginx_acme_eab_file": "/root/eab"})
+    assert plugin.more["certificates"] == {
+        "sites": {"wiki": ""},
+        "eab_file": "/root/eab",
+        "challenge": "http",
+        "suffix": ".conf",
+    }
+
+
+def test_sites_that_no_firewall_could_be_made_for_are_refused() -> None:
+    site = {"name": "wiki", "domains": ["wiki.org"], "upstream": ["127.0.0.1:80"], "http3": True}
+    tls = {"tls": {"mode": "self_signed"}}
+    variables = {"nginx_sites": [{**site, **tls}], "nginx_catch_all": False, "nginx_firewall": "nftables"}
+    answer = Preflight({}).run(task_vars={"__stack_run": True, **variables})
+    assert answer["failed"] and "http3 needs nginx_catch_all" in answer["msg"]
 
 
 @pytest.mark.parametrize(

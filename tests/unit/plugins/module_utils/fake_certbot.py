@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ansible_collections.flaskops.stack.plugins.module_utils import _host_code
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.lineage import Places
-from ansible_collections.flaskops.stack.plugins.module_utils._acme.model import PRODUCTION
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.site import AcmeHost
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import PRODUCTION
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.certificate import read_certificate
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import NginxLayout
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request import NginxRequest

@@ -31,4 +31,13 @@ def test_errors_of_the_caller_are_the_result() -> None:
 
 
 def test_the_module_takes_what_its_entry_point_reads() -> None:
-    assert set(ARGUMENTS["argument_spec"]) == {"packages", "install", "services", "refuse", "nginx", *CODE_SPEC}
+    assert set(ARGUMENTS["argument_spec"]) == {
+        "packages",
+        "install",
+        "services",
+        "refuse",
+        "certificates",
+        "firewall",
+        "nginx",
+        *CODE_SPEC,
+    }

@@ -73,8 +73,10 @@ def test_a_secret_of_another_user_or_a_directory_is_refused(tmp_path: Path) -> N
 
 
 def test_a_bundle_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AcmeError, match="is no PEM file"):
-        write_bundle(Places(state=str(tmp_path)), Authority(ca_bundle=f"{tmp_path}/none"))
+    (tmp_path / "text").write_text("text")
+    for name, words in (("none", "is not on the host"), ("text", "is no PEM file")):
+        with pytest.raises(AcmeError, match=words):
+            write_bundle(Places(state=str(tmp_path)), Authority(ca_bundle=f"{tmp_path}/{name}"))
 
 
 @pytest.mark.parametrize(

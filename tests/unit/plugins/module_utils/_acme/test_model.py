@@ -7,25 +7,9 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.model import (
     DNS,
     HTTP,
-    PRODUCTION,
-    STAGING,
     AcmeError,
-    directory_of,
     wanted_certificate,
 )
-
-
-@pytest.mark.parametrize(
-    ("text", "url"), [("", PRODUCTION), ("staging", STAGING), ("https://ca.test/dir", "https://ca.test/dir")]
-)
-def test_the_directory_of_a_ca_is_a_url_or_a_word(text: str, url: str) -> None:
-    assert directory_of(text) == url
-
-
-@pytest.mark.parametrize("text", ["http://ca.test/dir", "stagin", "file:///etc/passwd", "https://ca.test/a b"])
-def test_a_directory_without_tls_is_refused(text: str) -> None:
-    with pytest.raises(AcmeError, match="https://"):
-        directory_of(text)
 
 
 def test_names_are_taken_once_and_as_certificates_have_them() -> None:

@@ -15,14 +15,10 @@ from ansible_collections.flaskops.stack.plugins.module_utils._acme.ask import as
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.attempts import Attempt, Attempts
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.lifetime import RenewBefore
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.lineage import Lineage, read_lineage
-from ansible_collections.flaskops.stack.plugins.module_utils._acme.model import (
-    PRODUCTION,
-    STAGING,
-    Authority,
-    WantedCertificate,
-)
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.model import Authority, WantedCertificate
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.obtain import obtain, remove
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.site import Site
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import PRODUCTION, STAGING
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_certbot import DAY, Lab, problem
 
 SHOP, BLOG = WantedCertificate("shop", ("shop.test", "www.shop.test")), WantedCertificate("blog", ("blog.test",))

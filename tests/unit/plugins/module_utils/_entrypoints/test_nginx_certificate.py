@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.action import nginx_certificate as action
-from ansible_collections.flaskops.stack.plugins.module_utils._acme.model import DNS, STAGING, AcmeError
+from ansible_collections.flaskops.stack.plugins.module_utils._acme.model import DNS, AcmeError
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import nginx_certificate
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import STAGING
 from ansible_collections.flaskops.stack.plugins.modules.nginx_certificate import ARGUMENTS, OPTIONS
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_certbot import Lab
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import nginx_firewall
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import nginx_firewall, preflight
 from ansible_collections.flaskops.stack.plugins.module_utils._firewall.change import confirm, revert_pending
 from ansible_collections.flaskops.stack.plugins.module_utils._firewall.plan import FirewallRequest, make_plan
 from ansible_collections.flaskops.stack.plugins.module_utils._firewall.record import Record, read_record, write_record
 from ansible_collections.flaskops.stack.plugins.module_utils._firewall.tools import FirewallError, Ufw
+from ansible_collections.flaskops.stack.plugins.module_utils._system import host as system_host
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils._firewall.fake_firewall import (
     POSTGRES,
     FakeFirewall,
@@ -333,3 +334,29 @@ def test_a_record_that_cannot_be_read_is_as_good_as_none(fake: FakeFirewall) -> 
 
 def test_wrong_values_are_said_by_the_module(run: t.Callable[..., Result]) -> None:
     assert 'allow: port "x" must be a port' in run("nftables", allow=[{"port": "x"}])["msg"]
+
+
+def test_all_refusals_come_before_anything_changes(fake: FakeFirewall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_host, "Host", lambda: fake.host)
+    assert preflight.firewall_fact({}) == ("", False)
+    assert preflight.firewall_fact({"backend": "nftables"}) == ("", True)
+    assert preflight.firewall_fact({"backend": "ufw"}) == ("", True)
+    fake.nft_refuses = "Error: Could not process rule: Operation not supported"
+    fault, _is_pending = preflight.firewall_fact({"backend": "nftables"})
+    assert fault.startswith("nginx_firewall: nft refuses the rules") and "Operation not supported" in fault
+    fake.nft_refuses = ""
+    fake.sockets["postgres"] = POSTGRES
+    assert "5432/tcp (postgres)" in preflight.firewall_fact({"backend": "nftables"})[0]
+    assert preflight.firewall_fact({"backend": "nftables", "close": ["all"]}) == ("", True)
+    fake.active_units = {"firewalld.service"}
+    assert "firewalld is active" in preflight.firewall_fact({"backend": "ufw", "close": ["all"]})[0]
+    assert fake.table == "" and fake.files == set() and fake.ufw_rules == []
+
+
+def test_a_firewall_that_is_in_place_is_not_pending(
+    fake: FakeFirewall, run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system_host, "Host", lambda: fake.host)
+    run("nftables", ports=["8080/tcp"])
+    assert preflight.firewall_fact({"backend": "nftables", "ports": ["8080/tcp"]}) == ("", False)
+    assert preflight.firewall_fact({"backend": "nftables", "ports": []}) == ("", True)

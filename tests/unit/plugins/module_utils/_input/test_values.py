@@ -11,6 +11,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.application im
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import parse_hooks
 from ansible_collections.flaskops.stack.plugins.module_utils._input.processes import normalise_workers
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import (
+    PRODUCTION,
+    STAGING,
     Flag,
     InputError,
     UnsafeNameError,
@@ -20,6 +22,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.values impor
     as_variables,
     check_name,
     check_socket_path,
+    directory_url,
     scalar,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
@@ -162,3 +165,25 @@ def test_a_socket_path_of_107_bytes_is_the_longest() -> None:
     assert check_socket_path("/" + "x" * 106)
     with pytest.raises(UnsafeNameError, match="has 108 bytes"):
         check_socket_path("/" + "x" * 107)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("", PRODUCTION),
+        ("production", PRODUCTION),
+        ("staging", STAGING),
+        ("https://ca.test/dir", "https://ca.test/dir"),
+    ],
+)
+def test_the_directory_of_a_ca_is_a_url_or_a_word(text: str, url: str) -> None:
+    assert directory_url(text, "nginx_acme_directory") == url
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://ca.test/dir", "stagin", "file:///etc/passwd", "https://ca.test/a b", "https:///dir", "https://ca.test"],
+)
+def test_a_directory_without_tls_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"nginx_acme_directory '.*' must be the https:// URL"):
+        directory_url(text, "nginx_acme_directory")

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._site.acme import (
+    PLAIN_MARK,
     Acme,
     certificate_packages,
     check_sites,
@@ -133,8 +134,8 @@ def test_what_a_ca_may_give_is_not_refused(more: Item, acme: Item) -> None:
         ({"nginx_acme_email": "a@b.org, c@d.org"}, "must be one address"),
         ({"nginx_acme_email": ["a@b.org"]}, "nginx_acme_email must be a text"),
         ({"nginx_acme_email": "admin@example.com"}, "is an example, which the CA refuses"),
-        ({"nginx_acme_directory": "http://ca.test/dir"}, "must be the https URL of a CA's directory, 'staging'"),
-        ({"nginx_acme_directory": "production"}, "or empty for Let's Encrypt"),
+        ({"nginx_acme_directory": "http://ca.test/dir"}, "must be the https:// URL of a CA's directory, 'staging'"),
+        ({"nginx_acme_directory": "live"}, "or empty for Let's Encrypt"),
         ({"nginx_acme_challenge": "tls"}, "nginx_acme_challenge must be one of http, dns, not 'tls'"),
         ({"nginx_acme_challenge": "dns"}, "needs nginx_acme_dns_hook"),
         ({"nginx_acme_dns_hook": "/hook"}, "is for nginx_acme_challenge dns"),
@@ -315,3 +316,53 @@ def test_who_is_plain_http_without_having_said_so_is_told(item: Item, is_told: b
     given = {**LEAST, **item}
     assert plain_sites([parse_site(given, {})], [given], {}) == (["shop"] if is_told else [])
     assert plain_sites([parse_site(given, {})], [given], {"tls": {"mode": "none"}}) == []
+
+
+def waiting(*items: Item, acme: Item | None = None) -> dict[str, Item]:
+    """Return what is published of sites that were plain HTTP before, and have no certificate yet."""
+    asked = read_acme({"nginx_acme": True, **(acme or {})})
+    found = site_configs(items, {}, "1.26.3", True, acme=asked, plain=[str(item["name"]) for item in items])
+    return {config["name"]: config for config in found}
+
+
+def test_a_site_that_was_plain_http_stays_so_until_its_certificate_has_come() -> None:
+    item = {"name": "shop", "domains": ["shop.org"], "redirects": ["www.shop.org"], "upstream": ["127.0.0.1:80"]}
+    found = waiting(item)["shop"]
+    assert found["when_issued"] == configs(item, acme={"nginx_acme": True})["shop"]["content"]
+    assert "return 301 https" in found["when_issued"] and PLAIN_MARK not in found["when_issued"]
+    first, second = found["content"].split("server_name shop.org;")
+    assert PLAIN_MARK in first and first.rstrip().endswith("http2 on;")
+    assert "listen 80;" in first.rpartition("server {")[2] and "listen 443 ssl;" in first.rpartition("server {")[2]
+    assert "location ^~ /.well-known/acme-challenge/" in second
+    assert "return 301 https" not in second.partition("server {")[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "acme"),
+    [
+        # The CA would get the answers of the site.
+        ({"config": "return 200;"}, {}),
+        ({"locations": [{"path": "/.well-known/", "config": "return 404;"}]}, {}),
+        # HTTPS does not take the place of plain HTTP.
+        ({"tls": {"mode": "acme", "redirect": False}}, {}),
+        ({"tls": {"mode": "self_signed"}}, {}),
+        ({"tls": {"mode": "none"}}, {}),
+        ({"state": "disabled"}, {}),
+    ],
+)
+def test_what_a_ca_would_not_reach_or_is_plain_anyway_is_published_at_once(more: Item, acme: Item) -> None:
+    item = {"name": "shop", "domains": ["shop.org"], "upstream": ["127.0.0.1:80"], **more}
+    found = waiting(item, acme=acme)["shop"]
+    assert "when_issued" not in found and PLAIN_MARK not in found["content"]
+
+
+def test_the_host_is_asked_for_what_the_certificates_need() -> None:
+    sites = [site({"mode": "acme"}, rename_from="old"), site({"mode": "none"}, name="blog")]
+    acme = read_acme({"nginx_acme_ca_bundle": "/ca.pem", "nginx_acme_email": "a@shop.org"})
+    assert acme.on_host(sites, "/etc/nginx/sites", None) == {
+        "sites": {"shop": "old"},
+        "ca_bundle": "/ca.pem",
+        "challenge": "http",
+        "directory_enabled": "/etc/nginx/sites",
+    }
+    assert acme.on_host(sites[1:]) == {}

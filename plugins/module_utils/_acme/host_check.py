@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host says of certificates before anything changes: files that are missing, sites without TLS. Private."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from .._nginx.layout import Included
+from .._system.files import read_file
+from .certbot import has_account, read_bundle, read_eab, require_hook
+from .lineage import ISSUED_PREFIX, Places, target_of
+from .model import DNS, AcmeError, Authority
+
+# The packages that the same task installs may bring a file there.
+_OF_PACKAGES = ("/usr/", "/etc/ssl/")
+# Where one of these words is in it, a site serves HTTPS.
+_TLS = re.compile(r"^\s*(?:ssl_certificate\s|listen\s[^;#]*\sssl[\s;])", re.MULTILINE)
+
+
+def file_faults(authority: Authority, places: Places, installs: bool, root: int = 0) -> list[str]:
+    """Return what is wrong with the files on the host that variables of role nginx name.
+
+    C(installs) tells that packages are about to be installed, which may bring some of them.
+    """
+    faults = []
+    for path, check in _checks(authority, places, root):
+        if installs and path.startswith(_OF_PACKAGES) and not os.path.exists(path):
+            continue
+        try:
+            check()
+        except AcmeError as exc:
+            faults.append(str(exc))
+    return faults
+
+
+def _checks(authority: Authority, places: Places, root: int) -> list[tuple[str, t.Callable[[], object]]]:
+    bundle, eab, hook = authority.ca_bundle, authority.eab_file, authority.dns_hook
+    found: list[tuple[str, t.Callable[[], object]]] = []
+    if bundle:
+        found.append((bundle, lambda: _check_bundle(bundle, "nginx_acme_ca_bundle")))
+    # Needed once: an account is kept.
+    if eab and not has_account(places, authority.server):
+        found.append((eab, lambda: read_eab(eab, root, "nginx_acme_eab_file")))
+    if hook and authority.challenge == DNS:
+        found.append((hook, lambda: require_hook(hook, root, "nginx_acme_dns_hook")))
+    return found
+
+
+def _check_bundle(path: str, what: str) -> None:
+    read_bundle(path, what)
+    # Loaded for those who have a CA of their own.
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (ssl.SSLError, OSError) as exc:
+        reason = getattr(exc, "reason", None) or exc
+        raise AcmeError(f"{what} {path} has no certificate that can be read ({reason}): put the CA's there") from exc
+
+
+def plain_sites(names: t.Mapping[str, str], enabled: Included, places: Places) -> list[str]:
+    """Return the sites that visitors reach by plain HTTP, and that have no certificate of a CA yet.
+
+    C(names) has the sites with their former names, which are empty for most.
+    """
+    return [name for name, former in names.items() if _is_plain((name, former), enabled, places)]
+
+
+def _is_plain(names: t.Iterable[str], enabled: Included, places: Places) -> bool:
+    for name in filter(None, names):
+        if target_of(places, name).startswith(("/", ISSUED_PREFIX)):
+            return False
+        text = _text(os.path.join(enabled.directory, name + enabled.suffix))
+        if text:
+            return not _TLS.search(text) or _has_mark(text)
+    return False
+
+
+def _has_mark(text: str) -> bool:
+    """Tell whether a site has got HTTPS beside plain HTTP in an earlier run, and had no certificate then either."""
+    # Loaded for sites whose certificate has not come yet.
+    from .._site.acme import PLAIN_MARK
+
+    return PLAIN_MARK in text
+
+
+def _text(path: str) -> str:
+    try:
+        return (read_file(os.path.realpath(path)) or b"").decode("utf-8", "replace")
+    except OSError:
+        return ""
