@@ -13,6 +13,7 @@ from ..module_utils._app.application import AppError, needed_packages
 from ..module_utils._app.derive import DeriveError, derive_sites
 from ..module_utils._input.values import InputError, read_flag, settle_apps, site_entries, to_plain
 from ..module_utils._site.acme import Acme, certificate_packages, check_sites, plain_sites, read_acme, with_acme
+from ..module_utils._site.model import Site
 from ..module_utils._site.parse import parse_sites, status_port_fault
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._input_check import check_variables, joined, load_schema
@@ -95,20 +96,29 @@ class ActionModule(LateErrors, ActionBase):
             if not found:
                 raise
             return {}, found
-        fault = status_port_fault(values.get("nginx_status_port"), sites)
         if values.get("nginx_packages") != []:
             packages += certificate_packages(sites)
         note_plain_sites(variables, plain_sites(sites, items, defaults))
-        allow, close = values.get("nginx_firewall_allow"), values.get("nginx_firewall_close")
-        faults = ([fault] if fault else []) + (_firewall_faults(allow, close) if allow or close else [])
+        if values.get("nginx_metrics") == "textfile":
+            self._warn_uncounted(sites)
         places = values.get("nginx_directory_enabled"), values.get("nginx_suffix")
-        more = {"packages": packages, "certificates": acme.on_host(sites, *places)}
-        if values.get("nginx_firewall") not in (None, "", "none") and not faults:
-            try:
-                more["firewall"] = _firewall_wanted(values, items, defaults, acme)
-            except InputError as exc:
-                faults = [str(exc)]
-        return {key: value for key, value in more.items() if value}, faults
+        firewall, faults = _firewall_wanted(values, items, defaults, acme)
+        fault = status_port_fault(values.get("nginx_status_port"), sites)
+        more = {"packages": packages, "certificates": acme.on_host(sites, *places), "firewall": firewall}
+        return {key: value for key, value in more.items() if value}, ([fault] if fault else []) + faults
+
+    def _warn_uncounted(self, sites: t.Iterable[Site]) -> None:
+        """Say which sites have requests that metrics cannot count."""
+        names = [
+            site.name
+            for site in sites
+            if site.state == "enabled" and site.access_log == "combined" and not (site.content or site.template)
+        ]
+        if names:
+            self._display.warning(
+                f"nginx_metrics: requests to {', '.join(names)} are not counted, because access_log is combined: set "
+                "it to json in nginx_site_defaults or in the site, or to off where nothing is to be counted"
+            )
 
     def _with_files(self, apps: list[Result], variables: Result, faults: list[str]) -> list[Result]:
         """Return the applications with the contents of their files; C(faults) gets why some cannot be read."""
@@ -147,20 +157,22 @@ class ActionModule(LateErrors, ActionBase):
         return t.cast(Result, self._execute_module("ansible.builtin.apt", arguments, task_vars=task_vars))
 
 
-def _firewall_wanted(values: Result, items: t.Sequence[Item], defaults: Item, acme: Acme) -> Result:
-    """Return the arguments that the task of the firewall will have."""
+def _firewall_wanted(values: Result, items: t.Sequence[Item], defaults: Item, acme: Acme) -> tuple[Result, list[str]]:
+    """Return the arguments that the task of the firewall will have, and what is wrong with its variables."""
+    backend = values.get("nginx_firewall")
+    allow, close = values.get("nginx_firewall_allow"), values.get("nginx_firewall_close")
+    faults = _firewall_faults(allow, close) if allow or close else []
+    if faults or backend in (None, "", "none"):
+        return {}, faults
     # Loaded for hosts with a firewall.
     from ..module_utils._site.listen import listen_ports
     from ..module_utils._site.render import site_configs
 
-    catch_all = read_flag(values.get("nginx_catch_all"))
-    configs = site_configs(items, defaults, "", catch_all is not False, acme=acme)
-    return {
-        "backend": values["nginx_firewall"],
-        "ports": listen_ports(configs),
-        "allow": values.get("nginx_firewall_allow") or [],
-        "close": values.get("nginx_firewall_close") or [],
-    }
+    try:
+        configs = site_configs(items, defaults, "", read_flag(values.get("nginx_catch_all")) is not False, acme=acme)
+    except InputError as exc:
+        return {}, [str(exc)]
+    return {"backend": backend, "ports": listen_ports(configs), "allow": allow or [], "close": close or []}, []
 
 
 def _firewall_faults(allow: object, close: object) -> list[str]:

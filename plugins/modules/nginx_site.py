@@ -522,6 +522,12 @@ certificates:
       description: Whether a certificate of a CA may take its place.
       type: bool
       sample: false
+left_certificates:
+  description: Sites that are gone, and whose certificates of a CA stay with certbot, which goes on renewing them.
+  returned: success
+  type: list
+  elements: str
+  sample: [shop]
 validation:
   description: How the future configuration was validated.
   returned: success

@@ -10,7 +10,7 @@ import typing as t
 
 from .attempts import Attempt
 from .certbot import read_log
-from .lineage import ISSUED_PREFIX, is_served, read_lineage, target_of
+from .lineage import ISSUED_PREFIX, is_served, orphans, read_lineage, target_of
 from .model import AcmeError
 from .problems import failed_renewals
 from .publish import publish
@@ -55,7 +55,7 @@ def settle(where: AcmeHost, say: Say) -> bool:
     """Do after a run of certbot what its hook could not, and record which certificates it has not renewed."""
     names, now = sites_of(where), where.host.clock.time()
     for name, reason in failed_renewals(read_log(where.places)).items():
-        if name in names:
+        if name in names or name in orphans(where.places):
             settings = read_lineage(where.places, name).settings
             text = f"certbot has not renewed it: {reason}"
             where.attempts.write(name, Attempt(now, text, settings.get("server", "")))

@@ -115,6 +115,31 @@ def target_of(places: Places, name: str) -> str:
         return ""
 
 
+def former_of(places: Places, name: str) -> str:
+    """Return the name that a site had when certbot got the certificate which nginx reads in its place; else nothing."""
+    target = target_of(places, name)
+    return os.path.basename(target) if os.path.dirname(target) == os.path.join(places.certbot, "live") else ""
+
+
+def orphans(places: Places) -> list[str]:
+    """Return the certificates that certbot renews for nginx, and that no site has."""
+    try:
+        found = sorted(os.listdir(os.path.dirname(places.settings(""))))
+    except OSError:
+        return []
+    names = [base[: -len(".conf")] for base in found if base.endswith(".conf")]
+    used = {former_of(places, name) for name in _list(places.tls)}
+    alone = [name for name in names if name not in used and not target_of(places, name)]
+    return [name for name in alone if read_lineage(places, name).settings.get("renew_hook") == places.hook]
+
+
+def _list(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
 def is_served(places: Places, lineage: Lineage) -> bool:
     """Tell whether nginx has been given this certificate."""
     directory = os.path.dirname(places.current(lineage.name))

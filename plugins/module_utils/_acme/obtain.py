@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from .certbot import write_bundle
 from .lineage import (
     ISSUED_PREFIX,
+    former_of,
     interval_of,
     is_served,
     moment,
@@ -21,7 +23,7 @@ from .lineage import (
     write_interval,
 )
 from .model import ABSENT, FAILED, AcmeError, Authority, Outcome, WantedCertificate
-from .publish import check_withdrawal, publish, withdraw
+from .publish import check_withdrawal, is_read, publish, withdraw
 from .renewal import install, unattended
 from .site import AcmeHost, Site, describe
 
@@ -48,7 +50,11 @@ def obtain(
 
             ask_all(where, due, authority, bundle)
         settled = [_settle(where, site, authority) for site in sites]
+        formers = {site.wanted.name: former_of(where.places, site.wanted.name) for site in sites}
         warnings = _serve(where, [site for site in sites if _can_be_served(where, site)])
+        for site in sites:
+            if site.issued and formers[site.wanted.name]:
+                warnings += _forget_former(where, site, formers[site.wanted.name], bundle)
         warnings += unattended(where.places)
         changed = changed or any(settled) or any(site.issued for site in sites)
         return _result(where, sites, changed, warnings, shown)
@@ -111,6 +117,31 @@ def _serve(where: AcmeHost, sites: t.Sequence[Site]) -> list[str]:
     for site in sites:
         site.issued = True
     return warnings
+
+
+def _forget_former(where: AcmeHost, site: Site, former: str, bundle: str) -> list[str]:
+    """Let certbot forget the certificate of a site under its former name; return a warning where it has to stay."""
+    from .certbot import revoke_or_delete
+
+    lineage = read_lineage(where.places, former)
+    live = os.path.join(where.places.certbot, "live", former)
+    is_ours = lineage.settings.get("renew_hook") == where.places.hook and not target_of(where.places, former)
+    if not is_ours or is_read(where.nginx, live):
+        return []
+    names = lineage.certificate.names if lineage.certificate else ()
+    more = sorted(set(names) - set(site.wanted.names))
+    reason = f"it is also for {', '.join(more)}" if more else ""
+    if not reason:
+        reason = revoke_or_delete(where.host, where.places, former, "", bundle, revoke=False)
+    if reason:
+        text = (
+            f"{site.wanted.name}: the certificate of its former name '{former}' stays with certbot, which goes on "
+            f"renewing it ({reason}). Unless something else uses it, run 'certbot delete --cert-name {former}' on the "
+            "host"
+        )
+        return [text]
+    where.attempts.forget(former)
+    return []
 
 
 def _diff(where: AcmeHost, sites: t.Sequence[Site], diff: bool) -> list[dict[str, str]]:

@@ -46,6 +46,11 @@ def publish(request: NginxRequest, places: Places, lineages: t.Sequence[Lineage]
     return _switch(request, places, {one.name: (one.directory, one.chain, one.key) for one in lineages})
 
 
+def is_read(request: NginxRequest, directory: str) -> bool:
+    """Tell whether a site of nginx reads its certificate from a directory, or may do so."""
+    return is_used(_loaded(request), directory)
+
+
 def check_withdrawal(request: NginxRequest, places: Places, name: str) -> None:
     """Raise AcmeError for a certificate that cannot be taken away: a site uses it, and has no stand-in."""
     directory = os.path.join(places.tls, name)

@@ -11,7 +11,7 @@ import typing as t
 
 from .attempts import Attempts
 from .lifetime import DAY, HOUR
-from .lineage import Places, is_served, moment, read_lineage, served_certificate
+from .lineage import Places, is_served, moment, orphans, read_lineage, served_certificate
 
 _HOURS = re.compile(r"(\d+) hours")
 # certbot's timer runs twice a day, and may have been off for a night.
@@ -26,9 +26,27 @@ def certificate_states(
     try:
         found = sorted(os.listdir(where.tls))
     except OSError:
-        return []
+        found = []
     wanted = [name for name in found if names is None or name in names]
-    return [_state(where, name, now) for name in wanted if os.path.islink(where.current(name))]
+    states = [_state(where, name, now) for name in wanted if os.path.islink(where.current(name))]
+    return states + [_orphan(where, name, now) for name in orphans(where) if names is None or name in names]
+
+
+def _orphan(places: Places, name: str, now: float) -> dict[str, t.Any]:
+    """Return the state of a certificate whose site is gone."""
+    lineage, last = read_lineage(places, name), Attempts(places.state).read(name)
+    end = lineage.certificate.not_after if lineage.certificate else 0
+    begun = lineage.certificate.not_before if lineage.certificate else 0
+    failed = last if last and last.when > begun + 2 * HOUR else None
+    why = f" ({failed.reason})" if failed else ""
+    return {
+        "name": name,
+        "issued": lineage.certificate is not None,
+        "not_after": moment(end) if end else "",
+        "days": int((end - now) // DAY) if end else 0,
+        "failed": moment(failed.when) if failed else "",
+        "problem": f"no site has it, and certbot goes on renewing it: 'certbot delete --cert-name {name}'{why}",
+    }
 
 
 def _state(places: Places, name: str, now: float) -> dict[str, t.Any]:

@@ -172,14 +172,16 @@ def apply_metrics(params: t.Mapping[str, t.Any], layout: NginxLayout, check: boo
     wanted = metrics.wanted(layout, directory, root) if on else {}
     differing = metrics.differing(wanted)
     warnings = []
-    if differing and not check:
-        if not on:
-            metrics.remove()
-        elif os.path.isdir(_CODE):
+    if on and differing and not os.path.isdir(_CODE):
+        # Nothing is done, in this run and in the next.
+        differing = {}
+        warnings = ["no metrics are collected: the code for that could not be kept on the host, see nginx_metrics"]
+    elif differing and not check:
+        if on:
             metrics.set_up(wanted, directory)
             warnings = uncounted(read_file(os.path.join(directory, FILE)) or b"")
         else:
-            warnings = ["no metrics are collected: the code for that could not be kept on the host"]
+            metrics.remove()
     shown = [
         {"before_header": name, "after_header": name, "before": before, "after": after}
         for name, (before, after) in differing.items()

@@ -123,4 +123,5 @@ def request_of(params: Params, check: bool, diff: bool) -> NginxRequest:
         check,
         diff,
         params["start"],
+        whole=params["name"] is None,
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import typing as t
 
 from .._system.files import remove_stale_temp_files
@@ -102,6 +103,9 @@ def apply(
         )
     remove_versions(plan.removals)
     remove_certificates(plan.obsolete)
+    for path in plan.unused_answers:
+        # A worker of the former configuration may add a file at this moment; the next change removes what is left.
+        shutil.rmtree(path, ignore_errors=True)
     return validation, reload
 
 

@@ -122,14 +122,25 @@ def _private_directory(needed: int) -> t.Iterator[str]:
     for place in (_MEMORY, tempfile.gettempdir()):
         for path in glob.glob(os.path.join(place, _PREFIX + "*")):
             _remove_unused(path)
-    parent = staging_parent(needed)
-    directory = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    directory, descriptor = _locked_directory(staging_parent(needed))
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _locked_directory(parent: str) -> tuple[str, int]:
+    """Make a directory and lock it; one without a lock is removed by whoever looks at that moment."""
+    while True:
+        directory = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
+        try:
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.path.isdir(directory):
+            return directory, descriptor
         os.close(descriptor)
 
 

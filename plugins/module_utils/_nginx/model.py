@@ -202,14 +202,19 @@ class NginxPlan:
     files: list[dict[str, str | bool]] = field(default_factory=list)
     certificates: list[dict[str, str | bool]] = field(default_factory=list)
     changes: list[CertificateChange] = field(default_factory=list)
-    # Directories with certificates of sites that are gone.
+    # Directories with certificates of sites that are gone, and with answers that are kept no longer.
     obsolete: list[str] = field(default_factory=list)
+    unused_answers: list[str] = field(default_factory=list)
+    # Sites that are gone, and of which certbot still has a certificate that it renews.
+    left_certificates: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
         """Tell whether anything on disk is to be changed."""
-        return bool(self.stores or self.permissions or self.removals or self.obsolete or self.is_read)
+        return bool(
+            self.stores or self.permissions or self.removals or self.obsolete or self.unused_answers or self.is_read
+        )
 
     @property
     def is_read(self) -> bool:

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._system.files import read_file
-from .._system.paths import LOCKS, NGINX_STATE, TLS
+from .._system.paths import ANSWERS, LOCKS, NGINX_STATE, TLS
 from .journal import JournalStep
 from .layout import SitePaths, read_site_paths
 from .model import ABSENT, NginxLayout, NginxSiteError, WantedFile, WantedSite
@@ -50,6 +50,9 @@ class NginxRequest:
     state: str = NGINX_STATE
     locks: str = LOCKS
     tls: str = TLS
+    answers: str = ANSWERS
+    # Whether these are the sites of a host, and not a single one.
+    whole: bool = True
     # None for the host itself.
     host: NginxHost | None = None
 

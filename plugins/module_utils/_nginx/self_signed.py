@@ -19,6 +19,7 @@ import time
 import typing as t
 
 from .._system.files import read_file, read_link, replace_link, sync_directory, write_file
+from .._system.paths import RENEWAL
 from .certificate import Certificate, CertificateError, read_certificate
 from .host import NginxHost
 from .model import CURRENT, ENABLED, CertificateChange, NginxPlan, NginxSiteError, WantedSite
@@ -30,8 +31,8 @@ NO_HSTS = "no-hsts.conf"
 _NO_HSTS_TEXT = b'# This certificate is self-signed: browsers are not told to insist on HTTPS.\nhsts "";\n'
 STAND_IN = "stand-in"
 _KEPT = ".stand-in-"
-# Where certbot keeps what it has been given.
-_LIVE = "/etc/letsencrypt/live"
+# Where certbot keeps what it has been given, and how it renews that.
+_LIVE, _SETTINGS = "/etc/letsencrypt/live", "/etc/letsencrypt/renewal"
 _DAYS = 3650
 # It is made anew this long before its end.
 _RENEW_BEFORE = 90 * 86400
@@ -61,6 +62,16 @@ def plan_certificates(host: NginxHost, directory: str, sites: t.Sequence[WantedS
             _plan_one(host, directory, site, plan)
     gone = [str(site["name"]) for site in plan.sites if site["state"] == "absent"]
     plan.obsolete += [path for name in gone if os.path.isdir(path := os.path.join(directory, name))]
+    # That of a former name is taken along when the new name has its own.
+    renamed = {site.rename_from for site in sites}
+    plan.left_certificates = [name for name in gone if name not in renamed and _is_renewed(directory, name)]
+
+
+def _is_renewed(directory: str, name: str) -> bool:
+    """Tell whether the certificate of a site is of a CA, and certbot renews it for nginx."""
+    if read_link(os.path.join(directory, name, CURRENT)) in (None, STAND_IN):
+        return False
+    return RENEWAL.encode() in (read_file(os.path.join(_SETTINGS, f"{name}.conf")) or b"")
 
 
 def _plan_one(host: NginxHost, directory: str, site: WantedSite, plan: NginxPlan) -> None:

@@ -15,11 +15,11 @@ import typing as t
 from .._system.lock import Lock
 from .journal import Journal, JournalStep, instance_id, resolve_interrupted
 from .loaded_state import LoadedState
-from .model import ENABLED, NginxPlan, diff_of
+from .model import ABSENT, ENABLED, NginxPlan, diff_of
 from .plan import make_plan
 from .policy import NOTHING_CHANGES, ReloadResult, ValidationResult
 from .request import NginxRequest, PendingReload
-from .tree import read_current
+from .tree import read_current, unused_answers
 
 
 def manage(request: NginxRequest) -> dict[str, t.Any]:
@@ -79,6 +79,8 @@ def _plan(request: NginxRequest) -> NginxPlan:
         from .self_signed import plan_certificates
 
         plan_certificates(request.host or NginxHost(), request.tls, request.sites, plan)
+    gone = [str(site["name"]) for site in plan.sites if site["state"] == ABSENT]
+    plan.unused_answers = unused_answers(request.answers, request.sites, gone, request.purge)
     return plan
 
 
@@ -96,6 +98,7 @@ def _report(
         "sites": plan.sites,
         "files": plan.files,
         "certificates": plan.certificates,
+        "left_certificates": plan.left_certificates,
         "validation": {
             "method": validation.method,
             "seconds": validation.seconds,
@@ -105,6 +108,18 @@ def _report(
         "reload": reload.result(),
         "pending": pending_reload.pending,
         "unloaded": list(pending_reload.unloaded),
-        "warnings": [*plan.warnings, *validation.warnings],
+        "warnings": [*plan.warnings, *_left(request, plan), *validation.warnings],
         "diff": diff_of(plan) if request.diff else [],
     }
+
+
+def _left(request: NginxRequest, plan: NginxPlan) -> list[str]:
+    """Return a warning of certificates that certbot goes on renewing; whoever removes a single site asks itself."""
+    if not plan.left_certificates or not request.whole:
+        return []
+    words = " and ".join(f"'certbot delete --cert-name {name}'" for name in plan.left_certificates)
+    text = (
+        f"{', '.join(plan.left_certificates)}: the site is gone, and its certificate stays with certbot, which goes on "
+        f"renewing it. Unless something else uses it, run {words} on the host"
+    )
+    return [text]

@@ -15,6 +15,7 @@ from dataclasses import replace
 from .._system.files import TEMPORARY, read_file, remove_file, replace_link, sync_directory, write_file
 from .links import OldDirectory, discard_old, swap_links
 from .model import (
+    ENABLED,
     UNMODIFIED,
     CurrentTree,
     NginxLayout,
@@ -242,6 +243,27 @@ def remove_versions(paths: t.Sequence[str]) -> None:
         remove_file(path, sync=False)
     for directory in dict.fromkeys(os.path.dirname(path) for path in paths):
         sync_directory(directory)
+
+
+def unused_answers(prefix: str, sites: t.Sequence[WantedSite], gone: t.Collection[str], purge: bool) -> list[str]:
+    """Return the directories with answers that nginx has kept of sites which keep none any more, or are gone.
+
+    C(prefix) is their path up to the name of the site; C(purge) is for those of sites that nobody knows any more.
+    """
+    directory, begin = os.path.dirname(prefix), f"{os.path.basename(prefix)}-"
+    found = [base for base in list_directory(directory) if base.startswith(begin)]
+    if not found:
+        return []
+    known = {site.name for site in sites}
+    keeping = {site.name for site in sites if site.state == ENABLED and _keeps_answers(site, f"{prefix}-{site.name}")}
+    names = [base[len(begin) :] for base in sorted(found)]
+    unused = [name for name in names if name not in keeping and (purge or name in known or name in gone)]
+    return [f"{prefix}-{name}" for name in unused if os.path.isdir(f"{prefix}-{name}")]
+
+
+def _keeps_answers(site: WantedSite, path: str) -> bool:
+    """Tell whether a site names its directory, or whether that is not known."""
+    return site.content is None or bool(site.version) or f'"{path}"'.encode() in site.content
 
 
 def remove_leftovers(directories: t.Iterable[str]) -> None:

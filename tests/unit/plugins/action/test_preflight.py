@@ -39,6 +39,8 @@ class Preflight(preflight.ActionModule):
         self.asked = 0
         self.packages: list[str] = []
         self.more: Args = {}
+        self.said: list[str] = []
+        self._display = SimpleNamespace(warning=self.said.append)
 
     def _preflight(self, more: Args, _task_vars: Args | None) -> Args:
         self.asked += 1
@@ -132,6 +134,18 @@ def test_the_host_is_asked_what_certificates_and_the_firewall_need() -> None:
         "challenge": "http",
         "suffix": ".conf",
     }
+
+
+def test_sites_whose_requests_cannot_be_counted_are_named_before_anything_changes() -> None:
+    site = {"domains": ["wiki.org"], "upstream": ["127.0.0.1:80"]}
+    logs = {"wiki": {}, "blog": {"access_log": "json"}, "news": {"access_log": "off"}, "gone": {"state": "disabled"}}
+    sites = [{**site, "name": name, "domains": [f"{name}.org"], **more} for name, more in logs.items()]
+    for metrics, expected in (("none", []), ("textfile", ["wiki"])):
+        plugin = Preflight({})
+        plugin.run(task_vars={"__stack_run": True, "nginx_sites": sites, "nginx_metrics": metrics})
+        assert [text.split(" are not counted")[0] for text in plugin.said] == [
+            f"nginx_metrics: requests to {name}" for name in expected
+        ]
 
 
 def test_sites_that_no_firewall_could_be_made_for_are_refused() -> None:

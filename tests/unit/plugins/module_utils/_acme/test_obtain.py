@@ -210,6 +210,53 @@ def test_a_certificate_that_others_use_is_left_alone(lab: Lab) -> None:
     assert states(result) == {"shop": "failed", "blog": "issued"} and lab.current("shop") == "stand-in"
 
 
+def renamed(lab: Lab, names: t.Sequence[str] = SHOP.names, **settings: str) -> None:
+    """Have certbot a certificate of the former name of a site, which nginx reads meanwhile, as nginx_site leaves it."""
+    hook = {"renew_hook": lab.places.hook, "server": PRODUCTION}
+    lab.certbot.keep("old", names, {**hook, **settings})
+    link = lab.root / "tls/shop/current"
+    link.unlink()
+    link.symlink_to(f"{lab.places.certbot}/live/old")
+
+
+def test_the_certificate_of_a_former_name_is_taken_along(lab: Lab) -> None:
+    renamed(lab)
+    lab.certbot.refusals["shop"] = [("refused", ""), ("", "")]
+    # The site keeps it as long as there is no other one.
+    assert states(run(lab, SHOP)) == {"shop": "kept"} and os.path.exists(lab.places.settings("old"))
+    result = run(lab, SHOP)
+    assert (states(result), result["warnings"]) == ({"shop": "issued"}, [])
+    assert lab.commands()[-1].startswith("delete") and "--cert-name=old" in lab.certbot.asked[-1]
+    assert not os.path.exists(lab.places.settings("old"))
+    assert not run(lab, SHOP)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("names", "settings", "words"),
+    [
+        (SHOP.names, {"renew_hook": "systemctl reload postfix"}, ""),
+        ((*SHOP.names, "mail.shop.test"), {}, "(it is also for mail.shop.test). Unless something else uses it, run"),
+    ],
+)
+def test_a_former_certificate_that_others_may_use_stays(
+    lab: Lab, names: tuple[str, ...], settings: dict[str, str], words: str
+) -> None:
+    renamed(lab, names, **settings)
+    result = run(lab, SHOP)
+    assert states(result) == {"shop": "issued"} and words in "".join(result["warnings"])
+    assert bool(result["warnings"]) is bool(words) and os.path.exists(lab.places.settings("old"))
+
+
+def test_a_former_certificate_that_another_site_reads_stays(lab: Lab) -> None:
+    renamed(lab)
+    live = f"{lab.places.certbot}/live/old"
+    path = lab.root / "enabled/blog"
+    path.write_text(path.read_text().replace(f"{lab.root}/tls/blog/current", live))
+    (lab.root / "letsencrypt/live/old").mkdir(parents=True, exist_ok=True)
+    result = run(lab, SHOP)
+    assert states(result) == {"shop": "issued"} and os.path.exists(lab.places.settings("old"))
+
+
 def test_one_that_nginx_refuses_stops_no_other(lab: Lab) -> None:
     # The check of names refuses the one, not the other.
     path = lab.root / "enabled/shop"

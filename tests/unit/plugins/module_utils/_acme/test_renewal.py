@@ -21,6 +21,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._acme.obtain import
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.state import certificate_states
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import certificate_renewed
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.certificate_renewed import main
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import PRODUCTION
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_certbot import DAY, Lab
 
 SHOP, BLOG = WantedCertificate("shop", ("shop.test",)), WantedCertificate("blog", ("blog.test",))
@@ -106,6 +107,29 @@ def test_a_renewal_that_failed_is_remembered_and_shown(lab: Lab) -> None:
 def test_a_renewal_that_nobody_has_tried_is_shown(lab: Lab) -> None:
     lab.clock.now += 63 * DAY
     assert "certbot.timer" in certificate_states(lab.clock.time(), lab.places)[0]["problem"]
+
+
+def test_a_certificate_whose_site_is_gone_is_shown_and_its_failures_are_remembered(lab: Lab) -> None:
+    hook = {"renew_hook": lab.places.hook, "server": PRODUCTION}
+    lab.certbot.keep("gone", ["gone.test"], hook)
+    lab.certbot.keep("mail", ["mail.test"], {"renew_hook": "systemctl reload postfix"})
+    lab.certbot.keep("old", ["shop.test"], hook)
+    link = Path(lab.places.current("shop"))
+    link.unlink()
+    # The certificate of a former name is not gone.
+    link.symlink_to(f"{lab.places.certbot}/live/old")
+    assert [one["name"] for one in certificate_states(lab.clock.time(), lab.places)] == ["blog", "shop", "gone"]
+    state = certificate_states(lab.clock.time(), lab.places, ["gone"])[0]
+    assert (state["issued"], state["days"], state["failed"]) == (True, 90, "")
+    assert state["problem"] == ("no site has it, and certbot goes on renewing it: 'certbot delete --cert-name gone'")
+    lab.clock.sleep(4 * 3600)
+    Path(lab.places.log).write_text(
+        "DEBUG:certbot._internal.main:certbot version: 4.0.0\n"
+        "2026-11-28 10:00:00,000:ERROR:certbot._internal.renewal:Failed to renew certificate gone with error: Some\n"
+    )
+    assert settle(lab.where, lambda _text: None)
+    state = certificate_states(lab.clock.time(), lab.places, ["gone"])[0]
+    assert state["failed"] and state["problem"].endswith("(certbot has not renewed it: Some)")
 
 
 def test_stand_ins_and_hosts_without_certificates_are_told_apart(lab: Lab, tmp_path: Path) -> None:

@@ -136,6 +136,17 @@ def test_check_mode_changes_nothing_and_says_what_would_change(tmp_path: Path, m
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_where_code_cannot_be_kept_no_run_says_that_it_changes_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    monkeypatch.setattr(nginx_metrics.Metrics.__init__, "__defaults__", (str(tmp_path / "units"), str(tmp_path)))
+    monkeypatch.setattr(nginx_metrics, "_CODE", f"{tmp_path}/code.zip/inside")
+    found = apply_metrics(params(), LAYOUT, check=check, diff=True)
+    assert (found["changed"], found["diff"], list(tmp_path.iterdir())) == (False, [], [])
+    assert found["warnings"][0].startswith("no metrics are collected: the code for that could not be kept")
+
+
 @pytest.mark.parametrize("wanted", [None, "none"])
 def test_nothing_is_loaded_for_hosts_without_metrics(
     wanted: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

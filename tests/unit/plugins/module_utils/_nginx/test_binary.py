@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -34,6 +35,22 @@ def test_a_configuration_that_cannot_be_followed_is_refused_without_asking(host:
 def test_the_prefix_is_given_to_nginx(host: FakeHost) -> None:
     assert Nginx("nginx", host.nginx.config, "/opt/web", host=host).test(StagedTree({})).ok
     assert host.nginx.tests[0][:4] == ["nginx", "-p", "/opt/web", "-t"]
+
+
+def test_a_directory_that_another_run_has_taken_for_a_leftover_is_made_again(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, make = [], tempfile.mkdtemp
+
+    def make_and_lose(**options: t.Any) -> str:
+        made.append(make(**options))
+        if len(made) == 1:
+            os.rmdir(made[0])
+        return made[-1]
+
+    monkeypatch.setattr(_binary.tempfile, "mkdtemp", make_and_lose)
+    assert Nginx("nginx", host.nginx.config, host=host).test(StagedTree({})).ok
+    assert len(made) == 2 and not os.path.exists(made[1])
 
 
 def test_where_mounts_are_refused_the_reason_is_kept(host: FakeHost) -> None:

@@ -3,10 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import shutil
-import subprocess
+import ipaddress
 import time
-from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.certificate import (
@@ -14,34 +12,32 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.certificate 
     covers,
     read_certificate,
 )
-
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
-
-
-def made(path: Path, key: list[str], days: int, *options: str) -> bytes:
-    command = ["openssl", "req", "-x509", "-nodes", "-newkey", *key, "-days", str(days), "-out", str(path / "c.pem")]
-    command += ["-keyout", str(path / "k.pem"), *options]
-    subprocess.run(command, check=True, capture_output=True)
-    return (path / "c.pem").read_bytes()
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.made_certificates import (
+    KINDS,
+    named,
+    new_key,
+    signed,
+)
+from cryptography import x509
 
 
-@pytest.mark.parametrize("key", [["rsa:2048"], ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]])
-def test_names_and_end_are_read(tmp_path: Path, key: list[str]) -> None:
-    names = "subjectAltName=DNS:A.example.com,DNS:*.b.example.com,IP:192.0.2.1,email:x@example.com"
-    certificate = read_certificate(made(tmp_path, key, 10, "-subj", "/CN=other", "-addext", names))
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_and_end_are_read(kind: str) -> None:
+    names = [x509.DNSName("A.example.com"), x509.DNSName("*.b.example.com")]
+    others = [x509.IPAddress(ipaddress.ip_address("192.0.2.1")), x509.RFC822Name("x@example.com")]
+    certificate = read_certificate(signed(named("other"), new_key(kind), names=[*names, *others], days=10))
     assert certificate.names == ("a.example.com", "*.b.example.com", "192.0.2.1")
     assert abs(certificate.not_after - time.time() - 10 * 86400) < 300
 
 
-def test_the_common_name_counts_where_there_is_no_other(tmp_path: Path) -> None:
-    certificate = read_certificate(made(tmp_path, ["rsa:2048"], 36500, "-subj", "/O=x/CN=c.example.com"))
+def test_the_common_name_counts_where_there_is_no_other() -> None:
+    certificate = read_certificate(signed(named("c.example.com", "x"), new_key("rsa"), days=36500))
     assert certificate.names == ("c.example.com",)
     assert certificate.not_after > time.time() + 36000 * 86400
 
 
-def test_the_first_of_a_chain_counts(tmp_path: Path) -> None:
-    first = made(tmp_path, ["rsa:2048"], 10, "-subj", "/CN=first")
-    second = made(tmp_path, ["rsa:2048"], 10, "-subj", "/CN=second")
+def test_the_first_of_a_chain_counts() -> None:
+    first, second = (signed(named(name), new_key("ec")) for name in ("first", "second"))
     assert read_certificate(b"text\n" + first + second).names == ("first",)
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,24 +14,25 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.certificate 
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.certificate_files import find_file_problems
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.checks import Problem, ServerBlock
 from ansible_collections.flaskops.stack.plugins.module_utils._system.files import read_file
-
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
-
-
-def openssl(directory: Path, *words: str) -> None:
-    subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True)
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.made_certificates import (
+    KINDS,
+    key_text,
+    named,
+    new_key,
+    signed,
+)
+from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 
 @pytest.fixture(scope="session", name="pki")
 def make_pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory with a root, an intermediate that it has signed, and a leaf of each."""
     place = tmp_path_factory.mktemp("pki")
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    openssl(place, "req", "-x509", *curve, "-subj", "/O=Test/CN=The root", "-keyout", "root.key", "-out", "root.crt")
-    for name, issuer in (("middle", "root"), ("leaf", "middle"), ("near", "root")):
-        openssl(place, "req", *curve, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        signed = ["-CA", f"{issuer}.crt", "-CAkey", f"{issuer}.key", "-CAcreateserial"]
-        openssl(place, "x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.crt")
+    names = {"root": named("The root", "Test"), **{name: named(name) for name in ("middle", "leaf", "near")}}
+    keys = {name: new_key("ec") for name in names}
+    for name, issuer in (("root", "root"), ("middle", "root"), ("leaf", "middle"), ("near", "root")):
+        (place / f"{name}.crt").write_bytes(signed(names[name], keys[name], names[issuer], keys[issuer]))
+        (place / f"{name}.key").write_bytes(key_text(keys[name]))
     return place
 
 
@@ -84,27 +84,13 @@ def test_the_file_that_is_to_be_appended_is_named_where_it_is_beside(host: Path,
     assert f"name {host}/fullchain.pem instead" in problems(host)[0].message
 
 
-@pytest.mark.parametrize("form", ["pkcs8", "traditional"])
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
 @pytest.mark.parametrize(("certificate", "key"), [("rsa", "ec"), ("ec", "rsa"), ("rsa", "rsa"), ("ec", "ec")])
-def test_a_pair_of_two_kinds_is_named(tmp_path: Path, certificate: str, key: str, form: str) -> None:
-    for name, words in (("rsa", ["rsa:2048"]), ("ec", ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"])):
-        openssl(
-            tmp_path,
-            "req",
-            "-x509",
-            "-newkey",
-            *words,
-            "-nodes",
-            "-subj",
-            "/CN=x",
-            "-keyout",
-            "k",
-            "-out",
-            f"{name}.pem",
-        )
-        command = ["rsa", "-traditional"] if name == "rsa" else ["ec"]
-        written = command if form == "traditional" else ["pkey"]
-        openssl(tmp_path, *written, "-in", "k", "-out", f"{name}.key")
+def test_a_pair_of_two_kinds_is_named(tmp_path: Path, certificate: str, key: str, form: PrivateFormat) -> None:
+    for name in KINDS:
+        made = new_key(name)
+        (tmp_path / f"{name}.pem").write_bytes(signed(named("x"), made))
+        (tmp_path / f"{name}.key").write_bytes(key_text(made, form))
         (tmp_path / f"{name}.key").chmod(0o600)
     found = problems(tmp_path, f"{certificate}.pem", f"{key}.key")
     assert [problem.kind for problem in found] == (["certificate_pair"] if certificate != key else [])

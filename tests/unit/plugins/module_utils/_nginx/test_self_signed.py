@@ -22,6 +22,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request import NginxRequest, wanted_sites
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.transaction import manage
+from ansible_collections.flaskops.stack.plugins.module_utils._system.paths import RENEWAL
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_host import FakeHost
 
 NAMES = ("shop.example.com", "*.example.com")
@@ -205,6 +206,30 @@ def test_a_certificate_goes_with_its_site(host: FakeHost) -> None:
     assert not run(host, WantedSite("shop", ABSENT))["changed"]
     run(host, purge=True)
     assert os.listdir(host.root / "tls") == []
+
+
+@pytest.mark.parametrize(("hook", "is_left"), [(RENEWAL, True), ("systemctl reload postfix", False)])
+def test_a_certificate_that_certbot_goes_on_renewing_is_told_of(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, hook: str, is_left: bool
+) -> None:
+    monkeypatch.setattr(self_signed, "_SETTINGS", str(host.root))
+    (host.root / "shop.conf").write_text(f"renew_hook = {hook}/deploy-hook\n")
+    (host.root / "blog.conf").write_text(f"renew_hook = {hook}/deploy-hook\n")
+    run(host, site(host, until_issued=True), site(host, name="blog"))
+    issue(host)
+    # Of one that was self-signed all the time, nothing is told.
+    result = run(host, purge=True)
+    assert result["left_certificates"] == (["shop"] if is_left else [])
+    assert [("certbot delete --cert-name shop" in text) for text in result["warnings"]] == [True] * is_left
+
+
+def test_whoever_removes_a_single_site_is_not_warned(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(self_signed, "_SETTINGS", str(host.root))
+    (host.root / "shop.conf").write_text(f"renew_hook = {RENEWAL}/deploy-hook\n")
+    run(host, site(host, until_issued=True))
+    issue(host)
+    result = run(host, WantedSite("shop", ABSENT), whole=False)
+    assert (result["left_certificates"], result["warnings"]) == (["shop"], [])
 
 
 def test_a_renamed_site_keeps_what_a_ca_has_issued(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -540,3 +540,27 @@ def test_the_lock_is_waited_for_and_named(host: FakeHost) -> None:
     host.nginx.happens_at_reload = second
     run(host, shop())
     assert len(seen) == 1
+
+
+def test_answers_of_sites_that_keep_none_any_more_are_removed(host: FakeHost) -> None:
+    prefix = f"{host.root}/answers"
+    for name in ("shop", "blog", "wiki", "former", "of-others"):
+        (host.root / f"answers-{name}/1/2").mkdir(parents=True)
+
+    def kept(*sites: WantedSite, **options: t.Any) -> tuple[bool, list[str]]:
+        result = run(host, *sites, answers=prefix, **options)
+        found = sorted(path.name.partition("-")[2] for path in host.root.glob("answers-*"))
+        return result["changed"], found
+
+    using = f'proxy_cache_path "{prefix}-shop" levels=1:2;\n'.encode()
+    keeping = replace(shop(), content=using + (shop().content or b""))
+    # Those of a site that has another name now, or a name that begins with it, are not those of this one.
+    everything = ["blog", "former", "of-others", "shop", "wiki"]
+    assert kept(keeping, check=True) == (True, everything)
+    assert kept(keeping) == (True, everything)
+    assert kept(keeping, blog(), check=True) == (True, everything)
+    assert kept(keeping, blog(), WantedSite("wiki", ABSENT)) == (True, ["former", "of-others", "shop"])
+    assert kept(keeping, blog(), WantedSite("wiki", ABSENT)) == (False, ["former", "of-others", "shop"])
+    assert kept(WantedSite("shop", DISABLED), blog()) == (True, ["former", "of-others"])
+    assert kept(replace(keeping, name="store", rename_from="former"), blog()) == (True, ["of-others"])
+    assert kept(blog(), purge=True) == (True, [])

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import socket
 import ssl
-import subprocess
 import threading
 import time
 import typing as t
@@ -24,6 +24,13 @@ from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded imp
 from ansible_collections.flaskops.stack.plugins.module_utils._system.deadline import Deadline, timed
 from ansible_collections.flaskops.stack.plugins.module_utils._system.host import Host
 from ansible_collections.flaskops.stack.plugins.module_utils._system.http import ProbeError, http_get
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.made_certificates import (
+    key_text,
+    named,
+    new_key,
+    signed,
+)
+from cryptography import x509
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 
@@ -88,9 +95,9 @@ def on_unix(path: Path) -> socket.socket:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> ssl.SSLContext:
-    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    subprocess.run([*words, "-addext", names, "-keyout", "k", "-out", "c"], cwd=tmp_path, check=True)
+    key, names = new_key("rsa"), [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    (tmp_path / "k").write_bytes(key_text(key))
+    (tmp_path / "c").write_bytes(signed(named("localhost"), key, names=names))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "c", tmp_path / "k")
     return context
