@@ -82,7 +82,7 @@ class ActionModule(LateErrors, ActionBase):
                 # Whoever looks for all faults gets these as well.
                 apps = values["flask_apps"] = self._with_files(apps, variables, faults)
                 if faults:
-                    return [], faults
+                    return {}, faults
             packages = needed_packages(apps, values.get("flask_packages"), root)
             derived = derive_sites(apps, root, None, defaults)
             items = [*site_entries(values.get("nginx_sites"), "nginx_sites"), *derived]
@@ -96,15 +96,12 @@ class ActionModule(LateErrors, ActionBase):
             if not found:
                 raise
             return {}, found
-        if values.get("nginx_packages") != []:
-            packages += certificate_packages(sites)
         note_plain_sites(variables, plain_sites(sites, items, defaults))
         if values.get("nginx_metrics") == "textfile":
             self._warn_uncounted(sites)
-        places = values.get("nginx_directory_enabled"), values.get("nginx_suffix")
         firewall, faults = _firewall_wanted(values, items, defaults, acme)
+        more = {**_sites_need(values, sites, acme, packages), "firewall": firewall}
         fault = status_port_fault(values.get("nginx_status_port"), sites)
-        more = {"packages": packages, "certificates": acme.on_host(sites, *places), "firewall": firewall}
         return {key: value for key, value in more.items() if value}, ([fault] if fault else []) + faults
 
     def _warn_uncounted(self, sites: t.Iterable[Site]) -> None:
@@ -155,6 +152,13 @@ class ActionModule(LateErrors, ActionBase):
             "cache_valid_time": _LISTS_VALID,
         }
         return t.cast(Result, self._execute_module("ansible.builtin.apt", arguments, task_vars=task_vars))
+
+
+def _sites_need(values: Result, sites: t.Sequence[Site], acme: Acme, packages: list[str]) -> Result:
+    """Return the packages, with those of certificates, and what the host is asked of certificates."""
+    places = values.get("nginx_directory_enabled"), values.get("nginx_suffix")
+    more = certificate_packages(sites) if values.get("nginx_packages") != [] else []
+    return {"packages": packages + more, "certificates": acme.on_host(sites, *places)}
 
 
 def _firewall_wanted(values: Result, items: t.Sequence[Item], defaults: Item, acme: Acme) -> tuple[Result, list[str]]:

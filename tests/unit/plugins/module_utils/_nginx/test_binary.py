@@ -40,15 +40,16 @@ def test_the_prefix_is_given_to_nginx(host: FakeHost) -> None:
 def test_a_directory_that_another_run_has_taken_for_a_leftover_is_made_again(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, make = [], tempfile.mkdtemp
+    made: list[str] = []
+    make = tempfile.mkdtemp
 
-    def make_and_lose(**options: t.Any) -> str:
-        made.append(make(**options))
+    def make_and_lose(**places: str) -> str:
+        made.append(make(prefix=places["prefix"], dir=places["dir"]))
         if len(made) == 1:
             os.rmdir(made[0])
         return made[-1]
 
-    monkeypatch.setattr(_binary.tempfile, "mkdtemp", make_and_lose)
+    monkeypatch.setattr(tempfile, "mkdtemp", make_and_lose)
     assert Nginx("nginx", host.nginx.config, host=host).test(StagedTree({})).ok
     assert len(made) == 2 and not os.path.exists(made[1])
 
