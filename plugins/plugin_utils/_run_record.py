@@ -80,7 +80,7 @@ def note_services(
 
     Those in C(rolled_back) were to go back to an earlier release.
     """
-    keys = ("name", "release", "previous", "version", "changed", "seconds", "gap")
+    keys = ("name", "release", "previous", "version", "changed", "seconds", "gap", "room")
     for service in answer.get("services") or []:
         known = {key: service.get(key) for key in keys}
         for key in ("error", "warning"):

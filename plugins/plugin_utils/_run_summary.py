@@ -34,6 +34,8 @@ class _App:
         self.switched: set[str] = set()
         self.errors: dict[str, str] = {}
         self.warnings: dict[str, str] = {}
+        # Why there are no more workers.
+        self.rooms: dict[str, str] = {}
 
     def take(self, entry: Entry) -> None:
         """Take what a host says of the service."""
@@ -51,6 +53,8 @@ class _App:
             self.errors.pop(host, None)
         if entry["warning"]:
             self.warnings[host] = entry["warning"]
+        if entry.get("room"):
+            self.rooms[host] = entry["room"]
 
 
 def render(entries: t.Sequence[Entry], command: str, check: bool = False) -> list[str]:
@@ -98,7 +102,7 @@ def _describe(app: _App, command: str, check: bool) -> list[str]:
     known = {host: release for host, release in app.serving.items() if release is not None}
     lines = [f"{app.name}: {_what(app, check)}{_where(app, known)}"]
     lines += [f"  not deployed on {host}: {_short(error)}" for host, error in sorted(app.errors.items())]
-    lines += [f"  {host}: {_short(warning)}" for host, warning in sorted(app.warnings.items())]
+    lines += [f"  {host}: {_short(said)}" for host, said in sorted([*app.warnings.items(), *app.rooms.items()])]
     if not is_mixed(known) or check:
         return lines
     if set(app.wanted) >= set(known) and not app.errors:

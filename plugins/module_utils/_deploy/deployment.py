@@ -86,6 +86,8 @@ class Deployment:
     step_warning: str = ""
     # Warnings about the release and its units; C(step_warning) is that of a step which was skipped or deferred.
     warnings: list[str] = field(default_factory=list)
+    # Why the release has no more workers, when memory decides that.
+    room: str = ""
     # Releases that were pruned.
     pruned: list[str] = field(default_factory=list)
     seconds: float = 0.0

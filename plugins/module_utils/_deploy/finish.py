@@ -23,6 +23,7 @@ from .._system.trees import remove_tree
 from .._system.users import remove_user
 from .deployment import Deployment
 from .request import ServiceRequest
+from .room import measure_workers
 
 
 def record_start(deployment: Deployment, request: ServiceRequest, by: str, run: str = "") -> None:
@@ -40,6 +41,7 @@ def finish(deployment: Deployment, request: ServiceRequest, by: str, run: str = 
     """Write the history entry, prune old releases, and remove the files of an application that is absent."""
     if deployment.healthy:
         mark_verified(request.layout.release(deployment.service.wanted.release))
+        deployment.room = measure_workers(deployment)
     if deployment.plan.switch:
         record(request.name, history_entry(deployment, _entry(deployment, request, by, run)))
     if not request.present:

@@ -27,7 +27,7 @@ def parse_available(meminfo: str) -> int | None:
     return int(found.group(1)) * 1024 if found else None
 
 
-def parse_used(current: str, stat: str) -> int:
+def parseused_memory(current: str, stat: str) -> int:
     """Return the bytes that a cgroup uses without its page cache, from its memory.current and memory.stat.
 
     The page cache is part of memory.current; the next release reads the same files, and the kernel can drop it.
@@ -135,16 +135,16 @@ def _stop_timeout(deployment: Deployment) -> float:
 def _needed(kernel: Kernel, deployment: Deployment) -> int:
     """Return the bytes that the new release will need, if each instance uses as much as those that run."""
     running, manifest = running_services(deployment), deployment.service.manifest
-    used = sum(_used(kernel, deployment.observed.groups.get(name, "")) for name in running)
+    used = sum(used_memory(kernel, deployment.observed.groups.get(name, "")) for name in running)
     instances = manifest.settings.instances if manifest else 1
     return used * instances // len(running)
 
 
-def _used(kernel: Kernel, group: str) -> int:
+def used_memory(kernel: Kernel, group: str) -> int:
     """Return the memory of a cgroup; summed over its processes where there is no accounting (cgroup v1, containers)."""
     path = _CGROUPS + group
     if group and kernel.exists(f"{path}/memory.current"):
-        return parse_used(
+        return parseused_memory(
             (kernel.read(f"{path}/memory.current") or "").strip(), kernel.read(f"{path}/memory.stat") or ""
         )
     processes = (kernel.read(f"{path}/cgroup.procs") or "").split() if group else []

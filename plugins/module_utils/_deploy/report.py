@@ -49,6 +49,7 @@ def describe_service(deployment: Deployment) -> dict[str, t.Any]:
         "believed": deployment.proxy_verified,
         "drained": deployment.drain is None or deployment.drain.open_connections == 0,
         "pruned": deployment.pruned,
+        "room": deployment.room,
         "seconds": deployment.seconds,
         "gap": deployment.gap,
     }

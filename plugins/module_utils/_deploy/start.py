@@ -18,6 +18,7 @@ from .._system.systemd_defaults import default_stop_seconds
 from .deployment import Deployment
 from .edited_units import record_units
 from .observe import UnitDirectory
+from .room import limit_workers
 
 Step = t.Callable[[Deployment], None]
 
@@ -57,6 +58,7 @@ class Starter:
         wanted = deployment.service.wanted
         if deployment.plan.switch:
             record_units(deployment.service.layout, wanted.release, {**wanted.units, **wanted.processes})
+            limit_workers(deployment)
         self._directory.write({**deployment.plan.write, **deployment.plan.forward_write, **deployment.plan.rewrite})
 
     def _start_one(self, deployment: Deployment) -> None:

@@ -107,6 +107,11 @@ def test_what_failed_beside_the_services_is_told() -> None:
     assert render([service("web1"), failed], COMMAND)[-1] == "web1: nginx failed: unknown directive"
 
 
+def test_it_is_said_where_memory_decided_how_many_workers_there_are() -> None:
+    said = "2 workers an instance, as many as there is memory for: one uses 38 MiB, on a host of 481 MiB"
+    assert f"  web1: {said}" in render([service("web1", room=said)], COMMAND)
+
+
 def test_a_release_that_serves_although_something_failed_after_the_switch_is_told() -> None:
     lines = render([service("web1", warning="its after_switch hook failed")], COMMAND)
     assert lines[1] == "  web1: its after_switch hook failed"

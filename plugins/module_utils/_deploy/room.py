@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decide how many workers the memory has room for, and measure what they use. Private to flaskops.stack."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+
+from .._release.release import current_id
+from .._release.releases import find_applications
+from .._service.worker_room import FILE, Room, explain_room, find_room, largest
+from .._system.files import read_file, write_file
+from .._system.host import Kernel
+from .deployment import Deployment
+from .memory import used_memory
+
+_TOTAL = re.compile(r"^MemTotal:\s+(\d+) kB$", re.MULTILINE)
+
+
+def read_room(release: str) -> Room | None:
+    """Return what was decided and measured for the release in this directory."""
+    return Room.from_json((read_file(os.path.join(release, FILE)) or b"").decode("utf-8", "replace"))
+
+
+def limit_workers(deployment: Deployment) -> None:
+    """Write into the release how many workers there is room for, before it is started."""
+    manifest, layout = deployment.service.manifest, deployment.service.layout
+    total = _total(deployment.host.kernel)
+    if manifest is None or manifest.settings.workers or not total:
+        return
+    own = layout.release(manifest.id)
+    measured = [read_room(own), read_room(layout.release(deployment.observed.current or manifest.id))]
+    settings = manifest.settings
+    applications = _applications(deployment)
+    _write(own, find_room(total, applications, settings.instances, settings.memory_max, largest(measured)))
+
+
+def measure_workers(deployment: Deployment) -> str:
+    """Write into the release what its workers use, now that all have loaded; return why there are not more of them."""
+    manifest, layout, check = deployment.service.manifest, deployment.service.layout, deployment.health_check
+    room = read_room(layout.release(manifest.id)) if manifest else None
+    if manifest is None or check is None or room is None:
+        return ""
+    kernel = deployment.host.kernel
+    crews = [probe.workers for probe in check.probes if probe.workers and probe.workers.loaded]
+    count = sum(len(crew.loaded) for crew in crews)
+    used = sum(used_memory(kernel, _group(kernel, crew.master)) for crew in crews)
+    if not count or not used:
+        return ""
+    _write(layout.release(manifest.id), replace(room, measured=used // count))
+    decided = len(crews[0].loaded) == room.most
+    return explain_room(room, _total(kernel), _applications(deployment)) if decided else ""
+
+
+def _applications(deployment: Deployment) -> int:
+    """Return how many applications the host has, with this one."""
+    layout = deployment.service.layout
+    return len({found.name for found in find_applications(layout.root) if current_id(found)} | {layout.name})
+
+
+def _write(release: str, room: Room) -> None:
+    write_file(os.path.join(release, FILE), room.to_json().encode())
+
+
+def _total(kernel: Kernel) -> int:
+    found = _TOTAL.search(kernel.read("/proc/meminfo") or "")
+    return int(found.group(1)) * 1024 if found else 0
+
+
+def _group(kernel: Kernel, pid: int) -> str:
+    """Return the control group of a process."""
+    lines = (kernel.read(f"/proc/{pid}/cgroup") or "").splitlines()
+    return next((line[3:] for line in lines if line.startswith("0::")), "")
