@@ -10,8 +10,8 @@ import os
 import pwd
 import time
 import typing as t
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
 from .._app.application import App, AppError, parse_apps
 from .._app.dependencies import DependencyError
@@ -64,6 +64,34 @@ FAILURES = (
 Item = t.Mapping[str, t.Any]
 
 
+class Builds:
+    """What builds and records the releases of this host; tests hand in one of their own."""
+
+    def needs_payload(self, plan: BuildPlan) -> bool:
+        """Tell whether a release can only be built from a file that the controller has to send."""
+        return needs_payload(plan)
+
+    def is_built(self, plan: BuildPlan) -> bool:
+        """Tell whether a release is there, complete."""
+        return is_built(plan)
+
+    def build(self, plan: BuildPlan, starts_next: bool) -> None:
+        """Build a release."""
+        build(plan, starts_next)
+
+    def verify(self, plan: BuildPlan, starts_next: bool) -> None:
+        """Import-check a complete release if a killed run did not."""
+        verify_if_unverified(plan.app, plan.layout, plan.id, starts_next)
+
+    def record(self, name: str, entry: dict[str, t.Any]) -> None:
+        """Write an entry into the history of an application."""
+        try_record(name, entry)
+
+    def lock(self, layout: Layout, timeout: float, what: str, by: str) -> AbstractContextManager[object]:
+        """Return the lock of an application."""
+        return Lock(layout.lock, timeout, f"{what} of {layout.name}", by)
+
+
 @dataclass(frozen=True)
 class BuildOptions:
     """The options that hold for all applications of a task."""
@@ -77,6 +105,7 @@ class BuildOptions:
     by: str = ""
     # Whether the releases are deployed next, so that the import check is deferred to their start.
     starts_next: bool = False
+    builds: Builds = field(default_factory=Builds)
 
 
 def present(items: t.Sequence[Item], sent: Item, options: BuildOptions) -> dict[str, t.Any]:
@@ -87,7 +116,7 @@ def present(items: t.Sequence[Item], sent: Item, options: BuildOptions) -> dict[
     """
     apps = parse_apps(items, options.root)
     plans, faults = _make_plans(apps, sent, options)
-    wanted = [] if options.check_mode else [plan.app.name for plan in plans if needs_payload(plan)]
+    wanted = [] if options.check_mode else [plan.app.name for plan in plans if options.builds.needs_payload(plan)]
     if wanted:
         return {"changed": False, "releases": [], "removed": [], "wanted": wanted, "faults": faults}
     rows, diffs = [], []
@@ -172,18 +201,20 @@ def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter]
 
 def _apply(plan: BuildPlan, options: BuildOptions) -> dict[str, t.Any]:
     started = time.monotonic()
-    lock = nullcontext() if options.check_mode else _lock(plan.layout, options, f"build of release {plan.id}")
+    lock: AbstractContextManager[object] = nullcontext()
+    if not options.check_mode:
+        lock = _lock(plan.layout, options, f"build of release {plan.id}")
     try:
         with lock:
             if not options.check_mode:
                 remove_stale_temp_files(plan.layout.base)
-            built = not is_built(plan)
+            built = not options.builds.is_built(plan)
             if not options.check_mode:
                 _move_renamed_data(plan, options)
             if built and not options.check_mode:
                 _build(plan, options)
             elif not options.check_mode:
-                verify_if_unverified(plan.app, plan.layout, plan.id, options.starts_next)
+                options.builds.verify(plan, options.starts_next)
             activated = options.activate and _activate(plan, options.check_mode)
         plan.warnings.extend(_own_configuration(plan))
     except FAILURES as exc:
@@ -229,7 +260,7 @@ def _former(plan: BuildPlan, options: BuildOptions) -> str:
 def _build(plan: BuildPlan, options: BuildOptions) -> None:
     """Build a release; a failure stands in the history, like that of an activation, unless it was the first of all."""
     try:
-        build(plan, options.starts_next)
+        options.builds.build(plan, options.starts_next)
     except FAILURES as exc:
         if not os.path.lexists(plan.layout.base):
             raise
@@ -242,12 +273,12 @@ def _build(plan: BuildPlan, options: BuildOptions) -> None:
             "result": "failed",
             "reason": short_reason(plan.app.mask(str(exc))),
         }
-        try_record(plan.app.name, entry)
+        options.builds.record(plan.app.name, entry)
         raise
 
 
-def _lock(layout: Layout, options: BuildOptions, what: str) -> Lock:
-    return Lock(layout.lock, options.lock_timeout, f"{what} of {layout.name}", options.by)
+def _lock(layout: Layout, options: BuildOptions, what: str) -> AbstractContextManager[object]:
+    return options.builds.lock(layout, options.lock_timeout, what, options.by)
 
 
 def _activate(plan: BuildPlan, check_mode: bool) -> bool:

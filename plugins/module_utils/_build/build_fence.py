@@ -11,8 +11,11 @@ import typing as t
 from .._app.application import App
 from .._release.model import Layout
 from .._service.sandbox import build_lines
+from .._system.command import Commands
 from .._system.fence import Fence, build_unit, check_unit, end_units
 from .._system.homes import is_in_home
+
+_COMMANDS = Commands()
 
 # Directories that are hidden from a unit, which has its own.
 _TEMPORARY = ("/tmp/", "/var/tmp/")
@@ -39,8 +42,10 @@ def build_fence(
     return Fence(build_unit(app.name), lines, needed[0], f"Build of {app.name}")
 
 
-def end_leftovers(name: str, units: t.Sequence[str] = ()) -> None:
+def end_leftovers(
+    name: str, units: t.Sequence[str] = (), commands: Commands = _COMMANDS, systemd: str = "/run/systemd/system"
+) -> None:
     """Stop the units that killed builds of an application have left, and further units."""
     # Without systemd there can be no leftover units.
-    if os.path.isdir("/run/systemd/system"):
-        end_units([build_unit(name), check_unit(name), *units])
+    if os.path.isdir(systemd):
+        end_units([build_unit(name), check_unit(name), *units], commands)

@@ -22,8 +22,6 @@ from .._system.trees import remove_tree
 
 # Asking for references takes seconds; the first fetch of a large history many minutes.
 _ASK, _FETCH = 60, 1800
-# Seconds to wait for another run that uses the mirror: a build needs the mirror, a query can do without it.
-_BUSY, _BUSY_LONG = 10, 2 * _ASK + 10
 
 # Tidying up takes longer than a fetch, and would go on behind its back.
 _QUICK = ["-c", "gc.auto=0", "-c", "maintenance.auto=false"]
@@ -57,6 +55,22 @@ _HINTS = (
 )
 
 
+@dataclass(frozen=True)
+class Git:
+    """git on this host; tests hand in one of their own."""
+
+    # Seconds to wait for another run that uses the mirror: a query can do without it, a build needs it.
+    query_wait: float = 10
+    build_wait: float = 2 * _ASK + 10
+
+    def run(self, argv: t.Sequence[str], timeout: float, env: t.Mapping[str, str]) -> Result:
+        """Run a command of git's; raise CommandError when it is missing or too slow."""
+        return run(argv, timeout=timeout, env=env)
+
+
+_GIT = Git()
+
+
 class MissingCommitError(SourceError):
     """A repository that answers, but not with the commit."""
 
@@ -84,11 +98,11 @@ class Repository:
 
 def list_refs(repository: Repository, scratch: str) -> dict[str, str]:
     """Return the commit by reference; C(scratch) is where a private directory can be made, by its first part."""
-    with _session(repository, scratch) as call:
+    with _session(repository, scratch, _GIT) as call:
         return parse_refs(call(["ls-remote", "--", repository.location.url], _ASK).out)
 
 
-def refresh(repository: Repository, mirror: str, scratch: str) -> dict[str, str]:
+def refresh(repository: Repository, mirror: str, scratch: str, git: Git = _GIT) -> dict[str, str]:
     """Fetch new commits into the bare repository C(mirror), and return the commit by reference.
 
     That asks the server once, where asking for references first and fetching then asks it twice. Whatever goes wrong
@@ -97,7 +111,7 @@ def refresh(repository: Repository, mirror: str, scratch: str) -> dict[str, str]
     if not os.path.isdir(mirror):
         return {}
     try:
-        with _session(repository, scratch) as call, _writing(mirror, _BUSY):
+        with _session(repository, scratch, git) as call, _writing(mirror, git.query_wait):
             call([*_fetch_words(repository.location.url, mirror, "--prune"), f"+HEAD:{_HEAD}", *_ALL], _ASK)
             refs = parse_refs(call([f"--git-dir={mirror}", "show-ref", "--dereference"], _ASK).out)
     except (SourceError, OSError):
@@ -105,14 +119,16 @@ def refresh(repository: Repository, mirror: str, scratch: str) -> dict[str, str]
     return {"HEAD" if name == _HEAD else name: commit for name, commit in refs.items()}
 
 
-def archive_commit(repository: Repository, commit: str, reference: str, mirror: str, scratch: str, path: str) -> None:
+def archive_commit(
+    repository: Repository, commit: str, reference: str, mirror: str, scratch: str, path: str, git: Git = _GIT
+) -> None:
     """Write a commit as a tar file to C(path), and fetch into the bare repository C(mirror) only new commits."""
-    with _session(repository, scratch) as call:
+    with _session(repository, scratch, git) as call:
         wanted = _Wanted(commit, reference, path)
         # Mostly C(refresh) has just fetched it.
         if wanted.archive(call, mirror):
             return
-        with _writing(mirror, _BUSY_LONG):
+        with _writing(mirror, git.build_wait):
             _fetch(call, repository.location.url, mirror, wanted)
 
 
@@ -155,7 +171,7 @@ class _Wanted:
 
 
 @contextmanager
-def _session(repository: Repository, scratch: str) -> t.Iterator[Call]:
+def _session(repository: Repository, scratch: str, git: Git) -> t.Iterator[Call]:
     """Keep key and known hosts in files that only root reads, as long as git needs them.
 
     Another run may ask the same repository at the same time, so the directory is this process's own.
@@ -166,7 +182,7 @@ def _session(repository: Repository, scratch: str) -> t.Iterator[Call]:
     os.mkdir(own, 0o700)
     try:
         environment = _environment(repository, own)
-        yield lambda arguments, timeout: _git(repository, environment, arguments, timeout)
+        yield lambda arguments, timeout: _run(git, repository, environment, arguments, timeout)
     finally:
         shutil.rmtree(own, ignore_errors=True)
 
@@ -248,13 +264,13 @@ def _write(path: str, text: str) -> None:
         stream.write(text)
 
 
-def _git(
-    repository: Repository, environment: t.Mapping[str, str], arguments: t.Sequence[str], timeout: float
+def _run(
+    git: Git, repository: Repository, environment: t.Mapping[str, str], arguments: t.Sequence[str], timeout: float
 ) -> Result:
     """Run git; raise SourceError, with git's error and the way out, when it fails."""
     helper = ["-c", "credential.helper=", "-c", f"credential.helper={_HELPER}"] if repository.location.username else []
     try:
-        result = run(["git", *_SAFE, *helper, *arguments], timeout=timeout, env=environment)
+        result = git.run(["git", *_SAFE, *helper, *arguments], timeout, environment)
     except CommandError as exc:
         raise SourceError(
             f"git cannot ask {repository.location.url}: {mask(str(exc), repository.secrets(), shortest=3)}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+import typing as t
 
 from .._release.model import Layout
 from .._system.files import read_link, sync_directory
@@ -56,10 +57,11 @@ def _has_data(path: str) -> bool:
         return False
 
 
-def move_data(layout: Layout, former: Layout) -> bool:
+def move_data(layout: Layout, former: Layout, swap: t.Callable[[str, str], bool] = exchange) -> bool:
     """Move the data to the new name, and leave a link where it was; return whether there was any.
 
-    The caller holds the locks of both. After a kill at any instant the next run goes on where this one was.
+    The caller holds the locks of both; C(swap) exchanges two paths, or tells that it cannot. After a kill at any
+    instant the next run goes on where this one was.
     """
     status = _status(former.shared)
     if status is None or not stat.S_ISDIR(status.st_mode):
@@ -69,7 +71,7 @@ def move_data(layout: Layout, former: Layout) -> bool:
     # Owned by the data's owner: some programs follow only links of the owner of the target.
     os.symlink(layout.shared, layout.shared)
     os.chown(layout.shared, status.st_uid, status.st_gid, follow_symlinks=False)
-    if not exchange(former.shared, layout.shared):
+    if not swap(former.shared, layout.shared):
         # A file system without that operation: for an instant there is no data.
         os.unlink(layout.shared)
         os.rename(former.shared, layout.shared)

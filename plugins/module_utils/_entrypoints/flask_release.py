@@ -26,8 +26,9 @@ def run(params: Params, check: bool, _diff: bool = False) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", printable_result(_run(params, check)))
 
 
-def _run(params: Params, check: bool) -> dict[str, t.Any]:
-    options = BuildOptions(
+def options_of(params: Params, check: bool) -> BuildOptions:
+    """Return the options that hold for all applications of a task."""
+    return BuildOptions(
         root=params["root"],
         lock_timeout=params["lock_timeout"],
         uv_requirement=params["uv_requirement"],
@@ -36,6 +37,10 @@ def _run(params: Params, check: bool) -> dict[str, t.Any]:
         by=params["by"],
         starts_next=params["serve"],
     )
+
+
+def _run(params: Params, check: bool) -> dict[str, t.Any]:
+    options = options_of(params, check)
     try:
         apps = wanted_apps(params)
         if params["state"] == "absent":

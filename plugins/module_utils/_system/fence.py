@@ -20,7 +20,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from . import fence_inside as _fence_inside
-from .command import CommandError, Result, run
+from .command import CommandError, Commands, Result
 
 # systemd starts a unit within 0.1 s; a host that is busy takes longer.
 _START = 30.0
@@ -78,11 +78,14 @@ def inside(python: str, *argv: str) -> list[str]:
     return [python, "-X", "utf8", "-I", "-S", "-c", loader.get_source(_fence_inside.__name__), *argv]
 
 
-def end_units(units: t.Sequence[str]) -> None:
+_COMMANDS = Commands()
+
+
+def end_units(units: t.Sequence[str], commands: Commands = _COMMANDS) -> None:
     """Stop the units that a killed run has left."""
-    run(["systemctl", "kill", "--signal=KILL", "--", *units], timeout=_START)
-    run(["systemctl", "stop", "--", *units], timeout=_START)
-    run(["systemctl", "reset-failed", "--", *units], timeout=_START)
+    commands.run(["systemctl", "kill", "--signal=KILL", "--", *units], timeout=_START)
+    commands.run(["systemctl", "stop", "--", *units], timeout=_START)
+    commands.run(["systemctl", "reset-failed", "--", *units], timeout=_START)
 
 
 class Fence:

@@ -5,70 +5,60 @@
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError
 from ansible_collections.flaskops.stack.plugins.module_utils._build import apply as _apply_module
-from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_release as _flask_release
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release import options_of
 from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_builds import FakeBuilds
 
 
-def build_that_fails(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, t.Any]]:
-    """Return what is recorded of a build that fails."""
-    recorded: list[dict[str, t.Any]] = []
-
-    def fail(_plan: object, _starts_next: object) -> None:
-        raise BuildError("cannot install requirements.txt\nmore")
-
-    monkeypatch.setattr(_apply_module, "build", fail)
-    monkeypatch.setattr(_apply_module, "try_record", lambda _name, entry: recorded.append(entry))
-    plan: t.Any = SimpleNamespace(
-        layout=layout, id="3f2a91c-1b9e02d4", revision=SimpleNamespace(revision="3f2a91c"),
-        app=SimpleNamespace(name="shop", mask=str),
-    )  # fmt: skip
-    options: t.Any = SimpleNamespace(by="me", starts_next=False)
-    with pytest.raises(BuildError):
-        _apply_module._build(plan, options)
-    return recorded
+def build(tmp_path: Path, builds: FakeBuilds, **shop: object) -> dict[str, t.Any]:
+    """Return what a run says that builds the applications shop and blog."""
+    options = _apply_module.BuildOptions(
+        str(tmp_path), 1, "uv", activate=False, check_mode=False, by="me", builds=builds
+    )
+    return _apply_module.present(two_apps(**shop), {}, options)
 
 
-def test_a_build_that_fails_stands_in_the_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    layout = Layout(str(tmp_path), "shop")
-    os.makedirs(layout.releases)
-    (entry,) = build_that_fails(layout, monkeypatch)
-    assert (entry["result"], entry["reason"]) == ("failed", "cannot install requirements.txt")
+def test_a_build_that_fails_stands_in_the_history(tmp_path: Path) -> None:
+    builds = FakeBuilds({"shop": "cannot install requirements.txt\nmore"})
+    os.makedirs(Layout(str(tmp_path), "shop").releases)
+    build(tmp_path, builds)
+    (entry,) = builds.recorded
+    assert (entry["name"], entry["result"], entry["reason"]) == ("shop", "failed", "cannot install requirements.txt")
+    assert (entry["what"], entry["by"].startswith("me")) == ("build", True)
 
 
-def test_a_first_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert build_that_fails(Layout(str(tmp_path), "shop"), monkeypatch) == []
+def test_a_first_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    builds = FakeBuilds({"shop": "cannot install"})
+    build(tmp_path, builds)
+    assert builds.recorded == []
 
 
-def test_a_build_that_fails_does_not_keep_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def apply(plan: t.Any, *_args: object) -> dict[str, t.Any]:
-        if plan.app.name == "shop":
-            raise AppError("app 'shop': cannot install")
-        return {"name": plan.app.name, "built": True, "activated": False}
+def test_a_build_that_fails_does_not_keep_the_others(tmp_path: Path) -> None:
+    builds = FakeBuilds({"shop": "cannot install"})
+    result = build(tmp_path, builds)
+    assert [release["name"] for release in result["releases"]] == [*builds.built] == ["blog"]
+    assert (result["changed"], result["failed"]) == (True, True)
+    assert re.fullmatch(r"app 'shop', release \S+: cannot install.*", result["msg"], re.DOTALL)
 
-    plans = [
-        SimpleNamespace(
-            app=SimpleNamespace(name=name, mask=str), layout=Layout(str(tmp_path), name), id="x", warnings=[]
-        )
-        for name in ("shop", "blog")
+
+def test_each_application_is_built_under_its_lock_and_not_built_twice(tmp_path: Path) -> None:
+    builds = FakeBuilds()
+    assert [release["built"] for release in build(tmp_path, builds)["releases"]] == [True, True]
+    assert [(what.rpartition(" ")[2], timeout, by) for what, timeout, by in builds.locked] == [
+        ("shop", 1, "me"),
+        ("blog", 1, "me"),
     ]
-    monkeypatch.setattr(_apply_module, "parse_apps", lambda *_args: [])
-    monkeypatch.setattr(_apply_module, "_make_plans", lambda *_args: (plans, {}))
-    monkeypatch.setattr(_apply_module, "needs_payload", lambda _plan: False)
-    monkeypatch.setattr(_apply_module, "_apply", apply)
-    monkeypatch.setattr(_apply_module, "_diff", lambda plan, _before: {"after": plan.app.name})
-    options: t.Any = SimpleNamespace(check_mode=False, root=str(tmp_path))
-    result = _apply_module.present([], {}, options)
-    assert [release["name"] for release in result["releases"]] == ["blog"]
-    assert (result["changed"], result["failed"], result["msg"]) == (True, True, "app 'shop': cannot install")
+    again = build(tmp_path, builds)
+    assert [release["built"] for release in again["releases"]] == [False, False]
+    assert (again["changed"], builds.built) == (False, {"shop": False, "blog": False})
 
 
 def two_apps(**shop: object) -> list[dict[str, t.Any]]:
@@ -112,24 +102,15 @@ def test_a_directory_in_the_place_of_the_switch_stops_one_application(tmp_path: 
     assert "is not a symbolic link" in result["msg"]
 
 
-def test_what_fails_is_not_tried_twice_when_a_source_has_to_be_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_apply_module, "needs_payload", lambda plan: plan.app.name == "blog")
-    options = _apply_module.BuildOptions(str(tmp_path), 1, "uv", activate=False, check_mode=False)
-    result = _apply_module.present(two_apps(wheel_dir="/no/wheels"), {}, options)
+def test_what_fails_is_not_tried_twice_when_a_source_has_to_be_sent(tmp_path: Path) -> None:
+    result = build(tmp_path, FakeBuilds(lacks=["blog"]), wheel_dir="/no/wheels")
     assert (result["wanted"], list(result["faults"]), result.get("failed")) == (["blog"], ["shop"], None)
 
 
 @pytest.mark.parametrize("serve", [True, False])
-def test_who_starts_a_release_next_need_not_load_it_before(monkeypatch: pytest.MonkeyPatch, serve: bool) -> None:
-    keys = ("root", "lock_timeout", "uv_requirement", "activate", "by")
-    params = {**dict.fromkeys(keys, ""), "serve": serve, "state": "present", "site_defaults": {}}
-    monkeypatch.setattr(_flask_release, "wanted_apps", lambda _params: [])
-    monkeypatch.setattr(
-        _flask_release, "_present", lambda _apps, _params, options: {"starts_next": options.starts_next}
-    )
-    assert _flask_release.run(params, check=False) == {"starts_next": serve}
+def test_who_starts_a_release_next_need_not_load_it_before(serve: bool) -> None:
+    keys = ("root", "lock_timeout", "uv_requirement", "activate", "by", "publishes")
+    assert options_of({**dict.fromkeys(keys, ""), "serve": serve}, check=False).starts_next is serve
 
 
 @pytest.mark.parametrize(("config_file", "said"), [("", 1), ("gunicorn.conf.py", 0), ("conf/gunicorn.py", 1)])

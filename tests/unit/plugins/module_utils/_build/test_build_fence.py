@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import App
-from ansible_collections.flaskops.stack.plugins.module_utils._build import build_fence as _build_fence
 from ansible_collections.flaskops.stack.plugins.module_utils._build.build_fence import build_fence, end_leftovers
 from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import simulate
 
 LAYOUT = Layout("/srv", "shop")
 
@@ -55,10 +56,11 @@ def test_without_a_sandbox_only_user_and_place_are_left() -> None:
 
 
 @pytest.mark.parametrize("systemd", [True, False])
-def test_what_a_killed_run_has_left_is_ended_where_it_can_be(monkeypatch: pytest.MonkeyPatch, systemd: bool) -> None:
-    ended: list[str] = []
-    monkeypatch.setattr(_build_fence, "end_units", ended.extend)
-    monkeypatch.setattr("os.path.isdir", lambda _path: systemd)
-    end_leftovers("shop", ["more.service"])
-    every = ["flaskops-build-shop.service", "flaskops-check-shop.service", "more.service"]
-    assert ended == (every if systemd else [])
+def test_what_a_killed_run_has_left_is_ended_where_it_can_be(tmp_path: Path, systemd: bool) -> None:
+    commands = simulate(tmp_path).commands
+    end_leftovers("shop", ["more.service"], commands, str(tmp_path if systemd else tmp_path / "none"))
+    units = "-- flaskops-build-shop.service flaskops-check-shop.service more.service"
+    steps = ["kill --signal=KILL", "stop", "reset-failed"]
+    assert [" ".join(argv) for argv in commands.asked] == (
+        [f"systemctl {step} {units}" for step in steps] if systemd else []
+    )

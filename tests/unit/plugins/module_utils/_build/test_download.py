@@ -24,6 +24,7 @@ from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.made_cer
 from cryptography import x509
 
 DATA = b"an archive"
+MUCH = b"x" * ((1 << 20) + 1)
 SUM = hashlib.sha256(DATA).hexdigest()
 ME = f"Basic {base64.b64encode(b'me:se/cret').decode()}"
 
@@ -38,6 +39,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.asked.append((self.path, self.headers.get("Authorization", "")))
         status = {
             "/app.tar.gz": 200,
+            "/much": 200,
             "/away": 302,
             "/latest": 302,
             "/private": 200 if self.asked[-1][1] == ME else 401,
@@ -45,10 +47,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         if status == 302:
             self.send_header("Location", self.elsewhere if self.path == "/away" else "/private")
-        self.send_header("Content-Length", str(len(DATA) if status == 200 else 0))
+        data = MUCH if self.path == "/much" else DATA
+        self.send_header("Content-Length", str(len(data) if status == 200 else 0))
         self.end_headers()
         if status == 200:
-            self.wfile.write(DATA)
+            self.wfile.write(data)
 
     def log_message(self, *_words: object) -> None:
         pass
@@ -78,11 +81,9 @@ def test_what_has_the_checksum_is_written(port: int, tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == DATA
 
 
-def test_what_a_server_sends_is_bounded(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    much = b"x" * ((1 << 20) + 1)
-    monkeypatch.setitem(Handler.do_GET.__globals__, "DATA", much)
+def test_what_a_server_sends_is_bounded(port: int, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"sends more than 1 MiB.*set 'source_max_mib' higher"):
-        download(f"http://127.0.0.1:{port}/app.tar.gz", SUM, str(tmp_path / "a"), max_mib=1)
+        download(f"http://127.0.0.1:{port}/much", SUM, str(tmp_path / "a"), max_mib=1)
 
 
 def test_what_has_another_checksum_is_not_kept(port: int, tmp_path: Path) -> None:

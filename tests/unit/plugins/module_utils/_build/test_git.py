@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.source import SourceError
-from ansible_collections.flaskops.stack.plugins.module_utils._build import git as _git_module
 from ansible_collections.flaskops.stack.plugins.module_utils._build.git import (
+    Git,
     Repository,
     archive_commit,
     list_refs,
     refresh,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._system.command import Result
+from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError, Result
 from ansible_collections.flaskops.stack.plugins.module_utils._system.lock import Lock, LockedError
 
 
@@ -51,8 +51,8 @@ def mirror(source: Path, tmp_path: Path) -> Path:
     return path
 
 
-def refreshed(source: Path, mirror: Path) -> dict[str, str]:
-    return refresh(Repository(str(source)), str(mirror), str(mirror.parent / "scratch"))
+def refreshed(source: Path, mirror: Path, program: Git | None = None) -> dict[str, str]:
+    return refresh(Repository(str(source)), str(mirror), str(mirror.parent / "scratch"), program or Git())
 
 
 def asked(source: Path, mirror: Path) -> dict[str, str]:
@@ -92,24 +92,18 @@ def test_a_mirror_that_is_not_there_or_broken_knows_nothing(source: Path, mirror
     assert refreshed(source, mirror) == {}
 
 
-def test_who_asks_while_another_fetches_does_without_the_mirror(
-    source: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_git_module, "_BUSY", 0)
+def test_who_asks_while_another_fetches_does_without_the_mirror(source: Path, mirror: Path) -> None:
     with Lock(f"{mirror}.lock", 1):
-        assert refreshed(source, mirror) == {}
+        assert refreshed(source, mirror, Git(query_wait=0)) == {}
     assert refreshed(source, mirror) == asked(source, mirror)
 
 
-def test_who_builds_waits_for_one_who_asks(
-    source: Path, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_builds_waits_for_one_who_asks(source: Path, mirror: Path, tmp_path: Path) -> None:
     git(source, "commit", "--quiet", "--allow-empty", "--message=second")
     commit = asked(source, mirror)["HEAD"]
-    monkeypatch.setattr(_git_module, "_BUSY_LONG", 0)
     scratch, tar = str(tmp_path / "scratch"), str(tmp_path / "tar")
     with Lock(f"{mirror}.lock", 1), pytest.raises(LockedError):
-        archive_commit(Repository(str(source)), commit, "main", str(mirror), scratch, tar)
+        archive_commit(Repository(str(source)), commit, "main", str(mirror), scratch, tar, Git(build_wait=0))
     archive_commit(Repository(str(source)), commit, "main", str(mirror), scratch, tar)
 
 
@@ -138,20 +132,19 @@ def test_what_a_run_that_was_killed_has_left_in_the_mirror_is_swept(source: Path
     assert (left_behind(mirror), mirror.stat().st_ino) == ([], inode)
 
 
-def test_what_git_has_left_at_its_time_out_is_swept(
-    source: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = _git_module._git
+class Late(Git):
+    """A git whose fetches are killed at their time-out."""
 
-    def late(*arguments: t.Any) -> Result:
-        if "fetch" in arguments[2]:
-            leave_behind(mirror)
-            raise SourceError("git did not end within 60 s")
-        return real(*arguments)
+    def run(self, argv: t.Sequence[str], timeout: float, env: t.Mapping[str, str]) -> Result:
+        if "fetch" not in argv:
+            return super().run(argv, timeout, env)
+        # The words that say where the mirror is.
+        leave_behind(Path(next(word for word in argv if word.startswith("--git-dir="))[len("--git-dir=") :]))
+        raise CommandError("'git fetch' did not end within 60 s")
 
-    monkeypatch.setattr(_git_module, "_git", late)
-    assert (refreshed(source, mirror), left_behind(mirror)) == ({}, [])
-    monkeypatch.undo()
+
+def test_what_git_has_left_at_its_time_out_is_swept(source: Path, mirror: Path) -> None:
+    assert (refreshed(source, mirror, Late()), left_behind(mirror)) == ({}, [])
     assert refreshed(source, mirror) == asked(source, mirror)
 
 
@@ -177,7 +170,7 @@ def test_a_commit_without_its_files_is_fetched_again(
 
 def test_a_branch_may_be_named_like_half_a_pack(source: Path, mirror: Path) -> None:
     (mirror / "refs" / "heads" / "tmp_new").write_text(asked(source, mirror)["HEAD"])
-    _git_module._sweep_mirror(str(mirror))
+    refreshed(source, mirror, Late())
     assert (mirror / "refs" / "heads" / "tmp_new").exists()
 
 
