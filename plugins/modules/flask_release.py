@@ -182,6 +182,10 @@ options:
       environment:
         description:
           - Environment variables of the application.
+          - C({release}), C({shared}), C({venv}) and C({site_packages}) stand for the directories of the release that
+            reads them, here, in O(apps[].files), O(apps[].hooks), O(apps[].workers), O(apps[].timers) and at the
+            beginning of O(apps[].nginx.static[].path). All other braces stay, but one that seems to be a mistaken
+            placeholder is refused. A backslash before the brace keeps it.
           - Variables that would override the release, such as C(GUNICORN_CMD_ARGS), are refused.
         type: dict
         default: {}
@@ -210,6 +214,7 @@ options:
           content:
             description: >-
               Text of the file. A list or dictionary is written with the filter P(ansible.builtin.to_json#filter).
+              Placeholders in it and in a template are those of O(apps[].environment).
             type: str
           template:
             description: >-

@@ -10,6 +10,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ..module_utils._app.files import LARGEST, SOURCES
+from ..module_utils._input.placeholders import literal
 from ..module_utils._input.redact import mask
 from ._controller_files import explain_template, find, read_template, render
 
@@ -48,7 +49,8 @@ def _with_content(action: ActionBase, file: t.Any, variables: Args) -> t.Any:
         return file
     kept = {key: value for key, value in file.items() if key not in SOURCES}
     if file.get("src") is not None:
-        return {**kept, "content": _read(action, str(file["src"]), bool(file.get("secret")), variables)}
+        # It is copied as it is.
+        return {**kept, "content": literal(_read(action, str(file["src"]), bool(file.get("secret")), variables))}
     template = str(file["template"])
     source, text = read_template(action, template, variables)
     try:

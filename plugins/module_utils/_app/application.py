@@ -27,7 +27,7 @@ from .._input.values import (
     elements,
 )
 from .._release.model import Layout, digest, release_id
-from .._release.shared_files import Place, code_directories, shared_places
+from .._release.shared_files import Place, code_directories, serves_packages, shared_places
 from .._service.environment import merge_environment
 from .._service.gunicorn_conf import render_gunicorn_conf
 from .._service.settings import identifying_settings, parse_settings, worker_requirements
@@ -114,6 +114,10 @@ class App:
     compressed: tuple[str, ...] = ()
     # Files that are written into the code.
     files: tuple[ReleaseFile, ...] = ()
+    # Whether anything of it may name a place of its release.
+    has_braces: bool = False
+    # Whether nginx serves files of its virtualenv.
+    serves_packages: bool = False
 
     @property
     def wsgi(self) -> str:
@@ -225,7 +229,36 @@ def _parse(item: t.Mapping[str, t.Any], base: str) -> App:
         "places": places,
         "compressed": code_directories(static, base) if _flag("compress", item) else (),
     }
-    return App(**fields, files=_files(item, fields, base))
+    files = _files(item, fields, base)
+    braces = _check_braces(fields, files, static)
+    return App(**fields, files=files, has_braces=braces, serves_packages=serves_packages(static))
+
+
+def _check_braces(fields: t.Mapping[str, t.Any], files: t.Iterable[ReleaseFile], static: object) -> bool:
+    """Raise InputError for a placeholder that does not exist; return whether there may be some that do."""
+    texts = [*_texts(fields), *((f"files '{file.path}'", file.content or "") for file in files)]
+    entries = [entry for entry in static if isinstance(entry, t.Mapping)] if isinstance(static, (list, tuple)) else []
+    paths = [(f"nginx.static[{number}].path", str(entry.get("path"))) for number, entry in enumerate(entries)]
+    if not any("{" in text for _where, text in (*texts, *paths)):
+        return False
+    # Loaded for those who have braces: each file that is imported costs every run.
+    from .places import check_places
+
+    check_places(texts, paths)
+    return True
+
+
+def _texts(fields: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:
+    """Yield what may name a place of the release, and how errors call it; secrets are what they are."""
+    for name, value in fields["environment"].items():
+        yield f"environment.{name}", value
+    hooks: Hooks = fields["hooks"]
+    for stage in hooks.stages:
+        for words in hooks.commands(stage):
+            yield from ((f"hooks.{stage}", word) for word in words)
+    for key in ("workers", "timers"):
+        for process in fields[key]:
+            yield from ((f"{key} '{process['name']}': command", word) for word in process["command"])
 
 
 def _files(item: t.Mapping[str, t.Any], fields: t.Mapping[str, t.Any], base: str) -> tuple[ReleaseFile, ...]:

@@ -11,7 +11,7 @@ from collections import Counter
 
 from .._input.defaults import DEFAULTS
 from .._input.values import SITE, InputError, as_prefix, with_lists
-from .._release.shared_files import Place, covers, is_shared, shared_places
+from .._release.shared_files import Place, covers, is_shared, located, shared_places
 from .._site.lines import cache_lines
 from .._site.model import Site, Static, chain_of
 from .._site.parse import Reader, is_decoded, parse_site
@@ -327,8 +327,8 @@ def _given(app: App, base: str, defaults: t.Mapping[str, t.Any]) -> dict[str, t.
         given["locations"] = _shared_locations(given["static"], places, given.get("locations") or [])
         given["static"] = [entry for entry in given["static"] if not is_shared(entry, places)]
     if "static" in given:
-        previous = f"{PREVIOUS}/{app['name']}/app" if _seconds(gunicorn, "asset_grace") else ""
-        given["static"] = [_locate(entry, f"{base}/current/app", previous) for entry in given["static"]]
+        previous = f"{PREVIOUS}/{app['name']}" if _seconds(gunicorn, "asset_grace") else ""
+        given["static"] = [_locate(entry, base, previous) for entry in given["static"]]
     own = _own_headers(app)
     if own:
         given["proxy_headers"] = {**own, **given.get("proxy_headers", defaults["proxy_headers"])}
@@ -363,14 +363,18 @@ def _shared_locations(
     return found
 
 
-def _locate(entry: t.Mapping[str, t.Any], code: str, previous: str) -> dict[str, t.Any]:
+def _locate(entry: t.Mapping[str, t.Any], base: str, previous: str) -> dict[str, t.Any]:
     """Make the path of a static location absolute: it is relative to the application's code, now and before."""
     path = entry.get("path")
     if not path:
         # To say that it is missing is the business of those who read the site.
         return dict(entry)
-    before = {"previous": posixpath.join(previous, path)} if previous and not path.startswith("/") else {}
-    return {**before, **entry, "path": posixpath.join(code, path)}
+    place = located(path, base)
+    inner = place[len(f"{base}/current/") :] if place != path and place.startswith(f"{base}/current/") else ""
+    if not place.startswith("/"):
+        inner = posixpath.join("app", place)
+    before = {"previous": posixpath.join(previous, inner)} if previous and inner else {}
+    return {**before, **entry, "path": posixpath.join(f"{base}/current/app", place)}
 
 
 def _health_path(gunicorn: t.Mapping[str, t.Any]) -> str:

@@ -215,6 +215,8 @@ def _apply(plan: BuildPlan, options: BuildOptions) -> dict[str, t.Any]:
                 _build(plan, options)
             elif not options.check_mode:
                 options.builds.verify(plan, options.starts_next)
+            if plan.app.serves_packages and not options.check_mode:
+                _link_packages(plan.layout)
             activated = options.activate and _activate(plan, options.check_mode)
         plan.warnings.extend(_own_configuration(plan))
     except FAILURES as exc:
@@ -233,6 +235,13 @@ def _apply(plan: BuildPlan, options: BuildOptions) -> dict[str, t.Any]:
         "former": _former(plan, options),
         "seconds": round(time.monotonic() - started, 3),
     }
+
+
+def _link_packages(layout: Layout) -> None:
+    # Loaded for those who serve files of packages: each file that is imported costs every run.
+    from .served import link_all
+
+    link_all(layout)
 
 
 def _own_configuration(plan: BuildPlan) -> list[str]:

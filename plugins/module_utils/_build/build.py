@@ -88,6 +88,15 @@ class BuildPlan:
         """Return its directory."""
         return self.layout.release(self.id)
 
+    @property
+    def placed(self) -> App:
+        """Return the application with the places of the release instead of their placeholders, which name it."""
+        if not self.app.has_braces:
+            return self.app
+        from .._app.places import fill_app, places_of
+
+        return fill_app(self.app, places_of(self.layout, self.id, self.interpreter.version))
+
 
 def is_built(plan: BuildPlan) -> bool:
     """Tell whether the release is there, complete."""
@@ -222,14 +231,14 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
     if plan.app.hooks.build:
         report_progress(plan.app.name, "running the build hooks")
         fence = _fence(plan, with_data=True)
-        run_build_hooks(plan.app, plan.path, plan.cache, owner, fence, _builder(plan, fence).compile)
+        run_build_hooks(plan.placed, plan.path, plan.cache, owner, fence, _builder(plan, fence).compile)
     remove_secrets([venv, app], plan.app.build_secrets)
     _write_files(plan, app, owner)
     # Files reused from another release were checked when that was built.
     check_links(plan.layout, plan.path, [] if identical else [app], plan.app.shared)
     _compress(plan, app)
-    check_hooks(plan.app, plan.path)
-    check_programs(plan.app.workers, plan.app.timers, plan.path)
+    check_hooks(plan.placed, plan.path)
+    check_programs(plan.placed.workers, plan.placed.timers, plan.path)
     before = "" if identical else _release_before(plan)
     if before:
         # Nothing writes to them any more.
@@ -258,7 +267,7 @@ def _write_files(plan: BuildPlan, app: str, owner: Owner) -> None:
     if plan.app.files:
         from .release_files import write_files
 
-        write_files(plan.app.files, app, 0, owner.gid)
+        write_files(plan.placed.files, app, 0, owner.gid)
 
 
 def _compress(plan: BuildPlan, app: str) -> None:
@@ -370,7 +379,7 @@ def _request(plan: BuildPlan) -> VenvRequest:
 
 
 def _write_settings(plan: BuildPlan, owner: Owner) -> None:
-    app, path = plan.app, plan.path
+    app, path = plan.placed, plan.path
     home = home_variable(plan.layout, app.user, app.settings, os.path.join(path, "app"), os.path.join(path, "venv"))
     environment = render_environment({**home, **app.environment, **app.secrets})
     conf = with_request_id(render_gunicorn_conf(app.settings, path))
@@ -411,7 +420,7 @@ def _describe_source(plan: BuildPlan) -> dict[str, str]:
 
 
 def _extra(plan: BuildPlan) -> dict[str, object]:
-    app = plan.app
+    app = plan.placed
     # Their values are redacted in excerpts of the application's log.
     extra: dict[str, object] = {"secret_names": sorted(app.secrets), **app.processes}
     if app.rename_from:
@@ -419,5 +428,5 @@ def _extra(plan: BuildPlan) -> dict[str, object]:
     if app.files:
         extra["files"] = [file.to_json() for file in app.files]
     if not app.hooks.empty:
-        extra.update(hooks=app.hooks.to_json(), migration=migration_key(app, plan.revision.revision))
+        extra.update(hooks=app.hooks.to_json(), migration=migration_key(plan.app, plan.revision.revision))
     return extra

@@ -15,6 +15,14 @@ import typing as t
 # URL path, shared directory, and path in it.
 Place = t.Tuple[str, str, str]
 
+# The link in a release to the packages of its virtualenv, whose own place names the version of Python.
+SITE_PACKAGES = "site-packages"
+_PLACES = {
+    "{release}": "current",
+    "{shared}": "shared",
+    "{venv}": "current/venv",
+    "{site_packages}": f"current/{SITE_PACKAGES}",
+}
 # Shared directories by default.
 SHARED = ("instance",)
 
@@ -53,6 +61,21 @@ def served_by(static: object, path: str, base: str) -> str:
     return ""
 
 
+def located(path: str, base: str) -> str:
+    """Return a static path with the place on the host that its placeholder stands for; nginx follows the switch."""
+    for placeholder, place in _PLACES.items():
+        if path.startswith(placeholder):
+            return f"{base}/{place}{path[len(placeholder) :]}"
+    return path
+
+
+def serves_packages(static: object) -> bool:
+    """Tell whether a static directory is below the packages of the virtualenv."""
+    listed = static if isinstance(static, (list, tuple)) else []
+    paths = [str(entry.get("path")) for entry in listed if isinstance(entry, t.Mapping)]
+    return any(path.startswith("{site_packages}") for path in paths)
+
+
 def covers(entry: t.Mapping[str, t.Any], place: Place) -> bool:
     """Tell whether a place is, or lies below, a static entry."""
     return place[0].startswith(_url(entry))
@@ -60,7 +83,7 @@ def covers(entry: t.Mapping[str, t.Any], place: Place) -> bool:
 
 def _inside(entry: t.Mapping[str, t.Any], base: str) -> str:
     """Return the path of an entry below the code; a shared directory may be named by its own place, too."""
-    path = posixpath.normpath(str(entry.get("path") or "/"))
+    path = posixpath.normpath(located(str(entry.get("path") or "/"), base))
     for top in (f"{base}/current/app/", f"{base}/shared/"):
         if path.startswith(top):
             return path[len(top) :]

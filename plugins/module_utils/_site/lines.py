@@ -346,7 +346,7 @@ def release_lines(site: Site, servers: t.Iterable[Server]) -> Lines:
 
 def static_release_lines(site: Site, path: str) -> Lines:
     """Return what tells the access log which release a static file is of."""
-    return [_RELEASE] if site.access_log == "json" and "/current/app/" in path else []
+    return [_RELEASE] if site.access_log == "json" and re.search("/current/(?:app|site-packages)/", path) else []
 
 
 def link_lines(path: str) -> Lines:
@@ -354,6 +354,6 @@ def link_lines(path: str) -> Lines:
 
     A release is built only when none of its links leads out of it; those that are older were not looked at.
     """
-    found = re.match(r"/(?:.+/current|run/flaskops/previous/[^/]+)/app/", path)
+    found = re.match(r"/(?:.+/current|run/flaskops/previous/[^/]+)/(?:app|site-packages)/", path)
     # nginx takes quotes in the middle of a word as they are, and would look for a path that begins with one.
     return [f"disable_symlinks if_not_owner {quote(f'from={found.group()}')};"] if found else []
