@@ -82,10 +82,12 @@ specs: venv ## write all that shows or reads options (specifications, documentat
 changelog: venv ## add the fragments of changelogs/fragments to CHANGELOG.md, under the version of galaxy.yml
 	antsibull-changelog release
 
-pins: venv ## resolve requirements/dev.in again, for every Python
+pins: venv ## resolve requirements/*.in again, for every Python
 	python -m pip install --quiet uv
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
-	  --custom-compile-command 'make pins' --output-file requirements/dev.txt requirements/dev.in
+	for name in dev judges; do \
+	  uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
+	    --custom-compile-command 'make pins' --output-file requirements/$$name.txt requirements/$$name.in || exit 1; \
+	done
 
 clean: demo-down ## remove what make has made in this checkout
 	rm -rf .venv .cache build

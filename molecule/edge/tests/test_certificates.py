@@ -155,7 +155,7 @@ def test_a_name_that_leads_elsewhere_is_not_asked_for(obtain: Obtain, sh: Shell)
 
 def test_a_good_certificate_stays_while_the_ca_is_down(obtain: Obtain, sh: Shell, serial: Serial) -> None:
     before = serial("shop.test")
-    sh("systemctl stop pebble.service")
+    sh("systemctl stop pebble-port.service")
     # Another CA's directory would do; here the names change, so that something is due.
     result = obtain({"name": "shop", "names": ["shop.test"]})
     assert states(result) == {"shop": "kept"} and "failed" not in result
@@ -164,11 +164,25 @@ def test_a_good_certificate_stays_while_the_ca_is_down(obtain: Obtain, sh: Shell
     assert serial("shop.test") == before
 
 
+def test_a_renewal_fails_while_the_ca_is_down_and_the_next_one_brings_it(
+    sh: Shell, host: Host, serial: Serial, renew: Renew
+) -> None:
+    before, settings = serial("blog.test"), "/etc/letsencrypt/renewal/blog.conf"
+    sh("systemctl stop pebble-port.service")
+    sh(f"sed -i 's/^renew_before_expiry.*/renew_before_expiry = 9000 hours/' {settings}")
+    assert host.run("systemctl start certbot.service").rc != 0
+    sh(f"sed -i 's/^renew_before_expiry.*/renew_before_expiry = 719 hours/' {settings}")
+    assert serial("blog.test") == before
+    sh("systemctl start pebble-port.service")
+    assert renew("blog") == 0
+    assert serial("blog.test") != before
+
+
 def test_a_lost_account_is_named_with_the_way_out(
     obtain: Obtain, sh: Shell, eventually: Eventually, host: Host
 ) -> None:
     # It keeps accounts in its memory: it has forgotten ours.
-    sh("systemctl start pebble.service")
+    sh("systemctl restart pebble.service")
     eventually(lambda: host.run("curl -sf --cacert /etc/pebble/ca.pem https://localhost:14000/dir").rc == 0, 20)
     late = {"name": "late", "names": ["late.test"]}
     result = obtain(late)
