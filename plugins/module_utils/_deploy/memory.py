@@ -27,7 +27,7 @@ def parse_available(meminfo: str) -> int | None:
     return int(found.group(1)) * 1024 if found else None
 
 
-def parseused_memory(current: str, stat: str) -> int:
+def parse_used(current: str, stat: str) -> int:
     """Return the bytes that a cgroup uses without its page cache, from its memory.current and memory.stat.
 
     The page cache is part of memory.current; the next release reads the same files, and the kernel can drop it.
@@ -144,7 +144,7 @@ def used_memory(kernel: Kernel, group: str) -> int:
     """Return the memory of a cgroup; summed over its processes where there is no accounting (cgroup v1, containers)."""
     path = _CGROUPS + group
     if group and kernel.exists(f"{path}/memory.current"):
-        return parseused_memory(
+        return parse_used(
             (kernel.read(f"{path}/memory.current") or "").strip(), kernel.read(f"{path}/memory.stat") or ""
         )
     processes = (kernel.read(f"{path}/cgroup.procs") or "").split() if group else []
