@@ -160,6 +160,8 @@ class ActionModule(LateErrors, ActionBase):
         """Hand over with the plugin that sees to it that one host migrates for all."""
         task = self._task.copy()
         given = {key: args[key] for key in ("root", "lock_timeout", "overlap", "expected") if key in args}
+        wait = args.get("serve_lock_timeout")
+        given.update({"lock_timeout": wait} if wait is not None else {})
         task.args = {**given, "services": built.pop("unserved")}
         plugin = self._shared_loader_obj.action_loader.get(
             "flaskops.stack.gunicorn_service",

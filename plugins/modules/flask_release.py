@@ -489,6 +489,18 @@ options:
     description: With O(serve), whether new releases are probed through nginx.
     type: bool
     default: true
+  publishes:
+    description: >-
+      With O(serve), whether the play publishes the applications with nginx afterwards. An application that was
+      renamed needs that.
+    type: bool
+    default: false
+    version_added: 2.0.0
+  serve_lock_timeout:
+    description: >-
+      With O(serve), seconds to wait for another run that works on the same service. Defaults to O(lock_timeout).
+    type: float
+    version_added: 2.0.0
   activate:
     description: >-
       Whether to switch C(current) to the release at once, for use without M(flaskops.stack.gunicorn_service).
@@ -815,6 +827,8 @@ OPTIONS: dict[str, t.Any] = {
     "overlap": {"type": "str", "choices": ["refuse", "fallback", "always", "never"], "default": "refuse"},
     "site_defaults": {"type": "dict", "default": {}},
     "probe_sites": {"type": "bool", "default": True},
+    "publishes": {"type": "bool", "default": False},
+    "serve_lock_timeout": {"type": "float"},
     "activate": {"type": "bool", "default": False},
     "root": {"type": "path", "default": "/srv"},
     "python": {"type": "str", "default": "python3"},

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
 ROOT = Path(__file__).parents[2]
 PLAY = yaml.safe_load((ROOT / "playbooks" / "site.yml").read_text())[-1]
@@ -26,6 +28,79 @@ TAGS = {
 
 def test_whoever_asks_for_services_gets_the_releases_that_they_run() -> None:
     assert {*TAGS["gunicorn"], "gunicorn_service"} <= TAGS["flask"]
+
+
+# A run of one host, with the defaults of role gunicorn.
+RUN: dict[str, object] = {
+    "ansible_play_hosts_all": ["a"],
+    "ansible_run_tags": ["all"],
+    "gunicorn_services": [],
+    "gunicorn_overlap": "refuse",
+}
+
+
+def rendered(name: str, **variables: object) -> object:
+    """Return what a variable of the play is in a run with these variables."""
+    own = {key: trust_as_template(text) if isinstance(text, str) else text for key, text in PLAY["vars"].items()}
+    return Templar(DataLoader(), variables={**RUN, **own, **variables}).template(own[name])
+
+
+def test_one_task_builds_and_deploys() -> None:
+    assert rendered("__flask_serve") is True
+    assert (
+        rendered("__flask_serve", flask_apps=[{"name": "shop"}, {"name": "blog", "gunicorn": {"workers": 2}}]) is True
+    )
+    deploy = next(task for task in PLAY["tasks"][0]["block"] if task["name"] == "Deploy releases")
+    assert deploy["when"] == "not __flask_serve"
+
+
+@pytest.mark.parametrize("tag", ["gunicorn", "gunicorn_service", "deploy", "tagged"])
+def test_whoever_asks_for_services_gets_a_deploy(tag: str) -> None:
+    assert rendered("__flask_serve", ansible_run_tags=[tag]) is True
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ansible_run_tags": ["flask"]},
+        {"ansible_run_tags": ["flask_build", "nginx"]},
+        # A fleet builds on all hosts before the first one switches.
+        {"ansible_play_hosts_all": ["a", "b"]},
+        # Services of the user's own are deployed together with the applications.
+        {"gunicorn_services": [{"name": "own"}]},
+        # The old release may be stopped before the new one is started.
+        {"gunicorn_overlap": "fallback"},
+        {"gunicorn_overlap": "never"},
+        {"flask_apps": [{"name": "shop"}, {"name": "blog", "gunicorn": {"overlap": "never"}}]},
+    ],
+)
+def test_a_task_that_builds_does_not_deploy_where_something_comes_in_between(variables: dict[str, object]) -> None:
+    assert rendered("__flask_serve", **variables) is False
+
+
+def test_the_same_applications_are_published_when_one_fails_whichever_task_deploys() -> None:
+    services = [{"name": "shop", "error": ""}, {"name": "blog", "error": "answered 500"}]
+    apps = [{"name": "shop"}, {"name": "blog"}, {"name": "wiki"}]
+    releases = [{"name": "shop"}, {"name": "blog"}]
+    failed = {"failed": True, "services": services}
+    one = {"flask_apps": apps, "__flask_build": {"releases": releases, **failed}}
+    # With another failure in the build, the second task runs in the rescue.
+    two = {
+        "flask_apps": apps,
+        "ansible_play_hosts_all": ["a", "b"],
+        "__flask_build": {"failed": True, "releases": releases},
+        "__gunicorn_run": failed,
+    }
+    for variables in (one, two):
+        assert rendered("__stack_others", **variables) == [services[0]]
+        assert rendered("__stack_failed", **variables) == ["blog", "wiki"]
+        assert rendered("__nginx_complete", **variables) is False
+
+
+def test_a_build_of_which_nothing_is_left_fails_all_applications() -> None:
+    variables = {"flask_apps": [{"name": "shop"}], "__flask_build": {"failed": True, "releases": []}}
+    assert rendered("__stack_others", **variables) == []
+    assert rendered("__stack_failed", **variables) == ["shop"]
 
 
 def test_the_first_task_is_the_only_check_of_variables() -> None:

@@ -105,6 +105,8 @@ class BuildOptions:
     by: str = ""
     # Whether the releases are deployed next, so that the import check is deferred to their start.
     starts_next: bool = False
+    # Whether the play publishes the applications with nginx afterwards.
+    publishes: bool = True
     builds: Builds = field(default_factory=Builds)
 
 
@@ -181,7 +183,7 @@ def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter]
     check_owner(layout, app.user, bool(app.shared))
     if app.rename_from:
         former = Layout(options.root, app.rename_from)
-        check_rename(layout, former, published=not options.starts_next)
+        check_rename(layout, former, options.publishes)
         # The old and the new name serve side by side, for a moment.
         check_owner(former, app.user, bool(app.shared))
     # What role gunicorn would refuse later, for all applications at once.
@@ -269,7 +271,8 @@ def _former(plan: BuildPlan, options: BuildOptions) -> str:
 def _build(plan: BuildPlan, options: BuildOptions) -> None:
     """Build a release; a failure stands in the history, like that of an activation, unless it was the first of all."""
     try:
-        options.builds.build(plan, options.starts_next)
+        # Of an application that nobody can visit yet, a release that cannot be loaded leaves nothing on the host.
+        options.builds.build(plan, options.starts_next and current_id(plan.layout) is not None)
     except FAILURES as exc:
         if not os.path.lexists(plan.layout.base):
             raise

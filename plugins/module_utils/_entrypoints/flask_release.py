@@ -36,7 +36,14 @@ def options_of(params: Params, check: bool) -> BuildOptions:
         check_mode=check,
         by=params["by"],
         starts_next=params["serve"],
+        publishes=params["publishes"] or not params["serve"],
     )
+
+
+def serve_timeout(params: Params) -> float:
+    """Return for how many seconds the deploy waits for another run."""
+    own = params["serve_lock_timeout"]
+    return float(params["lock_timeout"] if own is None else own)
 
 
 def _run(params: Params, check: bool) -> dict[str, t.Any]:
@@ -75,7 +82,7 @@ def _present(apps: t.Sequence[Params], params: Params, options: BuildOptions) ->
     from .flask_release_serve import deploy_built, sites_of
 
     deploy_options = DeployOptions(
-        UNITS, options.lock_timeout, options.by, params["overlap"], params["expected"], params["run"]
+        UNITS, serve_timeout(params), options.by, params["overlap"], params["expected"], params["run"]
     )
     try:
         sites = sites_of(apps, options.root, params["site_defaults"]) if params["probe_sites"] else {}

@@ -12,16 +12,19 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build import apply as _apply_module
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release import options_of
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release import options_of, serve_timeout
 from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_builds import FakeBuilds
 
+# Those of a task that the build reads itself.
+PARAMS = dict.fromkeys(("root", "lock_timeout", "uv_requirement", "activate", "by", "publishes"), "")
 
-def build(tmp_path: Path, builds: FakeBuilds, **shop: object) -> dict[str, t.Any]:
+
+def build(tmp_path: Path, builds: FakeBuilds, starts_next: bool = False, **shop: object) -> dict[str, t.Any]:
     """Return what a run says that builds the applications shop and blog."""
     options = _apply_module.BuildOptions(
-        str(tmp_path), 1, "uv", activate=False, check_mode=False, by="me", builds=builds
+        str(tmp_path), 1, "uv", activate=False, check_mode=False, by="me", starts_next=starts_next, builds=builds
     )
     return _apply_module.present(two_apps(**shop), {}, options)
 
@@ -47,6 +50,14 @@ def test_a_build_that_fails_does_not_keep_the_others(tmp_path: Path) -> None:
     assert [release["name"] for release in result["releases"]] == [*builds.built] == ["blog"]
     assert (result["changed"], result["failed"]) == (True, True)
     assert re.fullmatch(r"app 'shop', release \S+: cannot install.*", result["msg"], re.DOTALL)
+
+
+def test_what_nobody_can_visit_yet_is_loaded_before_it_is_started(tmp_path: Path) -> None:
+    layout, builds = Layout(str(tmp_path), "shop"), FakeBuilds()
+    os.makedirs(layout.releases)
+    os.symlink("releases/3f2a91c-1b9e02d4", layout.current)
+    build(tmp_path, builds, starts_next=True)
+    assert builds.built == {"shop": True, "blog": False}
 
 
 def test_each_application_is_built_under_its_lock_and_not_built_twice(tmp_path: Path) -> None:
@@ -109,8 +120,24 @@ def test_what_fails_is_not_tried_twice_when_a_source_has_to_be_sent(tmp_path: Pa
 
 @pytest.mark.parametrize("serve", [True, False])
 def test_who_starts_a_release_next_need_not_load_it_before(serve: bool) -> None:
-    keys = ("root", "lock_timeout", "uv_requirement", "activate", "by", "publishes")
-    assert options_of({**dict.fromkeys(keys, ""), "serve": serve}, check=False).starts_next is serve
+    assert options_of({**PARAMS, "serve": serve}, check=False).starts_next is serve
+
+
+@pytest.mark.parametrize(
+    ("serve", "publishes", "moves"), [(False, False, True), (True, True, True), (True, False, False)]
+)
+def test_an_application_is_renamed_where_its_new_name_is_published(
+    tmp_path: Path, serve: bool, publishes: bool, moves: bool
+) -> None:
+    os.makedirs(Layout(str(tmp_path), "store").releases)
+    options = options_of({**PARAMS, "root": str(tmp_path), "serve": serve, "publishes": publishes}, check=True)
+    result = _apply_module.present(two_apps(rename_from="store"), {}, options)
+    assert ["run site.yml" in result.get("msg", ""), len(result["releases"])] == [not moves, 1 + moves]
+
+
+@pytest.mark.parametrize(("own", "waits"), [(None, 7), (3.0, 3.0), (0.0, 0.0)])
+def test_a_deploy_may_wait_for_its_lock_otherwise_than_a_build(own: float | None, waits: float) -> None:
+    assert serve_timeout({"lock_timeout": 7, "serve_lock_timeout": own}) == waits
 
 
 @pytest.mark.parametrize(("config_file", "said"), [("", 1), ("gunicorn.conf.py", 0), ("conf/gunicorn.py", 1)])
