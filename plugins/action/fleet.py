@@ -24,6 +24,13 @@ _SCRIPT = (
     '[ -L "$link" ] && echo "$link $(readlink "$link")"; done; echo ' + _REACHED
 )
 
+# begin argument spec: written by `make specs` from tools/specs/schema/
+OPTIONS: dict[str, t.Any] = {
+    "root": {"type": "path", "default": "/srv"},
+    "without_lost": {"type": "bool", "default": False},
+}
+# end argument spec
+
 
 class ActionModule(ActionBase):
     """Ask with the rights that the run will have; a host that does not answer fails the task."""
@@ -37,8 +44,7 @@ class ActionModule(ActionBase):
         freeze_gc()
         variables = task_vars or {}
         result: Args = super().run(tmp, task_vars)
-        spec = {"root": {"type": "path", "default": "/srv"}, "without_lost": {"type": "bool", "default": False}}
-        _checked, args = self.validate_argument_spec(spec)
+        _checked, args = self.validate_argument_spec(OPTIONS)
         try:
             answer = self._low_level_execute_command(_SCRIPT.format(root=shlex.quote(args["root"])))
         except AnsibleConnectionFailure as exc:

@@ -19,6 +19,15 @@ from ..plugin_utils._run_record import followed
 
 Args = t.Dict[str, t.Any]
 
+# begin argument spec: written by `make specs` from tools/specs/schema/
+OPTIONS: dict[str, t.Any] = {
+    "text": {"type": "str", "required": True},
+    "data": {"type": "raw"},
+    "path": {"type": "path"},
+    "fail": {"type": "bool", "default": False},
+}
+# end argument spec
+
 
 class ActionModule(ActionBase):
     """Do without the host."""
@@ -30,13 +39,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:
         """Return whether the file has changed."""
         result: Args = super().run(tmp, task_vars)
-        spec = {
-            "text": {"type": "str", "required": True},
-            "data": {"type": "raw"},
-            "path": {"type": "path"},
-            "fail": {"type": "bool", "default": False},
-        }
-        _checked, args = self.validate_argument_spec(spec)
+        _checked, args = self.validate_argument_spec(OPTIONS)
         if args["fail"]:
             return {**result, "failed": True, "msg": printable(args["text"].rstrip("\n"))}
         Display().display(printable(args["text"].rstrip("\n")))

@@ -19,6 +19,7 @@ description:
     restart of the host.
 author:
   - flaskops maintainers (@flaskops)
+# begin options: written by `make specs` from tools/specs/schema/
 options:
   name:
     description: Name of the application.
@@ -32,8 +33,8 @@ options:
     description:
       - HTML text of the maintenance page. It cannot refer to static files of the application, which are closed as
         well.
-      - When not set, the last page is used again, or a plain one when there was none. That one is in English, or where
-        the site has texts for maintenance (C(error_pages)), in the language of the visitor.
+      - When not set, the last page is used again, or a plain one when there was none. That one is in English, or
+        where the site has texts for maintenance (C(error_pages)), in the language of the visitor.
     type: str
   pause:
     description:
@@ -59,6 +60,7 @@ options:
         set.
     type: str
     version_added: 2.0.0
+# end options
 attributes:
   check_mode:
     description: Checks everything, changes nothing.
@@ -108,6 +110,7 @@ units:
 """
 
 import os
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -119,23 +122,24 @@ from ..module_utils._release.model import Layout
 from ..module_utils._system.command import CommandError
 from ..module_utils._system.host import Host
 
+# begin argument spec: written by `make specs` from tools/specs/schema/
+OPTIONS: dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "closed": {"type": "bool", "required": True},
+    "page": {"type": "str"},
+    "pause": {"type": "bool", "default": False},
+    "root": {"type": "path", "default": "/srv"},
+    "directory_enabled": {"type": "path"},
+    "suffix": {"type": "str"},
+}
+# end argument spec
+
 
 def main() -> None:
     """Run the module."""
     # nginx has to be able to see the flag and to read the page.
     os.umask(0o022)
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "closed": {"type": "bool", "required": True},
-            "page": {"type": "str"},
-            "pause": {"type": "bool", "default": False},
-            "root": {"type": "path", "default": "/srv"},
-            "directory_enabled": {"type": "path"},
-            "suffix": {"type": "str"},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(OPTIONS, supports_check_mode=True)
     params = module.params
     sites = read_site_paths("/etc/nginx/nginx.conf").chosen(params["directory_enabled"], params["suffix"])
     site = os.path.join(sites.directory, params["name"] + sites.suffix)

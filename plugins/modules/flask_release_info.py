@@ -14,6 +14,7 @@ description:
   - Lists the complete releases that M(flaskops.stack.flask_release) has built, oldest first.
 author:
   - flaskops maintainers (@flaskops)
+# begin options: written by `make specs` from tools/specs/schema/
 options:
   names:
     description: Applications to report on. When not set, all that are found below O(root).
@@ -27,6 +28,7 @@ options:
     description: Whether to measure the size of each release on disk, which takes a moment.
     type: bool
     default: false
+# end options
 attributes:
   check_mode:
     description: Only reads.
@@ -116,15 +118,18 @@ from ..module_utils._input.values import UnsafeNameError
 from ..module_utils._release.model import ReleaseError
 from ..module_utils._release.releases import list_applications
 
+# begin argument spec: written by `make specs` from tools/specs/schema/
+OPTIONS: dict[str, t.Any] = {
+    "names": {"type": "list", "elements": "str"},
+    "root": {"type": "path", "default": "/srv"},
+    "size": {"type": "bool", "default": False},
+}
+# end argument spec
+
 
 def main() -> None:
     """Run the module."""
-    spec: dict[str, t.Any] = {
-        "names": {"type": "list", "elements": "str"},
-        "root": {"type": "path", "default": "/srv"},
-        "size": {"type": "bool", "default": False},
-    }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    module = AnsibleModule(OPTIONS, supports_check_mode=True)
     params = module.params
     try:
         apps = list_applications(params["root"], params["names"], params["size"])

@@ -16,6 +16,7 @@ description:
   - Each instance is asked once, over its own socket, as in the health check of a deploy.
 author:
   - flaskops maintainers (@flaskops)
+# begin options: written by `make specs` from tools/specs/schema/
 options:
   names:
     description: Applications to report on. When not set, all that are found below O(root).
@@ -36,6 +37,7 @@ options:
     type: bool
     default: true
     version_added: 2.0.0
+# end options
 attributes:
   check_mode:
     description: Only reads.
@@ -226,16 +228,19 @@ from ..module_utils._release.model import ReleaseError
 from ..module_utils._system.command import CommandError
 from ..module_utils._system.host import Host
 
+# begin argument spec: written by `make specs` from tools/specs/schema/
+OPTIONS: dict[str, t.Any] = {
+    "names": {"type": "list", "elements": "str"},
+    "root": {"type": "path", "default": "/srv"},
+    "timeout": {"type": "int", "default": 5},
+    "probe": {"type": "bool", "default": True},
+}
+# end argument spec
+
 
 def main() -> None:
     """Run the module."""
-    spec: dict[str, t.Any] = {
-        "names": {"type": "list", "elements": "str"},
-        "root": {"type": "path", "default": "/srv"},
-        "timeout": {"type": "int", "default": 5},
-        "probe": {"type": "bool", "default": True},
-    }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    module = AnsibleModule(OPTIONS, supports_check_mode=True)
     params = module.params
     try:
         apps = application_states(Host(), params["root"], params["names"], params["timeout"], params["probe"])

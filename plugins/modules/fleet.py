@@ -18,6 +18,7 @@ description:
     meanwhile.
 author:
   - flaskops maintainers (@flaskops)
+# begin options: written by `make specs` from tools/specs/schema/
 options:
   root:
     description: Directory that contains one directory per application.
@@ -27,6 +28,7 @@ options:
     description: Whether to continue without a host that cannot be reached, as Ansible does with unreachable hosts.
     type: bool
     default: false
+# end options
 attributes:
   check_mode:
     description: Only reads.

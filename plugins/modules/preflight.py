@@ -19,6 +19,7 @@ author:
   - flaskops maintainers (@flaskops)
 extends_documentation_fragment:
   - flaskops.stack._host_code
+# begin options: written by `make specs` from tools/specs/schema/
 options:
   packages:
     description: Debian packages that must be installed.
@@ -47,8 +48,8 @@ options:
     version_added: 2.0.0
   certificates:
     description:
-      - What role P(flaskops.stack.nginx#role) wants of a CA, as P(flaskops.stack.nginx_certificates#filter) returns it
-        in C(host).
+      - What role P(flaskops.stack.nginx#role) wants of a CA, as P(flaskops.stack.nginx_certificates#filter) returns
+        it in C(host).
       - The module fails when a file on the host that it names cannot be used, before anything changes.
     type: dict
     default: {}
@@ -65,6 +66,7 @@ options:
     description: Program of nginx whose version is returned, as a path or a name in E(PATH).
     type: str
     default: nginx
+# end options
 attributes:
   action:
     description: The installation is a second module, which runs only when something is missing.
@@ -172,19 +174,20 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._host_code import CODE_SPEC, work
 
-# What Ansible checks the arguments by, here or on the controller.
-ARGUMENTS: dict[str, t.Any] = {
-    "argument_spec": {
-        "packages": {"type": "list", "elements": "str", "default": []},
-        "install": {"type": "bool", "default": False},
-        "services": {"type": "list", "elements": "str", "default": []},
-        "refuse": {"type": "list", "elements": "str", "default": []},
-        "certificates": {"type": "dict", "default": {}},
-        "firewall": {"type": "dict", "default": {}},
-        "nginx": {"type": "str", "default": "nginx"},
-        **CODE_SPEC,
-    },
+# begin argument spec: written by `make specs` from tools/specs/schema/
+OPTIONS: dict[str, t.Any] = {
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "install": {"type": "bool", "default": False},
+    "services": {"type": "list", "elements": "str", "default": []},
+    "refuse": {"type": "list", "elements": "str", "default": []},
+    "certificates": {"type": "dict", "default": {}},
+    "firewall": {"type": "dict", "default": {}},
+    "nginx": {"type": "str", "default": "nginx"},
 }
+# end argument spec
+
+# What Ansible checks the arguments by, here or on the controller.
+ARGUMENTS: dict[str, t.Any] = {"argument_spec": {**OPTIONS, **CODE_SPEC}}
 
 
 def main() -> None:

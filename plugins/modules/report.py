@@ -16,6 +16,7 @@ description:
   - Nothing is done on the host.
 author:
   - flaskops maintainers (@flaskops)
+# begin options: written by `make specs` from tools/specs/schema/
 options:
   text:
     description: Text to show.
@@ -34,6 +35,7 @@ options:
       - In a playbook of this collection the failure is in the notices of C(flask_notify), too.
     type: bool
     default: false
+# end options
 attributes:
   check_mode:
     description: Shows the text, writes nothing.

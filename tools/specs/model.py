@@ -101,7 +101,7 @@ class Interface:
     """What a role or module takes."""
 
     name: str
-    # What stands above the options of a role.
+    # What stands above the options of a role, and whether the action plugin of a module alone reads its arguments.
     head: t.Mapping[str, t.Any]
     options: tuple[Option, ...]
 

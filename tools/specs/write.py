@@ -37,9 +37,13 @@ def written_files(schema: Schema, root: Path) -> dict[Path, str]:
         files[readme] = _replaced(readme, {"variables": table(role.options)}, "<!-- ", " -->")
     for module in schema.modules.values():
         path = root / f"plugins/modules/{module.name}.py"
-        parts = {"options": "\n".join(["options:", *option_lines(module.options, 2, "suboptions"), ""])}
-        parts["argument spec"] = assignment("OPTIONS: dict[str, t.Any]", argument_spec(module.options)) + "\n"
-        files[path] = _replaced(path, parts, "# ", "")
+        options = {"options": "\n".join(["options:", *option_lines(module.options, 2, "suboptions"), ""])}
+        spec = {"argument spec": assignment("OPTIONS: dict[str, t.Any]", argument_spec(module.options)) + "\n"}
+        if module.head.get("on_controller"):
+            action = root / f"plugins/action/{module.name}.py"
+            files[action] = _replaced(action, spec, "# ", "")
+            spec = {}
+        files[path] = _replaced(path, {**options, **spec}, "# ", "")
     files[root / DEFAULTS] = _replaced(root / DEFAULTS, {"defaults": run_time_defaults(schema)}, "# ", "")
     files[root / SITE] = _replaced(root / SITE, {"defaults": site_defaults(schema)}, "# ", "")
     files[root / VALUES] = _replaced(root / VALUES, {"shapes": shapes(schema)}, "# ", "")

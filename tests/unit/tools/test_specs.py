@@ -76,6 +76,17 @@ def test_every_file_is_what_the_schema_says() -> None:
     assert main(["--check"]) == 0, "run `make specs`"
 
 
+def test_each_module_is_described_in_the_schema() -> None:
+    assert set(load().modules) == {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
+
+
+def test_a_module_without_a_part_on_the_host_has_its_arguments_in_its_action_plugin(checkout: Path) -> None:
+    assert changed_by(checkout, "modules.yml", "- without_lost:", "- without_host:") == {
+        "plugins/modules/fleet.py",
+        "plugins/action/fleet.py",
+    }
+
+
 def test_a_description_stands_once(checkout: Path) -> None:
     assert changed_by(checkout, "service.yml", "Threads per worker.", "Threads of each worker.") == {
         SPECS.format("flask"),
