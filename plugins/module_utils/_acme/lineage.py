@@ -187,6 +187,8 @@ def _reason_to_renew_otherwise(places: Places, settings: t.Mapping[str, str], au
         return f"the CA changes: it is of {settings.get('server', 'another one')}"
     if not os.path.isdir(os.path.join(places.account(authority.server), settings.get("account", ""))):
         return "the account that certbot would renew it with is gone"
+    if settings.get("required_profile", "") != authority.profile:
+        return f"the profile changes: it has {settings.get('required_profile') or 'the usual one'}"
     if _renewed_by(settings) != _renewed_by(wanted_settings(places, authority)):
         return "certbot would renew it in another way"
     return ""

@@ -125,6 +125,8 @@ class FakeCertbot(Commands):
             settings.update(authenticator="webroot", webroot_path=words[words.index("--webroot-path") + 1] + ",")
         else:
             settings.update(authenticator="manual", manual_auth_hook=words[words.index("--manual-auth-hook") + 1])
+        if "--required-profile" in words:
+            settings["required_profile"] = words[words.index("--required-profile") + 1]
         self.keep(name, self.names or asked, settings)
 
     def keep(self, name: str, names: t.Sequence[str], settings: t.Mapping[str, str], age: float = 0) -> None:

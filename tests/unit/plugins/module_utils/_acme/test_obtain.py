@@ -203,6 +203,17 @@ def test_a_profile_is_looked_up_before_anything_is_asked(lab: Lab) -> None:
     assert "--required-profile shortlived" in " ".join(lab.certbot.asked[-1])
 
 
+def test_another_profile_is_another_certificate(lab: Lab) -> None:
+    short = replace(ASKED, profile="shortlived")
+    for authority in (ASKED, short, ASKED):
+        assert states(run(lab, SHOP, authority=authority)) == {"shop": "issued"}
+        assert not run(lab, SHOP, authority=authority)["changed"]
+    assert (
+        "the profile changes: it has the usual one"
+        in run(lab, SHOP, authority=short, check=True, diff=True)["diff"][0]["after"]
+    )
+
+
 def test_a_certificate_that_others_use_is_left_alone(lab: Lab) -> None:
     lab.certbot.keep("shop", SHOP.names, {"renew_hook": "systemctl reload postfix", "server": PRODUCTION})
     result = run(lab)
