@@ -52,6 +52,14 @@ MOUNT: Choices = {
                 "maintenance": {"flag": "/run/flaskops/blog.on", "page": "/srv/blog.html", "open": ["/blog/healthz"]},
                 "read_timeout": 90,
                 "body_size": "1g",
+                "buffering": True,
+                "cache": {"valid": 10, "bypass": ["/blog/live"]},
+                "locations": [
+                    {"path": "/blog/", "config": "proxy_set_header X-Whole yes;"},
+                    {"path": "/blog/uploads/", "body_size": "2g", "buffering": False},
+                    {"path": "~ ^/blog/old/", "config": "return 410;"},
+                    {"path": "= /blog/chat-log", "upstream": ["10.0.0.5"], "websockets": True},
+                ],
             },
             {"path": "/blog/chat", "upstream": ["10.0.0.3", "10.0.0.4"], "websockets": True, "buffering": False},
         ]

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import typing as t
 from collections import Counter
 
 from .._input.defaults import DEFAULTS
 from .._input.values import SITE, InputError, as_prefix, with_lists
 from .._release.shared_files import Place, covers, is_shared, located, shared_places
-from .._site.lines import cache_lines
+from .._site.lines import cache_lines, literal
 from .._site.model import Site, Static, chain_of
 from .._site.parse import Reader, is_decoded, parse_site
 from .._system.paths import PREVIOUS
@@ -34,7 +35,13 @@ _OF_MOUNTS = (
     "deny",
     "methods",
     "access_log_skip",
+    "locations",
+    "cache",
 )
+# What begins the path of a location, as nginx has it.
+_MODIFIERS = ("=", "~", "~*", "^~")
+# Where a regular expression begins anew, but for a class of characters.
+_ANCHOR = re.compile(r"(?<![\\\[])\^")
 
 
 class DeriveError(ValueError):
@@ -243,6 +250,11 @@ def _mount(site: dict[str, t.Any], app: App, base: str, defaults: t.Mapping[str,
         "maintenance": {**closing, "open": opened},
         **{key: given[key] for key in _PASSED if key in given},
     }
+    locations = [{**entry, "path": _moved(app, path, entry.get("path"))} for entry in given.get("locations") or []]
+    _extend(mount, "locations", locations)
+    if isinstance(given.get("cache"), t.Mapping):
+        kept = {key: [_below(path, place) for place in given["cache"].get(key) or []] for key in ("paths", "bypass")}
+        mount["cache"] = {**given["cache"], **{key: places for key, places in kept.items() if places}}
     site["mounts"] = [*(site.get("mounts") or []), mount]
     static = [{**entry, "url": path + str(entry.get("url"))} for entry in given.get("static") or []]
     _extend(site, "static", static)
@@ -254,6 +266,23 @@ def _mount(site: dict[str, t.Any], app: App, base: str, defaults: t.Mapping[str,
     auth, health = site.get("basic_auth", defaults["basic_auth"]), _health_path(app.get("gunicorn") or {})
     if auth and isinstance(auth, t.Mapping) and health != "/" and is_decoded(health):
         site["basic_auth"] = {**auth, "open": [*(auth.get("open") or []), path + health]}
+
+
+def _moved(app: App, path: str, place: object) -> str:
+    """Return the path of a location, as nginx takes it, below another one."""
+    text = str(place or "").strip()
+    modifier, space, rest = text.partition(" ")
+    modifier, rest = (modifier, rest.strip()) if space and modifier in _MODIFIERS else ("", text)
+    if text.startswith("@"):
+        return text
+    if modifier not in ("~", "~*"):
+        return f"{modifier} {path}{rest}".strip()
+    if _ANCHOR.search(rest[1:]):
+        raise DeriveError(
+            f"app '{app['name']}': nginx.locations '{text}' begins in several places ('^'), and the application is "
+            f"below {path}: put what may follow into brackets, such as ~ ^(?:/a|/b)"
+        )
+    return f"{modifier} ^{literal(path)}{rest[1:]}" if rest.startswith("^") else text
 
 
 def _below(path: str, place: object) -> str:

@@ -297,6 +297,11 @@ SITE: Shape = {
             "read_timeout": Whole(),
             "proxy_headers": {},
             "maintenance": {"open": Listed("/status")},
+            "locations": Listed(
+                "{path: /admin/}",
+                {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True), "read_timeout": Whole()},
+            ),
+            "cache": {"paths": Listed("/news"), "bypass": Listed("/news/live")},
         },
     ),
     "limits": Listed("{path: /login, rate: 5r/s, burst: 10}", {"path": Text("/login")}),
@@ -405,6 +410,11 @@ APP: Shape = {
                 "read_timeout": Whole(),
                 "proxy_headers": {},
                 "maintenance": {"open": Listed("/status")},
+                "locations": Listed(
+                    "{path: /admin/}",
+                    {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True), "read_timeout": Whole()},
+                ),
+                "cache": {"paths": Listed("/news"), "bypass": Listed("/news/live")},
             },
         ),
         "limits": Listed("{path: /login, rate: 5r/s, burst: 10}", {"path": Text("/login")}),

@@ -254,16 +254,21 @@ def unused_answers(prefix: str, sites: t.Sequence[WantedSite], gone: t.Collectio
     found = [base for base in list_directory(directory) if base.startswith(begin)]
     if not found:
         return []
-    known = {site.name for site in sites}
-    keeping = {site.name for site in sites if site.state == ENABLED and _keeps_answers(site, f"{prefix}-{site.name}")}
-    names = [base[len(begin) :] for base in sorted(found)]
-    unused = [name for name in names if name not in keeping and (purge or name in known or name in gone)]
-    return [f"{prefix}-{name}" for name in unused if os.path.isdir(f"{prefix}-{name}")]
+    known = {site.name: site for site in sites}
+    paths = [os.path.join(directory, base) for base in sorted(found)]
+    return [path for path in paths if os.path.isdir(path) and _is_unused(path, prefix, known, gone, purge)]
 
 
-def _keeps_answers(site: WantedSite, path: str) -> bool:
-    """Tell whether a site names its directory, or whether that is not known."""
-    return site.content is None or bool(site.version) or f'"{path}"'.encode() in site.content
+def _is_unused(path: str, prefix: str, known: t.Mapping[str, WantedSite], gone: t.Collection[str], purge: bool) -> bool:
+    # Behind an '@' is the path of an application that is mounted there.
+    name = path[len(prefix) + 1 :].partition("@")[0]
+    site = known.get(name)
+    if site is None:
+        return purge or name in gone
+    if site.state != ENABLED:
+        return True
+    # Of a site whose text is not given, nothing is known.
+    return site.content is not None and not site.version and f'"{path}"'.encode() not in site.content
 
 
 def remove_leftovers(directories: t.Iterable[str]) -> None:

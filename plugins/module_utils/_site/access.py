@@ -33,7 +33,7 @@ _TARGET = "$flaskops_dots$uri"
 def check_counted(site: Site) -> Site:
     """Return the site; raise InputError for a limit that nginx would never look at, because C(return) comes first."""
     for limit in site.limits:
-        for location in site.locations:
+        for location in site.all_locations:
             if _covers(location, limit.path) and _returns(location.config):
                 raise InputError(
                     f"limits: path '{limit.path}' is answered by 'return' in locations, before nginx counts the "
@@ -51,7 +51,7 @@ def check_protected(site: Site) -> Site:
     """Return the site; raise InputError for an answer that nginx gives before it asks for a password."""
     if not site.basic_auth:
         return site
-    for location in site.locations:
+    for location in site.all_locations:
         if _tells(location.config) and any(_overlaps(location, path) for path in site.basic_auth.paths):
             raise InputError(
                 f"basic_auth: location '{location.path}' is answered by 'return', before nginx asks for a password: "

@@ -10,12 +10,13 @@ for what C(Vary) covers and the address of the visitor. Requests that say who as
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 import typing as t
 
 from .._system.paths import ANSWERS
 from .lines import Lines, block, forwarded, literal, quote, variable
-from .model import Site, current_of
+from .model import Cache, Mount, Site, current_of
 from .raw import Statement
 
 # nginx joins several of these, so a user's own come in addition to ours.
@@ -52,28 +53,56 @@ _HARMLESS = frozenset(
 )
 
 
+def has_cache(site: Site) -> bool:
+    """Tell whether answers of a site are kept, or of an application that is mounted there."""
+    return bool(site.cache or any(mount.cache for mount in site.mounts))
+
+
+def _zone(site: Site, mount: Mount | None = None) -> str:
+    """Return the name of the zone, and of the directory, with the answers of a site or of a mounted application."""
+    return f"flaskops-answers-{site.name}{mount.path.replace('/', '@') if mount else ''}"
+
+
 def cache_blocks(site: Site) -> list[Lines]:
     """Return what stands beside the servers of a site: where answers are kept, and of which paths."""
-    if not site.cache:
+    if not has_cache(site):
         return []
-    zone = f"flaskops-answers-{site.name}"
-    # What nobody asks for is removed, so that no answer is served that is much too old.
-    inactive = max(2 * site.cache.valid, 60)
-    # nginx refuses to load a zone of a known name with another size of keys, other levels or another directory.
-    limits = f"keys_zone={zone}:10m max_size={site.cache.max_size} inactive={inactive}s use_temp_path=off"
-    paths = [f"{quote(_below(path))} off;" for path in dict.fromkeys(site.cache.bypass)]
-    paths += [f"{quote(_below(path))} {quote(zone)};" for path in dict.fromkeys(site.cache.paths)]
+    kept = [(_zone(site, mount), mount.cache) for mount in site.mounts if mount.cache]
+    kept = [*([(_zone(site), site.cache)] if site.cache else []), *kept]
     # A path that was sent with ".." may be another one for the application.
     at_path = variable(site, "cache")
     # For a private request there is no cache: with one, nginx makes GET of HEAD and takes out Range and If-None-Match.
     private = ["default off;", f'"" {at_path};']
-    seen = ["default $upstream_cache_status;", f'"~^[^ ].* 1 {literal(zone)}$" BYPASS;']
+    seen = ["default $upstream_cache_status;", *(f'"~^[^ ].* 1 {literal(zone)}$" BYPASS;' for zone, _cache in kept)]
     return [
-        [f"proxy_cache_path {quote(f'{ANSWERS}-{site.name}')} levels=1:2 {limits};"],
-        block(f'map "$flaskops_dots$uri" {at_path}', ["default off;", *paths]),
+        [_path_line(zone, cache) for zone, cache in kept],
+        block(f'map "$flaskops_dots$uri" {at_path}', ["default off;", *_path_lines(site)]),
         block(f"map $flaskops_private {variable(site, 'zone')}", private),
         block(f'map "$upstream_addr $flaskops_private {at_path}" {variable(site, "kept")}', seen),
     ]
+
+
+def _path_line(zone: str, cache: Cache) -> str:
+    # What nobody asks for is removed, so that no answer is served that is much too old.
+    inactive = max(2 * cache.valid, 60)
+    # nginx refuses to load a zone of a known name with another size of keys, other levels or another directory.
+    limits = f"keys_zone={zone}:10m max_size={cache.max_size} inactive={inactive}s use_temp_path=off"
+    return f"proxy_cache_path {quote(posixpath.join(posixpath.dirname(ANSWERS), zone))} levels=1:2 {limits};"
+
+
+def _path_lines(site: Site) -> Lines:
+    """Return of which paths answers are kept, and in which zone; the first line that a path matches counts."""
+    lines: Lines = []
+    mounts = site.mounts if any(mount.cache for mount in site.mounts) else ()
+    for mount in sorted(mounts, key=lambda mount: -len(mount.path)):
+        lines += _paths_of(mount.cache, _zone(site, mount)) if mount.cache else []
+        lines += [f"{quote(_below(mount.path))} off;"]
+    return lines + (_paths_of(site.cache, _zone(site)) if site.cache else [])
+
+
+def _paths_of(cache: Cache, zone: str) -> Lines:
+    lines = [f"{quote(_below(path))} off;" for path in dict.fromkeys(cache.bypass)]
+    return lines + [f"{quote(_below(path))} {quote(zone)};" for path in dict.fromkeys(cache.paths)]
 
 
 def _below(path: str) -> str:
@@ -82,7 +111,7 @@ def _below(path: str) -> str:
 
 def cache_header_lines(site: Site) -> Lines:
     """Return the header that says where an answer comes from; it is empty, and not sent, where nothing is kept."""
-    return [f"add_header X-Cache-Status {variable(site, 'kept')} always;"] if site.cache else []
+    return [f"add_header X-Cache-Status {variable(site, 'kept')} always;"] if has_cache(site) else []
 
 
 def kept_lines(site: Site, above: t.Sequence[Statement], own: t.Sequence[Statement] = ()) -> Lines:

@@ -270,6 +270,30 @@ class Mount:
     websockets: bool = MountDefault.websockets
     proxy_headers: tuple[tuple[str, str], ...] = ()
     maintenance: Maintenance = field(default_factory=Maintenance)
+    locations: tuple[Location, ...] = ()
+    cache: Cache | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is not below the path."""
+        prefix, below = f"mounts: path '{self.path}': ", f"{self.path}/"
+        for location in self.locations:
+            if location.path.startswith("@"):
+                raise InputError(
+                    f"{prefix}locations: '{location.path}' has no path, and belongs to the locations of the site"
+                )
+            if location.modifier not in ("~", "~*") and not location.path.startswith(below):
+                raise InputError(f"{prefix}locations: path '{location.path}' is not below it: write '{below}...'")
+        for path in (*self.cache.paths, *self.cache.bypass) if self.cache else ():
+            if not f"{path}/".startswith(below):
+                raise InputError(
+                    f"{prefix}cache: '{path}' is not below it: write '{below}...', or '{self.path}' for all"
+                )
+
+    @property
+    def whole(self) -> Location | None:
+        """Return the location that changes what holds for the whole path."""
+        found = (each for each in self.locations if each.key == f"{self.path}/")
+        return next(found, None)
 
 
 @dataclass(frozen=True)
@@ -370,12 +394,23 @@ class Site:
             raise InputError(
                 "static with the url '/' leaves nothing for upstream: choose a longer url, or leave one out"
             )
+        self._check_mounts()
         self._check_proxy_protocol()
         self._check_http3()
         self._check_clients()
+        mounted = [key for mount in self.mounts for key in (f"{mount.path}/", f"={mount.path}")]
+        below = [p.key for mount in self.mounts for p in mount.locations if p != mount.whole]
+        own = [*(static.url for static in self.static), *(place.key for place in self.locations)]
+        self._refuse_twice("path", (*own, *mounted, *below))
+
+    def _check_mounts(self) -> None:
         self._refuse_twice("mounts: path", tuple(mount.path for mount in self.mounts))
-        mounted = tuple(key for mount in self.mounts for key in (f"{mount.path}/", f"={mount.path}"))
-        self._refuse_twice("path", tuple(s.url for s in self.static) + tuple(p.key for p in self.locations) + mounted)
+        for mount in self.mounts:
+            if mount.cache and not (self.buffering if mount.buffering is None else mount.buffering):
+                raise InputError(
+                    f"mounts: path '{mount.path}': cache needs buffering: nginx keeps no answer that it streams; set "
+                    "buffering to true"
+                )
 
     def _check_http3(self) -> None:
         if self.http3 and not self.tls:
@@ -422,8 +457,37 @@ class Site:
     @property
     def has_websockets(self) -> bool:
         """Tell whether connections are upgraded, be it below some path only."""
-        below = [*(location.websockets for location in self.locations), *(mount.websockets for mount in self.mounts)]
+        below = [
+            *(location.websockets for location in self.all_locations),
+            *(mount.websockets for mount in self.mounts),
+        ]
         return self.websockets or any(below)
+
+    @property
+    def all_locations(self) -> tuple[Location, ...]:
+        """Return its locations, and those of applications that are mounted there."""
+        return (*self.locations, *(location for mount in self.mounts for location in mount.locations))
+
+    def mounted(self, mount: Mount) -> Site:
+        """Return the site as it is for an application that is mounted there; it has no parts then."""
+        own: dict[str, t.Any] = {
+            key: value
+            for key, value in vars(mount).items()
+            if value is not None
+            and key in ("body_size", "connect_timeout", "read_timeout", "send_timeout", "buffering")
+        }
+        return replace(
+            self,
+            static=(),
+            locations=(),
+            mounts=(),
+            upstream=mount.upstream,
+            balance=mount.balance,
+            cache=mount.cache,
+            websockets=mount.websockets,
+            proxy_headers=(*self.proxy_headers, *mount.proxy_headers),
+            **own,
+        )
 
     def at(self, location: Location) -> Site:
         """Return the site as it is in one of its locations."""

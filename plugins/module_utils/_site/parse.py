@@ -45,7 +45,7 @@ from .model import (
     Static,
     Tls,
 )
-from .raw import read_statements
+from .raw import answers, read_statements
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _DOMAIN = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
@@ -74,6 +74,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}")
 _LOCATION_KEYS = ("path", "upstream", "websockets", "buffering", "read_timeout", "body_size", "config")
 _MODIFIERS = ("=", "~", "~*", "^~")
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 SITE_KEYS = tuple(field.name for field in fields(Site))
 # What makes one site differ from another has no default in nginx_site_defaults.
 _OWN_KEYS = frozenset(
@@ -398,8 +399,23 @@ def _parse_mount(entry: object) -> Mount:
         websockets=given.flag("websockets", Mount.websockets),
         proxy_headers=_parse_headers(given.raw("proxy_headers"), "mounts: proxy_headers"),
         maintenance=_parse_maintenance(given.raw("maintenance")),
+        locations=tuple(_parse_inner_location(entry, path) for entry in given.items("locations")),
+        cache=_parse_cache(given.raw("cache"), path),
         **numbers,
     )
+
+
+def _parse_inner_location(entry: object, path: str) -> Location:
+    """Return a location below the path of a mount, which is taken off by its being in front of another path."""
+    location = _parse_location(entry)
+    if location.path.startswith("@") or (answers(read_statements(location.config)) and not location.upstream):
+        return location
+    if location.modifier in ("~", "~*") or not _PLAIN_PATH.fullmatch(location.path):
+        raise InputError(
+            f"mounts: path '{path}': requests to location '{location.path}' cannot be passed on without the path: "
+            "write a path of letters, digits, '.', '_', '~', '-' and '/' instead, or have config answer"
+        )
+    return location
 
 
 def _checked_config(given: Reader, key: str) -> str:
@@ -459,7 +475,7 @@ def _parse_error_text(language: str, status: str, page: object) -> ErrorText:
     return ErrorText(language, status, given.text("title"), given.text("text"))
 
 
-def _parse_cache(value: object) -> Cache | None:
+def _parse_cache(value: object, area: str = "/") -> Cache | None:
     if value is None:
         return None
     given = _reader(value, [field.name for field in fields(Cache)], "cache: ")
@@ -471,7 +487,7 @@ def _parse_cache(value: object) -> Cache | None:
     paths = tuple(_check_area(path, "cache: paths") for path in given.texts("paths"))
     return Cache(
         valid=given.number("valid", 0, 1, 31536000),
-        paths=paths or Cache.paths,
+        paths=paths or (area,),
         bypass=tuple(_check_area(path, "cache: bypass") for path in given.texts("bypass")),
         wait=given.number("wait", Cache.wait, 0, 3600),
         max_size=size,

@@ -266,6 +266,9 @@ def _upstreams(site: Site, version: Version) -> list[Lines]:
     found = [_upstream(_upstream_name(site), site.upstream, site.balance, version)] if site.upstream else []
     for number, mount in enumerate(site.mounts):
         found.append(_upstream(_mount_name(site, number), mount.upstream, mount.balance, version))
+        for place, location in enumerate(mount.locations):
+            if location.upstream:
+                found.append(_upstream(_mount_name(site, number, place), location.upstream, mount.balance, version))
     for number, location in enumerate(site.locations):
         if location.upstream:
             found.append(_upstream(_upstream_name(site, number), location.upstream, site.balance, version))
@@ -276,8 +279,8 @@ def _upstream_name(site: Site, number: int | None = None) -> str:
     return f"flaskops-{site.name}" if number is None else f"flaskops.{number}.{site.name}"
 
 
-def _mount_name(site: Site, number: int) -> str:
-    return f"flaskops.mount{number}.{site.name}"
+def _mount_name(site: Site, number: int, place: int | None = None) -> str:
+    return f"flaskops.mount{number}.{'' if place is None else f'{place}.'}{site.name}"
 
 
 def _upstream(name: str, servers: t.Sequence[Server], balance: str, version: Version) -> Lines:
@@ -471,14 +474,72 @@ def _location(site: Site, location: Location, number: int, above: t.Sequence[Sta
 
 def _mount_locations(site: Site, mount: Mount, number: int, own: t.Sequence[Statement]) -> Lines:
     """Return the locations of a path that leads to another application, which gets the rest of it."""
-    path, current = f"{mount.path}/", current_of(mount.upstream)
-    # An application that was removed is not there, instead of being out of order.
-    gone = block(f"if (!-e {quote(current)})", ["return 404;"]) if current else []
-    lines = [*gone, *mount_lines(mount), *_mount_headers(site, mount, own)]
-    lines += [*release_lines(site, mount.upstream), f"proxy_pass http://{_mount_name(site, number)}/;"]
+    path, whole, inner = f"{mount.path}/", mount.whole, site.mounted(mount)
+    text = whole.config if whole else ""
+    theirs = read_statements(text)
+    here = inner.at(whole) if whole else inner
+    lines = [*_gone_lines(mount), *mount_lines(mount)]
+    lines += _mount_headers(site, replace(mount, websockets=here.websockets), own)
+    lines += _added_headers(site, own) if text else []
+    if whole:
+        lines = [line for line in lines if line not in _replaced(mount, whole)] + location_lines(here, whole)
+        lines = _without(lines, overridden(theirs) - {_PREFIX_HEADER})
+    if whole and whole.upstream:
+        place = mount.locations.index(whole)
+        lines += [
+            *_release_lines(site, whole.upstream, text),
+            f"proxy_pass http://{_mount_name(site, number, place)}/;",
+        ]
+    elif not answers(theirs):
+        lines += _release_lines(site if site.cache else here, mount.upstream, text)
+        lines += [*_kept_lines(here, text, own, theirs), f"proxy_pass http://{_mount_name(site, number)}/;"]
+    lines += _raw(text) if text else []
+    for place, location in enumerate(mount.locations):
+        lines += _inner_location(site, mount, number, place, own) if location != whole else []
     slash = block(f"location = {quote(mount.path)}", [f"return 308 {quote(path + '$is_args$args')};"])
     # "^~" keeps regular expressions of other locations away.
     return ["", *slash, "", *block(f"location ^~ {quote(path)}", lines)]
+
+
+def _gone_lines(mount: Mount) -> Lines:
+    """Return what answers for an application that was removed: it is not there, instead of being out of order."""
+    current = current_of(mount.upstream)
+    return block(f"if (!-e {quote(current)})", ["return 404;"]) if current else []
+
+
+def _replaced(mount: Mount, location: Location) -> Lines:
+    """Return the lines of a mount in whose place a location has other ones."""
+    plain = replace(
+        mount,
+        body_size=None if location.body_size else mount.body_size,
+        buffering=None if location.buffering is not None else mount.buffering,
+        read_timeout=None if location.websockets or location.read_timeout is not None else mount.read_timeout,
+    )
+    return [line for line in mount_lines(mount) if line not in mount_lines(plain)]
+
+
+def _inner_location(site: Site, mount: Mount, number: int, place: int, above: t.Sequence[Statement]) -> Lines:
+    """Return a location of a mounted application, which is in that of its path, and has what is said there."""
+    location = mount.locations[place]
+    own, here = read_statements(location.config), site.mounted(mount).at(location)
+    lines: Lines = []
+    if location.config or here.websockets != mount.websockets:
+        lines += _mount_headers(site, replace(mount, websockets=here.websockets), above)
+        lines += _added_headers(site, above)
+    lines = _without([*lines, *location_lines(here, location)], overridden(own) - {_PREFIX_HEADER})
+    # No rewrite: limits and passwords are those of the path that was asked for.
+    rest = location.path[len(mount.path) :]
+    kept = [] if location.upstream or answers(own) else _kept_lines(here, location.config, above, own)
+    # That of the whole path would hold here, too.
+    lines += ["proxy_cache off;"] if mount.cache and not kept and "proxy_cache" not in overridden(own) else []
+    if location.upstream:
+        lines += _release_lines(site, location.upstream, location.config)
+        lines += [f"proxy_pass http://{_mount_name(site, number, place)}{rest};"]
+    elif not answers(own):
+        lines = [*_gone_lines(mount), *lines, *_release_lines(here, mount.upstream, location.config)]
+        lines += [*kept, f"proxy_pass http://{_mount_name(site, number)}{rest};"]
+    opening = " ".join(part for part in ("location", location.modifier, quote(location.path)) if part)
+    return ["", *block(opening, [*lines, *_raw(location.config)])]
 
 
 def _mount_headers(site: Site, mount: Mount, own: t.Sequence[Statement]) -> Lines:

@@ -311,3 +311,113 @@ def test_a_site_with_a_configuration_of_its_own_has_nothing_mounted(key: str) ->
 def test_a_prefix_without_a_mount_is_said_by_nginx_and_nobody_else(proxied: dict[str, t.Any]) -> None:
     text = text_of({**SHOP, "gunicorn": {"prefix": "/outer/"}, "nginx": proxied})
     assert set(re.findall("X-Forwarded-Prefix (.*);", text)) == {'"/outer"'}
+
+
+OWN: dict[str, t.Any] = {
+    "cache": {"valid": 10, "paths": ["/news"], "bypass": ["/news/live"]},
+    "locations": [
+        {"path": "/", "body_size": "5m", "config": "add_header X-A b;"},
+        {"path": "= /robots.txt", "config": "return 200 x;"},
+        {"path": "/up/", "body_size": "1g", "buffering": False, "read_timeout": 90},
+        {"path": "~ ^/api/v[0-9]+/", "config": "return 404;"},
+        {"path": "/ws/", "websockets": True},
+        {"path": "/other/", "upstream": ["127.0.0.1:9"]},
+    ],
+}
+
+
+def test_locations_of_its_own_are_below_the_path_and_get_the_rest_of_it() -> None:
+    text = text_of(SHOP, {**BLOG, "nginx": OWN, "gunicorn": {"health": {"path": "/healthz"}}})
+    whole = location(text, '^~ "/blog/"')
+    assert whole.index("proxy_pass http://flaskops.mount0.shop/;") < whole.index("add_header X-A b;")
+    assert "client_max_body_size 5m;" in whole
+    found = dict(re.findall(r"\n        location (.*?) {\n(.*?)\n        }", whole, re.DOTALL))
+    assert list(found) == [
+        '= "/blog/robots.txt"',
+        '"/blog/up/"',
+        '~ "^/blog/api/v[0-9]+/"',
+        '"/blog/ws/"',
+        '"/blog/other/"',
+    ]
+    up, ws, other = found['"/blog/up/"'], found['"/blog/ws/"'], found['"/blog/other/"']
+    # Whoever is asked there gets the path without what is in front of it; nothing of the outer location is lost.
+    assert "proxy_pass http://flaskops.mount0.shop/up/;" in up and "proxy_set_header" not in up
+    assert "client_max_body_size 1g;" in up and "proxy_read_timeout 90s;" in up and "proxy_buffering off;" in up
+    assert 'proxy_set_header X-Forwarded-Prefix "/blog";' in ws and "proxy_set_header Upgrade $flaskops_upgrade;" in ws
+    assert "proxy_pass http://flaskops.mount0.5.shop/other/;" in other
+    assert "upstream flaskops.mount0.5.shop {\n    server 127.0.0.1:9;" in text
+    assert all("rewrite" not in body for body in found.values())
+    # What is streamed, or somebody else's, is not kept.
+    assert ["proxy_cache off;" in body for body in (up, ws, other)] == [True, False, True]
+
+
+def test_answers_of_its_own_are_kept_by_themselves() -> None:
+    cache = {"nginx": {"cache": {"valid": 5}}}
+    deeper = {**BLOG, "name": "deep", "mount": {"site": "shop", "path": "/blog/deep"}, "nginx": {"cache": {"valid": 1}}}
+    other = {**BLOG, "name": "wiki", "mount": {"site": "shop", "path": "/wiki"}}
+    text = text_of({**SHOP, **cache}, {**BLOG, "nginx": OWN, "gunicorn": {"health": {"path": "/up"}}}, deeper, other)
+    for directory in ("shop", "shop@blog", "shop@blog@deep"):
+        zone = f"flaskops-answers-{directory}"
+        assert f'proxy_cache_path "/var/cache/{zone}" levels=1:2 keys_zone={zone}:' in text
+    lines = re.search(r'map "\$flaskops_dots\$uri" \$flaskops_shop_cache {\n(.*?)}', text, re.DOTALL)
+    assert lines and [line.strip() for line in lines.group(1).splitlines()[1:]] == [
+        '"~^0/blog/deep(?:/|$)" "flaskops-answers-shop@blog@deep";',
+        '"~^0/blog/deep(?:/|$)" off;',
+        '"~^0/blog/news/live(?:/|$)" off;',
+        '"~^0/blog/up(?:/|$)" off;',
+        '"~^0/blog/news(?:/|$)" "flaskops-answers-shop@blog";',
+        '"~^0/blog(?:/|$)" off;',
+        '"~^0/wiki(?:/|$)" off;',
+        '"~^0(?:/|$)" "flaskops-answers-shop";',
+    ]
+    assert "proxy_cache " not in location(text, '^~ "/wiki/"')
+    key = re.search('proxy_cache_key "(.*)";', location(text, '^~ "/blog/deep/"'))
+    assert key and "$flaskops_root" in key.group(1)
+    assert "proxy_cache_valid 200 1s;" in location(text, '^~ "/blog/deep/"')
+
+
+@pytest.mark.parametrize(
+    ("nginx", "message"),
+    [
+        ({"locations": [{"path": "@x"}]}, "belongs to the locations of the site"),
+        ({"locations": [{"path": "~ ^/a"}]}, "cannot be passed on without the path"),
+        ({"locations": [{"path": "/a b/"}]}, "cannot be passed on without the path"),
+        ({"locations": [{"path": "/a/"}, {"path": "/a/"}]}, "path '/blog/a/' is listed twice"),
+        ({"locations": [{"path": "/s/"}], "static": [{"url": "/s/", "path": "s"}]}, "'/blog/s/' is listed twice"),
+        ({"cache": {"valid": 1}, "buffering": False}, "path '/blog': cache needs buffering"),
+        (
+            {"limits": [{"path": "/a", "rate": "1r/s"}], "locations": [{"path": "/a", "config": "return 200;"}]},
+            "limits",
+        ),
+    ],
+)
+def test_what_cannot_be_below_a_path_is_refused(nginx: dict[str, t.Any], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        text_of(SHOP, {**BLOG, "nginx": nginx})
+
+
+def test_an_expression_that_begins_twice_is_refused() -> None:
+    nginx = {"locations": [{"path": "~ ^/a|^/b", "config": "return 404;"}]}
+    with pytest.raises(DeriveError, match="put what may follow into brackets"):
+        text_of(SHOP, {**BLOG, "nginx": nginx})
+    for place in ("~ ^/[^/]+/x", "~* \\.php$", "~ /a\\^b"):
+        nginx = {"locations": [{"path": place, "config": "return 404;"}]}
+        assert f"location {place.partition(' ')[0]} " in text_of(SHOP, {**BLOG, "nginx": nginx})
+
+
+@pytest.mark.parametrize(
+    ("mount", "message"),
+    [
+        ({"locations": [{"path": "/x/"}]}, "locations: path '/x/' is not below it: write '/blog/...'"),
+        ({"cache": {"valid": 1, "paths": ["/x"]}}, "cache: '/x' is not below it"),
+        ({"cache": {"valid": 1, "bypass": ["/bloggers"]}}, "cache: '/bloggers' is not below it"),
+    ],
+)
+def test_a_mount_of_a_site_is_written_with_the_whole_path(mount: dict[str, t.Any], message: str) -> None:
+    item = {
+        "name": "shop",
+        "domains": ["shop.test"],
+        "mounts": [{"path": "/blog", "upstream": ["127.0.0.1:1"], **mount}],
+    }
+    with pytest.raises(InputError, match=re.escape(message)):
+        parse_site(item, {})
