@@ -18,26 +18,23 @@ import time
 import typing as t
 
 
-class NamedTLSConnection(http.client.HTTPConnection):
-    """A TLS connection to an address that asks for the certificate of a name."""
+class Connection(http.client.HTTPConnection):
+    """A connection to an address, with a line of the PROXY protocol and TLS for the certificate of a name if wanted."""
 
-    def __init__(self, address: str, port: int, timeout: float, ca_file: str, name: str) -> None:
-        super().__init__(address, port, timeout=timeout)
-        self._context = ssl.create_default_context(cafile=ca_file)
-        self._name = name
+    def __init__(self, wanted: dict[str, t.Any]) -> None:
+        source = (wanted["source"], 0) if wanted.get("source") else None
+        timeout = wanted.get("timeout", 30)
+        super().__init__(wanted["address"], wanted["port"], timeout=timeout, source_address=source)
+        self._greeting, self._name = wanted.get("greeting", "").encode(), wanted.get("server_name")
+        self._context = ssl.create_default_context(cafile=wanted["ca_file"]) if wanted.get("ca_file") else None
 
     def connect(self) -> None:
-        """Connect, shake hands and verify the certificate."""
+        """Connect, greet, shake hands and verify the certificate."""
         super().connect()
-        self.sock = self._context.wrap_socket(self.sock, server_hostname=self._name)
-
-
-def open_connection(wanted: dict[str, t.Any]) -> http.client.HTTPConnection:
-    """Return a connection that is not open yet."""
-    address, port, timeout = wanted["address"], wanted["port"], wanted.get("timeout", 30)
-    if wanted.get("ca_file"):
-        return NamedTLSConnection(address, port, timeout, wanted["ca_file"], wanted["server_name"])
-    return http.client.HTTPConnection(address, port, timeout=timeout)
+        if self._greeting:
+            self.sock.sendall(self._greeting)
+        if self._context:
+            self.sock = self._context.wrap_socket(self.sock, server_hostname=self._name)
 
 
 def body_of(wanted: dict[str, t.Any]) -> tuple[bytes, list[list[str]]]:
@@ -54,7 +51,7 @@ def body_of(wanted: dict[str, t.Any]) -> tuple[bytes, list[list[str]]]:
 def visit(wanted: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return what came back, or the error that came instead."""
     body, body_headers = body_of(wanted)
-    connection = open_connection(wanted)
+    connection = Connection(wanted)
     started = time.monotonic()
     try:
         connection.putrequest(wanted.get("method", "GET"), wanted["target"], skip_host=True, skip_accept_encoding=True)

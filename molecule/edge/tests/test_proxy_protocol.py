@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A balancer before nginx that passes connections on and says whose they are (HAProxy, PROXY protocol 1 and 2)."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from tools.molecule.protocols import Shell, Visit
+
+NAME = "balanced.test"
+CERTIFICATE = "/etc/flaskops/tls/balanced/current/fullchain.pem"
+VISITOR, FORGED = "127.0.0.9", "203.0.113.66"
+# The ports of the balancer, and of one that is not trusted; see others.yml.
+PLAIN, SECURE, STRANGER = 10080, 10443, 11080
+HEADERS = {
+    "X-Forwarded-For": FORGED,
+    "X-Real-IP": FORGED,
+    "X-Forwarded-Host": "evil.test",
+    "X-Forwarded-Proto": "http",
+    "Forwarded": f"for={FORGED};host=evil.test;proto=http",
+}
+
+
+@pytest.mark.parametrize("headers", [{}, HEADERS], ids=["plain", "forged"])
+def test_flask_sees_the_visitor_of_the_balancer_and_nobody_else(visit: Visit, headers: dict[str, str]) -> None:
+    seen = visit(NAME, "/whoami", port=SECURE, ca_file=CERTIFICATE, source=VISITOR, headers=headers).json
+    assert (seen["client"], seen["host"], seen["scheme"]) == (VISITOR, NAME, "https")
+
+
+def test_the_log_and_the_redirect_to_https_know_the_visitor(visit: Visit, sh: Shell) -> None:
+    reply = visit(NAME, "/of-a-visitor", port=PLAIN, source=VISITOR)
+    assert (reply.status, reply.header("location")) == (301, f"https://{NAME}:9443/of-a-visitor")
+    assert sh("grep of-a-visitor /var/log/nginx/balanced.access.log | tail -n 1").split()[0] == VISITOR
+
+
+def test_a_balancer_that_is_not_trusted_says_nothing(visit: Visit, sh: Shell) -> None:
+    assert visit(NAME, "/of-a-stranger", port=STRANGER, source=VISITOR).status == 301
+    assert sh("grep of-a-stranger /var/log/nginx/balanced.access.log | tail -n 1").split()[0] == "127.0.0.3"
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_a_visitor_who_comes_past_the_balancer_cannot_say_who_he_is(visit: Visit, secure: bool) -> None:
+    more: dict[str, t.Any] = {"ca_file": CERTIFICATE, "port": 9443} if secure else {"port": 9080}
+    greeting = f"PROXY TCP4 {FORGED} 127.0.0.1 1234 {more['port']}\r\n"
+    assert visit(NAME, "/whoami", source=VISITOR, **more).status == 0
+    reply = visit(NAME, "/whoami", source=VISITOR, greeting=greeting, headers=HEADERS, **more)
+    if secure:
+        assert (reply.json["client"], reply.json["host"]) == (VISITOR, NAME)
+    assert reply.status == (200 if secure else 301)
+
+
+def test_a_visitor_who_greets_through_the_balancer_is_no_other_one(visit: Visit) -> None:
+    greeting = f"PROXY TCP4 {FORGED} 127.0.0.1 1234 9080\r\n"
+    assert visit(NAME, "/whoami", port=PLAIN, source=VISITOR, greeting=greeting).status == 400
+
+
+def test_a_host_name_that_no_site_has_gets_no_answer(visit: Visit) -> None:
+    assert visit("unknown.test", port=PLAIN, source=VISITOR).status == 0
+    assert visit("unknown.test", port=SECURE, ca_file=CERTIFICATE, source=VISITOR).error.startswith("SSLError")
