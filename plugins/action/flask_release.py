@@ -14,8 +14,8 @@ from contextlib import nullcontext
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
 from ..module_utils._app.source import SourceError
 from ..module_utils._input.redact import mask_urls, masked, secret_part, without_passwords
@@ -44,7 +44,7 @@ from ..plugin_utils._task_process import LateErrors
 Args = t.Dict[str, t.Any]
 
 
-class ActionModule(LateErrors, ActionBase):
+class ActionModule(LateErrors, Action):
     """Ask the host what it lacks, send that, and let it build."""
 
     @followed("build and deploy")

@@ -10,7 +10,7 @@ import shlex
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
+from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
 from ..plugin_utils._run_record import followed, note, note_lost
 from ..plugin_utils._task_process import freeze_gc
@@ -32,7 +32,7 @@ OPTIONS: dict[str, t.Any] = {
 # end argument spec
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """Ask with the rights that the run will have; a host that does not answer fails the task."""
 
     _requires_connection = True

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
+from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
 from ..module_utils._input.printable import short_reason
 from ..plugin_utils._host_code import execute
@@ -22,7 +22,7 @@ from ..plugin_utils._run_record import followed, note_failure, note_lost, note_s
 Args = t.Dict[str, t.Any]
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """Run the module; migrations that are due run on one host of this run, before the deploy."""
 
     @followed("deploy")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._run_record import note_failure
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """Run the module."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:

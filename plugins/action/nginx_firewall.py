@@ -9,7 +9,7 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
+from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
 from ..plugin_utils._host_code import execute
 
@@ -20,7 +20,7 @@ _MODULE = "flaskops.stack.nginx_firewall"
 _SPARE_SECONDS = 5
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """Run the module, and once more over a new connection when it has changed something."""
 
     _supports_check_mode = True

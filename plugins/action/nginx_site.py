@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._run_record import followed, note_failure
@@ -38,7 +38,7 @@ def _take_later(sites: t.Iterable[Args]) -> dict[str, str]:
     return {site["name"]: site.pop("when_issued") for site in waiting}
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """Put the rendered text of each C(template) into C(content), then run the module."""
 
     @followed("nginx")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
 from ..module_utils._app.application import AppError, needed_packages
 from ..module_utils._app.derive import DeriveError, derive_sites
@@ -30,7 +30,7 @@ _LISTS_VALID = 3600
 load_filters()
 
 
-class ActionModule(LateErrors, ActionBase):
+class ActionModule(LateErrors, Action):
     """Check the variables, run the module, and the package manager when there is something to install.
 
     In a playbook of ours, which starts with it, the variables are those of all roles, and the packages that its

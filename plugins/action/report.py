@@ -10,8 +10,8 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
 from ..module_utils._input.printable import printable
 from ..module_utils._system.files import read_file, write_file
@@ -29,7 +29,7 @@ OPTIONS: dict[str, t.Any] = {
 # end argument spec
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """Do without the host."""
 
     _requires_connection = False
