@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .._input.values import InputError
 from .headers import removed_headers
-from .model import ACME, SELF_SIGNED, Location, Mount, Server, Site, current_of
+from .model import ACME, SELF_SIGNED, Location, Mount, Server, Site, Static, current_of
 
 Version = t.Tuple[int, ...]
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -61,7 +61,17 @@ _TLS = [
     "ssl_session_cache shared:flaskops:10m;",
     "ssl_session_tickets off;",
 ]
+# What the variables say where no application has answered, as in C(flaskops.conf): a map costs nginx a moment.
+_OF_FILES = {
+    "$flaskops_nosniff": "nosniff",
+    "$flaskops_frame": "SAMEORIGIN",
+    "$flaskops_referrer": "strict-origin-when-cross-origin",
+    "$flaskops_echo": "$flaskops_id",
+}
+_VARIABLE = re.compile(r"\$flaskops_\w+")
 _RELEASE = "set $flaskops_root $realpath_root;"
+_CURRENT = re.compile(r"/.+/current/(?:app|site-packages)/")
+_IN_RELEASE = re.compile(r"(?P<current>/.+/current)/(?P<tree>app|site-packages)(?P<below>(?:/.*)?)")
 # A visitor who sends or reads this slowly is cut off.
 PATIENCE = ["client_header_timeout 15s;", "client_body_timeout 30s;", "send_timeout 30s;"]
 
@@ -288,6 +298,11 @@ def answer_headers(site: Site) -> Lines:
     return lines + echo_lines(site) + hsts_lines(site) + http3_lines(site)
 
 
+def file_headers(lines: t.Iterable[str]) -> Lines:
+    """Return lines with headers as they are where nginx answers with a file."""
+    return [_VARIABLE.sub(lambda found: _OF_FILES.get(found.group(), found.group()), line) for line in lines]
+
+
 def id_lines(site: Site) -> Lines:
     """Return what takes the id of a request from another proxy, where a site believes it."""
     return [f"set $flaskops_id {forwarded(site, 'id', '', '$flaskops_xid')};"] if site.from_proxy else []
@@ -344,9 +359,30 @@ def release_lines(site: Site, servers: t.Iterable[Server]) -> Lines:
     return [f"root {quote(current + '/run')};", _RELEASE] if current else []
 
 
-def static_release_lines(site: Site, path: str) -> Lines:
-    """Return what tells the access log which release a static file is of."""
-    return [_RELEASE] if site.access_log == "json" and re.search("/current/(?:app|site-packages)/", path) else []
+def place_lines(site: Site, static: Static, open_files: int) -> Lines:
+    """Return where the files of a static location are, and what tells the access log which release they are of.
+
+    nginx keeps up to C(open_files) of them open. It must not do so by a path through C(current), which leads to other
+    files after a switch: it asks with each request where that leads, and opens files by the path with the release's id.
+    """
+    found = _IN_RELEASE.fullmatch(static.path[: -len(static.url)]) if static.path.endswith(static.url) else None
+    if found is None:
+        through = _CURRENT.match(static.path) is not None
+        told = [_RELEASE] if through and site.access_log == "json" else []
+        kept = ["open_file_cache off;"] if through else []
+        return [f"alias {quote(static.path)};", *link_lines(static.path), *kept, *told]
+    caching = [f"open_file_cache max={open_files} inactive=10s;", "open_file_cache_errors on;"]
+    return [
+        f"root {quote(found['current'])};",
+        # With "set" alone nginx would look twice where the path leads.
+        *block(
+            'if ($realpath_root ~ "^(.+)$")',
+            [f'set $flaskops_root "$1/{found["tree"]}";', f"root {quote('$flaskops_root' + found['below'])};"],
+        ),
+        *block('if ($flaskops_root = "")', ["return 404;"]),
+        'disable_symlinks if_not_owner "from=$flaskops_root/";',
+        *([*caching, "open_file_cache_valid 10s;"] if open_files else ["open_file_cache off;"]),
+    ]
 
 
 def link_lines(path: str) -> Lines:

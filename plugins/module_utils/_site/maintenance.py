@@ -66,15 +66,10 @@ def _gate(maintenance: Maintenance, closed: str, others: t.Iterable[str], area: 
         *(f"{literal(path)}$" for path in maintenance.open),
         *others,
     ]
-    outside = [f"if ($uri !~ {quote(f'^{literal(area)}(?:/|$)')})"] if area else []
-    return [
-        "",
-        'set $flaskops_closed "";',
-        *block(f"if (-f {quote(maintenance.flag)})", ["set $flaskops_closed 1;"]),
-        *(line for condition in outside for line in block(condition, ['set $flaskops_closed "";'])),
-        *block(f"if ($uri ~ {quote('^(?:' + '|'.join(exempt) + ')')})", ['set $flaskops_closed "";']),
-        *block("if ($flaskops_closed)", [f"rewrite ^ {closed} last;"]),
-    ]
+    inside = f"(?={literal(area)}(?:/|$))" if area else ""
+    # The path is looked at only while the flag is there.
+    rewrite = f"rewrite {quote(f'^{inside}(?!' + '|'.join(exempt) + ')')} {closed} last;"
+    return ["", *block(f"if (-f {quote(maintenance.flag)})", [rewrite])]
 
 
 def closed_locations(site: Site, headers: t.Iterable[str]) -> Lines:

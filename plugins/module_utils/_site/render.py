@@ -38,6 +38,7 @@ from .lines import (
     block,
     cache_lines,
     certificate_lines,
+    file_headers,
     forwarded,
     gzip_lines,
     hsts_lines,
@@ -50,6 +51,7 @@ from .lines import (
     log_lines,
     mount_lines,
     packed_lines,
+    place_lines,
     plain_port,
     proxy_lines,
     quote,
@@ -57,7 +59,6 @@ from .lines import (
     release_lines,
     request_headers,
     secure_listen_lines,
-    static_release_lines,
     tls_lines,
     tls_port,
     variable,
@@ -79,6 +80,9 @@ from .raw import (
 from .syntax import descend, parse
 
 NEWEST: Version = (9999,)
+# How many static locations share a worker's open files, and how many each of them has.
+_OPEN_FILES = ((10, 32), (40, 8))
+OPEN_FILES = _OPEN_FILES[0][1]
 _WELL_KNOWN = "/.well-known/"
 _PREFIX_HEADER = "proxy_set_header x-forwarded-prefix"
 
@@ -119,7 +123,14 @@ def site_configs(
     answers_ca = acme.enabled or any(has_acme(site) for site in sites)
     wanted = _catch_alls(sites, defaults, numbers, answers_ca) if catch_all else []
     waiting = {site.name: plain_until_issued(site, acme) for site in sites if site.name in plain}
-    return wanted + [_wanted(site, numbers, modules, waiting.get(site.name)) for site in sites]
+    open_files = _open_files(sites)
+    return wanted + [_wanted(site, numbers, modules, open_files, waiting.get(site.name)) for site in sites]
+
+
+def _open_files(sites: t.Iterable[Site]) -> int:
+    """Return how many files each static location keeps open in a worker of nginx, which may have 1,024 by default."""
+    count = sum(len(site.static) for site in sites if site.state == "enabled")
+    return next((files for most, files in _OPEN_FILES if count <= most), 0)
 
 
 def _with_http3(sites: t.Iterable[Site]) -> list[Site]:
@@ -131,14 +142,18 @@ def parse_version(text: str) -> Version:
     return tuple(int(part) for part in re.findall(r"\d+", text)) or NEWEST
 
 
-def _wanted(site: Site, version: Version, modules: t.Collection[str], waiting: Site | None) -> dict[str, t.Any]:
+def _wanted(
+    site: Site, version: Version, modules: t.Collection[str], open_files: int, waiting: Site | None
+) -> dict[str, t.Any]:
     wanted: dict[str, t.Any] = {"name": site.name, "state": site.state}
     wanted.update(foreign=site.foreign, rename_from=site.rename_from)
     if site.state != "absent":
         wanted["template"] = site.template
-        wanted["content"] = "" if site.template else site.content or render_site(site, version, modules)
+        text = "" if site.template else site.content or render_site(site, version, modules, open_files=open_files)
+        wanted["content"] = text
         if waiting and _is_reached_by_ca(waiting):
-            wanted.update(content=render_site(waiting, version, modules, PLAIN_MARK), when_issued=wanted["content"])
+            plain = render_site(waiting, version, modules, PLAIN_MARK, open_files)
+            wanted.update(content=plain, when_issued=text)
         wanted["passwords"] = password_file(site) if site.state == "enabled" else ""
         wanted["self_signed"] = self_signed(site)
     chain, chains = chain_of(site), [chain_of(site, mount) for mount in site.mounts]
@@ -195,14 +210,19 @@ def _is_reached_by_ca(site: Site) -> bool:
     return _answers_ca(site, read_statements(site.config))
 
 
-def render_site(site: Site, version: Version, modules: t.Collection[str] = (), note: str = "") -> str:
-    """Return the file of a site, with a further note; raise InputError when this nginx cannot serve it."""
+def render_site(
+    site: Site, version: Version, modules: t.Collection[str] = (), note: str = "", open_files: int = OPEN_FILES
+) -> str:
+    """Return the file of a site, with a further note; raise InputError when this nginx cannot serve it.
+
+    Each static location keeps C(open_files) of its release open.
+    """
     if site.http3 and version < HTTP3:
         raise InputError(
             f"site '{site.name}': http3 needs nginx 1.25 or newer, and this host has {'.'.join(map(str, version))}: "
             "set http3 to false for this host"
         )
-    servers = [*_redirect_servers(site, version), _main_server(site, version, modules)]
+    servers = [*_redirect_servers(site, version), _main_server(site, version, modules, open_files)]
     maps = [*_trust_maps(site), *access_blocks(site), *_log_maps(site), *error_maps(site), *cache_blocks(site)]
     maps += hsts_maps(site)
     parts = [[_NOTE, *filter(None, [note])], *maps, *_upstreams(site, version), *servers]
@@ -329,7 +349,7 @@ def _redirect(site: Site, version: Version, names: t.Sequence[str], target: str,
     return block("server", lines + block("location /", [f"return 301 {target}$request_uri;"]))
 
 
-def _main_server(site: Site, version: Version, modules: t.Collection[str]) -> Lines:
+def _main_server(site: Site, version: Version, modules: t.Collection[str], open_files: int) -> Lines:
     own = read_statements(site.config)
     lines = [] if site.tls and site.tls.redirect else plain_port(site).lines(version)
     lines += secure_listen_lines(site, version) if site.tls else []
@@ -358,7 +378,7 @@ def _main_server(site: Site, version: Version, modules: t.Collection[str]) -> Li
     lines += error_location(site, shared) if has_pages(site, overridden(own)) else []
     lines += ["", *challenge_lines(open_lines(site))] if _answers_ca(site, own) else []
     for number, static in enumerate(site.static):
-        lines += _static_locations(site, static, number, own, modules)
+        lines += _static_locations(site, static, number, own, modules, open_files)
     for number, mount in enumerate(site.mounts):
         lines += _mount_locations(site, mount, number, own)
     for number, location in enumerate(site.locations):
@@ -408,17 +428,21 @@ def _inherited_headers(site: Site, own: t.Sequence[Statement]) -> Lines:
 
 
 def _static_locations(
-    site: Site, static: Static, number: int, own: t.Sequence[Statement], modules: t.Collection[str]
+    site: Site,
+    static: Static,
+    number: int,
+    own: t.Sequence[Statement],
+    modules: t.Collection[str],
+    open_files: int,
 ) -> Lines:
-    lines = _added_headers(site, own)
+    lines = file_headers(_added_headers(site, own))
     lines += cache_lines(static.immutable, static.expires)
     lines += packed_lines(site, modules)
     hidden = r"~ /\.(?!well-known/)" if static.url == "/" else r"~ /\."
     own_lines = [*lines, *fallback(static, number), "", *block(f"location {hidden}", ["return 404;"])]
-    told = static_release_lines(site, static.path)
     # "^~" keeps regular expressions of other locations away; below "/" they must still be tried.
     opening = f"location {'' if static.url == '/' else '^~ '}{quote(static.url)}"
-    found = ["", *block(opening, [f"alias {quote(static.path)};", *link_lines(static.path), *told, *own_lines])]
+    found = ["", *block(opening, [*place_lines(site, static, open_files), *own_lines])]
     return found + previous_location(static, number, hidden, lines)
 
 
@@ -438,6 +462,8 @@ def previous_location(static: Static, number: int, hidden: str, lines: t.Iterabl
         *block(f"if ($uri {hidden})", ["return 404;"]),
         f"root {quote(static.previous)};",
         *link_lines(static.previous),
+        # Also where nginx.conf turns it on for all sites: the link changes with each switch.
+        "open_file_cache off;",
         f"rewrite {quote('^' + literal(static.url) + '(.*)$')} /$1 break;",
         # Files only: an index or a redirect to a directory would lead to another location.
         "try_files $uri =404;",

@@ -138,13 +138,13 @@ def test_files_that_only_the_application_may_read_are_left_to_it() -> None:
 
 def test_each_application_is_closed_by_itself() -> None:
     text = text_of(SHOP, {**BLOG, "gunicorn": {"health": {"path": "/healthz"}}})
-    site, path = re.findall(r"if \(-f .*?rewrite \^ \S+ last;", text, re.DOTALL)
+    site, path = re.findall(r"if \(-f .*?rewrite \S+ \S+ last;", text, re.DOTALL)
     assert '-f "/srv/shop/maintenance/on"' in site
     assert "|/blog(?:/|$))" in site
     assert '-f "/srv/blog/maintenance/on"' in path
-    assert 'if ($uri !~ "^/blog(?:/|$)")' in path
+    assert 'rewrite "^(?=/blog(?:/|$))(?!' in path
     assert "|/blog/healthz$)" in path
-    assert "rewrite ^ /flaskops-maintenance/blog last;" in path
+    assert path.endswith('" /flaskops-maintenance/blog last;')
     assert 'alias "/srv/blog/maintenance/page.html";' in location(text, "= /flaskops-maintenance/blog.html")
 
 
@@ -152,7 +152,7 @@ def test_the_innermost_of_several_paths_counts() -> None:
     wiki = {**BLOG, "name": "wiki", "mount": {"site": "shop", "path": "/blog/wiki"}}
     text = text_of(SHOP, wiki, BLOG)
     assert 'X-Forwarded-Prefix "/blog/wiki";' in location(text, '^~ "/blog/wiki/"')
-    gates = re.findall(r"if \(-f .*?rewrite \^ \S+ last;", text, re.DOTALL)
+    gates = re.findall(r"if \(-f .*?rewrite \S+ \S+ last;", text, re.DOTALL)
     [outer] = [gate for gate in gates if "/srv/blog/" in gate]
     # nginx's longest prefix serves it, so only its own flag closes it.
     assert "|/blog/wiki(?:/|$))" in outer

@@ -87,8 +87,11 @@ def test_a_shared_directory_that_a_hook_has_exchanged_is_refused(release: Path) 
 def test_nginx_follows_no_link_of_a_release_to_files_of_others() -> None:
     own = Static("/static/", "/srv/shop/current/app/static/", previous="/run/flaskops/previous/shop/app/static/")
     other = Static("/files/", "/var/www/files/")
-    text = render_site(Site("shop", domains=("shop.test",), static=(own, other)), (1, 18, 0))
-    assert text.count("disable_symlinks") == 2
+    elsewhere = Static("/assets/", "/srv/shop/current/app/static/")
+    text = render_site(Site("shop", domains=("shop.test",), static=(own, elsewhere, other)), (1, 18, 0))
+    assert text.count("disable_symlinks") == 3
+    place = text.partition('location ^~ "/static/" {')[2].partition("location")[0]
+    assert 'disable_symlinks if_not_owner "from=$flaskops_root/";' in place
     place = text.partition('alias "/srv/shop/current/app/static/";')[2]
     assert place.lstrip().startswith('disable_symlinks if_not_owner "from=/srv/shop/current/app/";')
     assert 'disable_symlinks if_not_owner "from=/run/flaskops/previous/shop/app/";' in text

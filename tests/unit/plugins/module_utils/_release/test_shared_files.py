@@ -67,7 +67,7 @@ def test_nginx_passes_what_it_may_not_read_to_the_application() -> None:
     assert "add_header Cache-Control $flaskops_cache;" in place
     assert 'location = "/media" {' in text
     assert "shared" not in text
-    assert 'alias "/srv/shop/current/app/static/";' in text
+    assert 'root "/srv/shop/current";' in text
     assert "uploads" not in text
 
 

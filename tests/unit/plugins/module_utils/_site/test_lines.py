@@ -5,14 +5,25 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._site.lines import (
     Port,
+    answer_headers,
     block,
     cache_lines,
+    file_headers,
     link_lines,
     log_lines,
+    place_lines,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Site, Static
+
+SNIPPET = Path(__file__).parents[5] / "roles/nginx/files/flaskops.conf"
+SHOP = Site("shop", domains=("shop.test",), config="return 204;")
 
 
 @pytest.mark.parametrize(
@@ -66,3 +77,58 @@ def test_only_what_never_changes_is_kept_by_browsers_without_a_fingerprint() -> 
 )
 def test_links_in_a_release_lead_to_files_of_its_owner_only(path: str, fence: str) -> None:
     assert link_lines(path) == ([f'disable_symlinks if_not_owner "from={fence}";'] if fence else [])
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "root"),
+    [
+        ("/static/", "/srv/shop/current/app/static/", "$flaskops_root"),
+        ("/static/", "/srv/shop/current/app/shop/static/", "$flaskops_root/shop"),
+        ("/", "/srv/shop/current/app/public/", "$flaskops_root/public"),
+        ("/a/b/", "/srv/shop/current/app/a/b/", "$flaskops_root"),
+    ],
+)
+def test_files_are_kept_open_by_the_path_with_the_id_of_the_release(url: str, path: str, root: str) -> None:
+    lines = [line.strip() for line in place_lines(SHOP, Static(url, path), 32)]
+    assert lines[:2] == ['root "/srv/shop/current";', 'if ($realpath_root ~ "^(.+)$") {']
+    assert lines[2:4] == ['set $flaskops_root "$1/app";', f'root "{root}";']
+    assert {'if ($flaskops_root = "") {', "open_file_cache max=32 inactive=10s;"} < set(lines)
+    assert not any(line.startswith("alias") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("/assets/", "/srv/shop/current/app/static/"),
+        ("/shop/static/", "/srv/shop/current/app/static/"),
+        ("/static/", "/srv/shop/current/static/"),
+        ("/app/static/", "/srv/shop/current/app/static/"),
+    ],
+)
+def test_by_another_path_through_the_link_nothing_is_kept_open(url: str, path: str) -> None:
+    lines = place_lines(SHOP, Static(url, path), 32)
+    assert lines[0] == f'alias "{path}";'
+    assert ("open_file_cache off;" in lines) == ("/current/app/" in path)
+
+
+def test_files_that_belong_to_no_release_are_left_to_the_settings_of_nginx() -> None:
+    assert place_lines(SHOP, Static("/files/", "/var/www/files/"), 32) == ['alias "/var/www/files/";']
+
+
+def test_a_worker_of_nginx_does_not_run_out_of_files() -> None:
+    assert "open_file_cache off;" in place_lines(SHOP, Static("/static/", "/srv/shop/current/app/static/"), 0)
+
+
+@pytest.mark.parametrize(("log_format", "told"), [("json", True), ("combined", False)])
+def test_the_log_knows_the_release_of_a_file_by_any_path(log_format: str, told: bool) -> None:
+    lines = place_lines(replace(SHOP, access_log=log_format), Static("/a/", "/srv/shop/current/app/b/"), 32)
+    assert ("set $flaskops_root $realpath_root;" in lines) is told
+
+
+def test_files_have_the_same_headers_as_answers_of_an_application_that_sends_none() -> None:
+    found = dict(line.rstrip(";").split()[1:3] for line in file_headers(answer_headers(SHOP)))
+    maps = re.findall(r"map \$upstream_http_\w+ (\$\w+) \{\s+default \"\";\s+\"\" (\S+);", SNIPPET.read_text())
+    said = dict(maps)
+    given = dict(line.rstrip(";").split()[1:3] for line in answer_headers(SHOP))
+    assert found == {name: said[value] for name, value in given.items()}
+    assert file_headers(["add_header X-Mine $flaskops_frame always;"]) == ["add_header X-Mine SAMEORIGIN always;"]
