@@ -101,6 +101,11 @@ apps:
     instances:
       description: Number of instances of the release.
       type: int
+    asleep:
+      description:
+        - Number of instances whose processes have ended because nobody asked them (C(gunicorn.idle)). A request starts
+          them; this module does not.
+      type: int
     running:
       description: Number of instances that run.
       type: int

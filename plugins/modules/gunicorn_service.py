@@ -384,6 +384,18 @@ options:
           pages that are open in browsers keep working. V(0) disables it. A restart of the host ends it early.
         type: int
         default: 3600
+      idle:
+        description:
+          - For how long nobody has to ask for an application before its processes end, such as V(15m), V(2h) or
+            V(90s); at least ten seconds. Empty means that they never do.
+          - systemd keeps the socket. The next request has gunicorn started, and waits until the application is
+            imported; no request is lost. The health check of a monitor, and each other request, counts. V(status.yml)
+            calls such an application asleep, and does not wake it. It is started at boot, and by each deploy.
+          - Workers and timers of the application run on. Needs gunicorn 24 or newer for
+            O(services[].worker_class=gthread), and cannot be used with V(tornado).
+        type: str
+        default: ""
+        version_added: 2.0.0
   root:
     description: Directory that contains one directory per application.
     type: path
@@ -708,6 +720,7 @@ OPTIONS: dict[str, t.Any] = {
             "overlap": {"type": "str", "choices": ["allow", "never"], "default": "allow"},
             "drain_timeout": {"type": "int", "default": 30},
             "asset_grace": {"type": "int", "default": 3600},
+            "idle": {"type": "str", "default": ""},
         },
     },
     "root": {"type": "path", "default": "/srv"},

@@ -88,6 +88,8 @@ def _version(item: Item) -> str:
 
 def _health(app: Item) -> str:
     answers = app["answers"]
+    if app["healthy"] and not answers:
+        return "asleep" + _UNPUBLISHED * (app.get("published") is False)
     if app["healthy"]:
         slowest = max(answer["seconds"] for answer in answers)
         return f"{answers[0]['status']}, {slowest * 1000:.0f} ms" + _UNPUBLISHED * (app.get("published") is False)
@@ -104,7 +106,10 @@ def _notes(app: Item) -> list[str]:
     found = [
         f"instance {answer['instance']}: {_short(answer['problem'])}" for answer in app["answers"] if answer["problem"]
     ]
-    if app["running"] < app["instances"]:
+    asleep = app.get("asleep", 0)
+    if asleep and asleep < app["instances"]:
+        found.append(f"{asleep} of {app['instances']} instances are asleep")
+    if app["running"] + asleep < app["instances"]:
         found.append(f"{app['running']} of {app['instances']} instances run")
     if app.get("ill"):
         found.append(_short(app["ill"]))

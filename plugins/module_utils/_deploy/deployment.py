@@ -224,9 +224,11 @@ class Deployment:
         workers = Workers(
             self.service.layout.release(manifest.id),
             self.host.kernel,
-            fresh=service in self.plan.start,
+            # Workers of one that sleeps may end before the switch.
+            fresh=service in self.plan.start and not manifest.settings.idle,
             preload=manifest.settings.preload,
             max_requests=manifest.settings.max_requests,
         )
         socket = self.service.layout.socket(manifest.id, number)
-        return Probe(number, socket, service, restarts=restarts, workers=workers, since=self.started_at)
+        sleeps = bool(manifest.settings.idle)
+        return Probe(number, socket, service, restarts=restarts, workers=workers, since=self.started_at, sleeps=sleeps)

@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._input.defaults import Settings
+from .._service.idle import is_asleep
 from .._system.command import CommandError, Commands
 from .._system.host import Clock, Host, Http
 from .._system.http import Answer, ProbeError
@@ -106,6 +107,8 @@ class Probe:
     # Its workers, and when it was started, where all of them have to load; None where one response is enough.
     workers: Workers | None = None
     since: float = 0.0
+    # Whether it ends by itself while nobody asks it.
+    sleeps: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -173,8 +176,13 @@ def _advice(status: int, way_out: str) -> str:
     return f" (let health.path name a path that it answers, or {way_out})"
 
 
-def find_service_fault(service: str, state: t.Mapping[str, str], restarts: str) -> str:
-    """Return why a service has failed, or an empty text; C(restarts) is its counter when it was started."""
+def find_service_fault(service: str, state: t.Mapping[str, str], restarts: str, sleeps: bool = False) -> str:
+    """Return why a service has failed, or an empty text; C(restarts) is its counter when it was started.
+
+    One that C(sleeps) may have ended by itself since it has passed.
+    """
+    if sleeps and is_asleep(state):
+        return ""
     # It is queued until the units before it have started, or its former process has stopped.
     if state.get("ActiveState") in ("inactive", "failed") and has_job(state):
         return ""
@@ -276,9 +284,9 @@ class HealthCheck:
         for probe in self.probes:
             state = states.get(probe.service, {})
             probe.restarts = restarts_at_start(probe.restarts, state)
-            reason = find_service_fault(probe.service, state, probe.restarts) or find_worker_fault(
-                self.host.commands, probe, state
-            )
+            reason = find_service_fault(
+                probe.service, state, probe.restarts, probe.sleeps and probe.passed
+            ) or find_worker_fault(self.host.commands, probe, state)
             if reason:
                 raise HealthCheckError(reason, probe.service)
 

@@ -10,6 +10,7 @@ import typing as t
 
 from .._release.model import Layout
 from .._release.release import current_id
+from .._service.idle import RESTART, is_asleep
 from .._service.process_units import pause_flag
 from .._service.units import MARK, parse_unit_name
 from .._system.command import CommandError
@@ -185,11 +186,12 @@ def _observe_one(
     texts = {name: directory.read(name) for name in _ours(layout, names["files"])}
     leaving = {name for name, state in known.items() if name not in names["files"] and is_stopping(name, state)}
     up, lost = _up(layout, known)
+    asleep = _asleep(known, texts, up, current_id(layout) or "")
     return Observed(
         current=current_id(layout),
         files={name: text for name, text in texts.items() if text is not None},
-        alive=frozenset(name for name, state in known.items() if _is_alive(state) and name not in leaving),
-        up=up,
+        alive=frozenset(name for name, state in known.items() if _is_alive(state) and name not in leaving) | asleep,
+        up=up | asleep,
         enabled=frozenset(_ours(layout, names["enabled"])),
         socket_missing=lost,
         just_started=frozenset(name for name in up if _is_worker(name) and _is_young(known[name], now)),
@@ -227,6 +229,23 @@ def _up(layout: Layout, states: t.Mapping[str, t.Mapping[str, str]]) -> tuple[fr
     active = frozenset(name for name, state in states.items() if state.get("ActiveState") == "active")
     lost = frozenset(name for name in active if _is_lost(layout, name))
     return active - lost, lost
+
+
+def _asleep(
+    states: t.Mapping[str, t.Mapping[str, str]],
+    texts: t.Mapping[str, str | None],
+    up: t.Collection[str],
+    current: str,
+) -> frozenset[str]:
+    """Return the services of the current release that sleep: their sockets, which are up, start them."""
+    may_sleep = {
+        name
+        for name, text in texts.items()
+        if current and f"@{current}." in name and f"\n{RESTART}\n" in (text or "") and not is_process(name)
+    }
+    # By a pattern systemctl shows no unit that is inactive.
+    ended = {name for name in may_sleep if name not in states or is_asleep(states[name])}
+    return frozenset(name for name in ended if name.replace(".service", ".socket") in up)
 
 
 def _is_alive(state: t.Mapping[str, str]) -> bool:

@@ -68,7 +68,7 @@ def find_fault_after_switch(deployment: Deployment, probe: Probe, state: t.Mappi
     if probe.workers:
         # With real traffic, workers are replaced after max_requests.
         probe.workers.fresh = False
-    reason = find_service_fault(probe.service, state, probe.restarts) or find_worker_fault(
+    reason = find_service_fault(probe.service, state, probe.restarts, probe.sleeps) or find_worker_fault(
         deployment.host.commands, probe, state
     )
     # gunicorn replaces a worker that has died, so that systemd sees nothing of it.

@@ -26,12 +26,13 @@ from .._release.published import is_published
 from .._release.release import current_id, damage, list_releases
 from .._release.releases import find_applications
 from .._release.rollback import deploy_runs, describe_state, possible_targets, previous_healthy, rejected_releases
+from .._service.idle import is_asleep
 from .._service.units import instance_name
 from .._system.host import Clock, Host, Kernel
 from .._system.lock import lock_owner
 from .._system.planted import walk
 
-_PROPERTIES = (*RESTART_PROPERTIES, "MemoryCurrent", "ControlGroup", "TasksCurrent")
+_PROPERTIES = (*RESTART_PROPERTIES, "LoadState", "MemoryCurrent", "ControlGroup", "TasksCurrent")
 _PSS = re.compile(r"^Pss: +([0-9]+) kB$", re.MULTILINE)
 # Seconds that nobody waits longer for the size of a tree.
 _MEASURED = 20
@@ -133,20 +134,22 @@ def _versions(layout: Layout, manifest: Manifest | None) -> Row:
 
 def _process(host: Host, layout: Layout, manifest: Manifest | None) -> Row:
     """Return what systemd says of the instances, and the probes that ask them."""
-    nothing: Row = {"instances": 0, "running": 0, "memory": 0, "tasks": 0, "restarts": 0, "uptime": 0, "ill": ""}
+    nothing: Row = {"instances": 0, "running": 0, "asleep": 0, "memory": 0, "tasks": 0, "restarts": 0, "uptime": 0}
     if manifest is None:
-        return {**nothing, "_health": None, "_probes": []}
+        return {**nothing, "ill": "", "_health": None, "_probes": []}
     # Not checked: an earlier version took for right what this one does not.
     settings = manifest.settings
     numbers = range(settings.instances)
     services = [f"{instance_name(layout.name, manifest.id, number)}.service" for number in numbers]
     found = host.systemd.show(services, _PROPERTIES)
     states = list(found.values())
+    asleep = _asleep(host, found) if settings.idle else set()
     active = [state for state in states if state.get("ActiveState") == "active"]
     since = [_number(state, SINCE) for state in active]
     return {
         "instances": len(services),
         "running": len(active),
+        "asleep": len(asleep),
         "memory": sum(_memory(host.kernel, state) for state in active),
         "tasks": sum(_number(state, "TasksCurrent") for state in active),
         "restarts": sum(_number(state, "NRestarts") for state in states),
@@ -156,9 +159,19 @@ def _process(host: Host, layout: Layout, manifest: Manifest | None) -> Row:
             Health.from_settings(settings, not release_marks(host.kernel, layout.release(manifest.id))), successes=1
         ),
         "_probes": [
-            Probe(number, layout.socket(manifest.id, number), service) for number, service in zip(numbers, services)
+            # A request would wake it.
+            Probe(number, layout.socket(manifest.id, number), service)
+            for number, service in zip(numbers, services)
+            if service not in asleep
         ],
     }
+
+
+def _asleep(host: Host, states: t.Mapping[str, t.Mapping[str, str]]) -> set[str]:
+    """Return the services that sleep, and whose sockets wait for the next visitor."""
+    sockets = {name: name.replace(".service", ".socket") for name, state in states.items() if is_asleep(state)}
+    found = host.systemd.show(list(sockets.values()), ["ActiveState"]) if sockets else {}
+    return {name for name, socket in sockets.items() if found.get(socket, {}).get("ActiveState") == "active"}
 
 
 def _explain_unhealthy(states: t.Mapping[str, t.Mapping[str, str]], now: float) -> str:
@@ -242,5 +255,5 @@ def _finished(row: Row) -> Row:
     ]
     shown = {key: value for key, value in row.items() if not key.startswith("_")}
     # One that is between two of its ends may answer.
-    healthy = bool(probes) and all(probe.passed for probe in probes) and not row["ill"]
+    healthy = bool(probes or row["asleep"]) and all(probe.passed for probe in probes) and not row["ill"]
     return {**shown, "healthy": healthy, "answers": answers}

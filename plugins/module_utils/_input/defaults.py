@@ -63,6 +63,7 @@ class Settings:
     overlap: str = "allow"
     drain_timeout: int = 30
     asset_grace: int = 3600
+    idle: str = ""
 
 
 APP_DEFAULTS: dict[str, object] = {
@@ -84,7 +85,7 @@ WORKER_DEFAULTS: dict[str, object] = {"count": 1, "stop_timeout": 60, "memory_ma
 TIMER_DEFAULTS: dict[str, object] = {"persistent": True, "random_delay": 0, "timeout": 3600}
 HOOK_TIMEOUT = 900
 # Settings that came after 1.0: with their defaults they are no part of a release's id.
-LATER = ("config_file", "prefix", "overlap")
+LATER = ("config_file", "prefix", "overlap", "idle")
 # What an application takes from the task when it does not set it itself.
 INHERITED = (
     "python",

@@ -376,6 +376,7 @@ APP: Shape = {
         "sandbox_paths": Listed("/var/spool/shop"),
         "health": {"status": Listed("200")},
         "asset_grace": Whole(),
+        "idle": Text("15m"),
     },
     "hooks": {
         "build": Listed("flask db upgrade", mixed=True, commas=True),

@@ -24,6 +24,7 @@ from .._input.values import (
     refuse_unknown,
 )
 from .gunicorn_conf import check_extra
+from .idle import as_idle, check_idle
 from .own_conf import check_config_file
 from .sandbox import SANDBOX
 
@@ -82,6 +83,7 @@ def _check_together(settings: Settings) -> None:
             "set allow_public_bind: true if a firewall lets only your proxies in"
         )
     check_extra(settings.extra)
+    check_idle(settings.idle, settings.worker_class, settings.timeout)
 
 
 def _is_loopback(address: str) -> bool:
@@ -237,4 +239,5 @@ _CHECKS: dict[str, t.Callable[[str, object], object]] = {
     "overlap": _overlap,
     "drain_timeout": _natural,
     "asset_grace": _natural,
+    "idle": as_idle,
 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .._input.defaults import Settings
 from .._release.model import Layout, Manifest
+from .idle import RESTART
 from .sandbox import sandbox_lines
 
 # The first line of each unit file of ours; a file without it was not written by the collection.
@@ -175,7 +176,7 @@ def _process(layout: Layout, manifest: Manifest, home_is_used: bool) -> list[str
         *process_lines(layout, manifest, home_is_used),
         f"ExecStart={release}/venv/bin/python -m gunicorn --config {release}/gunicorn.conf.py",
         f"SyslogIdentifier={manifest.name}",
-        "Restart=always",
+        RESTART if settings.idle else "Restart=always",
         "RestartSec=1",
         "KillMode=mixed",
         f"TimeoutStartSec={max(_START_LEAST, settings.health.timeout + 30)}",

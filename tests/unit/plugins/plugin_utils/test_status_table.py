@@ -59,6 +59,7 @@ LINE = {"when": "2026-01-02T03:04:05Z", "by": "anna@laptop", "release": "aaaaaaa
         ({"ill": "shop@a.service keeps ending", "healthy": False}, "  FAILS, keeps ending  "),
         ({"ill": "shop@a.service keeps ending", "restarts": 9}, "web1 shop: shop@a.service keeps ending\n"),
         ({"running": 0}, "0 of 1 instances run"),
+        ({"running": 1, "asleep": 1, "instances": 2}, "1 of 2 instances are asleep"),
         (
             {
                 "lock": {"who": "anna@laptop", "pid": 7, "since": "03:04", "what": "rollback of shop"},

@@ -795,6 +795,73 @@ def test_a_release_that_ended_after_its_health_check_gets_no_traffic(host: Host,
     assert not os.path.lexists(_assets.link_path(host.layout))
 
 
+def fall_asleep(host: Host, release: str) -> None:
+    """Let the service of a release end by itself; its socket stays."""
+    host.sim.systemd.stop(f"shop@{release}.service", wait=True)
+    # By a pattern systemctl shows no unit that is inactive.
+    del host.sim.systemd.units[f"shop@{release}.service"]
+
+
+def test_a_release_that_sleeps_is_left_asleep(host: Host) -> None:
+    host.install_old(idle="15m")
+    fall_asleep(host, OLD)
+    manifest = host.manifest(OLD, idle="15m")
+    wanted = WantedUnits(OLD, release_units(host.layout, manifest))
+    assert host.deployment_of(wanted, host.observed(), manifest).plan.empty
+
+
+def test_a_release_that_falls_asleep_at_this_moment_is_left_alone(host: Host) -> None:
+    host.install_old(idle="15m")
+    host.sim.systemd.stop(f"shop@{OLD}.service", wait=False)
+    assert host.sim.systemd.units[f"shop@{OLD}.service"].active == "deactivating"
+    manifest = host.manifest(OLD, idle="15m")
+    wanted = WantedUnits(OLD, release_units(host.layout, manifest))
+    assert host.deployment_of(wanted, host.observed(), manifest).plan.empty
+
+
+def test_one_that_does_not_sleep_by_choice_is_started(host: Host) -> None:
+    host.install_old()
+    fall_asleep(host, OLD)
+    manifest = host.manifest(OLD)
+    wanted = WantedUnits(OLD, release_units(host.layout, manifest))
+    assert host.deployment_of(wanted, host.observed(), manifest).plan.start == (f"shop@{OLD}.service",)
+
+
+def test_one_without_a_socket_does_not_sleep(host: Host) -> None:
+    host.install_old(idle="15m")
+    fall_asleep(host, OLD)
+    host.sim.systemd.stop(f"shop@{OLD}.socket", wait=True)
+    assert f"shop@{OLD}.service" not in host.observed().up
+
+
+def test_a_release_that_sleeps_is_replaced_without_being_woken(host: Host) -> None:
+    host.install_old(idle="15m")
+    fall_asleep(host, OLD)
+    host.run(host.deployment(host.observed(), idle="15m"))
+    assert (host.serving(), host.at_boot()) == ("new", "new")
+    assert host.files() == {f"{NEW}.service", f"{NEW}.socket"}
+    assert not any(line.startswith("start") and OLD in line for line in host.sim.commands.told())
+
+
+def test_the_site_goes_back_to_a_release_that_sleeps(host: Host) -> None:
+    host.install_old(idle="15m")
+    fall_asleep(host, OLD)
+    deployment = host.deployment(host.observed(), health={"watch": 1})
+    host.new.exits_after = EXITS
+    host.run(deployment)
+    assert "soon after the switch" in deployment.error
+    assert (host.serving(), host.at_boot()) == ("old", "old")
+    assert f"shop@{OLD}.socket" in host.observed().up
+
+
+def test_a_release_may_fall_asleep_while_a_hook_runs(host: Host) -> None:
+    deployment = host.deployment(host.install_old(), idle="10")
+    host.meanwhile = lambda: fall_asleep(host, NEW)
+    host.run(deployment)
+    assert deployment.error == ""
+    assert (host.serving(), host.at_boot()) == ("new", "new")
+
+
 @pytest.mark.parametrize(("needed", "watch", "seconds"), [(0.2, 0, 0.0), (1.0, 0, 0.5), (9.0, 0, 1.0), (0.2, 5, 5.0)])
 def test_a_release_is_watched_for_half_as_long_as_it_needed_to_load(
     host: Host, needed: float, watch: int, seconds: float

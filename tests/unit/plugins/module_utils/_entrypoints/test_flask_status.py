@@ -73,6 +73,22 @@ def test_one_that_answers_between_two_of_its_ends_is_not_healthy(sim: Simulation
     assert "keeps ending; systemd has started it again 6 times" in found["ill"]
 
 
+@pytest.mark.parametrize(("listens", "idle"), [(True, "15m"), (False, "15m"), (True, "")])
+def test_an_application_that_sleeps_is_not_woken(
+    sim: Simulation, layout: Layout, tmp_path: Path, listens: bool, idle: str
+) -> None:
+    (tmp_path / "system").mkdir()
+    (tmp_path / "system" / WEB).write_text("")
+    settings = parse_settings({"idle": idle, "health": {"path": "/health"}})
+    write_manifest(layout.release(RELEASE), Manifest("shop", RELEASE, "u", "g", {}, "", "a:b", settings))
+    sim.systemd.units[WEB] = Unit(WEB, "")
+    sim.systemd.units[SOCKET] = Unit(SOCKET, "", active="active" if listens else "inactive", sub="listening")
+    found = look(sim, layout)
+    asleep = listens and bool(idle)
+    assert (found["asleep"], found["running"], found["healthy"]) == (int(asleep), 0, asleep)
+    assert (found["answers"] == []) is asleep
+
+
 def test_an_application_that_never_served_has_no_health(sim: Simulation, layout: Layout) -> None:
     os.unlink(layout.current)
     found = look(sim, layout)
