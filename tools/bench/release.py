@@ -45,7 +45,6 @@ do sleep 0.05; done
 """
 
 _PREPARE_SCRIPT = """
-apt-get -qq install --no-install-recommends curl >/dev/null
 git clone --quiet /var/lib/bench/{name}.git /opt/{name}/app
 python3 -m venv /opt/{name}/venv
 cd /opt/{name}/app
@@ -129,6 +128,7 @@ class Releases:
         else:
             host.script(fill("cat > /var/lib/bench/{name}/large.py"), stdin=_LARGE)
             host.script(fill("echo flask > /var/lib/bench/{name}/requirements.txt"))
+        host.install("curl")
         for script in (_PREPARE_ORIGIN, _PREPARE_SCRIPT):
             host.script(fill(script))
         self.variables = host.write_json(f"{application.name}.json", application.variables)

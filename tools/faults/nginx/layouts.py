@@ -154,7 +154,7 @@ def what_nginx_reads_is_what_we_read(host: NginxTestHost) -> None:
 @story
 def dynamic_modules_are_loaded(host: NginxTestHost) -> None:
     """A relative load_module is found in both ways to validate."""
-    host.sh("ls /usr/lib/nginx/modules/*echo* || apt-get install -y -qq libnginx-mod-http-echo >/dev/null 2>&1")
+    host.install("libnginx-mod-http-echo")
     host.sh("rm -f /etc/nginx/modules-enabled/*")
     host.write("/etc/nginx/modules-enabled/50-echo.conf", "load_module modules/ngx_http_echo_module.so;\n")
     ok(host.module(name="shop", content=site("shop").replace("return 200", "echo")), changed=True)
