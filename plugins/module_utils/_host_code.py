@@ -47,6 +47,24 @@ class HostCodeError(ValueError):
     """Code that is not what the controller meant."""
 
 
+class MaskedLog:
+    """For a class of AnsibleModule: keep all secrets out of the log of the host."""
+
+    if t.TYPE_CHECKING:
+        params: dict[str, t.Any]
+        no_log_values: set[str]
+
+        def log(self, text: str) -> None:
+            """Write a line to the log of the host."""
+
+    def _log_invocation(self) -> None:
+        """Log the call. Ansible masks the text of a list, in which secrets of several lines are written otherwise."""
+        # Here, because the code that is kept on a host does without Ansible.
+        from ansible.module_utils.common.parameters import remove_values
+
+        self.log(f"Invoked with {remove_values(self.params, self.no_log_values)}")
+
+
 def digest(files: t.Mapping[str, bytes]) -> str:
     """Return the name of code, from the names and contents of its files."""
     total = hashlib.sha256()

@@ -636,9 +636,8 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.common.parameters import remove_values
 
-from ..module_utils._host_code import CODE_SPEC, work
+from ..module_utils._host_code import CODE_SPEC, MaskedLog, work
 
 # begin argument spec: written by `make specs` from tools/specs/schema/
 OPTIONS: dict[str, t.Any] = {
@@ -744,12 +743,8 @@ ARGUMENTS: dict[str, t.Any] = {"argument_spec": SPEC}
 
 
 # mypy does not see the types of AnsibleModule and takes it for Any.
-class Module(AnsibleModule):  # type: ignore[misc]
+class Module(MaskedLog, AnsibleModule):  # type: ignore[misc]
     """Ansible's module, which keeps all secrets out of the log of the host."""
-
-    def _log_invocation(self) -> None:
-        """Log the call. Ansible masks the text of the list, in which secrets of several lines are written otherwise."""
-        self.log(f"Invoked with {remove_values(self.params, self.no_log_values)}")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils import _host_code
 from ..module_utils._host_code import PACKAGE, digest, read_code
+from ..module_utils._input.values import to_plain
 from ._host_task import CodeMissingError, host_task
 from ._task_process import freeze_gc
 
@@ -25,7 +26,8 @@ def execute(action: ActionBase, module: str, args: Args, task_vars: Args | None)
     """Run a module with the code that the host keeps; where it is not there yet, send it."""
     freeze_gc()
     files = read_code(os.path.dirname(_host_code.__file__))
-    given = {**args, "code": digest(files)}
+    # In either way the module gets the same values: Ansible and Python write a time of YAML's differently.
+    given = {**to_plain(args), "code": digest(files)}
     task = host_task(action, module, given)
     try:
         answer = task.run(action, task_vars or {}) if task else None

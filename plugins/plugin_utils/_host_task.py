@@ -21,7 +21,6 @@ from ansible.vars.clean import remove_internal_keys
 
 from ..module_utils._host_code import ROOT
 from ..module_utils._host_task import BOOTSTRAP, MARK, mask
-from ..module_utils._input.values import to_plain
 
 Args = t.Dict[str, t.Any]
 
@@ -115,7 +114,7 @@ class HostTask:
 
 
 def host_task(action: ActionBase, module: str, args: Args) -> HostTask | None:
-    """Return the call of a module (its full name), or None where Ansible has to run it.
+    """Return the call of a module (its full name) with plain arguments, or None where Ansible has to run it.
 
     These are a connection without pipelining, an asynchronous or delegated task, arguments that only the host can
     complete, and wrong arguments, which the module refuses in Ansible's words.
@@ -125,10 +124,9 @@ def host_task(action: ActionBase, module: str, args: Args) -> HostTask | None:
         return None
     name = module.rpartition(".")[2]
     arguments = import_module(f"{_MODULES}.{name}").ARGUMENTS
-    plain = to_plain(args)
-    if _names_home(arguments["argument_spec"], plain):
+    if _names_home(arguments["argument_spec"], args):
         return None
-    checked = ArgumentSpecValidator(**arguments).validate(plain)
+    checked = ArgumentSpecValidator(**arguments).validate(args)
     if checked.error_messages:
         return None
     return HostTask(name, args["code"], checked.validated_parameters, frozenset(checked._no_log_values))

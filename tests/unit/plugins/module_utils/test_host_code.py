@@ -350,6 +350,14 @@ def test_nobody_looks_through_all_of_ansible_for_garbage(monkeypatch: pytest.Mon
     assert steps == ["freeze", "execute"]
 
 
+def test_a_time_of_yaml_is_the_same_text_with_and_without_pipelining() -> None:
+    given = yaml.safe_load("services: [{name: shop, version: 2026-01-02 03:04:05, environment: {DAY: 2026-01-02}}]")
+    action: t.Any = Action()
+    execute(action, "m", given, None)
+    (service,) = action.calls[0]["services"]
+    assert service == {"name": "shop", "version": "2026-01-02 03:04:05", "environment": {"DAY": "2026-01-02"}}
+
+
 @pytest.mark.parametrize("tmpdir", [None, "/remote"])
 def test_a_host_gets_what_it_lacks_and_only_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmpdir: str | None
