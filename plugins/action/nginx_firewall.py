@@ -47,6 +47,6 @@ class ActionModule(Action):
         return execute(self, _MODULE, {**self._task.args, "confirm": token}, task_vars)
 
     def _confirm_late(self, token: str, reverted: float, task_vars: Args | None) -> Args:
-        """Return what the host says when its timer has brought the old rules back: nobody has confirmed the new."""
+        """Return what the host says when its timer has brought the old rules back: the new ones were not confirmed."""
         time.sleep(max(reverted + _SPARE_SECONDS - time.monotonic(), 0))
         return self._confirm(token, task_vars)

@@ -167,7 +167,7 @@ def note_use(path: str) -> bool:
 
 
 def is_kept(path: str) -> bool:
-    """Tell whether the code is there, and nobody but this user can have changed it."""
+    """Tell whether the code is there, and only this user can have changed it."""
     try:
         state = os.stat(path)
     except OSError:

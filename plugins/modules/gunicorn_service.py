@@ -157,7 +157,7 @@ options:
             default: false
             version_added: 2.0.0
           path:
-            description: URL path to ask for, where the site lets nobody else without a password have it.
+            description: URL path of that request, on a site that asks for a password on all other paths.
             type: str
             default: ""
             version_added: 2.0.0

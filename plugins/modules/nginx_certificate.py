@@ -89,8 +89,8 @@ options:
     description:
       - Path, on the host, of the external account that some CAs want, as JSON with C(kid) and C(hmac_key), or as
         lines C(kid = ...) and C(hmac_key = ...).
-      - It must be a file of root's that nobody else can read (V(0600)). It is read when certbot makes its account,
-        and never an argument of a program.
+      - It must be a file that belongs to root and that only root can read (V(0600)). It is read when certbot makes
+        its account, and never an argument of a program.
     type: path
   challenge:
     description: >-

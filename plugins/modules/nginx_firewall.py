@@ -132,7 +132,7 @@ ssh_ports:
   elements: int
   sample: [22]
 closed:
-  description: Ports on which programs listen, and which nobody reaches from outside.
+  description: Ports on which programs listen, and which cannot be reached from outside.
   returned: success
   type: list
   elements: str

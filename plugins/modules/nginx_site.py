@@ -25,7 +25,7 @@ description:
     are restored and the task fails with the error of nginx.
   - When a run was killed between the switch and the reload, the next run completes it, although nothing on disk
     differs. In the same way, a certificate that was renewed under its old name, or an included file that was changed,
-    is loaded by the next run, unless somebody has reloaded nginx in the meantime.
+    is loaded by the next run, unless nginx was reloaded in the meantime.
   - Only links whose target has the form above belong to this module. Everything else is left alone, unless O(foreign)
     allows it.
 requirements:
@@ -165,7 +165,7 @@ options:
             default: false
             version_added: 2.0.0
           path:
-            description: URL path to ask for, where the site lets nobody else without a password have it.
+            description: URL path of that request, on a site that asks for a password on all other paths.
             type: str
             default: ""
             version_added: 2.0.0
@@ -210,7 +210,7 @@ options:
             default: false
             version_added: 2.0.0
           path:
-            description: URL path to ask for, where the site lets nobody else without a password have it.
+            description: URL path of that request, on a site that asks for a password on all other paths.
             type: str
             default: ""
             version_added: 2.0.0
@@ -385,7 +385,7 @@ options:
   reload_timeout:
     description:
       - Seconds within which new worker processes must have replaced the old ones after a reload.
-      - Before that, a reload that somebody else has started is waited for, for the same time.
+      - Before that, a reload that another program has started is waited for, for the same time.
     type: int
     default: 30
   start:
@@ -434,7 +434,7 @@ EXAMPLES = r"""
     name: store
     rename_from: shop
 
-- name: Switch off Debian's default page, unless somebody has changed it
+- name: Switch off Debian's default page, unless it was changed on the host
   flaskops.stack.nginx_site:
     name: default
     state: disabled

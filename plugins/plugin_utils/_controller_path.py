@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
 def controller_path(action: ActionBase, path: str, variables: t.Mapping[str, t.Any]) -> str:
     """Return an absolute path; a relative one begins at the playbook, as everywhere, or else at the inventory.
 
-    The playbooks of this collection lie where the collection is installed, and nobody keeps applications there.
+    The playbooks of this collection lie where the collection is installed, and applications are not kept there.
     """
     found = os.path.realpath(str(action._loader.path_dwim(path)))
     inventory = str(variables.get("inventory_dir") or "")

@@ -235,7 +235,7 @@ def _pack_directory(found: Found, target: str) -> None:
         for entry in entries:
             _add(tar, found.path, entry)
     if directory_digest(found.path) != found.revision:
-        raise SourceError(f"{found.path} changed while it was read: run again when nobody writes there")
+        raise SourceError(f"{found.path} changed while it was read: run again when nothing writes there")
 
 
 def _add(tar: tarfile.TarFile, top: str, entry: ArchiveEntry) -> None:

@@ -11,7 +11,7 @@ import typing as t
 _NAMED = 3
 
 Item = t.Mapping[str, t.Any]
-# The release of each host: empty for none, None where nobody knows.
+# The release of each host: empty for none, None where that is unknown.
 Serving = t.Mapping[str, t.Optional[str]]
 
 

@@ -47,8 +47,8 @@ def execute(action: ActionBase, module: str, args: Args, task_vars: Args | None)
 def remote_directory(action: ActionBase) -> str:
     """Return the directory that the task has on the host, which Ansible removes when the task ends.
 
-    A second one would take the first one's place, and nobody would remove the first: a module with its arguments is in
-    it, where pipelining is off.
+    A second one would take the first one's place, and the first would never be removed: a module with its arguments
+    is in it, where pipelining is off.
     """
     return str(action._connection._shell.tmpdir or action._make_tmp_path())
 

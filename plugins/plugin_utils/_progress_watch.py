@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 
 from ..module_utils._system.paths import PROGRESS
 
-# Most deploys have ended by then; after that, somebody who waits wants to know for what.
+# Most deploys have ended by then; after that, whoever waits wants to know for what.
 INTERVAL = 15.0
 _COMMAND = f"/bin/sh -c 'cat {PROGRESS}/* 2>/dev/null'"
 
@@ -29,7 +29,7 @@ def watched(read: t.Callable[[], str], host: str, interval: float = INTERVAL) ->
     try:
         yield
     finally:
-        # Nobody waits for a question that is under way: this process ends with the task.
+        # A question that is under way is not waited for: this process ends with the task.
         ended.set()
 
 

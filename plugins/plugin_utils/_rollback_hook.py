@@ -47,8 +47,8 @@ def _not_run(hook: str, failed: t.Sequence[str]) -> str:
 
 def _lost(hook: str, host: str) -> str:
     return (
-        f"hook '{hook}' was not run here, and on no other host unless each has a database of its own, because nobody "
-        f"knows whether {host} was rolled back. When all were, ask for it again with the release that serves: "
+        f"hook '{hook}' was not run here, and on no other host unless each has a database of its own, because it "
+        f"is unknown whether {host} was rolled back. When all were, ask for it again with the release that serves: "
         f"-e release=ID -e hook={hook}"
     )
 
@@ -58,7 +58,7 @@ def describe_lost_amid(app: str, hook: str, host: str) -> str:
     return (
         f"{host} was lost while hook '{hook}' was run, which continues there. Whether it has succeeded is shown by "
         f"'journalctl -u flaskops-hook-{app}' there, and its output is in /run/flaskops/_hooks/{app}.log as long as "
-        "nobody has read it. Ask for it again only when it did not: a second run would migrate down twice"
+        "it was not read. Ask for it again only when it did not: a second run would migrate down twice"
     )
 
 

@@ -30,7 +30,7 @@ from ._run_summary import render
 
 Args = t.Dict[str, t.Any]
 
-# Defined by our playbooks: a role in a playbook of somebody else says nothing of its own.
+# Defined by our playbooks: a role in a playbook of a user says nothing of its own.
 VARIABLE = "__stack_run"
 # Who gets a notice of the run, if anybody (_notice.py).
 NOTICES = "flask_notify"
@@ -135,7 +135,7 @@ def read_ahead(variables: t.Mapping[str, t.Any]) -> None:
 
 
 def serving_at_start(variables: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """Return the releases that this host served when the playbook began; nothing where nobody has looked."""
+    """Return the releases that this host served when the playbook began; nothing where that was not looked at."""
     if not is_recorded(variables):
         return {}
     host = variables.get("inventory_hostname")

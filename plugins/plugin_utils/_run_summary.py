@@ -167,7 +167,7 @@ def _unlisted(entries: t.Sequence[Entry]) -> list[str]:
 
 
 def _plain(entries: t.Sequence[Entry]) -> list[str]:
-    """Return one line about the sites that are plain HTTP because nobody has chosen."""
+    """Return one line about the sites that are plain HTTP because nothing else was chosen."""
     names = sorted({name for entry in entries if entry["kind"] == "plain" for name in entry["names"]})
     if not names:
         return []

@@ -133,7 +133,7 @@ def _deploys(app: Item) -> list[str]:
     """Return what goes on, was killed or has failed."""
     lock, begun, failed = app["lock"], app["unfinished"], app["failed"]
     if lock:
-        who = f"{lock['who'] or 'somebody'}, process {lock['pid']}, since {lock['since']}"
+        who = f"{lock['who'] or 'an unknown user'}, process {lock['pid']}, since {lock['since']}"
         return [f"locked by {who}, for: {lock['what']}"]
     if begun:
         when = f"begun {begun['when']} by {begun['by']}"

@@ -159,7 +159,7 @@ def served_certificate(places: Places, name: str) -> Certificate | None:
 
 
 def refuse_foreign(places: Places, lineage: Lineage) -> None:
-    """Raise AcmeError for a certificate that somebody else has asked certbot for, and does something with."""
+    """Raise AcmeError for a certificate that another program or user has asked certbot for, and does something with."""
     hook = lineage.settings.get("renew_hook", "")
     if hook not in ("", places.hook):
         raise AcmeError(

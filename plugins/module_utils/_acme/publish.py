@@ -135,7 +135,7 @@ def is_used(config: Configuration | None, directory: str) -> bool:
 
 
 def _remove_unused(directory: str, current: str) -> None:
-    """Remove the copies of earlier certificates: nobody else's workers read them any more."""
+    """Remove the copies of earlier certificates: no worker of nginx reads them any more."""
     for base in os.listdir(directory):
         path = os.path.join(directory, base)
         if base.startswith(ISSUED_PREFIX) and base != current and os.path.isdir(path):

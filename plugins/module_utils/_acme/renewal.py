@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What lets certbot's own renewals reach nginx: our hook, its code, and a drop-in for certbot.service. Private.
 
-certbot ends with success when a hook has failed, so that a certificate that nginx refuses would be seen by nobody. And
+certbot ends with success when a hook has failed, so that a certificate that nginx refuses would not be noticed. And
 code that runs of Ansible keep may be removed by later ones; so the hook has a copy of its own.
 """
 
@@ -47,10 +47,10 @@ def interpreter(running: str) -> str:
 
 
 def unattended(places: Places) -> list[str]:
-    """Return a warning where nobody renews certificates."""
+    """Return a warning where certificates are not renewed."""
     if not is_running() or os.path.lexists(os.path.join(places.units, _TIMER)):
         return []
-    return ["certbot.timer is not enabled, so nobody renews the certificates: 'systemctl enable --now certbot.timer'"]
+    return ["certbot.timer is not enabled, so the certificates are not renewed: 'systemctl enable --now certbot.timer'"]
 
 
 def install(host: Host, places: Places, bundle: str) -> bool:

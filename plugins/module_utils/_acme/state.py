@@ -70,9 +70,9 @@ def _state(places: Places, name: str, now: float) -> dict[str, t.Any]:
 
 
 def _overdue(settings: t.Mapping[str, str], left: float, lifetime: float) -> str:
-    """Return a hint where nobody has renewed a certificate in time."""
+    """Return a hint where a certificate was not renewed in time."""
     found = _HOURS.fullmatch(settings.get("renew_before_expiry", ""))
     before = int(found.group(1)) * HOUR if found else 0
     if before and left < before - min(_SLACK, lifetime / 10):
-        return "nobody has renewed it: see 'systemctl status certbot.timer certbot.service'"
+        return "it was not renewed: see 'systemctl status certbot.timer certbot.service'"
     return ""

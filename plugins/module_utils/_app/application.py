@@ -130,7 +130,7 @@ class App:
 
     @property
     def has_build_access(self) -> bool:
-        """Tell whether a build is given what nobody may find after it."""
+        """Tell whether a build is given secrets, which must not be found after it."""
         return bool(self.build_secrets or self.build_with_deploy_key)
 
     def build_variables(self, cache: str) -> dict[str, str]:

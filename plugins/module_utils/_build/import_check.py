@@ -105,6 +105,6 @@ def explain_check(said: str, app: str, timeout: int) -> str:
     if missing and _ENVIRON.search(said):
         return (
             f"'{app}' needs the environment variable {missing[-1]}, which is not set: add it to environment, or to "
-            "secrets if nobody may see it; the end of what Python says"
+            "secrets if it is secret; the end of what Python says"
         )
     return f"'{app}' cannot be loaded; the end of what Python says"

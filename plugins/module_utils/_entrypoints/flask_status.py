@@ -34,7 +34,7 @@ from .._system.planted import walk
 
 _PROPERTIES = (*RESTART_PROPERTIES, "LoadState", "MemoryCurrent", "ControlGroup", "TasksCurrent")
 _PSS = re.compile(r"^Pss: +([0-9]+) kB$", re.MULTILINE)
-# Seconds that nobody waits longer for the size of a tree.
+# Seconds after which the size of a tree is not counted any further.
 _MEASURED = 20
 _BESIDE = re.compile(r"\.(?:worker|timer)-")
 
@@ -46,7 +46,7 @@ def application_states(
 ) -> list[Row]:
     """Return how each application is; without C(names), all that have releases below C(root).
 
-    Without C(probe) no instance is asked and no disk is counted, so that nobody waits.
+    Without C(probe) no instance is asked and no disk is counted, which takes time.
     """
     layouts = [Layout(root, check_name(name)) for name in names] if names is not None else find_applications(root)
     rows = [_state(host, layout, probe) for layout in layouts]
@@ -99,7 +99,7 @@ def _damaged(layout: Layout) -> list[Row]:
 
 
 def _edits(host: Host, layout: Layout, current: str) -> str:
-    """Return what somebody has changed of the units of the release that serves."""
+    """Return what was changed on the host of the units of the release that serves."""
     recorded, units = recorded_units(layout, current), UnitDirectory(host, UNITS)
     there = {name: text for name in recorded if (text := units.read(name)) is not None}
     return describe_edits(list(edited(there, recorded)), drop_ins(UNITS, layout.name), mended=False)

@@ -153,7 +153,7 @@ def firewall_faults(allow: object, close: object) -> list[str]:
 
 
 def closed_by(listeners: t.Iterable[Listener], openings: t.Sequence[Opening]) -> list[Listener]:
-    """Return the listeners that nobody reaches any more."""
+    """Return the listeners that cannot be reached any more."""
     return [listener for listener in listeners if not any(opening.covers(listener) for opening in openings)]
 
 

@@ -225,7 +225,7 @@ def _kind(value: object) -> str:
 
 
 def refuse_unknown(what: str, given: t.Iterable[str], known: t.Collection[str]) -> None:
-    """Raise InputError for keys that nobody reads: most are typing errors."""
+    """Raise InputError for keys that are unknown: most are typing errors."""
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise InputError(f"{what} has no setting '{unknown[0]}': choose from {', '.join(sorted(known))}")

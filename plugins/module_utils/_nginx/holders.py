@@ -72,7 +72,7 @@ def _table(name: str) -> str:
 
 
 def listening() -> list[ListeningSocket]:
-    """Return all sockets of this network namespace that somebody listens on."""
+    """Return all sockets of this network namespace that a process listens on."""
     found = parse_unix(_table("unix"))
     for name, kind, state in _TABLES:
         found += parse_table(_table(name), kind, state)
@@ -163,7 +163,7 @@ def _why(item: Socket, holder: ListeningSocket | None, own: t.Container[str]) ->
     """Return which process has the socket, and the way out."""
     other_port = "give the site another port (of a site of role nginx: http_port or https_port)"
     if holder is None and item.address.kind == UNIX:
-        return f"{os.fsdecode(item.address.host)} is there already and nobody listens on it: remove that file"
+        return f"{os.fsdecode(item.address.host)} is there already and no process listens on it: remove that file"
     if holder is None:
         return f"the address is in use, and no process of this host has it: {other_port}"
     if holder.inode in own:

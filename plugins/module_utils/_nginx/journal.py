@@ -134,7 +134,7 @@ def _record(node: Node) -> dict[str, str | int]:
 def resolve_interrupted(steps: t.Sequence[JournalStep]) -> list[JournalStep]:
     """Complete or undo an interrupted change, so that all or none of it is on disk; return the steps to verify.
 
-    A path that somebody else has changed since is left to him.
+    A path that was changed since is left as it is.
     """
     now = {step.path: read_node(step.path) for step in steps}
     if all(_same(now[step.path], step.new) for step in steps):

@@ -4,8 +4,8 @@
 """Detect files that changed since nginx loaded them, such as a renewed certificate. Private.
 
 After each proved reload the state of every file that our sites make nginx load is recorded. As long as all of them are
-as recorded, nothing else is asked. When one is not, somebody else may have reloaded or restarted nginx since: workers
-that were recorded and still live prove that nobody has, and otherwise the change must be older than the oldest worker.
+as recorded, nothing else is asked. When one is not, nginx may have been reloaded or restarted since: workers
+that were recorded and still live prove that it was not, and otherwise the change must be older than the oldest worker.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def make_logs(config: Configuration | None, prefix: str) -> None:
 
 
 def _make(path: str, uid: int, gid: int) -> None:
-    # Never through a link that somebody else has put there meanwhile.
+    # Never through a link that another user has put there meanwhile.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.fchown(descriptor, uid, gid)

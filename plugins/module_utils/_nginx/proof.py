@@ -81,7 +81,7 @@ class ReloadAttempt:
             return
         self._taken = True
         if look.ended - self._early.began > _PACE:
-            # Nobody looked for so long that these may be of an earlier load as well as of ours.
+            # There was no look for so long that these may be of an earlier load as well as of ours.
             self._missed = not look.workers <= self.old
             self.old |= look.workers
 
@@ -89,7 +89,7 @@ class ReloadAttempt:
         if not self._taken or not look.workers:
             return LOADING
         if not look.workers & self.old:
-            # The error may be that of a load that somebody else has asked for: another attempt will tell.
+            # The error may be that of a load that another program has asked for: another attempt will tell.
             return INCONCLUSIVE if complained else PROVED
         if not look.signals.idle:
             return LOADING

@@ -24,7 +24,7 @@ _MASTER = "nginx: master process"
 _WORKER = "nginx: worker process"
 _LEAVING = "is shutting down"
 _ENDED = "the master process ended"
-_UPGRADE = "somebody has begun to exchange nginx's binary (USR2) meanwhile"
+_UPGRADE = "an upgrade of nginx's binary (USR2) has begun meanwhile"
 
 
 def pid_file(config: str, build: Build) -> str:
@@ -64,8 +64,8 @@ class Master:
         """Send HUP and wait until workers of a load that began after it have replaced all others.
 
         nginx starts new workers only after it has read the configuration, opened its logs and bound its sockets, and
-        only then tells the old ones to end; until both were seen nothing is proved. A load that somebody else has asked
-        for is waited for first, so that what the log says is said of ours.
+        only then tells the old ones to end; until both were seen nothing is proved. A load that another program has
+        asked for is waited for first, so that what the log says is said of ours.
         """
         self.present_workers()
         self._wait_until_idle(timeout)

@@ -386,7 +386,7 @@ def place_lines(site: Site, static: Static, open_files: int) -> Lines:
 
 
 def link_lines(path: str) -> Lines:
-    """Return what keeps links of a release from leading to files of somebody else's, as a second fence.
+    """Return what keeps links of a release from leading to files of other users, as a second fence.
 
     A release is built only when none of its links leads out of it; those that are older were not looked at.
     """

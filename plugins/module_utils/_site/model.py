@@ -196,7 +196,7 @@ class Maintenance:
     open: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a page that nobody would see."""
+        """Refuse a page that would never be shown."""
         if self.page and not self.flag:
             raise InputError(
                 f"maintenance: page '{self.page}' would never be shown without a flag: set flag, the file that "
@@ -427,7 +427,7 @@ class Site:
         if not self.trusted_proxies:
             raise InputError(
                 "proxy_protocol needs trusted_proxies, the addresses of the load balancers, such as [10.0.0.0/24]: "
-                "nginx believes the address of a visitor from nobody else"
+                "nginx takes the address of a visitor from these alone"
             )
         if self.behind_proxy:
             raise InputError(

@@ -48,8 +48,8 @@ class Claim:
 def check_claim(claim: Claim, user: Account | None, group: Account | None) -> None:
     """Raise UserError when the application must not run as this user or group; None is one that does not exist.
 
-    An account that exists, and that this collection has not made, is somebody else's: its files and its processes
-    would be the application's. Only C(user) or C(group) in the description says that this is meant.
+    An account that exists, and that this collection has not made, belongs to another service or person: its files and
+    its processes would be the application's. Only C(user) or C(group) in the description says that this is meant.
     """
     if user is not None:
         _check_user(claim, user)

@@ -47,7 +47,7 @@ class LockOwner:
         """Return it in words."""
         if not self.pid:
             return "another process"
-        return f"{self.who or 'somebody'}, process {self.pid}, since {self.since}" + (
+        return f"{self.who or 'an unknown user'}, process {self.pid}, since {self.since}" + (
             f", for: {self.what}" if self.what else ""
         )
 

@@ -223,7 +223,7 @@ def _descend(directory: int, name: str, path: str) -> Place | None:
     try:
         inner = _enter(directory, name, False)
     except (FileNotFoundError, NotADirectoryError):
-        # Somebody else has removed it, or put something else there.
+        # Another process has removed it, or put something else there.
         return None
     return _look(inner, os.path.join(path, name))
 

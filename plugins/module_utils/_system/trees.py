@@ -86,7 +86,7 @@ def chown_tree(top: str, uid: int, gid: int, writer: int = -1) -> None:
 
     Works on open directories, so that a process of the previous owner cannot lead it elsewhere by a link. Raise
     PlantedError for what is neither file, directory nor link, and for a file that C(writer), who has written the tree,
-    does not own: it is somebody else's, under a second name. A tree of root's (-1) may have such names from before.
+    does not own: it is another user's file, under a second name. A tree of root's (-1) may have such names from before.
     """
     for path, _directories, others, descriptor in walk(top):
         os.fchown(descriptor, uid, gid)

@@ -214,7 +214,7 @@ def test_a_host_that_is_lost_says_that_no_hook_runs_also_when_nobody_comes_after
         going_back.run(f"db1-{number}")
     assert str(failure.value) == (
         "unreachable\nshop: hook 'down' was not run here, and on no other host unless each has a database of its own, "
-        f"because nobody knows whether db1-{number} was rolled back. When all were, ask for it again with the release "
+        f"because it is unknown whether db1-{number} was rolled back. When all were, ask for it again with the release "
         "that serves: -e release=ID -e hook=down"
     )
 

@@ -36,7 +36,7 @@ def test_a_hook_of_the_fleet_runs_once_after_the_last_host() -> None:
     [
         (outcome(error="x"), outcome(), "because web1 did not roll back"),
         (outcome(), outcome(error="x"), "because web2 did not roll back"),
-        (outcome(), outcome(lost=True), "nobody knows whether web2 was rolled back"),
+        (outcome(), outcome(lost=True), "it is unknown whether web2 was rolled back"),
     ],
 )
 def test_it_does_not_run_while_one_host_may_be_where_it_was(
