@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from contextlib import suppress
 
 from .._release.model import Layout, Manifest
@@ -17,17 +18,32 @@ from .import_check import PROGRAM, explain_check, shorten_traceback
 from .secret_values import redact_secrets
 from .venv import BuildError
 
+if t.TYPE_CHECKING:
+    from .verify_import import Load
+
 # The program has its own time-out, which tells where the application is; this one is for what does not let it.
 _MARGIN = 10
 
 
-def import_once(layout: Layout, manifest: Manifest, with_dependencies: bool = True) -> None:
+def release_fence(layout: Layout, manifest: Manifest) -> Fence:
+    """Return what a release is imported in, which has the directives of its service."""
+    path = layout.release(manifest.id)
+    lines = process_lines(layout, manifest, uses_home(f"{path}/app", f"{path}/venv"))
+    return Fence(check_unit(manifest.name), lines, f"{path}/venv/bin/python", f"Loading of {manifest.name}")
+
+
+def import_once(
+    layout: Layout,
+    manifest: Manifest,
+    with_dependencies: bool,
+    fence_of: t.Callable[[Layout, Manifest], Fence] = release_fence,
+) -> None:
     """Import the application as its service will: same user, environment, interpreter, worker class and sandbox."""
     path = layout.release(manifest.id)
     timeout = manifest.settings.health.timeout
     words = [f"{path}/venv/bin/python", "-c", PROGRAM, str(timeout), "--check-config", "-c", f"{path}/gunicorn.conf.py"]
     try:
-        with _fence(layout, manifest) as fence:
+        with fence_of(layout, manifest) as fence:
             result = fence.run(words, timeout + _MARGIN)
     except FenceError:
         raise
@@ -40,23 +56,17 @@ def import_once(layout: Layout, manifest: Manifest, with_dependencies: bool = Tr
         raise BuildError(f"{hint}{explain_check(said, manifest.app, timeout)}:\n{shorten_traceback(said)}")
 
 
-def explain_import_failure(layout: Layout, manifest: Manifest) -> str:
+def explain_import_failure(layout: Layout, manifest: Manifest, load: Load = import_once) -> str:
     """Return why the application cannot be imported; an empty text when it can."""
     path = layout.release(manifest.id)
     # A host on which nothing can be started proves nothing about the application.
     with suppress(OSError, FenceError):
         try:
-            import_once(layout, manifest, has_dependencies(path))
+            load(layout, manifest, has_dependencies(path))
             mark_verified(path)
         except BuildError as exc:
             return str(exc)
     return ""
-
-
-def _fence(layout: Layout, manifest: Manifest) -> Fence:
-    path = layout.release(manifest.id)
-    lines = process_lines(layout, manifest, uses_home(f"{path}/app", f"{path}/venv"))
-    return Fence(check_unit(manifest.name), lines, f"{path}/venv/bin/python", f"Loading of {manifest.name}")
 
 
 def _explain_unended(app: str, exc: CommandError, seconds: float) -> str:

@@ -23,8 +23,20 @@ from .._system.trees import chown_tree
 from .hook_programs import check_hook_programs, find_program
 from .venv import BuildError
 
+# Imports a release; the last argument says whether anything was installed for it. It raises BuildError.
+Load = t.Callable[[Layout, Manifest, bool], None]
 
-def verify_import(app: App, layout: Layout, manifest: Manifest, with_dependencies: bool, starts_next: bool) -> None:
+
+def _import_once(layout: Layout, manifest: Manifest, with_dependencies: bool) -> None:
+    # Imported late: most runs build nothing, or defer the check.
+    from .load import import_once
+
+    import_once(layout, manifest, with_dependencies)
+
+
+def verify_import(
+    app: App, layout: Layout, manifest: Manifest, with_dependencies: bool, starts_next: bool, load: Load = _import_once
+) -> None:
     """Import-check the application, or defer the check to the first start of the release.
 
     With migrate hooks it is deferred, too: the import may need the migrated database.
@@ -32,10 +44,10 @@ def verify_import(app: App, layout: Layout, manifest: Manifest, with_dependencie
     if starts_next or app.hooks.migrate:
         mark_unverified(layout.release(manifest.id), with_dependencies)
     else:
-        _load_once(layout, manifest, with_dependencies)
+        load(layout, manifest, with_dependencies)
 
 
-def verify_if_unverified(app: App, layout: Layout, release: str, starts_next: bool) -> None:
+def verify_if_unverified(app: App, layout: Layout, release: str, starts_next: bool, load: Load = _import_once) -> None:
     """Import-check a complete release if a killed run did not; one that fails is rebuilt by the next run."""
     if starts_next or app.hooks.migrate or is_verified(layout, release):
         return
@@ -43,18 +55,11 @@ def verify_if_unverified(app: App, layout: Layout, release: str, starts_next: bo
     manifest = read_manifest(path)
     try:
         if manifest:
-            _load_once(layout, manifest, has_dependencies(path))
+            load(layout, manifest, has_dependencies(path))
     except BuildError:
         forget_manifest(path)
         raise
     mark_verified(path)
-
-
-def _load_once(layout: Layout, manifest: Manifest, with_dependencies: bool) -> None:
-    # Imported late: most runs build nothing, or defer the check.
-    from .load import import_once
-
-    import_once(layout, manifest, with_dependencies)
 
 
 def run_build_hooks(

@@ -13,9 +13,12 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build import build as _build_module
 from ansible_collections.flaskops.stack.plugins.module_utils._build import load as _load
-from ansible_collections.flaskops.stack.plugins.module_utils._build import verify_import as _verify_import
-from ansible_collections.flaskops.stack.plugins.module_utils._build.load import explain_import_failure
+from ansible_collections.flaskops.stack.plugins.module_utils._build.load import explain_import_failure, import_once
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
+from ansible_collections.flaskops.stack.plugins.module_utils._build.verify_import import (
+    verify_if_unverified,
+    verify_import,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _service
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.finish import finish
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import Health, HealthCheck, Probe
@@ -32,24 +35,30 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.verified i
     mark_unverified,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
-from ansible_collections.flaskops.stack.plugins.module_utils._system.fence import FenceError
+from ansible_collections.flaskops.stack.plugins.module_utils._system.fence import Fence, FenceError
 from ansible_collections.flaskops.stack.plugins.module_utils._system.host import Host
 
 RELEASE, OTHER = "3f2a91c-1b9e02d4", "0000001-77aa01f2"
 SAYS = "'shop:app' cannot be loaded; the end of what Python says:\nNameError: name 'flsk' is not defined"
 
 
+class FakeLoad:
+    """Imports of applications, which end as a test has it."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.loaded: list[str] = []
+        self._error = error
+
+    def __call__(self, _layout: Layout, manifest: Manifest, _with_dependencies: bool) -> None:
+        self.loaded.append(manifest.name)
+        if self._error:
+            raise self._error
+
+
 @pytest.fixture
-def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the applications that were loaded; none of them can be."""
-    loaded: list[str] = []
-
-    def load_once(_layout: Layout, manifest: Manifest, _with_dependencies: bool) -> None:
-        loaded.append(manifest.name)
-        raise BuildError(SAYS)
-
-    monkeypatch.setattr(_load, "import_once", load_once)
-    return loaded
+def loads() -> FakeLoad:
+    """Return imports that all fail."""
+    return FakeLoad(BuildError(SAYS))
 
 
 @pytest.fixture
@@ -70,12 +79,12 @@ def manifest(release: str = RELEASE, settings: Settings | None = None) -> Manife
     return Manifest("shop", release, "u", "g", source, "3", "shop:app", settings or Settings(), build="code")
 
 
-def prove(wanted: t.Any, starts_next: bool) -> None:
-    _verify_import.verify_import(wanted.app, wanted.layout, manifest(), True, starts_next)
+def prove(wanted: t.Any, starts_next: bool, load: FakeLoad) -> None:
+    verify_import(wanted.app, wanted.layout, manifest(), True, starts_next, load)
 
 
-def verify_again(wanted: t.Any, starts_next: bool) -> None:
-    _verify_import.verify_if_unverified(wanted.app, wanted.layout, wanted.id, starts_next)
+def verify_again(wanted: t.Any, starts_next: bool, load: FakeLoad) -> None:
+    verify_if_unverified(wanted.app, wanted.layout, wanted.id, starts_next, load)
 
 
 def complete(layout: Layout, release: str = RELEASE) -> None:
@@ -83,27 +92,27 @@ def complete(layout: Layout, release: str = RELEASE) -> None:
     write_manifest(layout.release(release), manifest(release))
 
 
-def test_a_release_that_is_only_built_is_loaded_before_it_is_complete(layout: Layout, loads: list[str]) -> None:
+def test_a_release_that_is_only_built_is_loaded_before_it_is_complete(layout: Layout, loads: FakeLoad) -> None:
     with pytest.raises(BuildError, match="cannot be loaded"):
-        prove(plan(layout), starts_next=False)
-    assert loads == ["shop"]
+        prove(plan(layout), False, loads)
+    assert loads.loaded == ["shop"]
 
 
-def test_a_release_that_is_started_next_is_loaded_when_somebody_asks_why(layout: Layout, loads: list[str]) -> None:
-    prove(plan(layout), starts_next=True)
-    assert loads == []
-    assert (explain_import_failure(layout, manifest()), loads) == (SAYS, ["shop"])
+def test_a_release_that_is_started_next_is_loaded_when_somebody_asks_why(layout: Layout, loads: FakeLoad) -> None:
+    prove(plan(layout), True, loads)
+    assert loads.loaded == []
+    assert (explain_import_failure(layout, manifest(), loads), loads.loaded) == (SAYS, ["shop"])
 
 
 @pytest.mark.parametrize("starts_next", [False, True])
 def test_what_may_need_its_migrations_at_its_import_is_not_loaded_before_them(
-    layout: Layout, loads: list[str], starts_next: bool
+    layout: Layout, loads: FakeLoad, starts_next: bool
 ) -> None:
     wanted = plan(layout, "flask db upgrade")
-    prove(wanted, starts_next)
+    prove(wanted, starts_next, loads)
     complete(layout)
-    verify_again(wanted, starts_next)
-    assert loads == []
+    verify_again(wanted, starts_next, loads)
+    assert loads.loaded == []
     # Its start proves it.
     assert not is_verified(layout, RELEASE)
 
@@ -117,12 +126,12 @@ def test_that_nothing_was_installed_is_told_also_later(layout: Layout) -> None:
 
 def killed_before_the_start(layout: Layout) -> t.Any:
     wanted = plan(layout)
-    prove(wanted, starts_next=True)
+    prove(wanted, True, FakeLoad())
     complete(layout)
     return wanted
 
 
-def test_what_was_never_loaded_is_no_model_for_others_until_it_serves(layout: Layout, loads: list[str]) -> None:
+def test_what_was_never_loaded_is_no_model_for_others_until_it_serves(layout: Layout, loads: FakeLoad) -> None:
     wanted = killed_before_the_start(layout)
     assert _build_module.find_identical_build(wanted) is None
     os.symlink(f"releases/{RELEASE}", layout.current)
@@ -131,44 +140,39 @@ def test_what_was_never_loaded_is_no_model_for_others_until_it_serves(layout: La
     complete(layout, OTHER)
     twin = _build_module.find_identical_build(wanted)
     assert twin
-    assert (twin.id, loads) == (OTHER, [])
+    assert (twin.id, loads.loaded) == (OTHER, [])
 
 
-def test_a_passed_health_check_makes_it_a_model(layout: Layout, loads: list[str]) -> None:
+def test_a_passed_health_check_makes_it_a_model(layout: Layout, loads: FakeLoad) -> None:
     wanted = killed_before_the_start(layout)
     gated = deployment(layout, started=True, passed=True)
     gated.plan.switch = False
     gated.plan.empty = True
     finish(gated, ServiceRequest(layout, True, RELEASE), "")
     assert _build_module.find_identical_build(wanted)
-    verify_again(wanted, starts_next=False)
-    assert loads == []
+    verify_again(wanted, False, loads)
+    assert loads.loaded == []
 
 
-def test_the_next_run_that_starts_it_learns_why_it_cannot(layout: Layout, loads: list[str]) -> None:
+def test_the_next_run_that_starts_it_learns_why_it_cannot(layout: Layout, loads: FakeLoad) -> None:
     wanted = killed_before_the_start(layout)
-    verify_again(wanted, starts_next=True)
-    assert loads == []
-    assert explain_import_failure(layout, manifest()) == SAYS
+    verify_again(wanted, True, loads)
+    assert loads.loaded == []
+    assert explain_import_failure(layout, manifest(), loads) == SAYS
 
 
-def test_one_that_was_refused_and_can_be_loaded_is_a_model_for_its_correction(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_load, "import_once", lambda *_args: None)
+def test_one_that_was_refused_and_can_be_loaded_is_a_model_for_its_correction(layout: Layout) -> None:
     wanted = killed_before_the_start(layout)
     assert _build_module.find_identical_build(wanted) is None
-    assert explain_import_failure(layout, manifest()) == ""
+    assert explain_import_failure(layout, manifest(), FakeLoad()) == ""
     assert _build_module.find_identical_build(wanted)
 
 
-def test_the_next_run_that_only_builds_loads_it_and_gives_it_up_when_it_cannot(
-    layout: Layout, loads: list[str]
-) -> None:
+def test_the_next_run_that_only_builds_loads_it_and_gives_it_up_when_it_cannot(layout: Layout, loads: FakeLoad) -> None:
     wanted = killed_before_the_start(layout)
     with pytest.raises(BuildError, match="cannot be loaded"):
-        verify_again(wanted, starts_next=False)
-    assert loads == ["shop"]
+        verify_again(wanted, False, loads)
+    assert loads.loaded == ["shop"]
     assert not _build_module.is_built(wanted)
 
 
@@ -194,14 +198,8 @@ def test_one_that_cannot_be_loaded_goes_at_once_and_leaves_its_virtualenv_to_the
 
 
 @pytest.mark.parametrize("error", [OSError(12, "Cannot allocate memory"), FenceError("could not be started")])
-def test_a_host_where_nothing_starts_says_nothing_of_the_application(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def fail(*_args: object) -> t.NoReturn:
-        raise error
-
-    monkeypatch.setattr(_load, "import_once", fail)
-    assert explain_import_failure(layout, manifest()) == ""
+def test_a_host_where_nothing_starts_says_nothing_of_the_application(layout: Layout, error: Exception) -> None:
+    assert explain_import_failure(layout, manifest(), FakeLoad(error)) == ""
 
 
 def deployment(layout: Layout, started: bool, passed: bool, room: t.Sequence[str] = ()) -> t.Any:
@@ -264,22 +262,24 @@ def test_who_has_stopped_the_old_release_for_it_does_not_load_it_once_more_and_b
     assert not _build_module.is_built(plan(layout))
 
 
-def test_what_an_application_said_that_is_never_loaded_has_no_secret(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Never:
-        def __enter__(self) -> t.Any:
-            return self
+class Endless(Fence):
+    """A fence in which nothing ends in time."""
 
-        def __exit__(self, *_args: object) -> None:
-            pass
+    def __enter__(self) -> Endless:
+        return self
 
-        @staticmethod
-        def run(*_args: object) -> t.NoReturn:
-            raise CommandError("'python -c program' did not end within 11 s; it said last: postgres://shop:s3cret@db")
+    def __exit__(self, *_args: object) -> None:
+        pass
 
-    monkeypatch.setattr(_load, "_fence", lambda _layout, _manifest: Never())
+    def run(self, *_args: object, **_more: object) -> t.NoReturn:
+        raise CommandError("'python -c program' did not end within 11 s; it said last: postgres://shop:s3cret@db")
+
+
+def test_what_an_application_said_that_is_never_loaded_has_no_secret(layout: Layout) -> None:
     (Path(layout.release(RELEASE)) / "env").write_text('PASSWORD="s3cret"\n')
-    said = explain_import_failure(layout, manifest(settings=Settings(health=HealthSettings(timeout=1))))
+    slow = manifest(settings=Settings(health=HealthSettings(timeout=1)))
+    with pytest.raises(BuildError) as refused:
+        import_once(layout, slow, True, lambda _layout, _manifest: Endless("x.service", [], "python", "x"))
+    said = str(refused.value)
     assert said.endswith("or raise health.timeout; it said last:\npostgres://shop:********@db")
     assert said.startswith("'shop:app' is not loaded within 11 s")
