@@ -216,8 +216,8 @@ options:
         default: 5000
       preload:
         description: >-
-          Whether gunicorn imports the application once, before it forks the workers, which then share its memory:
-          five workers of a small application use 43 MiB instead of 97. It is safe for an application that opens no
+          Whether gunicorn imports the application once, before it forks the workers, which then share its memory.
+          With C(gthread) and C(sync) they share that of Flask anyway. It is safe for an application that opens no
           connection, and starts no thread, while it is imported; workers would share the first and lack the second.
         type: bool
         default: false

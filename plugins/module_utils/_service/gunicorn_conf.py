@@ -17,6 +17,17 @@ _SETTING = re.compile(r"[a-z][a-z0-9_]*")
 
 _LOG_FORMAT = """access_log_format = '%({x-forwarded-for}i)s "%(r)s" %(s)s %(B)s %(M)sms "%(f)s" "%(a)s"'"""
 
+_SHARED_IMPORTS = """
+# Workers share the memory of what the master imports. Flask and what it needs open no connection and start no thread;
+# of the application that is not known, see preload. gevent and tornado want to be there first.
+if worker_class in ("gthread", "sync"):
+    try:
+        import flask as _flask
+    except Exception:
+        # Another framework, or one that the workers will say more of.
+        _flask = None
+"""
+
 # $PORT and $WEB_CONCURRENCY change gunicorn's own defaults, so every setting that they touch is written.
 _TEMPLATE = '''\
 # Written by flaskops.stack for this release and never edited: change the settings and deploy a new release.
@@ -142,6 +153,14 @@ def with_request_id(conf: str) -> str:
     Release ids are made of the text without it, so that those of earlier versions stay.
     """
     return conf.replace(_LOG_FORMAT, _LOG_FORMAT[:-1] + " %({x-request-id}i)s'", 1)
+
+
+def with_shared_imports(conf: str) -> str:
+    """Return the text of gunicorn.conf.py with what imports Flask before the workers are forked, so that they share it.
+
+    Release ids are made of the text without it.
+    """
+    return conf + _SHARED_IMPORTS
 
 
 def _plain_settings(settings: Settings) -> t.Iterator[tuple[str, str]]:

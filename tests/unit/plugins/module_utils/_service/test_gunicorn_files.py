@@ -17,6 +17,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.values impor
 from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_conf import (
     render_gunicorn_conf,
     with_request_id,
+    with_shared_imports,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.wsgi import check_app_path, render_wsgi
@@ -52,6 +53,29 @@ def test_the_settings_arrive(read_conf: t.Callable[..., Conf]) -> None:
         "flaskops_wsgi:application",
         "shop",
     )
+
+
+@pytest.mark.parametrize(
+    ("worker_class", "flask", "shared"),
+    [
+        ("gthread", "VALUE = 1", True),
+        ("sync", "VALUE = 1", True),
+        ("gevent", "VALUE = 1", False),
+        ("tornado", "VALUE = 1", False),
+        ("gthread", "raise ImportError", False),
+        ("gthread", "raise RuntimeError", False),
+    ],
+)
+def test_workers_share_flask_where_it_may_be_imported_before_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker_class: str, flask: str, shared: bool
+) -> None:
+    (tmp_path / "flask.py").write_text(flask)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.delitem(sys.modules, "flask", raising=False)
+    names: Conf = {"worker_class": worker_class}
+    exec(with_shared_imports(""), names)
+    assert (getattr(names.get("_flask"), "VALUE", 0) == 1) is shared
+    sys.modules.pop("flask", None)
 
 
 def test_modules_of_the_application_come_before_those_of_the_release(read_conf: t.Callable[..., Conf]) -> None:
