@@ -10,14 +10,23 @@ import typing as t
 
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
+from ansible.utils.display import Display
 from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
-from ..module_utils._input.printable import short_reason
+from ..module_utils._input.printable import printable, short_reason
 from ..plugin_utils._host_code import execute
 from ..plugin_utils._operator import operator, run_id
 from ..plugin_utils._rollback_hook import decide, describe_lost_amid
+from ..plugin_utils._rollback_report import describe, explain_unnamed
 from ..plugin_utils._run_once import RunOnceLock
-from ..plugin_utils._run_record import followed, note_failure, note_lost, note_services, serving_at_start
+from ..plugin_utils._run_record import (
+    followed,
+    is_recorded,
+    note_failure,
+    note_lost,
+    note_services,
+    serving_at_start,
+)
 
 Args = t.Dict[str, t.Any]
 
@@ -37,17 +46,33 @@ class ActionModule(Action):
             "run": run_id(),
             "fleet": True,
         }
+        # In playbook rollback; each task of its own would cost its users time.
+        going_back = _going_back(args) if is_recorded(variables) else []
+        unnamed = [fault for service in going_back if (fault := explain_unnamed(service.get("name")))]
+        if unnamed:
+            return {**result, "failed": True, "msg": unnamed[0]}
         try:
             answer = self._deploy(args, task_vars)
         except AnsibleConnectionFailure as exc:
             note_lost(variables, "deploy", str(exc))
             raise
         secret = bool(self._task.no_log)
+        if not (secret or answer.get("failed")):
+            self._show(going_back, answer, variables)
         note_services(variables, answer, secret, _rolled_back(args))
         if not answer.get("services"):
             note_failure(variables, "deploy", answer, secret)
         result.update(answer)
         return result
+
+    def _show(self, going_back: t.Sequence[Args], answer: Args, variables: Args) -> None:
+        """Show what serves after a rollback."""
+        hooks = {service["name"]: str(service.get("hook") or "") for service in going_back}
+        host = str(variables.get("inventory_hostname", ""))
+        for service in answer.get("services") or []:
+            if service["name"] in hooks:
+                text = describe(service, host, hooks[service["name"]], bool(self._task.check_mode))
+                Display().display(printable(text))
 
     def _deploy(self, args: Args, task_vars: Args | None) -> Args:
         """Run the module, and first the migrations that this host runs for all."""
@@ -157,10 +182,15 @@ def _asked_hooks(args: Args) -> dict[str, str]:
 
 
 def _rolled_back(args: Args) -> set[str]:
+    """Return the names of the services that are to go back to an earlier release."""
+    return {str(service.get("name")) for service in _going_back(args)}
+
+
+def _going_back(args: Args) -> list[Args]:
     """Return the services that are to go back to an earlier release."""
     services = args.get("services")
     named = [service for service in services if isinstance(service, dict)] if isinstance(services, list) else []
-    return {str(service.get("name")) for service in named if service.get("state") == "rolled_back"}
+    return [service for service in named if service.get("state") == "rolled_back"]
 
 
 def _joined(*errors: str) -> str:

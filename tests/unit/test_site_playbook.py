@@ -172,22 +172,37 @@ def test_what_only_fleets_need_is_left_out_for_a_single_host(tmp_path: Path, tar
     assert "".join(re.findall(r"hosts \((\d+)\)", said)) == hosts
 
 
-@pytest.mark.parametrize("playbook", ["site", "deploy"])
-def test_a_run_with_malformed_variables_ends_with_a_few_lines(playbook: str, tmp_path: Path) -> None:
-    variables = tmp_path / "variables.json"
-    app = {"name": "shop", "source": "./shop", "app": "shop:app", "domain": "a.test", "keep": "five"}
-    variables.write_text(json.dumps({"flask_apps": [{**app, "nginx": {"static": "/static/"}}]}), encoding="utf-8")
+def run_here(playbook: str, directory: Path, **variables: object) -> subprocess.CompletedProcess[str]:
+    """Run a playbook on this machine, which it has to leave alone."""
+    given = directory / "variables.json"
+    given.write_text(json.dumps(variables), encoding="utf-8")
     command = [sys.executable, "-m", "ansible", "playbook", str(ROOT / "playbooks" / f"{playbook}.yml")]
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/collections"), "ANSIBLE_NOCOLOR": "1"}
-    run = subprocess.run(
-        [*command, "--inventory", "localhost,", "--connection", "local", "--extra-vars", f"@{variables}"],
+    return subprocess.run(
+        [*command, "--inventory", "localhost,", "--connection", "local", "--extra-vars", f"@{given}"],
         capture_output=True,
         check=False,
-        cwd=tmp_path,
+        cwd=directory,
         env=environment,
         text=True,
         timeout=120,
     )
+
+
+@pytest.mark.parametrize("app", [None, "", ["shop"]])
+def test_a_rollback_of_no_application_says_how_to_name_one(tmp_path: Path, app: object) -> None:
+    run = run_here("rollback", tmp_path, **({} if app is None else {"app": app}))
+    assert run.returncode == 2
+    said = run.stdout + run.stderr
+    assert "Name the application to roll back: -e app=NAME" in said
+    assert "Finalization" not in said
+    assert said.count("TASK [") == 1
+
+
+@pytest.mark.parametrize("playbook", ["site", "deploy"])
+def test_a_run_with_malformed_variables_ends_with_a_few_lines(playbook: str, tmp_path: Path) -> None:
+    app = {"name": "shop", "source": "./shop", "app": "shop:app", "domain": "a.test", "keep": "five"}
+    run = run_here(playbook, tmp_path, flask_apps=[{**app, "nginx": {"static": "/static/"}}])
     assert run.returncode == 2
     said = run.stdout + run.stderr
     faults = said.partition("Action failed: ")[2].partition("\nOrigin: ")[0]
