@@ -18,8 +18,9 @@ from .._system.host import Host
 from .._system.paths import PREVIOUS
 from .model import Layout
 
-# Seconds that are added to a grace: how long most applications take to start.
-_MARGIN = 3
+# Seconds that are added to a grace, a hundredth of it: how long an application may take to start without another timer
+# just before the switch.
+_LEAST_MARGIN, _MOST_MARGIN = 3, 30
 
 
 def link_path(layout: Layout) -> str:
@@ -38,7 +39,8 @@ def schedule_asset_expiry(host: Host, layout: Layout, release: str, seconds: int
         return 0.0
     with contextlib.suppress(CommandError, OSError):
         command = ["find", link_path(layout), "-lname", layout.release(release), "-delete"]
-        return _arm(host, f"flaskops-assets-{layout.name}-{release}", seconds + _MARGIN, command)
+        margin = min(max(seconds // 100, _LEAST_MARGIN), _MOST_MARGIN)
+        return _arm(host, f"flaskops-assets-{layout.name}-{release}", seconds + margin, command)
     return 0.0
 
 

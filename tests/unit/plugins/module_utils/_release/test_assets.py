@@ -53,6 +53,17 @@ def test_a_timer_that_was_armed_before_is_enough(layout: Layout, timers: Timers)
     assert end >= before + 100
 
 
+@pytest.mark.parametrize(("grace", "start"), [(100, 2), (3600, 28)])
+def test_a_timer_is_not_armed_anew_for_an_application_that_takes_long_to_start(
+    layout: Layout, timers: Timers, grace: int, start: int
+) -> None:
+    end = schedule_asset_expiry(timers.host, layout, OLD, grace)
+    timers.sim.clock.sleep(start)
+    keep_assets(timers.host, layout, OLD, grace, end)
+    assert (kept_assets(layout), timers.armed) == (OLD, [end])
+    assert end <= timers.sim.clock.time() + grace * 1.01 + 3
+
+
 def test_a_timer_that_would_fire_too_early_is_armed_anew(layout: Layout, timers: Timers) -> None:
     keep_assets(timers.host, layout, OLD, 100, timers.sim.clock.time() + 50)
     assert kept_assets(layout) == OLD
