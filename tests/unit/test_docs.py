@@ -77,6 +77,16 @@ def test_the_map_names_what_is_defined_in_the_file_that_it_names() -> None:
     ] == []
 
 
+def test_the_ways_of_variables_have_as_many_files_as_the_page_says() -> None:
+    page = text_of(TOP / "docs/architecture.md").partition("### The way of a variable")[2].partition("\n## ")[0]
+    said = [int(count) for count in re.findall(r"^\| .* \| \d+ \| (\d+) \|", page, re.MULTILINE)]
+    steps = re.findall(r"^\| (?:the|a) .*", page, re.MULTILINE)
+    # A way to gunicorn.conf.py in five steps, one to the text of a site in three, and one of that text in two.
+    ways = ["".join(steps[:5]), "".join(steps[5:8]), "".join(steps[8:])]
+    files = [re.findall(r"`([\w./]+\.(?:py|json|yml))`", way) for way in ways]
+    assert [len(set(way)) for way in files] == [len(way) for way in files] == said
+
+
 def test_contributing_names_files_that_exist() -> None:
     assert [path for path in _FILE.findall(text_of(TOP / "CONTRIBUTING.md")) if not is_there(path)] == []
 
