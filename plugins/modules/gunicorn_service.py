@@ -175,8 +175,9 @@ options:
         default: gthread
       workers:
         description:
-          - Number of worker processes per instance. V(0) means two per available CPU plus one, at most 8, computed
-            when the service starts; C(WEB_CONCURRENCY) in the environment overrides that number.
+          - Number of worker processes per instance. V(0) means one per available CPU plus one with
+            O(services[].worker_class=gthread) and O(services[].threads=0), otherwise two per available CPU plus one;
+            at most 8, computed when the service starts. C(WEB_CONCURRENCY) in the environment overrides that number.
           - With V(0) there are no more than the memory of the host has room for. Half of it is for the workers of all
             applications, in equal parts, and the other half for what else runs and for deploys, in which two releases
             run side by side; O(services[].memory_max) is the limit of an instance. A worker is taken to use what one
@@ -185,9 +186,11 @@ options:
         type: int
         default: 0
       threads:
-        description: Threads per worker. Used with O(services[].worker_class=gthread) only.
+        description: >-
+          Threads per worker. Used with O(services[].worker_class=gthread) only. V(0) means 8, and 4 where the number
+          of workers is chosen.
         type: int
-        default: 4
+        default: 0
       timeout:
         description: Seconds without a sign of life after which gunicorn kills a worker; V(0) means never.
         type: int
@@ -677,7 +680,7 @@ OPTIONS: dict[str, t.Any] = {
             },
             "worker_class": {"type": "str", "choices": ["sync", "gthread", "gevent", "tornado"], "default": "gthread"},
             "workers": {"type": "int", "default": 0},
-            "threads": {"type": "int", "default": 4},
+            "threads": {"type": "int", "default": 0},
             "timeout": {"type": "int", "default": 30},
             "graceful_timeout": {"type": "int", "default": 30},
             "keepalive": {"type": "int", "default": 2},

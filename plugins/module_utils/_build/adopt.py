@@ -19,11 +19,8 @@ from .._release.prepared import adopt_prepared
 from .._release.release import read_manifest, write_manifest
 from .._release.shared import Owner
 from .._service.environment import merge_environment, render_environment
-from .._service.gunicorn_conf import render_gunicorn_conf, with_request_id, with_shared_imports
-from .._service.idle import with_idle
 from .._service.settings import identifying_settings, parse_settings
-from .._service.worker_mark import with_mark
-from .._service.worker_room import with_room
+from .._service.worker_model import complete_conf
 from .._service.wsgi import check_app_path, render_wsgi
 from .._system.account import Claim
 from .._system.files import read_file, remove_stale_temp_files, replace_link, utc_now, write_file
@@ -175,8 +172,7 @@ def _fill(path: str, existing: ExistingApp, home: t.Mapping[str, str], gid: int)
     replace_link(existing.virtualenv, os.path.join(path, "venv"))
     environment = render_environment({**home, **existing.environment}).encode()
     write_file(os.path.join(path, "env"), environment, 0o640, 0, gid)
-    conf = with_shared_imports(with_request_id(render_gunicorn_conf(existing.settings, path)))
-    conf = with_mark(with_idle(with_room(conf, existing.settings.workers), existing.settings.idle))
+    conf = complete_conf(existing.settings, path)
     write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode())
     wsgi = render_wsgi(existing.app, existing.trusted_hops, existing.host_header, prefix=existing.settings.prefix)
     write_file(os.path.join(path, "wsgi.py"), wsgi.encode())

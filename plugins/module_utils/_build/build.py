@@ -25,10 +25,7 @@ from .._release.release import current_id, damage, is_unfinished, read_manifest,
 from .._release.shared import Owner, link_instance, link_shared, make_shared
 from .._release.verified import verified_releases
 from .._service.environment import render_environment
-from .._service.gunicorn_conf import render_gunicorn_conf, with_request_id, with_shared_imports
-from .._service.idle import with_idle
-from .._service.worker_mark import with_mark
-from .._service.worker_room import with_room
+from .._service.worker_model import complete_conf
 from .._system.command import CommandError, sync_filesystem
 from .._system.disk_space import explain_full_disk
 from .._system.fence import Fence
@@ -383,8 +380,7 @@ def _write_settings(plan: BuildPlan, owner: Owner) -> None:
     app, path = plan.placed, plan.path
     home = home_variable(plan.layout, app.user, app.settings, os.path.join(path, "app"), os.path.join(path, "venv"))
     environment = render_environment({**home, **app.environment, **app.secrets})
-    conf = with_shared_imports(with_request_id(render_gunicorn_conf(app.settings, path)))
-    conf = with_mark(with_idle(with_room(conf, app.settings.workers), app.settings.idle))
+    conf = complete_conf(app.settings, path)
     # The whole release is brought to the disk before it is complete.
     write_file(os.path.join(path, "env"), environment.encode(), 0o640, 0, owner.gid, sync=False)
     write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode(), sync=False)

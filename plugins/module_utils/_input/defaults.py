@@ -35,7 +35,7 @@ class Settings:
 
     worker_class: str = "gthread"
     workers: int = 0
-    threads: int = 4
+    threads: int = 0
     timeout: int = 30
     graceful_timeout: int = 30
     keepalive: int = 2

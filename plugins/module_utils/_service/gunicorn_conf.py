@@ -13,6 +13,9 @@ from .._input.defaults import Settings
 from .._input.values import InputError
 from .own_conf import OWNED, render_own
 
+# What no choice of threads meant up to version 1.0. Release ids have it still; with_worker_model() has the last word.
+FORMER_THREADS = 4
+
 _SETTING = re.compile(r"[a-z][a-z0-9_]*")
 
 _LOG_FORMAT = """access_log_format = '%({x-forwarded-for}i)s "%(r)s" %(s)s %(B)s %(M)sms "%(f)s" "%(a)s"'"""
@@ -167,7 +170,7 @@ def _plain_settings(settings: Settings) -> t.Iterator[tuple[str, str]]:
     yield "worker_class", repr(settings.worker_class)
     yield "workers", repr(settings.workers) if settings.workers else "_workers()"
     # With more than one thread gunicorn turns "sync" into "gthread".
-    yield "threads", repr(settings.threads if settings.worker_class == "gthread" else 1)
+    yield "threads", repr((settings.threads or FORMER_THREADS) if settings.worker_class == "gthread" else 1)
     yield "timeout", repr(settings.timeout)
     yield "graceful_timeout", repr(settings.graceful_timeout)
     yield "keepalive", repr(settings.keepalive)

@@ -23,7 +23,7 @@ from .._input.values import (
     as_size,
     refuse_unknown,
 )
-from .gunicorn_conf import check_extra
+from .gunicorn_conf import FORMER_THREADS, check_extra
 from .idle import as_idle, check_idle
 from .own_conf import check_config_file
 from .sandbox import SANDBOX
@@ -69,7 +69,8 @@ def parse_settings(raw: t.Mapping[str, object]) -> Settings:
 
 def identifying_settings(settings: Settings) -> dict[str, object]:
     """Return the settings that tell one release from another; new ones do not, as long as they have their defaults."""
-    return {key: value for key, value in to_json(settings).items() if key not in LATER or value != DEFAULTS[key]}
+    values = {**to_json(settings), "threads": settings.threads or FORMER_THREADS}
+    return {key: value for key, value in values.items() if key not in LATER or value != DEFAULTS[key]}
 
 
 def _check_together(settings: Settings) -> None:
@@ -211,7 +212,7 @@ def _status(key: str, value: object) -> int:
 _CHECKS: dict[str, t.Callable[[str, object], object]] = {
     "worker_class": _worker_class,
     "workers": _natural,
-    "threads": _positive,
+    "threads": _natural,
     "timeout": _natural,
     "graceful_timeout": _positive,
     "keepalive": _natural,

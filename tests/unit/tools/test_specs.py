@@ -173,11 +173,11 @@ def test_a_file_without_its_marks_is_named(checkout: Path, capsys: pytest.Captur
     [
         ("type: int", "type: integer", "has the type 'integer': use one of str, path,"),
         ("type: int", "type: list", "lists, and nothing else, have elements"),
-        ("default: 4", "default: four", "has the default 'four', which is no int"),
-        ("default: 4", "default: true", "has the default True, which is no int"),
-        ("default: 4", "required: true\n    default: 4", "is required and has a default"),
-        ("default: 4", "choices: [1, 2]\n    default: 4", "has the default 4, which is none of its choices"),
-        ("default: 4", "defualt: 4", "has the unknown key 'defualt'"),
+        ("default: 0", "default: four", "has the default 'four', which is no int"),
+        ("default: 0", "default: true", "has the default True, which is no int"),
+        ("default: 0", "required: true\n    default: 0", "is required and has a default"),
+        ("default: 0", "choices: [1, 2]\n    default: 0", "has the default 0, which is none of its choices"),
+        ("default: 0", "defualt: 4", "has the unknown key 'defualt'"),
         ("Threads per worker.", "Threads per <<thread>>.", "has the word <<thread>>, which the place does not have"),
     ],
 )

@@ -81,7 +81,7 @@ WIKI = {"name": "wiki", "app": "wiki:app", "directory": "/opt/wiki", "virtualenv
         ([{**WIKI, "name": "Wiki"}], UnsafeNameError, "'Wiki'"),
         ([{**WIKI, "name": "../x"}], UnsafeNameError, "lower-case"),
         ([WIKI, WIKI], InputError, "name 'wiki' twice"),
-        ([{**WIKI, "threads": 0}], InputError, "service 'wiki': threads .*, not 0"),
+        ([{**WIKI, "threads": -1}], InputError, "service 'wiki': threads .*, not -1"),
         (
             [{**WIKI, "bind": ["127.0.0.1:1"]}, {**WIKI, "name": "b", "bind": ["127.0.0.1:1"]}],
             InputError,

@@ -73,7 +73,7 @@ def test_the_environment_is_read_as_that_of_an_application() -> None:
         ({"secrets": {"A": "x"}}, "'A' is in environment and in secrets"),
         ({"environment": {"A": ["x"]}}, "environment.A is a list"),
         ({"secrets": {"C": None}}, r"secrets.C is nothing \(null\)"),
-        ({"threads": 0}, "threads .*, not 0"),
+        ({"threads": -1}, "threads .*, not -1"),
     ],
 )
 def test_what_cannot_be_run_is_refused(change: dict[str, t.Any], says: str) -> None:

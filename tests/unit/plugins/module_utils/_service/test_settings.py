@@ -57,7 +57,7 @@ def test_values_are_brought_into_one_form(key: str, given: object, wanted: objec
         ({"worker_class": "eventlet"}, "removed from gunicorn.*gevent"),
         ({"worker_class": "uvicorn"}, "'uvicorn' does not exist.*gthread"),
         ({"workers": -1}, "workers .*0 or more, not -1"),
-        ({"threads": 0}, "threads .*1 or more, not 0"),
+        ({"threads": -1}, "threads .*0 or more, not -1"),
         ({"timeout": "soon"}, 'timeout must be a whole number, 0 or more, not "soon"'),
         ({"timeout": True}, "timeout .*, not true"),
         ({"preload": "perhaps"}, 'preload must be true or false, not "perhaps"'),

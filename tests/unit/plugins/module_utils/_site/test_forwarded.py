@@ -141,6 +141,18 @@ def test_what_the_generated_site_does_is_right(host: Host, hops: int, options: d
     assert check_forwarded_headers(host.sim.host, host.chain(**options)) == _proxy_probe.HeaderCheckResult()
 
 
+@pytest.mark.parametrize(("old_answers", "seen"), [(1, True), (3, True), (4, False)])
+def test_answers_of_the_old_release_on_kept_connections_are_not_taken_for_the_application(
+    host: Host, monkeypatch: pytest.MonkeyPatch, old_answers: int, seen: bool
+) -> None:
+    host.release(1)
+    answers = iter([(200, b"the old release")] * old_answers)
+    monkeypatch.setattr(_proxy_probe, "_ask", lambda *args: next(answers, None) or host.ask(*args))
+    found = check_forwarded_headers(host.sim.host, host.chain())
+    assert ("something else than the application answers" not in found.unknown) is seen
+    assert not found.wrong
+
+
 @pytest.mark.parametrize(
     ("hops", "options", "proxy", "says"),
     [
