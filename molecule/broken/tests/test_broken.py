@@ -173,6 +173,44 @@ def test_an_edited_unit_is_written_again_and_a_drop_in_is_told(host: Host, sh: S
     assert sh(f"cat {path}; systemctl show --property MainPID {unit}") == before
 
 
+@pytest.mark.parametrize(
+    ("header", "forged", "says"),
+    [
+        (
+            "X-Forwarded-Prefix",
+            "$http_x_forwarded_prefix",
+            r"its path \(SCRIPT_NAME\) was '/forged' and should be '/below'",
+        ),
+        ("X-Forwarded-Host", "$http_x_forwarded_host", "the host was 'forged.invalid' and should be 'hello.test'"),
+        ("X-Forwarded-For", "$http_x_forwarded_for", r"REMOTE_ADDR\) was '192.0.2.66'"),
+    ],
+)
+def test_a_release_that_believes_visitors_is_reverted(
+    host: Host, sh: Shell, visit: Visit, header: str, forged: str, says: str
+) -> None:
+    below = {"name": "below", "domains": None, "mount": {"site": "hello", "path": "/below"}}
+    assert deploy(host, {"apps": [{}, below]}).returncode == 0
+    before = sh("readlink /srv/below/current")
+    assert visit("hello.test", "/below/whoami").json["external"] == "http://hello.test/below/"
+    # Somebody changes the site by hand, so that nginx passes on what visitors say.
+    site = "/etc/nginx/sites-enabled/hello"
+    sh(f"sed -i --follow-symlinks 's|{header} .*;|{header} {forged};|' {site} && systemctl reload nginx")
+    # site.yml would mend it; deploy.yml deploys behind what is there.
+    apps = [application({}), application({**below, "environment": {"ANOTHER": header}})]
+    run = playbook(host, "deploy", {"flask_apps": apps})
+    output = " ".join((run.stdout + run.stderr).split())
+    assert run.returncode != 0, output
+    assert re.search(rf"\bbelow: through nginx, with forged .*{says}", output), output
+    assert f"{Path(before).name} serves again" in output
+    assert sh("readlink /srv/below/current") == before
+    # Behind the site as it should be, nothing is in the way of the same release.
+    run = playbook(host, "site", {"flask_apps": apps})
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert sh("readlink /srv/below/current") != before
+    seen = visit("hello.test", "/below/whoami", headers={header: "/evil.test"}).json
+    assert (seen["client"], seen["external"]) == ("127.0.0.1", "http://hello.test/below/")
+
+
 def test_an_application_that_fails_does_not_keep_the_others(host: Host, visit: Visit) -> None:
     well = {"name": "other", "domains": ["other.test"]}
     unbuilt = {"name": "unbuilt", "domains": ["unbuilt.test"], "packages": ["no-such-package-zq4f1dqz"]}

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A balancer before nginx that passes connections on and says whose they are (HAProxy, PROXY protocol 1 and 2)."""
+"""HAProxy before nginx, which says whose connections it passes on (PROXY protocol), and a proxy that sends headers."""
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
@@ -56,6 +57,23 @@ def test_a_visitor_who_comes_past_the_balancer_cannot_say_who_he_is(visit: Visit
 def test_a_visitor_who_greets_through_the_balancer_is_no_other_one(visit: Visit) -> None:
     greeting = f"PROXY TCP4 {FORGED} 127.0.0.1 1234 9080\r\n"
     assert visit(NAME, "/whoami", port=PLAIN, source=VISITOR, greeting=greeting).status == 400
+
+
+@pytest.mark.parametrize("source", ["127.0.0.5", "127.0.0.1"])
+def test_headers_are_believed_from_a_proxy_that_is_trusted_and_nobody_else(
+    visit: Visit, sh: Shell, source: str
+) -> None:
+    sent = {**HEADERS, "X-Forwarded-For": f"{FORGED}, 198.51.100.7", "X-Forwarded-Host": "proxied.test:8443"}
+    assert visit("proxied.test", f"/from-{source}", source=source, headers=sent).status == 200
+    seen = json.loads(sh(f"grep from-{source} /srv/proxied/shared/seen/requests.jsonl | tail -n 1"))
+    headers = dict(seen["headers"])
+    if source == "127.0.0.1":
+        # The last but one is who asked the proxy; what stands before may be anybody's.
+        assert (seen["client"], seen["host"]) == ("198.51.100.7", "proxied.test:8443")
+    else:
+        assert (headers["x-forwarded-for"], seen["host"]) == (source, "proxied.test")
+        assert FORGED not in json.dumps(seen)
+    assert "forwarded" not in headers
 
 
 def test_a_host_name_that_no_site_has_gets_no_answer(visit: Visit) -> None:

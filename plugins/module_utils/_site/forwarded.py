@@ -120,7 +120,8 @@ def _remedy(chain: ForwardedChain, hops: int) -> str:
             "nginx is told that another proxy stands before it, but trusted_hops is 1, which is nginx alone: set "
             "trusted_hops to the number of proxies, nginx included"
         )
+    names = ", -Proto, -Host and -Prefix" if chain.prefix else ", -Proto and -Host"
     return (
-        f"trusted_hops is {hops}: nginx has to set X-Forwarded-For, -Proto and -Host itself, as the generated site "
-        "does; see a template, content, config or proxy_headers of this site"
+        f"trusted_hops is {hops}: nginx has to set X-Forwarded-For{names} itself, as the generated site does; see a "
+        "template, content, config or proxy_headers of this site, or a change by hand, which site.yml undoes"
     )
