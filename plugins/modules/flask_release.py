@@ -267,7 +267,8 @@ options:
             already and the host has the library for Python (C(python3-zstandard)). C(nginx_brotli) of role
             P(flaskops.stack.nginx#role) installs both for brotli.
           - A copy that the source brings along (C(app.js.gz)) is taken out of the release, with a warning, when its
-            content is not that of the file.
+            content is not that of the file, because nginx would send it in the place of that. With V(false) nothing
+            is compared.
         type: bool
         default: true
         version_added: 2.0.0

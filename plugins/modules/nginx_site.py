@@ -127,6 +127,20 @@ options:
             none.
         type: str
         version_added: 2.0.0
+      further_passwords:
+        description: Password files of applications below paths of the site, as O(sites[].passwords).
+        type: list
+        elements: dict
+        version_added: 2.0.0
+        suboptions:
+          place:
+            description: What the name of the file has behind that of the site, such as V(@blog).
+            type: str
+            required: true
+          passwords:
+            description: The lines of the file.
+            type: str
+            required: true
       chain:
         description:
           - How visitors reach an application of role P(flaskops.stack.gunicorn#role) through this site, in the form
@@ -636,6 +650,14 @@ OPTIONS: dict[str, t.Any] = {
             "foreign": {"type": "str", "choices": ["refuse", "unmodified", "replace"], "default": "refuse"},
             "rename_from": {"type": "str"},
             "passwords": {"type": "str", "no_log": True},
+            "further_passwords": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "place": {"type": "str", "required": True},
+                    "passwords": {"type": "str", "required": True, "no_log": True},
+                },
+            },
             "chain": {
                 "type": "dict",
                 "options": {

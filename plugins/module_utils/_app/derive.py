@@ -37,6 +37,7 @@ _OF_MOUNTS = (
     "access_log_skip",
     "locations",
     "cache",
+    "basic_auth",
 )
 # What begins the path of a location, as nginx has it.
 _MODIFIERS = ("=", "~", "~*", "^~")
@@ -252,9 +253,10 @@ def _mount(site: dict[str, t.Any], app: App, base: str, defaults: t.Mapping[str,
     }
     locations = [{**entry, "path": _moved(app, path, entry.get("path"))} for entry in given.get("locations") or []]
     _extend(mount, "locations", locations)
-    if isinstance(given.get("cache"), t.Mapping):
-        kept = {key: [_below(path, place) for place in given["cache"].get(key) or []] for key in ("paths", "bypass")}
-        mount["cache"] = {**given["cache"], **{key: places for key, places in kept.items() if places}}
+    for key, places in (("cache", ("paths", "bypass")), ("basic_auth", ("paths", "open"))):
+        if isinstance(given.get(key), t.Mapping):
+            below = {name: [_below(path, place) for place in given[key].get(name) or []] for name in places}
+            mount[key] = {**given[key], **{name: found for name, found in below.items() if found}}
     site["mounts"] = [*(site.get("mounts") or []), mount]
     static = [{**entry, "url": path + str(entry.get("url"))} for entry in given.get("static") or []]
     _extend(site, "static", static)

@@ -82,7 +82,9 @@ def layout_of(params: Params, places: SitePaths) -> NginxLayout:
         raise NginxSiteError(f"keep {params['keep']} must be 1 or more: the version that nginx reads is one of them")
     sites = places.chosen(params["directory_enabled"], params["suffix"])
     available = os.path.normpath(params["directory_available"])
-    workers = workers_group(params) if any(item.get("passwords") for item in params["sites"] or []) else 0
+    keys = ("passwords", "further_passwords")
+    asking = any(item.get(key) for item in params["sites"] or [] for key in keys)
+    workers = workers_group(params) if asking else 0
     return NginxLayout(available, sites.directory, sites.suffix, params["keep"], mode, uid, gid, workers)
 
 

@@ -92,6 +92,10 @@ def is_secret(path: str) -> bool:
 
 def without_passwords(site: Item) -> dict[str, t.Any]:
     """Return the settings of a site, as everybody may see them, with others in the place of the visitors' passwords."""
+    mounts = site.get("mounts")
+    if isinstance(mounts, (list, tuple)):
+        shown = [without_passwords(mount) if isinstance(mount, t.Mapping) else mount for mount in mounts]
+        site = {**site, "mounts": shown}
     auth = site.get("basic_auth")
     if not auth:
         return dict(site)

@@ -302,6 +302,15 @@ SITE: Shape = {
                 {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True), "read_timeout": Whole()},
             ),
             "cache": {"paths": Listed("/news"), "bypass": Listed("/news/live")},
+            "basic_auth": {
+                "realm": Text("Staging"),
+                "users": Listed(
+                    "{name: alice, password: '{{ vault_alice }}'}", {"password": Text("{{ vault_alice }}", secret=True)}
+                ),
+                "paths": Listed("/admin"),
+                "open": Listed("/healthz"),
+                "allow": Listed("10.0.0.0/8"),
+            },
         },
     ),
     "limits": Listed("{path: /login, rate: 5r/s, burst: 10}", {"path": Text("/login")}),
@@ -416,6 +425,16 @@ APP: Shape = {
                     {"upstream": Listed("unix:/run/shop/gunicorn.sock", mixed=True), "read_timeout": Whole()},
                 ),
                 "cache": {"paths": Listed("/news"), "bypass": Listed("/news/live")},
+                "basic_auth": {
+                    "realm": Text("Staging"),
+                    "users": Listed(
+                        "{name: alice, password: '{{ vault_alice }}'}",
+                        {"password": Text("{{ vault_alice }}", secret=True)},
+                    ),
+                    "paths": Listed("/admin"),
+                    "open": Listed("/healthz"),
+                    "allow": Listed("10.0.0.0/8"),
+                },
             },
         ),
         "limits": Listed("{path: /login, rate: 5r/s, burst: 10}", {"path": Text("/login")}),

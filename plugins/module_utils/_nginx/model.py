@@ -97,6 +97,8 @@ class WantedSite:
     until_issued: bool = False
     # The content of its password file.
     passwords: bytes | None = field(default=None, repr=False)
+    # Those of applications below its paths, by what the name of the file has behind that of the site.
+    further_passwords: t.Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,11 @@ def check_wanted(sites: t.Sequence[WantedSite], files: t.Sequence[WantedFile], l
             raise NginxSiteError(f"file {path} lies in a directory of sites: list it in sites")
 
 
+def _site_of(base: str) -> str:
+    """Return the site that a file with passwords is of: behind an '@' is a path of it."""
+    return base.partition("@")[0]
+
+
 class Planner:
     """Collects the operations for one wanted set; the result is in C(plan)."""
 
@@ -161,25 +166,31 @@ class Planner:
                 self.plan.stores.append(Store(old, before.content))
 
     def _set_passwords(self, wanted: WantedSite) -> None:
-        """Plan the password file: written before its site, and removed when nginx has loaded one without.
+        """Plan the password files: written before their site, and removed when nginx has loaded one without.
 
         Of a site whose content is not given, nothing is known about passwords.
         """
-        if not wanted.passwords:
-            if wanted.content is not None and not wanted.version:
-                self._remove_passwords(wanted.name)
-            return
-        layout, path = self._layout, self._layout.password_path(wanted.name)
-        before = self._current.passwords.get(wanted.name, Node())
+        files = {wanted.name + place: text for place, text in wanted.further_passwords.items()}
+        if wanted.passwords:
+            files[wanted.name] = wanted.passwords
+        for base, text in files.items():
+            self._set_password_file(base, text)
+        if wanted.content is not None and not wanted.version:
+            self._remove_passwords(wanted.name, files)
+
+    def _set_password_file(self, base: str, text: bytes) -> None:
+        layout, path = self._layout, self._layout.password_path(base)
+        before = self._current.passwords.get(base, Node())
         if before.kind not in ("absent", "file", "link"):
             raise NginxSiteError(f"{path} is a {before.kind}, not a file with passwords: move it away")
-        after = Node("file", "", wanted.passwords, PASSWORD_MODE, layout.uid, layout.workers)
+        after = Node("file", "", text, PASSWORD_MODE, layout.uid, layout.workers)
         if before != after:
             self.plan.swaps.append(Swap(path, before, after, secret=True))
 
-    def _remove_passwords(self, name: str) -> None:
-        if self._current.passwords.get(name, Node()).kind in ("file", "link"):
-            self.plan.removals.append(self._layout.password_path(name))
+    def _remove_passwords(self, name: str, kept: t.Container[str] = ()) -> None:
+        for base, node in self._current.passwords.items():
+            if _site_of(base) == name and base not in kept and node.kind in ("file", "link"):
+                self.plan.removals.append(self._layout.password_path(base))
 
     def _unlink(self, name: str, state: str, passwords: bool = True) -> None:
         before = self.node(name)
@@ -212,7 +223,7 @@ class Planner:
         suffix = self._layout.suffix
         linked = [name[: len(name) - len(suffix)] for name in self._current.nodes if name.endswith(suffix)]
         ours = {name for name in linked if self.linked(name)} | set(self._current.versions)
-        ours |= set(self._current.passwords)
+        ours |= set(map(_site_of, self._current.passwords))
         for name in sorted(ours):
             # A foreign link may have the name of a site that we made once; only our versions go.
             if name not in listed and (self.linked(name) or self.node(name).kind == "absent"):

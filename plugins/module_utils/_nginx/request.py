@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
 MAX_SIZE = 16 * 1024 * 1024
 # A part of a configuration for openssl(1), in which such names mean nothing else.
 _HOST_NAME = re.compile(r"[A-Za-z0-9*_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]")
+_PLACE = re.compile(r"@[A-Za-z0-9@._~-]{1,200}")
 _SITE = ("name", "state", "content", "src", "template", "version", "foreign", "rename_from")
 
 
@@ -114,11 +115,22 @@ def wanted_sites(params: t.Mapping[str, t.Any], layout: NginxLayout) -> tuple[li
                 _names_of(name, signed["names"]),
                 signed["until_issued"],
                 item["passwords"].encode() if item.get("passwords") else None,
+                _further_passwords(name, item.get("further_passwords") or []),
             )
         )
         if item["template"]:
             origins[layout.link(name)] = f"template {item['template']}"
     return sites, origins
+
+
+def _further_passwords(site: str, items: t.Iterable[t.Mapping[str, str]]) -> dict[str, bytes]:
+    """Return files by what their names have behind that of the site; raise NginxSiteError for a name that is none."""
+    for item in items:
+        if not _PLACE.fullmatch(item["place"]):
+            raise NginxSiteError(
+                f"site '{site}': further_passwords: place {item['place']!r} must be '@' and letters, digits and '@._~-'"
+            )
+    return {item["place"]: item["passwords"].encode() for item in items}
 
 
 def _names_of(site: str, names: t.Iterable[str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from .._input.values import InputError
 from .forwarded import OWN_ADDRESS, PROBE_ADDRESSES
 from .lines import Lines, block, literal, quote, variable
 from .maintenance import ACME
-from .model import PROBE, AccessRule, Limit, Location, Site
+from .model import PROBE, AccessRule, BasicAuth, Limit, Location, Site
 from .passwords import password_path
 from .raw import read_statements
 from .syntax import descend, parse
@@ -49,20 +49,31 @@ def check_counted(site: Site) -> Site:
 
 def check_protected(site: Site) -> Site:
     """Return the site; raise InputError for an answer that nginx gives before it asks for a password."""
-    if not site.basic_auth:
-        return site
-    for location in site.all_locations:
-        if _tells(location.config) and any(_overlaps(location, path) for path in site.basic_auth.paths):
-            raise InputError(
-                f"basic_auth: location '{location.path}' is answered by 'return', before nginx asks for a password: "
-                "answer with a file (alias, try_files) or an upstream"
-            )
-    if _tells(site.config):
+    others = [location for mount in site.mounts if not mount.basic_auth for location in mount.locations]
+    _refuse_tellers(site.basic_auth, (*site.locations, *others))
+    for mount in site.mounts:
+        _refuse_tellers(mount.basic_auth, mount.locations)
+    if has_passwords(site) and _tells(site.config):
         raise InputError(
             "basic_auth: config answers by 'return', before nginx asks for a password: answer with a file (alias, "
             "try_files) or an upstream"
         )
     return site
+
+
+def has_passwords(site: Site) -> bool:
+    """Tell whether a site asks for passwords, or an application that is mounted there."""
+    return bool(site.basic_auth or any(mount.basic_auth and mount.basic_auth.users for mount in site.mounts))
+
+
+def _refuse_tellers(auth: BasicAuth | None, locations: t.Iterable[Location]) -> None:
+    paths = auth.paths if auth else ()
+    for location in locations:
+        if _tells(location.config) and any(_overlaps(location, path) for path in paths):
+            raise InputError(
+                f"basic_auth: location '{location.path}' is answered by 'return', before nginx asks for a password: "
+                "answer with a file (alias, try_files) or an upstream"
+            )
 
 
 def _tells(config: str) -> bool:
@@ -208,35 +219,65 @@ def _method_blocks(site: Site, rules: t.Sequence[AccessRule]) -> list[Lines]:
 
 
 def _password_blocks(site: Site) -> list[Lines]:
-    """Return the map with what a request needs a password for, C(off) where it needs none."""
-    auth = site.basic_auth
-    if not auth:
+    """Return the maps with what a request needs a password for, C(off) where it needs none, and with which file."""
+    if not has_passwords(site):
         return []
-    known = variable(site, "known")
+    below = f"(?:{'|'.join(literal(mount.path) for mount in site.mounts)})?" if site.mounts else ""
+    found = _realm_blocks(site, site.basic_auth, "", below) if site.basic_auth else []
+    if not _has_own_passwords(site):
+        return found
+    theirs = ("off", '""')
+    if site.basic_auth:
+        theirs = (variable(site, "realm"), quote(password_path(site)))
+    realm, users = [f"default {theirs[0]};"], [f"default {theirs[1]};"]
+    # The longest path that a request is below counts, as for nginx itself.
+    for number, mount in sorted(enumerate(site.mounts), key=lambda pair: -len(pair[1].path)):
+        asked, file = theirs if mount.basic_auth is None else ("off", '""')
+        if mount.basic_auth and mount.basic_auth.users:
+            found += _realm_blocks(site, mount.basic_auth, str(number), literal(mount.path), mount.path)
+            asked, file = variable(site, f"realm{number}"), quote(password_path(site, mount))
+        place = quote(f"~^[01]{literal(mount.path)}(?:/|$)")
+        realm.append(f"{place} {asked};")
+        users.append(f"{place} {file};")
+    return [
+        *found,
+        block(f'map "{_TARGET}" {variable(site, "asked")}', realm),
+        block(f'map "{_TARGET}" {variable(site, "users")}', users),
+    ]
+
+
+def _has_own_passwords(site: Site) -> bool:
+    return any(mount.basic_auth is not None for mount in site.mounts)
+
+
+def _realm_blocks(site: Site, auth: BasicAuth, number: str, below: str, area: str = "/") -> list[Lines]:
+    """Return the map with what a request needs a password for by the rules of a site, or of an area of it."""
+    known = variable(site, f"known{number}")
     geo = [block(f"geo {known}", ["default 0;", *(f"{network} 1;" for network in auth.allow)])] if auth.allow else []
     exempt = [literal(ACME), *(f"{literal(path)}(?:/|$)" for path in auth.open)]
     lines = ["default off;", *(f"{quote(f'~^[^ ]* 0{expression}')} off;" for expression in exempt)]
     # The check of forged headers comes from this host, and so do visitors by a proxy here, but with another address.
     senders = "|".join(map(literal, PROBE_ADDRESSES))
-    below = f"(?:{'|'.join(literal(mount.path) for mount in site.mounts)})?" if site.mounts else ""
     probe = quote(f"~^{literal(OWN_ADDRESS)},(?:{senders}),. 0{below}{literal(PROBE)}$")
-    lines += [f"{probe} off;"] if auth.is_whole else []
+    lines += [f"{probe} off;"] if auth.is_whole(area) else []
     lines += ['"~^[^ ]*,1 " off;'] if auth.allow else []
     lines += [f"{quote(f'~^[^ ]* {_area(path)}')} {quote(auth.realm)};" for path in auth.paths]
     asks = f"$realip_remote_addr,$remote_addr,{known if auth.allow else '0'} {_TARGET}"
-    return [*geo, block(f'map "{asks}" {variable(site, "realm")}', lines)]
+    return [*geo, block(f'map "{asks}" {variable(site, f"realm{number}")}', lines)]
 
 
 def password_lines(site: Site) -> Lines:
     """Return the lines of a server that ask for a password."""
-    if not site.basic_auth:
+    if not has_passwords(site):
         return []
+    if _has_own_passwords(site):
+        return [f"auth_basic {variable(site, 'asked')};", f"auth_basic_user_file {variable(site, 'users')};"]
     return [f"auth_basic {variable(site, 'realm')};", f"auth_basic_user_file {quote(password_path(site))};"]
 
 
 def open_lines(site: Site) -> Lines:
     """Return the lines of a location that everybody may see, such as the page for errors."""
-    return ["auth_basic off;"] if site.basic_auth else []
+    return ["auth_basic off;"] if has_passwords(site) else []
 
 
 def _accepted(methods: t.Sequence[str]) -> list[str]:

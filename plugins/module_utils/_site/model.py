@@ -249,10 +249,9 @@ class BasicAuth:
     # Networks that need none.
     allow: tuple[str, ...] = ()
 
-    @property
-    def is_whole(self) -> bool:
-        """Tell whether all of a site needs a password, but for the paths that are open."""
-        return "/" in self.paths
+    def is_whole(self, area: str = "/") -> bool:
+        """Tell whether all of a site, or of a path, needs a password, but for the paths that are open."""
+        return "/" in self.paths or area in self.paths
 
 
 @dataclass(frozen=True)
@@ -272,6 +271,8 @@ class Mount:
     maintenance: Maintenance = field(default_factory=Maintenance)
     locations: tuple[Location, ...] = ()
     cache: Cache | None = None
+    # None is what the site has; without users nobody is asked.
+    basic_auth: BasicAuth | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is not below the path."""
@@ -283,11 +284,14 @@ class Mount:
                 )
             if location.modifier not in ("~", "~*") and not location.path.startswith(below):
                 raise InputError(f"{prefix}locations: path '{location.path}' is not below it: write '{below}...'")
-        for path in (*self.cache.paths, *self.cache.bypass) if self.cache else ():
-            if not f"{path}/".startswith(below):
-                raise InputError(
-                    f"{prefix}cache: '{path}' is not below it: write '{below}...', or '{self.path}' for all"
-                )
+        kept = (*self.cache.paths, *self.cache.bypass) if self.cache else ()
+        asked = (*self.basic_auth.paths, *self.basic_auth.open) if self.basic_auth else ()
+        for option, paths in (("cache", kept), ("basic_auth", asked)):
+            for path in paths:
+                if not f"{path}/".startswith(below):
+                    raise InputError(
+                        f"{prefix}{option}: '{path}' is not below it: write '{below}...', or '{self.path}' for all"
+                    )
 
     @property
     def whole(self) -> Location | None:
@@ -441,7 +445,8 @@ class Site:
         self._refuse_twice("access: path", tuple(rule.path for rule in self.access))
         by_client = ["limits"] if any(limit.key != "site" for limit in self.limits) else []
         by_client += ["allow and deny"] if any(rule.allow or rule.deny for rule in self.access_rules) else []
-        by_client += ["basic_auth: allow"] if self.basic_auth and self.basic_auth.allow else []
+        asking = (self.basic_auth, *(mount.basic_auth for mount in self.mounts))
+        by_client += ["basic_auth: allow"] if any(auth and auth.allow for auth in asking) else []
         if by_client and self.behind_proxy and not self.trusted_proxies:
             raise InputError(
                 f"{by_client[0]} need trusted_proxies behind another proxy: without the addresses of the proxies, all "
@@ -551,7 +556,10 @@ def chain_of(site: Site, mount: Mount | None = None) -> ForwardedChain | None:
         return None
     port = site.https_port if site.tls else site.http_port
     chosen, protocol = bool(site.header_proxies), site.proxy_protocol
-    path, prefix = PROBE if site.basic_auth and site.basic_auth.is_whole else "", ""
+    auth, prefix = site.basic_auth, mount.path if mount else ""
+    if mount and mount.basic_auth is not None:
+        auth = mount.basic_auth
+    path = PROBE if auth and auth.is_whole(prefix or "/") else ""
     if mount:
-        path, prefix = f"{mount.path}{path or '/'}", mount.path
+        path = f"{mount.path}{path or '/'}"
     return ForwardedChain(current, host, port, bool(site.tls), site.from_proxy, chosen, protocol, path, prefix)

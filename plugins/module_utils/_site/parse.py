@@ -285,8 +285,13 @@ def _parse_access(entry: object) -> AccessRule:
     )
 
 
-def _parse_basic_auth(value: object) -> BasicAuth | None:
-    """Return who needs a password; None where the site asks for none."""
+def _opened(value: object) -> BasicAuth | None:
+    """Return what has nobody asked, where that is said by an empty dictionary."""
+    return None if value is None else BasicAuth((), paths=())
+
+
+def _parse_basic_auth(value: object, area: str = "/") -> BasicAuth | None:
+    """Return who needs a password; None where the site, or an area of it, asks for none."""
     prefix = "basic_auth: "
     given = _reader({} if value in (None, "") else value, [field.name for field in fields(BasicAuth)], prefix)
     users = [_parse_user(entry) for entry in given.items("users")]
@@ -304,10 +309,10 @@ def _parse_basic_auth(value: object) -> BasicAuth | None:
         raise InputError(
             f"{prefix}realm {realm!r} must be 1 to 100 characters of ASCII without '\"', '\\' and '$', and not 'off'"
         )
-    paths = [_check_area(path, f"{prefix}paths") for path in given.texts("paths")] or ["/"]
+    paths = [_check_area(path, f"{prefix}paths") for path in given.texts("paths")] or [area]
     opened = [_check_area(path, f"{prefix}open") for path in given.texts("open")]
-    if "/" in opened:
-        raise InputError(f"{prefix}open has '/', so that nothing needs a password: name the paths that need none")
+    if area in opened:
+        raise InputError(f"{prefix}open has '{area}', so that nothing needs a password: name the paths that need none")
     return BasicAuth(tuple(users), realm, tuple(paths), tuple(opened), _parse_networks(given, "allow", prefix))
 
 
@@ -384,7 +389,7 @@ def _parse_mount(entry: object) -> Mount:
         )
     if not upstream:
         raise InputError(f"mounts: path '{path}' leads nowhere: set upstream")
-    numbers = {
+    numbers: dict[str, t.Any] = {
         key: given.number(key, 1, 1)
         for key in ("connect_timeout", "read_timeout", "send_timeout")
         if given.raw(key) is not None
@@ -401,6 +406,7 @@ def _parse_mount(entry: object) -> Mount:
         maintenance=_parse_maintenance(given.raw("maintenance")),
         locations=tuple(_parse_inner_location(entry, path) for entry in given.items("locations")),
         cache=_parse_cache(given.raw("cache"), path),
+        basic_auth=_parse_basic_auth(given.raw("basic_auth"), path) or _opened(given.raw("basic_auth")),
         **numbers,
     )
 

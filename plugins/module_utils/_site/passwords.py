@@ -15,7 +15,7 @@ import hashlib
 import typing as t
 
 from .._system.paths import NGINX_PASSWORDS
-from .model import Site
+from .model import Mount, Site
 
 _ALPHABET = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # The number that the hash has when it names none. nginx verifies a password with each request, in 2 ms.
@@ -23,24 +23,31 @@ _ROUNDS = 5000
 _SALT_BYTES = 12
 
 
-def password_path(site: Site) -> str:
-    """Return the file with the passwords of a site."""
-    return f"{NGINX_PASSWORDS}/{site.name}"
+def password_path(site: Site, mount: Mount | None = None) -> str:
+    """Return the file with the passwords of a site, or of an application that is mounted there."""
+    return f"{NGINX_PASSWORDS}/{site.name}{place_of(mount) if mount else ''}"
 
 
-def password_file(site: Site) -> str:
-    """Return the content of the password file of a site; an empty text when it asks for no password."""
-    users = site.basic_auth.users if site.basic_auth else ()
-    return "".join(f"{name}:{sha512_crypt(password, _salt(site, name))}\n" for name, password in users)
+def place_of(mount: Mount) -> str:
+    """Return what the name of the file for a mounted application has behind that of the site."""
+    return mount.path.replace("/", "@")
 
 
-def _salt(site: Site, user: str) -> str:
+def password_file(site: Site, mount: Mount | None = None) -> str:
+    """Return the content of the password file of a site, or of a path; an empty text when it asks for no password."""
+    auth = mount.basic_auth if mount else site.basic_auth
+    more = (mount.path,) if mount else ()
+    users = auth.users if auth else ()
+    return "".join(f"{name}:{sha512_crypt(password, _salt(site, name, *more))}\n" for name, password in users)
+
+
+def _salt(site: Site, user: str, *more: str) -> str:
     """Return the salt of a user, which is the same in each run so that the hash is, too.
 
     It is another one for each site and user. It does not depend on the password: a quick function of it beside the
     hash would be what an attacker tries instead of the hash.
     """
-    text = "\0".join(["flaskops.stack", site.name, *site.domains[:1], user])
+    text = "\0".join(["flaskops.stack", site.name, *site.domains[:1], user, *more])
     digest = hashlib.sha256(text.encode()).digest()[:_SALT_BYTES]
     return base64.b64encode(digest, b"./").decode("ascii")
 

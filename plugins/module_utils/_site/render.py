@@ -16,6 +16,7 @@ from .._input.values import InputError
 from .access import (
     access_blocks,
     access_headers,
+    has_passwords,
     limit_lines,
     limit_status_lines,
     open_lines,
@@ -67,7 +68,7 @@ from .lines import (
 from .maintenance import challenge_gate, challenge_lines, closed_locations, gate_lines
 from .model import Location, Mount, Server, Site, Static, chain_of, current_of, keeps_connections
 from .parse import DISTRIBUTION_SITE, RESERVED, parse_sites
-from .passwords import password_file
+from .passwords import password_file, place_of
 from .raw import (
     Statement,
     answers,
@@ -155,7 +156,7 @@ def _wanted(
         if waiting and _is_reached_by_ca(waiting):
             plain = render_site(waiting, version, modules, PLAIN_MARK, open_files)
             wanted.update(content=plain, when_issued=text)
-        wanted["passwords"] = password_file(site) if site.state == "enabled" else ""
+        wanted.update(_passwords(site) if site.state == "enabled" else {})
         wanted["self_signed"] = self_signed(site)
     chain, chains = chain_of(site), [chain_of(site, mount) for mount in site.mounts]
     wanted["chain"] = chain.to_json() if chain else {}
@@ -204,6 +205,13 @@ def _quic_catch_alls(sites: t.Sequence[Site]) -> list[dict[str, t.Any]]:
         name = f"{RESERVED}-{number}-quic"
         found.append({"name": name, "state": "enabled", "content": render_quic_catch_all(port)})
     return found
+
+
+def _passwords(site: Site) -> dict[str, t.Any]:
+    """Return the files with passwords, by the options of module nginx_site."""
+    asking = [mount for mount in site.mounts if mount.basic_auth and mount.basic_auth.users]
+    below = [{"place": place_of(mount), "passwords": password_file(site, mount)} for mount in asking]
+    return {"passwords": password_file(site), "further_passwords": below}
 
 
 def _is_reached_by_ca(site: Site) -> bool:
@@ -406,7 +414,7 @@ def _answers_ca(site: Site, own: t.Sequence[Statement]) -> bool:
     No rule about visitors applies to this path, so the application must not answer it where there are rules.
     """
     needs = has_acme(site) and not (site.tls and site.tls.redirect)
-    has_rules = bool(site.basic_auth or site.access_rules or site.limits)
+    has_rules = has_passwords(site) or bool(site.access_rules or site.limits)
     return (needs or has_rules) and not _is_well_known_taken(site, own)
 
 

@@ -174,7 +174,7 @@ def test_the_innermost_of_several_paths_counts() -> None:
         ({"mount": {"site": "shop", "path": "/$x"}}, "must be a URL path"),
         ({"domains": ["blog.test"]}, "app 'blog' has domains and mount: .* remove one of them"),
         ({"nginx": {"tls": {"certificate": "/c", "key": "/k"}}}, "nginx.tls concerns a whole site: set it for 'shop'"),
-        ({"nginx": {"basic_auth": {"users": []}}}, "nginx.basic_auth concerns a whole site"),
+        ({"nginx": {"hsts": 60}}, "nginx.hsts concerns a whole site"),
         ({"trusted_hops": 2}, "trusted_hops is 2, and that of 'shop', .* is 1: set it to 1"),
     ],
 )
@@ -421,3 +421,77 @@ def test_a_mount_of_a_site_is_written_with_the_whole_path(mount: dict[str, t.Any
     }
     with pytest.raises(InputError, match=re.escape(message)):
         parse_site(item, {})
+
+
+def asking(name: str, **more: object) -> dict[str, t.Any]:
+    return {
+        "nginx": {"basic_auth": {"users": [{"name": name, "password": f"secret of {name}"}], "realm": name, **more}}
+    }
+
+
+def asked(text: str, what: str) -> dict[str, str]:
+    """Return a map of the site, by what it compares."""
+    found = re.search(rf"map \S+ \$flaskops_shop_{what} {{\n(.*?)}}", text, re.DOTALL)
+    assert found, what
+    lines = (line.strip().rstrip(";").rpartition(" ") for line in found.group(1).splitlines())
+    return {place: value for place, _blank, value in lines if value}
+
+
+def test_passwords_of_its_own_are_asked_for_below_the_path_only() -> None:
+    wiki = {**BLOG, "name": "wiki", "mount": {"site": "shop", "path": "/blog/wiki"}}
+    chat = {**BLOG, "name": "chat", "mount": {"site": "shop", "path": "/chat"}, "nginx": {"basic_auth": {}}}
+    blog = {**BLOG, **asking("bob", paths=["/admin"], allow=["10.0.0.0/8"]), "gunicorn": {"health": {"path": "/up"}}}
+    text = text_of({**SHOP, **asking("ann")}, blog, wiki, chat)
+    assert "auth_basic $flaskops_shop_asked;" in text and "auth_basic_user_file $flaskops_shop_users;" in text
+    files = "/etc/nginx/flaskops-passwords/shop"
+    assert asked(text, "asked") == {
+        "default": "$flaskops_shop_realm",
+        '"~^[01]/blog/wiki(?:/|$)"': "$flaskops_shop_realm",
+        '"~^[01]/blog(?:/|$)"': "$flaskops_shop_realm0",
+        '"~^[01]/chat(?:/|$)"': "off",
+    }
+    assert list(asked(text, "users").values()) == [f'"{files}"', f'"{files}"', f'"{files}@blog"', '""']
+    rules = re.search(r'map "([^"]*)" \$flaskops_shop_realm0 {\n(.*?)}', text, re.DOTALL)
+    assert rules and "$flaskops_shop_known0" in rules.group(1)
+    assert '"~^[^ ]* 0/blog/up(?:/|$)" off;' in rules.group(2)
+    assert '"~^[^ ]* (?:1|0/blog/admin(?:/|$))" "bob";' in rules.group(2)
+
+
+def test_without_a_password_at_the_domain_others_are_not_asked() -> None:
+    text = text_of(SHOP, {**BLOG, **asking("bob")})
+    assert asked(text, "asked") == {"default": "off", '"~^[01]/blog(?:/|$)"': "$flaskops_shop_realm0"}
+    assert "auth_basic off;" in location(text, "^~ /flaskops-error.")
+    # nginx answers a CA itself where visitors are asked for something.
+    assert "location ^~ /.well-known/acme-challenge/" in text
+
+
+def test_each_application_has_a_file_with_its_passwords() -> None:
+    apps = [{**SHOP, **asking("ann")}, {**BLOG, **asking("ann"), "mount": {"site": "shop", "path": "/a/b"}}]
+    config = next(one for one in site_configs(derive_sites(apps, "/srv"), {}, "1.26", True) if one["name"] == "shop")
+    (further,) = config["further_passwords"]
+    assert further["place"] == "@a@b"
+    # Equal passwords are not told by equal hashes.
+    assert further["passwords"].startswith("ann:$6$") and further["passwords"] != config["passwords"]
+    assert "secret" not in repr(config)
+
+
+def test_forged_headers_are_tried_where_no_password_is_asked_for() -> None:
+    for nginx, path in (({}, "/blog/"), (asking("bob"), f"/blog{PROBE}"), (asking("bob", paths=["/x"]), "/blog/")):
+        [site] = derive_sites([SHOP, {**BLOG, **nginx}], "/srv")
+        assert [each["path"] for each in site_configs([site], {}, "1.26", False)[0]["chains"]] == [path]
+    [site] = derive_sites([{**SHOP, **asking("ann")}, {**BLOG, "nginx": {"basic_auth": {}}}], "/srv")
+    assert [each["path"] for each in site_configs([site], {}, "1.26", False)[0]["chains"]] == ["/blog/"]
+
+
+@pytest.mark.parametrize(
+    ("nginx", "message"),
+    [
+        (asking("bob", open=["/"])["nginx"], "open has '/blog', so that nothing needs a password"),
+        ({**asking("bob")["nginx"], "locations": [{"path": "/x", "config": "return 200 x;"}]}, "before nginx asks"),
+        (asking("bob", allow=["10.0.0.0/8"])["nginx"], "basic_auth: allow need trusted_proxies"),
+    ],
+)
+def test_passwords_that_would_not_protect_are_refused(nginx: dict[str, t.Any], message: str) -> None:
+    shop = {**SHOP, "nginx": {"behind_proxy": True}} if "allow" in nginx["basic_auth"] else SHOP
+    with pytest.raises(InputError, match=re.escape(message)):
+        text_of(shop, {**BLOG, "nginx": nginx, "trusted_hops": 0})

@@ -6,7 +6,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.flaskops.stack.plugins.module_utils._input.redact import mask, mask_urls
+from ansible_collections.flaskops.stack.plugins.module_utils._input.redact import (
+    MASK,
+    mask,
+    mask_urls,
+    without_passwords,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,3 +66,11 @@ def test_a_caller_who_knows_that_it_is_a_secret_masks_short_ones_too() -> None:
 )
 def test_credentials_in_urls_are_masked(text: str, shown: str) -> None:
     assert mask_urls(text) == shown
+
+
+def test_passwords_of_a_site_and_of_paths_of_it_are_not_shown() -> None:
+    auth = {"users": [{"name": "ann", "password": "pw-of-ann"}], "realm": "x"}
+    shown = without_passwords({"basic_auth": auth, "mounts": [{"path": "/blog", "basic_auth": auth}, {"path": "/x"}]})
+    hidden = {"users": [{"name": "ann", "password": MASK}], "realm": "x"}
+    assert shown == {"basic_auth": hidden, "mounts": [{"path": "/blog", "basic_auth": hidden}, {"path": "/x"}]}
+    assert without_passwords({"mounts": "x"}) == {"mounts": "x"}

@@ -315,6 +315,17 @@ def test_passwords_go_when_nginx_has_loaded_the_site_without_them(host: FakeHost
     assert not guarded(host, shop("open"))["changed"]
 
 
+def test_passwords_of_paths_come_and_go_with_them_and_with_their_site(host: FakeHost) -> None:
+    below = {"@blog": b"bob:x\n", "@a@b": b"ann:x\n"}
+    assert guarded(host, shop(passwords=SECRET, further_passwords=below), blog())["changed"]
+    assert sorted(passwords(host)) == ["shop", "shop@a@b", "shop@blog"]
+    assert not guarded(host, shop(passwords=SECRET, further_passwords=below), blog(), purge=True)["changed"]
+    assert guarded(host, shop(further_passwords={"@blog": b"bob:y\n"}), blog())["changed"]
+    assert passwords(host) == {"shop@blog": (b"bob:y\n", "0o640")}
+    guarded(host, blog(), purge=True)
+    assert passwords(host) == {}
+
+
 @pytest.mark.parametrize("way", ["absent", "purge", "rename"])
 def test_passwords_go_with_their_site(host: FakeHost, way: str) -> None:
     guarded(host, shop(passwords=SECRET), blog())
