@@ -72,6 +72,8 @@ DICTIONARIES: dict[str, Item] = {
     "users": {"name": "alice", "password": "secret"},
     "mounts": {"path": "/blog", "upstream": ["10.0.0.3:80"]},
 }
+# Below another application's path, what is written there.
+BELOW = "/blog"
 REQUIRED: dict[str, Item] = {
     "cache": {"valid": 10},
     "basic_auth": {"users": [{"name": "alice", "password": "secret"}]},
@@ -136,8 +138,18 @@ def put(item: Item, path: str, value: object) -> Item:
     if not rest:
         return {**item, first: value}
     if first in DICTIONARIES:
-        return {**item, first: [put(DICTIONARIES[first], rest, value)]}
+        usual = DICTIONARIES[first]
+        inner = {**usual, "path": BELOW + usual["path"]} if item.get("path") == BELOW else usual
+        return {**item, first: [put(inner, rest, value)]}
     return {**item, first: put(item.get(first) or REQUIRED.get(first, {}), rest, value)}
+
+
+def written(path: str) -> tuple[t.Any, list[t.Any]]:
+    """Return what a user may write for a list of texts at a place, and the list that it stands for."""
+    text, texts = TEXTS[path.rpartition(".")[2]]
+    if re.search(r"\bmounts[.](cache|basic_auth)[.](paths|bypass|open)$", path):
+        return re.sub("(^|, )/", rf"\1{BELOW}/", str(text)), [f"{BELOW}{each}" for each in texts]
+    return text, texts
 
 
 def place_of(path: str) -> str:
@@ -179,7 +191,7 @@ def dictionaries_of(options: dict[str, str]) -> list[str]:
 
 @pytest.mark.parametrize("path", texts_of(OF_APPS))
 def test_a_text_of_an_application_is_a_list_as_everywhere_in_ansible(path: str) -> None:
-    text, elements = TEXTS[path.rpartition(".")[2]]
+    text, elements = written(path)
     wanted = readings_of_app(put(an_app(), path, elements))
     assert readings_of_app(put(an_app(), path, text)) == wanted
     # Each alone, too, which a comma would make two of.
@@ -189,21 +201,21 @@ def test_a_text_of_an_application_is_a_list_as_everywhere_in_ansible(path: str) 
 
 @pytest.mark.parametrize("path", texts_of(OF_SITES))
 def test_a_text_of_a_site_is_a_list(path: str) -> None:
-    text, elements = TEXTS[path.rpartition(".")[2]]
+    text, elements = written(path)
     render = FILTERS["nginx_site_configs"]
     assert render([put(a_site(), path, text)]) == render([put(a_site(), path, elements)])
 
 
 @pytest.mark.parametrize("path", texts_of(OF_DEFAULTS))
 def test_a_text_of_the_defaults_is_a_list(path: str) -> None:
-    text, elements = TEXTS[path.rpartition(".")[2]]
+    text, elements = written(path)
     render = FILTERS["nginx_site_configs"]
     assert render([a_site()], defaults=put({}, path, text)) == render([a_site()], defaults=put({}, path, elements))
 
 
 @pytest.mark.parametrize("path", texts_of(OF_SERVICES))
 def test_a_text_of_a_service_is_a_list(path: str) -> None:
-    text, elements = TEXTS[path.rpartition(".")[2]]
+    text, elements = written(path)
     assert parse_settings(put({}, path, text)) == parse_settings(put({}, path, elements))
     # As module gunicorn_service gets it, whose specification has split the text and kept its blanks.
     assert parse_settings(put({}, path, str(text).split(","))) == parse_settings(put({}, path, elements))
@@ -246,7 +258,7 @@ def test_a_dictionary_of_a_site_is_refused_likewise(path: str) -> None:
 @pytest.mark.parametrize("value", ["web", 4, ["web"], [None]])
 def test_a_text_where_dictionaries_are_meant_is_refused(path: str, value: object) -> None:
     for said in refusals_of_app(put(an_app(), path, value)):
-        assert f"app 'shop': {path}" in said
+        assert f"app 'shop': {place_of(path)}" in said
         assert "must be a list, not" in said or "must be a dictionary, not" in said
 
 

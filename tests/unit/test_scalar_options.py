@@ -36,7 +36,14 @@ SHOP: Item = {
         "locations": [{"path": "/admin/"}],
         "limits": [{"path": "/login", "rate": "5r/s"}],
         "access": [{"path": "/admin", "methods": ["GET"]}],
-        "mounts": [{"path": "/blog", "upstream": ["10.0.0.3:80"]}],
+        "mounts": [
+            {
+                "path": "/blog",
+                "upstream": ["10.0.0.3:80"],
+                "locations": [{"path": "/blog/admin/"}],
+                "basic_auth": {"users": [{"name": "alice", "password": "secret"}]},
+            }
+        ],
         "basic_auth": {"users": [{"name": "alice", "password": "secret"}]},
     },
 }
