@@ -12,7 +12,7 @@ import typing as t
 from .._nginx.layout import Included
 from .._system.files import read_file
 from .certbot import has_account, read_bundle, read_eab, require_hook
-from .lineage import ISSUED_PREFIX, Places, target_of
+from .lineage import Places, served_certificate
 from .model import DNS, AcmeError, Authority
 
 # The packages that the same task installs may bring a file there.
@@ -62,17 +62,18 @@ def _check_bundle(path: str, what: str) -> None:
         raise AcmeError(f"{what} {path} has no certificate that can be read ({reason}): put the CA's there") from exc
 
 
-def plain_sites(names: t.Mapping[str, str], enabled: Included, places: Places) -> list[str]:
-    """Return the sites that visitors reach by plain HTTP, and that have no certificate of a CA yet.
+def plain_sites(names: t.Mapping[str, str], enabled: Included, places: Places, now: float) -> list[str]:
+    """Return the sites that visitors reach by plain HTTP, and that have no valid certificate of a CA yet.
 
     C(names) has the sites with their former names, which are empty for most.
     """
-    return [name for name, former in names.items() if _is_plain((name, former), enabled, places)]
+    return [name for name, former in names.items() if _is_plain((name, former), enabled, places, now)]
 
 
-def _is_plain(names: t.Iterable[str], enabled: Included, places: Places) -> bool:
+def _is_plain(names: t.Iterable[str], enabled: Included, places: Places, now: float) -> bool:
     for name in filter(None, names):
-        if target_of(places, name).startswith(("/", ISSUED_PREFIX)):
+        served = served_certificate(places, name)
+        if served and served.not_after > now:
             return False
         text = _text(os.path.join(enabled.directory, name + enabled.suffix))
         if text:

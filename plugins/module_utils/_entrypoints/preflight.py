@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import typing as t
 
 from .._nginx.layout import account_of, read_site_paths
@@ -103,7 +104,7 @@ def certificate_facts(wanted: Params, installs: bool) -> tuple[list[str], list[s
     )
     faults = file_faults(authority, Places(), installs)
     enabled = read_site_paths(_CONFIG).chosen(wanted.get("directory_enabled"), wanted.get("suffix"))
-    return faults, plain_sites(wanted.get("sites") or {}, enabled, Places())
+    return faults, plain_sites(wanted.get("sites") or {}, enabled, Places(), time.time())
 
 
 def firewall_fact(wanted: Params) -> tuple[str, bool]:

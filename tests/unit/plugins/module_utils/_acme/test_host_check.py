@@ -15,6 +15,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._acme.lineage impor
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.model import DNS, Authority
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.layout import Included
 from ansible_collections.flaskops.stack.plugins.module_utils._site.acme import PLAIN_MARK
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_certbot import certificate
 
 ME = os.geteuid()
 TRUSTED = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -105,7 +106,8 @@ def test_a_file_may_come_with_a_package_of_the_same_task(
         ("server {\n    ssl_certificate /a;\n}", None, False),
         ("server {\n    # listen 443 ssl;\n    listen 80; # ssl \n}", None, True),
         ("server { listen 80; }", "issued-1", False),
-        ("server { listen 80; }", "/etc/letsencrypt/live/old", False),
+        # One that has ended is none.
+        ("server { listen 80; }", "issued-0", True),
         ("", None, False),
         (None, None, False),
     ],
@@ -120,7 +122,10 @@ def test_a_site_without_tls_and_without_a_certificate_is_plain(
     if target:
         (tmp_path / "tls/shop").mkdir(parents=True)
         (tmp_path / "tls/shop/current").symlink_to(target)
+        (tmp_path / "tls/shop" / target).mkdir()
+        end = 2000 if target == "issued-1" else 500
+        (tmp_path / "tls/shop" / target / "fullchain.pem").write_bytes(certificate(["shop.test"], 0, end))
     enabled = Included(f"{tmp_path}/enabled", ".conf")
-    assert plain_sites({"shop": ""}, enabled, places) == (["shop"] if is_plain else [])
+    assert plain_sites({"shop": ""}, enabled, places, 1000) == (["shop"] if is_plain else [])
     # What visitors have under a site's former name counts where it has nothing under its own one.
-    assert plain_sites({"new": "shop"}, enabled, places) == (["new"] if is_plain else [])
+    assert plain_sites({"new": "shop"}, enabled, places, 1000) == (["new"] if is_plain else [])
