@@ -37,6 +37,9 @@ _TEMPORARY = ".flaskops-"
 _ABANDONED_SECONDS = 1800
 
 
+# New objects after which Python looks for garbage: more than a task makes while it reads its code.
+_GARBAGE = 100_000
+
 # What importing code raises of which files were removed or emptied.
 DAMAGE = (AttributeError, ImportError, SyntaxError)
 
@@ -149,6 +152,7 @@ def load(path: str, task: str) -> Task:
     """Return the task of that name in the code at C(path); it returns the module's result. Damaged code is DAMAGE."""
     # The process ends with the task: no need to look through all that it has read for garbage while it reads more.
     gc.freeze()
+    gc.set_threshold(_GARBAGE)
     sys.path.insert(0, path)
     return t.cast(Task, importlib.import_module(f"{PACKAGE}.{task}").run)
 

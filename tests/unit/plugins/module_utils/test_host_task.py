@@ -63,6 +63,23 @@ def test_it_returns_what_the_task_returns(code: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_result_of_any_length_arrives_though_the_interpreter_ends_at_once(code: Path) -> None:
+    (code / PACKAGE / "_task.py").write_text(
+        TASK.replace("import os\n", "import atexit, os\natexit.register(print, 'taken apart')\n")
+    )
+    text = "x" * 3_000_000
+    result, done = call(code, params={"text": text})
+    assert result and result["params"] == {"text": text}
+    assert "taken apart" not in done.stdout
+
+
+def test_a_task_that_fails_without_a_result_says_why(code: Path) -> None:
+    (code / PACKAGE / "_task.py").write_text("def run(params, check, diff):\n    raise MemoryError('no room')\n")
+    result, done = call(code)
+    assert (result, done.returncode) == (None, 1)
+    assert "MemoryError: no room" in done.stderr
+
+
 def test_use_is_noted_so_that_the_code_is_not_removed_but_not_in_check_mode(code: Path) -> None:
     for check, noted in ((True, False), (False, True)):
         os.utime(code, (1, 1))
