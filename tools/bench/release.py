@@ -22,6 +22,8 @@ ROLLBACK = ROOT / "playbooks" / "rollback.yml"
 
 # Of new code with nothing new to install, without and with what the daily command is measured against besides.
 MAX_RELEASE, MAX_DAILY = 2.5, 2.0
+# Of the same by site.yml, which looks at packages and nginx besides.
+MAX_SITE = 1.5
 # Seconds beyond the application's own import.
 MAX_ACTIVATION, MAX_ROLLBACK = 1.5, 2.0
 
@@ -207,6 +209,7 @@ def _release(releases: Releases, plan: Plan) -> Result:
         (
             ratio("deploy.yml / script", deploy, script, MAX_RELEASE),
             ratio("deploy.yml / script, as the daily command", deploy, script, MAX_DAILY),
+            ratio("site.yml / deploy.yml", site, deploy, MAX_SITE),
             Budget("seconds of an activation beyond the import", activation.median - own, MAX_ACTIVATION),
             Budget("seconds of a rollback beyond the import", back.median - own, MAX_ROLLBACK),
         ),

@@ -15,8 +15,8 @@ from .model import Budget, Plan, Result, Subject, ratio
 SITE = ROOT / "playbooks" / "site.yml"
 HELLO = ROOT / "examples" / "hello"
 
-MAX_TASKS = 12
-MAX_SECOND_RUN = 3.5
+MAX_TASKS = 7
+MAX_SECOND_RUN = 2.2
 MAX_TEN_APPS = 2.5
 WORKERS = 2
 
