@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -179,6 +178,9 @@ def _missing_ref(refs: t.Mapping[str, str], version: str, repository: str) -> st
         return f"{repository} has no default branch: set 'version' to one of {_some(known)}"
     if _SHORT_COMMIT.fullmatch(version):
         return f"version '{version}' is no branch or tag of {repository}, and a commit is named by all of its 40 digits"
+    # Loaded for errors only.
+    import difflib
+
     near = difflib.get_close_matches(version, known, 5, 0.5)
     hint = f"near it are {_some(near)}" if near else f"it has {_some(known)}"
     return f"version '{version}' is no branch or tag of {repository}: {hint}"

@@ -16,9 +16,7 @@ from .._nginx.model import NginxLayout, NginxSiteError
 from .._nginx.policy import Policy, ReloadError
 from .._nginx.request import NginxRequest, main_text, site_paths_for, wanted_files, wanted_sites
 from .._nginx.transaction import manage
-from .._release.proxy_probe import probe_sites
 from .._system.command import CommandError
-from .._system.host import Host
 from .._system.paths import METRICS_UNIT
 from .._system.users import find_group, find_user
 
@@ -39,11 +37,20 @@ def run(params: Params, check: bool, diff: bool = False) -> dict[str, t.Any]:
     except (NginxSiteError, ReloadError, CommandError, OSError) as exc:
         remedy = "; the play needs 'become: true'" if isinstance(exc, PermissionError) and os.geteuid() != 0 else ""
         return {"failed": True, "msg": printable(f"Cannot manage nginx's sites: {exc}{remedy}")}
-    wrong, unknown = probe_sites(Host(), params["sites"] or [] if probed else [])
+    wrong, unknown = _probe(params) if probed else ([], [])
     result["warnings"] = [*result["warnings"], *unknown]
     if wrong:
         result.update(failed=True, msg="\n".join(wrong))
     return t.cast("dict[str, t.Any]", printable_result(result))
+
+
+def _probe(params: Params) -> tuple[list[str], list[str]]:
+    """Return the faults of the sites that applications have, and the checks that were skipped."""
+    # Loaded for runs that change something: HTTP and TLS are a fifth of all that is read.
+    from .._release.proxy_probe import probe_sites
+    from .._system.host import Host
+
+    return probe_sites(Host(), params["sites"] or [])
 
 
 def _check_metrics(params: Params, layout: NginxLayout) -> None:

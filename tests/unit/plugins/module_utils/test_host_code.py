@@ -273,12 +273,21 @@ def test_all_that_the_modules_need_is_in_it(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-I", "-c", program], check=True)
 
 
-def test_what_only_a_deploy_needs_is_not_read_before_a_build(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("task", "late"),
+    [
+        (
+            "flask_release",
+            {"http.client", "difflib", f"{PACKAGE}._deploy.deployer", f"{PACKAGE}._site.model"},
+        ),
+        # What asks applications through a site that has changed.
+        ("nginx_site", {"http.client", "ssl", "ipaddress", f"{PACKAGE}._release.proxy_probe"}),
+        ("preflight", {"http.client", "ssl", "ipaddress"}),
+    ],
+)
+def test_what_only_some_runs_need_is_not_read_before(tmp_path: Path, task: str, late: set[str]) -> None:
     code = pack(tmp_path / "code.zip", read_code(SOURCE))
-    late = {"http.client", f"{PACKAGE}._deploy.deployer", f"{PACKAGE}._site.model"}
-    program = (
-        f"import sys; sys.path.insert(0, {code!r}); import {PACKAGE}._entrypoints.flask_release; print(*sys.modules)"
-    )
+    program = f"import sys; sys.path.insert(0, {code!r}); import {PACKAGE}._entrypoints.{task}; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-I", "-c", program], check=True, stdout=subprocess.PIPE, text=True).stdout
     assert late & set(said.split()) == set()
 
