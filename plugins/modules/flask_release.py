@@ -468,8 +468,9 @@ options:
     description:
       - Whether to deploy the releases in the same task, as M(flaskops.stack.gunicorn_service) does.
       - Half the time of a deploy without new dependencies is the start of tasks; this saves one.
-      - The start of the release replaces the import check; the reason of a failure is found out afterwards. For a
-        release with O(apps[].hooks.migrate) the start replaces it in any case, after the hooks have run.
+      - The start of the release replaces the import check, except for the first one of its application; the reason of
+        a failure is found out afterwards. For a release with O(apps[].hooks.migrate) the start replaces it in any
+        case, after the hooks have run.
     type: bool
     default: false
   overlap:
