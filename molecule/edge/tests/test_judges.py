@@ -24,6 +24,7 @@ DUMP = "/root/dump.conf"
 FINDINGS = {
     "http2_misdirected_request": "the server for unknown names ends the connection (444)",
     "hsts_header": "most sites of this scenario do not set hsts",
+    "if_is_evil": "they hold nothing but set, root and return, which work there",
     "try_files_is_evil_too": "open_file_cache would serve a file of the former release after a deploy",
 }
 # In a dump, these are in nginx.conf of the distribution, which the role leaves alone. Each site says its own protocols.
