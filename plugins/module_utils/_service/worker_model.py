@@ -69,8 +69,8 @@ if _is_known():
 
         @property
         def worker_connections(self):
-            """Return how many connections it may have before it stops to accept."""
-            return min(self._most_connections, self.cfg.threads + _waiting(self))
+            """Return how many connections it may have before it stops to accept; those that wait do not count."""
+            return min(self._most_connections, self.cfg.threads) + _waiting(self)
 
         @worker_connections.setter
         def worker_connections(self, value):

@@ -109,9 +109,10 @@ def test_a_worker_accepts_what_it_has_a_thread_for(
 
 
 def test_fewer_connections_can_be_chosen(read: t.Callable[..., Conf]) -> None:
-    worker = read({})["worker_class"](1, 9)
-    worker.worker_connections = 5
-    assert worker.worker_connections == 5
+    for requests, accepts in ((1, True), (2, False)):
+        worker = read({})["worker_class"](requests, 9)
+        worker.worker_connections = 2
+        assert (worker.nr_conns < worker.worker_connections) is accepts
 
 
 def test_a_busy_worker_keeps_no_connection(read: t.Callable[..., Conf], tmp_path: Path) -> None:
