@@ -64,8 +64,10 @@ if _is_known():
         """Return how many connections of a worker wait for a request, and need no thread."""
         return len(worker.keepalived_conns) + len(worker.pending_conns)
 
-    class gthread(_ThreadWorker):
-        """A worker with threads that leaves to others what it has no thread for."""
+    class ThreadWorker(_ThreadWorker):
+        """A worker with threads that leaves to others what it has no thread for; it is called what it is."""
+
+        __module__ = _ThreadWorker.__module__
 
         @property
         def worker_connections(self):
@@ -76,7 +78,7 @@ if _is_known():
         def worker_connections(self, value):
             self._most_connections = value
 
-    worker_class = gthread
+    worker_class = ThreadWorker
 
     def pre_request(worker, req):
         """Keep a connection of nginx as long as this release is the one that serves, and the worker is not too busy."""
