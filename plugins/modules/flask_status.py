@@ -103,7 +103,7 @@ apps:
       type: int
     asleep:
       description:
-        - Number of instances whose processes have ended because nobody asked them (C(gunicorn.idle)). A request starts
+        - Number of instances whose processes have ended for lack of requests (C(gunicorn.idle)). A request starts
           them; this module does not.
       type: int
     running:

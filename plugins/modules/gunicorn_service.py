@@ -389,8 +389,8 @@ options:
         default: 3600
       idle:
         description:
-          - For how long nobody has to ask for an application before its processes end, such as V(15m), V(2h) or
-            V(90s); at least ten seconds. Empty means that they never do.
+          - Time without a request after which the processes of an application end, such as V(15m), V(2h) or V(90s);
+            at least ten seconds. Empty means that they never do.
           - systemd keeps the socket. The next request has gunicorn started, and waits until the application is
             imported; no request is lost. The health check of a monitor, and each other request, counts. V(status.yml)
             calls such an application asleep, and does not wake it. It is started at boot, and by each deploy.
