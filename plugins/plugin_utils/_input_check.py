@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check variables against the argument specs of the roles, all faults at once. Private to flaskops.stack.
+"""Check variables: types against the specs of the roles, then the rules between them. Private to flaskops.stack.
 
 The first task of a playbook does this, before any filter, template or module of ours reads the variables. Ansible's own
 validation of a role's arguments comes after the packages, and names neither the application nor what was meant.
@@ -14,7 +14,7 @@ import os
 import re
 import typing as t
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible.module_utils.common.validation import check_type_dict
 
@@ -28,10 +28,19 @@ from ..module_utils._input.values import (
     Text,
     Whole,
     elements,
+    read_flag,
     scalar,
+    settle_apps,
     shown,
+    site_entries,
     to_list,
 )
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.action import ActionBase
+
+    from ..module_utils._site.acme import Acme
+    from ..module_utils._site.model import Site
 
 # Types, choices and nested options of the roles' variables, without prose: `make specs` writes it.
 SCHEMA = os.path.join(os.path.dirname(__file__), "input_schema.json")
@@ -95,6 +104,122 @@ def joined(faults: t.Iterable[str]) -> str:
             *([f"... and {more} more"] if more else []),
         ]
     )
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What variables of the right types mean for the first task of a run, or all that is wrong with them."""
+
+    faults: list[str]
+    # Further arguments of module preflight.
+    more: dict[str, t.Any] = field(default_factory=dict)
+    # Sites that could have HTTPS; None where the sites could not be parsed.
+    plain_sites: list[str] | None = None
+    # The warning about sites whose requests metrics cannot count.
+    uncounted: str = ""
+
+
+Values = t.Dict[str, t.Any]
+
+
+def check_input(action: ActionBase, values: Values, variables: Values) -> Checked:
+    """Parse applications and sites, whose types are right, and return what the first task has to know of them."""
+    # A deploy checks types alone, and its host parses: 33 files more to load.
+    from ..module_utils._app.application import AppError, needed_packages
+    from ..module_utils._app.derive import DeriveError, derive_sites
+    from ..module_utils._site.acme import check_sites, plain_sites, read_acme, with_acme
+    from ..module_utils._site.parse import parse_sites, status_port_fault
+
+    root, defaults = values.get("flask_root") or "/srv", values.get("nginx_site_defaults") or {}
+    try:
+        acme = read_acme(values)
+    except InputError as exc:
+        return Checked([str(exc)])
+    defaults = with_acme(defaults, acme)
+    try:
+        apps = settle_apps(values.get("flask_apps"))
+        if any(app.get("files") for app in apps):
+            # Whoever looks for all faults gets these as well.
+            # Most applications have no files: nothing more to load.
+            from ._release_files import with_contents
+
+            apps, unread = with_contents(action, apps, variables)
+            values["flask_apps"] = apps
+            if unread:
+                return Checked(unread)
+        packages = needed_packages(apps, values.get("flask_packages"), root)
+        derived = derive_sites(apps, root, None, defaults)
+        items = [*site_entries(values.get("nginx_sites"), "nginx_sites"), *derived]
+        sites = parse_sites(items, defaults)
+        check_sites(sites, acme)
+    except (AppError, DeriveError, InputError):
+        # Loaded for errors only.
+        from ._input_rules import check_rules
+
+        found = check_rules(values.get("flask_apps"), values.get("nginx_sites"), defaults, root, acme)
+        if not found:
+            raise
+        return Checked(found)
+    firewall, faults = _firewall_wanted(values, items, defaults, acme)
+    more = {**_sites_need(values, sites, acme, packages), "firewall": firewall}
+    fault = status_port_fault(values.get("nginx_status_port"), sites)
+    return Checked(
+        [*([fault] if fault else []), *faults],
+        {key: value for key, value in more.items() if value},
+        plain_sites(sites, items, defaults),
+        _uncounted(sites) if values.get("nginx_metrics") == "textfile" else "",
+    )
+
+
+def _uncounted(sites: t.Iterable[Site]) -> str:
+    """Return the warning about sites with requests that metrics cannot count."""
+    names = [
+        site.name
+        for site in sites
+        if site.state == "enabled" and site.access_log == "combined" and not (site.content or site.template)
+    ]
+    if not names:
+        return ""
+    return (
+        f"nginx_metrics: requests to {', '.join(names)} are not counted, because access_log is combined: set "
+        "it to json in nginx_site_defaults or in the site, or to off where nothing is to be counted"
+    )
+
+
+def _sites_need(values: Values, sites: t.Sequence[Site], acme: Acme, packages: list[str]) -> Values:
+    """Return the packages, with those of certificates, and what the host is asked of certificates."""
+    from ..module_utils._site.acme import certificate_packages
+
+    places = values.get("nginx_directory_enabled"), values.get("nginx_suffix")
+    more = certificate_packages(sites) if values.get("nginx_packages") != [] else []
+    return {"packages": packages + more, "certificates": acme.on_host(sites, *places)}
+
+
+def _firewall_wanted(
+    values: Values, items: t.Sequence[Options], defaults: Options, acme: Acme
+) -> tuple[Values, list[str]]:
+    """Return the arguments that the task of the firewall will have, and what is wrong with its variables."""
+    backend = values.get("nginx_firewall")
+    allow, close = values.get("nginx_firewall_allow"), values.get("nginx_firewall_close")
+    faults = _firewall_faults(allow, close) if allow or close else []
+    if faults or backend in (None, "", "none"):
+        return {}, faults
+    # Loaded for hosts with a firewall.
+    from ..module_utils._site.listen import listen_ports
+    from ..module_utils._site.render import site_configs
+
+    try:
+        configs = site_configs(items, defaults, "", read_flag(values.get("nginx_catch_all")) is not False, acme=acme)
+    except InputError as exc:
+        return {}, [str(exc)]
+    return {"backend": backend, "ports": listen_ports(configs), "allow": allow or [], "close": close or []}, []
+
+
+def _firewall_faults(allow: object, close: object) -> list[str]:
+    # Most hosts have no exceptions: no file more to load.
+    from ..module_utils._firewall.openings import firewall_faults
+
+    return firewall_faults(allow, close)
 
 
 class _Check:
