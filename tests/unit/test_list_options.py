@@ -38,6 +38,9 @@ Item = dict[str, t.Any]
 # What a user may write for a list of texts, and the list that it stands for.
 TEXTS: dict[str, tuple[object, list[t.Any]]] = {
     "requirements": ("requirements.txt, uv.lock", ["requirements.txt", "uv.lock"]),
+    "constraints": ("werkzeug<3", ["werkzeug<3"]),
+    "extra_index_url": ("https://example.com/simple", ["https://example.com/simple"]),
+    "system_packages": ("libpq5, libxml2", ["libpq5", "libxml2"]),
     "packages": ("psycopg[binary]>=3", ["psycopg[binary]>=3"]),
     "shared": ("uploads, var/data", ["uploads", "var/data"]),
     "domains": ("web, www.example.com", ["web", "www.example.com"]),

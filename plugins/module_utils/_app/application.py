@@ -52,6 +52,10 @@ if t.TYPE_CHECKING:
 INSTALLERS = ("uv", "pip")
 _INTERPRETER = re.compile(r"(?:python)?(\d+(?:\.\d+)?)|python3?|/[\w./+-]+")
 
+_INDEX = re.compile(r"(?:https?|file)://\S+")
+# With an architecture or a version, as apt-get(8) takes it.
+_SYSTEM_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+:~-]+)?")
+
 # As long as any release id is.
 _SAMPLE_ID = "0000000-00000000"
 
@@ -114,6 +118,10 @@ class App:
     compressed: tuple[str, ...] = ()
     # Files that are written into the code.
     files: tuple[ReleaseFile, ...] = ()
+    constraints: tuple[str, ...] = ()
+    prerelease: bool = False
+    extra_index_url: tuple[str, ...] = field(default=(), repr=False)
+    system_packages: tuple[str, ...] = ()
     # Whether anything of it may name a place of its release.
     has_braces: bool = False
     # Whether nginx serves files of its virtualenv.
@@ -148,6 +156,12 @@ class App:
     def runtime_requirements(self) -> tuple[str, ...]:
         """Return what the server needs and the application need not bring."""
         return (self.gunicorn_requirement, *worker_requirements(self.settings.worker_class))
+
+    @property
+    def version_rules(self) -> dict[str, object]:
+        """Return what else decides on versions; nothing depends on it where that is nothing."""
+        rules = {"constraints": self.constraints, "prerelease": self.prerelease}
+        return {key: value for key, value in rules.items() if value}
 
     @property
     def wanted_packages(self) -> tuple[str, ...]:
@@ -302,7 +316,11 @@ def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "installer": _choice("installer", _text("installer", item), INSTALLERS),
         "requirements": None if item.get("requirements") is None else tuple(item["requirements"]),
         "packages": check_packages(item.get("packages") or ()),
+        "constraints": check_packages(item.get("constraints") or ()),
+        "prerelease": as_bool("prerelease", item.get("prerelease") or False),
+        "system_packages": _system_packages(item.get("system_packages") or ()),
         "index_url": item.get("index_url") or "",
+        "extra_index_url": _indexes(item.get("extra_index_url") or ()),
         "ca_bundle": _absolute("ca_bundle", item),
         "wheel_dir": _absolute("wheel_dir", item),
         # The task brings its default along; an empty one stands for any version.
@@ -311,6 +329,28 @@ def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "source_max_mib": _whole("source_max_mib", item),
         "keep": _whole("keep", item),
     }
+
+
+def _system_packages(names: t.Sequence[str]) -> tuple[str, ...]:
+    """Return names of Debian packages; the package manager would take others as options or files."""
+    for name in names:
+        if not _SYSTEM_PACKAGE.fullmatch(name):
+            raise SourceError(
+                f"system_packages '{name}' must be the name of a Debian package, such as 'libpq5'; packages for Python "
+                "belong into packages"
+            )
+    return tuple(names)
+
+
+def _indexes(urls: t.Sequence[str]) -> tuple[str, ...]:
+    for url in urls:
+        # Installers get them as one text, with blanks between them.
+        if not _INDEX.fullmatch(url):
+            raise SourceError(
+                f"extra_index_url '{mask_urls(url)}' must be the URL of a package index, such as "
+                "'https://download.pytorch.org/whl/cpu'"
+            )
+    return tuple(urls)
 
 
 def _process_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -471,6 +511,7 @@ def _build_inputs(app: App, kind: str, revision: str, python: str) -> dict[str, 
         **({"hooks": app.hooks.build} if app.hooks.build else {}),
         # Secrets let a build in, and do not change what it makes: one that is exchanged is no reason for a new release.
         **({"build_environment": app.build_environment} if app.build_environment else {}),
+        **app.version_rules,
         # Each release writes its own; one that another release has and this one has not must not come along.
         **({"files": [file.path for file in app.files]} if app.files else {}),
     }
@@ -516,4 +557,5 @@ def needed_packages(items: t.Sequence[t.Mapping[str, t.Any]], packages: object, 
     over_ssh = any("ssh://" in app.source or "@" in app.source.split("://")[0] for app in wanted)
     by_key = any(app.build_with_deploy_key for app in apps)
     of_sources = [*(["git"] if wanted or by_key else []), *(["openssh-client"] if over_ssh or by_key else [])]
-    return list(dict.fromkeys([*(_ALWAYS if given else ()), *given, *of_sources]))
+    of_apps = [name for app in apps for name in app.system_packages]
+    return list(dict.fromkeys([*(_ALWAYS if given else ()), *given, *of_sources, *of_apps]))

@@ -298,7 +298,7 @@ def _venv_key(plan: BuildPlan, dependencies: Dependencies) -> str:
     app = plan.app
     tree = [plan.revision.revision, app.subdirectory] if _needs_source(app, dependencies) else []
     inputs = [dependencies.inputs, dependencies.names, app.wanted_packages, app.runtime_requirements]
-    given = [app.build_environment] if app.build_environment else []
+    given = [given for given in (app.build_environment, app.version_rules) if given]
     return digest([inputs, app.installer, plan.interpreter.version, tree, *given])
 
 
@@ -370,6 +370,9 @@ def _request(plan: BuildPlan) -> VenvRequest:
         cache=plan.cache,
         uv="",
         index_url=app.index_url,
+        extra_indexes=app.extra_index_url,
+        constraints=app.constraints,
+        prerelease=app.prerelease,
         ca_bundle=plan.ca_bundle,
         wheel_dir=app.wheel_dir,
     )

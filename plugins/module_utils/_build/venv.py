@@ -143,6 +143,9 @@ class Builder:
         """Fill the virtualenv: the dependencies of the source, C(packages), and those of C(runtime) still missing."""
         for step in commands.create(self._request):
             self._run(step, "make the virtualenv")
+        if self._request.constraints:
+            # Each build writes its own.
+            self._write_list(self._request.constraints, self._request.constraints_file)
         self._install_dependencies(dependencies)
         self._install_list(packages, "packages")
         present = installed(self._request.venv)
@@ -196,12 +199,15 @@ class Builder:
             return
         # In a directory that only root can write to.
         path = os.path.join(self._request.cache, f"{name}.txt")
-        owner = os.stat(os.path.join(self._request.cache, "tmp"))
-        write_file(path, ("\n".join(packages) + "\n").encode(), 0o600, owner.st_uid, owner.st_gid)
+        self._write_list(packages, path)
         try:
             self._run(commands.install_file(self._request, path), f"install {mask_urls(', '.join(packages))}")
         finally:
             os.unlink(path)
+
+    def _write_list(self, requirements: t.Sequence[str], path: str) -> None:
+        owner = os.stat(os.path.join(self._request.cache, "tmp"))
+        write_file(path, ("\n".join(requirements) + "\n").encode(), 0o600, owner.st_uid, owner.st_gid)
 
     def _run(self, step: commands.VenvCommand, what: str) -> None:
         result = self._call(step)

@@ -28,6 +28,14 @@ class VenvRequest:
     index_url: str = field(default="", repr=False)
     ca_bundle: str = ""
     wheel_dir: str = ""
+    extra_indexes: tuple[str, ...] = field(default=(), repr=False)
+    constraints: tuple[str, ...] = ()
+    prerelease: bool = False
+
+    @property
+    def constraints_file(self) -> str:
+        """Return the path of the file with the constraints."""
+        return f"{self.cache}/constraints.txt"
 
     @property
     def python(self) -> str:
@@ -65,6 +73,9 @@ def environment(request: VenvRequest) -> dict[str, str]:
     }
     if request.index_url:
         values.update(UV_DEFAULT_INDEX=request.index_url, PIP_INDEX_URL=request.index_url)
+    if request.extra_indexes:
+        indexes = " ".join(request.extra_indexes)
+        values.update(UV_INDEX=indexes, PIP_EXTRA_INDEX_URL=indexes)
     if request.ca_bundle:
         names = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "CURL_CA_BUNDLE")
         values.update(dict.fromkeys(names, request.ca_bundle))
@@ -103,11 +114,19 @@ def _project(project: str) -> str:
 
 
 def _install(request: VenvRequest, arguments: t.Sequence[str]) -> VenvCommand:
+    rules = _version_rules(request, arguments)
     if request.installer == UV:
-        return VenvCommand(
-            (request.uv, "pip", "install", "--quiet", "--python", request.python, *_source(request), *arguments)
-        )
-    return VenvCommand((request.python, "-m", "pip", "install", "--quiet", "--no-compile", *arguments))
+        options = ("--quiet", "--python", request.python, *_source(request))
+        return VenvCommand((request.uv, "pip", "install", *options, *rules, *arguments))
+    return VenvCommand((request.python, "-m", "pip", "install", "--quiet", "--no-compile", *rules, *arguments))
+
+
+def _version_rules(request: VenvRequest, arguments: t.Sequence[str]) -> list[str]:
+    """Return what else decides on versions; files with hashes name each themselves."""
+    before_release = ["--prerelease", "allow"] if request.installer == UV else ["--pre"]
+    is_limited = request.constraints and "--require-hashes" not in arguments
+    limits = ["--constraint", request.constraints_file] if is_limited else []
+    return [*limits, *(before_release if request.prerelease else [])]
 
 
 def _source(request: VenvRequest) -> list[str]:
@@ -119,13 +138,16 @@ def sync(request: VenvRequest, dependencies: Dependencies) -> list[VenvCommand]:
     extras = [word for extra in dependencies.extras for word in ("--extra", extra)]
     project = ["--project", _parent(dependencies.lock)]
     options = ["--quiet", "--locked", "--no-dev", "--no-editable", "--python", request.interpreter]
-    return [VenvCommand((request.uv, "sync", *options, *project, *extras), {"UV_PROJECT_ENVIRONMENT": request.venv})]
+    # The lock file names its indexes: others would be a difference.
+    env = {"UV_PROJECT_ENVIRONMENT": request.venv, **({"UV_INDEX": ""} if request.extra_indexes else {})}
+    return [VenvCommand((request.uv, "sync", *options, *project, *extras), env)]
 
 
 def check_lock(request: VenvRequest, dependencies: Dependencies) -> VenvCommand:
     """Return the command that compares a lock file with its project without asking an index."""
     # The lock file names the index it was made with: another one here would be a difference.
     env = {"UV_DEFAULT_INDEX": ""} if request.index_url else {}
+    env.update({"UV_INDEX": ""} if request.extra_indexes else {})
     words = ("lock", "--quiet", "--check", "--offline", "--python", request.interpreter)
     return VenvCommand((request.uv, *words, "--project", _parent(dependencies.lock)), env)
 

@@ -17,7 +17,7 @@ SECRET = ("secrets", "environment", "build_secrets", "build_environment")
 _PASSWORDS = ("basic_auth", "users", "password")
 _TEXTS = ("deploy_key",)
 _URLS = ("source", "index_url")
-_LISTS = ("packages",)
+_LISTS = ("packages", "extra_index_url")
 # Files of the release; whether they are secret or not, they may be long.
 _FILES = ("files",)
 

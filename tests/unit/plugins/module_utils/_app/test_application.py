@@ -55,6 +55,11 @@ def test_the_least_that_is_written_gets_defaults_that_are_right() -> None:
         ({"python": "python3; rm"}, "must be a version"),
         ({"installer": "conda"}, "installer 'conda' must be one of uv, pip"),
         ({"packages": ["-r x"]}, "not an option"),
+        ({"constraints": ["-r x"]}, "not an option"),
+        ({"system_packages": ["-y"]}, "system_packages '-y' must be the name of a Debian package"),
+        ({"system_packages": ["./x.deb"]}, "must be the name of a Debian package"),
+        ({"extra_index_url": ["pypi.example.com"]}, "extra_index_url 'pypi.example.com' must be the URL"),
+        ({"extra_index_url": ["https://a.test b"]}, "must be the URL of a package index"),
         ({"ca_bundle": "x.pem"}, "ca_bundle 'x.pem' must be an absolute path"),
         ({"wheel_dir": "wheels"}, "wheel_dir 'wheels' must be an absolute path"),
         ({"shared": ["/etc"]}, "shared '/etc' must be a plain path"),
@@ -202,6 +207,24 @@ def test_git_is_needed_only_by_a_git_source(source: str, version: str, packages:
     assert needed_packages([{**SHOP, "source": source, "version": version}], (), "/srv") == packages
 
 
+def test_packages_of_an_application_are_added_to_those_of_all() -> None:
+    app = {**SHOP, "source": "shop", "system_packages": ["libpq5", "libfoo:arm64=1.2-3"]}
+    assert needed_packages([app], ["gcc"], "/srv")[2:] == ["gcc", "libpq5", "libfoo:arm64=1.2-3"]
+    assert needed_packages([app], [], "/srv") == ["libpq5", "libfoo:arm64=1.2-3"]
+
+
+def test_what_decides_on_versions_names_a_release_and_an_index_does_not() -> None:
+    def name(**more: t.Any) -> str:
+        return identify(parse_app({**SHOP, **more}, "/srv"), "git", SHA, "3.12")
+
+    same = [name(), name(constraints=[], prerelease=False), name(extra_index_url=["https://x.test"])]
+    assert len({*same, name(system_packages=["libpq5"])}) == 1
+    assert len({same[0], name(constraints=["a<3"]), name(constraints=["a<4"]), name(prerelease=True)}) == 4
+    assert build_key(parse_app({**SHOP, "prerelease": True}, "/srv"), "git", SHA, "3.12") != build_key(
+        parse_app(SHOP, "/srv"), "git", SHA, "3.12"
+    )
+
+
 TASK = dict.fromkeys(INHERITED, "")
 HIDDEN: dict[str, t.Any] = {
     "name": "shop",
@@ -213,6 +236,7 @@ HIDDEN: dict[str, t.Any] = {
     "build_environment": {"X": "m4rker-7"},
     "build_secrets": {"TOKEN": "m4rker-8"},
     "files": [{"path": "app.cfg", "content": "m4rker-9", "secret": True}],
+    "extra_index_url": ["https://u:m4rker-0@example.com/simple"],
     "packages": ["flask", "x @ https://u:m4rker-6@example.com/x.whl"],
     "version": "main",
 }

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.dependencies import (
     Dependencies,
@@ -243,8 +245,14 @@ def test_packages_are_no_options(package: str) -> None:
         check_packages([package])
 
 
-def request(**changes: str) -> commands.VenvRequest:
-    values = {"installer": "uv", "interpreter": "/usr/bin/python3.13", "venv": "/r/venv", "app": "/r/app", "uv": "/uv"}
+def request(**changes: t.Any) -> commands.VenvRequest:
+    values: dict[str, t.Any] = {
+        "installer": "uv",
+        "interpreter": "/usr/bin/python3.13",
+        "venv": "/r/venv",
+        "app": "/r/app",
+        "uv": "/uv",
+    }
     return commands.VenvRequest(cache="/c", **{**values, **changes})
 
 
@@ -260,6 +268,30 @@ def test_credentials_are_in_the_environment_and_never_in_arguments(installer: st
     assert commands.environment(wanted)["UV_DEFAULT_INDEX"] == SECRET
     assert commands.environment(wanted)["PIP_INDEX_URL"] == SECRET
     assert "s3cret" not in repr(wanted)
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_further_indexes_are_named_where_no_other_user_sees_them(installer: str) -> None:
+    wanted = request(installer=installer, extra_indexes=(SECRET, "https://x.test/simple"))
+    assert not any("s3cret" in word for word in commands.install_file(wanted, "/c/x").argv)
+    found = commands.environment(wanted)
+    assert found["UV_INDEX"] == found["PIP_EXTRA_INDEX_URL"] == f"{SECRET} https://x.test/simple"
+    assert "s3cret" not in repr(wanted)
+    lock = Dependencies(lock="uv.lock")
+    assert [step.env["UV_INDEX"] for step in (*commands.sync(wanted, lock), commands.check_lock(wanted, lock))] == [
+        "",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(("installer", "before_release"), [("uv", ("--prerelease", "allow")), ("pip", ("--pre",))])
+def test_rules_for_versions_hold_for_all_that_has_no_hashes(installer: str, before_release: tuple[str, ...]) -> None:
+    wanted = request(installer=installer, constraints=("werkzeug<3",), prerelease=True)
+    hashed, plain = commands.install(wanted, Dependencies(hashed=("a.txt",), plain=("b.txt",)))
+    limit = ("--constraint", "/c/constraints.txt")
+    assert plain.argv[-4 - len(before_release) :] == (*limit, *before_release, "-r", "b.txt")
+    assert "--constraint" not in hashed.argv
+    assert commands.install_file(request(), "/c/x").argv[-2:] == ("-r", "/c/x")
 
 
 def test_files_with_hashes_are_installed_by_themselves() -> None:
