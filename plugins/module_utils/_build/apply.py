@@ -107,6 +107,9 @@ class BuildOptions:
     starts_next: bool = False
     # Whether the play publishes the applications with nginx afterwards.
     publishes: bool = True
+    # Whether uv gets a Python that the host lacks, and from where.
+    python_download: bool = False
+    python_mirror: str = ""
     builds: Builds = field(default_factory=Builds)
 
 
@@ -191,14 +194,27 @@ def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter]
     if not options.check_mode:
         check_service_host(app.settings)
         check_paths(app.settings, below=layout.base)
-    if app.python not in interpreters:
-        interpreters[app.python] = find_interpreter(app.python)
     bundle = trusted_bundle(app.ca_bundle)
     if app.wheel_dir and not os.path.isdir(app.wheel_dir):
         raise DependencyError(f"wheel_dir '{app.wheel_dir}' is no directory on this host: copy the wheels there first")
+    if app.python not in interpreters:
+        interpreters[app.python] = _find_python(app, bundle, options)
     expect_new = options.starts_next
     revision = find_revision(app, found, layout, app.ca_bundle, options.check_mode, expect_new)
     return BuildPlan(app, layout, revision, interpreters[app.python], bundle, options.uv_requirement)
+
+
+def _find_python(app: App, bundle: str, options: BuildOptions) -> Interpreter:
+    """Return the Python of an application: one of the host, or one that uv gets by the user's choice."""
+    if not (options.python_download or options.python_mirror):
+        return find_interpreter(app.python)
+    # Loaded by choice: each file that is imported costs every run.
+    from .managed_python import PythonSource, find_or_get
+    from .venv_commands import UV, VenvRequest
+
+    source = PythonSource(options.python_download, options.python_mirror)
+    request = VenvRequest(UV, "", "", "", "/root/.cache", "", app.index_url, bundle, app.wheel_dir)
+    return find_or_get(app.python, source, options.uv_requirement, request, options.check_mode)
 
 
 def _apply(plan: BuildPlan, options: BuildOptions) -> dict[str, t.Any]:

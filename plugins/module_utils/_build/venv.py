@@ -54,7 +54,8 @@ def find_interpreter(wanted: str) -> Interpreter:
     found = shutil.which(wanted, path=f"{os.environ.get('PATH', '')}:/usr/local/bin:/usr/bin:/bin")
     if found is None:
         raise DependencyError(
-            f"python '{wanted}' is not on this host, which has {_interpreters()}: install it, or name one of these"
+            f"python '{wanted}' is not on this host, which has {_interpreters()}: install it, name one of these, or "
+            "set flask_python_download: true, so that uv gets it"
         )
     path = os.path.realpath(found)
     # Most often it is the one that runs this, and no process is needed to ask it.

@@ -37,6 +37,8 @@ def options_of(params: Params, check: bool) -> BuildOptions:
         by=params["by"],
         starts_next=params["serve"],
         publishes=params["publishes"] or not params["serve"],
+        python_download=params["python_download"],
+        python_mirror=params["python_mirror"],
     )
 
 

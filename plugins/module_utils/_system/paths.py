@@ -55,3 +55,6 @@ ANSWERS = "/var/cache/flaskops-answers"
 
 # uv, where it is installed by the collection.
 UV = "/usr/local/lib/flaskops/uv"
+
+# Versions of Python that hosts lack, got by uv. Virtualenvs of releases lead to them.
+PYTHONS = "/usr/local/lib/flaskops/python"

@@ -18,7 +18,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.model impo
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_builds import FakeBuilds
 
 # Those of a task that the build reads itself.
-PARAMS = dict.fromkeys(("root", "lock_timeout", "uv_requirement", "activate", "by", "publishes"), "")
+_KEYS = ("root", "lock_timeout", "uv_requirement", "python_download", "python_mirror", "activate", "by", "publishes")
+PARAMS = dict.fromkeys(_KEYS, "")
 
 
 def build(tmp_path: Path, builds: FakeBuilds, starts_next: bool = False, **shop: object) -> dict[str, t.Any]:
