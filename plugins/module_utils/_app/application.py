@@ -27,7 +27,7 @@ from .._input.values import (
     elements,
 )
 from .._release.model import Layout, digest, release_id
-from .._release.shared_files import Place, code_directories, serves_packages, shared_places
+from .._release.shared_files import Place, code_directories, served_directories, shared_places
 from .._service.environment import merge_environment
 from .._service.gunicorn_conf import render_gunicorn_conf
 from .._service.settings import identifying_settings, parse_settings, worker_requirements
@@ -124,8 +124,8 @@ class App:
     system_packages: tuple[str, ...] = ()
     # Whether anything of it may name a place of its release.
     has_braces: bool = False
-    # Whether nginx serves files of its virtualenv.
-    serves_packages: bool = False
+    # Directories of distributions in its virtualenv that nginx serves.
+    served: tuple[tuple[str, str], ...] = ()
 
     @property
     def wsgi(self) -> str:
@@ -245,14 +245,14 @@ def _parse(item: t.Mapping[str, t.Any], base: str) -> App:
     }
     files = _files(item, fields, base)
     braces = _check_braces(fields, files, static)
-    return App(**fields, files=files, has_braces=braces, serves_packages=serves_packages(static))
+    return App(**fields, files=files, has_braces=braces, served=served_directories(static))
 
 
 def _check_braces(fields: t.Mapping[str, t.Any], files: t.Iterable[ReleaseFile], static: object) -> bool:
     """Raise InputError for a placeholder that does not exist; return whether there may be some that do."""
     texts = [*_texts(fields), *((f"files '{file.path}'", file.content or "") for file in files)]
     entries = [entry for entry in static if isinstance(entry, t.Mapping)] if isinstance(static, (list, tuple)) else []
-    paths = [(f"nginx.static[{number}].path", str(entry.get("path"))) for number, entry in enumerate(entries)]
+    paths = [(f"nginx.static[{number}].path", str(entry.get("path") or "")) for number, entry in enumerate(entries)]
     if not any("{" in text for _where, text in (*texts, *paths)):
         return False
     # Loaded for those who have braces: each file that is imported costs every run.

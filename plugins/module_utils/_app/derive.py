@@ -397,15 +397,16 @@ def _shared_locations(
 def _locate(entry: t.Mapping[str, t.Any], base: str, previous: str) -> dict[str, t.Any]:
     """Make the path of a static location absolute: it is relative to the application's code, now and before."""
     path = entry.get("path")
-    if not path:
+    if not path and not entry.get("package"):
         # To say that it is missing is the business of those who read the site.
         return dict(entry)
-    place = located(path, base)
+    place = located(entry, base)
     inner = place[len(f"{base}/current/") :] if place != path and place.startswith(f"{base}/current/") else ""
     if not place.startswith("/"):
         inner = posixpath.join("app", place)
     before = {"previous": posixpath.join(previous, inner)} if previous and inner else {}
-    return {**before, **entry, "path": posixpath.join(f"{base}/current/app", place)}
+    kept = {key: value for key, value in entry.items() if key != "package"}
+    return {**before, **kept, "path": posixpath.join(f"{base}/current/app", place)}
 
 
 def _health_path(gunicorn: t.Mapping[str, t.Any]) -> str:

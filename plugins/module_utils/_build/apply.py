@@ -233,8 +233,8 @@ def _apply(plan: BuildPlan, options: BuildOptions) -> dict[str, t.Any]:
                 _build(plan, options)
             elif not options.check_mode:
                 options.builds.verify(plan, options.starts_next)
-            if plan.app.serves_packages and not options.check_mode:
-                _link_packages(plan.layout)
+            if plan.app.served and not options.check_mode:
+                _link_packages(plan)
             activated = options.activate and _activate(plan, options.check_mode)
         plan.warnings.extend(_own_configuration(plan))
     except FAILURES as exc:
@@ -255,11 +255,11 @@ def _apply(plan: BuildPlan, options: BuildOptions) -> dict[str, t.Any]:
     }
 
 
-def _link_packages(layout: Layout) -> None:
+def _link_packages(plan: BuildPlan) -> None:
     # Loaded for those who serve files of packages: each file that is imported costs every run.
     from .served import link_all
 
-    link_all(layout)
+    link_all(plan.layout, plan.id, plan.app.served)
 
 
 def _own_configuration(plan: BuildPlan) -> list[str]:

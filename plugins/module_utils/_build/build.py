@@ -235,6 +235,10 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
     # Files reused from another release were checked when that was built.
     check_links(plan.layout, plan.path, [] if identical else [app], plan.app.shared)
     _compress(plan, app)
+    if plan.app.served:
+        from .served import link_served
+
+        link_served(plan.path, plan.app.served)
     check_hooks(plan.placed, plan.path)
     check_programs(plan.placed.workers, plan.placed.timers, plan.path)
     before = "" if identical else _release_before(plan)

@@ -10,11 +10,19 @@ ACL opens them to nginx. So C(wsgi.py) of the release answers for these paths, a
 from __future__ import annotations
 
 import posixpath
+import re
 import typing as t
+
+from .._input.values import InputError
 
 # URL path, shared directory, and path in it.
 Place = t.Tuple[str, str, str]
 
+# Links in a release to directories of distributions in its virtualenv.
+PACKAGES = "packages"
+# The directory of a package that is served unless another one is named.
+_STATIC = "static"
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 # The link in a release to the packages of its virtualenv, whose own place names the version of Python.
 SITE_PACKAGES = "site-packages"
 _PLACES = {
@@ -61,19 +69,48 @@ def served_by(static: object, path: str, base: str) -> str:
     return ""
 
 
-def located(path: str, base: str) -> str:
+def located(entry: t.Mapping[str, t.Any], base: str) -> str:
     """Return a static path with the place on the host that its placeholder stands for; nginx follows the switch."""
+    if entry.get("package"):
+        return f"{base}/current/{package_link(*_of_package(entry))}"
+    path = str(entry.get("path") or "/")
     for placeholder, place in _PLACES.items():
         if path.startswith(placeholder):
             return f"{base}/{place}{path[len(placeholder) :]}"
     return path
 
 
-def serves_packages(static: object) -> bool:
-    """Tell whether a static directory is below the packages of the virtualenv."""
+def served_directories(static: object) -> tuple[tuple[str, str], ...]:
+    """Return the distributions and their directories that nginx serves; an empty name stands for all packages.
+
+    Raise InputError for what cannot be a distribution or a directory of one.
+    """
     listed = static if isinstance(static, (list, tuple)) else []
-    paths = [str(entry.get("path")) for entry in listed if isinstance(entry, t.Mapping)]
-    return any(path.startswith("{site_packages}") for path in paths)
+    entries = [entry for entry in listed if isinstance(entry, t.Mapping)]
+    for name, path in (_of_package(entry) for entry in entries if entry.get("package")):
+        if not _DISTRIBUTION.fullmatch(name):
+            raise InputError(
+                f"nginx.static: package '{name}' must be the name of a distribution, such as 'flask-admin'"
+            )
+        if path.startswith("/") or "{" in path or ".." in path.split("/"):
+            raise InputError(
+                f"nginx.static: path '{path}' must be a directory of package '{name}', such as '{_STATIC}'; leave "
+                "package out for another path"
+            )
+    whole = any(str(entry.get("path")).startswith("{site_packages}") for entry in entries)
+    found = {_of_package(entry) for entry in entries if entry.get("package")}
+    return (*((("", ""),) if whole else ()), *sorted(found))
+
+
+def package_link(name: str, path: str) -> str:
+    """Return the place in a release of the link to a directory of a distribution."""
+    slug = "--".join([re.sub(r"[-_.]+", "-", name).lower(), *path.split("/")])
+    return f"{PACKAGES}/{slug}"
+
+
+def _of_package(entry: t.Mapping[str, t.Any]) -> tuple[str, str]:
+    given = str(entry.get("path") or _STATIC)
+    return str(entry["package"]), posixpath.normpath(given)
 
 
 def covers(entry: t.Mapping[str, t.Any], place: Place) -> bool:
@@ -83,7 +120,7 @@ def covers(entry: t.Mapping[str, t.Any], place: Place) -> bool:
 
 def _inside(entry: t.Mapping[str, t.Any], base: str) -> str:
     """Return the path of an entry below the code; a shared directory may be named by its own place, too."""
-    path = posixpath.normpath(located(str(entry.get("path") or "/"), base))
+    path = posixpath.normpath(located(entry, base))
     for top in (f"{base}/current/app/", f"{base}/shared/"):
         if path.startswith(top):
             return path[len(top) :]

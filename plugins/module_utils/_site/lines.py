@@ -71,7 +71,7 @@ _OF_FILES = {
 }
 _VARIABLE = re.compile(r"\$flaskops_\w+")
 _RELEASE = "set $flaskops_root $realpath_root;"
-_CURRENT = re.compile(r"/.+/current/(?:app|site-packages)/")
+_CURRENT = re.compile(r"/.+/current/(?:app|site-packages|packages/[^/]+)/")
 _IN_RELEASE = re.compile(r"(?P<current>/.+/current)/(?P<tree>app|site-packages)(?P<below>(?:/.*)?)")
 # A visitor who sends or reads this slowly is cut off.
 PATIENCE = ["client_header_timeout 15s;", "client_body_timeout 30s;", "send_timeout 30s;"]
@@ -398,6 +398,6 @@ def link_lines(path: str) -> Lines:
 
     A release is built only when none of its links leads out of it; those that are older were not looked at.
     """
-    found = re.match(r"/(?:.+/current|run/flaskops/previous/[^/]+)/(?:app|site-packages)/", path)
+    found = re.match(r"/(?:.+/current|run/flaskops/previous/[^/]+)/(?:app|site-packages|packages/[^/]+)/", path)
     # nginx takes quotes in the middle of a word as they are, and would look for a path that begins with one.
     return [f"disable_symlinks if_not_owner {quote(f'from={found.group()}')};"] if found else []

@@ -198,7 +198,12 @@ def _parse_server(entry: object) -> Server:
 
 
 def _parse_static(entry: object) -> Static:
-    given = _reader(entry, [field.name for field in fields(Static)], "static: ")
+    given = _reader(entry, ["package", *(field.name for field in fields(Static))], "static: ")
+    if given.text("package"):
+        raise InputError(
+            f"static: package '{given.text('package')}' is in the virtualenv of an application: write the entry into "
+            "nginx.static of one in flask_apps, or leave package out and name the path"
+        )
     # alias replaces the URL's prefix by letters: without the slash, "/static../x" would reach the parent directory.
     return Static(
         url=check_path(given.text("url"), "static: url").rstrip("/") + "/",

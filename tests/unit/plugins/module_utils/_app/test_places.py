@@ -14,9 +14,13 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.application im
 from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import derive_sites
 from ansible_collections.flaskops.stack.plugins.module_utils._app.places import fill_app, places_of
 from ansible_collections.flaskops.stack.plugins.module_utils._build.served import link_all, link_served
+from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
 from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
+from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import write_manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._site.lines import link_lines
+from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site
 
 SHOP: dict[str, t.Any] = {"name": "shop", "source": "./shop", "app": "shop:app", "domains": ["shop.test"]}
 RELEASE = "abcdef1-12345678"
@@ -88,15 +92,92 @@ def test_a_shared_directory_may_be_named_by_its_place() -> None:
     assert app.places == (("/media/", "uploads", ""),)
 
 
-def test_a_link_leads_to_the_packages_of_any_python(tmp_path: Path) -> None:
+def release_with(layout: Layout, name: str, library: str, *files: str) -> str:
+    """Return the directory of a release whose virtualenv has a distribution with some files."""
+    packages = Path(layout.release(name)) / "venv/lib" / library / "site-packages"
+    for file in files:
+        (packages / file).parent.mkdir(parents=True, exist_ok=True)
+        (packages / file).write_text("")
+    record = packages / "Flask_Money-1.0.dist-info" / "RECORD"
+    record.parent.mkdir(parents=True)
+    record.write_text("".join(f"{file},sha256=x,1\n" for file in files) + "../../../bin/static/x,,\n")
+    write_manifest(layout.release(name), Manifest("shop", name, "shop", "shop", {}, "3.12", "shop:app", Settings()))
+    return layout.release(name)
+
+
+OLD, NEW = "aaaaaaa-11111111", "aaaaaaa-22222222"
+FILES = ("money/static/a.css", "money/static/deep/static/b.css", "money/__init__.py")
+
+
+def test_links_lead_to_packages_of_any_python_also_in_releases_from_before(tmp_path: Path) -> None:
     layout = Layout(str(tmp_path), "shop")
-    for name, library in (("aaaaaaa-11111111", "python3.11"), ("aaaaaaa-22222222", "python3.12")):
-        os.makedirs(f"{layout.release(name)}/venv/lib/{library}/site-packages")
-        write_manifest(layout.release(name), Manifest("shop", name, "shop", "shop", {}, "3.12", "shop:app", Settings()))
+    old = release_with(layout, OLD, "python3.11", "other/x.py")
+    new = release_with(layout, NEW, "python3.12", *FILES)
     for _again in range(2):
-        link_all(layout)
-        assert os.readlink(f"{layout.release('aaaaaaa-22222222')}/site-packages") == "venv/lib/python3.12/site-packages"
-        assert os.path.isdir(f"{layout.release('aaaaaaa-11111111')}/site-packages")
-    (tmp_path / "none").mkdir()
-    link_served(str(tmp_path / "none"))
-    assert os.listdir(tmp_path / "none") == []
+        link_all(layout, NEW, [("", ""), ("flask.money", "static")])
+        assert os.readlink(f"{new}/site-packages") == "venv/lib/python3.12/site-packages"
+        assert os.listdir(f"{new}/packages") == ["flask-money--static"]
+        assert sorted(os.listdir(f"{new}/packages/flask-money--static")) == ["a.css", "deep"]
+        assert os.path.isdir(f"{old}/site-packages")
+        assert not os.path.exists(f"{old}/packages")
+
+
+@pytest.mark.parametrize(
+    ("files", "served", "message"),
+    [
+        (FILES, ("nothing", "static"), "package 'nothing' is not in the virtualenv"),
+        (FILES, ("flask-money", "assets"), "package 'flask-money' has no directory 'assets': set path"),
+        (
+            ("a/static/x", "b/static/x"),
+            ("flask-money", "static"),
+            "in a, b: set path to one of them, such as 'a/static'",
+        ),
+    ],
+)
+def test_what_the_virtualenv_lacks_is_refused(
+    tmp_path: Path, files: tuple[str, ...], served: tuple[str, str], message: str
+) -> None:
+    path = release_with(Layout(str(tmp_path), "shop"), NEW, "python3.12", *files)
+    with pytest.raises(BuildError, match=message):
+        link_served(path, [served])
+    link_served(path, [("flask-money", f"{files[0].partition('/')[0]}/static")])
+
+
+def test_no_link_in_a_package_is_followed(tmp_path: Path) -> None:
+    path = release_with(Layout(str(tmp_path), "shop"), NEW, "python3.12", *FILES)
+    static = Path(path) / "venv/lib/python3.12/site-packages/money/static"
+    static.rename(tmp_path / "outside")
+    static.symlink_to(tmp_path / "outside")
+    with pytest.raises(BuildError, match="has no directory 'static'"):
+        link_served(path, [("flask-money", "static")])
+
+
+def test_a_package_is_served_through_its_link() -> None:
+    entry = {"url": "/static/", "package": "Flask_Money", "expires": 60}
+    app = {**SHOP, "nginx": {"static": [entry, {"url": "/x/", "package": "a", "path": "static/x"}]}}
+    assert parse_app(app, "/srv").served == (("Flask_Money", "static"), ("a", "static/x"))
+    first, second = derive_sites([app], "/srv")[0]["static"]
+    assert first == {
+        "url": "/static/",
+        "path": "/srv/shop/current/packages/flask-money--static",
+        "previous": "/run/flaskops/previous/shop/packages/flask-money--static",
+        "expires": 60,
+    }
+    assert second["path"].endswith("/packages/a--static--x")
+    assert link_lines(f"{first['path']}/") == [
+        'disable_symlinks if_not_owner "from=/srv/shop/current/packages/flask-money--static/";'
+    ]
+
+
+@pytest.mark.parametrize(
+    "entry", [{"package": "../x"}, {"package": "x", "path": "../y"}, {"package": "x", "path": "/y"}, {"package": "a b"}]
+)
+def test_what_can_be_no_package_is_refused(entry: dict[str, t.Any]) -> None:
+    with pytest.raises(AppError, match=r"app 'shop': nginx.static: (?:package|path) '"):
+        parse_app({**SHOP, "nginx": {"static": [{"url": "/s/", **entry}]}}, "/srv")
+
+
+def test_a_site_of_its_own_has_no_package() -> None:
+    site = {"name": "a", "domains": ["a.test"], "static": [{"url": "/s/", "package": "x"}]}
+    with pytest.raises(InputError, match="package 'x' is in the virtualenv of an application"):
+        parse_site(site, {})
