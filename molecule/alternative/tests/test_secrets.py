@@ -46,6 +46,11 @@ def test_a_secret_file_is_the_applications_alone(host: Host, sh: Shell) -> None:
     assert config.content_string == f"KEY = {SECRET}"
 
 
+def test_the_environment_names_the_release_that_reads_it(sh: Shell) -> None:
+    release = sh("readlink --canonicalize /srv/shop/current")
+    assert f'PROBE_CONFIG="{release}/app/config/probe.cfg"' in sh(f"cat {release}/env").splitlines()
+
+
 def test_files_are_rendered_or_copied(host: Host, sh: Shell) -> None:
     assert sh("cat /srv/shop/current/app/config/host.txt") == host.backend.get_hostname()
     assert sh("cat /srv/shop/current/app/config/plain.txt") == "{{ not rendered }}"
