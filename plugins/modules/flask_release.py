@@ -135,9 +135,43 @@ options:
         type: list
         elements: str
         default: []
+      constraints:
+        description:
+          - Versions of packages that may be installed, such as V(werkzeug<3), also of packages that others require.
+          - They hold for everything but a V(uv.lock) and requirements files with hashes, which name each version
+            themselves.
+        type: list
+        elements: str
+        default: []
+        version_added: 2.0.0
+      prerelease:
+        description: >-
+          Whether versions before a release, such as V(3.0rc1), may be installed where nobody asked for one.
+        type: bool
+        default: false
+        version_added: 2.0.0
+      system_packages:
+        description: >-
+          Debian packages that this application needs, to build or to run, such as V(libpq5). They are installed in
+          addition to those of all applications (C(flask_packages)) by the playbook C(flaskops.stack.site) and this
+          role.
+        type: list
+        elements: str
+        default: []
+        version_added: 2.0.0
       index_url:
         description: URL of the Python package index. Defaults to O(index_url).
         type: str
+      extra_index_url:
+        description:
+          - URLs of further package indexes. Credentials in them are passed in the environment, never as arguments.
+          - uv takes a package from the first index that has it, these before O(apps[].index_url). pip takes the
+            newest version of all.
+          - A V(uv.lock) names its indexes itself, and these are left out.
+        type: list
+        elements: str
+        default: []
+        version_added: 2.0.0
       ca_bundle:
         description: File on the host with the certificates to trust. Defaults to O(ca_bundle).
         type: path
@@ -515,9 +549,26 @@ options:
   python:
     description: >-
       Default Python of applications - a version (V(3.12)), the name of a program, or its path. It must be installed
-      on the host.
+      on the host, unless O(python_download) is set.
     type: str
     default: python3
+  python_download:
+    description:
+      - Whether C(uv) gets a Python that the host lacks, when an application names its version. It is an archive of
+        the project python-build-standalone, whose checksum uv knows.
+      - It belongs to root, in C(/usr/local/lib/flaskops/python), all releases share it, and it is not removed.
+    type: bool
+    default: false
+    version_added: 2.0.0
+  python_mirror:
+    description:
+      - URL of a copy of these archives, for hosts that reach no other, such as V(https://mirror.example.com/python)
+        or V(file:///srv/python). Below it are directories with the dates of the archives. Setting it sets
+        O(python_download), too.
+      - An archive that is not there is refused before anything of the applications changes.
+    type: str
+    default: ""
+    version_added: 2.0.0
   installer:
     description: >-
       Default installer of Python packages. V(pip) is the one that comes with the Python of the application.
@@ -745,7 +796,11 @@ OPTIONS: dict[str, t.Any] = {
             "installer": {"type": "str", "choices": ["uv", "pip"]},
             "requirements": {"type": "list", "elements": "str"},
             "packages": {"type": "list", "elements": "str", "default": []},
+            "constraints": {"type": "list", "elements": "str", "default": []},
+            "prerelease": {"type": "bool", "default": False},
+            "system_packages": {"type": "list", "elements": "str", "default": []},
             "index_url": {"type": "str"},
+            "extra_index_url": {"type": "list", "elements": "str", "default": []},
             "ca_bundle": {"type": "path"},
             "wheel_dir": {"type": "path"},
             "gunicorn_requirement": {"type": "str"},
@@ -834,6 +889,8 @@ OPTIONS: dict[str, t.Any] = {
     "activate": {"type": "bool", "default": False},
     "root": {"type": "path", "default": "/srv"},
     "python": {"type": "str", "default": "python3"},
+    "python_download": {"type": "bool", "default": False},
+    "python_mirror": {"type": "str", "default": ""},
     "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
     "uv_requirement": {"type": "str", "default": "uv==0.13.8"},
     "gunicorn_requirement": {"type": "str", "default": "gunicorn>=21.2,<28"},
