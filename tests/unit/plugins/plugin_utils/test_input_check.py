@@ -42,6 +42,7 @@ INNER: dict[str, Item] = {
     "mount": {"site": "shop", "path": "/blog"},
     "tls": {"certificate": "/c.pem", "key": "/k.pem"},
     "cache": {"valid": 10},
+    "files": {"path": "config.toml"},
 }
 # What no option of a type can be.
 WRONG: dict[str, list[t.Any]] = {
@@ -184,7 +185,7 @@ def test_an_unknown_option_is_named_and_so_is_the_one_that_was_meant(variable: s
             {"gunicorn": {"timeout": "30s"}},
             "app 'shop': gunicorn.timeout must be a whole number, not \"30s\": write the seconds, 30",
         ),
-        ({"nginx": {"static": [{"url": "/static/"}]}}, "app 'shop': nginx.static[0].path is missing: set it"),
+        ({"nginx": {"static": [{"path": "static"}]}}, "app 'shop': nginx.static[0].url is missing: set it"),
         ({"timeout": 30}, "app 'shop': unknown option 'timeout': write it as gunicorn.timeout"),
         ({"gunicorn": {"worker_class": "gevnt"}}, "gevent, tornado, not \"gevnt\"; did you mean 'gevent'?"),
         (
