@@ -304,7 +304,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--host", required=True, help="value of the Host header")
     parser.add_argument("--path", default="/whoami", help="what is asked for; answers with JSON")
     parser.add_argument("--post", default="", help="path for every eighth request, a POST; none are sent without it")
-    parser.add_argument("--field", default="version", help="the JSON field whose values are counted")
+    parser.add_argument("--field", default="version", help="the JSON field whose values are counted; none for any page")
     parser.add_argument("--connections", type=int, default=12, help="half of them are kept (%(default)s)")
     parser.add_argument("--pause", type=float, default=0.05, help="seconds between two visits of a connection")
     parser.add_argument("--seconds", type=float, default=60.0)
@@ -319,7 +319,7 @@ def main() -> None:
     options = _parse()
     site = Site(
         options.host,
-        json_field(options.field),
+        json_field(options.field) if options.field else one_of(lambda _body: True),
         options.path,
         options.post,
         options.address,
