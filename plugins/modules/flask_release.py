@@ -218,7 +218,7 @@ options:
           - Environment variables of the application.
           - C({release}), C({shared}), C({venv}) and C({site_packages}) stand for the directories of the release that
             reads them, here, in O(apps[].files), O(apps[].hooks), O(apps[].workers), O(apps[].timers) and at the
-            beginning of O(apps[].nginx.static[].path). All other braces stay, but one that seems to be a mistaken
+            beginning of C(nginx.static[].path). All other braces stay, but one that seems to be a mistaken
             placeholder is refused. A backslash before the brace keeps it.
           - Variables that would override the release, such as C(GUNICORN_CMD_ARGS), are refused.
         type: dict

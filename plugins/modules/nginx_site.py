@@ -653,6 +653,7 @@ OPTIONS: dict[str, t.Any] = {
             "further_passwords": {
                 "type": "list",
                 "elements": "dict",
+                "no_log": False,
                 "options": {
                     "place": {"type": "str", "required": True},
                     "passwords": {"type": "str", "required": True, "no_log": True},

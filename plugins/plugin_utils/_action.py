@@ -16,6 +16,7 @@ import typing as t
 from importlib.util import spec_from_file_location
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 
 if t.TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -36,8 +37,14 @@ class KeepCompiled:
         return spec_from_file_location(name, found) if found else None
 
 
-if KeepCompiled not in sys.meta_path:
-    sys.meta_path.insert(0, KeepCompiled)
+def _keep() -> None:
+    """Have Python ask here just before it asks Ansible; what others have put before that stays the first."""
+    places = [number for number, finder in enumerate(sys.meta_path) if isinstance(finder, _AnsibleCollectionFinder)]
+    if places and KeepCompiled not in sys.meta_path:
+        sys.meta_path.insert(places[0], KeepCompiled)
+
+
+_keep()
 
 
 # mypy does not see the types of ActionBase and takes it for Any.

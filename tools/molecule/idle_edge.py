@@ -65,7 +65,7 @@ def main() -> None:
     failures: list[str] = []
     seen: dict[str, int] = {}
     requests = burst(wanted["host"], ["/"], failures)
-    for _ in range(wanted["cycles"]):
+    for _cycle in range(wanted["cycles"]):
         time.sleep(wanted["idle"] + _DICE.uniform(-BEFORE, AFTER))
         state = state_of(wanted["unit"])
         seen[state] = seen.get(state, 0) + 1

@@ -99,7 +99,7 @@ def keep_asking(host: str, stop: threading.Event) -> None:
 
 def count(host: str, links: Links, switches: int) -> dict[str, t.Any]:
     """Switch so many times, and return what came of another release than the one that is current."""
-    connections = [http.client.HTTPConnection("127.0.0.1", PORT, timeout=10) for _ in range(CONNECTIONS)]
+    connections = [http.client.HTTPConnection("127.0.0.1", PORT, timeout=10) for _connection in range(CONNECTIONS)]
     stale, requests = [], 0
     stop = threading.Event()
     beside = threading.Thread(target=keep_asking, args=(host, stop))

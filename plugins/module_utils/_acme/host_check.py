@@ -16,7 +16,7 @@ from .lineage import Places, served_certificate
 from .model import DNS, AcmeError, Authority
 
 # The packages that the same task installs may bring a file there.
-_OF_PACKAGES = ("/usr/", "/etc/ssl/")
+_OF_PACKAGES = ("/usr/", "/etc/ssl/certs/")
 # Where one of these words is in it, a site serves HTTPS.
 _TLS = re.compile(r"^\s*(?:ssl_certificate\s|listen\s[^;#]*\sssl[\s;])", re.MULTILINE)
 

@@ -118,7 +118,7 @@ def test_a_site_leads_to_https_when_its_certificate_has_come(
     monkeypatch.setattr(nginx_site, "execute", execute)
     result = Publish([*sites, {"name": "other", "content": "c"}], check).run(task_vars={})
     assert asked == published
-    assert result["warnings"] == [f"w{number}" for number, _ in enumerate(published, 1)]
+    assert result["warnings"] == [f"w{number}" for number in range(1, len(published) + 1)]
     assert [each["state"] for each in result["certificates"][:2]] == [shop, blog]
     assert bool(result.get("failed")) is bool(said) and said in result.get("msg", "")
 
