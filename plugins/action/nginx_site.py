@@ -70,11 +70,11 @@ class ActionModule(Action):
     def _publish_issued(self, result: Args, later: t.Mapping[str, str], args: Args, variables: Args) -> Args:
         """Publish the sites again whose certificates have come; the others stay with plain HTTP, as the error says."""
         states = {each["name"]: each.get("state") for each in result["certificates"]}
-        issued = [name for name in later if states.get(name) in ("issued", "kept") and not self._task.check_mode]
-        waiting = [name for name in later if states.get(name) not in ("issued", "kept")]
+        issued = [name for name in later if states.get(name) in ("issued", "kept")]
+        waiting = [name for name in later if name not in issued]
         if result.get("failed") and waiting:
             result["msg"] = f"{result.get('msg', '')}\nPlain HTTP goes on serving {', '.join(waiting)} until then."
-        if not issued:
+        if self._task.check_mode or not issued:
             return result
         sites = [{**site, "content": later[site["name"]]} if site["name"] in issued else site for site in args["sites"]]
         again = execute(self, "flaskops.stack.nginx_site", {**args, "sites": sites}, variables)

@@ -146,7 +146,7 @@ options:
         version_added: 2.0.0
       prerelease:
         description: >-
-          Whether versions before a release, such as V(3.0rc1), may be installed where nobody asked for one.
+          Whether versions before a release, such as V(3.0rc1), may be installed where no requirement names one.
         type: bool
         default: false
         version_added: 2.0.0

@@ -139,7 +139,7 @@ def check_input(action: ActionBase, values: Values, variables: Values) -> Checke
     try:
         apps = settle_apps(values.get("flask_apps"))
         if any(app.get("files") for app in apps):
-            # Whoever looks for all faults gets these as well.
+            # They are among all faults.
             # Most applications have no files: nothing more to load.
             from ._release_files import with_contents
 

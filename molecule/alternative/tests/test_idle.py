@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An application that sleeps (idle: 10s): its processes end, and whoever comes meanwhile is answered."""
+"""An application that sleeps (idle: 10s): its processes end, and requests that come meanwhile are answered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).parents[3] / "tools/molecule/idle_edge.py"
 CYCLES = 5
 
 
-def test_nobody_who_comes_while_it_falls_asleep_is_lost(host: Host, release_of: ReleaseOf) -> None:
+def test_no_request_is_lost_while_it_falls_asleep(host: Host, release_of: ReleaseOf) -> None:
     unit = f"key@{release_of('key')}.service"
     wanted = {"host": "key.test", "unit": unit, "idle": 10, "cycles": CYCLES, "targets": ["/text"] * 6}
     done = host.run("python3 -c %s %s", PROGRAM.read_text(encoding="utf-8"), json.dumps(wanted))
@@ -26,7 +26,7 @@ def test_nobody_who_comes_while_it_falls_asleep_is_lost(host: Host, release_of: 
     assert found["failed"] == 0, found["first"]
 
 
-def test_it_takes_no_memory_while_nobody_asks(
+def test_it_takes_no_memory_without_requests(
     sh: Shell, visit: Visit, release_of: ReleaseOf, eventually: Eventually
 ) -> None:
     unit = f"key@{release_of('key')}"

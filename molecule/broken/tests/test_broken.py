@@ -192,7 +192,7 @@ def test_a_release_that_believes_visitors_is_reverted(
     assert deploy(host, {"apps": [{}, below]}).returncode == 0
     before = sh("readlink /srv/below/current")
     assert visit("hello.test", "/below/whoami").json["external"] == "http://hello.test/below/"
-    # Somebody changes the site by hand, so that nginx passes on what visitors say.
+    # The site is changed by hand, so that nginx passes on what visitors say.
     site = "/etc/nginx/sites-enabled/hello"
     sh(f"sed -i --follow-symlinks 's|{header} .*;|{header} {forged};|' {site} && systemctl reload nginx")
     # site.yml would mend it; deploy.yml deploys behind what is there.

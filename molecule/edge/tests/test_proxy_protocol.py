@@ -27,7 +27,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("headers", [{}, HEADERS], ids=["plain", "forged"])
-def test_flask_sees_the_visitor_of_the_balancer_and_nobody_else(visit: Visit, headers: dict[str, str]) -> None:
+def test_flask_sees_the_visitor_of_the_balancer_alone(visit: Visit, headers: dict[str, str]) -> None:
     seen = visit(NAME, "/whoami", port=SECURE, ca_file=CERTIFICATE, source=VISITOR, headers=headers).json
     assert (seen["client"], seen["host"], seen["scheme"]) == (VISITOR, NAME, "https")
 
@@ -60,9 +60,7 @@ def test_a_visitor_who_greets_through_the_balancer_is_no_other_one(visit: Visit)
 
 
 @pytest.mark.parametrize("source", ["127.0.0.5", "127.0.0.1"])
-def test_headers_are_believed_from_a_proxy_that_is_trusted_and_nobody_else(
-    visit: Visit, sh: Shell, source: str
-) -> None:
+def test_headers_are_believed_from_a_proxy_that_is_trusted_alone(visit: Visit, sh: Shell, source: str) -> None:
     # "Forwarded" is not among them: neither nginx nor Flask reads it.
     sent = {**HEADERS, "X-Forwarded-For": f"{FORGED}, 198.51.100.7", "X-Forwarded-Host": "proxied.test:8443"}
     del sent["Forwarded"]

@@ -287,7 +287,7 @@ def _former(plan: BuildPlan, options: BuildOptions) -> str:
 def _build(plan: BuildPlan, options: BuildOptions) -> None:
     """Build a release; a failure stands in the history, like that of an activation, unless it was the first of all."""
     try:
-        # Of an application that nobody can visit yet, a release that cannot be loaded leaves nothing on the host.
+        # Of an application without a release that serves, one that cannot be loaded leaves nothing on the host.
         options.builds.build(plan, options.starts_next and current_id(plan.layout) is not None)
     except FAILURES as exc:
         if not os.path.lexists(plan.layout.base):

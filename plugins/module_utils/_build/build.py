@@ -11,6 +11,7 @@ import os
 import pwd
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from .._app.application import App, build_key, identify, migration_key
 from .._app.dependencies import Dependencies, needs_source, plan_dependencies
@@ -51,7 +52,7 @@ from .verify_import import check_hooks, kill_processes_in, run_build_hooks, veri
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """One release that is wanted."""
+    """One release that is wanted; what follows from its parts is found once, however often a build asks for it."""
 
     app: App
     layout: Layout
@@ -62,12 +63,12 @@ class BuildPlan:
     # Warnings of the build.
     warnings: list[str] = field(default_factory=list, compare=False)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Return its name."""
         return identify(self.app, self.revision.type, self.revision.revision, self.interpreter.version)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Return the build key, which is equal for releases with the same code and virtualenv."""
         return build_key(self.app, self.revision.type, self.revision.revision, self.interpreter.version)
@@ -86,7 +87,7 @@ class BuildPlan:
         """Return its directory."""
         return self.layout.release(self.id)
 
-    @property
+    @cached_property
     def placed(self) -> App:
         """Return the application with the places of the release instead of their placeholders, which name it."""
         if not self.app.has_braces:

@@ -91,7 +91,7 @@ def _get(version: str, source: PythonSource, uv: str, request: commands.VenvRequ
     }
     env.pop("UV_OFFLINE", None)
     result = run([uv, "python", "install", "--no-bin", "--no-progress", version], timeout=_SECONDS, env=env)
-    # uv makes it writable for everybody, and whoever locks it stops all others.
+    # uv makes it writable for all users, and each of them could lock it and stop the others.
     with suppress(FileNotFoundError):
         os.chmod(f"{PYTHONS}/.lock", 0o600)
     if result.rc != 0 or not _installed(version):

@@ -107,7 +107,7 @@ class Probe:
     # Its workers, and when it was started, where all of them have to load; None where one response is enough.
     workers: Workers | None = None
     since: float = 0.0
-    # Whether it ends by itself while nobody asks it.
+    # Whether it ends by itself without requests.
     sleeps: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -193,6 +193,12 @@ def find_service_fault(service: str, state: t.Mapping[str, str], restarts: str, 
     if state.get("LoadState") == "not-found" or state.get("ActiveState") == "inactive":
         return f"{service} does not run"
     return ""
+
+
+def find_probe_fault(commands: Commands, probe: Probe, state: t.Mapping[str, str]) -> str:
+    """Return why an instance or its workers have failed, or an empty text."""
+    sleeps = probe.sleeps and probe.passed
+    return find_service_fault(probe.service, state, probe.restarts, sleeps) or find_worker_fault(commands, probe, state)
 
 
 def find_worker_fault(commands: Commands, probe: Probe, state: t.Mapping[str, str]) -> str:
@@ -284,9 +290,7 @@ class HealthCheck:
         for probe in self.probes:
             state = states.get(probe.service, {})
             probe.restarts = restarts_at_start(probe.restarts, state)
-            reason = find_service_fault(
-                probe.service, state, probe.restarts, probe.sleeps and probe.passed
-            ) or find_worker_fault(self.host.commands, probe, state)
+            reason = find_probe_fault(self.host.commands, probe, state)
             if reason:
                 raise HealthCheckError(reason, probe.service)
 

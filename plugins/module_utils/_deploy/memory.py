@@ -21,9 +21,9 @@ _CGROUPS = "/sys/fs/cgroup"
 _MIB = 2**20
 
 
-def parse_available(meminfo: str) -> int | None:
-    """Return the bytes available without swapping, from the text of /proc/meminfo."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, re.MULTILINE)
+def memory_of_host(kernel: Kernel, field: str) -> int | None:
+    """Return a figure of /proc/meminfo in bytes, such as MemAvailable, what is available without swapping."""
+    found = re.search(rf"^{field}:\s+(\d+) kB$", kernel.read("/proc/meminfo") or "", re.MULTILINE)
     return int(found.group(1)) * 1024 if found else None
 
 
@@ -72,7 +72,7 @@ class MemoryCheck:
         candidates = [deployment for deployment in candidates if not deployment.stop_old_first]
         if not candidates or self._overlap == ALWAYS:
             return
-        available = parse_available(self._host.kernel.read("/proc/meminfo") or "")
+        available = memory_of_host(self._host.kernel, "MemAvailable")
         if available is None:
             return
         for deployment in candidates:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import replace
 
 from .._release.release import current_id
@@ -15,9 +14,7 @@ from .._service.worker_room import FILE, Room, explain_room, find_room, largest
 from .._system.files import read_file, write_file
 from .._system.host import Kernel
 from .deployment import Deployment
-from .memory import used_memory
-
-_TOTAL = re.compile(r"^MemTotal:\s+(\d+) kB$", re.MULTILINE)
+from .memory import memory_of_host, used_memory
 
 
 def read_room(release: str) -> Room | None:
@@ -66,8 +63,7 @@ def _write(release: str, room: Room) -> None:
 
 
 def _total(kernel: Kernel) -> int:
-    found = _TOTAL.search(kernel.read("/proc/meminfo") or "")
-    return int(found.group(1)) * 1024 if found else 0
+    return memory_of_host(kernel, "MemTotal") or 0
 
 
 def _group(kernel: Kernel, pid: int) -> str:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from .._system.host import Host
 from .deployment import Deployment
 from .drain import wait_until_drained
-from .health import Probe, find_service_fault, find_worker_fault
+from .health import Probe, find_probe_fault
 from .workers import last_death
 
 # Seconds from the switch to the first look at the release, between two looks, and for how long a look is fresh. The
@@ -68,9 +68,7 @@ def find_fault_after_switch(deployment: Deployment, probe: Probe, state: t.Mappi
     if probe.workers:
         # With real traffic, workers are replaced after max_requests.
         probe.workers.fresh = False
-    reason = find_service_fault(probe.service, state, probe.restarts, probe.sleeps) or find_worker_fault(
-        deployment.host.commands, probe, state
-    )
+    reason = find_probe_fault(deployment.host.commands, probe, state)
     # gunicorn replaces a worker that has died, so that systemd sees nothing of it.
     said = ""
     if deployment.health.watch and not reason:

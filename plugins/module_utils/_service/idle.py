@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Applications that sleep while nobody asks them. Private to flaskops.stack.
+"""Applications that sleep while there are no requests. Private to flaskops.stack.
 
 gunicorn ends after so many seconds without a request. systemd keeps the listening socket all the time: a connection
 waits in its queue and has gunicorn started again. What gunicorn has accepted before it ends, it answers.
@@ -138,7 +138,7 @@ def check_idle(idle: str, worker_class: str, timeout: int) -> None:
 
 
 def with_idle(conf: str, idle: str) -> str:
-    """Return the text of gunicorn.conf.py with what ends gunicorn when nobody asks it."""
+    """Return the text of gunicorn.conf.py with what ends gunicorn when no requests come."""
     return conf + _TEXT.format(seconds=idle_seconds(idle)) if idle else conf
 
 
