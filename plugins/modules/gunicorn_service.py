@@ -371,6 +371,8 @@ options:
             that was. The current release is started again when the new one fails its health check. C(hooks.migrate)
             runs before it is stopped.
           - What either of the two releases says counts, also in a rollback.
+          - The summary names an application whose only worker has threads of its own, until this is set to either
+            value.
         type: str
         choices: [allow, never]
         default: allow
@@ -633,6 +635,11 @@ services:
       description: Seconds in which no release has served, as the old one was stopped before the new one started.
       type: float
       sample: 0
+    threads:
+      description: >-
+        Whether the release is one worker in which the application has started threads, and runs beside another
+        release during a deploy, so that there are two of each thread for that time.
+      type: bool
 """
 
 import os

@@ -80,7 +80,7 @@ def note_services(
 
     Those in C(rolled_back) were to go back to an earlier release.
     """
-    keys = ("name", "release", "previous", "version", "changed", "seconds", "gap", "room")
+    keys = ("name", "release", "previous", "version", "changed", "seconds", "gap", "room", "threads")
     for service in answer.get("services") or []:
         known = {key: service.get(key) for key in keys}
         for key in ("error", "warning"):
@@ -99,7 +99,9 @@ def note_apps(variables: t.Mapping[str, t.Any], apps: t.Sequence[Args], args: Ar
     for app in apps:
         name = str(app.get("name"))
         error = _shown(str(errors.get(name) or ""), secret)
-        note(variables, "app", name=name, url=address_of(app, root, defaults, apps), error=error)
+        settings = app.get("gunicorn")
+        chosen = isinstance(settings, dict) and settings.get("overlap") is not None
+        note(variables, "app", name=name, url=address_of(app, root, defaults, apps), error=error, overlap=chosen)
 
 
 def note_unlisted(variables: t.Mapping[str, t.Any], answer: Args) -> None:

@@ -15,6 +15,10 @@ Entry = t.Mapping[str, t.Any]
 _LONGEST = 160
 # In a line that lists names.
 _MOST_NAMES = 8
+_THREADS = (
+    "  The only worker of {name} has threads of its own, such as a scheduler. During a deploy there are two of each.",
+    "  To prevent that in {name}, with a short gap: gunicorn.overlap: never. Where it may be: gunicorn.overlap: allow.",
+)
 
 
 class _App:
@@ -26,6 +30,10 @@ class _App:
         self.url = ""
         self.seconds = 0.0
         self.gap = 0.0
+        # Whether the user has said if two releases may run at once, as far as that is known.
+        self.overlap_chosen = True
+        # Whether its only worker has threads of its own.
+        self.threads = False
         # By host: what it serves, what it served, and what went wrong.
         self.serving: dict[str, str | None] = {}
         self.before: dict[str, str] = {}
@@ -45,6 +53,7 @@ class _App:
         self.serving[host] = previous if entry["error"] else release
         self.seconds = max(self.seconds, float(entry["seconds"] or 0))
         self.gap = max(self.gap, float(entry.get("gap") or 0))
+        self.threads = self.threads or bool(entry.get("threads"))
         self.versions[release] = entry.get("version") or ""
         if entry["error"]:
             self.errors[host] = entry["error"]
@@ -76,6 +85,7 @@ def _collect(entries: t.Sequence[Entry]) -> dict[str, _App]:
         if entry["kind"] == "app":
             app = apps.setdefault(entry["name"], _App(entry["name"]))
             app.url = app.url or entry["url"]
+            app.overlap_chosen = entry.get("overlap", True)
             if entry["error"]:
                 app.errors[entry["host"]] = entry["error"]
                 app.serving.setdefault(entry["host"], None)
@@ -103,6 +113,8 @@ def _describe(app: _App, command: str, check: bool) -> list[str]:
     lines = [f"{app.name}: {_what(app, check)}{_where(app, known)}"]
     lines += [f"  not deployed on {host}: {_short(error)}" for host, error in sorted(app.errors.items())]
     lines += [f"  {host}: {_short(said)}" for host, said in sorted([*app.warnings.items(), *app.rooms.items()])]
+    if app.threads and app.switched and not app.overlap_chosen:
+        lines += [line.format(name=app.name) for line in _THREADS]
     if not is_mixed(known) or check:
         return lines
     if set(app.wanted) >= set(known) and not app.errors:

@@ -131,6 +131,13 @@ class Deployment:
             manifest = None
         return manifest.settings.overlap if manifest else ALLOW
 
+    @property
+    def threads(self) -> bool:
+        """Tell whether all of the release is one worker with threads of the application, and may run twice."""
+        probes = self.health_check.probes if self.health_check else []
+        workers = [probe.workers for probe in probes if probe.workers]
+        return self.may_overlap and len(probes) == len(workers) == 1 and workers[0].threads
+
     def note_gap(self) -> None:
         """Note for how long no release has served, where the old one was stopped first."""
         if self.stopped_units:

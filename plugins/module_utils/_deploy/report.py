@@ -52,6 +52,7 @@ def describe_service(deployment: Deployment) -> dict[str, t.Any]:
         "room": deployment.room,
         "seconds": deployment.seconds,
         "gap": deployment.gap,
+        "threads": deployment.threads,
     }
 
 

@@ -63,6 +63,11 @@ class Workers:
             self._marked = release_marks(self.kernel, self.release)
         return self._marked
 
+    @property
+    def threads(self) -> bool:
+        """Tell whether there is one worker to be, in which the application has started threads."""
+        return self.wanted == 1 and any(mark.threads for mark in self.loaded.values())
+
     def progress(self) -> str:
         """Return the progress of loading, for an error message."""
         if not self.master:

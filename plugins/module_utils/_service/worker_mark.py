@@ -4,7 +4,8 @@
 """How a gunicorn worker shows that it has loaded the application. Private to flaskops.stack.
 
 A worker that has loaded locks one byte of its own heartbeat file, far behind the end of that file. The place of the
-byte holds the number of the worker and how many workers there are to be. The kernel lists the lock in
+byte holds the number of the worker, how many workers there are to be, and whether the application has started threads
+of its own. The kernel lists the lock in
 C(/proc/locks) until the worker ends. So a worker needs nothing that it could write to, and root needs no right to look
 into the process.
 """
@@ -16,10 +17,11 @@ import typing as t
 from dataclasses import dataclass
 
 FILE = "gunicorn.conf.py"
-# The place: this, then 24 bits for the number of the worker, then 16 bits for the number of workers.
+# The place: this, then 24 bits for the number of the worker, one for threads, then 15 bits for the number of workers.
 _MAGIC = 0x666C61
 _BITS, _SHIFT = 40, 16
-_MOST_NUMBER, _MOST_WORKERS = (1 << (_BITS - _SHIFT)) - 1, (1 << _SHIFT) - 1
+_THREADS = 1 << (_SHIFT - 1)
+_MOST_NUMBER, _MOST_WORKERS = (1 << (_BITS - _SHIFT)) - 1, _THREADS - 1
 _TITLE = "# How the health check knows that a worker has loaded the application."
 # Order, kind, mandatory or not, access, process, file, first and last byte.
 _LOCK = re.compile(r"^\d+: POSIX +\S+ +READ +(\d+) \S+ (\d+) \d+$", re.MULTILINE)
@@ -37,10 +39,13 @@ if isinstance(_after_load, str):
 def post_worker_init(worker):
     """Call the hook of the settings, then hold a lock until the worker ends; /proc/locks shows it."""
     import fcntl
+    import threading
 
     if _after_load is not None:
         _after_load(worker)
     place = {magic:#x} + (min(worker.age, {numbers}) << {shift}) + min(worker.cfg.workers, {workers})
+    # gunicorn starts its own threads with the first requests.
+    place += {threads} if threading.active_count() > 1 else 0
     fcntl.lockf(worker.tmp.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB, 1, place)
 '''
 
@@ -53,11 +58,13 @@ class Mark:
     workers: int
     # Which one it is, counted from the start of the service: more than there are to be when one was replaced.
     number: int
+    # Whether it has threads that the application has started.
+    threads: bool = False
 
 
 def with_mark(conf: str) -> str:
     """Return the text of gunicorn.conf.py with what marks workers that have loaded the application."""
-    sizes = {"shift": _SHIFT, "numbers": _MOST_NUMBER, "workers": _MOST_WORKERS}
+    sizes = {"shift": _SHIFT, "numbers": _MOST_NUMBER, "workers": _MOST_WORKERS, "threads": _THREADS}
     return conf + _TEXT.format(title=_TITLE, magic=_MAGIC << _BITS, **sizes)
 
 
@@ -70,7 +77,7 @@ def parse_marks(locks: str) -> dict[int, Mark]:
     """Return the marks in the text of C(/proc/locks), by process."""
     found = ((int(pid), int(place)) for pid, place in _LOCK.findall(locks))
     return {
-        pid: Mark(place & _MOST_WORKERS, place >> _SHIFT & _MOST_NUMBER)
+        pid: Mark(place & _MOST_WORKERS, place >> _SHIFT & _MOST_NUMBER, bool(place & _THREADS))
         for pid, place in found
         if place >> _BITS == _MAGIC
     }

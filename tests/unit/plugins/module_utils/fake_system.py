@@ -40,6 +40,8 @@ class App:
     headers: t.Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     workers: int = 2
+    # Whether each of them starts threads of its own.
+    threads: bool = False
     # Seconds after its start when gunicorn exits with status 3, and whether it does so at each start.
     exits_after: float | None = None
     # Seconds after its start when one worker dies, and another one takes its place.
@@ -420,10 +422,10 @@ class FakeKernel(Kernel):
         return super().read(path, most)
 
     def _lock(self, unit: Unit) -> str:
-        count = self.systemd.app_of(unit.name).workers
+        app = self.systemd.app_of(unit.name)
         lines = []
         for pid in sorted(unit.loaded):
-            place = _MARK + (unit.workers[pid] << 16) + count
+            place = _MARK + (unit.workers[pid] << 16) + (app.threads << 15) + app.workers
             lines.append(f"1: POSIX  ADVISORY  READ {pid} 00:89:30 {place} {place}\n")
         assert set(parse_marks("".join(lines))) == unit.loaded
         return "".join(lines)

@@ -49,6 +49,16 @@ def test_a_reason_is_one_line_and_nothing_where_output_is_hidden() -> None:
     assert [entry["error"] for entry in _run_record.read()] == ["/ answered 500", "see its error above"]
 
 
+def test_it_is_known_whether_a_user_has_said_that_two_releases_may_run_at_once() -> None:
+    apps: list[dict[str, t.Any]] = [
+        {"name": "shop"},
+        {"name": "blog", "gunicorn": {"workers": 1, "overlap": None}},
+        {"name": "wiki", "gunicorn": {"overlap": "allow"}},
+    ]
+    _run_record.note_apps(OURS, apps, {}, {}, secret=False)
+    assert [entry["overlap"] for entry in _run_record.read()] == [False, False, True]
+
+
 def playing(*hosts: str, **more: object) -> dict[str, t.Any]:
     return {**OURS, "ansible_play_hosts_all": ["web1", "web2", "web3"], "ansible_play_hosts": list(hosts), **more}
 

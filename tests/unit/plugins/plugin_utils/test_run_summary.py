@@ -112,6 +112,17 @@ def test_it_is_said_where_memory_decided_how_many_workers_there_are() -> None:
     assert f"  web1: {said}" in render([service("web1", room=said)], COMMAND)
 
 
+def test_one_worker_with_threads_is_told_what_a_deploy_does_unless_that_was_chosen() -> None:
+    unsaid, chosen = {**app("web1"), "overlap": False}, {**app("web1"), "overlap": True}
+    said = render([unsaid, service("web1", threads=True), unsaid, service("web2", threads=True)], COMMAND)
+    assert len(said) == 3
+    assert "there are two of each." in said[1] and "gunicorn.overlap: never" in said[2]
+    assert len(render([chosen, service("web1", threads=True)], COMMAND)) == 1
+    # A second run, and a rollback, which does not know what the variables say.
+    assert len(render([unsaid, service("web1", previous=V2, threads=True)], COMMAND)) == 1
+    assert len(render([service("web1", threads=True)], COMMAND)) == 1
+
+
 def test_a_release_that_serves_although_something_failed_after_the_switch_is_told() -> None:
     lines = render([service("web1", warning="its after_switch hook failed")], COMMAND)
     assert lines[1] == "  web1: its after_switch hook failed"

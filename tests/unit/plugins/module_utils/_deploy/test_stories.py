@@ -470,6 +470,26 @@ def test_there_is_no_gap_when_both_run_for_a_moment(world: World) -> None:
     assert service["gap"] == 0
 
 
+@pytest.mark.parametrize(
+    ("workers", "threads", "settings", "told"),
+    [
+        (1, True, {}, True),
+        (1, False, {}, False),
+        # Each of them has its threads all the time.
+        (2, True, {}, False),
+        (1, True, {"instances": 2}, False),
+        (1, True, {"overlap": "never"}, False),
+    ],
+)
+def test_one_worker_with_threads_of_its_own_is_told(
+    world: World, workers: int, threads: bool, settings: dict[str, t.Any], told: bool
+) -> None:
+    world.build(V1, **settings)
+    world.app(V1).workers, world.app(V1).threads = workers, threads
+    (service,) = world.deploy(V1)["services"]
+    assert (world.serving, service["threads"]) == (V1, told)
+
+
 # Workers
 
 

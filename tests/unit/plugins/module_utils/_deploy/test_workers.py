@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 import types
 import typing as t
@@ -301,7 +302,8 @@ def test_releases_that_have_passed_are_looked_at_while_others_load(tmp_path: Pat
 
 
 @pytest.mark.parametrize("hook", ["function", "name"])
-def test_the_hook_of_the_settings_is_called_before(tmp_path: Path, hook: str) -> None:
+def test_the_hook_of_the_settings_is_called_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str) -> None:
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
     called: list[object] = []
     theirs = called.append if hook == "function" else "conf.hook"
     config = types.ModuleType("gunicorn.config")
@@ -320,6 +322,20 @@ def test_the_hook_of_the_settings_is_called_before(tmp_path: Path, hook: str) ->
         names["post_worker_init"](worker)
         assert called == [worker]
         assert parse_marks(Path("/proc/locks").read_text())[os.getpid()] == Mark(2, 3)
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_a_worker_shows_whether_the_application_has_started_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: bool
+) -> None:
+    names: dict[str, t.Any] = {}
+    exec(with_mark(""), names)
+    # pytest may have threads of its own.
+    monkeypatch.setattr(threading, "active_count", lambda: 1 + threads)
+    with (tmp_path / "beat").open("w+b") as beat:
+        names["post_worker_init"](types.SimpleNamespace(age=1, cfg=types.SimpleNamespace(workers=1), tmp=beat))
+        mark = parse_marks(Path("/proc/locks").read_text())[os.getpid()]
+    assert mark == Mark(1, 1, threads)
 
 
 def test_locks_of_others_are_no_marks() -> None:
