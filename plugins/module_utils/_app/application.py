@@ -158,6 +158,12 @@ class App:
         return (self.gunicorn_requirement, *worker_requirements(self.settings.worker_class))
 
     @property
+    def missing_requirements(self) -> tuple[str, ...]:
+        """Return what is installed when the virtualenv lacks it; release ids are made without Werkzeug."""
+        # Its ProxyFix reads the forwarded headers. Flask requires it, other frameworks do not.
+        return (*self.runtime_requirements, *(["werkzeug"] if self.trusted_hops else []))
+
+    @property
     def version_rules(self) -> dict[str, object]:
         """Return what else decides on versions; nothing depends on it where that is nothing."""
         rules = {"constraints": self.constraints, "prerelease": self.prerelease}

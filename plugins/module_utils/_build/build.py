@@ -337,7 +337,7 @@ def _build_venv(plan: BuildPlan, dependencies: Dependencies, key: str, owner: Ow
     report_progress(plan.app.name, f"installing the requirements with {plan.app.installer}")
     copy = build_copy(app, venv, owner.uid, owner.gid, given) if local else nullcontext()
     with copy, _fence(plan) as fence:
-        _builder(plan, fence).build(dependencies, plan.app.wanted_packages, plan.app.runtime_requirements)
+        _builder(plan, fence).build(dependencies, plan.app.wanted_packages, plan.app.missing_requirements)
         # Nothing that a build has started may write on when its files are root's.
         fence.end()
     before = _release_before(plan)

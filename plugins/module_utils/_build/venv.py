@@ -140,8 +140,8 @@ class Builder:
         self._user = user
         self._env = {**inherited_environment(os.environ), **commands.environment(request), **env}
 
-    def build(self, dependencies: Dependencies, packages: t.Sequence[str], runtime: t.Sequence[str]) -> None:
-        """Fill the virtualenv: the dependencies of the source, C(packages), and those of C(runtime) still missing."""
+    def build(self, dependencies: Dependencies, packages: t.Sequence[str], server: t.Sequence[str]) -> None:
+        """Fill the virtualenv: the dependencies of the source, C(packages), and those of C(server) still missing."""
         for step in commands.create(self._request):
             self._run(step, "make the virtualenv")
         if self._request.constraints:
@@ -150,7 +150,7 @@ class Builder:
         self._install_dependencies(dependencies)
         self._install_list(packages, "packages")
         present = installed(self._request.venv)
-        self._install_list([name for name in runtime if distribution_of(name) not in present], "runtime")
+        self._install_list([name for name in server if distribution_of(name) not in present], "server")
         version = installed(self._request.venv).get("gunicorn", "")
         if version and is_too_old(version):
             raise BuildError(

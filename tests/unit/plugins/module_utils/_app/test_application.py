@@ -35,6 +35,12 @@ def test_the_least_that_is_written_gets_defaults_that_are_right() -> None:
     assert app.runtime_requirements == ("gunicorn",)
 
 
+@pytest.mark.parametrize(("hops", "more"), [(0, ()), (1, ("werkzeug",)), (2, ("werkzeug",))])
+def test_what_reads_forwarded_headers_is_installed_where_it_is_used(hops: int, more: tuple[str, ...]) -> None:
+    app = parse_app({**SHOP, "trusted_hops": hops}, "/srv")
+    assert app.missing_requirements == ("gunicorn", *more)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
