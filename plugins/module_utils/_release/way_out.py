@@ -26,6 +26,10 @@ _OTHER_TOP = (
     "modules are looked for at the top of the code: when this one is below a directory of it, such as src/, set "
     "environment to {PYTHONPATH: src}, or let requirements install the project"
 )
+_ASGI = (
+    "this is an ASGI application, and gunicorn's workers here serve WSGI: let app name a WSGI application, if there is "
+    "one; or add a2wsgi to packages, wrap it with a2wsgi.ASGIMiddleware in a file of 'files', and let app name that"
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ def _of_words(place: AppPaths) -> dict[str, str]:
             "the sandbox allows AF_UNIX, AF_INET and AF_INET6 only: set gunicorn.sandbox.RestrictAddressFamilies to "
             "those that the application needs"
         ),
+        r"TypeError: .*\(\) missing 1 required positional argument: 'send'": _ASGI,
     }
 
 

@@ -57,6 +57,7 @@ CODE = "/srv/shop/releases/3f2a91c-1b9e02d4/app"
         ("ModuleNotFoundError: No module named 'shop'", "PYTHONPATH: src"),
         ("sqlite3.OperationalError: unable to open database file", "SQLite.*'shared'"),
         ("(sqlite3.OperationalError) attempt to write a readonly database", "SQLite.*'shared'"),
+        ("TypeError: FastAPI.__call__() missing 1 required positional argument: 'send'", "ASGI.*a2wsgi"),
         ("OSError: [Errno 97] Address family not supported by protocol", "RestrictAddressFamilies"),
     ],
 )
