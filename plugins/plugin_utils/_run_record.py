@@ -27,6 +27,7 @@ from ansible.utils.display import Display
 
 from ..module_utils._input.printable import short_reason
 from ._run_summary import render
+from ._task_process import freeze_gc
 
 Args = t.Dict[str, t.Any]
 
@@ -274,4 +275,6 @@ def _show() -> None:
 # Ansible loads a plugin before it makes a process for the task, and its own directory goes after this.
 _MAIN = os.getpid()
 _BEGIN = time.monotonic()
+# Called last: Python would look for garbage in all that Ansible has loaded, for a tenth of a second of each run.
+atexit.register(freeze_gc)
 atexit.register(_show)

@@ -15,10 +15,10 @@ _FILTERS = "ansible_collections.flaskops.stack.plugins.filter"
 
 
 def freeze_gc() -> None:
-    """Exclude the objects that existed before the task from garbage collection.
+    """Exclude the objects that exist now from garbage collection, in a process that ends soon.
 
     A task runs in a process that is a copy of the whole of Ansible, and ends with it. Putting a module together makes
-    Python look through all that, several times, for a tenth of a second.
+    Python look through all that, several times, for a tenth of a second. So does the end of Ansible's own process.
     """
     gc.freeze()
 

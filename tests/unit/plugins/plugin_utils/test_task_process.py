@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
@@ -12,7 +13,7 @@ import sys
 import pytest
 from ansible_collections.flaskops.stack.plugins.action import preflight
 from ansible_collections.flaskops.stack.plugins.filter import derive
-from ansible_collections.flaskops.stack.plugins.plugin_utils import _task_process
+from ansible_collections.flaskops.stack.plugins.plugin_utils import _run_record, _task_process
 
 NAME = "ansible_collections.flaskops.stack.plugins.filter"
 
@@ -33,3 +34,11 @@ def test_garbage_of_ansible_is_not_looked_for_in_a_task() -> None:
         assert gc.get_freeze_count() > before
     finally:
         gc.unfreeze()
+
+
+def test_garbage_is_not_looked_for_when_a_run_ends_and_its_summary_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Called in turn, the last that is registered first.
+    registered: list[object] = []
+    monkeypatch.setattr(atexit, "register", registered.append)
+    summary = importlib.reload(_run_record)._show
+    assert registered == [_task_process.freeze_gc, summary]
