@@ -6,17 +6,15 @@
 **Sizes.** Without a choice there is one worker per CPU and one more, with eight threads each: about as many threads as
 up to version 1.0, in half the processes.
 
-**Requests.** gthread accepts up to a thousand connections, however few threads it has: they wait in one worker while
-others are idle. Here a worker accepts only what it has a thread for. The rest waits in the queue of the socket, for
-whichever worker is free first.
+**Requests.** In gunicorn's gthread one thread accepts connections, up to a thousand, hands each to another thread and
+gets it back: a request changes threads three times, and waits in one worker while others are idle. Here each thread
+accepts, answers and closes by itself; one of them, the leader, waits for the next connection, and another takes its
+turn then. So a worker accepts only what it has a thread for. While its threads compute, it leaves connections to other
+workers for a moment: they would take turns on one processor.
 
-**Kept connections.** nginx asks each release to close its connections (C(Connection: close)), which those of earlier
-versions do. It also says that it would keep them (C(Keep-Alive: flaskops)). A release takes the offer as long as
-C(current) leads to it: it looks at the link with each request. So after the switch a kept connection carries at most
-one more request to the old release, which is answered with C(Connection: close). nginx lets go of a connection that it
-does not use (C(KEPT_IDLE)) long before gunicorn would close it: no request can meet a connection that is being closed,
-so that one which must not be sent twice (POST) is not lost either. A worker that has more requests than threads keeps
-none, so that nginx does not stay with a busy worker.
+**Connections.** nginx connects anew for each request, so that the next one goes to whichever worker is free, and after
+the switch to the new release. That costs less than to hand kept connections from thread to thread. Other clients'
+connections are kept as long as C(current) leads to the release, by gunicorn's own main loop.
 """
 
 from __future__ import annotations
@@ -24,15 +22,15 @@ from __future__ import annotations
 import posixpath
 
 from .._input.defaults import Settings
-from .._site.forwarded import KEPT_OFFER
 from .gunicorn_conf import render_gunicorn_conf, with_request_id, with_shared_imports
 from .idle import with_idle
 from .worker_mark import with_mark
 from .worker_room import with_room
 
-# The least seconds after which gunicorn closes a kept connection: nginx may be held up by a disk for a while.
-_LEAST = 10
 _THREADS, _MOST_WORKERS = 8, 8
+# After so many seconds without its turn a thread counts as one of a process that computes. Python lets threads take
+# turns each 5 ms, so that connections are left to other workers for 0.05 s at most.
+_BUSY, _PATIENCE = 0.002, 10
 
 # Appended to the configuration after the release's id was made: a release that was built without it stays what it is.
 _SIZES = """
@@ -41,60 +39,225 @@ if not _os.environ.get("WEB_CONCURRENCY", "").strip("0").isdigit():
     workers, threads = min({most}, max(1, _math.ceil(_cpus())) + 1), {threads}
 """
 _MODEL = '''
-# A worker accepts what it has a thread for, and keeps connections of nginx while this release serves.
+# Each thread of a worker accepts connections, answers and closes by itself.
 def _is_known():
-    """Tell whether this gunicorn answers on its kept connections before a worker ends, as it does from 27 on."""
+    """Tell whether this gunicorn has all that is used here, as 27 has."""
     from gunicorn.workers import gthread
 
-    return hasattr(gthread, "STOP_KEEPALIVE_LINGER")
+    own = ("enqueue_req", "finish_request", "handle", "set_accept_enabled", "wait_for_and_dispatch_events")
+    there = all(hasattr(gthread, name) for name in ("STOP_KEEPALIVE_LINGER", "TConn", "_DEFER"))
+    return there and all(hasattr(gthread.ThreadWorker, name) for name in own)
 
 
 if _is_known():
+    import select as _select
     import socket as _socket
+    import threading as _threading
+    import time as _time
+    from collections import deque as _deque
+    from concurrent.futures import Future as _Future
 
     from gunicorn.config import PostRequest as _PostRequest
     from gunicorn.config import PreRequest as _PreRequest
+    from gunicorn.workers.gthread import TConn as _Connection
     from gunicorn.workers.gthread import ThreadWorker as _ThreadWorker
 
-    keepalive = keepalive and max(keepalive, {least})
     _before = _PreRequest.validator(globals().get("pre_request", _PreRequest.default))
     _after = _PostRequest.validator(globals().get("post_request", _PostRequest.default))
 
-    def _waiting(worker):
-        """Return how many connections of a worker wait for a request, and need no thread."""
-        return len(worker.keepalived_conns) + len(worker.pending_conns)
+    def _was_read(conn):
+        """Tell whether all of the request was read: only then the other side has nothing more to send."""
+        try:
+            return conn.parser.mesg.body.reader.length == 0
+        except AttributeError:
+            return False
 
     class ThreadWorker(_ThreadWorker):
-        """A worker with threads that leaves to others what it has no thread for; it is called what it is."""
+        """A worker whose threads accept by themselves; it is called what it is."""
 
         __module__ = _ThreadWorker.__module__
 
-        @property
-        def worker_connections(self):
-            """Return how many connections it may have before it stops to accept; those that wait do not count."""
-            return min(self._most_connections, self.cfg.threads) + _waiting(self)
+        def __init__(self, *args, **kwargs):
+            # Connections that are answered now, and those that were kept or waited for and have a request.
+            self._served, self._ready = set(), _deque()
+            # Held by the leader.
+            self._turn = _threading.Lock()
+            self._listeners, self._is_open = {{}}, False
+            self._started = self._left = 0
+            super().__init__(*args, **kwargs)
 
-        @worker_connections.setter
-        def worker_connections(self, value):
-            self._most_connections = value
+        @property
+        def nr_conns(self):
+            """Return how many connections it has."""
+            return len(self._served) + len(self.keepalived_conns) + len(self.pending_conns)
+
+        @nr_conns.setter
+        def nr_conns(self, value):
+            """Keep no number beside what is counted."""
+
+        def init_process(self):
+            self._wakers = _os.pipe()
+            for descriptor in self._wakers:
+                _os.set_blocking(descriptor, False)
+            self._poll = _select.poll()
+            self._poll.register(self._wakers[0], _select.POLLIN)
+            super().init_process()
+
+        def set_accept_enabled(self, enabled):
+            """Begin to accept, or return when no thread accepts any more."""
+            if enabled == self._accepting:
+                return
+            self._accepting = self._is_open = enabled
+            if enabled:
+                for listener in self.sockets:
+                    listener.setblocking(False)
+                    self._poll.register(listener, _select.POLLIN)
+                    self._listeners[listener.fileno()] = listener
+                if not self._started:
+                    self._start_thread()
+                self._wake()
+                return
+            self._wake()
+            while self._listeners:
+                # There is no leader while all threads are busy.
+                if self._turn.acquire(timeout=0.05):
+                    self._leave_listeners()
+                    self._turn.release()
+
+        def _leave_listeners(self):
+            for descriptor in list(self._listeners):
+                self._poll.unregister(descriptor)
+                del self._listeners[descriptor]
+
+        def _wake(self):
+            try:
+                _os.write(self._wakers[1], b".")
+            except OSError:
+                # It is full: the leader wakes anyway.
+                pass
+
+        def _start_thread(self):
+            _threading.Thread(target=self._serve, name=f"serve-{{self._started}}", daemon=True).start()
+            self._started += 1
+
+        def _serve(self):
+            most = min(self.cfg.threads, self.worker_connections)
+            while True:
+                with self._turn:
+                    conn = self._next()
+                    # Those that have answered wait for their turn.
+                    if len(self._served) >= self._started < most:
+                        self._start_another()
+                self._answer(conn)
+
+        def _start_another(self):
+            try:
+                self._start_thread()
+            except RuntimeError:
+                # The host, or the unit, has no room for one more; those that there are go on.
+                pass
+
+        def _next(self):
+            """Return the next connection with a request; called by the leader."""
+            while True:
+                for descriptor, _event in self._poll.poll():
+                    conn = self._accept(descriptor) if descriptor in self._listeners else self._take_ready(descriptor)
+                    if conn:
+                        return conn
+                if not self._is_open:
+                    self._leave_listeners()
+
+        def _take_ready(self, descriptor):
+            if descriptor == self._wakers[0]:
+                try:
+                    _os.read(descriptor, 1)
+                except OSError:
+                    pass
+            return self._ready.popleft() if self._ready else None
+
+        def _accept(self, descriptor):
+            listener = self._listeners[descriptor]
+            if not self._is_open or self._computes():
+                return None
+            try:
+                client, address = listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                # Another worker was faster, or the client has gone.
+                return None
+            except OSError:
+                self.log.exception("this worker cannot accept connections and is replaced")
+                self._end()
+                _time.sleep(0.1)
+                return None
+            conn = _Connection(self.cfg, client, address, listener.getsockname())
+            self._served.add(conn)
+            return conn
+
+        def _computes(self):
+            """Tell whether other threads compute: it takes a while then until Python lets this one continue."""
+            if self._served and self._left < {patience}:
+                began = _time.monotonic()
+                _time.sleep(0)
+                if _time.monotonic() - began > {busy}:
+                    self._left += 1
+                    return True
+            self._left = 0
+            return False
+
+        def _answer(self, conn):
+            """Answer a request and close its connection, or leave it to the main loop."""
+            again = False
+            try:
+                # What is there need not be waited for, by a poll of its own.
+                conn.data_ready = conn.data_ready or bool(conn.sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT))
+            except OSError:
+                pass
+            try:
+                again = self.handle(conn)
+                if not again:
+                    conn.close(graceful=not _was_read(conn))
+            except BaseException:
+                self.log.exception("Error handling request")
+                conn.close()
+            if again:
+                done = _Future()
+                done.set_result(again)
+                self.method_queue.defer(self.finish_request, conn, done)
+                return
+            self._served.discard(conn)
+            if not self.alive:
+                self._end()
+
+        def _end(self):
+            self.alive = False
+            self.method_queue.defer(lambda: None)
+
+        def enqueue_req(self, conn):
+            """Leave a connection that has a request to the threads; called by the main loop."""
+            self._served.add(conn)
+            self._ready.append(conn)
+            self._wake()
+
+        def finish_request(self, conn, fs):
+            """Keep a connection, or wait for its request; called by the main loop."""
+            self._served.discard(conn)
+            super().finish_request(conn, fs)
 
     worker_class = ThreadWorker
 
     def pre_request(worker, req):
-        """Keep a connection of nginx as long as this release is the one that serves, and the worker is not too busy."""
+        """Keep the connection of a client that wants that, as long as this release is the one that serves."""
         _before(worker, req)
-        try:
-            serves = _os.readlink({current!r}).rpartition("/")[2] == {release!r}
-        except OSError:
-            serves = False
-        if not serves or worker.nr_conns - _waiting(worker) > threads:
-            req.force_close()
-        elif ("KEEP-ALIVE", {offer!r}) in req.headers:
-            taken = (("KEEP-ALIVE", {offer!r}), ("CONNECTION", "close"))
-            req.headers = [header for header in req.headers if header not in taken]
+        if not req.should_close():
+            try:
+                serves = _os.readlink({current!r}).rpartition("/")[2] == {release!r}
+            except OSError:
+                serves = False
+            if not serves:
+                req.force_close()
 
     def post_request(worker, req, environ, resp):
-        """End the connection of an answer that is shorter than its Content-Length: nginx would wait for the rest."""
+        """End the connection of an answer that is shorter than its Content-Length: its client would wait for more."""
         _after(worker, req, environ, resp)
         if resp is not None and 0 < resp.sent < (resp.response_length or 0):
             try:
@@ -118,7 +281,7 @@ def with_worker_model(conf: str, settings: Settings, release_path: str) -> str:
     # /srv/<name>/releases/<id>
     current = posixpath.join(posixpath.dirname(posixpath.dirname(release_path)), "current")
     release = posixpath.basename(release_path)
-    return conf + _MODEL.format(least=_LEAST, current=current, release=release, offer=KEPT_OFFER)
+    return conf + _MODEL.format(busy=_BUSY, patience=_PATIENCE, current=current, release=release)
 
 
 def complete_conf(settings: Settings, release_path: str) -> str:

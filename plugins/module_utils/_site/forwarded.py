@@ -12,9 +12,6 @@ from dataclasses import asdict, dataclass
 _FORGED_ADDRESS, _VISITOR, _PROXY = "192.0.2.66", "198.51.100.7", "203.0.113.9"
 _FORGED_HOST = "forged.invalid"
 _FORGED_PREFIX = "/forged"
-# What nginx says to an application of ours whose connection it would keep, as "Keep-Alive", and for how long it keeps
-# one that it does not use: long enough for a busy site, and no longer than a deploy takes to end the old release.
-KEPT_OFFER, KEPT_IDLE = "flaskops", "250ms"
 # Where the probe comes from, as nginx sees it.
 OWN_ADDRESS = "127.0.0.1"
 # Those that nginx may take for the visitor's of a probe, by what it says and which proxies are trusted.

@@ -12,9 +12,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .._input.values import InputError
-from .forwarded import KEPT_OFFER
 from .headers import removed_headers
-from .model import ACME, SELF_SIGNED, Location, Mount, Server, Site, Static, current_of, keeps_connections
+from .model import ACME, SELF_SIGNED, Location, Mount, Server, Site, Static, current_of
 
 Version = t.Tuple[int, ...]
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -271,7 +270,6 @@ def request_headers(site: Site, mount: Mount | None = None) -> Lines:
         "X-Scheme": scheme,
         REQUEST_ID: "$flaskops_id",
         "Connection": "$flaskops_conn" if websockets else "close",
-        **({"Keep-Alive": KEPT_OFFER} if _offers_to_keep(site, mount) else {}),
         **({"Upgrade": "$flaskops_upgrade"} if websockets else {}),
         # A request header "Proxy" would become the environment variable HTTP_PROXY (httpoxy).
         "Proxy": "",
@@ -280,12 +278,6 @@ def request_headers(site: Site, mount: Mount | None = None) -> Lines:
     ours = {name.lower() for name in further}
     wanted = [*((name, value) for name, value in headers.items() if name.lower() not in ours), *further.items()]
     return [f"proxy_set_header {name} {_word(value)};" for name, value in wanted]
-
-
-def _offers_to_keep(site: Site, mount: Mount | None) -> bool:
-    if mount:
-        return keeps_connections(mount.upstream, bool(site.cache or mount.cache))
-    return keeps_connections(site.upstream, bool(site.cache))
 
 
 def _word(value: str) -> str:

@@ -537,14 +537,6 @@ def current_of(servers: t.Iterable[Server]) -> str:
     return found.group(1) if found else ""
 
 
-def keeps_connections(servers: t.Sequence[Server], keeps_answers: bool) -> bool:
-    """Tell whether nginx keeps its connections to servers: releases of ours give them up after a switch.
-
-    Not where nginx keeps answers: one of the old release would be kept as the new one's.
-    """
-    return bool(servers) and not keeps_answers and all(_UPSTREAM.fullmatch(server.address) for server in servers)
-
-
 def chain_of(site: Site, mount: Mount | None = None) -> ForwardedChain | None:
     """Return the way to the application that a site publishes, or to that of one of its paths.
 

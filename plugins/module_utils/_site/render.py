@@ -26,7 +26,6 @@ from .access import (
 from .acme import PLAIN_MARK, Acme, check_sites, has_acme, plain_until_issued, self_signed, with_acme
 from .cache import cache_blocks, cache_header_lines, kept_lines, without_overridden
 from .error_pages import error_lines, error_location, error_maps, has_pages
-from .forwarded import KEPT_IDLE
 from .lines import (
     HTTP3,
     KEEPALIVE_MIN,
@@ -66,7 +65,7 @@ from .lines import (
     variable,
 )
 from .maintenance import challenge_gate, challenge_lines, closed_locations, gate_lines
-from .model import Location, Mount, Server, Site, Static, chain_of, current_of, keeps_connections
+from .model import Location, Mount, Server, Site, Static, chain_of, current_of
 from .parse import DISTRIBUTION_SITE, RESERVED, parse_sites
 from .passwords import password_file, place_of
 from .raw import (
@@ -292,30 +291,16 @@ def _log_maps(site: Site) -> list[Lines]:
 
 
 def _upstreams(site: Site, version: Version) -> list[Lines]:
-    found: list[tuple[str, t.Sequence[Server], str, bool]] = []
-    cached = bool(site.cache)
-    if site.upstream:
-        found.append((_upstream_name(site), site.upstream, site.balance, cached))
+    found = [_upstream(_upstream_name(site), site.upstream, site.balance, version)] if site.upstream else []
     for number, mount in enumerate(site.mounts):
-        found.append((_mount_name(site, number), mount.upstream, mount.balance, cached or bool(mount.cache)))
+        found.append(_upstream(_mount_name(site, number), mount.upstream, mount.balance, version))
         for place, location in enumerate(mount.locations):
             if location.upstream:
-                found.append((_mount_name(site, number, place), location.upstream, mount.balance, True))
+                found.append(_upstream(_mount_name(site, number, place), location.upstream, mount.balance, version))
     for number, location in enumerate(site.locations):
         if location.upstream:
-            found.append((_upstream_name(site, number), location.upstream, site.balance, cached))
-    return [
-        _upstream(name, servers, balance, _kept(servers, version, keeps_answers))
-        for name, servers, balance, keeps_answers in found
-    ]
-
-
-def _kept(servers: t.Sequence[Server], version: Version, keeps_answers: bool) -> Lines:
-    """Return which connections to servers are kept."""
-    if keeps_connections(servers, keeps_answers):
-        return ["keepalive 32;", f"keepalive_timeout {KEPT_IDLE};"]
-    # Others would stay with what a server was before it changed, and race with its end.
-    return ["keepalive 0;"] if version >= UPSTREAM_KEEPALIVE else []
+            found.append(_upstream(_upstream_name(site, number), location.upstream, site.balance, version))
+    return found
 
 
 def _upstream_name(site: Site, number: int | None = None) -> str:
@@ -326,13 +311,14 @@ def _mount_name(site: Site, number: int, place: int | None = None) -> str:
     return f"flaskops.mount{number}.{'' if place is None else f'{place}.'}{site.name}"
 
 
-def _upstream(name: str, servers: t.Sequence[Server], balance: str, kept: Lines) -> Lines:
+def _upstream(name: str, servers: t.Sequence[Server], balance: str, version: Version) -> Lines:
     methods = {"least_conn": ["least_conn;"], "ip_hash": ["ip_hash;"], "random": ["random two least_conn;"]}
     lines = methods.get(balance, []) if len(servers) > 1 else []
     # All processes of nginx share what they know of a server's failures.
     lines = ([f"zone {name} 64k;"] if len(servers) > 1 else []) + lines
     lines += [f"server {' '.join((server.address, *_options(server, len(servers) > 1)))};" for server in servers]
-    return block(f"upstream {name}", lines + kept)
+    # A kept connection would stay with the old release after the switch, and race with its end.
+    return block(f"upstream {name}", lines + (["keepalive 0;"] if version >= UPSTREAM_KEEPALIVE else []))
 
 
 def _options(server: Server, among_others: bool) -> tuple[str, ...]:

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import sys
+import threading
+import time
 import types
 import typing as t
+from collections import deque
+from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +23,6 @@ from ansible_collections.flaskops.stack.plugins.module_utils._service.settings i
 from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_model import with_sizes, with_worker_model
 
 THIS, OTHER = "3f2a91c-1b9e02d4", "abcdef1-16114b43"
-OFFERED = [("HOST", "shop.test"), ("CONNECTION", "close"), ("KEEP-ALIVE", "flaskops"), ("ACCEPT", "*/*")]
 Conf = t.Dict[str, t.Any]
 
 
@@ -25,6 +30,9 @@ class Request:
     def __init__(self, headers: list[tuple[str, str]]) -> None:
         self.headers = list(headers)
         self.closed = False
+
+    def should_close(self) -> bool:
+        return ("CONNECTION", "close") in self.headers
 
     def force_close(self) -> None:
         self.closed = True
@@ -38,19 +46,80 @@ class Socket:
         self.ended = True
 
 
-class Worker:
-    """What a worker of gunicorn has that the model reads."""
+class Connection:
+    """A connection of gunicorn."""
 
-    def __init__(self, requests: int = 1, kept: int = 0) -> None:
-        self.cfg = types.SimpleNamespace(threads=4)
-        self.keepalived_conns, self.pending_conns = [None] * kept, list[None]()
-        self.nr_conns = requests + kept
-        self.worker_connections = 1000
+    def __init__(self, _cfg: object, sock: socket.socket, _client: object, _server: object) -> None:
+        self.sock = sock
+        self.data_ready = False
+        self.closed: list[bool] = []
+        reader = types.SimpleNamespace(length=0)
+        self.parser = types.SimpleNamespace(mesg=types.SimpleNamespace(body=types.SimpleNamespace(reader=reader)))
+
+    def close(self, graceful: bool = False) -> None:
+        self.closed.append(graceful)
+        self.sock.close()
+
+
+class Queue:
+    """What threads leave to the main loop, which a test runs itself."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[t.Callable[..., object], tuple[object, ...]]] = []
+
+    def defer(self, call: t.Callable[..., object], *args: object) -> None:
+        self.calls.append((call, args))
+
+    def run(self) -> None:
+        wait_for(lambda: self.calls)
+        call, args = self.calls.pop(0)
+        call(*args)
+
+
+class Worker:
+    """What a worker of gunicorn has that the model uses; tests say what answers a request."""
+
+    def __init__(self, sockets: t.Sequence[socket.socket] = (), threads: int = 4, connections: int = 1000) -> None:
+        self.cfg = types.SimpleNamespace(threads=threads)
+        self.worker_connections, self.sockets = connections, sockets
+        self.keepalived_conns, self.pending_conns = deque[Connection](), deque[Connection]()
+        self.nr_conns, self.alive, self._accepting = 0, True, False
+        self.method_queue = Queue()
+        self.log = types.SimpleNamespace(exception=lambda _text: None)
+        self.finished: list[object] = []
+        self.answer: t.Callable[[Connection], object] = lambda _conn: False
+
+    def init_process(self) -> None:
+        pass
+
+    def handle(self, conn: Connection) -> object:
+        conn.sock.recv(3)
+        return self.answer(conn)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        raise NotImplementedError
+
+    def enqueue_req(self, conn: Connection) -> None:
+        raise NotImplementedError
+
+    def wait_for_and_dispatch_events(self) -> None:
+        pass
+
+    def finish_request(self, conn: Connection, fs: Future[object]) -> None:
+        self.keepalived_conns.append(conn)
+        self.finished.append(fs.result())
+
+
+def wait_for(done: t.Callable[[], object]) -> None:
+    until = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.005)
 
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., Conf]:
-    """Run what is added, in a gunicorn that answers on kept connections before a worker ends, or in an older one."""
+    """Run what is added, in a gunicorn as 27, or in an older one."""
 
     def run(names: Conf, *, lingers: bool = True, **chosen: object) -> Conf:
         modules = {
@@ -60,7 +129,8 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., Con
         setting = types.SimpleNamespace(default=lambda *_args: None, validator=lambda hook: hook)
         modules["gunicorn.config"].__dict__.update(PreRequest=setting, PostRequest=setting)
         gthread = modules["gunicorn.workers.gthread"]
-        gthread.__dict__.update(ThreadWorker=Worker, **({"STOP_KEEPALIVE_LINGER": 2.0} if lingers else {}))
+        gthread.__dict__.update(ThreadWorker=Worker, TConn=Connection, _DEFER=object())
+        gthread.__dict__.update({"STOP_KEEPALIVE_LINGER": 2.0} if lingers else {})
         modules["gunicorn.workers"].__dict__["gthread"] = gthread
         for name, module in modules.items():
             monkeypatch.setitem(sys.modules, name, module)
@@ -100,32 +170,244 @@ def test_a_choice_of_sizes_is_left_alone(
     assert (conf["workers"], conf["threads"]) == (5, 4)
 
 
-@pytest.mark.parametrize(("requests", "kept", "accepts"), [(3, 0, True), (4, 0, False), (3, 9, True), (4, 9, False)])
-def test_a_worker_accepts_what_it_has_a_thread_for(
-    read: t.Callable[..., Conf], requests: int, kept: int, accepts: bool
+@pytest.fixture
+def listener(tmp_path: Path) -> t.Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(tmp_path / "s"))
+        one.listen(64)
+        yield one
+
+
+@pytest.fixture
+def visit(listener: socket.socket) -> t.Iterator[t.Callable[[], socket.socket]]:
+    """Connect and send a request."""
+    clients: list[socket.socket] = []
+
+    def connect() -> socket.socket:
+        client = socket.socket(socket.AF_UNIX)
+        clients.append(client)
+        client.settimeout(10)
+        client.connect(listener.getsockname())
+        client.send(b"GET")
+        return client
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def begin(read: t.Callable[..., Conf], listener: socket.socket) -> t.Iterator[t.Callable[..., t.Any]]:
+    """Start a worker that accepts; what it answers is given."""
+    workers: list[t.Any] = []
+
+    def start(answer: t.Callable[[Connection], object], **sizes: int) -> t.Any:
+        worker = read({})["worker_class"]([listener], **sizes)
+        worker.answer = answer
+        worker.init_process()
+        worker.set_accept_enabled(True)
+        workers.append(worker)
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.set_accept_enabled(False)
+
+
+def is_ended(client: socket.socket) -> bool:
+    with suppress(ConnectionResetError):
+        return client.recv(1) == b""
+    return True
+
+
+def test_each_thread_accepts_answers_and_closes(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
 ) -> None:
-    worker = read({})["worker_class"](requests, kept)
-    assert (worker.nr_conns < worker.worker_connections) is accepts
+    seen: list[Connection] = []
+    worker = begin(seen.append)
+    assert all(is_ended(visit()) for _number in range(9))
+    wait_for(lambda: worker.nr_conns == 0)
+    assert [conn.closed for conn in seen] == [[False]] * 9
+    assert worker.method_queue.calls == []
 
 
-def test_fewer_connections_can_be_chosen(read: t.Callable[..., Conf]) -> None:
-    for requests, accepts in ((1, True), (2, False)):
-        worker = read({})["worker_class"](requests, 9)
-        worker.worker_connections = 2
-        assert (worker.nr_conns < worker.worker_connections) is accepts
+def test_a_request_that_is_there_is_not_waited_for(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
+) -> None:
+    client, seen = visit(), list[bool]()
+    begin(lambda conn: seen.append(conn.data_ready))
+    assert is_ended(client)
+    assert seen == [True]
 
 
-def test_a_busy_worker_keeps_no_connection(read: t.Callable[..., Conf], tmp_path: Path) -> None:
-    (tmp_path / "current").symlink_to(f"releases/{THIS}")
-    conf = read({})
-    found = [asked(conf, OFFERED, conf["worker_class"](requests, 7)).closed for requests in (1, 4, 5)]
-    assert found == [False, False, True]
+@pytest.mark.parametrize(("threads", "connections", "accepted"), [(4, 1000, 4), (1, 1000, 1), (4, 2, 2)])
+def test_a_worker_accepts_what_it_has_a_thread_for(
+    begin: t.Callable[..., t.Any],
+    visit: t.Callable[[], socket.socket],
+    threads: int,
+    connections: int,
+    accepted: int,
+) -> None:
+    go, seen = threading.Event(), list[Connection]()
+
+    def answer(conn: Connection) -> None:
+        seen.append(conn)
+        go.wait(10)
+
+    worker = begin(answer, threads=threads, connections=connections)
+    clients = [visit() for _number in range(6)]
+    wait_for(lambda: len(seen) == accepted)
+    time.sleep(0.1)
+    assert (len(seen), worker.nr_conns) == (accepted, accepted)
+    go.set()
+    assert all(is_ended(client) for client in clients)
+    assert len(seen) == 6
 
 
-def test_the_release_that_serves_keeps_a_connection_of_nginx(read: t.Callable[..., Conf], tmp_path: Path) -> None:
-    (tmp_path / "current").symlink_to(f"releases/{THIS}")
-    request = asked(read({}), OFFERED)
-    assert (request.headers, request.closed) == ([("HOST", "shop.test"), ("ACCEPT", "*/*")], False)
+def test_threads_are_started_when_they_are_needed(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
+) -> None:
+    worker = begin(lambda _conn: False)
+    assert worker._started == 1
+    for _number in range(5):
+        assert is_ended(visit())
+    wait_for(lambda: worker.nr_conns == 0)
+    assert worker._started == 2
+
+
+def test_a_worker_that_ends_accepts_no_more_and_answers_what_it_has_accepted(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], listener: socket.socket
+) -> None:
+    go = threading.Event()
+    worker = begin(lambda _conn: go.wait(10) and False)
+    first = visit()
+    wait_for(lambda: worker.nr_conns == 1)
+    worker.set_accept_enabled(False)
+    worker.alive = False
+    late = visit()
+    time.sleep(0.05)
+    assert worker.nr_conns == 1
+    go.set()
+    assert is_ended(first)
+    # The main loop, which waits for this, is woken.
+    worker.method_queue.run()
+    assert worker.nr_conns == 0
+    # Another worker takes it.
+    listener.accept()[0].close()
+    assert is_ended(late)
+
+
+def test_a_worker_stops_to_accept_while_all_its_threads_are_busy(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
+) -> None:
+    go = threading.Event()
+    worker = begin(lambda _conn: go.wait(10) and False, threads=1)
+    visit()
+    wait_for(lambda: worker.nr_conns == 1)
+    worker.set_accept_enabled(False)
+    go.set()
+
+
+def test_accepting_can_begin_again(begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]) -> None:
+    worker = begin(lambda _conn: False)
+    for _number in range(3):
+        worker.set_accept_enabled(False)
+        worker.set_accept_enabled(True)
+        assert is_ended(visit())
+    assert worker._started <= 2
+
+
+@pytest.mark.parametrize(("left", "graceful"), [(0, False), (7, True), (None, True)])
+def test_a_connection_is_closed_at_once_when_all_of_the_request_was_read(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], left: int | None, graceful: bool
+) -> None:
+    seen: list[Connection] = []
+
+    def answer(conn: Connection) -> None:
+        seen.append(conn)
+        conn.parser.mesg.body.reader.length = left
+        if left is None:
+            conn.parser.mesg = None
+
+    begin(answer)
+    assert is_ended(visit())
+    assert [conn.closed for conn in seen] == [[graceful]]
+
+
+def test_a_connection_that_is_kept_goes_to_the_main_loop_and_comes_back(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
+) -> None:
+    again = [True, False]
+    worker = begin(lambda _conn: again.pop(0))
+    client = visit()
+    worker.method_queue.run()
+    assert (worker.finished, worker.nr_conns) == ([True], 1)
+    client.send(b"GET")
+    worker.enqueue_req(worker.keepalived_conns.popleft())
+    assert is_ended(client)
+    wait_for(lambda: worker.nr_conns == 0)
+
+
+def test_a_kept_connection_is_answered_after_the_worker_has_stopped_to_accept(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
+) -> None:
+    again = [True, False]
+    worker = begin(lambda _conn: again.pop(0))
+    client = visit()
+    worker.method_queue.run()
+    worker.set_accept_enabled(False)
+    client.send(b"GET")
+    worker.enqueue_req(worker.keepalived_conns.popleft())
+    assert is_ended(client)
+
+
+def test_a_thread_survives_what_a_request_raises(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
+) -> None:
+    def answer(_conn: Connection) -> None:
+        raise SystemExit
+
+    worker = begin(answer, threads=1)
+    assert all(is_ended(visit()) for _number in range(3))
+    wait_for(lambda: worker.nr_conns == 0)
+
+
+def test_a_worker_that_cannot_accept_is_replaced(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def accept(_listener: socket.socket) -> t.NoReturn:
+        raise OSError(24, "Too many open files")
+
+    worker = begin(lambda _conn: False)
+    monkeypatch.setattr(socket.socket, "accept", accept)
+    visit()
+    worker.method_queue.run()
+    assert not worker.alive
+
+
+def test_a_worker_that_computes_leaves_connections_to_others_for_a_moment(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+    worker = begin(lambda _conn: go.wait(10) and False)
+    visit()
+    wait_for(lambda: worker.nr_conns == 1)
+    # Each time that it lets other threads run, they take 3 ms.
+    slept: list[float] = []
+    sleep = time.sleep
+
+    def take_turns(seconds: float) -> None:
+        slept.append(seconds)
+        sleep(0.003)
+
+    monkeypatch.setattr(time, "sleep", take_turns)
+    visit()
+    until = time.monotonic() + 10
+    while worker.nr_conns < 2 and time.monotonic() < until:
+        sleep(0.001)
+    assert (worker.nr_conns, slept) == (2, [0] * 10)
+    monkeypatch.undo()
+    go.set()
 
 
 @pytest.mark.parametrize("current", [f"releases/{OTHER}", ""])
@@ -134,40 +416,25 @@ def test_any_other_release_closes_it_after_the_answer(
 ) -> None:
     if current:
         (tmp_path / "current").symlink_to(current)
-    request = asked(read({}), OFFERED)
-    assert (request.headers, request.closed) == (OFFERED, True)
+    assert asked(read({}), [("HOST", "shop.test")]).closed
 
 
 def test_a_switch_is_seen_with_the_next_request(read: t.Callable[..., Conf], tmp_path: Path) -> None:
     current, conf = tmp_path / "current", read({})
     current.symlink_to(f"releases/{THIS}")
-    assert not asked(conf, OFFERED).closed
+    assert not asked(conf, []).closed
     current.unlink()
     current.symlink_to(f"releases/{OTHER}")
-    assert asked(conf, OFFERED).closed
+    assert asked(conf, []).closed
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        [("CONNECTION", "close")],
-        [("KEEP-ALIVE", "timeout=5"), ("CONNECTION", "close")],
-        [("CONNECTION", "keep-alive")],
-        [],
-    ],
-)
-def test_others_than_nginx_get_what_they_ask_for(
+@pytest.mark.parametrize("headers", [[], [("CONNECTION", "keep-alive")], [("CONNECTION", "upgrade")]])
+def test_the_release_that_serves_keeps_connections_of_clients_that_want_it(
     read: t.Callable[..., Conf], tmp_path: Path, headers: list[tuple[str, str]]
 ) -> None:
     (tmp_path / "current").symlink_to(f"releases/{THIS}")
     request = asked(read({}), headers)
     assert (request.headers, request.closed) == (headers, False)
-
-
-def test_a_websocket_stays_one(read: t.Callable[..., Conf], tmp_path: Path) -> None:
-    (tmp_path / "current").symlink_to(f"releases/{THIS}")
-    request = asked(read({}), [("CONNECTION", "upgrade"), ("KEEP-ALIVE", "flaskops"), ("UPGRADE", "websocket")])
-    assert request.headers == [("CONNECTION", "upgrade"), ("UPGRADE", "websocket")]
 
 
 @pytest.mark.parametrize(
@@ -177,13 +444,6 @@ def test_other_workers_are_left_alone(read: t.Callable[..., Conf], chosen: dict[
     conf = read({}, lingers=lingers, **chosen)
     assert "pre_request" not in conf
     assert (conf["worker_class"], conf["keepalive"]) == (chosen.get("worker_class", "gthread"), 2)
-
-
-@pytest.mark.parametrize(("chosen", "used"), [(0, 0), (2, 10), (10, 10), (75, 75)])
-def test_gunicorn_never_closes_a_connection_before_nginx_does(
-    read: t.Callable[..., Conf], chosen: int, used: int
-) -> None:
-    assert read({}, keepalive=chosen)["keepalive"] == used
 
 
 def test_hooks_of_the_application_are_called(read: t.Callable[..., Conf]) -> None:
