@@ -19,6 +19,8 @@ _ENOENT, _ENXIO, _EACCES, _EROFS, _EPERM = "2", "6", "13", "30", "1"
 _REFUSED = (_EACCES, _EROFS, _EPERM)
 _STANDARD = re.compile(r"/dev/(?:stdout|stderr|fd/[0-9]+)|/proc/(?:self|[0-9]+)/fd/[0-9]+")
 _TEMPORARY = ("/tmp/", "/var/tmp/")
+# What an installer and the compilers of packages say is not about the application.
+_INSTALLS = "cannot install "
 # Releases are shortened in errors of a build.
 _SHORT = "<release>"
 _MOST = 2
@@ -26,6 +28,7 @@ _OTHER_TOP = (
     "modules are looked for at the top of the code: when this one is below a directory of it, such as src/, set "
     "environment to {PYTHONPATH: src}, or let requirements install the project"
 )
+_MADE = "make the application in a file of 'files', such as served.py, and set app to served:app"
 _ASGI = (
     "this is an ASGI application, and gunicorn's workers here serve WSGI: let app name a WSGI application, if there is "
     "one; or add a2wsgi to packages, wrap it with a2wsgi.ASGIMiddleware in a file of 'files', and let app name that"
@@ -42,21 +45,27 @@ class AppPaths:
     shared: str
     # The directories, relative to the code, that outlive releases.
     listed: tuple[str, ...] = ()
-    # The directories that the application is imported from.
+    # The module that the application is imported from, and the name of what is called or taken there.
     module: str = ""
+    attribute: str = ""
 
 
 def place_of(layout: Layout, user: str, listed: t.Sequence[str] = (), app: str = "") -> AppPaths:
     """Return where an application lives; C(listed) are its shared directories, and C(app) is what gunicorn loads."""
-    module = app.partition(":")[0].partition(".")[0]
-    return AppPaths(layout.name, user, layout.releases, layout.shared, tuple(listed), module)
+    module, _colon, rest = app.partition(":")
+    attribute = rest.partition("(")[0].strip().rpartition(".")[2]
+    return AppPaths(
+        layout.name, user, layout.releases, layout.shared, tuple(listed), module.partition(".")[0], attribute
+    )
 
 
 def ways_out(text: str, place: AppPaths) -> list[str]:
     """Return what to set, a sentence for each kind of failure in C(text), the end of a log or a traceback."""
+    if text.startswith(_INSTALLS):
+        return []
     found = [way for match in _FAILED.finditer(text) if (way := _of_path(match["number"], match["path"], place))]
     if not found:
-        found = [way for pattern, way in _of_words(place).items() if re.search(pattern, text)]
+        found = [way for pattern, way in _of_words(place).items() if re.search(pattern, text, re.MULTILINE)]
     return list(dict.fromkeys(found))[:_MOST]
 
 
@@ -68,7 +77,7 @@ def with_ways_out(text: str, place: AppPaths) -> str:
 def _of_words(place: AppPaths) -> dict[str, str]:
     """Return the ways out by what is said where no path is named."""
     return {
-        r"(?s)^(?!.*cannot install).*No module named 'pkg_resources'": (
+        r"No module named 'pkg_resources'": (
             "setuptools 81 and later do not have pkg_resources: add 'setuptools<81' to packages, or take a newer "
             "version of the package that imports it"
         ),
@@ -81,6 +90,16 @@ def _of_words(place: AppPaths) -> dict[str, str]:
             "the sandbox allows AF_UNIX, AF_INET and AF_INET6 only: set gunicorn.sandbox.RestrictAddressFamilies to "
             "those that the application needs"
         ),
+        **(
+            {
+                rf"TypeError: (?:\w+\.)*{re.escape(place.attribute)}\(\) missing \d+ required": (
+                    f"write the arguments of {place.attribute}() in app, as literals, or {_MADE}"
+                )
+            }
+            if place.attribute
+            else {}
+        ),
+        r"TypeError: app .* not callable: it is of type '\w+'$": f"name what is a WSGI application in app, or {_MADE}",
         r"TypeError: .*\(\) missing 1 required positional argument: 'send'": _ASGI,
     }
 

@@ -10,7 +10,7 @@ import re
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.way_out import AppPaths, ways_out, with_ways_out
 
-SHOP = AppPaths("shop", "shop", "/srv/shop/releases", "/srv/shop/shared", ("instance",), "shop")
+SHOP = AppPaths("shop", "shop", "/srv/shop/releases", "/srv/shop/shared", ("instance",), "shop", "create_app")
 DENIED, READ_ONLY = "PermissionError: [Errno 13] Permission denied", "OSError: [Errno 30] Read-only file system"
 ABSENT = "FileNotFoundError: [Errno 2] No such file or directory"
 NO_DEVICE = "OSError: [Errno 6] No such device or address"
@@ -58,6 +58,10 @@ CODE = "/srv/shop/releases/3f2a91c-1b9e02d4/app"
         ("sqlite3.OperationalError: unable to open database file", "SQLite.*'shared'"),
         ("(sqlite3.OperationalError) attempt to write a readonly database", "SQLite.*'shared'"),
         ("TypeError: FastAPI.__call__() missing 1 required positional argument: 'send'", "ASGI.*a2wsgi"),
+        ("TypeError: create_app() missing 1 required argument: 'files'", "arguments of create_app.*served.py"),
+        ("TypeError: Shop.create_app() missing 2 required positional arguments: 'a' and 'b'", "served:app"),
+        ("TypeError: app 'shop:create_app()' returned what is not callable: it is of type 'Shop'", "served:app"),
+        ("TypeError: app 'shop:create_app' is not callable: it is of type 'Shop'", "WSGI application in app"),
         ("OSError: [Errno 97] Address family not supported by protocol", "RestrictAddressFamilies"),
     ],
 )
@@ -79,6 +83,11 @@ def test_the_setting_is_named(said: str, way: str) -> None:
         f"{ABSENT}: '{CODE}/./build.sh'",
         f"{ABSENT}: 'shop.cfg'",
         f"{DENIED}: '../app'",
+        # Compilers of a package.
+        f"cannot install misaka: {ABSENT}: 'x86_64-linux-gnu-gcc'",
+        "cannot install pandas: ModuleNotFoundError: No module named 'pkg_resources'",
+        "TypeError: connect() missing 1 required positional argument: 'host'",
+        "TypeError: app 'shop:create_app()' is not callable: it is of type 'Flask', leave out the ()",
     ],
 )
 def test_nothing_is_guessed_where_no_setting_helps(said: str) -> None:
