@@ -133,10 +133,10 @@ class Deployment:
 
     @property
     def threads(self) -> bool:
-        """Tell whether all of the release is one worker with threads of the application, and may run twice."""
+        """Tell whether the release is one worker with threads of the application, and another may run beside it."""
         probes = self.health_check.probes if self.health_check else []
         workers = [probe.workers for probe in probes if probe.workers]
-        return self.may_overlap and len(probes) == len(workers) == 1 and workers[0].threads
+        return self._settings.overlap != NEVER and len(probes) == len(workers) == 1 and workers[0].threads
 
     def note_gap(self) -> None:
         """Note for how long no release has served, where the old one was stopped first."""

@@ -490,6 +490,14 @@ def test_one_worker_with_threads_of_its_own_is_told(
     assert (world.serving, service["threads"]) == (V1, told)
 
 
+def test_one_worker_with_threads_is_told_before_the_first_deploy_that_doubles_them(world: World) -> None:
+    world.build(V1, overlap="never")
+    world.deploy(V1)
+    world.app(V2).workers, world.app(V2).threads = 1, True
+    (service,) = world.deploy(V2)["services"]
+    assert service["gap"] > 0 and service["threads"]
+
+
 # Workers
 
 
