@@ -86,6 +86,11 @@ def _of_words(place: AppPaths) -> dict[str, str]:
             f"such as instance/, and let it belong to user '{place.user}' ({place.shared})"
         ),
         **({rf"No module named '{re.escape(place.module)}'": _OTHER_TOP} if place.module else {}),
+        # LLVM's compiler, as numba has it, and callbacks of cffi.
+        r"[Cc]annot allocate (?:write\+execute|executable) memory": (
+            "the sandbox forbids memory that is both written and run: set gunicorn.sandbox.MemoryDenyWriteExecute to "
+            "false"
+        ),
         r"Address family not supported by protocol": (
             "the sandbox allows AF_UNIX, AF_INET and AF_INET6 only: set gunicorn.sandbox.RestrictAddressFamilies to "
             "those that the application needs"

@@ -62,6 +62,8 @@ CODE = "/srv/shop/releases/3f2a91c-1b9e02d4/app"
         ("TypeError: Shop.create_app() missing 2 required positional arguments: 'a' and 'b'", "served:app"),
         ("TypeError: app 'shop:create_app()' returned what is not callable: it is of type 'Shop'", "served:app"),
         ("TypeError: app 'shop:create_app' is not callable: it is of type 'Shop'", "WSGI application in app"),
+        ("PermissionError: [Errno 13] cannot allocate executable memory. This may be due to", "MemoryDenyWriteExecute"),
+        ("MemoryError: Cannot allocate write+execute memory for ffi.callback().", "MemoryDenyWriteExecute"),
         ("OSError: [Errno 97] Address family not supported by protocol", "RestrictAddressFamilies"),
     ],
 )
