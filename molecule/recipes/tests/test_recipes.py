@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import time
-import typing as t
 from pathlib import Path
 
+import pytest
 from testinfra.host import Host
 
 from tools.molecule.protocols import Eventually, ReleaseOf, Shell, Visit
-from tools.molecule.recipes import applications
+from tools.molecule.recipes import MARKER, applications
 
 SCENARIO = Path(__file__).parents[1]
 DEPLOY = SCENARIO.parents[1] / "playbooks" / "deploy.yml"
@@ -90,7 +91,7 @@ def test_a_deploy_does_not_wait_long_for_streams(
     )
     assert "data: 1" in sh("cat /tmp/stream.txt")
     before = release_of("events")
-    seconds = deploy(host, {"EDITION": "second"})
+    seconds, _said = deploy(host, "events", environment={"EDITION": "second"})
     assert release_of("events") != before
     assert visit("events.example.com").text == "second"
     # Two and two seconds, and what the deploy takes anyway.
@@ -98,14 +99,19 @@ def test_a_deploy_does_not_wait_long_for_streams(
     eventually(lambda: not host.run("pgrep -x curl").stdout.strip(), 15)
 
 
-def deploy(host: Host, environment: t.Mapping[str, str]) -> float:
-    """Deploy C(events) with another environment; return how long that took."""
-    app = next(app for app in applications() if app["name"] == "events")
-    variables = json.dumps({"flask_apps": [{**app, "environment": environment}]})
+def deploy(host: Host, name: str, **changes: object) -> tuple[float, str]:
+    """Deploy an application with other values; return how long that took, and what was said."""
+    app = next(app for app in applications() if app["name"] == name)
+    variables = json.dumps({"flask_apps": [{**app, **changes}]})
     command = ["ansible-playbook", "-i", INVENTORY, "--limit", str(host.backend.get_hostname()), str(DEPLOY)]
     started = time.monotonic()
-    subprocess.run([*command, "--extra-vars", variables], capture_output=True, timeout=180, check=True)
-    return time.monotonic() - started
+    done = subprocess.run(
+        [*command, "-v", "--extra-vars", variables], capture_output=True, text=True, timeout=180, check=False
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert MARKER not in said
+    return time.monotonic() - started, said
 
 
 def test_hooks_of_gunicorn_are_called_and_all_workers_counted(visit: Visit, sh: Shell) -> None:
@@ -133,3 +139,92 @@ def test_who_is_in_the_socket_group_may_ask_and_nobody_else(host: Host, visit: V
     ask = "runuser -u %s -- curl -s --max-time 5 --unix-socket /srv/status/current/run/0.sock http://localhost/"
     assert host.run(ask % "monitor").stdout == "status"
     assert host.run(ask % "nobody").rc != 0
+
+
+def test_a_database_is_changed_once_and_the_first_user_made_once(host: Host, sh: Shell, visit: Visit) -> None:
+    assert visit("members.example.com").json == ["admin"]
+    # The next release runs the hooks again.
+    _seconds, said = deploy(host, "members", gunicorn={"workers": 4})
+    assert "with the password" not in said
+    assert visit("members.example.com").json == ["admin"]
+    sh(f"! grep -r {MARKER} /srv/members/releases/*/release.json /etc/systemd/system")
+
+
+def test_sqlite_is_copied_while_it_is_written_and_brought_back(visit: Visit, sh: Shell) -> None:
+    assert visit("notes.example.com", "/before", method="POST").text == "kept"
+    open_ = (
+        "import sqlite3, time; c = sqlite3.connect('/srv/notes/shared/instance/notes.db', isolation_level=None); "
+        "c.execute('BEGIN IMMEDIATE'); c.execute(\"INSERT INTO notes VALUES ('open')\"); time.sleep(4)"
+    )
+    sh(f"cd /tmp && {{ setsid runuser -u notes -- python3 -c {shlex.quote(open_)} >/dev/null 2>&1 & }}; sleep 1")
+    sh(
+        "systemctl start \"$(systemctl list-units --all --plain --no-legend 'notes@*.timer-backup.timer' "
+        "| cut -d' ' -f1 | sed s/timer$/service/)\""
+    )
+    copy = sh("ls /srv/notes/shared/backup/*.db")
+    sh("sleep 4")
+    assert visit("notes.example.com", "/after", method="POST").text == "kept"
+    back = "import sqlite3, sys; a, b = map(sqlite3.connect, sys.argv[1:]); a.backup(b)"
+    sh(f"cd /srv/notes/shared && runuser -u notes -- python3 -c '{back}' {copy} instance/notes.db")
+    assert visit("notes.example.com").json == ["before"]
+    assert visit("notes.example.com", "/later", method="POST").text == "kept"
+
+
+def test_a_scheduler_runs_once_and_a_deploy_says_when_it_would_run_twice(
+    host: Host, visit: Visit, eventually: Eventually
+) -> None:
+    eventually(lambda: visit("ticker.example.com").json["ticks"] > 0, 10)
+    assert visit("ticker.example.com").json["processes"] == 1
+    _seconds, said = deploy(host, "ticker", environment={"EDITION": "second"})
+    assert "without an answer" in said and "two of each" not in said
+    # What either of the two releases says counts, so that this one stops the other first.
+    _seconds, said = deploy(host, "ticker", gunicorn={"workers": 1})
+    assert "To prevent that in ticker, with a short gap: gunicorn.overlap: never" in said
+    _seconds, said = deploy(host, "ticker", gunicorn={"workers": 1, "overlap": "allow"}, environment={"EDITION": "3"})
+    assert "without an answer" not in said and "two of each" not in said
+
+
+def test_code_is_compiled_at_run_time_and_drawn_with(visit: Visit, sh: Shell) -> None:
+    places = {"cache": "/srv/charts/shared/cache/numba", "drawing": "/srv/charts/shared/cache/matplotlib"}
+    assert visit("charts.example.com").json == {"total": 500500, **places}
+    assert visit("charts.example.com", "/chart.png").header("content-type") == "image/png"
+    assert sh("find /srv/charts/shared/cache/numba -name '*.nbc'")
+    assert sh("ls /srv/charts/shared/cache/matplotlib")
+
+
+def test_celery_works_and_beat_runs_once(visit: Visit, eventually: Eventually) -> None:
+    assert visit("orders.example.com", "/add/2/3", method="POST").text == "5"
+    eventually(lambda: int(visit("orders.example.com").text) > 2, 20)
+    started, before = time.monotonic(), int(visit("orders.example.com").text)
+    time.sleep(5)
+    counted = int(visit("orders.example.com").text) - before
+    assert 2 <= counted <= time.monotonic() - started + 2
+
+
+def test_rq_works(visit: Visit, eventually: Eventually) -> None:
+    job = visit("mails.example.com", "/7", method="POST").text
+    eventually(lambda: visit("mails.example.com", f"/{job}").text == "sent 7", 20)
+
+
+def test_postgresql_knows_the_application_by_its_user_and_redis_by_its_group(visit: Visit, sh: Shell) -> None:
+    assert visit("shop.example.com").json == {"user": "shop", "cache": "kept"}
+    after = sh(
+        "systemctl show -P After \"$(systemctl list-units --plain --no-legend 'shop@*.service' | cut -d' ' -f1)\""
+    )
+    assert {"postgresql.service", "redis-server.service"} <= set(after.split())
+
+
+@pytest.mark.parametrize("name", ["polls", "links", "wiki", "api"])
+def test_any_framework_knows_who_asks_and_for_what(visit: Visit, name: str) -> None:
+    forged = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "forged.example.com"}
+    assert visit(f"{name}.example.com", "/?a=b", headers=forged).text == f"http://{name}.example.com/?a=b 127.0.0.1"
+
+
+def test_django_has_its_static_files_and_its_database(visit: Visit) -> None:
+    found = visit("polls.example.com", "/static/admin/css/base.css")
+    assert (found.status, found.header("content-type")) == (200, "text/css")
+    assert visit("polls.example.com", "/admin/login/").status == 200
+
+
+def test_an_application_made_in_main_is_made_by_a_file(visit: Visit) -> None:
+    assert visit("board.example.com").text == "made by a file"

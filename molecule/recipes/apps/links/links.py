@@ -1,0 +1,14 @@
+# Copyright: (c) 2026, flaskops maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bottle."""
+
+import bottle
+
+app = bottle.Bottle()
+
+
+@app.get("/")
+def index() -> str:
+    """Tell where it is, and who asks."""
+    return f"{bottle.request.url} {bottle.request.remote_addr}"
