@@ -8,8 +8,10 @@ from __future__ import annotations
 import typing as t
 from contextlib import suppress
 
+from .._release.distributions import distribution_of
 from .._release.model import Layout, Manifest
 from .._release.verified import has_dependencies, mark_verified
+from .._release.way_out import WITHOUT_MODULE
 from .._service.units import process_lines
 from .._system.command import CommandError
 from .._system.fence import Fence, FenceError, check_unit
@@ -23,6 +25,7 @@ if t.TYPE_CHECKING:
 
 # The program has its own time-out, which tells where the application is; this one is for what does not let it.
 _MARGIN = 10
+_MOST_MODULES = 5
 
 
 def release_fence(layout: Layout, manifest: Manifest) -> Fence:
@@ -53,7 +56,8 @@ def import_once(
     if result.rc != 0:
         said = redact_secrets(result.err.strip() or result.out, path, manifest).replace(path, "<release>")
         hint = "" if with_dependencies else "the source names no requirements, so nothing was installed for it; "
-        raise BuildError(f"{hint}{explain_check(said, manifest.app, timeout)}:\n{shorten_traceback(said)}")
+        why = _explain_module(said, manifest, path) or explain_check(said, manifest.app, timeout)
+        raise BuildError(f"{hint}{why}:\n{shorten_traceback(said)}")
 
 
 def explain_import_failure(layout: Layout, manifest: Manifest, load: Load = import_once) -> str:
@@ -66,6 +70,25 @@ def explain_import_failure(layout: Layout, manifest: Manifest, load: Load = impo
             mark_verified(path)
         except BuildError as exc:
             return str(exc)
+    return ""
+
+
+def _explain_module(said: str, manifest: Manifest, path: str) -> str:
+    """Return which modules a package has, when it lacks that of the application; an empty text otherwise."""
+    module = manifest.app.partition(":")[0].partition(".")[0]
+    name = distribution_of(manifest.source.get("location", ""))
+    if manifest.source.get("type") != "pypi" or not name or f"No module named '{module}'" not in said:
+        return ""
+    # Loaded for those whose application was not found.
+    from .served import files_of, site_packages
+
+    with suppress(OSError, BuildError):
+        files = [file for file in files_of(site_packages(path), name) or [] if file.endswith(".py")]
+        tops = {file.partition("/")[0] if "/" in file else file[: -len(".py")] for file in files}
+        found = sorted(top for top in tops if top.isidentifier())
+        if found:
+            listed = ", ".join(found[:_MOST_MODULES])
+            return f"app '{manifest.app}': {name} {WITHOUT_MODULE} '{module}', it has {listed}: correct app"
     return ""
 
 

@@ -22,7 +22,7 @@ Directories = t.Sequence[t.Tuple[str, str]]
 
 def link_served(path: str, directories: Directories) -> None:
     """Make the links of the release C(path); raise BuildError for a directory that its virtualenv lacks."""
-    packages = _site_packages(path)
+    packages = site_packages(path)
     for name, directory in directories:
         place = package_link(name, directory) if name else SITE_PACKAGES
         _link(path, place, os.path.join(packages, _find(packages, name, directory) if name else ""))
@@ -38,7 +38,8 @@ def link_all(layout: Layout, release: str, directories: Directories) -> None:
                 link_served(layout.release(manifest.id), [one])
 
 
-def _site_packages(path: str) -> str:
+def site_packages(path: str) -> str:
+    """Return the directory with the packages of the release C(path)."""
     for _directory, _name, found in find_below(os.path.join(path, "venv"), "lib/python3*/site-packages"):
         return found
     raise BuildError(f"{path}/venv has no packages, and nginx is to serve files of some: build the release again")
@@ -57,7 +58,7 @@ def _link(path: str, place: str, directory: str) -> None:
 
 def _find(packages: str, name: str, directory: str) -> str:
     """Return the directory of a distribution, below the packages, which has no link on the way."""
-    files = _files_of(packages, name)
+    files = files_of(packages, name)
     if files is None:
         raise BuildError(
             f"nginx.static: package '{name}' is not in the virtualenv: correct the name, which is that of the "
@@ -83,7 +84,7 @@ def _find(packages: str, name: str, directory: str) -> str:
     )
 
 
-def _files_of(packages: str, name: str) -> list[str] | None:
+def files_of(packages: str, name: str) -> list[str] | None:
     """Return the files of a distribution, as its installer has recorded them; None when it is not installed."""
     for directory, found, path in find_below(packages, "*.dist-info"):
         if normalised(found[: -len(".dist-info")].rpartition("-")[0]) == normalised(name):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import threading
 import typing as t
 from dataclasses import dataclass, field
@@ -26,6 +27,11 @@ _PROBE_INTERVAL = 0.25
 STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "MainPID", "Job")
 # Characters of a rejected response's body that are shown.
 _EXCERPT = 300
+# Bytes of it in which they are looked for.
+_READ = 16384
+_HTML = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
+_UNREAD = re.compile(r"<!--.*?-->|<(style|script)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^<>]*>")
 # Seconds that an attempt has at least, also when the time for all of them is over.
 _SHORTEST_ATTEMPT = 0.1
 
@@ -160,11 +166,19 @@ def _explain_bad_answer(answer: Answer, health: Health) -> str:
             f"{said} and leads to {place}, wanted {health.expected()}: let health.path name what needs no login, or "
             f"{way_out}"
         )
-    text = " ".join(answer.body.decode("utf-8", "replace").split())[:_EXCERPT]
+    text = _text_of(answer.body)[:_EXCERPT]
     return (
         f"{said} for host '{health.host}', wanted {health.expected()}{_advice(answer.status, way_out)}"
         f"{f'; it said: {text}' if text else ''}"
     )
+
+
+def _text_of(body: bytes) -> str:
+    """Return what a visitor would read; an excerpt of HTML ends before its words begin."""
+    said = body[:_READ].decode("utf-8", "replace")
+    if _HTML.match(said):
+        said = _TAG.sub(" ", _UNREAD.sub(" ", said))
+    return " ".join(said.split())
 
 
 def _advice(status: int, way_out: str) -> str:

@@ -24,6 +24,8 @@ _INSTALLS = "cannot install "
 # Releases are shortened in errors of a build.
 _SHORT = "<release>"
 _MOST = 2
+# What is said of a package that lacks the module; then there is no source whose directories may be meant.
+WITHOUT_MODULE = "has no module"
 _OTHER_TOP = (
     "modules are looked for at the top of the code: when this one is below a directory of it, such as src/, set "
     "environment to {PYTHONPATH: src}, or let requirements install the project"
@@ -85,7 +87,11 @@ def _of_words(place: AppPaths) -> dict[str, str]:
             "SQLite needs a directory it may write to: put the database into a directory of 'shared', "
             f"such as instance/, and let it belong to user '{place.user}' ({place.shared})"
         ),
-        **({rf"No module named '{re.escape(place.module)}'": _OTHER_TOP} if place.module else {}),
+        **(
+            {rf"\A(?!.*{WITHOUT_MODULE} )(?:.|\n)*No module named '{re.escape(place.module)}'": _OTHER_TOP}
+            if place.module
+            else {}
+        ),
         # LLVM's compiler, as numba has it, and callbacks of cffi.
         r"[Cc]annot allocate (?:write\+execute|executable) memory": (
             "the sandbox forbids memory that is both written and run: set gunicorn.sandbox.MemoryDenyWriteExecute to "

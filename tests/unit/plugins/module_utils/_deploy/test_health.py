@@ -139,6 +139,29 @@ def test_a_refused_answer_is_quoted(serve: t.Callable[..., str]) -> None:
     assert probe.problem == "/up answered 500 for host 'localhost', wanted 200 or 204; it said: said"
 
 
+# Its words stand among what no visitor reads.
+_PAGE = (
+    b"<!doctype html>\n<html><head><title>Bad Request</title><style>p {}</style>\n<script>a < b</script></head>"
+    b"<body class='x'><!-- a > b --><h1>No\n table</h1><p>notes</p></body></html>"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (_PAGE, "Bad Request No table notes"),
+        (b"<html><script>never closed", "never closed"),
+        (b"1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
+        (b'{"error": "<b>no</b>"}', '{"error": "<b>no</b>"}'),
+        (b"<?xml version='1.0'?><error>no</error>", "<?xml version='1.0'?><error>no</error>"),
+    ],
+)
+def test_a_page_is_quoted_by_its_words(body: bytes, said: str) -> None:
+    """An excerpt of 300 bytes was the head of the page, and nothing of what went wrong."""
+    explained = _explain_bad_answer(Answer(500, {}, body), Health("/", (), "shop.test", 5, 1))
+    assert explained.endswith(f"; it said: {said}")
+
+
 @pytest.mark.parametrize(
     ("status", "says"),
     [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,7 +35,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.verified i
     is_verified,
     mark_unverified,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
+from ansible_collections.flaskops.stack.plugins.module_utils._release.way_out import place_of, ways_out
+from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError, Result
 from ansible_collections.flaskops.stack.plugins.module_utils._system.fence import Fence, FenceError
 from ansible_collections.flaskops.stack.plugins.module_utils._system.host import Host
 
@@ -260,6 +262,57 @@ def test_who_has_stopped_the_old_release_for_it_does_not_load_it_once_more_and_b
     alone = deployment(layout, started=True, passed=False, room=["shop@1.service"])
     assert Services._explain(alone, "/ answered 500") == "/ answered 500"
     assert not _build_module.is_built(plan(layout))
+
+
+class Failing(Fence):
+    """A fence in which an application is not found."""
+
+    def __enter__(self) -> Failing:
+        return self
+
+    def __exit__(self, *_args: object) -> None:
+        pass
+
+    def run(self, *_args: object, **_more: object) -> Result:
+        return Result((), 1, "", "ModuleNotFoundError: No module named 'cps'")
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (
+            {"type": "pypi", "location": "Calibre-Web==0.6"},
+            "app 'cps:app': calibre-web has no module 'cps', it has calibreweb, more: correct app:\n",
+        ),
+        ({"type": "git", "location": "https://git.example.com/calibre.git"}, "'cps:app' cannot be loaded"),
+        ({"type": "pypi", "location": "other"}, "'cps:app' cannot be loaded"),
+    ],
+)
+def test_a_package_without_the_module_of_app_has_its_modules_named(
+    layout: Layout, source: dict[str, str], why: str
+) -> None:
+    packages = Path(layout.release(RELEASE)) / "venv/lib/python3.13/site-packages"
+    (packages / "calibre_web-0.6.dist-info").mkdir(parents=True)
+    files = [
+        "calibreweb/__init__.py",
+        "more.py",
+        "../../../bin/cps.py",
+        "calibre_web-0.6.dist-info/x.py",
+        "static/a.js",
+    ]
+    record = "".join(f"{file},,\n" for file in files)
+    (packages / "calibre_web-0.6.dist-info" / "RECORD").write_text(record)
+    with pytest.raises(BuildError) as refused:
+        import_once(
+            layout,
+            replace(manifest(), app="cps:app", source=source),
+            True,
+            lambda _layout, _manifest: Failing("x.service", [], "python", "x"),
+        )
+    said = str(refused.value)
+    assert said.startswith(why)
+    place = place_of(layout, "shop", app="cps:app")
+    assert bool(ways_out(said, place)) is not ("it has" in why)
 
 
 class Endless(Fence):
