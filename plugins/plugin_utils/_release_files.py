@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.parsing.vault import is_encrypted
 
 from ..module_utils._app.files import LARGEST, SOURCES
 from ..module_utils._input.placeholders import literal
@@ -47,12 +48,16 @@ def _with_content(action: ActionBase, file: t.Any, variables: Args) -> t.Any:
         return file
     if file.get("content") is not None:
         return file
+    is_secret = bool(file.get("secret"))
     kept = {key: value for key, value in file.items() if key not in SOURCES}
     if file.get("src") is not None:
         # It is copied as it is.
-        return {**kept, "content": literal(_read(action, str(file["src"]), bool(file.get("secret")), variables))}
+        return {**kept, "content": literal(_read(action, str(file["src"]), is_secret, variables))}
     template = str(file["template"])
     source, text = read_template(action, template, variables)
+    with open(source, "rb") as stream:
+        if is_encrypted(stream.readline()):
+            _refuse_open(f"template '{template}'", is_secret)
     try:
         return {**kept, "content": render(action, template, source, text, variables)}
     except Exception as exc:
@@ -68,10 +73,16 @@ def _read(action: ActionBase, src: str, is_secret: bool, variables: Args) -> str
     except (AnsibleError, OSError) as exc:
         raise AnsibleActionFail(f"src '{src}' cannot be read: {exc}") from exc
     try:
-        if readable != path and not is_secret:
-            raise AnsibleActionFail(f"src '{src}' is encrypted, and the file is not secret: set secret: true")
+        if readable != path:
+            _refuse_open(f"src '{src}'", is_secret)
         with open(readable, "rb") as stream:
             # Whoever checks the files says that it is too large.
             return stream.read(LARGEST + 1).decode("utf-8", "surrogateescape")
     finally:
         action._loader.cleanup_tmp_file(readable)
+
+
+def _refuse_open(what: str, is_secret: bool) -> None:
+    """Raise for what Ansible Vault has encrypted and every user of the host could read."""
+    if not is_secret:
+        raise AnsibleActionFail(f"{what} is encrypted, and the file is not secret: set secret: true")

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._input.file_secrets import find_secret
+from .._input.placeholders import NAMES
 from .._input.redact import holds
 from .._input.values import APP as SHAPE
 from .._input.values import InputError, as_bool, as_line, elements, refuse_unknown
@@ -23,6 +24,8 @@ from .._release.shared_files import SHARED, served_by
 
 SOURCES = ("content", "template", "src")
 _KEYS = ("path", *SOURCES, "secret", "mode")
+# A path has no placeholders: a directory of that name is not meant.
+_OUTSIDE = ("/", "~", *(f"{{{name}}}" for name in NAMES))
 _MODE = re.compile(r"0[0-7]{3}")
 # Of one file, and of all files of an application: they travel with each run.
 LARGEST = 2**20
@@ -103,7 +106,7 @@ def _path(key: str, value: object) -> str:
     """Return a path below the code."""
     text = as_line(key, "" if value is None else value)
     parts = [part for part in text.split("/") if part != "."]
-    if text.startswith(("/", "~")) or not parts or any(part in ("", "..") for part in parts):
+    if text.startswith(_OUTSIDE) or not parts or any(part in ("", "..") for part in parts):
         raise InputError(
             f"{key} '{text}' must be the path of a file in the application, such as 'config/app.cfg': it begins at the "
             "top of the code, and does not leave it"

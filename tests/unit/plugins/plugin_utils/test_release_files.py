@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.plugin_utils._release_files import with_contents
 
+PROGRAMS = Path(sys.executable).parent
 SHOP: dict[str, t.Any] = {"name": "shop", "source": "flask==3.1", "app": "shop:app"}
 
 
@@ -37,7 +38,7 @@ def make_project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def played(project: Path, files: list[dict[str, t.Any]], **more: t.Any) -> str:
+def played(project: Path, files: list[dict[str, t.Any]], words: t.Sequence[str] = (), **more: t.Any) -> str:
     """Return what the first task of the playbook says of an application with these files."""
     variables = {"flask_apps": [{**SHOP, "files": files, **more}], "greeting": "hello", "__stack_run": True}
     task = {"name": "Look", "flaskops.stack.preflight": {"packages": []}, "register": "found"}
@@ -49,9 +50,9 @@ def played(project: Path, files: list[dict[str, t.Any]], **more: t.Any) -> str:
         "ANSIBLE_NOCOLOR": "1",
     }
     # No host is reached when the variables are wrong, and this one cannot be.
-    words = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "host.invalid,", "--check", "play.yml"]
+    command = [str(PROGRAMS / "ansible-playbook"), "-i", "host.invalid,", "--check", "play.yml", *words]
     done = subprocess.run(
-        words, capture_output=True, text=True, cwd=project, env={**os.environ, **settings}, check=False
+        command, capture_output=True, text=True, cwd=project, env={**os.environ, **settings}, check=False
     )
     return done.stdout + done.stderr
 
@@ -83,3 +84,29 @@ def test_what_is_rendered_is_looked_at_for_secrets(project: Path) -> None:
     answer = played(project, [{"path": "app.cfg", "template": "app.cfg.j2"}], secrets={"KEY": "greeting = hello"})
     assert "has the value of secrets.KEY in it" in answer
     assert "UNREACHABLE" not in answer
+
+
+@pytest.fixture(name="vault")
+def make_vault(project: Path) -> list[str]:
+    """Encrypt what the project has, and return the words that let Ansible read it."""
+    (project / "password").write_text("password")
+    words = ["--vault-password-file", "password"]
+    names = ["templates/part.j2", "files/app.bin"]
+    subprocess.run([str(PROGRAMS / "ansible-vault"), "encrypt", *words, *names], cwd=project, check=True)
+    return words
+
+
+@pytest.mark.parametrize(
+    ("file", "what"),
+    [
+        ({"src": "app.bin"}, "src 'app.bin'"),
+        ({"template": "part.j2"}, "template 'part.j2'"),
+    ],
+)
+def test_what_vault_has_encrypted_is_for_the_application_alone(
+    project: Path, vault: list[str], file: dict[str, t.Any], what: str
+) -> None:
+    said = f"app 'shop': files 'app.cfg': {what} is encrypted, and the file is not secret: set secret: true"
+    assert said in played(project, [{"path": "app.cfg", **file}], vault)
+    assert said in played(project, [{"path": "app.cfg", **file, "secret": False}], vault)
+    assert "UNREACHABLE" in played(project, [{"path": "app.cfg", **file, "secret": True}], vault)

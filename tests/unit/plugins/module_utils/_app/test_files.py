@@ -34,7 +34,22 @@ def refused(file: dict[str, t.Any], **more: t.Any) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/etc/passwd", "../wsgi.py", "a/../../b", "a//b", "a/", "~/x", "..", ".", "a\nb", "x" * 256]
+    "path",
+    [
+        "",
+        "/etc/passwd",
+        "../wsgi.py",
+        "a/../../b",
+        "a//b",
+        "a/",
+        "~/x",
+        "{release}/app/x",
+        "{shared}",
+        "..",
+        ".",
+        "a\nb",
+        "x" * 256,
+    ],
 )
 def test_a_path_stays_in_the_code(path: str) -> None:
     assert "files[0].path" in refused({"path": path})
