@@ -223,7 +223,7 @@ def _derive_site(app: App, root: str, defaults: t.Mapping[str, t.Any], apps: t.S
         "domains": list(app["domains"]),
         "upstream": _sockets(app, base),
         **_read_timeout(app, defaults["read_timeout"]),
-        **({"behind_proxy": True} if _hops(app) > 1 else {}),
+        **({"behind_proxy": True, "trusted_hops": _hops(app)} if _hops(app) > 1 else {}),
         **({"rename_from": app["rename_from"]} if app.get("rename_from") else {}),
         **_given(app, base, defaults),
     }

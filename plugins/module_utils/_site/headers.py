@@ -105,7 +105,7 @@ _IDENTITY = (
     "X-SSL-Client-Verify",
 )
 # Another path, host or method than that of the request, past the rules of nginx and of proxies before it.
-_OVERRIDE = (
+OVERRIDE = (
     "X-HTTP-DestinationURL",
     "X-HTTP-Host-Override",
     "X-HTTP-Method",
@@ -115,7 +115,10 @@ _OVERRIDE = (
     "X-Original-URL",
     "X-Rewrite-URL",
 )
-FAMILY = (*_ADDRESS, *_TARGET, *_IDENTITY, *_OVERRIDE)
+_SAID = (*_ADDRESS, *_TARGET, *_IDENTITY)
+FAMILY = (*_SAID, *OVERRIDE)
+# What a trusted proxy says in one of C(_SAID), by its place there, and nothing for all others.
+_CLAIM = "$flaskops_p{}"
 _BY_NAME = {name.lower(): name for name in FAMILY}
 
 
@@ -129,10 +132,18 @@ def check_passed(names: t.Iterable[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def removed_headers(from_proxy: bool, passed: t.Collection[str]) -> tuple[str, ...]:
-    """Return the headers of requests that never reach the application.
+def claims() -> dict[str, str]:
+    """Return, by variable, what a proxy says in each of these headers."""
+    return {_CLAIM.format(number): f"$http_{name.lower().replace('-', '_')}" for number, name in enumerate(_SAID)}
 
-    Another proxy has set, or taken out, those that say something of the visitor.
+
+def visitor_headers(passed: t.Collection[str], trusts_proxies: bool, trusts_all: bool) -> dict[str, str]:
+    """Return these headers with what the application is sent as each: nothing, but where proxies are trusted.
+
+    These have set, or taken out, those that say something of the visitor. C(trusts_all) is for a site that believes
+    them of all who connect to it.
     """
     kept = {name.lower() for name in passed}
-    return tuple(name for name in (_OVERRIDE if from_proxy else FAMILY) if name.lower() not in kept)
+    sent = {name: _CLAIM.format(number) if trusts_proxies else "" for number, name in enumerate(_SAID)}
+    wanted = {**({} if trusts_all else sent), **dict.fromkeys(OVERRIDE, "")}
+    return {name: value for name, value in wanted.items() if name.lower() not in kept}

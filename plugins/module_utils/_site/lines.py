@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._input.values import InputError
-from .headers import removed_headers
+from .headers import claims, visitor_headers
 from .model import ACME, SELF_SIGNED, Location, Mount, Server, Site, Static, current_of
 
 Version = t.Tuple[int, ...]
@@ -140,7 +140,7 @@ def variable(site: Site, what: str) -> str:
 
 def forwarded(site: Site, what: str, own: str, theirs: str) -> str:
     """Return the variable with our own or the outer proxy's view of the visitor."""
-    if site.header_proxies:
+    if site.header_proxies or (what == "for" and site.counts_hops):
         return variable(site, what)
     return theirs if site.behind_proxy else own
 
@@ -273,7 +273,7 @@ def request_headers(site: Site, mount: Mount | None = None) -> Lines:
         **({"Upgrade": "$flaskops_upgrade"} if websockets else {}),
         # A request header "Proxy" would become the environment variable HTTP_PROXY (httpoxy).
         "Proxy": "",
-        **dict.fromkeys(removed_headers(site.from_proxy, site.pass_headers), ""),
+        **visitor_headers(site.pass_headers, bool(site.header_proxies), site.from_proxy and not site.header_proxies),
     }
     ours = {name.lower() for name in further}
     wanted = [*((name, value) for name, value in headers.items() if name.lower() not in ours), *further.items()]
@@ -306,6 +306,17 @@ def file_headers(lines: t.Iterable[str]) -> Lines:
 def id_lines(site: Site) -> Lines:
     """Return what takes the id of a request from another proxy, where a site believes it."""
     return [f"set $flaskops_id {forwarded(site, 'id', '', '$flaskops_xid')};"] if site.from_proxy else []
+
+
+def claim_lines(site: Site) -> Lines:
+    """Return what takes all else that proxies say of a visitor from those that are trusted.
+
+    By C(set), as maps would need a variable more for each header of each site: nginx has room for few.
+    """
+    if not site.header_proxies:
+        return []
+    taken = [f"set {name} {said};" for name, said in claims().items()]
+    return ["uninitialized_variable_warn off;", *block(f"if ({variable(site, 'peer')})", taken)]
 
 
 def echo_lines(site: Site) -> Lines:

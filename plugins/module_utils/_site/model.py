@@ -36,6 +36,7 @@ class SiteDefault:
     buffering = True
     websockets = False
     behind_proxy = False
+    trusted_hops = 1
     proxy_protocol = False
     access_log = "combined"
     gzip = True
@@ -319,6 +320,7 @@ class Site:
     websockets: bool = SiteDefault.websockets
     behind_proxy: bool = SiteDefault.behind_proxy
     trusted_proxies: tuple[str, ...] = ()
+    trusted_hops: int = SiteDefault.trusted_hops
     proxy_protocol: bool = SiteDefault.proxy_protocol
     proxy_headers: tuple[tuple[str, str], ...] = ()
     pass_headers: tuple[str, ...] = ()
@@ -512,6 +514,11 @@ class Site:
     def from_proxy(self) -> bool:
         """Tell whether visitors come through another proxy, which says in headers who they are."""
         return self.behind_proxy or bool(self.header_proxies)
+
+    @property
+    def counts_hops(self) -> bool:
+        """Tell whether the application takes the visitor's address from one of several in X-Forwarded-For."""
+        return self.from_proxy and self.trusted_hops > 1
 
     @property
     def header_proxies(self) -> tuple[str, ...]:

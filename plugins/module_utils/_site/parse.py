@@ -59,6 +59,8 @@ _KEY = re.compile(r"client|site|header:[A-Za-z0-9-]{1,64}|cookie:[A-Za-z0-9_]{1,
 _REALM = re.compile(r"[ !#%-\[\]-~]{1,100}")
 _USER = re.compile(r"[^\x00-\x1f\x7f:#][^\x00-\x1f\x7f:]{0,127}")
 _LONGEST_PASSWORD = 256
+# Of proxies, one behind the other.
+_MOST_HOPS = 16
 _Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 _METHOD = re.compile(r"[A-Z][A-Z_-]{0,31}")
 _SOCKET = re.compile(r"unix:(/[A-Za-z0-9@%+=:,./_-]+)")
@@ -143,6 +145,7 @@ def _parse(name: str, given: Reader, shared_tls: object) -> Site:
         websockets=given.flag("websockets", Site.websockets),
         behind_proxy=given.flag("behind_proxy", Site.behind_proxy),
         trusted_proxies=_parse_networks(given, "trusted_proxies"),
+        trusted_hops=given.number("trusted_hops", Site.trusted_hops, 0, _MOST_HOPS),
         proxy_protocol=given.flag("proxy_protocol", Site.proxy_protocol),
         proxy_headers=_parse_headers(given.raw("proxy_headers"), "proxy_headers"),
         pass_headers=check_passed(given.texts("pass_headers")),

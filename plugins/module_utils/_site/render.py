@@ -39,6 +39,7 @@ from .lines import (
     block,
     cache_lines,
     certificate_lines,
+    claim_lines,
     file_headers,
     forwarded,
     gzip_lines,
@@ -85,6 +86,8 @@ NEWEST: Version = (9999,)
 _OPEN_FILES = ((10, 32), (40, 8))
 OPEN_FILES = _OPEN_FILES[0][1]
 _WELL_KNOWN = "/.well-known/"
+# One in X-Forwarded-For, with a port or without. Between quotation marks, commas would separate nothing.
+_ADDRESS = r"\s*[\w.:%\[\]-]+\s*"
 _PREFIX_HEADER = "proxy_set_header x-forwarded-prefix"
 
 _NOTE = "# Managed by flaskops.stack: changes made here are lost with the next run."
@@ -263,8 +266,6 @@ def render_quic_catch_all(port: Port) -> str:
 
 def _trust_maps(site: Site) -> list[Lines]:
     """Return maps that believe X-Forwarded-* only from the proxies that are trusted."""
-    if not site.header_proxies:
-        return []
     peer = variable(site, "peer")
     geo = block(f"geo $realip_remote_addr {peer}", ["default 0;", *(f"{net} 1;" for net in site.header_proxies)])
     believed = {
@@ -273,10 +274,23 @@ def _trust_maps(site: Site) -> list[Lines]:
         "host": ("$flaskops_host", "$flaskops_xhost"),
         "id": ("$request_id", "$flaskops_xid"),
     }
-    return [geo] + [
+    if site.counts_hops:
+        del believed["for"]
+    maps = [
         block(f"map {peer} {variable(site, what)}", [f"default {own};", f"1 {theirs};"])
         for what, (own, theirs) in believed.items()
     ]
+    return [*([geo, *maps] if site.header_proxies else []), *([_hops_map(site)] if site.counts_hops else [])]
+
+
+def _hops_map(site: Site) -> Lines:
+    """Return the map that gives the application as many addresses as it counts, also of those who come past a proxy."""
+    key, pattern = "$http_x_forwarded_for", rf"{_ADDRESS}(?:,{_ADDRESS}){{{site.trusted_hops - 2},}}$"
+    if site.header_proxies:
+        key, pattern = f"{variable(site, 'peer')}:{key}", f"1:{pattern}"
+    own = ", ".join(["$remote_addr"] * site.trusted_hops)
+    chosen = [f"default {quote(own)};", f"{quote(f'~^{pattern}')} $proxy_add_x_forwarded_for;"]
+    return block(f"map {quote(key)} {variable(site, 'for')}", chosen)
 
 
 def _log_condition(site: Site) -> str:
@@ -370,7 +384,8 @@ def _main_server(site: Site, version: Version, modules: t.Collection[str], open_
     common += [*certificate_lines(site), *real_ip_lines(site), f"client_max_body_size {site.body_size};", *PATIENCE]
     # A reload would cut requests that come on idle connections at this moment.
     common += ["keepalive_min_timeout 5s;"] if version >= KEEPALIVE_MIN else []
-    common += [*id_lines(site), *gzip_lines(site), *(proxy_lines(site) if _may_proxy(site) else []), *_headers(site)]
+    common += [*id_lines(site), *gzip_lines(site)]
+    common += [*(claim_lines(site) + proxy_lines(site) if _may_proxy(site) else []), *_headers(site)]
     common += error_lines() if has_pages(site, overridden(own)) else []
     common += [*limit_status_lines(site), *password_lines(site)]
     # The gate stands before the user's own lines, which may answer, too.

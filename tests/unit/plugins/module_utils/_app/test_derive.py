@@ -121,6 +121,7 @@ OF_DEFAULTS: dict[str, tuple[object, object]] = {
     "websockets": (True, True),
     "behind_proxy": (True, True),
     "trusted_proxies": (["10.0.0.0/8"], ("10.0.0.0/8",)),
+    "trusted_hops": (2, 2),
     "proxy_protocol": (True, True),
     "proxy_headers": ({"X-A": "a"}, (("X-Real-Host", "$flaskops_host"), ("X-A", "a"))),
     "pass_headers": (["X-Client-IP"], ("X-Client-IP",)),
@@ -271,7 +272,7 @@ def test_the_health_can_be_asked_for_during_maintenance_unless_it_is_the_front_p
 
 def test_more_than_one_hop_means_another_proxy_in_front() -> None:
     [site] = derive_sites([{**SHOP, "trusted_hops": 2}], "/srv")
-    assert site["behind_proxy"] is True
+    assert (site["behind_proxy"], site["trusted_hops"]) == (True, 2)
 
 
 def test_a_visitor_cannot_say_what_is_in_a_host_header_of_its_own() -> None:

@@ -84,6 +84,14 @@ def test_words_of_nginx_lose_name_time_and_process_and_come_once(host: FakeHost)
     assert verdict.warnings == ("conflicting server name",)
 
 
+def test_a_table_that_nginx_makes_in_another_way_is_no_warning(host: FakeHost) -> None:
+    host.nginx.warning = (
+        "could not build optimal variables_hash, you should increase either variables_hash_max_size: 1024 or "
+        "variables_hash_bucket_size: 64; ignoring variables_hash_bucket_size"
+    )
+    assert Nginx("nginx", host.nginx.config, host=host).test(StagedTree({})).warnings == ()
+
+
 def test_what_a_killed_test_has_left_goes_and_what_another_one_uses_stays(
     host: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
-from ansible_collections.flaskops.stack.plugins.module_utils._site.headers import FAMILY
+from ansible_collections.flaskops.stack.plugins.module_utils._site.headers import FAMILY, OVERRIDE
 from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Static
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_sites
 from ansible_collections.flaskops.stack.plugins.module_utils._site.render import (
@@ -195,6 +195,72 @@ def test_headers_are_believed_from_trusted_proxies_only() -> None:
         in text
     )
     assert sent_headers(words(servers(text)[-1]))["X-Forwarded-Proto"] == "$flaskops_shop_proto"
+
+
+def test_what_else_says_who_a_visitor_is_is_believed_from_trusted_proxies_only() -> None:
+    places = [{"path": "/admin/", "config": "deny all;"}, {"path": "/live/", "websockets": True}]
+    inner = [{"path": "/blog/live/", "websockets": True}, {"path": "/blog/a/", "config": "proxy_set_header X-A a;"}]
+    mount = {"path": "/blog", "upstream": ["10.0.0.1:80"], "locations": inner}
+    proxied = {"trusted_proxies": ["10.0.0.8"], "pass_headers": ["True-Client-IP"]}
+    server = main({**SITE, **proxied, "locations": places, "mounts": [mount]})
+    (taken,) = [one for one in server.block or () if one.name == "if" and one.args == ("($flaskops_shop_peer)",)]
+    said = {line[1]: line[2] for line in words(taken)}
+    assert ["uninitialized_variable_warn", "off"] in words(server)
+    found = list(with_headers(server))
+    assert len(found) == 6
+    for lines in found:
+        sent = sent_headers(lines)
+        assert "True-Client-IP" not in sent
+        for name in {*FAMILY} - {"True-Client-IP", "X-Forwarded-Prefix"}:
+            assert said.get(sent[name], "") == ("" if name in OVERRIDE else "$http_" + name.lower().replace("-", "_"))
+
+
+def with_headers(block: Directive) -> t.Iterator[list[list[str]]]:
+    """Return the directives of blocks that set request headers."""
+    lines = words(block)
+    if any(line[0] == "proxy_set_header" for line in lines):
+        yield lines
+    for inner in block.block or ():
+        if inner.name == "location":
+            yield from with_headers(inner)
+
+
+def test_a_site_of_files_sends_no_headers_of_proxies() -> None:
+    files = {"name": "x", "domains": ["x.test"], "static": [{"url": "/s", "path": "/s"}]}
+    assert "$flaskops_p" not in rendered({**files, "trusted_proxies": ["10.0.0.8"]})
+
+
+def for_visitors(site: dict[str, t.Any]) -> tuple[str, t.Callable[[str], str]]:
+    """Return what a site's X-Forwarded-For is decided by, and what it is for a value of that."""
+    (found,) = [one for one in parse(rendered(site)) if one.name == "map" and one.args[1] == "$flaskops_shop_for"]
+    default, full = found.block or []
+    assert default.name == "default"
+
+    def chosen(value: str) -> str:
+        return (full if re.search(full.name.lstrip("~"), value) else default).args[0]
+
+    return found.args[0], chosen
+
+
+@pytest.mark.parametrize("hops", [2, 3])
+def test_a_visitor_past_the_proxies_before_nginx_has_the_address_that_nginx_sees(hops: int) -> None:
+    key, chosen = for_visitors({**SITE, "trusted_proxies": ["10.0.0.0/8"], "trusted_hops": hops})
+    whole = ", ".join(["198.51.100.7", "[2001:db8::1]:443"][: hops - 1])
+    own = ", ".join(["$remote_addr"] * hops)
+    assert key == "$flaskops_shop_peer:$http_x_forwarded_for"
+    assert chosen(f"1:{whole}") == chosen(f"1:192.0.2.66,{whole}") == "$proxy_add_x_forwarded_for"
+    for sent in (f"0:{whole}", "0:", "1:", "1:,", f'1:", {whole}', f"1:, {whole}", "1: ", f"1:{whole},"):
+        assert chosen(sent) == own
+    assert hops == 2 or chosen("1:198.51.100.7") == own
+    key, chosen = for_visitors({**SITE, "behind_proxy": True, "trusted_hops": hops})
+    assert key == "$http_x_forwarded_for"
+    assert chosen(whole) == "$proxy_add_x_forwarded_for"
+    assert chosen("") == own
+
+
+def test_hops_that_no_chain_has_are_refused() -> None:
+    with pytest.raises(InputError, match=r"trusted_hops.* 17"):
+        rendered({**SITE, "behind_proxy": True, "trusted_hops": 17})
 
 
 @pytest.mark.parametrize("name", ["a" * 64, "shop.example.com", "my_shop", "Shop", "a-name-of-more-than-16"])
