@@ -24,8 +24,9 @@ from .._release.shared_files import SHARED, served_by
 
 SOURCES = ("content", "template", "src")
 _KEYS = ("path", *SOURCES, "secret", "mode")
+_OUTSIDE = ("/", "~")
 # A path has no placeholders: a directory of that name is not meant.
-_OUTSIDE = ("/", "~", *(f"{{{name}}}" for name in NAMES))
+_PLACEHOLDER = re.compile(rf"(?<!\{{)\{{(?:[A-Za-z][\w-]*\}}|(?:{'|'.join(NAMES)})\b)")
 _MODE = re.compile(r"0[0-7]{3}")
 # Of one file, and of all files of an application: they travel with each run.
 LARGEST = 2**20
@@ -81,7 +82,7 @@ def parse_files(
             )
     size = sum(len(file.data) for file in files)
     if size > LARGEST_OF_ALL:
-        raise InputError(f"files have {size // 1024} KiB together, and may have {LARGEST_OF_ALL // 1024}: {_ELSEWHERE}")
+        raise InputError(f"files have more than {LARGEST_OF_ALL // 1024} KiB together: {_ELSEWHERE}")
     return tuple(sorted(files, key=lambda file: file.path))
 
 
@@ -96,7 +97,7 @@ def _parse(where: str, item: t.Mapping[str, t.Any], secrets: t.Mapping[str, str]
     content = None if item.get("content") is None else str(item["content"])
     file = ReleaseFile(path, _mode(where, item.get("mode"), bool(said)), bool(said), content)
     if len(file.data) > LARGEST:
-        raise InputError(f"{where} has {len(file.data) // 1024} KiB, and may have {LARGEST // 1024}: {_ELSEWHERE}")
+        raise InputError(f"{where} has more than {LARGEST // 1024} KiB: {_ELSEWHERE}")
     if content is not None and not file.secret:
         _check_told(where, content, secrets, is_decided=said is not None)
     return file
@@ -110,6 +111,12 @@ def _path(key: str, value: object) -> str:
         raise InputError(
             f"{key} '{text}' must be the path of a file in the application, such as 'config/app.cfg': it begins at the "
             "top of the code, and does not leave it"
+        )
+    found = _PLACEHOLDER.search(text)
+    if found:
+        raise InputError(
+            f"{key} '{text}' has '{found[0]}' in it, and a path of files has no placeholders: write it as "
+            "'config/app.cfg', which begins at the top of the code"
         )
     if any(len(part.encode("utf-8", "surrogateescape")) > _LONGEST_NAME for part in parts):
         raise InputError(f"{key} '{text[:40]}...' has a name of more than {_LONGEST_NAME} bytes, which Linux refuses")
@@ -127,7 +134,8 @@ def _mode(where: str, value: object, is_secret: bool) -> int:
             f"{where}: mode '{text}' lets others than root write, and a release does not change: what the application "
             "writes belongs into a shared directory"
         )
-    if not mode & 0o044 or not mode & 0o400:
+    # Its group is that of the application, which what others may do does not concern.
+    if mode & 0o440 != 0o440:
         raise InputError(f"{where}: mode '{text}' keeps the application from reading it: use '0640' or '0644'")
     if is_secret and mode & 0o007:
         raise InputError(f"{where} is secret, and mode '{text}' lets every user read it: use '0640'")

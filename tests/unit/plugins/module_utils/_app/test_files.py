@@ -45,6 +45,10 @@ def refused(file: dict[str, t.Any], **more: t.Any) -> str:
         "~/x",
         "{release}/app/x",
         "{shared}",
+        "config/{venv}/x",
+        "config/{nosuch}",
+        "{nosuch}/x",
+        "{release/x",
         "..",
         ".",
         "a\nb",
@@ -65,8 +69,11 @@ def test_a_path_stays_in_the_code(path: str) -> None:
         ({"mode": 416}, "mode '416' must be four octal digits in quotes"),
         ({"mode": "0664"}, "a release does not change"),
         ({"mode": "0600"}, "keeps the application from reading it"),
+        # The application is in the group of the file, so that what others may do is not asked.
+        ({"mode": "0604"}, "keeps the application from reading it"),
+        ({"mode": "0404"}, "keeps the application from reading it"),
         ({"mode": "0644", "secret": True}, "lets every user read it: use '0640'"),
-        ({"content": "x" * (LARGEST + 1)}, "put what is no configuration into the source"),
+        ({"content": "x" * (LARGEST + 1)}, "has more than 1024 KiB: put what is no configuration into the source"),
         ({"path": "instance/app.cfg"}, "is in the shared directory 'instance'"),
         ({"path": "instance"}, "is in the shared directory 'instance'"),
         ({"owner": "root"}, "has no setting 'owner'"),
@@ -74,6 +81,12 @@ def test_a_path_stays_in_the_code(path: str) -> None:
 )
 def test_what_cannot_be_a_file_is_refused_with_the_way_out(file: dict[str, t.Any], message: str) -> None:
     assert message in refused(file)
+
+
+@pytest.mark.parametrize("path", ["templates/{{ page }}.html", "{{page}}/x", "{0}.cfg", "a}b", "{released/x"])
+def test_other_braces_stay_in_a_path(path: str) -> None:
+    (file,) = parse_app({**SHOP, "files": [{"path": path, "content": ""}]}, "/srv").files
+    assert file.path == path
 
 
 def test_a_shared_directory_below_a_file_is_refused() -> None:
@@ -89,7 +102,7 @@ def test_two_files_have_two_paths(paths: list[str], message: str) -> None:
 
 
 def test_files_together_are_no_more_than_a_run_can_carry() -> None:
-    with pytest.raises(AppError, match="files have 5120 KiB together"):
+    with pytest.raises(AppError, match="files have more than 4096 KiB together"):
         parse_app({**SHOP, "files": [{"path": f"{n}", "content": "x" * LARGEST} for n in range(5)]}, "/srv")
 
 
