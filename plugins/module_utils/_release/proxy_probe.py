@@ -27,9 +27,7 @@ from .contents import FILE, read_token
 _HEADER = "X-Flaskops-Probe"
 _TIMEOUT = 5.0
 # nginx has just been told, or a worker of the application is being replaced.
-_AGAIN = 0.1
-# After a switch a connection that nginx has kept brings one more answer of the old release. All are gone after as long.
-_ATTEMPTS = 1 + 3
+_ATTEMPTS, _AGAIN = 1 + 3, 0.1
 
 
 @dataclass(frozen=True)
