@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tools of other projects say of the sites: sslyze, testssl.sh, gixy, h2load and slowhttptest."""
+"""Findings of sslyze, testssl.sh, gixy, h2load and slowhttptest on the sites."""
 
 from __future__ import annotations
 

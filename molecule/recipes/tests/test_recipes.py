@@ -177,7 +177,7 @@ def test_a_scheduler_runs_once_and_a_deploy_says_when_it_would_run_twice(
     assert visit("ticker.example.com").json["processes"] == 1
     _seconds, said = deploy(host, "ticker", environment={"EDITION": "second"})
     assert "without an answer" in said and "two of each" not in said
-    # What either of the two releases says counts, so that this one stops the other first.
+    # The release that serves has overlap: never, so the deploy of the next one stops it first.
     _seconds, said = deploy(host, "ticker", gunicorn={"workers": 1})
     assert "To prevent that in ticker, with a short gap: gunicorn.overlap: never" in said
     _seconds, said = deploy(host, "ticker", gunicorn={"workers": 1, "overlap": "allow"}, environment={"EDITION": "3"})

@@ -19,12 +19,12 @@ _ENOENT, _ENXIO, _EACCES, _EROFS, _EPERM = "2", "6", "13", "30", "1"
 _REFUSED = (_EACCES, _EROFS, _EPERM)
 _STANDARD = re.compile(r"/dev/(?:stdout|stderr|fd/[0-9]+)|/proc/(?:self|[0-9]+)/fd/[0-9]+")
 _TEMPORARY = ("/tmp/", "/var/tmp/")
-# What an installer and the compilers of packages say is not about the application.
+# An error of an installer, or of a compiler that it calls, is not one of the application.
 _INSTALLS = "cannot install "
 # Releases are shortened in errors of a build.
 _SHORT = "<release>"
 _MOST = 2
-# What is said of a package that lacks the module; then there is no source whose directories may be meant.
+# In the error for a package that lacks the module: it has no source with further directories.
 WITHOUT_MODULE = "has no module"
 _OTHER_TOP = (
     "modules are looked for at the top of the code: when this one is below a directory of it, such as src/, set "
@@ -47,7 +47,7 @@ class AppPaths:
     shared: str
     # The directories, relative to the code, that outlive releases.
     listed: tuple[str, ...] = ()
-    # The module that the application is imported from, and the name of what is called or taken there.
+    # Module and attribute of the application, as in module:attribute; of a dotted name the first, and the last.
     module: str = ""
     attribute: str = ""
 

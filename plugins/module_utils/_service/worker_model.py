@@ -208,7 +208,7 @@ if _is_known():
             """Answer a request and close its connection, or leave it to the main loop."""
             again = False
             try:
-                # What is there need not be waited for, by a poll of its own.
+                # When data has arrived already, gunicorn need not poll for it.
                 conn.data_ready = conn.data_ready or bool(conn.sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT))
             except OSError:
                 pass

@@ -117,8 +117,8 @@ OVERRIDE = (
 )
 _SAID = (*_ADDRESS, *_TARGET, *_IDENTITY)
 FAMILY = (*_SAID, *OVERRIDE)
-# What a trusted proxy says in one of C(_SAID), by its place there, and nothing for all others.
-_CLAIM = "$flaskops_p{}"
+# The variable with what a trusted proxy says in each of these headers; without a value for all others.
+CLAIMS = {name: f"$flaskops_p{number}" for number, name in enumerate(_SAID)}
 _BY_NAME = {name.lower(): name for name in FAMILY}
 
 
@@ -132,11 +132,6 @@ def check_passed(names: t.Iterable[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def claims() -> dict[str, str]:
-    """Return, by variable, what a proxy says in each of these headers."""
-    return {_CLAIM.format(number): f"$http_{name.lower().replace('-', '_')}" for number, name in enumerate(_SAID)}
-
-
 def visitor_headers(passed: t.Collection[str], trusts_proxies: bool, trusts_all: bool) -> dict[str, str]:
     """Return these headers with what the application is sent as each: nothing, but where proxies are trusted.
 
@@ -144,6 +139,6 @@ def visitor_headers(passed: t.Collection[str], trusts_proxies: bool, trusts_all:
     them of all who connect to it.
     """
     kept = {name.lower() for name in passed}
-    sent = {name: _CLAIM.format(number) if trusts_proxies else "" for number, name in enumerate(_SAID)}
-    wanted = {**({} if trusts_all else sent), **dict.fromkeys(OVERRIDE, "")}
+    said = {} if trusts_all else CLAIMS if trusts_proxies else dict.fromkeys(_SAID, "")
+    wanted = {**said, **dict.fromkeys(OVERRIDE, "")}
     return {name: value for name, value in wanted.items() if name.lower() not in kept}

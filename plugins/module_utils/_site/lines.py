@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._input.values import InputError
-from .headers import claims, visitor_headers
+from .headers import CLAIMS, visitor_headers
 from .model import ACME, SELF_SIGNED, Location, Mount, Server, Site, Static, current_of
 
 Version = t.Tuple[int, ...]
@@ -315,7 +315,7 @@ def claim_lines(site: Site) -> Lines:
     """
     if not site.header_proxies:
         return []
-    taken = [f"set {name} {said};" for name, said in claims().items()]
+    taken = [f"set {claim} $http_{name.lower().replace('-', '_')};" for name, claim in CLAIMS.items()]
     return ["uninitialized_variable_warn off;", *block(f"if ({variable(site, 'peer')})", taken)]
 
 

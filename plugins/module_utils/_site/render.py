@@ -266,21 +266,22 @@ def render_quic_catch_all(port: Port) -> str:
 
 def _trust_maps(site: Site) -> list[Lines]:
     """Return maps that believe X-Forwarded-* only from the proxies that are trusted."""
+    hops = [_hops_map(site)] if site.counts_hops else []
+    if not site.header_proxies:
+        return hops
     peer = variable(site, "peer")
     geo = block(f"geo $realip_remote_addr {peer}", ["default 0;", *(f"{net} 1;" for net in site.header_proxies)])
     believed = {
-        "for": ("$remote_addr", "$proxy_add_x_forwarded_for"),
+        **({} if hops else {"for": ("$remote_addr", "$proxy_add_x_forwarded_for")}),
         "proto": ("$scheme", "$flaskops_xproto"),
         "host": ("$flaskops_host", "$flaskops_xhost"),
         "id": ("$request_id", "$flaskops_xid"),
     }
-    if site.counts_hops:
-        del believed["for"]
     maps = [
         block(f"map {peer} {variable(site, what)}", [f"default {own};", f"1 {theirs};"])
         for what, (own, theirs) in believed.items()
     ]
-    return [*([geo, *maps] if site.header_proxies else []), *([_hops_map(site)] if site.counts_hops else [])]
+    return [geo, *maps, *hops]
 
 
 def _hops_map(site: Site) -> Lines:

@@ -334,31 +334,37 @@ def test_a_connection_is_closed_at_once_when_all_of_the_request_was_read(
     assert [conn.closed for conn in seen] == [[graceful]]
 
 
-def test_a_connection_that_is_kept_goes_to_the_main_loop_and_comes_back(
-    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
-) -> None:
+def kept(begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]) -> tuple[t.Any, socket.socket]:
+    """Return a worker that has answered once and kept the connection, and its client."""
     again = [True, False]
     worker = begin(lambda _conn: again.pop(0))
     client = visit()
     worker.method_queue.run()
-    assert (worker.finished, worker.nr_conns) == ([True], 1)
+    return worker, client
+
+
+def ask_again(worker: t.Any, client: socket.socket) -> None:
+    """Send another request over a kept connection, which ends then."""
     client.send(b"GET")
     worker.enqueue_req(worker.keepalived_conns.popleft())
     assert is_ended(client)
+
+
+def test_a_connection_that_is_kept_goes_to_the_main_loop_and_comes_back(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
+) -> None:
+    worker, client = kept(begin, visit)
+    assert (worker.finished, worker.nr_conns) == ([True], 1)
+    ask_again(worker, client)
     wait_for(lambda: worker.nr_conns == 0)
 
 
 def test_a_kept_connection_is_answered_after_the_worker_has_stopped_to_accept(
     begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
 ) -> None:
-    again = [True, False]
-    worker = begin(lambda _conn: again.pop(0))
-    client = visit()
-    worker.method_queue.run()
+    worker, client = kept(begin, visit)
     worker.set_accept_enabled(False)
-    client.send(b"GET")
-    worker.enqueue_req(worker.keepalived_conns.popleft())
-    assert is_ended(client)
+    ask_again(worker, client)
 
 
 def test_a_thread_survives_what_a_request_raises(
