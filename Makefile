@@ -41,7 +41,7 @@ lint: venv ## ansible-lint, yamllint, ruff, shellcheck, the changelog's fragment
 	ruff check --quiet
 	ruff format --check --quiet
 	yamllint --strict .
-	shellcheck .ci/run
+	git ls-files -z .ci/run '*.sh' | xargs -0 shellcheck
 	antsibull-changelog lint
 	python -m tools.cli.specs --check
 	ansible-lint

@@ -3,8 +3,7 @@
 # is uv's own way. Its checksum is in a catalogue, which uv reads in place of its own. Elsewhere than on Debian, uv gets the archive
 # of the project.
 set -eu
-. /etc/os-release
-[ "$ID" = debian ] || exit 0
+grep -qx 'ID=debian' /etc/os-release || exit 0
 
 top=/var/lib/python-mirror
 release=20230101
@@ -13,7 +12,7 @@ mkdir -p "$top/$release" "$top/lists/partial" "$top/archives/partial" "$top/pyth
 cd "$top"
 
 # From where the host gets its packages.
-apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1 |
+apt-get indextargets --format "\$(REPO_URI)" 'Created-By: Packages' | head -n 1 |
   sed 's/^/deb /; s/$/ bookworm main/' >older.list
 apt() {
   apt-get -q -o Dir::Etc::sourcelist="$top/older.list" -o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$top/lists" \
