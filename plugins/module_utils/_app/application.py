@@ -25,6 +25,7 @@ from .._input.values import (
     check_name,
     check_socket_path,
     elements,
+    length_fault,
 )
 from .._release.model import Layout, digest, release_id
 from .._release.shared_files import Place, code_directories, served_directories, shared_places
@@ -489,6 +490,9 @@ def _shared_paths(paths: t.Sequence[str] | None) -> tuple[str, ...]:
             raise SourceError(
                 f"shared '{path}' must be a plain path inside the application, such as 'uploads' or 'var/data'"
             )
+        fault = length_fault(path)
+        if fault:
+            raise SourceError(f"shared '{path[:40]}...' is {fault}: use a shorter one")
         result.append("/".join(parts))
     for path in result:
         if any(other != path and path.startswith(other + "/") for other in result):

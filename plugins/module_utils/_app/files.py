@@ -19,7 +19,7 @@ from .._input.file_secrets import find_secret
 from .._input.placeholders import NAMES
 from .._input.redact import holds
 from .._input.values import APP as SHAPE
-from .._input.values import InputError, as_bool, as_line, elements, refuse_unknown
+from .._input.values import InputError, as_bool, as_line, elements, length_fault, refuse_unknown
 from .._release.shared_files import SHARED, served_by
 
 SOURCES = ("content", "template", "src")
@@ -31,8 +31,6 @@ _MODE = re.compile(r"0[0-7]{3}")
 # Of one file, and of all files of an application: they travel with each run.
 LARGEST = 2**20
 LARGEST_OF_ALL = 4 * 2**20
-# A name on Linux (NAME_MAX).
-_LONGEST_NAME = 255
 _ELSEWHERE = "put what is no configuration into the source, or into a shared directory"
 
 
@@ -118,9 +116,11 @@ def _path(key: str, value: object) -> str:
             f"{key} '{text}' has '{found[0]}' in it, and a path of files has no placeholders: write it as "
             "'config/app.cfg', which begins at the top of the code"
         )
-    if any(len(part.encode("utf-8", "surrogateescape")) > _LONGEST_NAME for part in parts):
-        raise InputError(f"{key} '{text[:40]}...' has a name of more than {_LONGEST_NAME} bytes, which Linux refuses")
-    return posixpath.join(*parts)
+    path = posixpath.join(*parts)
+    fault = length_fault(path)
+    if fault:
+        raise InputError(f"{key} '{text[:40]}...' is {fault}: use a shorter one")
+    return path
 
 
 def _mode(where: str, value: object, is_secret: bool) -> int:

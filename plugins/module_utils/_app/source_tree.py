@@ -12,6 +12,7 @@ import re
 import typing as t
 from dataclasses import dataclass, replace
 
+from .._input.values import length_fault
 from .source import SourceError
 
 FILE, DIRECTORY, LINK, HARDLINK, OTHER = "file", "directory", "link", "hardlink", "other"
@@ -35,9 +36,6 @@ IGNORED = frozenset(
         ".vscode",
     ]
 )
-
-# Deeper, a path is too long for Linux (4,096 bytes) or for what walks over it.
-DEEPEST, LONGEST, LONGEST_NAME = 100, 2048, 255
 
 # What file managers leave beside files, in lower case.
 _LITTER = frozenset([".ds_store", "thumbs.db", "desktop.ini"])
@@ -131,15 +129,9 @@ def _plain(path: str, source: str) -> str:
 def check_length(parts: t.Sequence[str], source: str) -> None:
     """Raise SourceError for a path that no release can have."""
     path = "/".join(parts)
-    shown = f"{source} holds '{path[:80]}{'…' if len(path) > 80 else ''}'"
-    if len(parts) > DEEPEST:
-        raise SourceError(f"{shown}, {len(parts)} directories deep: at most {DEEPEST} are possible; is it a mistake?")
-    longest = max(len(part.encode("utf-8", "surrogateescape")) for part in parts) if parts else 0
-    if longest > LONGEST_NAME or len(path.encode("utf-8", "surrogateescape")) > LONGEST:
-        raise SourceError(
-            f"{shown}, a path of {len(path)} characters: it may have {LONGEST} bytes, and {LONGEST_NAME} between two "
-            "slashes; is it a mistake?"
-        )
+    fault = length_fault(path)
+    if fault:
+        raise SourceError(f"{source} holds '{path[:80]}{'…' if len(path) > 80 else ''}', {fault}; is it a mistake?")
 
 
 def _plain_target(entry: ArchiveEntry, source: str) -> str:

@@ -12,6 +12,7 @@ import typing as t
 from contextlib import suppress
 
 from .._app.files import ReleaseFile
+from .._input.values import length_fault
 from .._system.files import write_file
 from .._system.planted import open_directory
 from .venv import BuildError
@@ -30,9 +31,9 @@ def write_files(files: t.Sequence[ReleaseFile], code: str, uid: int, gid: int) -
         try:
             _refuse_taken(directory, name, file.path)
             # A release with the same source may have shared them.
-            for suffix in _COPIES:
+            for copy in (name + suffix for suffix in _COPIES if not length_fault(name + suffix)):
                 with suppress(FileNotFoundError):
-                    os.unlink(name + suffix, dir_fd=directory)
+                    os.unlink(copy, dir_fd=directory)
         finally:
             os.close(directory)
     for file in files:

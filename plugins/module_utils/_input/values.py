@@ -31,6 +31,9 @@ _LONGEST = 120
 # sockaddr_un.sun_path holds 108 bytes with its terminating NUL (unix(7)).
 MAX_SOCKET_PATH = 107
 
+# Of a path in a release: what is longer is too long for Linux (4,096 bytes), or for what walks over it.
+_DEEPEST, _LONGEST_PATH, _LONGEST_NAME = 100, 2048, 255
+
 # The directories of CAs (ACME) that have a word.
 PRODUCTION = "https://acme-v02.api.letsencrypt.org/directory"
 STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
@@ -249,6 +252,21 @@ def check_socket_path(path: str) -> str:
             f"socket path '{path}' has {size} bytes; Linux accepts {MAX_SOCKET_PATH}: choose a shorter name or root"
         )
     return path
+
+
+def length_fault(path: str) -> str:
+    """Return what is too long in a path of a release; an empty text when nothing is."""
+    parts = path.split("/")
+    if len(parts) > _DEEPEST:
+        return f"{len(parts)} directories deep: at most {_DEEPEST} are possible"
+    # Bytes that are no UTF-8 travel as surrogates.
+    longest = max(len(part.encode("utf-8", "surrogateescape")) for part in parts)
+    if longest > _LONGEST_NAME or len(path.encode("utf-8", "surrogateescape")) > _LONGEST_PATH:
+        return (
+            f"a path of {len(path)} characters: it may have {_LONGEST_PATH} bytes, and {_LONGEST_NAME} between two "
+            "slashes"
+        )
+    return ""
 
 
 @dataclass(frozen=True)

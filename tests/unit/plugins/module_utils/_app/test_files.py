@@ -53,10 +53,26 @@ def refused(file: dict[str, t.Any], **more: t.Any) -> str:
         ".",
         "a\nb",
         "x" * 256,
+        "ü" * 128,
+        f"{'y' * 255}/{'x' * 256}.cfg",
+        "/".join(["x" * 200] * 25),
+        "x/" * 2000 + "app.cfg",
     ],
 )
 def test_a_path_stays_in_the_code(path: str) -> None:
     assert "files[0].path" in refused({"path": path})
+
+
+def test_a_path_that_is_too_long_is_refused_and_not_repeated() -> None:
+    said = refused({"path": "/".join(["x" * 200] * 25)})
+    assert "...' is a path of 5024 characters: it may have 2048 bytes, and 255 between two slashes" in said
+    assert len(said) < 250
+    assert "is 2001 directories deep: at most 100 are possible" in refused({"path": "x/" * 2000 + "app.cfg"})
+    # An application with such a directory would fail on the host, too.
+    with pytest.raises(AppError, match=r"shared 'x+\.\.\.' is a path of 256 characters"):
+        parse_app({**SHOP, "shared": ["x" * 256]}, "/srv")
+    (file,) = parse_app({**SHOP, "files": [{"path": "x" * 255, "content": ""}]}, "/srv").files
+    assert len(file.path) == 255
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,12 @@ def test_a_file_of_the_source_is_replaced_and_other_releases_keep_theirs(code: P
     assert not (code / "shop.gz").exists()
 
 
+def test_a_name_may_be_as_long_as_linux_lets_it(code: Path) -> None:
+    name = "x" * 255
+    write(code, files(**{name: "a"}))
+    assert os.listdir(code) == [name]
+
+
 def test_what_is_in_the_way_is_refused_and_nothing_is_written_elsewhere(code: Path) -> None:
     outside = code.parent / "outside"
     outside.mkdir()
