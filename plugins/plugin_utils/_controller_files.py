@@ -12,7 +12,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.template import trust_as_template
 
-from ._controller_path import controller_path
+from ._controller_path import controller_path, why_no_file
 
 if t.TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
@@ -24,7 +24,18 @@ _MISSING = re.compile(r"'([\w.]+)' is undefined|has no (?:attribute|element) '?(
 
 
 def find(action: ActionBase, directory: str, name: str, variables: Variables) -> str:
-    """Return the path of a file, where Ansible looks for those of C(directory) or else beside the inventory."""
+    """Return the path of a file, where Ansible looks for those of C(directory) or else beside the inventory.
+
+    Raise AnsibleError when there is none, or no regular file: Ansible would wait for what a FIFO is given.
+    """
+    path = _find(action, directory, name, variables)
+    fault = why_no_file(path)
+    if fault:
+        raise AnsibleActionFail(fault)
+    return path
+
+
+def _find(action: ActionBase, directory: str, name: str, variables: Variables) -> str:
     try:
         return str(action._find_needle(directory, name))
     except AnsibleError:

@@ -38,6 +38,7 @@ from ..module_utils._app.source_tree import (
     plan_tree,
     tree_digest,
 )
+from ._controller_path import why_no_file
 
 _BLOCK = 1024 * 1024
 
@@ -66,6 +67,9 @@ def look(item: t.Mapping[str, t.Any], resolve: t.Callable[[str], str]) -> Found 
     if kind == "pypi" or is_remote(source) or (kind == "git" and ":" in source):
         return None
     path = resolve(git_url(source))
+    fault = "" if os.path.isdir(path) else why_no_file(path)
+    if fault:
+        raise SourceError(f"source '{source}' on the controller: {fault}, or a directory")
     if kind == PATH:
         kind = _kind_of(path, version)
     if kind == "git":

@@ -141,6 +141,7 @@ def test_a_site_that_is_refused_in_the_end_is_an_error(monkeypatch: pytest.Monke
 def make_templates(tmp_path: Path) -> Path:
     directory = tmp_path / "templates"
     directory.mkdir()
+    os.mkfifo(directory / "fifo.j2")
     (directory / "part.j2").write_text("# part of {{ domain }}\n\n")
     text = ["# {{ ansible_managed }} {{ template_path }}", "{% include 'part.j2' %}", "{% if true %}"]
     (directory / "site.j2").write_text("\n".join([*text, "server_name {{ domain }};", "{% endif %}", ""]))
@@ -168,6 +169,7 @@ def test_a_single_site_may_have_a_template(templates: Path) -> None:
     ("arguments", "words"),
     [
         ({"template": "none.j2"}, "template 'none.j2' cannot be read"),
+        ({"template": "fifo.j2"}, "is a FIFO (named pipe), not a file: name a regular file"),
         ({"template": "site.j2", "content": "x"}, "template 'site.j2' excludes content and src"),
     ],
 )

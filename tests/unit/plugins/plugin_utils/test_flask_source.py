@@ -157,6 +157,15 @@ def test_an_archive_is_known_by_its_checksum(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "kind"), [("x.tar.gz", "auto"), ("x", "auto"), ("x", "archive"), ("x", "git"), ("x", "directory")]
+)
+def test_a_source_that_is_a_fifo_is_not_waited_for(tmp_path: Path, name: str, kind: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(SourceError, match=rf"{name}' on the controller: .*{name} is a FIFO"):
+        found(source=str(tmp_path / name), source_type=kind)
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "httpbin",

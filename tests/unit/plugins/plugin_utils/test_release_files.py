@@ -78,6 +78,21 @@ def test_what_cannot_be_read_reaches_no_host(project: Path, file: dict[str, t.An
     assert "UNREACHABLE" not in answer
 
 
+def test_what_is_no_file_is_neither_waited_for_nor_rendered(project: Path) -> None:
+    os.mkfifo(project / "templates" / "fifo.j2")
+    (project / "templates" / "zero.j2").symlink_to("/dev/zero")
+    files = [
+        {"path": "one", "template": "fifo.j2"},
+        {"path": "two", "template": "zero.j2"},
+        {"path": "three", "src": "files"},
+    ]
+    answer = played(project, files)
+    assert f"files 'one': template 'fifo.j2' cannot be read: {project}/templates/fifo.j2 is a FIFO" in answer
+    assert f"files 'two': template 'zero.j2' cannot be read: {project}/templates/zero.j2 is a device" in answer
+    assert f"files 'three': src 'files' cannot be read: {project}/files is a directory, not a file" in answer
+    assert "UNREACHABLE" not in answer
+
+
 def test_what_is_rendered_is_looked_at_for_secrets(project: Path) -> None:
     answer = played(project, [{"path": "app.cfg", "template": "app.cfg.j2"}], secrets={"KEY": "hello-hello"})
     assert "UNREACHABLE" in answer
