@@ -14,6 +14,7 @@ from ..plugin_utils._host_code import execute
 from ..plugin_utils._input_check import check_input, check_variables, joined, load_schema
 from ..plugin_utils._run_record import followed, is_recorded, note_failure, note_plain_sites, notice_faults
 from ..plugin_utils._task_process import LateErrors, freeze_gc, load_filters
+from ..plugin_utils._vaulted import vaulted_faults
 
 Result = t.Dict[str, t.Any]
 
@@ -60,8 +61,11 @@ class ActionModule(LateErrors, Action):
     def _checked(self, variables: Result) -> tuple[Result, list[str]]:
         """Return what the host is to be asked for more, such as packages for builds, or all faults of the variables."""
         schema = load_schema()
-        values = {name: to_plain(self._templar.template(variables[name])) for name in schema if name in variables}
+        given = {name: self._templar.template(variables[name]) for name in schema if name in variables}
+        values = {name: to_plain(value) for name, value in given.items()}
         faults = [*check_variables(values, schema), *notice_faults(variables, self)] or self._refusals()
+        # A plain value has no mark of the vault.
+        faults += vaulted_faults(given.get("flask_apps"))
         if faults:
             return {}, faults
         found = check_input(self, values, variables)

@@ -123,5 +123,26 @@ def test_what_vault_has_encrypted_is_for_the_application_alone(
 ) -> None:
     said = f"app 'shop': files 'app.cfg': {what} is encrypted, and the file is not secret: set secret: true"
     assert said in played(project, [{"path": "app.cfg", **file}], vault)
-    assert said in played(project, [{"path": "app.cfg", **file, "secret": False}], vault)
+    assert said in played(project, [{"path": "app.cfg", **file, "secret": "no"}], vault)
     assert "UNREACHABLE" in played(project, [{"path": "app.cfg", **file, "secret": True}], vault)
+
+
+def encrypted(project: Path, vault: list[str], name: str, value: str) -> str:
+    """Return the line of YAML that C(ansible-vault encrypt_string) makes of a variable."""
+    command = [str(PROGRAMS / "ansible-vault"), "encrypt_string", *vault, "--name", name, value]
+    return subprocess.run(command, cwd=project, check=True, capture_output=True, text=True).stdout
+
+
+def test_an_encrypted_value_is_for_the_application_alone(project: Path, vault: list[str]) -> None:
+    (project / "group_vars").mkdir()
+    (project / "group_vars" / "all.yml").write_text(encrypted(project, vault, "hidden", "hunter2-hunter2"))
+    files = [{"path": "app.cfg", "content": "{{ hidden }}", "secret": False}]
+    # As a whole value, also through another variable.
+    environment = "{{ {'A': 'b'} | combine({'KEY': hidden}) }}"
+    answer = played(project, files, vault, environment=environment)
+    assert "app 'shop': environment.KEY is encrypted with Ansible Vault, and values of environment may" in answer
+    assert "app 'shop': files 'app.cfg': content is encrypted, and the file is not secret: set secret: true" in answer
+    assert "hunter2" not in answer
+    assert "UNREACHABLE" not in answer
+    secret = [{**files[0], "secret": True}]
+    assert "UNREACHABLE" in played(project, secret, vault, secrets={"KEY": "{{ hidden }}"})
