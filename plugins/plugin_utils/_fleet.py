@@ -149,10 +149,15 @@ def _named(apps: t.Mapping[str, Item], name: str, asked: str) -> dict[str, str]:
         )
     bad = {host: reason for host, app in apps.items() if (reason := _refusal(app, way[host]))}
     if bad:
+        # Loaded for errors only.
+        from ..module_utils._release.rollback import how_to_deploy
+
         reasons = "; ".join(f"{host}: {reason}" for host, reason in sorted(bad.items()))
+        rows = [row for app in apps.values() for row in app["releases"] if row["id"] == matching[0]]
+        again = how_to_deploy(name, str(rows[0].get("version", "")))
         raise FleetError(
-            f"release {matching[0]} of {name} cannot be rolled back to ({reasons}). Name another one, or deploy "
-            f"this one again (site.yml with its version). Nothing was changed. {_listing(apps)}"
+            f"release {matching[0]} of {name} cannot be rolled back to ({reasons}). {again} Nothing was changed. "
+            f"{_listing(apps)}"
         )
     return way
 

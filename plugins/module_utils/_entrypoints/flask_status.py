@@ -25,7 +25,14 @@ from .._release.model import Layout, Manifest, is_release_id
 from .._release.published import is_published
 from .._release.release import current_id, damage, list_releases
 from .._release.releases import find_applications
-from .._release.rollback import deploy_runs, describe_state, possible_targets, previous_healthy, rejected_releases
+from .._release.rollback import (
+    deploy_runs,
+    describe_state,
+    possible_targets,
+    previous_healthy,
+    refused_releases,
+    rejected_releases,
+)
 from .._service.idle import is_asleep
 from .._service.units import instance_name
 from .._system.host import Clock, Host, Kernel
@@ -206,7 +213,7 @@ def _beside(host: Host, name: str) -> list[Row]:
 
 def _releases(layout: Layout, releases: t.Sequence[Manifest], history: t.Sequence[Entry], current: str) -> Row:
     usable = {manifest.id for manifest in releases if can_run(layout, manifest.id)}
-    times, bad = activation_times(history), rejected_releases(history)
+    times, bad, refused = activation_times(history), rejected_releases(history), refused_releases(history)
     target = previous_healthy(history, usable, current)
     rows = [
         {
@@ -217,7 +224,7 @@ def _releases(layout: Layout, releases: t.Sequence[Manifest], history: t.Sequenc
             "activated": times.get(manifest.id, ""),
             "state": describe_state(manifest.id, usable, times, bad, current),
             "rollback": manifest.id == target,
-            "usable": manifest.id in usable and manifest.id not in bad,
+            "usable": manifest.id in usable and manifest.id not in refused,
         }
         for manifest in reversed(releases)
     ]

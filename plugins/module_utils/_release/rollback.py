@@ -4,7 +4,8 @@
 """Choose the target of a rollback from the history. Private to flaskops.stack.
 
 The last entry of a release counts: one that failed, or was rolled back, is rejected as a target until it has
-been deployed again and was healthy then.
+been deployed again and was healthy then. One that has served before and only failed since can be named, though: the
+health check of the rollback decides about it.
 """
 
 from __future__ import annotations
@@ -16,21 +17,37 @@ from .model import Manifest, ReleaseError
 
 
 def rejected_releases(entries: t.Iterable[Entry]) -> dict[str, str]:
-    """Return why releases are rejected as targets of a rollback, by id."""
-    found: dict[str, str] = {}
+    """Return why releases are rejected as targets of a rollback that names none, by id."""
+    return {release: reason for release, (reason, _is_final) in _judged(entries).items()}
+
+
+def refused_releases(entries: t.Iterable[Entry]) -> dict[str, str]:
+    """Return why releases are refused as targets of a rollback also by their name, by id.
+
+    A rollback runs no migrations: those of a release that has never served are not known to have run, and the database
+    of one that was rolled back from may have been migrated down.
+    """
+    return {release: reason for release, (reason, is_final) in _judged(entries).items() if is_final}
+
+
+def _judged(entries: t.Iterable[Entry]) -> dict[str, tuple[str, bool]]:
+    """Return why releases are rejected, and whether that is so by their name, too; by id."""
+    found: dict[str, tuple[str, bool]] = {}
     served: set[str] = set()
     for entry in entries:
         release, result, when = str(entry.get("release", "")), entry.get("result"), entry.get("when", "?")
         # Too little memory or a full disk is no fault of a release that was live before.
         if result == "failed" and (entry.get("started", True) or release not in served):
-            found[release] = f"failed {when}: {entry.get('reason') or 'for a reason that was not recorded'}"
+            reason = f"failed {when}: {entry.get('reason') or 'for a reason that was not recorded'}"
+            found[release] = reason, release not in served or found.get(release, ("", False))[1]
         elif result == "activated":
             served.add(release)
             found.pop(release, None)
             if entry.get("what") == "rollback" and entry.get("from"):
-                found[str(entry["from"])] = f"rolled back from {when}"
+                found[str(entry["from"])] = f"rolled back from {when}", True
             elif entry.get("from") and entry.get("from_ill"):
-                found[str(entry["from"])] = f"did not run well when it was replaced {when}: {entry['from_ill']}"
+                reason = f"did not run well when it was replaced {when}: {entry['from_ill']}"
+                found[str(entry["from"])] = reason, True
     return found
 
 
@@ -87,25 +104,32 @@ def choose_target(
         raise ReleaseError(
             f"{name} has no release to roll back to: none that was {earlier} and still exists. {listing}"
         )
-    matching = [manifest.id for manifest in releases if manifest.id.startswith(asked)]
+    matching = [manifest for manifest in releases if manifest.id.startswith(asked)]
     if len(matching) != 1:
         what = f"matches {len(matching)} releases" if matching else "is no release"
         raise ReleaseError(f"'{asked}' {what} of {name}: name one by its id. {listing}")
-    return _checked(name, matching[0], usable, entries, listing)
+    _check(name, matching[0], usable, entries, listing)
+    return matching[0].id
 
 
-def _checked(name: str, release: str, usable: t.Collection[str], entries: t.Sequence[Entry], listing: str) -> str:
-    bad = rejected_releases(entries).get(release)
+def _check(name: str, manifest: Manifest, usable: t.Collection[str], entries: t.Sequence[Entry], listing: str) -> None:
+    bad = refused_releases(entries).get(manifest.id)
     if bad:
+        again = how_to_deploy(name, str(manifest.source.get("version", "")))
+        raise ReleaseError(f"release {manifest.id} of {name} cannot be rolled back to: {bad}. {again} {listing}")
+    if manifest.id not in usable:
         raise ReleaseError(
-            f"release {release} of {name} cannot be rolled back to: {bad}. Name another one, or deploy this one "
-            f"again (site.yml with its version). {listing}"
+            f"release {manifest.id} of {name} cannot run: its code or its Python is gone from the host. {listing}"
         )
-    if release not in usable:
-        raise ReleaseError(
-            f"release {release} of {name} cannot run: its code or its Python is gone from the host. {listing}"
-        )
-    return release
+
+
+def how_to_deploy(name: str, version: str) -> str:
+    """Return the way out for a release that is refused as the target of a rollback."""
+    source = f"version '{version}' of {name}" if version else f"the source of {name} that it was built from"
+    return (
+        f"Name another release, or deploy this one: run deploy.yml or site.yml with {source} and the variables of that "
+        "time, which also runs the migrations that a rollback leaves out."
+    )
 
 
 def list_of_releases(

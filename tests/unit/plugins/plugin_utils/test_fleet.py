@@ -27,6 +27,7 @@ def host(targets: list[str], bad: t.Collection[str] = (), current: str = "", int
     """Return what a host says: the releases to which it can go, newest first, and others that it has."""
     releases = [{"id": name, "state": "healthy", "usable": True} for name in targets]
     releases += [{"id": name, "state": "failed: / answered 500", "usable": False} for name in bad]
+    releases = [{**release, "version": f"v{str(release['id'])[0]}"} for release in releases]
     app = {
         "name": "shop",
         "current": current or targets[0],
@@ -105,6 +106,7 @@ def test_a_host_that_was_given_up_takes_no_part() -> None:
         ("4", "'4' is no release of shop"),
         ("3333333", "is not on web2: deploy it there"),
         ("2222222", "web2: failed: / answered 500"),
+        ("2222222", "with version 'v2' of shop and the variables of that time"),
     ],
 )
 def test_a_release_by_its_name_must_be_possible_on_every_host(asked: str, said: str) -> None:

@@ -145,6 +145,30 @@ def test_a_release_can_be_named_by_the_beginning_of_its_id(asked: str) -> None:
     assert choose("1 2 3", asked) == V1
 
 
+@pytest.mark.parametrize("steps", ["1 2 3 <1!", "1 2 1! 3", "1 2 3 <1! <1! 3!"])
+def test_one_that_has_served_and_failed_since_can_be_named(steps: str) -> None:
+    assert choose(steps, V1) == V1
+    # Without a name, the one before it is better known.
+    assert previous_healthy(story(*steps.split())[0], ALL, V3) != V1
+
+
+@pytest.mark.parametrize(
+    ("steps", "named"), [("1 2 <1 2!", V2), ("1 2 <1 2! 2!", V2), ("1 2! 3", V2), ("1 2 <1 2! 3", V2)]
+)
+def test_one_whose_migrations_may_be_missing_is_refused_by_its_name(steps: str, named: str) -> None:
+    with pytest.raises(ReleaseError, match="runs the migrations that a rollback leaves out"):
+        choose(steps, named)
+
+
+def test_the_way_out_names_what_the_release_was_built_from() -> None:
+    with pytest.raises(ReleaseError) as error:
+        choose("1 2 <1", V2)
+    assert "run deploy.yml or site.yml with version 'v2' of shop and the variables of that time" in str(error.value)
+    without = replace(manifest(V2), source={"type": "directory", "location": "./shop"})
+    with pytest.raises(ReleaseError, match="with the source of shop that it was built from and the variables"):
+        choose_target("shop", [without], ALL, story("1", "2", "<1")[0], V1, V2)
+
+
 def test_one_that_was_never_activated_can_be_named() -> None:
     assert choose("1 2", V3) == V3
 
