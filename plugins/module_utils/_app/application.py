@@ -160,9 +160,14 @@ class App:
 
     @property
     def missing_requirements(self) -> tuple[str, ...]:
-        """Return what is installed when the virtualenv lacks it; release ids are made without Werkzeug."""
+        """Return what is installed when the virtualenv lacks it."""
+        return (*self.runtime_requirements, *self.unkeyed_requirements)
+
+    @property
+    def unkeyed_requirements(self) -> tuple[str, ...]:
+        """Return the names of distributions that are needed, too, and are in no key of a virtualenv, nor in an id."""
         # Its ProxyFix reads the forwarded headers. Flask requires it, other frameworks do not.
-        return (*self.runtime_requirements, *(["werkzeug"] if self.trusted_hops else []))
+        return ("werkzeug",) if self.trusted_hops else ()
 
     @property
     def version_rules(self) -> dict[str, object]:

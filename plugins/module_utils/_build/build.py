@@ -17,7 +17,7 @@ from .._app.application import App, build_key, identify, migration_key
 from .._app.dependencies import Dependencies, needs_source, plan_dependencies
 from .._app.projects import Surroundings
 from .._release.contents import write_token
-from .._release.distributions import version_of
+from .._release.distributions import has_all, version_of
 from .._release.kept_venv import keep_virtualenv, mark_complete, mark_durable, reuse_virtualenv
 from .._release.model import MANIFEST, Layout, Manifest, digest, is_release_id
 from .._release.ownership import transfer_ownership
@@ -113,7 +113,14 @@ def find_identical_build(plan: BuildPlan) -> Manifest | None:
     """Return the newest release with the same build key, whose code and virtualenv can be reused; hooks run again."""
     if plan.app.hooks.build:
         return None
-    return next((found for found in verified_releases(plan.layout) if found.build == plan.key), None)
+    return next(
+        (found for found in verified_releases(plan.layout) if found.build == plan.key and _fits(plan, found)), None
+    )
+
+
+def _fits(plan: BuildPlan, other: Manifest) -> bool:
+    """Tell whether the virtualenv of another release, of an equal key, has what the key does not name."""
+    return has_all(os.path.join(plan.layout.release(other.id), "venv"), plan.app.unkeyed_requirements)
 
 
 def build(plan: BuildPlan, starts_next: bool = False) -> None:
@@ -321,8 +328,10 @@ def _copy(plan: BuildPlan, identical: Manifest, name: str) -> None:
 def _build_venv(plan: BuildPlan, dependencies: Dependencies, key: str, owner: Owner) -> bool:
     """Make the virtualenv and compile it and the code; return whether it had to be built."""
     app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
-    identical = next((found for found in verified_releases(plan.layout) if found.venv == key), None)
-    is_taken = not identical and reuse_virtualenv(plan.path, plan.layout.cache, key)
+    identical = next(
+        (found for found in verified_releases(plan.layout) if found.venv == key and _fits(plan, found)), None
+    )
+    is_taken = not identical and reuse_virtualenv(plan.path, plan.layout.cache, key, plan.app.unkeyed_requirements)
     if identical or is_taken:
         chown_tree(app, owner.uid, owner.gid)
         # Nothing of the source or of a package runs, so that no unit is started for it.

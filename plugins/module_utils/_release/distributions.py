@@ -23,6 +23,11 @@ def installed(venv: str) -> dict[str, str]:
     return {normalised(match["name"]): match["version"] for match in matches if match}
 
 
+def has_all(venv: str, names: t.Collection[str]) -> bool:
+    """Tell whether a virtualenv has the distributions of these normalised names."""
+    return not names or set(names) <= installed(venv).keys()
+
+
 def normalised(name: str) -> str:
     """Return the name of a distribution as indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()

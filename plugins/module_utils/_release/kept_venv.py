@@ -14,6 +14,7 @@ import typing as t
 from .._system.command import run_checked
 from .._system.files import read_file, write_file
 from .._system.trees import remove_tree, rewrite_prefix
+from .distributions import has_all
 
 # In a release: that its virtualenv is whole, and root's.
 _MARK = "venv.json"
@@ -54,11 +55,16 @@ def keep_virtualenv(path: str, cache: str, durable: bool = False) -> None:
     write_file(os.path.join(place, _MARK), json.dumps(note).encode())
 
 
-def reuse_virtualenv(path: str, cache: str, key: str) -> bool:
-    """Move the virtualenv that is kept into the release in C(path), if it is of this key; return whether it was."""
+def reuse_virtualenv(path: str, cache: str, key: str, needed: t.Collection[str] = ()) -> bool:
+    """Move the virtualenv that is kept into the release in C(path), if it is of this key; return whether it was.
+
+    It has to have the distributions C(needed), too, which no key names.
+    """
     place = _place(cache)
     note = _read(place)
     if note.get("key") != key or time.time() - note["since"] > _SECONDS:
+        return False
+    if not has_all(os.path.join(place, "venv"), needed):
         return False
     _move(os.path.join(place, "venv"), os.path.join(path, "venv"))
     remove_tree(place)

@@ -72,7 +72,8 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def plan(layout: Layout, *migrate: str) -> t.Any:
-    app = SimpleNamespace(name="shop", mask=str, hooks=SimpleNamespace(migrate=migrate, build=()))
+    hooks = SimpleNamespace(migrate=migrate, build=())
+    app = SimpleNamespace(name="shop", mask=str, hooks=hooks, unkeyed_requirements=())
     return SimpleNamespace(app=app, layout=layout, id=RELEASE, key="code", path=layout.release(RELEASE))
 
 
@@ -336,3 +337,14 @@ def test_what_an_application_said_that_is_never_loaded_has_no_secret(layout: Lay
     said = str(refused.value)
     assert said.endswith("or raise health.timeout; it said last:\npostgres://shop:********@db")
     assert said.startswith("'shop:app' is not loaded within 11 s")
+
+
+def test_a_virtualenv_that_was_made_without_werkzeug_is_no_model_once_hops_are_trusted(layout: Layout) -> None:
+    complete(layout)
+    wanted = plan(layout)
+    assert _build_module.find_identical_build(wanted)
+    wanted.app.unkeyed_requirements = ("werkzeug",)
+    assert _build_module.find_identical_build(wanted) is None
+    packages = Path(layout.release(RELEASE), "venv/lib/python3.13/site-packages")
+    (packages / "werkzeug-3.1.3.dist-info").mkdir(parents=True)
+    assert _build_module.find_identical_build(wanted)

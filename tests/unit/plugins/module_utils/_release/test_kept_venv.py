@@ -62,6 +62,16 @@ def test_another_one_is_not_taken(tmp_path: Path, cache: str) -> None:
     assert not reuse_virtualenv(str(release(tmp_path, "2", has_virtualenv=False)), cache, "other key")
 
 
+def test_one_that_lacks_what_no_key_names_is_not_taken(tmp_path: Path, cache: str) -> None:
+    first = release(tmp_path, "1")
+    mark_complete(str(first), "key")
+    keep_virtualenv(str(first), cache)
+    second = release(tmp_path, "2", has_virtualenv=False)
+    assert not reuse_virtualenv(str(second), cache, "key", ["werkzeug"])
+    (Path(cache) / "kept/venv/lib/python3.13/site-packages/Werkzeug-3.1.3.dist-info").mkdir(parents=True)
+    assert reuse_virtualenv(str(second), cache, "key", ["werkzeug"])
+
+
 def test_an_old_one_is_not_taken(tmp_path: Path, cache: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first = release(tmp_path, "1")
     mark_complete(str(first), "key", time.time() - 25 * 3600)
