@@ -13,13 +13,19 @@ from ..plugin_utils._status_table import by_host, render_status
 Hosts = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
-def rollback_plan(hosts: Hosts, app: str, release: str = "") -> dict[str, t.Any]:
+def rollback_plan(hosts: Hosts, app: object, release: str = "") -> dict[str, t.Any]:
     """Return to which release each host goes back, in words, too, and why there is none for all."""
+    # Ansible loads this file in every run.
+    from ..plugin_utils._rollback_report import explain_unnamed
+
+    unnamed = explain_unnamed(app)
+    if unnamed:
+        return {"targets": {}, "text": "", "problem": unnamed}
     try:
-        targets = rollback_targets(hosts, app, release)
+        targets = rollback_targets(hosts, str(app), release)
     except FleetError as exc:
         return {"targets": {}, "text": "", "problem": str(exc)}
-    return {"targets": targets, "text": describe_targets(hosts, app, targets), "problem": ""}
+    return {"targets": targets, "text": describe_targets(hosts, str(app), targets), "problem": ""}
 
 
 class FilterModule:

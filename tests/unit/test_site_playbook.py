@@ -172,14 +172,22 @@ def test_what_only_fleets_need_is_left_out_for_a_single_host(tmp_path: Path, tar
     assert "".join(re.findall(r"hosts \((\d+)\)", said)) == hosts
 
 
-def run_here(playbook: str, directory: Path, **variables: object) -> subprocess.CompletedProcess[str]:
+def run_here(playbook: str, directory: Path, *hosts: str, **variables: object) -> subprocess.CompletedProcess[str]:
     """Run a playbook on this machine, which it has to leave alone."""
     given = directory / "variables.json"
     given.write_text(json.dumps(variables), encoding="utf-8")
     command = [sys.executable, "-m", "ansible", "playbook", str(ROOT / "playbooks" / f"{playbook}.yml")]
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/collections"), "ANSIBLE_NOCOLOR": "1"}
     return subprocess.run(
-        [*command, "--inventory", "localhost,", "--connection", "local", "--extra-vars", f"@{given}"],
+        [
+            *command,
+            "--inventory",
+            f"{','.join(hosts or ['localhost'])},",
+            "--connection",
+            "local",
+            "--extra-vars",
+            f"@{given}",
+        ],
         capture_output=True,
         check=False,
         cwd=directory,
@@ -197,6 +205,14 @@ def test_a_rollback_of_no_application_says_how_to_name_one(tmp_path: Path, app: 
     assert "Name the application to roll back: -e app=NAME" in said
     assert "Finalization" not in said
     assert said.count("TASK [") == 1
+
+
+def test_a_rollback_of_no_application_of_a_fleet_says_so_once(tmp_path: Path) -> None:
+    run = run_here("rollback", tmp_path, "one", "two", ansible_become=False, app="")
+    assert run.returncode == 2
+    said = run.stdout + run.stderr
+    assert "Name the application to roll back: -e app=NAME" in said
+    assert (said.count("fatal: ["), "Read the releases" in said) == (1, False)
 
 
 @pytest.mark.parametrize("playbook", ["site", "deploy"])

@@ -53,9 +53,12 @@ if t.TYPE_CHECKING:
 INSTALLERS = ("uv", "pip")
 _INTERPRETER = re.compile(r"(?:python)?(\d+(?:\.\d+)?)|python3?|/[\w./+-]+")
 
+# Installers get them as one text, with blanks between them.
 _INDEX = re.compile(r"(?:https?|file)://\S+")
-# With an architecture or a version, as apt-get(8) takes it.
+_INDEX_ADVICE = "the URL of a package index, such as 'https://download.pytorch.org/whl/cpu'"
+# With an architecture or a version, as apt-get(8) takes it, which would take others as options or files.
 _SYSTEM_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+:~-]+)?")
+_SYSTEM_PACKAGE_ADVICE = "the name of a Debian package, such as 'libpq5'; packages for Python belong into packages"
 
 # As long as any release id is.
 _SAMPLE_ID = "0000000-00000000"
@@ -330,9 +333,11 @@ def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "packages": check_packages(item.get("packages") or ()),
         "constraints": check_packages(item.get("constraints") or ()),
         "prerelease": as_bool("prerelease", item.get("prerelease") or False),
-        "system_packages": _system_packages(item.get("system_packages") or ()),
+        "system_packages": _matching(
+            "system_packages", item.get("system_packages") or (), _SYSTEM_PACKAGE, _SYSTEM_PACKAGE_ADVICE
+        ),
         "index_url": item.get("index_url") or "",
-        "extra_index_url": _indexes(item.get("extra_index_url") or ()),
+        "extra_index_url": _matching("extra_index_url", item.get("extra_index_url") or (), _INDEX, _INDEX_ADVICE),
         "ca_bundle": _absolute("ca_bundle", item),
         "wheel_dir": _absolute("wheel_dir", item),
         # The task brings its default along; an empty one stands for any version.
@@ -343,26 +348,12 @@ def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     }
 
 
-def _system_packages(names: t.Sequence[str]) -> tuple[str, ...]:
-    """Return names of Debian packages; the package manager would take others as options or files."""
-    for name in names:
-        if not _SYSTEM_PACKAGE.fullmatch(name):
-            raise SourceError(
-                f"system_packages '{name}' must be the name of a Debian package, such as 'libpq5'; packages for Python "
-                "belong into packages"
-            )
-    return tuple(names)
-
-
-def _indexes(urls: t.Sequence[str]) -> tuple[str, ...]:
-    for url in urls:
-        # Installers get them as one text, with blanks between them.
-        if not _INDEX.fullmatch(url):
-            raise SourceError(
-                f"extra_index_url '{mask_urls(url)}' must be the URL of a package index, such as "
-                "'https://download.pytorch.org/whl/cpu'"
-            )
-    return tuple(urls)
+def _matching(key: str, texts: t.Sequence[str], pattern: re.Pattern[str], advice: str) -> tuple[str, ...]:
+    """Return the elements of an option, each of which has to match."""
+    for text in texts:
+        if not pattern.fullmatch(text):
+            raise SourceError(f"{key} '{mask_urls(text)}' must be {advice}")
+    return tuple(texts)
 
 
 def _process_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

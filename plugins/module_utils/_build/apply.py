@@ -238,9 +238,8 @@ def _apply(plan: BuildPlan, options: BuildOptions) -> dict[str, t.Any]:
             activated = options.activate and _activate(plan, options.check_mode)
         plan.warnings.extend(_own_configuration(plan))
     except FAILURES as exc:
-        said = with_ways_out(
-            plan.app.mask(str(exc)), place_of(plan.layout, plan.app.user, plan.app.shared, plan.app.app)
-        )
+        place = place_of(plan.layout, plan.app.user, plan.app.shared, plan.app.app, plan.app.source_type)
+        said = with_ways_out(plan.app.mask(str(exc)), place)
         raise AppError(f"app '{plan.app.name}', release {plan.id}: {said}") from exc
     return {
         "name": plan.app.name,

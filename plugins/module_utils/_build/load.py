@@ -11,7 +11,6 @@ from contextlib import suppress
 from .._release.distributions import distribution_of
 from .._release.model import Layout, Manifest
 from .._release.verified import has_dependencies, mark_verified
-from .._release.way_out import WITHOUT_MODULE
 from .._service.units import process_lines
 from .._system.command import CommandError
 from .._system.fence import Fence, FenceError, check_unit
@@ -88,7 +87,7 @@ def _explain_module(said: str, manifest: Manifest, path: str) -> str:
         found = sorted(top for top in tops if top.isidentifier())
         if found:
             listed = ", ".join(found[:_MOST_MODULES])
-            return f"app '{manifest.app}': {name} {WITHOUT_MODULE} '{module}', it has {listed}: correct app"
+            return f"app '{manifest.app}': {name} has no module '{module}', it has {listed}: correct app"
     return ""
 
 

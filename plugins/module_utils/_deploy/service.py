@@ -224,9 +224,9 @@ class Services:
         if manifest is None:
             return _explain(deployment, reason)
         said = _explain_load(deployment, manifest) if asked and not is_verified(layout, release) else ""
-        return with_ways_out(
-            said or _explain(deployment, reason), place_of(layout, manifest.user, manifest.shared, manifest.app)
-        )
+        source_type = manifest.source.get("type", "")
+        place = place_of(layout, manifest.user, manifest.shared, manifest.app, source_type)
+        return with_ways_out(said or _explain(deployment, reason), place)
 
     def _lock(self, request: ServiceRequest) -> Lock:
         what = f"deploy of release {request.release}" if request.present else "removal"

@@ -24,8 +24,6 @@ _INSTALLS = "cannot install "
 # Releases are shortened in errors of a build.
 _SHORT = "<release>"
 _MOST = 2
-# In the error for a package that lacks the module: it has no source with further directories.
-WITHOUT_MODULE = "has no module"
 _OTHER_TOP = (
     "modules are looked for at the top of the code: when this one is below a directory of it, such as src/, set "
     "environment to {PYTHONPATH: src}, or let requirements install the project"
@@ -50,14 +48,23 @@ class AppPaths:
     # Module and attribute of the application, as in module:attribute; of a dotted name the first, and the last.
     module: str = ""
     attribute: str = ""
+    # Whether it has code of its own, whose directories can be named; a package from an index has none.
+    has_source: bool = True
 
 
-def place_of(layout: Layout, user: str, listed: t.Sequence[str] = (), app: str = "") -> AppPaths:
+def place_of(layout: Layout, user: str, listed: t.Sequence[str] = (), app: str = "", source_type: str = "") -> AppPaths:
     """Return where an application lives; C(listed) are its shared directories, and C(app) is what gunicorn loads."""
     module, _colon, rest = app.partition(":")
     attribute = rest.partition("(")[0].strip().rpartition(".")[2]
     return AppPaths(
-        layout.name, user, layout.releases, layout.shared, tuple(listed), module.partition(".")[0], attribute
+        layout.name,
+        user,
+        layout.releases,
+        layout.shared,
+        tuple(listed),
+        module.partition(".")[0],
+        attribute,
+        source_type != "pypi",
     )
 
 
@@ -87,11 +94,7 @@ def _of_words(place: AppPaths) -> dict[str, str]:
             "SQLite needs a directory it may write to: put the database into a directory of 'shared', "
             f"such as instance/, and let it belong to user '{place.user}' ({place.shared})"
         ),
-        **(
-            {rf"\A(?!.*{WITHOUT_MODULE} )(?:.|\n)*No module named '{re.escape(place.module)}'": _OTHER_TOP}
-            if place.module
-            else {}
-        ),
+        **({rf"No module named '{re.escape(place.module)}'": _OTHER_TOP} if place.module and place.has_source else {}),
         # LLVM's compiler, as numba has it, and callbacks of cffi.
         r"[Cc]annot allocate (?:write\+execute|executable) memory": (
             "the sandbox forbids memory that is both written and run: set gunicorn.sandbox.MemoryDenyWriteExecute to "
