@@ -18,6 +18,7 @@ CODES = ("404", "413", "429", "502", "503", "504")
 # The page during maintenance has texts in further languages, too.
 MAINTENANCE = "maintenance"
 PAGE = "/flaskops-error."
+_ENGLISH = "en"
 TYPES = block("types", ['"text/html; charset=utf-8" html;', "application/problem+json json;"])
 _OWN = frozenset({"error_page", "proxy_intercept_errors"})
 _WORDS: dict[str, t.Callable[[ErrorText], str]] = {
@@ -28,7 +29,7 @@ _WORDS: dict[str, t.Callable[[ErrorText], str]] = {
 _CLOSED = {
     "title": "Down for maintenance",
     "text": "This site is being worked on. Please come back in a few minutes.",
-    "language": "en",
+    "language": _ENGLISH,
 }
 
 
@@ -69,20 +70,52 @@ def error_maps(site: Site) -> list[Lines]:
     """Return the maps with a site's texts in further languages."""
     if not site.error_pages:
         return []
-    languages = sorted({"en", *(text.language for text in site.error_pages)}, key=lambda name: (-len(name), name))
-    asked = variable(site, "asked")
-    # The first that is known: browsers name languages in the order of their users' preference.
-    first = rf"~*(?:^|,)\s*({'|'.join(languages)})(?=[-;,\s]|$)(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))"
-    found = [block(f"map $http_accept_language {asked}", ["default en;", f"{quote(first)} $1;"])]
+    found, asked = _asked(site)
+    pages = {status: said for status, said in asked.items() if status != MAINTENANCE}
+    page = next(iter(pages.values()), _ENGLISH)
+    if len(set(pages.values())) > 1:
+        page = variable(site, "page")
+        lines = [f"{status} {said};" for status, said in pages.items() if said != _ENGLISH]
+        found.append(block(f"map $status {page}", [f"default {_ENGLISH};", *lines]))
     for what, value in _WORDS.items() if _texts(site) else ():
-        default = "en" if what == "language" else f"$flaskops_error_{what}"
+        default = _ENGLISH if what == "language" else f"$flaskops_error_{what}"
         lines = [f"{quote(f'{text.language} {text.status}')} {quote(value(text))};" for text in _texts(site)]
-        found.append(block(f'map "{asked} $status" {variable(site, what)}', [f"default {default};", *lines]))
+        found.append(block(f'map "{page} $status" {variable(site, what)}', [f"default {default};", *lines]))
     for what, value in _WORDS.items() if _closed_texts(site) else ():
         lines = [f"{quote(text.language)} {quote(value(text))};" for text in _closed_texts(site)]
         default = f"default {_word(_CLOSED[what])};"
-        found.append(block(f"map {asked} {variable(site, f'closed_{what}')}", [default, *lines]))
+        found.append(block(f"map {asked[MAINTENANCE]} {variable(site, f'closed_{what}')}", [default, *lines]))
     return found
+
+
+def _asked(site: Site) -> tuple[list[Lines], dict[str, str]]:
+    """Return maps with the language that a visitor gets, and what says it for each page that has texts.
+
+    Pages that have the same languages share a map: the first language of a visitor may lack a text for one page alone.
+    """
+    by_page: dict[str, list[ErrorText]] = {}
+    for text in sorted(site.error_pages or (), key=lambda text: text.status):
+        by_page.setdefault(text.status, []).append(text)
+    shared: dict[frozenset[str], set[str]] = {}
+    for texts in by_page.values():
+        shared.setdefault(_known(texts), {_ENGLISH}).update(text.language for text in texts)
+    if len(shared) > 1:
+        # A page that has English alone needs no choice.
+        shared.pop(frozenset({_ENGLISH}), None)
+    names = {known: variable(site, f"asked{number or ''}") for number, known in enumerate(shared)}
+    maps = [_asked_map(names[known], languages) for known, languages in shared.items()]
+    return maps, {status: names.get(_known(texts), _ENGLISH) for status, texts in by_page.items()}
+
+
+def _known(texts: t.Iterable[ErrorText]) -> frozenset[str]:
+    return frozenset({_ENGLISH, *(text.language.lower() for text in texts)})
+
+
+def _asked_map(name: str, languages: t.Iterable[str]) -> Lines:
+    known = "|".join(sorted(languages, key=lambda language: (-len(language), language)))
+    # The first that is known: browsers name languages in the order of their users' preference.
+    first = rf"~*(?:^|,)\s*({known})(?=[-;,\s]|$)(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))"
+    return block(f"map $http_accept_language {name}", [f"default {_ENGLISH};", f"{quote(first)} $1;"])
 
 
 def _texts(site: Site) -> list[ErrorText]:

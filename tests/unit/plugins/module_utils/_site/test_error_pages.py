@@ -132,6 +132,77 @@ def test_the_first_language_that_is_known_is_taken(accept: str, language: str | 
     assert (match.group(1) if match else None) == language
 
 
+def said(value: str, directives: t.Sequence[Directive], request: t.Mapping[str, str]) -> str:
+    """Return what nginx makes of a value with variables, by the maps of a site."""
+
+    def look_up(name: str) -> str:
+        if name in request:
+            return request[name]
+        found = [item for item in directives if item.name == "map" and item.args[1] == name]
+        if not found:
+            return name
+        (own,), key = found, said(found[0].args[0], directives, request)
+        lines = {item.name: item.args[0] for item in own.block or ()}
+        for entry, leads_to in lines.items():
+            match = re.search(entry[2:], key, re.IGNORECASE) if entry.startswith("~*") else None
+            if match or entry.lower() == key.lower():
+                return match.group(1) if match else said(leads_to, directives, request)
+        return said(lines["default"], directives, request)
+
+    return re.sub(r"\$\w+", lambda match: look_up(match.group()), value)
+
+
+# German lacks 502, French lacks 404, Portuguese has the maintenance page alone, English has words of its own for 413.
+SPARSE: dict[str, t.Any] = {
+    "de": {404: {"title": "de-404", "text": "a"}, "maintenance": {"title": "de-closed", "text": "a"}},
+    "fr": {502: {"title": "fr-502", "text": "a"}, "maintenance": {"title": "fr-closed", "text": "a"}},
+    "pt-BR": {"maintenance": {"title": "pt-closed", "text": "a"}},
+    "en": {413: {"title": "en-413", "text": "a"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("accept", "status", "title"),
+    [
+        ("de,fr;q=0.9,en;q=0.8", "502", "fr-502"),
+        ("fr,de;q=0.9", "404", "de-404"),
+        ("de-AT,de;q=0.9,fr-CH;q=0.8", "502", "fr-502"),
+        ("de,fr;q=0,en", "502", "$flaskops_error_title"),
+        ("de,*", "502", "$flaskops_error_title"),
+        ("de,fr", "413", "en-413"),
+        ("de,fr", "504", "$flaskops_error_title"),
+        ("pt-BR,fr,de", "404", "de-404"),
+        ("pt-BR,fr,de", "maintenance", "pt-closed"),
+        ("pt,fr,de", "maintenance", "fr-closed"),
+        ("it", "maintenance", "Down for maintenance"),
+    ],
+)
+def test_a_visitor_gets_the_first_of_the_languages_that_the_page_has(accept: str, status: str, title: str) -> None:
+    found = parse(rendered(error_pages=SPARSE, maintenance={"flag": "/run/closed"}))
+    request = {"$http_accept_language": accept, "$status": status}
+    closed = "closed_" if status == "maintenance" else ""
+    assert said(f"$flaskops_shop_{closed}title", found, request) == title
+    language = title[:2] if title[2:3] == "-" else "en"
+    assert said(f"$flaskops_shop_{closed}language", found, request).lower()[:2] == language
+
+
+@pytest.mark.parametrize(
+    ("pages", "asked"),
+    [
+        ({"de": {404: 1, 502: 1, "maintenance": 1}, "fr": {404: 1, 502: 1, "maintenance": 1}}, 1),
+        ({"en": {404: 1, 502: 1}}, 1),
+        ({"de": {404: 1, 502: 1}, "en": {413: 1, "maintenance": 1}}, 1),
+        ({"de": {404: 1}, "DE": {502: 1}}, 1),
+        ({"de": {404: 1}, "fr": {502: 1, "maintenance": 1}}, 2),
+        ({"de": {404: 1, 502: 1}, "fr": {502: 1, "maintenance": 1}}, 3),
+    ],
+)
+def test_pages_with_the_same_languages_share_a_map(pages: dict[str, dict[object, int]], asked: int) -> None:
+    texts = {"title": "a", "text": "b"}
+    filled = {language: dict.fromkeys(statuses, texts) for language, statuses in pages.items()}
+    assert rendered(error_pages=filled).count("map $http_accept_language ") == asked
+
+
 @pytest.mark.parametrize(
     ("pages", "message"),
     [
