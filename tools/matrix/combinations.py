@@ -54,6 +54,7 @@ MOUNT: Choices = {
                 "body_size": "1g",
                 "buffering": True,
                 "cache": {"valid": 10, "bypass": ["/blog/live"]},
+                "basic_auth": {"users": [{"name": "bob", "password": "builder"}], "open": ["/blog/healthz"]},
                 "locations": [
                     {"path": "/blog/", "config": "proxy_set_header X-Whole yes;"},
                     {"path": "/blog/uploads/", "body_size": "2g", "buffering": False},
@@ -78,7 +79,13 @@ REST: Choices = {
         "redirects": [f"www.{DOMAIN}"],
         "access_log": "json",
         "access_log_skip": ["/healthz"],
-        "error_pages": {"de": {404: {"title": "Nicht gefunden", "text": "Diese Seite gibt es nicht."}}},
+        "error_pages": {
+            "de": {404: {"title": "Nicht gefunden", "text": "Diese Seite gibt es nicht."}},
+            "fr": {
+                502: {"title": "Indisponible", "text": "Ce site ne répond pas."},
+                "maintenance": {"title": "Maintenance", "text": "Nous revenons bientôt."},
+            },
+        },
         "maintenance": {"flag": "/run/flaskops/shop.on", "page": "/srv/page.html", "open": ["/healthz"]},
         "limits": [{"path": "/login", "rate": "5r/s", "burst": 10, "connections": 5, "key": "site"}],
         "methods": ["GET", "POST"],

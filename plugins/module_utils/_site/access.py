@@ -241,9 +241,14 @@ def _password_blocks(site: Site) -> list[Lines]:
         users.append(f"{place} {file};")
     return [
         *found,
-        block(f'map "{_TARGET}" {variable(site, "asked")}', realm),
+        block(f'map "{_TARGET}" {_asked(site)}', realm),
         block(f'map "{_TARGET}" {variable(site, "users")}', users),
     ]
+
+
+def _asked(site: Site) -> str:
+    # The languages of error pages have a map of the other name.
+    return variable(site, "realms" if site.error_pages else "asked")
 
 
 def _has_own_passwords(site: Site) -> bool:
@@ -271,7 +276,7 @@ def password_lines(site: Site) -> Lines:
     if not has_passwords(site):
         return []
     if _has_own_passwords(site):
-        return [f"auth_basic {variable(site, 'asked')};", f"auth_basic_user_file {variable(site, 'users')};"]
+        return [f"auth_basic {_asked(site)};", f"auth_basic_user_file {variable(site, 'users')};"]
     return [f"auth_basic {variable(site, 'realm')};", f"auth_basic_user_file {quote(password_path(site))};"]
 
 

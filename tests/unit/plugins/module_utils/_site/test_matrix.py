@@ -123,6 +123,9 @@ def check(each: Combination, version: str) -> None:
         check_repeats(block)
     defined, used = variables(directives)
     assert used <= defined | SHARED
+    # Of two maps of one name nginx takes the last, and says nothing.
+    counts = Counter(line.args[-1] for line in directives if line.name in ("map", "geo"))
+    assert [name for name, count in counts.items() if count > 1] == []
 
 
 def version_for(number: int, each: Combination) -> str:
