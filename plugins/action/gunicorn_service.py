@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import posixpath
 import typing as t
 
 from ansible import constants
@@ -134,7 +135,8 @@ class ActionModule(Action):
 
     def _migrate_first(self, args: Args, due: dict[str, str], task_vars: Args | None) -> Args:
         """Migrate, unless another host has done it, and run those services that are migrated."""
-        ran, errors = self._migrate(args, due, task_vars)
+        ran, refused = self._migrate(args, due, task_vars)
+        errors = {name: str(service["error"]) for name, service in refused.items()}
         services = [service for service in args["services"] if service.get("name") not in errors]
         answer: Args = {"changed": bool(ran), "services": []}
         if services:
@@ -142,6 +144,7 @@ class ActionModule(Action):
             answer = self._call({**args, "services": services, "migrated": done}, task_vars)
         for service in answer.get("services", []):
             service["hooks"] = ran.get(service["name"], []) + service.get("hooks", [])
+        answer["services"] = [*answer.get("services", []), *refused.values()]
         if errors:
             said = [f"{name}: {error}" for name, error in errors.items()]
             messages = [*said, *([answer["msg"]] if answer.get("failed") else [])]
@@ -150,8 +153,8 @@ class ActionModule(Action):
 
     def _migrate(
         self, args: Args, due: dict[str, str], task_vars: Args | None
-    ) -> tuple[dict[str, t.Any], dict[str, str]]:
-        """Return the migrations that ran here, and why services cannot be deployed, both by name."""
+    ) -> tuple[dict[str, t.Any], dict[str, Args]]:
+        """Return the migrations that ran here, and the results of services that cannot be deployed, both by name."""
         host = str((task_vars or {}).get("inventory_hostname", "another host"))
         with contextlib.ExitStack() as stack:
             turns = {
@@ -169,7 +172,12 @@ class ActionModule(Action):
                 for name in ours:
                     turns[name].finish(due[name], {"host": host, "error": _error(answer, name)})
             outcomes = {name: turn.outcomes[due[name]] for name, turn in turns.items()}
-        failed = {name: _explain(outcome, host) for name, outcome in outcomes.items() if outcome["error"]}
+        described = {service["name"]: service for service in answer.get("services", [])}
+        failed = {
+            name: {**(described.get(name) or _undeployed(args, name)), "error": _explain(outcome, host)}
+            for name, outcome in outcomes.items()
+            if outcome["error"]
+        }
         return answer.get("migrated", {}), failed
 
 
@@ -195,6 +203,25 @@ def _going_back(args: Args) -> list[Args]:
 
 def _joined(*errors: str) -> str:
     return "\n".join(error for error in errors if error)
+
+
+def _undeployed(args: Args, name: str) -> Args:
+    """Return the result of a service that this host has not begun to deploy."""
+    wanted = next(service for service in args["services"] if service.get("name") == name)
+    return {
+        "name": name,
+        "release": posixpath.basename(str(wanted.get("release") or "")),
+        "version": "",
+        "previous": args.get("expected", {}).get(name, ""),
+        "changed": False,
+        **{key: [] for key in ("units", "finishing", "probes", "hooks", "pruned")},
+        **dict.fromkeys(("error", "warning", "room"), ""),
+        "believed": False,
+        "drained": True,
+        "seconds": 0.0,
+        "gap": 0.0,
+        "threads": False,
+    }
 
 
 def _error(answer: Args, name: str) -> str:

@@ -40,6 +40,7 @@ from .migrate import describe_hooks, is_due_in_fleet, key_of, migrate, note_migr
 from .observe import RUNTIME_UNITS, ForeignUnitError, UnitDirectory, observe
 from .plan import WantedUnits
 from .release_warnings import release_warnings
+from .report import describe_service
 from .request import ServiceRequest
 from .rollback import resolve_target
 from .rollback_hook import due_rollback_hook, run_rollback_hook
@@ -146,8 +147,10 @@ class Services:
                 deployment.error = str(exc)
             if deployment.error:
                 record_refusal(deployment, request, self._options.by)
-        errors = {deployment.service.name: deployment.error for deployment in deployments if deployment.error}
-        return {"changed": True, "services": [], "migrated": ran, "unmigrated": errors}
+        refused = [deployment for deployment in deployments if deployment.error]
+        errors = {deployment.service.name: deployment.error for deployment in refused}
+        services = [describe_service(deployment) for deployment in refused]
+        return {"changed": True, "services": services, "migrated": ran, "unmigrated": errors}
 
     def run_rollback_hooks(self, left: t.Mapping[str, str]) -> dict[str, t.Any]:
         """Run only the rollback hooks asked for, of the releases that were rolled back."""

@@ -11,12 +11,16 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.flaskops.stack.plugins.action.gunicorn_service import ActionModule, _asked_hooks
+from ansible_collections.flaskops.stack.plugins.action.gunicorn_service import ActionModule, _asked_hooks, _undeployed
+from ansible_collections.flaskops.stack.plugins.modules import gunicorn_service
 from ansible_collections.flaskops.stack.plugins.plugin_utils._run_once import RunOnceLock
 
 Args = dict[str, t.Any]
+
+OLD, NEW = "1111111-11111111", "2222222-22222222"
 
 
 class Fleet:
@@ -34,7 +38,9 @@ class Fleet:
             if self.lost:
                 raise ConnectionError("unreachable")
             done = {} if self.error else {"shop": [{"hook": "migrate"}]}
-            return {"changed": True, "migrated": done, "unmigrated": {"shop": self.error} if self.error else {}}
+            refused = [{"name": "shop", "release": NEW, "previous": OLD, "error": self.error}] if self.error else []
+            unmigrated = {"shop": self.error} if self.error else {}
+            return {"changed": True, "services": refused, "migrated": done, "unmigrated": unmigrated}
         names = [service["name"] for service in args["services"]]
         if "shop" in names and host not in self.recorded and "shop" not in args.get("migrated", []):
             return {"changed": False, "services": [], "migrations": [{"name": "shop", "key": self.key(host)}]}
@@ -46,7 +52,8 @@ class Fleet:
 
     def run(self, host: str) -> Args:
         plugin = Plugin(self, host)
-        args = {"services": [{"name": "shop"}, {"name": "wiki"}]}
+        shop = {"name": "shop", "release": f"/srv/shop/releases/{NEW}"}
+        args = {"services": [shop, {"name": "wiki"}], "expected": {"shop": OLD}}
         answer = self.answer(host, {**args, "fleet": True})
         due = {one["name"]: one["key"] for one in answer.get("migrations", [])}
         return plugin._migrate_first(args, due, {"inventory_hostname": host}) if due else answer
@@ -88,6 +95,20 @@ def test_when_it_fails_no_host_starts_it_in_any_batch_but_the_rest_goes_on(fleet
             "shop: not started here, because its migration failed on db1-0, whose output has the cause: "
             "hook migrate 'flask db upgrade' failed"
         )
+
+
+def test_the_result_has_each_service_also_one_whose_migration_failed(fleet: Fleet) -> None:
+    fleet.error = "hook migrate 'flask db upgrade' failed"
+    first, second = (fleet.run(f"db1-{number}") for number in range(2))
+    for result, said in ((first, fleet.error), (second, "not started here, because its migration failed on db1-0")):
+        wiki, shop = result["services"]
+        assert (wiki["name"], shop["name"], shop["release"], shop["previous"]) == ("wiki", "shop", NEW, OLD)
+        assert shop["error"].startswith(said)
+
+
+def test_a_service_that_was_not_begun_has_all_keys_of_a_result() -> None:
+    documented = yaml.safe_load(gunicorn_service.RETURN)["services"]["contains"]
+    assert set(_undeployed({"services": [{"name": "shop"}]}, "shop")) == set(documented)
 
 
 def test_hosts_with_another_database_migrate_that(fleet: Fleet) -> None:

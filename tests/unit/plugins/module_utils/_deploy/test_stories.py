@@ -384,6 +384,23 @@ def test_a_hook_that_fails_before_the_switch_aborts_with_its_output(world: World
     assert bool([line for line in world.commands.told() if line.startswith("start")]) == (stage != "migrate")
 
 
+@pytest.mark.parametrize("stage", ["migrate", "before_switch", "after_switch"])
+def test_the_error_of_a_hook_names_the_way_out_once(world: World, stage: str) -> None:
+    world.build(V2, hooks={stage: ["true broken"]})
+    world.deploy(V1)
+    world.commands.hooks["broken"] = 1, "ModuleNotFoundError: No module named 'pkg_resources'"
+    assert world.deploy(V2)["msg"].count("Way out: setuptools 81 and later do not have pkg_resources") == 1
+
+
+def test_the_services_whose_migration_fails_are_in_the_result_of_the_migration(world: World) -> None:
+    world.build(V2, hooks={"migrate": ["true broken"]})
+    world.deploy(V1)
+    world.commands.hooks["broken"] = 1, "no such table"
+    (failed,) = world.services({"release": world.layout.release(V2)}).migrate(["shop"])["services"]
+    assert (failed["name"], failed["previous"], failed["release"]) == ("shop", V1, V2)
+    assert "no such table" in failed["error"]
+
+
 def test_a_hook_that_fails_after_the_switch_leaves_the_release_live_and_fails_the_task(world: World) -> None:
     world.build(V2, hooks={"after_switch": ["true broken"]})
     world.deploy(V1)
