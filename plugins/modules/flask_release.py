@@ -144,6 +144,15 @@ options:
         elements: str
         default: []
         version_added: 2.0.0
+      build_constraints:
+        description:
+          - Versions of packages with which others are built that have no wheel, such as V(setuptools<81). What is
+            installed is not limited by them; see O(apps[].constraints).
+          - They hold where O(apps[].constraints) does. pip before 25.3 has them hold for what is installed, too.
+        type: list
+        elements: str
+        default: []
+        version_added: 2.0.0
       prerelease:
         description: >-
           Whether versions before a release, such as V(3.0rc1), may be installed where no requirement names one.
@@ -797,6 +806,7 @@ OPTIONS: dict[str, t.Any] = {
             "requirements": {"type": "list", "elements": "str"},
             "packages": {"type": "list", "elements": "str", "default": []},
             "constraints": {"type": "list", "elements": "str", "default": []},
+            "build_constraints": {"type": "list", "elements": "str", "default": []},
             "prerelease": {"type": "bool", "default": False},
             "system_packages": {"type": "list", "elements": "str", "default": []},
             "index_url": {"type": "str"},

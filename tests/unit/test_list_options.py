@@ -39,6 +39,7 @@ Item = dict[str, t.Any]
 TEXTS: dict[str, tuple[object, list[t.Any]]] = {
     "requirements": ("requirements.txt, uv.lock", ["requirements.txt", "uv.lock"]),
     "constraints": ("werkzeug<3", ["werkzeug<3"]),
+    "build_constraints": ("setuptools<81", ["setuptools<81"]),
     "extra_index_url": ("https://example.com/simple", ["https://example.com/simple"]),
     "system_packages": ("libpq5, libxml2", ["libpq5", "libxml2"]),
     "packages": ("psycopg[binary]>=3", ["psycopg[binary]>=3"]),

@@ -123,6 +123,7 @@ class App:
     # Files that are written into the code.
     files: tuple[ReleaseFile, ...] = ()
     constraints: tuple[str, ...] = ()
+    build_constraints: tuple[str, ...] = ()
     prerelease: bool = False
     extra_index_url: tuple[str, ...] = field(default=(), repr=False)
     system_packages: tuple[str, ...] = ()
@@ -175,7 +176,11 @@ class App:
     @property
     def version_rules(self) -> dict[str, object]:
         """Return what else decides on versions; nothing depends on it where that is nothing."""
-        rules = {"constraints": self.constraints, "prerelease": self.prerelease}
+        rules = {
+            "constraints": self.constraints,
+            "build_constraints": self.build_constraints,
+            "prerelease": self.prerelease,
+        }
         return {key: value for key, value in rules.items() if value}
 
     @property
@@ -332,6 +337,7 @@ def _build_fields(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "requirements": None if item.get("requirements") is None else tuple(item["requirements"]),
         "packages": check_packages(item.get("packages") or ()),
         "constraints": check_packages(item.get("constraints") or ()),
+        "build_constraints": check_packages(item.get("build_constraints") or ()),
         "prerelease": as_bool("prerelease", item.get("prerelease") or False),
         "system_packages": _matching(
             "system_packages", item.get("system_packages") or (), _SYSTEM_PACKAGE, _SYSTEM_PACKAGE_ADVICE

@@ -386,6 +386,7 @@ def _request(plan: BuildPlan) -> VenvRequest:
         index_url=app.index_url,
         extra_indexes=app.extra_index_url,
         constraints=app.constraints,
+        build_constraints=app.build_constraints,
         prerelease=app.prerelease,
         ca_bundle=plan.ca_bundle,
         wheel_dir=app.wheel_dir,

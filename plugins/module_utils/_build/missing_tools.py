@@ -63,15 +63,13 @@ def explain_missing_tool(said: str) -> str:
     """Return the missing tool or library of a failed build and how to get it; an empty text for another failure."""
     if re.search("No module named '?pkg_resources", said):
         return (
-            "the build of a package needs pkg_resources, which setuptools 81 and later do not have: take a newer "
-            "version of the package, or write 'setuptools<81' into a file of the source, such as "
-            "build-constraints.txt, and set build_environment: {UV_BUILD_CONSTRAINT: build-constraints.txt} (with "
-            "installer: pip, PIP_CONSTRAINT)"
+            "the build of a package needs pkg_resources, which setuptools 81 and later do not have: add "
+            "'setuptools<81' to build_constraints, or take a newer version of the package"
         )
     for pattern, what, packages in _MISSING:
         if pattern.search(said):
             return (
-                f"a package has no wheel for this host, and its build {what}: add {packages} to flask_packages, or "
+                f"a package has no wheel for this host, and its build {what}: add {packages} to system_packages, or "
                 "choose a version of the package that has a wheel"
             )
     return ""

@@ -144,9 +144,11 @@ class Builder:
         """Fill the virtualenv: the dependencies of the source, C(packages), and those of C(server) still missing."""
         for step in commands.create(self._request):
             self._run(step, "make the virtualenv")
+        # Each build writes its own.
         if self._request.constraints:
-            # Each build writes its own.
             self._write_list(self._request.constraints, self._request.constraints_file)
+        if self._request.build_constraints:
+            self._write_list(self._request.build_constraints, self._request.build_constraints_file)
         self._install_dependencies(dependencies)
         self._install_list(packages, "packages")
         present = installed(self._request.venv)

@@ -30,12 +30,18 @@ class VenvRequest:
     wheel_dir: str = ""
     extra_indexes: tuple[str, ...] = field(default=(), repr=False)
     constraints: tuple[str, ...] = ()
+    build_constraints: tuple[str, ...] = ()
     prerelease: bool = False
 
     @property
     def constraints_file(self) -> str:
         """Return the path of the file with the constraints."""
         return f"{self.cache}/constraints.txt"
+
+    @property
+    def build_constraints_file(self) -> str:
+        """Return the path of the file with the constraints of what packages are built with."""
+        return f"{self.cache}/build-constraints.txt"
 
     @property
     def python(self) -> str:
@@ -118,15 +124,23 @@ def _install(request: VenvRequest, arguments: t.Sequence[str]) -> VenvCommand:
     if request.installer == UV:
         options = ("--quiet", "--python", request.python, *_source(request))
         return VenvCommand((request.uv, "pip", "install", *options, *rules, *arguments))
-    return VenvCommand((request.python, "-m", "pip", "install", "--quiet", "--no-compile", *rules, *arguments))
+    words = (request.python, "-m", "pip", "install", "--quiet", "--no-compile", *rules, *arguments)
+    # Those before 25.3 read the first, and have it hold for what is installed, too; later ones read the second.
+    limited = "--require-hashes" not in arguments and request.build_constraints
+    names = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT") if limited else ()
+    return VenvCommand(words, dict.fromkeys(names, request.build_constraints_file))
 
 
 def _version_rules(request: VenvRequest, arguments: t.Sequence[str]) -> list[str]:
     """Return what else decides on versions; files with hashes name each themselves."""
-    before_release = ["--prerelease", "allow"] if request.installer == UV else ["--pre"]
-    is_limited = request.constraints and "--require-hashes" not in arguments
-    limits = ["--constraint", request.constraints_file] if is_limited else []
-    return [*limits, *(before_release if request.prerelease else [])]
+    is_uv = request.installer == UV
+    before_release = ["--prerelease", "allow"] if is_uv else ["--pre"]
+    rules = before_release if request.prerelease else []
+    if "--require-hashes" in arguments:
+        return rules
+    limits = ["--constraint", request.constraints_file] if request.constraints else []
+    built = ["--build-constraint", request.build_constraints_file] if is_uv and request.build_constraints else []
+    return [*limits, *built, *rules]
 
 
 def _source(request: VenvRequest) -> list[str]:
@@ -198,6 +212,10 @@ def compile_code(request: VenvRequest, path: str) -> VenvCommand:
 
 
 _FULL = "the disk is full"
+_UNBUILT = (
+    "a package has no wheel for this host and could not be built: add the packages of the distribution that its build "
+    "needs to system_packages, or choose another version"
+)
 
 # The first that matches explains.
 _FAILURES = (
@@ -265,14 +283,24 @@ _FAILURES = (
     (r"No solution found|ResolutionImpossible|conflicting dependencies", "the requirements contradict each other"),
     (
         (
-            r"command '.*(?:gcc|cc|clang)'|fatal error: .*\.h|pg_config|Failed to build|failed-wheel-build"
-            r"|metadata-generation-failed"
+            # Of a program that the build calls, before that of Python, which says that it failed.
+            r"command '.*(?:gcc|cc|clang)'|fatal error: .*\.h|pg_config"
+        ),
+        _UNBUILT,
+    ),
+    (
+        # The build itself, below the tools that it is made with.
+        (
+            r"(?ms)(?:Failed to build|build_meta\.py|setup\.py).*"
+            r"^\s*(?:Attribute|Import|Key|ModuleNotFound|Name|Syntax|Type)Error: "
         ),
         (
-            "a package has no wheel for this host and could not be built: add the packages of the distribution "
-            "that its build needs to flask_packages, or choose another version"
+            "a package has no wheel for this host, and its build fails with this Python or these tools: choose a "
+            "version of the package that has a wheel, set python to an older one, or limit the tools by "
+            "build_constraints, such as 'setuptools<81'"
         ),
     ),
+    (r"Failed to build|Build failures|failed-wheel-build|metadata-generation-failed", _UNBUILT),
     (
         r"Permission denied",
         "the application's user may not read a file: packages are installed with its rights",

@@ -15,7 +15,7 @@ from .._build.secret_values import redact_secrets, release_environment
 from .._input.hooks import Command, HookError, Hooks, explain_hook_failure, hook_environment, parse_hooks, show_command
 from .._input.values import InputError
 from .._release.model import Layout, Manifest
-from .._release.way_out import place_of, with_ways_out
+from .._release.way_out import place_of_release, with_ways_out
 from .._service.units import process_lines
 from .._system.command import Result
 from .._system.fence import hook_unit, inside
@@ -86,8 +86,8 @@ def _run_one(
         remove_file(log, sync=False)
     reason = _failure(result, timeout)
     if reason:
-        place = place_of(layout, manifest.user, manifest.shared, manifest.app)
-        raise HookError(with_ways_out(explain_hook_failure(stage, words, reason, output), place))
+        said = explain_hook_failure(stage, words, reason, output)
+        raise HookError(with_ways_out(said, place_of_release(layout, manifest)))
     return HookResult(stage, show_command(words), round(host.clock.monotonic() - began, 3), output)
 
 

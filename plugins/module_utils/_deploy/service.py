@@ -20,7 +20,7 @@ from .._release.history import history_path, read_history
 from .._release.model import Manifest, ReleaseError, is_release_id
 from .._release.release import forget_manifest
 from .._release.verified import is_verified
-from .._release.way_out import place_of, with_ways_out
+from .._release.way_out import place_of_release, with_ways_out
 from .._service.process_units import process_units
 from .._service.units import address_links, address_units, release_units
 from .._system.account import UserError
@@ -227,9 +227,7 @@ class Services:
         if manifest is None:
             return _explain(deployment, reason)
         said = _explain_load(deployment, manifest) if asked and not is_verified(layout, release) else ""
-        source_type = manifest.source.get("type", "")
-        place = place_of(layout, manifest.user, manifest.shared, manifest.app, source_type)
-        return with_ways_out(said or _explain(deployment, reason), place)
+        return with_ways_out(said or _explain(deployment, reason), place_of_release(layout, manifest))
 
     def _lock(self, request: ServiceRequest) -> Lock:
         what = f"deploy of release {request.release}" if request.present else "removal"

@@ -369,6 +369,7 @@ APP: Shape = {
     "requirements": Listed("requirements.txt"),
     "packages": Listed("psycopg[binary]>=3", commas=True),
     "constraints": Listed("werkzeug<3", commas=True),
+    "build_constraints": Listed("setuptools<81", commas=True),
     "prerelease": Flag(),
     "system_packages": Listed("libpq5"),
     "index_url": Text("https://pypi.example.com/simple"),

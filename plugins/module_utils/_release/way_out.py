@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._system.homes import HOMES
-from .model import Layout
+from .model import Layout, Manifest
 
 # What Python says of a system call that failed, with the path: "[Errno 13] Permission denied: '/var/log/shop.log'".
 _FAILED = re.compile(r"\[Errno (?P<number>\d+)\] [^:\n]*: '(?P<path>[^'\n]+)'")
@@ -68,6 +68,12 @@ def place_of(layout: Layout, user: str, listed: t.Sequence[str] = (), app: str =
     )
 
 
+def place_of_release(layout: Layout, manifest: Manifest) -> AppPaths:
+    """Return where the application of a release lives."""
+    source_type = str(manifest.source.get("type") or "")
+    return place_of(layout, manifest.user, manifest.shared, manifest.app, source_type)
+
+
 def ways_out(text: str, place: AppPaths) -> list[str]:
     """Return what to set, a sentence for each kind of failure in C(text), the end of a log or a traceback."""
     if text.startswith(_INSTALLS):
@@ -75,6 +81,11 @@ def ways_out(text: str, place: AppPaths) -> list[str]:
     found = [way for match in _FAILED.finditer(text) if (way := _of_path(match["number"], match["path"], place))]
     if not found:
         found = [way for pattern, way in _of_words(place).items() if re.search(pattern, text, re.MULTILINE)]
+    if not found and ("ModuleNotFoundError" in text or "ImportError" in text):
+        # Loaded for those who need it.
+        from .import_ways import import_way
+
+        found = [way] if (way := import_way(text, place.module)) else []
     return list(dict.fromkeys(found))[:_MOST]
 
 

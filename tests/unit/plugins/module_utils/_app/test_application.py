@@ -62,6 +62,7 @@ def test_what_reads_forwarded_headers_is_installed_where_it_is_used(hops: int, m
         ({"installer": "conda"}, "installer 'conda' must be one of uv, pip"),
         ({"packages": ["-r x"]}, "not an option"),
         ({"constraints": ["-r x"]}, "not an option"),
+        ({"build_constraints": ["-r x"]}, "not an option"),
         ({"system_packages": ["-y"]}, "system_packages '-y' must be the name of a Debian package"),
         ({"system_packages": ["./x.deb"]}, "must be the name of a Debian package"),
         ({"extra_index_url": ["pypi.example.com"]}, "extra_index_url 'pypi.example.com' must be the URL"),
@@ -223,9 +224,14 @@ def test_what_decides_on_versions_names_a_release_and_an_index_does_not() -> Non
     def name(**more: t.Any) -> str:
         return identify(parse_app({**SHOP, **more}, "/srv"), "git", SHA, "3.12")
 
-    same = [name(), name(constraints=[], prerelease=False), name(extra_index_url=["https://x.test"])]
+    same = [
+        name(),
+        name(constraints=[], build_constraints=[], prerelease=False),
+        name(extra_index_url=["https://x.test"]),
+    ]
     assert len({*same, name(system_packages=["libpq5"])}) == 1
-    assert len({same[0], name(constraints=["a<3"]), name(constraints=["a<4"]), name(prerelease=True)}) == 4
+    limited = [name(constraints=["a<3"]), name(constraints=["a<4"]), name(build_constraints=["a<3"])]
+    assert len({same[0], *limited, name(prerelease=True)}) == 5
     assert build_key(parse_app({**SHOP, "prerelease": True}, "/srv"), "git", SHA, "3.12") != build_key(
         parse_app(SHOP, "/srv"), "git", SHA, "3.12"
     )

@@ -294,6 +294,18 @@ def test_rules_for_versions_hold_for_all_that_has_no_hashes(installer: str, befo
     assert commands.install_file(request(), "/c/x").argv[-2:] == ("-r", "/c/x")
 
 
+def test_what_packages_are_built_with_is_limited_where_there_are_no_hashes() -> None:
+    found = Dependencies(hashed=("a.txt",), plain=("b.txt",))
+    wanted = request(installer="uv", build_constraints=("setuptools<81",))
+    hashed, plain = commands.install(wanted, found)
+    assert plain.argv[-4:] == ("--build-constraint", "/c/build-constraints.txt", "-r", "b.txt")
+    assert "--build-constraint" not in hashed.argv
+    hashed, plain = commands.install(request(installer="pip", build_constraints=("setuptools<81",)), found)
+    assert plain.argv == commands.install(request(installer="pip"), found)[1].argv
+    assert plain.env == dict.fromkeys(("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"), "/c/build-constraints.txt")
+    assert hashed.env == {}
+
+
 def test_files_with_hashes_are_installed_by_themselves() -> None:
     found = Dependencies(hashed=("a.txt",), plain=("b.txt",), projects=("web[x]",))
     first, second = (step.argv for step in commands.install(request(), found))

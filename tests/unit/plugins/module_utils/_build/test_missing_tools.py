@@ -18,17 +18,19 @@ from ansible_collections.flaskops.stack.plugins.module_utils._build.missing_tool
         ("Exception: Can not find valid pkg-config name.", "default-libmysqlclient-dev"),
         ("/bin/sh: 1: pkg-config: not found", "pkg-config and the library that it looks for"),
         ("fatal error: ffi.h: No such file or directory", "the name ends in -dev"),
-        ("error: can't find Rust compiler", "add cargo to flask_packages"),
-        ("CMake must be installed to build", "add cmake to flask_packages"),
+        ("error: can't find Rust compiler", "add cargo to system_packages"),
+        ("CMake must be installed to build", "add cmake to system_packages"),
     ],
 )
 def test_the_packages_are_named_with_their_setting(said: str, packages: str) -> None:
     told = explain_missing_tool(f"  building\n  {said}\n  failed")
-    assert packages in told and "flask_packages" in told and "has a wheel" in told
+    assert packages in told and "system_packages" in told and "has a wheel" in told
 
 
 def test_an_old_package_that_wants_pkg_resources_gets_the_setting_for_it() -> None:
-    assert "UV_BUILD_CONSTRAINT" in explain_missing_tool("ModuleNotFoundError: No module named 'pkg_resources'")
+    assert "'setuptools<81' to build_constraints" in explain_missing_tool(
+        "ModuleNotFoundError: No module named 'pkg_resources'"
+    )
 
 
 @pytest.mark.parametrize("said", ["", "SyntaxError: invalid syntax", "No module named 'shop'"])

@@ -83,22 +83,31 @@ def test_a_log_of_a_service_keeps_the_cause_as_well() -> None:
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ("ModuleNotFoundError: No module named 'pkg_resources'\nhint: build-backend", "UV_BUILD_CONSTRAINT"),
+        (
+            "ModuleNotFoundError: No module named 'pkg_resources'\nhint: build-backend",
+            "'setuptools<81' to build_constraints",
+        ),
         ("error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory", "build-essential and python3-dev"),
         ("error: command 'gcc' failed: No such file or directory", "build-essential and python3-dev"),
         ("unable to execute 'cc': No such file or directory", "build-essential and python3-dev"),
         ("src/x.c:1:10: fatal error: Python.h: No such file or directory", "build-essential and python3-dev"),
         (
             "Error: pg_config executable not found.",
-            "libpq-dev and build-essential to flask_packages",
+            "libpq-dev and build-essential to system_packages",
         ),
         ("Exception: Can not find valid pkg-config name.", "default-libmysqlclient-dev"),
         ("/bin/sh: 1: pkg-config: not found", "pkg-config and the library"),
         ("FileNotFoundError: [Errno 2] No such file or directory: 'pkg-config'", "pkg-config and the library"),
         ("Package 'xmlsec1' was not found in the pkg-config search path", "whose name ends|name ends in -dev"),
         ("src/x.c:1:10: fatal error: ffi.h: No such file or directory", "name ends in -dev"),
-        ("error: can't find Rust compiler", "add cargo to flask_packages"),
-        ("error: command '/usr/bin/gcc' failed with exit code 1", "that its build needs to flask_packages"),
+        ("error: can't find Rust compiler", "add cargo to system_packages"),
+        ("error: command '/usr/bin/gcc' failed with exit code 1", "that its build needs to system_packages"),
+        (
+            "File \"setup.py\", line 3\n  AttributeError: module 'configparser' has no attribute 'SafeConfigParser'",
+            "set python to an older one",
+        ),
+        ("  ModuleNotFoundError: No module named 'imp'\nhint: Build failures", "limit the tools by build_constraints"),
+        ("subprocess.CalledProcessError: Command '['make']' returned 2", "that its build needs to system_packages"),
     ],
 )
 def test_what_a_build_misses_on_the_host_names_the_setting(said: str, words: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.import_ways import import_way
 from ansible_collections.flaskops.stack.plugins.module_utils._release.way_out import AppPaths, ways_out, with_ways_out
 
 SHOP = AppPaths("shop", "shop", "/srv/shop/releases", "/srv/shop/shared", ("instance",), "shop", "create_app")
@@ -64,6 +65,19 @@ CODE = "/srv/shop/releases/3f2a91c-1b9e02d4/app"
         ("TypeError: app 'shop:create_app' is not callable: it is of type 'Shop'", "WSGI application in app"),
         ("PermissionError: [Errno 13] cannot allocate executable memory. This may be due to", "MemoryDenyWriteExecute"),
         ("MemoryError: Cannot allocate write+execute memory for ffi.callback().", "MemoryDenyWriteExecute"),
+        ("ModuleNotFoundError: No module named 'shopping'", "no package that is installed has the module 'shopping'"),
+        ("ModuleNotFoundError: No module named 'health_check.db'", "package with 'health_check' is newer.*constraints"),
+        (
+            f"ImportError: cannot import name 'x' from 'markupsafe' ({CODE[:-4]}/venv/lib/site-packages/x.py)",
+            "package with 'markupsafe' is newer, or older",
+        ),
+        ("ModuleNotFoundError: No module named 'cgi'", "no module 'cgi' any more.*legacy-cgi to packages"),
+        ("ModuleNotFoundError: No module named 'distutils.util'", "no module 'distutils' any more.*add setuptools"),
+        ("ModuleNotFoundError: No module named 'imp'", "no module 'imp' any more.*set python to an older one$"),
+        (
+            "Its log says:\nModuleNotFoundError: No module named 'shopping'\n[7] [INFO] Worker exiting (pid: 7)",
+            "add the one that has it to packages",
+        ),
         ("OSError: [Errno 97] Address family not supported by protocol", "RestrictAddressFamilies"),
     ],
 )
@@ -81,7 +95,9 @@ def test_the_setting_is_named(said: str, way: str) -> None:
         f"{ABSENT}: '{CODE}/config.py'",
         f"{DENIED}: '/proc/1/environ'",
         "KeyError: 'SECRET_KEY'",
-        "ModuleNotFoundError: No module named 'shopping'",
+        # Another one was raised after it.
+        "ModuleNotFoundError: No module named 'simplejson'\n\nDuring handling of it:\nValueError: no luck",
+        "ModuleNotFoundError: No module named 'shopping'; 'shopping' is no package",
         f"{ABSENT}: '{CODE}/./build.sh'",
         f"{ABSENT}: 'shop.cfg'",
         f"{DENIED}: '../app'",
@@ -95,6 +111,11 @@ def test_the_setting_is_named(said: str, way: str) -> None:
 def test_nothing_is_guessed_where_no_setting_helps(said: str) -> None:
     assert ways_out(said, SHOP) == []
     assert with_ways_out(said, SHOP) == said
+
+
+def test_the_place_of_the_own_module_is_another_matter() -> None:
+    said = "ModuleNotFoundError: No module named 'shop.views'"
+    assert import_way(said, "shop") == "" != import_way(said, "served")
 
 
 def test_each_way_out_is_named_once_and_two_at_most() -> None:
