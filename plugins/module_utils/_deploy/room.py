@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import typing as t
 from dataclasses import replace
 
 from .._release.release import current_id
@@ -22,8 +23,11 @@ def read_room(release: str) -> Room | None:
     return Room.from_json((read_file(os.path.join(release, FILE)) or b"").decode("utf-8", "replace"))
 
 
-def limit_workers(deployment: Deployment) -> None:
-    """Write into the release how many workers there is room for, before it is started."""
+def limit_workers(deployment: Deployment, together: t.Collection[str] = ()) -> None:
+    """Write into the release how many workers there is room for, before it is started.
+
+    Applications that are deployed together for the first time have no C(current) yet, and share the memory already.
+    """
     manifest, layout = deployment.service.manifest, deployment.service.layout
     total = _total(deployment.host.kernel)
     if manifest is None or manifest.settings.workers or not total:
@@ -31,7 +35,7 @@ def limit_workers(deployment: Deployment) -> None:
     own = layout.release(manifest.id)
     measured = [read_room(own), read_room(layout.release(deployment.observed.current or manifest.id))]
     settings = manifest.settings
-    applications = _applications(deployment)
+    applications = _applications(deployment, together)
     _write(own, find_room(total, applications, settings.instances, settings.memory_max, largest(measured)))
 
 
@@ -52,10 +56,11 @@ def measure_workers(deployment: Deployment) -> str:
     return explain_room(room, _total(kernel), _applications(deployment)) if decided else ""
 
 
-def _applications(deployment: Deployment) -> int:
-    """Return how many applications the host has, with this one."""
+def _applications(deployment: Deployment, together: t.Collection[str] = ()) -> int:
+    """Return how many applications the host has, with this one and those that are deployed together with it."""
     layout = deployment.service.layout
-    return len({found.name for found in find_applications(layout.root) if current_id(found)} | {layout.name})
+    served = {found.name for found in find_applications(layout.root) if current_id(found)}
+    return len(served | {layout.name, *together})
 
 
 def _write(release: str, room: Room) -> None:

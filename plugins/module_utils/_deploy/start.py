@@ -41,8 +41,9 @@ class Starter:
 
     def start(self, deployments: t.Sequence[Deployment]) -> None:
         """Start the releases without waiting for their health."""
+        together = [deployment.service.name for deployment in deployments if deployment.plan.switch]
         for deployment in deployments:
-            self._attempt(deployment, self._write)
+            self._attempt(deployment, lambda one: self._write(one, together))
         faults = self._directory.verify([name for deployment in deployments for name in deployment.unverified_units])
         for deployment in deployments:
             found = [line for name in deployment.plan.write for line in faults.get(name, [])]
@@ -54,11 +55,11 @@ class Starter:
         for deployment in deployments:
             self._attempt(deployment, self._start_one)
 
-    def _write(self, deployment: Deployment) -> None:
+    def _write(self, deployment: Deployment, together: t.Collection[str]) -> None:
         wanted = deployment.service.wanted
         if deployment.plan.switch:
             record_units(deployment.service.layout, wanted.release, {**wanted.units, **wanted.processes})
-            limit_workers(deployment)
+            limit_workers(deployment, together)
         self._directory.write({**deployment.plan.write, **deployment.plan.forward_write, **deployment.plan.rewrite})
 
     def _start_one(self, deployment: Deployment) -> None:

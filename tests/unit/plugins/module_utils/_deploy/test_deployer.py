@@ -18,6 +18,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy import depl
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import finish as _finish
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import memory as _memory
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import proxy_check as _proxy_check
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import start as _start
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import watch as _watch
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployer import Deployer
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment, Service
@@ -562,6 +563,15 @@ def test_one_service_that_fails_does_not_keep_the_others(host: Host) -> None:
     assert bad.error.startswith("instance 0: / answered 404")
     assert (good.error, host.serving()) == ("", "new")
     assert not os.path.lexists(bad.service.layout.current)
+
+
+def test_services_that_are_deployed_together_share_the_memory_from_the_first_release_on(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared: list[list[str]] = []
+    monkeypatch.setattr(_start, "limit_workers", lambda _one, together: shared.append(sorted(together)))
+    host.run(host.deployment(Observed()), other_change(host))
+    assert shared == [["shop", "wiki"]] * 2
 
 
 def test_an_absent_service_waits_for_a_release_that_still_ends(host: Host) -> None:

@@ -94,6 +94,12 @@ def test_memory_is_shared_with_the_other_applications_of_the_host(tmp_path: Path
     assert measure_workers(one).endswith("on a host of 480 MiB and 3 applications")
 
 
+def test_applications_that_are_deployed_together_for_the_first_time_share_it(tmp_path: Path) -> None:
+    one = deployment(tmp_path)
+    limit_workers(one, ["shop", "blog", "wiki"])
+    assert read_room(one.service.layout.release(NEW)) == Room(2, 32 * MIB)
+
+
 @pytest.mark.parametrize(
     ("settings", "kernel"), [({"workers": 3}, Files()), ({}, Files(**{"/proc/meminfo": ""}))], ids=["chosen", "unknown"]
 )
