@@ -72,6 +72,17 @@ if _is_known():
         except AttributeError:
             return False
 
+    def _close(conn):
+        """Close a connection so that its client sees the end, also when a process of the application has it still."""
+        try:
+            if _was_read(conn):
+                conn.sock.shutdown(_socket.SHUT_RDWR)
+                conn.close()
+            else:
+                conn.close(graceful=True)
+        except OSError:
+            conn.close()
+
     class ThreadWorker(_ThreadWorker):
         """A worker whose threads accept by themselves; it is called what it is."""
 
@@ -96,7 +107,7 @@ if _is_known():
             """Keep no number beside what is counted."""
 
         def init_process(self):
-            self._wakers = _os.pipe()
+            self._process, self._wakers = _os.getpid(), _os.pipe()
             for descriptor in self._wakers:
                 _os.set_blocking(descriptor, False)
             self._poll = _select.poll()
@@ -123,6 +134,9 @@ if _is_known():
                 if self._turn.acquire(timeout=0.05):
                     self._leave_listeners()
                     self._turn.release()
+            if self.alive and self.nr_conns < self.worker_connections:
+                # There was room again meanwhile.
+                self._wake_main_loop()
 
         def _leave_listeners(self):
             for descriptor in list(self._listeners):
@@ -141,14 +155,23 @@ if _is_known():
             self._started += 1
 
         def _serve(self):
-            most = min(self.cfg.threads, self.worker_connections)
             while True:
-                with self._turn:
-                    conn = self._next()
-                    # Those that have answered wait for their turn.
-                    if len(self._served) >= self._started < most:
-                        self._start_another()
-                self._answer(conn)
+                try:
+                    self._answer(self._take_turn())
+                except BaseException:
+                    # No memory, no descriptor: without threads a worker would answer nothing, and not be missed.
+                    self._end()
+                    self.log.exception("this worker cannot accept connections and is replaced")
+                    _time.sleep(0.1)
+
+        def _take_turn(self):
+            """Return the next connection with a request, when it is this thread's turn."""
+            with self._turn:
+                conn = self._next()
+                # Those that have answered wait for their turn.
+                if len(self._served) >= self._started < min(self.cfg.threads, self.worker_connections):
+                    self._start_another()
+            return conn
 
         def _start_another(self):
             try:
@@ -184,11 +207,6 @@ if _is_known():
             except (BlockingIOError, ConnectionAbortedError):
                 # Another worker was faster, or the client has gone.
                 return None
-            except OSError:
-                self.log.exception("this worker cannot accept connections and is replaced")
-                self._end()
-                _time.sleep(0.1)
-                return None
             conn = _Connection(self.cfg, client, address, listener.getsockname())
             self._served.add(conn)
             return conn
@@ -206,7 +224,7 @@ if _is_known():
 
         def _answer(self, conn):
             """Answer a request and close its connection, or leave it to the main loop."""
-            again = False
+            again, code = False, 0
             try:
                 # When data has arrived already, gunicorn need not poll for it.
                 conn.data_ready = conn.data_ready or bool(conn.sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT))
@@ -214,23 +232,32 @@ if _is_known():
                 pass
             try:
                 again = self.handle(conn)
-                if not again:
-                    conn.close(graceful=not _was_read(conn))
-            except BaseException:
-                self.log.exception("Error handling request")
-                conn.close()
+            except BaseException as exc:
+                code = exc.code or 0 if isinstance(exc, SystemExit) else 1
+                if self._is_itself():
+                    self.log.exception("Error handling request")
+            if not self._is_itself():
+                # The application has forked, and the copy came back: it must neither end the answer nor accept.
+                _os._exit(code & 255 if isinstance(code, int) else 1)
             if again:
                 done = _Future()
                 done.set_result(again)
                 self.method_queue.defer(self.finish_request, conn, done)
                 return
+            _close(conn)
             self._served.discard(conn)
-            if not self.alive:
-                self._end()
+            if not (self.alive and self._is_open):
+                self._wake_main_loop()
+
+        def _is_itself(self):
+            return _os.getpid() == self._process
+
+        def _wake_main_loop(self):
+            self.method_queue.defer(lambda: None)
 
         def _end(self):
             self.alive = False
-            self.method_queue.defer(lambda: None)
+            self._wake_main_loop()
 
         def enqueue_req(self, conn):
             """Leave a connection that has a request to the threads; called by the main loop."""

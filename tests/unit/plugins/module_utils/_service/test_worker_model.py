@@ -282,8 +282,8 @@ def test_a_worker_that_ends_accepts_no_more_and_answers_what_it_has_accepted(
     worker = begin(lambda _conn: go.wait(10) and False)
     first = visit()
     wait_for(lambda: worker.nr_conns == 1)
-    worker.set_accept_enabled(False)
     worker.alive = False
+    worker.set_accept_enabled(False)
     late = visit()
     time.sleep(0.05)
     assert worker.nr_conns == 1
@@ -329,8 +329,9 @@ def test_a_connection_is_closed_at_once_when_all_of_the_request_was_read(
         if left is None:
             conn.parser.mesg = None
 
-    begin(answer)
+    worker = begin(answer)
     assert is_ended(visit())
+    wait_for(lambda: worker.nr_conns == 0)
     assert [conn.closed for conn in seen] == [[graceful]]
 
 
@@ -389,6 +390,82 @@ def test_a_worker_that_cannot_accept_is_replaced(
     visit()
     worker.method_queue.run()
     assert not worker.alive
+
+
+def test_a_worker_without_memory_is_replaced(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_conn: Connection, _cfg: object, sock: socket.socket, *_addresses: object) -> t.NoReturn:
+        sock.close()
+        raise MemoryError
+
+    monkeypatch.setattr(Connection, "__init__", fail)
+    worker = begin(lambda _conn: False, threads=1)
+    visit()
+    worker.method_queue.run()
+    assert not worker.alive
+
+
+def test_a_worker_accepts_again_as_soon_as_it_has_room(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
+) -> None:
+    go = threading.Event()
+    worker = begin(lambda _conn: go.wait(10) and False, connections=2)
+    clients = [visit(), visit()]
+    wait_for(lambda: worker.nr_conns == 2)
+    worker.set_accept_enabled(False)
+    go.set()
+    assert all(is_ended(client) for client in clients)
+    # The main loop, which decides about it, is woken.
+    worker.method_queue.run()
+
+
+def test_a_worker_that_had_room_again_before_it_stopped_to_accept_looks_again(begin: t.Callable[..., t.Any]) -> None:
+    worker = begin(lambda _conn: False)
+    worker.set_accept_enabled(False)
+    worker.method_queue.run()
+
+
+def test_a_client_sees_the_end_of_an_answer_while_a_process_of_the_application_has_the_connection(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
+) -> None:
+    copies: list[socket.socket] = []
+
+    def fork(conn: Connection) -> None:
+        copies.append(conn.sock.dup())
+
+    begin(fork)
+    assert is_ended(visit())
+    copies[0].close()
+
+
+@pytest.mark.parametrize(("raised", "code"), [(None, 0), (SystemExit(), 0), (SystemExit(3), 3), (ValueError(), 1)])
+def test_a_copy_of_the_process_that_comes_back_from_a_request_ends(
+    begin: t.Callable[..., t.Any],
+    visit: t.Callable[[], socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+    raised: BaseException | None,
+    code: int,
+) -> None:
+    codes: list[int] = []
+    ended = threading.Event()
+
+    def leave(code: int) -> None:
+        codes.append(code)
+        ended.wait(10)
+
+    def fork(_conn: Connection) -> None:
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        if raised:
+            raise raised
+
+    worker = begin(fork, threads=1)
+    monkeypatch.setattr(os, "_exit", leave)
+    visit()
+    wait_for(lambda: codes)
+    # The connection is that of the process which goes on answering.
+    assert (codes, worker.nr_conns) == ([code], 1)
+    ended.set()
 
 
 def test_a_worker_that_computes_leaves_connections_to_others_for_a_moment(
