@@ -58,7 +58,7 @@ class ActionModule(LateErrors, Action):
         if self.untemplated:
             raise self.untemplated[0]
         given = to_plain(self._task.args)
-        faults = self._wrong_types(given, variables) or self._vaulted()
+        faults = self._wrong_types(given, variables) or self._vaulted(variables)
         if faults:
             return {"failed": True, "msg": faults}
         args = {**self._settled(given), **self._of_sites(given, variables), "expected": serving_at_start(variables)}
@@ -89,11 +89,11 @@ class ActionModule(LateErrors, Action):
         faults = check_variables({key: value for key, value in named.items() if key in schema}, schema)
         return joined([*faults, *notice_faults(variables, self)])
 
-    def _vaulted(self) -> str:
+    def _vaulted(self, variables: Args) -> str:
         """Return where an encrypted text would not be secret; plain arguments have no mark of the vault."""
         if self._task.args.get("state", "present") != "present":
             return ""
-        return "\n".join(vaulted_faults(self._task.args.get("apps")))
+        return "\n".join(vaulted_faults(self._task.args.get("apps"), variables))
 
     def _settled(self, args: Args) -> Args:
         """Return the arguments with lists where lists are meant; the module would split a command at its commas.

@@ -12,8 +12,9 @@ from ansible.parsing.vault import is_encrypted
 
 from ..module_utils._app.files import LARGEST, SOURCES
 from ..module_utils._input.placeholders import literal
-from ..module_utils._input.redact import mask
+from ..module_utils._input.redact import holds, mask
 from ._controller_files import explain_template, find, read_template, render
+from ._vaulted import encrypted_in
 
 if t.TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
@@ -59,10 +60,15 @@ def _with_content(action: ActionBase, file: t.Any, variables: Args) -> t.Any:
         if is_encrypted(stream.readline()):
             _refuse_open(f"template '{template}'", is_secret)
     try:
-        return {**kept, "content": render(action, template, source, text, variables)}
+        rendered = render(action, template, source, text, variables)
     except Exception as exc:
         # A filter or lookup of anybody's may raise anything.
         raise AnsibleActionFail(explain_template(source, str(text), exc)) from exc
+    if not is_secret:
+        used = next((name for name, value in encrypted_in(str(text), variables) if holds(rendered, value)), "")
+        if used:
+            _refuse_open(f"template '{template}' has a text of variable '{used}' in it that", is_secret)
+    return {**kept, "content": rendered}
 
 
 def _read(action: ActionBase, src: str, is_secret: bool, variables: Args) -> str:

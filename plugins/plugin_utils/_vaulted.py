@@ -4,16 +4,23 @@
 """Find what Ansible Vault has encrypted where it would be no secret. Private to flaskops.stack.
 
 Ansible marks a text that was encrypted (C(!vault)) as long as it is a whole value, also through C({{ name }}). A text
-that is made of it and of others, and values of a file that is encrypted as a whole, have no mark.
+that is composed with one is found by the variables that its template names. Values of a file that is encrypted as a
+whole have no mark.
 """
 
 from __future__ import annotations
 
+import re
 import typing as t
+from contextlib import suppress
 
+from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultHelper
 
+from ..module_utils._input.redact import holds
 from ..module_utils._input.values import read_flag
+
+Variables = t.Mapping[str, t.Any]
 
 _FROM_ENVIRONMENT = (
     "stands in files that every user of the host may read: put it into secrets, and read it from the environment"
@@ -29,35 +36,111 @@ _OPEN: t.Mapping[str, str] = {
     "workers": _FROM_ENVIRONMENT,
     "timers": _FROM_ENVIRONMENT,
 }
+_KEPT = "secret: set secret: true"
+_EXPRESSION = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
+_NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+# A text that is the value of a variable.
+_ALIAS = re.compile(r"\s*\{\{\s*([A-Za-z_]\w*)\s*\}\}\s*")
 
 
-def vaulted_faults(apps: object) -> list[str]:
+def vaulted_faults(apps: object, variables: Variables) -> list[str]:
     """Return where applications, as Ansible has templated them, have an encrypted text that would not be secret.
 
-    What is malformed is left to those who check it.
+    What is malformed is left to those who check it. C(variables) are as the user has written them.
     """
-    items = [app for app in apps if isinstance(app, t.Mapping)] if isinstance(apps, (list, tuple)) else []
-    return [f"app '{app.get('name')}': {fault}" for app in items for fault in _of_app(app)]
+    given = apps if isinstance(apps, (list, tuple)) else []
+    written = _resolved(variables.get("flask_apps"), variables)
+    return [
+        f"app '{app.get('name')}': {fault}"
+        for number, app in enumerate(given)
+        if isinstance(app, t.Mapping)
+        for fault in _of_app(app, _written_app(written, number, variables), variables)
+    ]
 
 
-def _of_app(app: t.Mapping[t.Any, t.Any]) -> t.Iterator[str]:
+def _written_app(written: object, number: int, variables: Variables) -> object:
+    """Return an application as the user has written it; one that a template makes has no places to compare."""
+    app = _resolved(_inner(written, number), variables)
+    return None if isinstance(app, str) else app
+
+
+def encrypted_in(template: str, variables: Variables) -> list[tuple[str, str]]:
+    """Return the encrypted texts that a template may use, with the names of their variables."""
+    return list(_reached(template, variables, set()))
+
+
+def _of_app(app: t.Mapping[t.Any, t.Any], written: object, variables: Variables) -> t.Iterator[str]:
     for option, advice in _OPEN.items():
-        for place in _vaulted(app.get(option), option):
-            yield f"{place} is encrypted with Ansible Vault, and {advice}"
+        for place, verb in _places(app.get(option), _inner(written, option), variables, option):
+            yield f"{place} {verb} encrypted with Ansible Vault, and {advice}"
     files = app.get("files")
-    for file in files if isinstance(files, (list, tuple)) else ():
+    sources = _resolved(_inner(written, "files"), variables)
+    for number, file in enumerate(files if isinstance(files, (list, tuple)) else ()):
         if isinstance(file, t.Mapping) and not read_flag(file.get("secret")):
-            for _place in _vaulted(file.get("content"), ""):
-                yield f"files '{file.get('path')}': content is encrypted, and the file is not secret: set secret: true"
+            source = _inner(_resolved(_inner(sources, number), variables), "content")
+            for place, verb in _places(file.get("content"), source, variables, "content"):
+                yield f"files '{file.get('path')}': {place} {verb} encrypted, and the file is not {_KEPT}"
 
 
-def _vaulted(value: object, place: str) -> t.Iterator[str]:
-    """Yield the places of encrypted texts in a value."""
+def _places(value: object, written: object, variables: Variables, place: str) -> t.Iterator[tuple[str, str]]:
+    """Yield the places of encrypted texts in a value, and whether they are all of the text there or a part."""
+    written = _resolved(written, variables)
     if isinstance(value, t.Mapping):
         for key, inner in value.items():
-            yield from _vaulted(inner, f"{place}.{key}")
+            yield from _places(inner, _inner(written, key), variables, f"{place}.{key}")
     elif isinstance(value, (list, tuple)):
         for number, inner in enumerate(value):
-            yield from _vaulted(inner, f"{place}[{number}]")
+            yield from _places(inner, _inner(written, number), variables, f"{place}[{number}]")
     elif VaultHelper.get_ciphertext(value, with_tags=False):
-        yield place
+        yield place, "is"
+    elif (
+        isinstance(value, str)
+        and isinstance(written, str)
+        and any(holds(value, secret) for _name, secret in encrypted_in(written, variables))
+    ):
+        yield place, "has a text in it that is"
+
+
+def _resolved(written: object, variables: Variables) -> object:
+    """Return what a user has written where a value comes from another variable."""
+    seen = set()
+    while isinstance(written, str):
+        found = _ALIAS.fullmatch(written)
+        if not found or found[1] in seen or found[1] not in variables:
+            break
+        seen.add(found[1])
+        written = variables[found[1]]
+    return written
+
+
+def _inner(written: t.Any, key: object) -> object:
+    """Return a part of what a user has written; a template that makes the whole stands for each part."""
+    if isinstance(written, t.Mapping):
+        return written.get(key)
+    if isinstance(written, (list, tuple)) and isinstance(key, int):
+        return written[key] if key < len(written) else None
+    return written if isinstance(written, str) else None
+
+
+def _reached(template: str, variables: Variables, seen: set[str]) -> t.Iterator[tuple[str, str]]:
+    for expression in _EXPRESSION.findall(template):
+        for name in _NAME.findall(expression):
+            if name in variables and name not in seen:
+                seen.add(name)
+                yield from ((name, value) for value in _encrypted(variables[name], variables, seen))
+
+
+def _encrypted(value: object, variables: Variables, seen: set[str]) -> t.Iterator[str]:
+    # The variables of all hosts, and the like, are no plain dictionaries.
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _encrypted(inner, variables, seen)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _encrypted(inner, variables, seen)
+    elif VaultHelper.get_ciphertext(value, with_tags=False):
+        # What cannot be decrypted was not used.
+        with suppress(AnsibleError):
+            yield str(value)
+    elif isinstance(value, str):
+        yield from (text for _name, text in _reached(value, variables, seen))

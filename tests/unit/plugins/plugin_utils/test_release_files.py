@@ -144,5 +144,11 @@ def test_an_encrypted_value_is_for_the_application_alone(project: Path, vault: l
     assert "app 'shop': files 'app.cfg': content is encrypted, and the file is not secret: set secret: true" in answer
     assert "hunter2" not in answer
     assert "UNREACHABLE" not in answer
-    secret = [{**files[0], "secret": True}]
+    (project / "templates" / "open.j2").write_text("url = http://{{ hidden }}/\n")
+    answer = played(project, [{"path": "app.cfg", "template": "open.j2", "secret": False}], vault)
+    assert "template 'open.j2' has a text of variable 'hidden' in it that is encrypted, and the file is not" in answer
+    answer = played(project, [], vault, environment={"URL": "http://{{ hidden }}/"})
+    assert "environment.URL has a text in it that is encrypted with Ansible Vault, and values" in answer
+    assert "UNREACHABLE" not in answer
+    secret = [{**files[0], "secret": True}, {"path": "other.cfg", "template": "open.j2", "secret": True}]
     assert "UNREACHABLE" in played(project, secret, vault, secrets={"KEY": "{{ hidden }}"})

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible.parsing.vault import EncryptedString
-from ansible_collections.flaskops.stack.plugins.plugin_utils._vaulted import vaulted_faults
+from ansible.parsing.vault import EncryptedString, VaultHelper
+from ansible_collections.flaskops.stack.plugins.plugin_utils._vaulted import encrypted_in, vaulted_faults
 
 VAULTED = EncryptedString(ciphertext="$ANSIBLE_VAULT;1.1;AES256\n6162\n")
 FILE = {"path": "app.cfg", "content": VAULTED}
@@ -36,7 +36,7 @@ FILE = {"path": "app.cfg", "content": VAULTED}
     ],
 )
 def test_an_encrypted_text_is_refused_where_it_would_be_no_secret(option: str, value: t.Any, place: str) -> None:
-    (fault,) = vaulted_faults([{"name": "blog"}, {"name": "shop", option: value}])
+    (fault,) = vaulted_faults([{"name": "blog"}, {"name": "shop", option: value}], {})
     assert fault.startswith("app 'shop': ")
     assert place in fault
 
@@ -54,9 +54,102 @@ def test_an_encrypted_text_is_refused_where_it_would_be_no_secret(option: str, v
     ],
 )
 def test_what_is_kept_secret_may_be_encrypted(app: dict[str, t.Any]) -> None:
-    assert vaulted_faults([{"name": "shop", **app}]) == []
+    assert vaulted_faults([{"name": "shop", **app}], {}) == []
 
 
 @pytest.mark.parametrize("apps", [None, "", {}, ["shop"], [None]])
 def test_what_are_no_applications_is_left_to_those_who_check_it(apps: object) -> None:
-    assert vaulted_faults(apps) == []
+    assert vaulted_faults(apps, {"flask_apps": apps}) == []
+
+
+class Decrypted(str):
+    """What C(!vault) is once Ansible has decrypted it."""
+
+    __slots__ = ()
+
+
+@pytest.fixture(name="hidden")
+def make_hidden(monkeypatch: pytest.MonkeyPatch) -> Decrypted:
+    def ciphertext(value: object, **_more: object) -> str | None:
+        return "$ANSIBLE_VAULT;1.1;AES256" if isinstance(value, Decrypted) else None
+
+    monkeypatch.setattr(VaultHelper, "get_ciphertext", ciphertext)
+    return Decrypted("hunter2-hunter2")
+
+
+URL = "postgresql://shop:{{ password }}@db/shop"
+OPENED = "postgresql://shop:hunter2-hunter2@db/shop"
+
+
+@pytest.mark.parametrize(
+    ("written", "opened", "more"),
+    [
+        ({"environment": {"URL": URL}}, {"environment": {"URL": OPENED}}, {}),
+        ({"environment": {"URL": "{{ url }}"}}, {"environment": {"URL": OPENED}}, {"url": URL}),
+        (
+            {"environment": "{{ everything }}"},
+            {"environment": {"URL": OPENED}},
+            {"everything": {"URL": "{{ url }}"}, "url": URL},
+        ),
+        ({"environment": "{{ {'URL': url} }}"}, {"environment": {"URL": OPENED}}, {"url": URL}),
+        (
+            {"hooks": {"migrate": ["true", "m {{ password | trim }}"]}},
+            {"hooks": {"migrate": ["true", "m hunter2-hunter2"]}},
+            {},
+        ),
+    ],
+)
+def test_a_text_that_is_composed_with_an_encrypted_one_is_refused(
+    written: dict[str, t.Any], opened: dict[str, t.Any], more: dict[str, t.Any], hidden: Decrypted
+) -> None:
+    variables = {"password": hidden, "flask_apps": "{{ apps }}", "apps": [{"name": "shop", **written}], **more}
+    (fault,) = vaulted_faults([{"name": "shop", **opened}], variables)
+    assert "has a text in it that is encrypted with Ansible Vault" in fault
+    assert "hunter2" not in fault
+
+
+def test_a_text_that_only_names_an_encrypted_one_is_not_refused(hidden: Decrypted) -> None:
+    written = {"name": "shop", "environment": {"HAS": "{{ password | length }}", "PLAIN": "hunter2-hunter2"}}
+    variables = {"password": hidden, "flask_apps": [written]}
+    assert vaulted_faults([{"name": "shop", "environment": {"HAS": "15", "PLAIN": "hunter2-hunter2"}}], variables) == []
+
+
+@pytest.mark.parametrize("apps", ["{{ [app] + [] }}", ["{{ app | combine({}) }}"]])
+def test_of_an_application_that_a_template_makes_whole_values_are_known(apps: object, hidden: Decrypted) -> None:
+    app = {"name": "shop", "environment": {"URL": URL, "KEY": "{{ password }}"}}
+    opened = {"name": "shop", "environment": {"URL": OPENED, "KEY": hidden}}
+    (fault,) = vaulted_faults([opened], {"password": hidden, "app": app, "flask_apps": apps})
+    assert "environment.KEY is encrypted" in fault
+
+
+def test_content_of_a_file_is_looked_at_as_well(hidden: Decrypted) -> None:
+    file = {"path": "a", "content": "key={{ password }}\n"}
+    variables = {"password": hidden, "flask_apps": [{"name": "shop", "files": [file]}]}
+    opened = {"path": "a", "content": "key=hunter2-hunter2\n"}
+    (fault,) = vaulted_faults([{"name": "shop", "files": [opened]}], variables)
+    said = "content has a text in it that is encrypted, and the file is not secret: set secret: true"
+    assert fault == f"app 'shop': files 'a': {said}"
+    assert vaulted_faults([{"name": "shop", "files": [{**opened, "secret": True}]}], variables) == []
+
+
+@pytest.mark.parametrize(
+    ("template", "found"),
+    [
+        ("{{ db.password }}", [("db", "hunter2-hunter2")]),
+        ("{% for each in listed %}{{ each }}{% endfor %}", [("listed", "hunter2-hunter2")]),
+        ("{{ alias }}", [("alias", "hunter2-hunter2")]),
+        ("{{ around }} {{ other.db }} db {# db #} {{ hostvars }}", []),
+    ],
+)
+def test_the_encrypted_texts_that_a_template_may_use_are_found(
+    template: str, found: list[tuple[str, str]], hidden: Decrypted
+) -> None:
+    variables: dict[str, t.Any] = {
+        "db": {"user": "shop", "password": hidden},
+        "listed": ["a", hidden],
+        "alias": "{{ db['password'] }}",
+        "around": "{{ around }}",
+        "other": {"db": "x"},
+        "hostvars": 1,
+    }
+    assert encrypted_in(template, variables) == found
