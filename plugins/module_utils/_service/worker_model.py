@@ -66,9 +66,13 @@ if _is_known():
     _after = _PostRequest.validator(globals().get("post_request", _PostRequest.default))
 
     def _was_read(conn):
-        """Tell whether all of the request was read: only then the other side has nothing more to send."""
+        """Tell whether all of the request was read: only then the other side has nothing more to send.
+
+        The client of a WebSocket may send until it has seen the last message, which it would lose.
+        """
         try:
-            return conn.parser.mesg.body.reader.length == 0
+            upgrades = any(name == "UPGRADE" for name, _value in conn.parser.mesg.headers)
+            return conn.parser.mesg.body.reader.length == 0 and not upgrades
         except AttributeError:
             return False
 

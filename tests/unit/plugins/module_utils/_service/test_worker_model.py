@@ -54,7 +54,8 @@ class Connection:
         self.data_ready = False
         self.closed: list[bool] = []
         reader = types.SimpleNamespace(length=0)
-        self.parser = types.SimpleNamespace(mesg=types.SimpleNamespace(body=types.SimpleNamespace(reader=reader)))
+        body = types.SimpleNamespace(reader=reader)
+        self.parser = types.SimpleNamespace(mesg=types.SimpleNamespace(body=body, headers=[("HOST", "shop.test")]))
 
     def close(self, graceful: bool = False) -> None:
         self.closed.append(graceful)
@@ -333,6 +334,21 @@ def test_a_connection_is_closed_at_once_when_all_of_the_request_was_read(
     assert is_ended(visit())
     wait_for(lambda: worker.nr_conns == 0)
     assert [conn.closed for conn in seen] == [[graceful]]
+
+
+def test_what_took_the_place_of_http_is_read_until_its_client_has_seen_the_end(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
+) -> None:
+    seen: list[Connection] = []
+
+    def answer(conn: Connection) -> None:
+        seen.append(conn)
+        conn.parser.mesg.headers.append(("UPGRADE", "websocket"))
+
+    worker = begin(answer)
+    assert is_ended(visit())
+    wait_for(lambda: worker.nr_conns == 0)
+    assert [conn.closed for conn in seen] == [[True]]
 
 
 def kept(begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]) -> tuple[t.Any, socket.socket]:
