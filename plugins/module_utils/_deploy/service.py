@@ -330,4 +330,14 @@ def _explain(deployment: Deployment, reason: str) -> str:
         log = f"(it cannot be read: {exc})"
     text = excerpt(log, _LOG_LINES)
     release = deployment.service.layout.release(deployment.service.wanted.release)
-    return redact_secrets(reason + (f"\nIts log says:\n{text}" if text else ""), release, deployment.service.manifest)
+    said = redact_secrets(reason + (f"\nIts log says:\n{text}" if text else ""), release, deployment.service.manifest)
+    return said if has_trouble(log) else said + _name_own_logs(deployment)
+
+
+def _name_own_logs(deployment: Deployment) -> str:
+    """Return where the application has written its log, when that is a file."""
+    # Imported late: a run that succeeds does not need it.
+    from .own_logs import own_logs
+
+    found = own_logs(deployment.service.layout.shared, int(deployment.started_at))
+    return f"\nIts own log is in {', '.join(found)}" if found else ""

@@ -410,6 +410,20 @@ def test_a_hook_that_fails_after_the_switch_leaves_the_release_live_and_fails_th
     assert (world.serving, world.history()[-1]) == (V2, f"deploy {V2} activated")
 
 
+# Logs
+
+
+@pytest.mark.parametrize(("journal", "named"), [("", True), ("[7] [ERROR] no such table", False)])
+def test_the_error_names_the_log_that_the_application_writes_itself(world: World, journal: str, named: bool) -> None:
+    own = Path(world.layout.shared) / "instance" / "app.log"
+    own.parent.mkdir(parents=True)
+    own.write_text("no such table\n")
+    os.utime(own, (2**40, 2**40))
+    world.app(V1).status = 500
+    world.app(V1).log = journal
+    assert (f"Its own log is in {own}" in world.deploy(V1)["msg"]) == named
+
+
 # Memory
 
 
