@@ -296,7 +296,10 @@ options:
         type: int
         default: 1
       host_header:
-        description: Request header with the host name that the visitor asked for, when it is not C(Host).
+        description:
+          - Request header with the host name that the visitor asked for, when it is not C(Host).
+          - With a C(trusted_hops) of 1 nginx sets it. Else another proxy has to, and nginx takes it from
+            C(nginx.trusted_proxies) alone where there are any, and from all who connect where there are none.
         type: str
         default: ""
       keep:

@@ -57,6 +57,7 @@ TEXTS: dict[str, tuple[object, list[t.Any]]] = {
     "redirects": ("old.example.com", ["old.example.com"]),
     "trusted_proxies": ("10.0.0.0/8, 192.0.2.1", ["10.0.0.0/8", "192.0.2.1"]),
     "pass_headers": ("X-HTTP-Method-Override, x-host", ["X-HTTP-Method-Override", "x-host"]),
+    "trusted_headers": ("X-Country, x-real-host", ["X-Country", "x-real-host"]),
     "upstream": ("10.0.0.1:8000, 10.0.0.2:8000", ["10.0.0.1:8000", "10.0.0.2:8000"]),
     "open": ("/status", ["/status"]),
     "paths": ("/blog/news, /blog/old", ["/blog/news", "/blog/old"]),

@@ -13,6 +13,7 @@ from collections import Counter
 from .._input.defaults import DEFAULTS
 from .._input.values import SITE, InputError, as_prefix, with_lists
 from .._release.shared_files import Place, covers, is_shared, located, shared_places
+from .._site.headers import is_for_proxies
 from .._site.lines import cache_lines, literal
 from .._site.model import Site, Static, chain_of
 from .._site.parse import Reader, is_decoded, parse_site
@@ -213,7 +214,7 @@ def _settle_defaults(defaults: t.Mapping[str, object] | None) -> dict[str, t.Any
     except InputError as exc:
         raise DeriveError(f"nginx_site_defaults: {exc}") from None
     shared = {key: given.get(key) or {} for key in ("proxy_headers", "basic_auth")}
-    return {"read_timeout": timeout, **shared}
+    return {"read_timeout": timeout, "trusted_headers": given.get("trusted_headers") or [], **shared}
 
 
 def _derive_site(app: App, root: str, defaults: t.Mapping[str, t.Any], apps: t.Sequence[App] = ()) -> dict[str, t.Any]:
@@ -227,10 +228,20 @@ def _derive_site(app: App, root: str, defaults: t.Mapping[str, t.Any], apps: t.S
         **({"rename_from": app["rename_from"]} if app.get("rename_from") else {}),
         **_given(app, base, defaults),
     }
+    _trust_host_header(site, app, defaults)
     for other in apps:
         if other.get("mount") and other["mount"].get("site") == app["name"]:
             _mount(site, other, posixpath.join(root, other["name"]), defaults)
+            _trust_host_header(site, other, defaults)
     return site
+
+
+def _trust_host_header(site: dict[str, t.Any], app: App, defaults: t.Mapping[str, t.Any]) -> None:
+    """Have nginx take the header with the host from other proxies alone, where these set it."""
+    header, key = app.get("host_header") or "", "trusted_headers"
+    known = site.get(key, defaults[key])
+    if _hops(app) > 1 and is_for_proxies(header) and header.lower() not in {name.lower() for name in known}:
+        site[key] = [*known, header]
 
 
 def _sockets(app: App, base: str) -> list[str]:

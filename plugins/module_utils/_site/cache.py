@@ -15,7 +15,7 @@ import re
 import typing as t
 
 from .._system.paths import ANSWERS
-from .lines import Lines, block, forwarded, literal, quote, variable
+from .lines import Lines, block, forwarded, literal, quote, sent_value, trusted_values, variable
 from .model import Cache, Mount, Site, current_of
 from .raw import Statement
 
@@ -159,7 +159,8 @@ def _key(site: Site, is_release: bool, above: t.Sequence[Statement], own: t.Sequ
 
 def _sent_values(site: Site, statements: t.Iterable[Statement]) -> t.Iterator[str]:
     """Yield the values of headers for the application that differ between requests for the same URL."""
-    yield from (f"$http_{name.lower().replace('-', '_')}" for name in site.pass_headers)
+    yield from map(sent_value, site.pass_headers)
+    yield from trusted_values(site)
     values = [value for _name, value in site.proxy_headers]
     values += [item.words[2] for item in statements if item.words[0] == "proxy_set_header" and len(item.words) > 2]
     yield from (value for value in values if set(_VARIABLE.findall(value)) - _HARMLESS)

@@ -10,6 +10,7 @@ say. Where nothing sets them, a visitor can, and applications and libraries that
 from __future__ import annotations
 
 import difflib
+import re
 import typing as t
 
 from .._input.values import InputError
@@ -120,6 +121,14 @@ FAMILY = (*_SAID, *OVERRIDE)
 # The variable with what a trusted proxy says in each of these headers; without a value for all others.
 CLAIMS = {name: f"$flaskops_p{number}" for number, name in enumerate(_SAID)}
 _BY_NAME = {name.lower(): name for name in FAMILY}
+# What nginx itself says, by what the connections are, and what frames a request.
+_OWN = (
+    *("Connection", "Content-Length", "Host", "Proxy", "Transfer-Encoding", "Upgrade", "X-Forwarded-For"),
+    *("X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "X-Request-ID", "X-Scheme"),
+)
+_NAMES_OF_OWN = frozenset(name.lower() for name in _OWN)
+# nginx has a variable for each header of such a name, and drops all others.
+_NAME = re.compile(r"[A-Za-z0-9-]+")
 
 
 def check_passed(names: t.Iterable[str]) -> tuple[str, ...]:
@@ -132,13 +141,46 @@ def check_passed(names: t.Iterable[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def visitor_headers(passed: t.Collection[str], trusts_proxies: bool, trusts_all: bool) -> dict[str, str]:
-    """Return these headers with what the application is sent as each: nothing, but where proxies are trusted.
+def is_for_proxies(name: str) -> bool:
+    """Tell whether a header may be one that only another proxy sets: those of nginx itself are not."""
+    return bool(_NAME.fullmatch(name)) and name.lower() not in _NAMES_OF_OWN
 
-    These have set, or taken out, those that say something of the visitor. C(trusts_all) is for a site that believes
-    them of all who connect to it.
+
+def check_trusted(names: t.Iterable[str]) -> tuple[str, ...]:
+    """Return further headers that only another proxy may set; raise InputError for one that cannot be that."""
+    found: dict[str, str] = {}
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise InputError(f"trusted_headers: '{name}' must consist of letters, digits and '-'")
+        if not is_for_proxies(name):
+            raise InputError(
+                f"trusted_headers: '{name}' is set by nginx, with what trusted_proxies say where it can come from "
+                "them: leave it out"
+            )
+        if name.lower() in found:
+            raise InputError(f"trusted_headers: '{name}' is listed twice: remove one")
+        found[name.lower()] = name
+    return tuple(found.values())
+
+
+def claims(further: t.Iterable[str]) -> dict[str, str]:
+    """Return the variables with what a trusted proxy says in each of these headers, and in further ones."""
+    known = {name.lower() for name in CLAIMS}
+    names = [name for name in further if name.lower() not in known]
+    return {**CLAIMS, **{name: f"$flaskops_p{number}" for number, name in enumerate(names, len(CLAIMS))}}
+
+
+def visitor_headers(
+    passed: t.Collection[str], further: t.Collection[str], trusts_proxies: bool, trusts_all: bool
+) -> dict[str, str]:
+    """Return these headers, and further ones, with what the application is sent as each.
+
+    That is nothing, but where proxies are trusted: these have set, or taken out, those that say something of the
+    visitor. C(trusts_all) is for a site that believes them of all who connect to it.
     """
-    kept = {name.lower() for name in passed}
-    said = {} if trusts_all else CLAIMS if trusts_proxies else dict.fromkeys(_SAID, "")
-    wanted = {**said, **dict.fromkeys(OVERRIDE, "")}
+    kept = {name.lower() for name in (*passed, *(further if trusts_all else ()))}
+    said = {} if trusts_all else claims(further)
+    believed = {name.lower() for name in said}
+    wanted = said if trusts_proxies else dict.fromkeys(said, "")
+    wanted = {**wanted, **{name: "" for name in OVERRIDE if name.lower() not in believed}}
     return {name: value for name, value in wanted.items() if name.lower() not in kept}

@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._input.values import InputError
-from .headers import CLAIMS, visitor_headers
+from .headers import claims, visitor_headers
 from .model import ACME, SELF_SIGNED, Location, Mount, Server, Site, Static, current_of
 
 Version = t.Tuple[int, ...]
@@ -273,7 +273,12 @@ def request_headers(site: Site, mount: Mount | None = None) -> Lines:
         **({"Upgrade": "$flaskops_upgrade"} if websockets else {}),
         # A request header "Proxy" would become the environment variable HTTP_PROXY (httpoxy).
         "Proxy": "",
-        **visitor_headers(site.pass_headers, bool(site.header_proxies), site.from_proxy and not site.header_proxies),
+        **visitor_headers(
+            site.pass_headers,
+            site.trusted_headers,
+            bool(site.header_proxies),
+            site.from_proxy and not site.header_proxies,
+        ),
     }
     ours = {name.lower() for name in further}
     wanted = [*((name, value) for name, value in headers.items() if name.lower() not in ours), *further.items()]
@@ -315,8 +320,21 @@ def claim_lines(site: Site) -> Lines:
     """
     if not site.header_proxies:
         return []
-    taken = [f"set {claim} $http_{name.lower().replace('-', '_')};" for name, claim in CLAIMS.items()]
+    taken = [f"set {claim} {sent_value(name)};" for name, claim in claims(site.trusted_headers).items()]
     return ["uninitialized_variable_warn off;", *block(f"if ({variable(site, 'peer')})", taken)]
+
+
+def sent_value(name: str) -> str:
+    """Return the variable with a request header as it was sent."""
+    return f"$http_{name.lower().replace('-', '_')}"
+
+
+def trusted_values(site: Site) -> list[str]:
+    """Return what the application is sent in further headers of other proxies."""
+    if not site.header_proxies:
+        return [sent_value(name) for name in site.trusted_headers] if site.from_proxy else []
+    known = {name.lower(): claim for name, claim in claims(site.trusted_headers).items()}
+    return [known[name.lower()] for name in site.trusted_headers]
 
 
 def echo_lines(site: Site) -> Lines:

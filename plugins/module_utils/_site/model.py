@@ -324,6 +324,7 @@ class Site:
     proxy_protocol: bool = SiteDefault.proxy_protocol
     proxy_headers: tuple[tuple[str, str], ...] = ()
     pass_headers: tuple[str, ...] = ()
+    trusted_headers: tuple[str, ...] = ()
     access_log: str = SiteDefault.access_log
     access_log_skip: tuple[str, ...] = ()
     gzip: bool = SiteDefault.gzip

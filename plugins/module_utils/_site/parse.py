@@ -25,7 +25,7 @@ from .._input.values import (
 from .._system.paths import TLS
 from .access import check_counted, check_protected
 from .error_pages import CODES, MAINTENANCE, escape
-from .headers import check_passed
+from .headers import check_passed, check_trusted
 from .lines import CONTROL, TLS_PROFILES, quote
 from .model import (
     ACME,
@@ -149,6 +149,7 @@ def _parse(name: str, given: Reader, shared_tls: object) -> Site:
         proxy_protocol=given.flag("proxy_protocol", Site.proxy_protocol),
         proxy_headers=_parse_headers(given.raw("proxy_headers"), "proxy_headers"),
         pass_headers=check_passed(given.texts("pass_headers")),
+        trusted_headers=check_trusted(given.texts("trusted_headers")),
         access_log=given.choice("access_log", Site.access_log, LOG_FORMATS),
         access_log_skip=tuple(check_path(path, "access_log_skip") for path in given.texts("access_log_skip")),
         gzip=given.flag("gzip", Site.gzip),

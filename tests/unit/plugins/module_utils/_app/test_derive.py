@@ -125,6 +125,7 @@ OF_DEFAULTS: dict[str, tuple[object, object]] = {
     "proxy_protocol": (True, True),
     "proxy_headers": ({"X-A": "a"}, (("X-Real-Host", "$flaskops_host"), ("X-A", "a"))),
     "pass_headers": (["X-Client-IP"], ("X-Client-IP",)),
+    "trusted_headers": (["X-Country"], ("X-Country",)),
     "access_log": ("json", "json"),
     "gzip": (False, False),
     "security_headers": (False, None),
@@ -153,6 +154,32 @@ def test_each_default_of_sites_is_that_of_derived_ones(key: str) -> None:
     defaults = {key: given, **({"trusted_proxies": ["10.0.0.0/8"]} if key == "proxy_protocol" else {})}
     [item] = derive_sites([{**SHOP, "host_header": "X-Real-Host", "nginx": nginx}], "/srv", None, defaults)
     assert getattr(parse_site(item, defaults), key) == expected
+
+
+@pytest.mark.parametrize(
+    ("nginx", "defaults", "expected"),
+    [
+        ({}, {}, ["X-Real-Host"]),
+        ({"trusted_headers": ["X-Country"]}, {"trusted_headers": ["X-No"]}, ["X-Country", "X-Real-Host"]),
+        ({}, {"trusted_headers": "X-Country, x-real-host"}, None),
+    ],
+)
+def test_the_host_that_other_proxies_say_is_believed_from_them_alone(
+    nginx: dict[str, t.Any], defaults: dict[str, t.Any], expected: object
+) -> None:
+    app = {**SHOP, "host_header": "X-Real-Host", "trusted_hops": 2, "nginx": nginx}
+    [item] = derive_sites([app], "/srv", None, defaults)
+    assert item.get("trusted_headers") == expected and "proxy_headers" not in item
+    for other in ({"trusted_hops": 1}, {"host_header": ""}, {"host_header": "X-Forwarded-Host"}, {"host_header": "X.A"}):
+        [item] = derive_sites([{**app, "nginx": {}, **other}], "/srv")
+        assert "trusted_headers" not in item
+
+
+def test_the_site_of_a_mounted_application_takes_its_host_header_from_proxies() -> None:
+    below = {**SHOP, "name": "blog", "domains": [], "mount": {"site": "shop", "path": "/blog"}}
+    apps = [{**SHOP, "trusted_hops": 2}, {**below, "trusted_hops": 2, "host_header": "X-Real-Host"}]
+    [item] = derive_sites(apps, "/srv")
+    assert item["trusted_headers"] == ["X-Real-Host"]
 
 
 @pytest.mark.parametrize("path", ["/h%65alth", "//health", "/./health"])

@@ -50,6 +50,9 @@ def test_the_key_has_what_the_application_is_told_besides() -> None:
     headers = {"X-Lang": "$http_x_lang", "X-Request-Start": "t=${msec}", "X-Site": "shop", "X-Real-Host": "$host"}
     assert key(proxy_headers=headers).endswith("$request_uri $http_x_lang")
     assert key(pass_headers=["X-HTTP-Method-Override"]).endswith(" $http_x_http_method_override")
+    assert key(trusted_headers=["X-Country"]) == key()
+    assert key(trusted_headers=["X-Country"], behind_proxy=True).endswith(" $http_x_country")
+    assert re.search(r" \$flaskops_p[0-9]+$", key(trusted_headers=["X-Country"], trusted_proxies=["10.0.0.1"]))
     told = "proxy_set_header X-User $ssl_client_s_dn;"
     assert key(config=told).endswith(" $uri$is_args$args $ssl_client_s_dn")
     assert key(locations=[{"path": "/", "config": told}]).endswith(" $uri$is_args$args $ssl_client_s_dn")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
-from ansible_collections.flaskops.stack.plugins.module_utils._site.headers import FAMILY, OVERRIDE
+from ansible_collections.flaskops.stack.plugins.module_utils._site.headers import FAMILY, OVERRIDE, is_for_proxies
 from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Static
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_sites
 from ansible_collections.flaskops.stack.plugins.module_utils._site.render import (
@@ -213,6 +213,46 @@ def test_what_else_says_who_a_visitor_is_is_believed_from_trusted_proxies_only()
         assert "True-Client-IP" not in sent
         for name in {*FAMILY} - {"True-Client-IP", "X-Forwarded-Prefix"}:
             assert said.get(sent[name], "") == ("" if name in OVERRIDE else "$http_" + name.lower().replace("-", "_"))
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({}, ["", "", ""]),
+        ({"trusted_proxies": ["10.0.0.8"]}, ["$http_x_country", "$http_x_original_host", "$http_x_rewrite_url"]),
+        ({"trusted_proxies": ["10.0.0.8"], "proxy_protocol": True}, ["", "", ""]),
+        ({"behind_proxy": True}, [None, None, None]),
+    ],
+)
+def test_further_headers_are_believed_from_proxies_alone(options: dict[str, t.Any], sent: list[str | None]) -> None:
+    names = ["X-Country", "x-original-host", "X-Rewrite-URL"]
+    mount = {"path": "/blog", "upstream": ["10.0.0.1:80"]}
+    server = main({**SITE, **options, "trusted_headers": names, "mounts": [mount]})
+    said = {line[1]: line[2] for one in server.block or () if one.name == "if" for line in words(one)}
+    for lines in with_headers(server):
+        found = {name.lower(): value for name, value in sent_headers(lines).items()}
+        assert [said.get(found.get(name.lower(), ""), found.get(name.lower())) for name in names] == sent
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["x-forwarded-host"], "trusted_headers: 'x-forwarded-host' is set by nginx"),
+        (["Content-Length"], "'Content-Length' is set by nginx"),
+        (["X_Country"], "trusted_headers: 'X_Country' must consist of letters, digits and '-'"),
+        (["X-A;", "X-B"], "'X-A;' must consist of"),
+        (["X-A", "x-a"], "trusted_headers: 'x-a' is listed twice"),
+    ],
+)
+def test_headers_that_proxies_cannot_set_are_refused(names: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        rendered({**SITE, "trusted_headers": names})
+
+
+def test_what_nginx_sets_itself_is_no_header_of_proxies() -> None:
+    ours = sent_headers(words(main({**SITE, "websockets": True}))).items()
+    set_by_nginx = {name for name, value in ours if name not in FAMILY}
+    assert not [name for name in set_by_nginx if is_for_proxies(name)]
 
 
 def with_headers(block: Directive) -> t.Iterator[list[list[str]]]:
