@@ -188,15 +188,14 @@ def check_sites(sites: t.Iterable[Site], acme: Acme) -> None:
             raise InputError(f"site '{site.name}': tls.mode acme: {fault}")
 
 
-def plain_until_issued(site: Site, acme: Acme) -> Site | None:
+def plain_until_issued(site: Site) -> Site | None:
     """Return the site that visitors of plain HTTP are to have until its certificate has come, beside HTTPS.
 
-    None where there is no other one, or none that the CA would reach.
+    None where there is no other one.
     """
     if site.tls is None or not site.tls.redirect or not has_acme(site):
         return None
-    plain = replace(site, tls=replace(site.tls, redirect=False))
-    return None if _fault(plain, acme) else plain
+    return replace(site, tls=replace(site.tls, redirect=False))
 
 
 def _fault(site: Site, acme: Acme) -> str:

@@ -14,6 +14,8 @@ from .model import Maintenance, Mount, Site
 
 # Certificates are renewed during maintenance, too.
 ACME = "/.well-known/acme-challenge/"
+_CHALLENGE = "[A-Za-z0-9_-]+"
+_FIRST = f"{ACME}flaskops/"
 _CLOSED = "/flaskops-maintenance"
 
 
@@ -22,10 +24,22 @@ def challenge_lines(more: t.Iterable[str] = ()) -> Lines:
     return block(f"location ^~ {ACME}", ["default_type text/plain;", f"root {CHALLENGES};", *more])
 
 
+def challenge_first_lines() -> Lines:
+    """Return what leads the requests of a CA past all that a user's own lines say."""
+    return [f"rewrite {quote(f'^{literal(ACME)}({_CHALLENGE})$')} {_FIRST}$1 last;"]
+
+
+def challenge_first_location(more: t.Iterable[str] = ()) -> Lines:
+    """Return the location to which these requests are led; C(more) are further lines."""
+    # Below the path that no rule about visitors applies to.
+    lines = ["internal;", "default_type text/plain;", f"alias {CHALLENGES}{ACME};", *more]
+    return block(f"location ^~ {_FIRST}", lines)
+
+
 def challenge_gate() -> Lines:
     """Return the lines of a server that answers nothing else."""
     return [
-        *block(f'if ($uri !~ "^{literal(ACME)}[A-Za-z0-9_-]+$")', ["return 444;"]),
+        *block(f'if ($uri !~ "^{literal(ACME)}{_CHALLENGE}$")', ["return 444;"]),
         "default_type text/plain;",
         f"root {CHALLENGES};",
     ]

@@ -65,7 +65,14 @@ from .lines import (
     tls_port,
     variable,
 )
-from .maintenance import challenge_gate, challenge_lines, closed_locations, gate_lines
+from .maintenance import (
+    challenge_first_lines,
+    challenge_first_location,
+    challenge_gate,
+    challenge_lines,
+    closed_locations,
+    gate_lines,
+)
 from .model import Location, Mount, Server, Site, Static, chain_of, current_of
 from .parse import DISTRIBUTION_SITE, RESERVED, parse_sites
 from .passwords import password_file, place_of
@@ -126,7 +133,7 @@ def site_configs(
     check_sites(sites, acme)
     answers_ca = acme.enabled or any(has_acme(site) for site in sites)
     wanted = _catch_alls(sites, defaults, numbers, answers_ca) if catch_all else []
-    waiting = {site.name: plain_until_issued(site, acme) for site in sites if site.name in plain}
+    waiting = {site.name: plain_until_issued(site) for site in sites if site.name in plain}
     open_files = _open_files(sites)
     return wanted + [_wanted(site, numbers, modules, open_files, waiting.get(site.name)) for site in sites]
 
@@ -155,7 +162,7 @@ def _wanted(
         wanted["template"] = site.template
         text = "" if site.template else site.content or render_site(site, version, modules, open_files=open_files)
         wanted["content"] = text
-        if waiting and _is_reached_by_ca(waiting):
+        if waiting:
             plain = render_site(waiting, version, modules, PLAIN_MARK, open_files)
             wanted.update(content=plain, when_issued=text)
         wanted.update(_passwords(site) if site.state == "enabled" else {})
@@ -216,11 +223,6 @@ def _passwords(site: Site) -> dict[str, t.Any]:
     return {"passwords": password_file(site), "further_passwords": below}
 
 
-def _is_reached_by_ca(site: Site) -> bool:
-    """Tell whether a site that plain HTTP serves, too, answers what a CA asks for."""
-    return _answers_ca(site, read_statements(site.config))
-
-
 def render_site(
     site: Site, version: Version, modules: t.Collection[str] = (), note: str = "", open_files: int = OPEN_FILES
 ) -> str:
@@ -233,7 +235,8 @@ def render_site(
             f"site '{site.name}': http3 needs nginx 1.25 or newer, and this host has {'.'.join(map(str, version))}: "
             "set http3 to false for this host"
         )
-    servers = [*_redirect_servers(site, version), _main_server(site, version, modules, open_files)]
+    ca_first = note == PLAIN_MARK and _hides_from_ca(site, read_statements(site.config))
+    servers = [*_redirect_servers(site, version), _main_server(site, version, modules, open_files, ca_first)]
     maps = [*_trust_maps(site), *access_blocks(site), *_log_maps(site), *error_maps(site), *cache_blocks(site)]
     maps += hsts_maps(site)
     parts = [[_NOTE, *filter(None, [note])], *maps, *_upstreams(site, version), *servers]
@@ -372,7 +375,8 @@ def _redirect(site: Site, version: Version, names: t.Sequence[str], target: str,
     return block("server", lines + block("location /", [f"return 301 {target}$request_uri;"]))
 
 
-def _main_server(site: Site, version: Version, modules: t.Collection[str], open_files: int) -> Lines:
+def _main_server(site: Site, version: Version, modules: t.Collection[str], open_files: int, ca_first: bool) -> Lines:
+    """Return the server that answers; C(ca_first): a CA, whatever the user's own lines say."""
     own = read_statements(site.config)
     lines = [] if site.tls and site.tls.redirect else plain_port(site).lines(version)
     lines += secure_listen_lines(site, version) if site.tls else []
@@ -396,11 +400,15 @@ def _main_server(site: Site, version: Version, modules: t.Collection[str], open_
         *refusal_lines(site),
         *gate_lines(site.maintenance, site.mounts),
     ]
+    lines += challenge_first_lines() if ca_first else []
     lines += ["", *_raw(site.config)] if site.config else []
     shared = [*_added_headers(site, own), *open_lines(site)]
     lines += closed_locations(site, shared)
     lines += error_location(site, shared) if has_pages(site, overridden(own)) else []
-    lines += ["", *challenge_lines(open_lines(site))] if _answers_ca(site, own) else []
+    if ca_first:
+        lines += ["", *challenge_first_location(_open_to_ca(site, own))]
+    elif _answers_ca(site, own):
+        lines += ["", *challenge_lines(_open_to_ca(site, own))]
     for number, static in enumerate(site.static):
         lines += _static_locations(site, static, number, own, modules, open_files)
     for number, mount in enumerate(site.mounts):
@@ -418,6 +426,20 @@ def _answers_ca(site: Site, own: t.Sequence[Statement]) -> bool:
     needs = has_acme(site) and not (site.tls and site.tls.redirect)
     has_rules = has_passwords(site) or bool(site.access_rules or site.limits)
     return (needs or has_rules) and not _is_well_known_taken(site, own)
+
+
+def _hides_from_ca(site: Site, own: t.Sequence[Statement]) -> bool:
+    """Tell whether the user's own lines may answer what a CA asks for, in the place of our location."""
+    return not _answers_ca(site, own) or any(item.words[0] in ("if", "return", "rewrite") for item in own)
+
+
+def _open_to_ca(site: Site, own: t.Sequence[Statement]) -> Lines:
+    """Return the lines of a location that a CA sees, also where the user's own lines ask who a visitor is."""
+    asks = {item.words[0] for item in own} if has_acme(site) else set()
+    lines = open_lines(site)
+    lines += ["auth_basic off;"] if "auth_basic" in asks and not lines else []
+    lines += ["auth_request off;"] if "auth_request" in asks else []
+    return lines + (["allow all;"] if asks & {"allow", "deny"} else [])
 
 
 def _is_well_known_taken(site: Site, own: t.Sequence[Statement]) -> bool:

@@ -165,12 +165,13 @@ def test_each_default_of_sites_is_that_of_derived_ones(key: str) -> None:
     ],
 )
 def test_the_host_that_other_proxies_say_is_believed_from_them_alone(
-    nginx: dict[str, t.Any], defaults: dict[str, t.Any], expected: object
+    nginx: dict[str, object], defaults: dict[str, object], expected: object
 ) -> None:
     app = {**SHOP, "host_header": "X-Real-Host", "trusted_hops": 2, "nginx": nginx}
     [item] = derive_sites([app], "/srv", None, defaults)
     assert item.get("trusted_headers") == expected and "proxy_headers" not in item
-    for other in ({"trusted_hops": 1}, {"host_header": ""}, {"host_header": "X-Forwarded-Host"}, {"host_header": "X.A"}):
+    others = [{"trusted_hops": 1}, *({"host_header": name} for name in ("", "X-Forwarded-Host", "X.A"))]
+    for other in others:
         [item] = derive_sites([{**app, "nginx": {}, **other}], "/srv")
         assert "trusted_headers" not in item
 

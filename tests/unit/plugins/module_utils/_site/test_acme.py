@@ -340,9 +340,6 @@ def test_a_site_that_was_plain_http_stays_so_until_its_certificate_has_come() ->
 @pytest.mark.parametrize(
     ("more", "acme"),
     [
-        # The CA would get the answers of the site.
-        ({"config": "return 200;"}, {}),
-        ({"locations": [{"path": "/.well-known/", "config": "return 404;"}]}, {}),
         # HTTPS does not take the place of plain HTTP.
         ({"tls": {"mode": "acme", "redirect": False}}, {}),
         ({"tls": {"mode": "self_signed"}}, {}),
@@ -350,10 +347,53 @@ def test_a_site_that_was_plain_http_stays_so_until_its_certificate_has_come() ->
         ({"state": "disabled"}, {}),
     ],
 )
-def test_what_a_ca_would_not_reach_or_is_plain_anyway_is_published_at_once(more: Item, acme: Item) -> None:
+def test_what_is_plain_anyway_or_not_at_all_is_published_at_once(more: Item, acme: Item) -> None:
     item = {"name": "shop", "domains": ["shop.org"], "upstream": ["127.0.0.1:80"], **more}
     found = waiting(item, acme=acme)["shop"]
     assert "when_issued" not in found and PLAIN_MARK not in found["content"]
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        ({"config": "return 301 https://other.org$request_uri;"}, "return 301 https://other.org$request_uri;"),
+        ({"config": "if ($arg_x) { return 403; }"}, "if ($arg_x) { return 403; }"),
+        ({"config": "rewrite ^ /new last;"}, "rewrite ^ /new last;"),
+        ({"locations": [{"path": "/.well-known/", "config": "return 404;"}]}, ""),
+        ({"static": [{"url": "/.well-known/", "path": "/srv/known"}]}, ""),
+        ({"config": "location ^~ /.well-known/acme-challenge/ { return 404; }"}, "location ^~ /.well-known/acme"),
+    ],
+)
+def test_a_ca_is_answered_before_what_a_site_answers_itself_until_its_certificate_has_come(
+    more: Item, line: str
+) -> None:
+    item = {"name": "shop", "domains": ["shop.org"], "upstream": ["127.0.0.1:80"], **more}
+    found = waiting(item)["shop"]
+    assert PLAIN_MARK in found["content"] and "return 301 https://$host" in found["when_issued"]
+    first = 'rewrite "^/\\.well-known/acme-challenge/([A-Za-z0-9_-]+)$" /.well-known/acme-challenge/flaskops/$1 last;'
+    assert found["content"].count("location ^~ /.well-known/acme-challenge/flaskops/ {") == 1
+    assert found["content"].index(first.replace("\\.", "\\\\.")) < found["content"].index(line or "location")
+    assert "flaskops/ {" not in found["when_issued"]
+
+
+@pytest.mark.parametrize(
+    ("config", "lines"),
+    [
+        ("deny 192.0.2.1;", ["allow all;"]),
+        ("allow 10.0.0.0/8;\ndeny all;\nreturn 404;", ["allow all;"]),
+        ("auth_basic x;\nauth_basic_user_file /x;", ["auth_basic off;"]),
+        ("auth_request /who;", ["auth_request off;"]),
+        ("expires 1h;", []),
+    ],
+)
+def test_a_ca_is_not_asked_who_it_is_by_the_lines_of_a_site(config: str, lines: list[str]) -> None:
+    item = {"name": "shop", "domains": ["shop.org"], "upstream": ["127.0.0.1:80"], "config": config}
+    found = waiting(item)["shop"]["content"]
+    place = found.partition("location ^~ /.well-known/acme-challenge/")[2].partition("}")[0]
+    known = {"allow all;", "auth_basic off;", "auth_request off;"}
+    assert [line.strip() for line in place.splitlines() if line.strip() in known] == lines
+    # A site without a CA asks as it did.
+    assert "allow all;" not in render_site(site(**{**LEAST, "allow": ["10.0.0.0/8"], "config": "deny all;"}), NEWEST)
 
 
 def test_the_host_is_asked_for_what_the_certificates_need() -> None:
