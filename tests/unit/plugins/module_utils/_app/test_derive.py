@@ -170,7 +170,10 @@ def test_the_host_that_other_proxies_say_is_believed_from_them_alone(
     app = {**SHOP, "host_header": "X-Real-Host", "trusted_hops": 2, "nginx": nginx}
     [item] = derive_sites([app], "/srv", None, defaults)
     assert item.get("trusted_headers") == expected and "proxy_headers" not in item
-    others = [{"trusted_hops": 1}, *({"host_header": name} for name in ("", "X-Forwarded-Host", "X.A"))]
+    others: list[dict[str, object]] = [
+        {"trusted_hops": 1},
+        *({"host_header": name} for name in ("", "X-Forwarded-Host", "X.A")),
+    ]
     for other in others:
         [item] = derive_sites([{**app, "nginx": {}, **other}], "/srv")
         assert "trusted_headers" not in item
