@@ -71,7 +71,7 @@ options:
         default: []
   close:
     description: >-
-      Ports that may be closed although others reach them today, such as V(5432) or V(5353/udp); V(all) for whatever
+      Ports that may be closed although others reach them today, such as V(5432) or V(5353/udp); V(all) for all that
       is not opened. Without this, a firewall that would close one is refused with the port and its program.
     type: list
     elements: str

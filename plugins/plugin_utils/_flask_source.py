@@ -219,7 +219,7 @@ def explain_packed(found: Found, packed: str) -> list[str]:
     if found.type == "git":
         tree = _git(found.path, ["ls-tree", "-r", "-z", "--full-tree", found.revision])
     elif found.type == "directory" and os.path.exists(os.path.join(found.path, ".git")):
-        # A deleted file is still in the index, and is left out by whoever deleted it.
+        # A deleted file is still in the index, and was left out on purpose.
         rows = _git(found.path, ["ls-files", "--stage", "-z"]).split(b"\0")
         tree = b"\0".join(row for row in rows if row.startswith(b"160000 "))
     else:

@@ -83,7 +83,7 @@ def rollback_targets(hosts: t.Mapping[str, Item], name: str, asked: str = "") ->
     on every host; a rollback that was killed is completed. Hosts whose variables or Pythons differ have different ids
     for one release: what one run deployed belongs together.
     """
-    # Whoever goes on without hosts that cannot be reached has said so.
+    # A run continues without hosts that cannot be reached when that was asked for.
     apps = {host: _app_of(host, found, name) for host, found in hosts.items() if not found["error"]}
     if asked:
         return _named(apps, name, asked)

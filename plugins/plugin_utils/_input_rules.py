@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find all that contradicts our rules in variables of the right types. Private to flaskops.stack.
 
-Whoever reads the variables stops at the first thing. This is asked when that has happened.
+Code that reads the variables stops at the first fault. This finds all of them when that has happened.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def _check_url(value: object, path: str, allow_http: bool) -> str:
         raise InputError(f"{path} must begin with https:// and a host")
     if parts.scheme == "http" and not is_loopback(host) and not allow_http:
         raise InputError(
-            f"{path} must begin with https://, or everybody on the way can read its token; to accept that: "
+            f"{path} must begin with https://, or any host on the way can read its token; to accept that: "
             "allow_http: true"
         )
     return value
@@ -139,7 +139,7 @@ def bodies(entries: t.Sequence[Entry], about: Entry) -> list[tuple[str, dict[str
     secrets = [notice.url for notice in hosts]
     found = []
     for notice, told in hosts.items():
-        # Nobody is told of hosts that have not named him.
+        # A notice is about the hosts that ask for it.
         body = _body([entry for entry in entries if entry["host"] in told], notice, about, secrets)
         if body:
             found.append((notice.url, body))
@@ -311,7 +311,7 @@ def _reason(error: str, secrets: t.Sequence[str]) -> str:
 
 
 def _harmless(line: str) -> str:
-    """Return a line that calls nobody and links nowhere: Slack and Mattermost read some of it, and logs are quoted."""
+    """Return a line without mentions and links: Slack and Mattermost read some of it, and logs are quoted."""
     text = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    # A word joiner, which nobody sees. Names of users and units have something before it.
+    # A word joiner, which is invisible. Names of users and units have something before it.
     return _CALL.sub("@\u2060", text)

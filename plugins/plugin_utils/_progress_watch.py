@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 
 from ..module_utils._system.paths import PROGRESS
 
-# Most deploys have ended by then; after that, whoever waits wants to know for what.
+# Most deploys have ended by then; after that, the user wants to know what takes so long.
 INTERVAL = 15.0
 _COMMAND = f"/bin/sh -c 'cat {PROGRESS}/* 2>/dev/null'"
 

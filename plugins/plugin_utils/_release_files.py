@@ -62,7 +62,7 @@ def _with_content(action: ActionBase, file: t.Any, variables: Args) -> t.Any:
     try:
         rendered = render(action, template, source, text, variables)
     except Exception as exc:
-        # A filter or lookup of anybody's may raise anything.
+        # A filter or lookup of another collection may raise anything.
         raise AnsibleActionFail(explain_template(source, str(text), exc)) from exc
     if not is_secret:
         used = next((name for name, value in encrypted_in(str(text), variables) if holds(rendered, value)), "")
@@ -82,7 +82,7 @@ def _read(action: ActionBase, src: str, is_secret: bool, variables: Args) -> str
         if readable != path:
             _refuse_open(f"src '{src}'", is_secret)
         with open(readable, "rb") as stream:
-            # Whoever checks the files says that it is too large.
+            # The check of the files refuses one that is too large.
             return stream.read(LARGEST + 1).decode("utf-8", "surrogateescape")
     finally:
         action._loader.cleanup_tmp_file(readable)

@@ -38,7 +38,7 @@ NOTICES = "flask_notify"
 # How a deploy that was reverted ends its error.
 _REVERTED = " serves again"
 _HIDDEN = "see its error above"
-# Whoever reads these expects JSON and nothing else on the standard output.
+# Programs that read these expect JSON and nothing else on the standard output.
 _MACHINES = ("json", "jsonl")
 
 
@@ -77,7 +77,7 @@ def read() -> list[Args]:
 def note_services(
     variables: t.Mapping[str, t.Any], answer: Args, secret: bool, rolled_back: t.Collection[str] = ()
 ) -> None:
-    """Record what became of services; why one was refused is not for everybody's eyes when C(secret).
+    """Record what became of services; why one was refused is not shown when C(secret).
 
     Those in C(rolled_back) were to go back to an earlier release.
     """
@@ -181,7 +181,7 @@ def note_lost(variables: t.Mapping[str, t.Any], stage: str, error: str, accepted
 
 
 def followed(stage: str) -> t.Callable[[t.Callable[..., Args]], t.Callable[..., Args]]:
-    """Decorate C(run) of an action plugin: whoever is to get notices of the run gets one also when the task fails."""
+    """Decorate C(run) of an action plugin: notices of the run are sent also when the task fails."""
 
     def decorate(run: t.Callable[..., Args]) -> t.Callable[..., Args]:
         @functools.wraps(run)

@@ -43,7 +43,7 @@ class Network:
     def fetch(self, url: str, address: str = "") -> tuple[int, str, bytes]:
         """Return status, C(Location) and the beginning of the answer to GET; raise OSError or HTTPException.
 
-        With an address its host is asked, whatever the name in the URL leads to.
+        With an address its host is asked, and not the one that the name in the URL leads to.
         """
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)

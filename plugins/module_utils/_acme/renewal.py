@@ -36,7 +36,7 @@ _DROP_IN = """# Made by flaskops.stack.
 """
 
 
-# The distribution's own, whatever number the one has that runs this: an upgrade takes it away.
+# The distribution's own, without the number of the one that runs this: an upgrade takes that away.
 _PYTHON = "/usr/bin/python3"
 _TIMER = "timers.target.wants/certbot.timer"
 

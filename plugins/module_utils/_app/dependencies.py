@@ -56,7 +56,7 @@ class Dependencies:
     inputs: tuple[tuple[str, str], ...] = ()
     # Whether the source itself, beyond C(inputs), goes into the virtualenv, or may do so.
     local: bool = False
-    # What is not wrong, and not what everybody expects.
+    # What is not wrong, and not what users expect.
     warnings: tuple[str, ...] = ()
 
     @property

@@ -196,7 +196,7 @@ def derive_sites(
 
     C(apps) are what C(settle_apps) makes of flask_apps, here and below.
     C(services) are the results of the deploys: the site of one that failed is left as it is. A site leads to all that
-    are mounted there, whatever became of them: an earlier release may serve. C(defaults) are applied to the result
+    are mounted there, also to one that failed: an earlier release may serve. C(defaults) are applied to the result
     later, as to all sites: here they say what must not take their place.
     """
     settled = _settle_defaults(defaults)
@@ -343,7 +343,7 @@ def _seconds(gunicorn: t.Mapping[str, t.Any], key: str) -> int:
 
 
 def _let_watch(given: dict[str, t.Any], path: str, defaults: t.Mapping[str, t.Any]) -> None:
-    """Change what an application says of its site so that whoever asks for its health gets it from itself."""
+    """Change what an application says of its site so that a check of its health is answered by itself."""
     if isinstance(given.get("cache"), dict):
         given["cache"] = {**given["cache"], "bypass": [*(given["cache"].get("bypass") or []), path]}
     auth = given.get("basic_auth", defaults["basic_auth"])
@@ -378,7 +378,7 @@ def _given(app: App, base: str, defaults: t.Mapping[str, t.Any]) -> dict[str, t.
 
 
 def _own_headers(app: App) -> dict[str, str]:
-    """Return the headers that the application believes and that nobody but nginx may set."""
+    """Return the headers that the application believes and that nginx alone may set."""
     prefix = (app.get("gunicorn") or {}).get("prefix")
     # No proxy in front says it: without this, a visitor could.
     host = {app["host_header"]: "$flaskops_host"} if app.get("host_header") and _hops(app) <= 1 else {}
@@ -428,5 +428,5 @@ def _maintenance(base: str, gunicorn: t.Mapping[str, t.Any]) -> dict[str, t.Any]
     """Return where the flag and the page of an application are, and that its health can be asked for all the same."""
     path = _health_path(gunicorn)
     directory = f"{base}/maintenance"
-    # A health path that is the front page would leave that open to everybody.
+    # A health path that is the front page would leave that open to all visitors.
     return {"flag": f"{directory}/on", "page": f"{directory}/page.html", "open": [path] if path != "/" else []}

@@ -56,7 +56,7 @@ class ReleaseFile:
         return [self.path, self.mode, self.secret, self.content]
 
     def to_json(self) -> dict[str, object]:
-        """Return what everybody may know of it."""
+        """Return what may be shown of it."""
         shown = {"path": self.path, "mode": f"0{self.mode:o}", "secret": self.secret}
         # That of a short secret would tell it.
         return shown if self.secret else {**shown, "sha256": hashlib.sha256(self.data).hexdigest()}
@@ -162,7 +162,7 @@ def _overlap(path: str, other: str) -> bool:
 
 
 def _check_told(where: str, content: str, secrets: t.Mapping[str, str], is_decided: bool) -> None:
-    """Raise InputError for a file that everybody may read and that has a secret in it."""
+    """Raise InputError for a file that all users of the host may read and that has a secret in it."""
     name = next((name for name, value in secrets.items() if holds(content, value)), "")
     if name:
         raise InputError(f"{where} has the value of secrets.{name} in it, and is not secret: set secret: true")
@@ -170,5 +170,5 @@ def _check_told(where: str, content: str, secrets: t.Mapping[str, str], is_decid
     if found:
         raise InputError(
             f"{where} seems to have {found} in it, and does not say whether it is secret: set secret: true, or "
-            "secret: false when everybody may read it"
+            "secret: false when all users of the host may read it"
         )

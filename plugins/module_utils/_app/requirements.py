@@ -101,7 +101,7 @@ def _included(line: Line) -> re.Match[str] | None:
 
 
 def is_understood(text: str) -> bool:
-    """Tell whether pip and uv install what C(text) says whatever else there is, but for the files it includes."""
+    """Tell whether pip and uv install what C(text) says in every environment, but for the files it includes."""
     if (
         _FOREIGN.search(text)
         or _CONTINUED_COMMENT.search(text)

@@ -95,7 +95,7 @@ def plan_tree(
 
     C(strip) takes the one directory that archives usually have at the top away, C(subdirectory) selects a part. Raise
     SourceError for a member that would be written elsewhere, point elsewhere or be no file. Environments of Python's,
-    by whatever name, are left out.
+    of any name, are left out.
     """
     plain = [entry for entry in (_clean(entry, source) for entry in entries) if entry.path]
     if strip:

@@ -105,7 +105,7 @@ def list_refs(repository: Repository, scratch: str) -> dict[str, str]:
 def refresh(repository: Repository, mirror: str, scratch: str, git: Git = _GIT) -> dict[str, str]:
     """Fetch new commits into the bare repository C(mirror), and return the commit by reference.
 
-    That asks the server once, where asking for references first and fetching then asks it twice. Whatever goes wrong
+    That asks the server once, where asking for references first and fetching then asks it twice. An attempt that fails
     gives no references: C(list_refs) has the words for it, and C(archive_commit) mends the mirror.
     """
     if not os.path.isdir(mirror):

@@ -46,7 +46,7 @@ def write_files(files: t.Sequence[ReleaseFile], code: str, uid: int, gid: int) -
 
 
 def remove_files(files: t.Sequence[ReleaseFile], code: str) -> None:
-    """Remove the files, and what Python has made of them; no link is followed, whoever has put one there."""
+    """Remove the files, and what Python has made of them; no link is followed."""
     for file in files:
         inner, _slash, name = file.path.rpartition("/")
         _remove(code, inner, re.escape(name))

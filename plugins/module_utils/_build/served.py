@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links by which nginx finds files of a virtualenv, whatever its version of Python is. Private to flaskops.stack."""
+"""Links by which nginx finds files of a virtualenv with any version of Python. Private to flaskops.stack."""
 
 from __future__ import annotations
 

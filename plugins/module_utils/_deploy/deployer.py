@@ -157,7 +157,7 @@ class Deployer:
         if not deployment.plan.switch:
             return
         faults = []
-        # Each part is tried, whatever fails. The link comes first: no visitor may reach a release that stops.
+        # Each part is tried, also when one fails. The link comes first: no visitor may reach a release that stops.
         undo = (
             self._restore_link,
             self._stop_new,

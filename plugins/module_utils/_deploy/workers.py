@@ -86,8 +86,8 @@ class Workers:
         # The kernel lists children in parts, and can leave one out while another ends.
         now |= {pid for pid in self.seen - now if _is_child(self.kernel, pid, master)}
         found = self._marks_of(now)
-        # What looks like a worker for the first time and has no mark may be none: whatever the master starts is a copy
-        # of it until it runs its own program.
+        # What looks like a worker for the first time and has no mark may be none: each process that the master starts
+        # is a copy of it until it runs its own program.
         known = self.seen | found.keys()
         alike = {pid for pid in now - known if _is_worker(self.kernel, pid, master)}
         workers = (known & now) | (alike & self._alike)

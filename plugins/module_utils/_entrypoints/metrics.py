@@ -168,7 +168,7 @@ class Collector:
         return count
 
     def _forget(self, sites: t.Sequence[Site], kept: t.Mapping[str, t.Collection[str]]) -> None:
-        """Put the counters of removed releases together, so that sums never fall, and drop those of nobody."""
+        """Put the counters of removed releases together, so that sums never fall, and drop those of former sites."""
         names = {*(site.name for site in sites), *kept}
         for key in sorted(self._counts):
             application, release = key
@@ -330,7 +330,7 @@ def main(arguments: t.Sequence[str] | None = None) -> None:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--code", required=True)
     given = vars(parser.parse_args(arguments))
-    # Code that nobody uses for a week is removed.
+    # Code that no run uses for a week is removed.
     os.utime(given.pop("code"))
     for problem in Collector(Places(**given), time.time()).run():
         # A warning, for the journal.

@@ -4,7 +4,7 @@
 """Change a firewall such that it reverts by itself unless the change is confirmed. Private to flaskops.stack.
 
 A change is loaded, but not kept for the next boot, while a timer of systemd's is running that reverts it. The
-controller then connects anew, as nobody could who was locked out, and that task stops the timer and keeps the change.
+controller then connects anew, which fails when it is locked out, and that task stops the timer and keeps the change.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def try_rules(host: Host, plan: FirewallPlan) -> None:
 
 
 def apply(host: Host, plan: FirewallPlan, revert_after: int) -> str:
-    """Load a change, and return the word by which it is confirmed; whatever fails, the old rules are there again."""
+    """Load a change, and return the word by which it is confirmed; after a failure the old rules are there again."""
     token = secrets.token_hex(8)
     _prepare(host, plan, token)
     try:
@@ -181,7 +181,7 @@ def confirm(host: Host, token: str) -> None:
 
 
 def _claim() -> bool:
-    """Take the change from the timer; whoever renames the file first has it."""
+    """Take the change from the timer; the process that renames the file first has it."""
     try:
         os.rename(_PENDING, f"{FIREWALL_PENDING}/confirmed.json")
     except FileNotFoundError:

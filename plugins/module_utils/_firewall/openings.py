@@ -23,7 +23,7 @@ _CLOSED = re.compile(r"(\d{1,5})(?:/(tcp|udp))?")
 
 @dataclass(frozen=True)
 class Opening:
-    """New connections that are let in; no protocol means all of them, no networks mean everybody."""
+    """New connections that are let in; no protocol means all of them, no networks mean all addresses."""
 
     protocol: str
     first: int
@@ -102,7 +102,7 @@ def _parse_networks(values: t.Iterable[object], what: str) -> tuple[str, ...]:
         except ValueError as exc:
             raise InputError(f"{what}: from {shown(value)} must be an address or a network such as 10.0.0.0/8") from exc
         if not network.prefixlen:
-            raise InputError(f"{what}: from '{value}' is everybody: leave from out, which opens the port to all")
+            raise InputError(f"{what}: from '{value}' means all addresses: leave from out, which opens the port to all")
         found.append(network)
     # Sets of nftables take no network that lies in another one.
     old = ipaddress.collapse_addresses(net for net in found if isinstance(net, ipaddress.IPv4Network))

@@ -108,7 +108,7 @@ def make_plan(host: Host, request: FirewallRequest, check: bool) -> FirewallPlan
     """Return what is to be done; raise FirewallError for what must not be."""
     before, tools = read_record(), look(host)
     if request.backend == NONE:
-        # Without rules of ours in ufw nobody's way in depends on them.
+        # Without rules of ours in ufw no connection depends on them.
         seen = observe(host) if _has_own(tools) else Observed([], [], [])
         return _with_removed_ufw(tools, _without_nft(tools, FirewallPlan(Record(), before)), seen)
     refuse_others(tools, before, request.backend)

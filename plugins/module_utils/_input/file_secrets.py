@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find secrets in the text of a configuration file, whatever its format is. Private to flaskops.stack."""
+"""Find secrets in the text of a configuration file of any format. Private to flaskops.stack."""
 
 from __future__ import annotations
 

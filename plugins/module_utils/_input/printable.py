@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-# Colours (SGR of ECMA-48), which programs write also where nobody sees them, go without a trace.
+# Colours (SGR of ECMA-48), which programs write also where no terminal shows them, go without a trace.
 _COLOURS = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
 # Controls but newline and tab, what changes the direction of text, separators of lines, and halves of characters.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -28,7 +28,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def short_reason(error: str) -> str:
-    """Return the line of an error that stands in the history; what was printed below it is not for everybody's eyes."""
+    """Return the line of an error that stands in the history; what was printed below it may be secret."""
     return _LEADING.sub("", error.splitlines()[0])
 
 

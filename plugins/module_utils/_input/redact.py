@@ -13,7 +13,7 @@ MASK = "********"
 
 # Options of an application that may hold secrets. These are dictionaries whose keys may be shown.
 SECRET = ("secrets", "environment", "build_secrets", "build_environment")
-# Options of a site that hold passwords, whatever somebody wrote in their place.
+# Options of a site that hold passwords, also where another type was written in their place.
 _PASSWORDS = ("basic_auth", "users", "password")
 _TEXTS = ("deploy_key",)
 _URLS = ("source", "index_url")
@@ -27,7 +27,7 @@ Item = t.Mapping[str, t.Any]
 
 # Shorter values ("1", "true", "8000") say nothing and occur everywhere.
 _SHORTEST = 6
-# They tell nothing, whoever calls them secret.
+# They tell nothing, also where a variable that is secret has them.
 _CONSTANTS = {"none", "null", "nil", "true", "false", "yes", "off", "undefined", "default"}
 # Shorter ones of letters or of digits alone are parts of other words and numbers: "is NoneType", "line 1234".
 _WORD = 8
@@ -91,7 +91,7 @@ def is_secret(path: str) -> bool:
 
 
 def without_passwords(site: Item) -> dict[str, t.Any]:
-    """Return the settings of a site, as everybody may see them, with others in the place of the visitors' passwords."""
+    """Return the settings of a site, as they may be shown, with others in the place of the visitors' passwords."""
     mounts = site.get("mounts")
     if isinstance(mounts, (list, tuple)):
         shown = [without_passwords(mount) if isinstance(mount, t.Mapping) else mount for mount in mounts]

@@ -57,8 +57,8 @@ def directory_url(text: str, what: str) -> str:
     url = _DIRECTORIES.get(text, text)
     if not _DIRECTORY.fullmatch(url):
         raise InputError(
-            f"{what} '{text}' must be the https:// URL of a CA's directory, 'staging' for the one in which Let's "
-            "Encrypt lets everybody try, or empty for Let's Encrypt"
+            f"{what} '{text}' must be the https:// URL of a CA's directory, 'staging' for the one that Let's "
+            "Encrypt offers for tests, or empty for Let's Encrypt"
         )
     return url
 

@@ -138,7 +138,7 @@ def _private_directory(needed: int) -> t.Iterator[str]:
 
 
 def _locked_directory(parent: str) -> tuple[str, int]:
-    """Make a directory and lock it; one without a lock is removed by whoever looks at that moment."""
+    """Make a directory and lock it; one without a lock is removed by a run that looks at that moment."""
     while True:
         directory = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
         try:

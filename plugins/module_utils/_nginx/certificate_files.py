@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find keys that anybody can read, and certificates without their chain: nginx accepts both. Private."""
+"""Find keys that all users can read, and certificates without their chain: nginx accepts both. Private."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _is_no_file(path: str) -> bool:
 
 
 def _key_fault(path: str) -> str:
-    """Return how everybody can read a key; an empty text when nobody can."""
+    """Return how all users can read a key; an empty text when they cannot."""
     try:
         real = os.path.realpath(path)
         mode = stat.S_IMODE(os.stat(real).st_mode)

@@ -12,7 +12,7 @@ from .checks import ServerBlock
 
 _HASH = re.compile(r"could not build (?:the )?(\w+), you should increase (\w+_bucket_size): (\d+)")
 _BAD_FILE = re.compile(r'cannot load certificate( key)? "([^"]+)": (.*)')
-# OpenSSL's words: for a key with a passphrase when nobody is there to be asked, and for one that does not fit.
+# OpenSSL's words: for a key with a passphrase that it cannot ask for, and for one that does not fit.
 _PASSPHRASE = re.compile(r"problems getting password|bad password read|bad decrypt|maybe wrong password")
 _NO_PEM = re.compile(r"no start line|DECODER routines::unsupported")
 _LARGEST = 65536

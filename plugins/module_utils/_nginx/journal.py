@@ -97,7 +97,7 @@ class Journal:
             path = os.path.join(self._directory, base)
             kept.setdefault(base.rpartition("@")[0], []).append((os.lstat(path).st_mtime_ns, path))
         for name, saved in kept.items():
-            # Nobody goes back to passwords.
+            # Former passwords are never restored.
             most = 0 if name.startswith(_file_name(NGINX_PASSWORDS + "/")) else self._keep + 1
             for _time, path in sorted(saved, reverse=True)[most:]:
                 remove_file(path, sync=False)

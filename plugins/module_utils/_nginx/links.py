@@ -4,8 +4,9 @@
 """Swap many links of a directory in one rename. Private to flaskops.stack.
 
 A second directory is made with hard links to everything that stays and with the new links, and the two change places by
-renameat2(RENAME_EXCHANGE). Whatever nginx or a crash meets is the old set or the new one. The former directory keeps
-its entries for a while: who has opened it to list it, as any nginx does for an include, must not find it half empty.
+renameat2(RENAME_EXCHANGE). nginx, and a host that boots after a crash, finds the old set or the new one. The former
+directory keeps its entries for a while: who has opened it to list it, as any nginx does for an include, must not find
+it half empty.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from .policy import Policy
 if t.TYPE_CHECKING:
     from .host import NginxHost
 
-# nginx reads a file in pieces, but nobody writes a site of this size on purpose.
+# nginx reads a file in pieces, but a site of this size is a mistake.
 MAX_SIZE = 16 * 1024 * 1024
 # A part of a configuration for openssl(1), in which such names mean nothing else.
 _HOST_NAME = re.compile(r"[A-Za-z0-9*_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]")

@@ -285,7 +285,7 @@ class ValidationEnvironment:
     def prepare_shadow(self) -> str:
         """Make a tree of everything that nginx reads; return its main file.
 
-        Whatever else there is (certificates, password files) is linked into it, from the root directory on: nginx takes
+        All else that there is (certificates, password files) is linked into it, from the root directory on: nginx takes
         relative paths from the directory of its main file, and they may leave it. Links of directories are made anew,
         so that C(..) leads behind them to where it does in the real tree.
         """

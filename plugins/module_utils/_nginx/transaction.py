@@ -114,7 +114,7 @@ def _report(
 
 
 def _left(request: NginxRequest, plan: NginxPlan) -> list[str]:
-    """Return a warning of certificates that certbot goes on renewing; whoever removes a single site asks itself."""
+    """Return a warning of certificates that certbot goes on renewing; a run for a single site looks for none."""
     if not plan.left_certificates or not request.whole:
         return []
     words = " and ".join(f"'certbot delete --cert-name {name}'" for name in plan.left_certificates)

@@ -248,7 +248,7 @@ def remove_versions(paths: t.Sequence[str]) -> None:
 def unused_answers(prefix: str, sites: t.Sequence[WantedSite], gone: t.Collection[str], purge: bool) -> list[str]:
     """Return the directories with answers that nginx has kept of sites which keep none any more, or are gone.
 
-    C(prefix) is their path up to the name of the site; C(purge) is for those of sites that nobody knows any more.
+    C(prefix) is their path up to the name of the site; C(purge) is for those of sites that are not known any more.
     """
     directory, begin = os.path.dirname(prefix), f"{os.path.basename(prefix)}-"
     found = [base for base in list_directory(directory) if base.startswith(begin)]

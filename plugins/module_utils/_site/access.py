@@ -281,7 +281,7 @@ def password_lines(site: Site) -> Lines:
 
 
 def open_lines(site: Site) -> Lines:
-    """Return the lines of a location that everybody may see, such as the page for errors."""
+    """Return the lines of a location that all visitors may see, such as the page for errors."""
     return ["auth_basic off;"] if has_passwords(site) else []
 
 

@@ -21,7 +21,7 @@ _WORD = re.compile(r"[A-Za-z0-9._-]+")
 _COMMAND = re.compile(r"[A-Za-z0-9/._+@:,-]+")
 _PATH = re.compile(r"/[^\x00-\x1f\x7f]+")
 CHALLENGES = ("http", "dns")
-# Names below these belong to nobody in the internet: RFC 6761, 6762, 8375 and 9476, and ICANN's decision on .internal.
+# Names below these have no owner in the internet: RFC 6761, 6762, 8375 and 9476, and ICANN's decision on .internal.
 _PRIVATE = ("alt", "example", "home.arpa", "internal", "invalid", "local", "localhost", "onion", "test")
 # In the configuration of a site that plain HTTP has served, as long as its first certificate has not come.
 PLAIN_MARK = "# Plain HTTP goes on serving this site until a CA has issued its certificate."
@@ -243,7 +243,7 @@ def _is_public(name: str) -> bool:
 def plain_sites(
     sites: t.Iterable[Site], items: t.Iterable[t.Mapping[str, t.Any]], defaults: t.Mapping[str, t.Any]
 ) -> list[str]:
-    """Return the sites that are plain HTTP and could have a certificate of a CA, unless somebody has said so."""
+    """Return the sites that are plain HTTP and could have a certificate of a CA, unless the user has said so."""
     if (defaults.get("tls") or {}).get("mode"):
         return []
     opted_out = {item.get("name") for item in items if item.get("tls")}

@@ -83,7 +83,7 @@ def cache_blocks(site: Site) -> list[Lines]:
 
 
 def _path_line(zone: str, cache: Cache) -> str:
-    # What nobody asks for is removed, so that no answer is served that is much too old.
+    # What is not asked for is removed, so that no answer is served that is much too old.
     inactive = max(2 * cache.valid, 60)
     # nginx refuses to load a zone of a known name with another size of keys, other levels or another directory.
     limits = f"keys_zone={zone}:10m max_size={cache.max_size} inactive={inactive}s use_temp_path=off"
@@ -125,7 +125,7 @@ def kept_lines(site: Site, above: t.Sequence[Statement], own: t.Sequence[Stateme
         f"proxy_cache {variable(site, 'zone')};",
         f"proxy_cache_key {quote(_key(site, bool(link), above, own))};",
         f"proxy_cache_valid 200 {site.cache.valid}s;",
-        # For a moment, so that they take the place of an answer that is too old, and nobody waits for each of them.
+        # For a moment, so that they take the place of an answer that is too old, and no visitor waits for each of them.
         "proxy_cache_valid 301 308 404 410 1s;",
         "proxy_cache_methods GET HEAD;",
         "proxy_cache_bypass $flaskops_private;",

@@ -255,7 +255,7 @@ def request_headers(site: Site, mount: Mount | None = None) -> Lines:
     websockets = mount.websockets if mount else site.websockets
     further = dict(site.proxy_headers)
     if mount:
-        # Last, whatever the site passes on: the application believes it.
+        # Last, in the place of what the site passes on: the application believes it.
         for name, value in (*mount.proxy_headers, ("X-Forwarded-Prefix", mount.path)):
             further = {other: said for other, said in further.items() if other.lower() != name.lower()}
             further[name] = value

@@ -207,7 +207,7 @@ class Maintenance:
 
 @dataclass(frozen=True)
 class Limit:
-    """How many requests to a path are accepted, of each visitor or whatever else the key is."""
+    """How many requests to a path are accepted, of each visitor, or of what else the key is."""
 
     path: str = LimitDefault.path
     rate: str = ""
@@ -225,7 +225,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class AccessRule:
-    """Who may ask for a path, and with which methods; empty means everybody and all."""
+    """Who may ask for a path, and with which methods; empty means all visitors and all methods."""
 
     path: str
     allow: tuple[str, ...] = ()
@@ -272,7 +272,7 @@ class Mount:
     maintenance: Maintenance = field(default_factory=Maintenance)
     locations: tuple[Location, ...] = ()
     cache: Cache | None = None
-    # None is what the site has; without users nobody is asked.
+    # None is what the site has; without users no visitor is asked.
     basic_auth: BasicAuth | None = None
 
     def __post_init__(self) -> None:

@@ -238,15 +238,16 @@ def _parse_networks(given: Reader, key: str, prefix: str = "") -> tuple[str, ...
 
 
 def _check_balancers(networks: t.Sequence[str]) -> None:
-    """Refuse networks that together are those of everybody: anyone could then claim any address."""
+    """Refuse networks that together cover most of all addresses: any host could then claim any address."""
     found = [_as_ipv4(ipaddress.ip_network(network)) for network in networks]
     for family, widest in ((4, 8), (6, 7)):
         members = [net for net in found if net.version == family]
         for net in ipaddress.collapse_addresses(t.cast("list[ipaddress.IPv4Network]", members)):
             if net.prefixlen < widest:
                 raise InputError(
-                    f"proxy_protocol: trusted_proxies has {net}, and whoever connects from there is believed any "
-                    f"address of a visitor: name the addresses of the load balancers, in networks of /{widest} at most"
+                    f"proxy_protocol: trusted_proxies has {net}, and each host that connects from there is believed "
+                    f"any address of a visitor: name the addresses of the load balancers, in networks of /{widest} at "
+                    "most"
                 )
 
 
@@ -295,7 +296,7 @@ def _parse_access(entry: object) -> AccessRule:
 
 
 def _opened(value: object) -> BasicAuth | None:
-    """Return what has nobody asked, where that is said by an empty dictionary."""
+    """Return an access that asks no visitor for a password, which an empty dictionary means."""
     return None if value is None else BasicAuth((), paths=())
 
 

@@ -245,7 +245,7 @@ def render_site(
 
 def render_catch_all(port: Port, version: Version, answers_ca: bool = False) -> str:
     """Return the site that refuses requests for unknown host names on one port, but for those of a CA."""
-    # A name that nobody has: "_" and none at all are those of many other catch-alls, and would be taken twice.
+    # A name that no host has: "_" and none at all are those of many other catch-alls, and would be taken twice.
     lines = [*port.lines(version, " default_server"), f"server_name {RESERVED}.invalid;"]
     # The first server of a port decides on the protocols and session cache of all of them.
     if port.tls and version >= REJECT_HANDSHAKE:
@@ -617,7 +617,7 @@ def _inner_location(site: Site, mount: Mount, number: int, place: int, above: t.
 def _mount_headers(site: Site, mount: Mount, own: t.Sequence[Statement]) -> Lines:
     """Return the request headers for an application below a path, with the user's lines in the place of ours.
 
-    But for the path itself, which is never what somebody else says.
+    But for the path itself, which no line of the user replaces.
     """
     ours = _PREFIX_HEADER
     lines = _without(request_headers(site, mount), overridden(own) - {ours})

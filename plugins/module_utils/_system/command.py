@@ -18,7 +18,7 @@ from dataclasses import dataclass
 # The default environment of a systemd service (systemd.exec(5)).
 _BARE = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8"}
 
-# A command that has ended is not waited for longer than two looks, whatever it has left behind: seconds between two.
+# A command that has ended is not waited for longer than two looks, also when its children run on: seconds between two.
 _LOOK, _LOOKS = 0.5, 2
 
 

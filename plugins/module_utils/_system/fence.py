@@ -89,7 +89,7 @@ def end_units(units: t.Sequence[str], commands: Commands = _COMMANDS) -> None:
 
 
 class Fence:
-    """A transient unit in which commands run one after the other; with the block ends whatever they have started.
+    """A transient unit in which commands run one after the other; all that they have started ends with the block.
 
     Its commands and their environment travel through a pipe, so that no secret is in a file, in the process list or in
     what systemd shows of a unit. The unit also ends when this process does, however that ends.
@@ -144,7 +144,7 @@ class Fence:
 
     def _send(self, line: bytes) -> None:
         if self._process and self._process.stdin:
-            # Whoever cannot be told anything gives no answer, which says why.
+            # A process that has ended gives no answer, and the error about that says why.
             with suppress(BrokenPipeError):
                 self._process.stdin.write(line)
                 self._process.stdin.flush()
@@ -250,7 +250,7 @@ def _drain(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, boo
 
 
 def _parse(line: bytes, unit: str) -> dict[str, t.Any]:
-    """Return an answer; whatever the user's code has made of it, it has the form of one."""
+    """Return an answer of the right form, also when the user's code has changed it."""
     try:
         answer = json.loads(line.decode("utf-8", "replace"))
         if "missing" in answer:

@@ -21,7 +21,7 @@ import typing as t
 
 # Of each output of a command, the part that is kept.
 KEPT = 65536
-# A pipe holds no more than this, unless somebody asks for it.
+# A pipe holds no more than this, unless more is asked for.
 _PIPE = 65536
 # Of a script's first line, what the kernel reads.
 _FIRST_LINE = 256
@@ -60,7 +60,7 @@ def _run(job: dict[str, t.Any]) -> dict[str, t.Any]:
 def run_one(argv: list[str]) -> int:
     """Run one command, write the end of what it says to the standard output, a file, and return how it ended.
 
-    Nobody has to be there for it: its time is systemd's business.
+    It needs no other process: systemd limits its time.
     """
     size = 0
     end = b""
@@ -84,7 +84,7 @@ def run_one(argv: list[str]) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
 
-    # systemd tells this process alone, and kills whatever there is when it has ended.
+    # systemd tells this process alone, and kills all others when it has ended.
     signal.signal(signal.SIGTERM, pass_on)
     _follow(process, [process.stdout.fileno()] if process.stdout else [], keep, None, lifeline=False)
     return process.returncode
@@ -127,7 +127,7 @@ def _follow(
     deadline: float | None,
     lifeline: bool,
 ) -> bool:
-    """Read what a process says until it ends; return whether it did in time. Nobody waits for what it has started."""
+    """Read what a process says until it ends; return whether it did in time. What it has started is not waited for."""
     poller = select.poll()
     for number in outputs:
         os.set_blocking(number, False)
@@ -174,7 +174,7 @@ def _wait(
             return False
         for number, _event in poller.poll(None if left is None else left * 1000):
             if number == 0:
-                # Whoever has asked for it is gone, and systemd ends the rest.
+                # The process that asked for it is gone, and systemd ends the rest.
                 os._exit(1)
             if number == end:
                 os.read(end, _PIPE)

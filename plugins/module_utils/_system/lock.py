@@ -105,7 +105,7 @@ class Lock:
     def __enter__(self) -> Lock:
         """Take the lock; raise LockedError when another run holds it for longer than the timeout."""
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
-        # O_NOFOLLOW: whoever names the file may have chosen a directory that others can write.
+        # O_NOFOLLOW: the file may be in a directory that others can write.
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             self._wait()

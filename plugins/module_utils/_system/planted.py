@@ -240,7 +240,7 @@ def _look(descriptor: int, path: str) -> Place:
 def find_below(top: str, *patterns: str) -> t.Iterator[tuple[int, str, str]]:
     """Yield what the patterns name below C(top), as open directory, name and path; no link is followed on the way.
 
-    Only the last part of a pattern may be a link, which whoever opens it refuses.
+    Only the last part of a pattern may be a link, which the function that opens it refuses.
     """
     for pattern in patterns:
         yield from _find(top, pattern.split("/"))

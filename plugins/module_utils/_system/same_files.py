@@ -75,7 +75,7 @@ def _share(name: str, directory: int, before: int) -> bool:
 def _are_alike(ours: os.stat_result, status: os.stat_result, before: os.stat_result) -> bool:
     """Tell whether two names are regular files of one size, with the rights that a release gives to both.
 
-    A file that not everybody may read is a secret one, whatever the other tree has in its place.
+    A file that not all users may read is a secret one, and is never shared.
     """
     wanted = 0o755 if ours.st_mode & 0o111 else 0o644
     return (

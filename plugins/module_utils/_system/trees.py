@@ -64,7 +64,7 @@ def rewrite_prefix(venv: str, old: str, new: str) -> None:
     """Replace the directory C(old) by C(new) in those files of a virtualenv that hold absolute paths.
 
     Each is replaced as a whole, because its old content is also the content of the release that it was linked from.
-    A link has no such path in it, whatever it leads to.
+    A link has no such path in it.
     """
     for directory, name, path in find_below(venv, "bin/*", *_WITH_PATHS, "pyvenv.cfg"):
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -100,7 +100,7 @@ def _own(name: str, path: str, directory: int, owner: tuple[int, int], writer: i
     if stat.S_ISLNK(status.st_mode):
         os.chown(name, *owner, dir_fd=directory, follow_symlinks=False)
     elif stat.S_ISSOCK(status.st_mode):
-        # Whoever listened there has ended with the build.
+        # The process that listened there has ended with the build.
         os.unlink(name, dir_fd=directory)
     elif not stat.S_ISREG(status.st_mode):
         raise PlantedError(

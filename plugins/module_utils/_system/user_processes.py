@@ -79,10 +79,10 @@ def end_processes(uid: int) -> list[str]:
 
 
 def free_number(kind: str, taken: t.Collection[int], busy: t.Collection[int], defs: str) -> int | None:
-    """Return a number for a new system account that no process has; None when whoever makes it may choose.
+    """Return a number for a new system account that no process has; None when the program that makes it may choose.
 
-    C(kind) is UID or GID, C(taken) are the numbers of accounts, C(busy) those of processes: what somebody has left
-    running who was removed would get all rights of whoever is given his number. C(defs) is the text of login.defs(5).
+    C(kind) is UID or GID, C(taken) are the numbers of accounts, C(busy) those of processes: what a removed
+    user has left running would get all rights of the account with that number. C(defs) is the text of login.defs(5).
     """
     first, last = (_setting(defs, f"SYS_{kind}_{end}", default) for end, default in (("MIN", _FIRST), ("MAX", _LAST)))
     numbers = range(last, first - 1, -1)

@@ -237,7 +237,7 @@ def test_the_proxy_protocol_is_not_believed_from_everybody(networks: list[str], 
     item = {**LEAST, "trusted_proxies": networks}
     assert parse_site(item, {}).from_proxy
     if named:
-        message = re.escape(f"site 'shop': proxy_protocol: trusted_proxies has {named}, and whoever")
+        message = re.escape(f"site 'shop': proxy_protocol: trusted_proxies has {named}, and each host")
         with pytest.raises(InputError, match=message):
             parse_site({**item, "proxy_protocol": True}, {})
     else:
