@@ -192,7 +192,9 @@ options:
         type: int
         default: 0
       timeout:
-        description: Seconds without a sign of life after which gunicorn kills a worker; V(0) means never.
+        description:
+          - Seconds without a sign of life after which gunicorn kills a worker; V(0) means never.
+          - A worker with threads shows one while requests hang, also when all of its threads do.
         type: int
         default: 30
       graceful_timeout:
