@@ -47,6 +47,13 @@ except BaseException:
 leave(1)
 """
 
+# Of what a program has said before it left, which is the reason.
+_LAST_WORDS = 5
+_LEFT = re.compile(r"^SystemExit: -?\d+$", re.MULTILINE)
+_TRACEBACK = "Traceback (most recent call last):"
+# It has read the arguments of gunicorn, or of the import check, as its own.
+_ARGUMENTS = re.compile(r'/(?:argparse|optparse|click/core|click/parser|absl/flags/\w+)\.py", line \d+, in ')
+
 _FRAME = re.compile(r'^  File "(?P<file>[^"]*)", line \d+')
 _MACHINERY = ("<frozen importlib", "/importlib/__init__.py")
 
@@ -71,7 +78,14 @@ def shorten_traceback(text: str, lines: int = 20) -> str:
     Of the exceptions that it was raised from the last lines stay.
     """
     causes, last = split_chain(text.strip().splitlines())
-    return "\n".join([*causes, *_without_machinery(last, _DUMP in text)[-lines:]]) or "nothing"
+    said = _last_words(text) if _LEFT.search(text) else []
+    return "\n".join([*said, *causes, *_without_machinery(last, _DUMP in text)[-lines:]]) or "nothing"
+
+
+def _last_words(text: str) -> list[str]:
+    """Return what was said before an application left its import, in place of an exception."""
+    before = text.partition(_TRACEBACK)[0]
+    return [line for line in before.splitlines() if line.strip()][-_LAST_WORDS:]
 
 
 def _without_machinery(lines: t.Sequence[str], is_dump: bool) -> list[str]:
@@ -101,6 +115,12 @@ def explain_check(said: str, app: str, timeout: int) -> str:
         )
     if "Timeout (" in said and _DUMP in said:
         return f"'{app}' is not loaded within health.timeout, {timeout} s; it was here when the time was over"
+    if _LEFT.search(said) and _ARGUMENTS.search(said):
+        return (
+            f"'{app}' reads the command line when it is imported, and that is gunicorn's: import it in a file of "
+            "'files', such as served.py, after sys.argv = ['shop'] or with the arguments that it needs, and set app to "
+            "served:app; the end of what Python says"
+        )
     missing = _MISSING.findall(said)
     if missing and _ENVIRON.search(said):
         return (

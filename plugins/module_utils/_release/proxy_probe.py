@@ -81,13 +81,14 @@ def probe_sites(host: Host, items: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[l
 
 def _evaluate(commands: Commands, chain: ForwardedChain, hops: int, status: int, body: bytes) -> HeaderCheckResult:
     where = f"{'https' if chain.tls else 'http'}://{chain.authority}"
+    # The server for unknown names answers nothing at all.
+    if status in (0, 502, 504) and not _is_published(commands, chain):
+        answers = f"answers {status} for {where}" if status else f"does not answer for {where}: {body.decode()}"
+        return HeaderCheckResult(
+            unknown=f"nginx has no site that leads from {chain.host} to the application yet, and {answers}"
+        )
     if not status:
         return HeaderCheckResult(unknown=f"nginx does not answer for {where}: {body.decode()}")
-    if status in (502, 504) and not _is_published(commands, chain):
-        return HeaderCheckResult(
-            unknown=f"nginx has no site that leads from {chain.host} to the application yet, and answers {status} for "
-            f"{where}"
-        )
     if status in (502, 504):
         return HeaderCheckResult(
             wrong=f"nginx answers {status} for {where}: it does not reach the application; see its error log, and "

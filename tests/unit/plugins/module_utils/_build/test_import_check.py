@@ -92,6 +92,33 @@ def test_another_missing_key_is_no_variable() -> None:
     assert "environment variable" not in explain_check(said, "shop:create_app()", 2)
 
 
+LEFT = """usage: shop [-h] [--port PORT]
+shop: error: unrecognized arguments: --check-config -c gunicorn.conf.py
+Traceback (most recent call last):
+  File "/srv/shop/releases/x/flaskops_wsgi.py", line 9, in _load
+    module = importlib.import_module('shop')
+  File "/srv/shop/releases/x/app/shop.py", line 7, in <module>
+    options = parser.parse_args()
+  File "/usr/lib/python3.13/argparse.py", line 2659, in exit
+    _sys.exit(status)
+SystemExit: 2
+"""
+
+
+def test_an_application_that_reads_the_command_line_of_gunicorn_is_told_what_to_do() -> None:
+    assert "reads the command line when it is imported" in explain_check(LEFT, "shop:app", 2)
+    assert "after sys.argv = ['shop']" in explain_check(LEFT, "shop:app", 2)
+
+
+def test_what_an_application_says_before_it_leaves_is_shown() -> None:
+    shown = shorten_traceback(LEFT).splitlines()
+    assert shown[:2] == LEFT.splitlines()[:2]
+    assert shown[-1] == "SystemExit: 2"
+    other = LEFT.replace("argparse.py", "shop.py")
+    assert "cannot be loaded" in explain_check(other, "shop:app", 2)
+    assert shorten_traceback(other.replace("SystemExit: 2", "ValueError: 2")).splitlines()[0].startswith("  File")
+
+
 GUNICORN = """
 import sys
 

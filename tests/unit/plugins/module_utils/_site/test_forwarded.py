@@ -228,6 +228,25 @@ def test_a_site_that_is_not_published_cannot_be_wrong(host: Host, config: str, k
     )
 
 
+@pytest.mark.parametrize(
+    ("current", "says"),
+    [
+        (
+            "/srv/wiki/current",
+            "nginx has no site that leads from shop.test to the application yet, and does not answer",
+        ),
+        ("{current}", "nginx does not answer for http://shop.test: closed"),
+    ],
+)
+def test_a_name_that_no_site_has_is_told_from_an_nginx_that_does_not_answer(
+    host: Host, monkeypatch: pytest.MonkeyPatch, current: str, says: str
+) -> None:
+    host.release(1)
+    host.sim.commands.nginx = SITE.format(current=current, names="shop.test").replace("{current}", str(host.path))
+    monkeypatch.setattr(_proxy_probe, "_ask", lambda *_args: (0, b"closed"))
+    assert check_forwarded_headers(host.sim.host, host.chain()).unknown.startswith(says)
+
+
 def test_an_answer_of_somebody_else_is_no_verdict(host: Host) -> None:
     host.release(1)
     host.status = 401
