@@ -9,7 +9,7 @@ after --seconds, or soon after the file --until appears, and prints one JSON doc
 One with a connection of its own for each request ("new", or "past" nginx) must lose nothing. One that keeps its
 connection ("kept") may find it closed while it was idle, which costs nothing but a new connection; or cut before the
 first byte of the answer, which a browser or a proxy answers by asking again, once (RFC 9112, 9.3.1; what is posted here
-may be posted twice). Both are counted apart. Where nobody reloads nginx, neither may happen: without --repeat they are
+may be posted twice). Both are counted apart. Where nginx is not reloaded, neither may happen: without --repeat they are
 failures, too.
 """
 
@@ -190,7 +190,7 @@ class Visitor:
             self.trouble = what
 
     def _closed_by_nginx(self) -> bool:
-        """Tell whether a kept connection was closed while nobody used it: then something, the end, can be read."""
+        """Tell whether a kept connection was closed while it was idle: then something, the end, can be read."""
         if not select.select([self._connection.sock], [], [], 0)[0]:
             return False
         self._connection.close()

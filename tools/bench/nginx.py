@@ -90,7 +90,7 @@ rm -f /etc/nginx/sites-enabled/default
 sed -i 's/# server_names_hash_bucket_size.*/server_names_hash_max_size 8192;/' /etc/nginx/nginx.conf
 systemctl restart nginx
 """
-# ext4 gives inodes that were freed a moment ago to nobody, and searches longer for others with each repetition.
+# ext4 does not reuse inodes that were freed a moment ago, and searches longer for others with each repetition.
 _IN_MEMORY = """
 systemctl stop nginx
 cp -a /etc/nginx /root/nginx

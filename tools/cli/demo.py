@@ -163,7 +163,7 @@ def deploy() -> Run:
     say("running playbooks/site.yml")
     started = time.monotonic()
     command = [str(ROOT / ".venv" / "bin" / "ansible-playbook"), "-i", str(INVENTORY), "playbooks/site.yml"]
-    # Named, so that it counts in a directory that everybody may write to, too.
+    # Named, so that it counts in a directory that all users may write to, too.
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     output = []
     process = subprocess.Popen(

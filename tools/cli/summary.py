@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run targets of the Makefile, all of them whatever becomes of the first, and close with a table and a count."""
+"""Run targets of the Makefile, all of them also when the first fails, and close with a table and a count."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def forget_killed_engine() -> None:
         try:
             program = Path("/proc", pid_file.read_text(encoding="utf-8").strip(), "exe").readlink().name
         except OSError:
-            # No pid file, no such process, or one that is dead and that nobody has waited for.
+            # No pid file, no such process, or one that is dead and that was not waited for.
             program = ""
         if program not in ("dockerd", "containerd"):
             pid_file.unlink(missing_ok=True)

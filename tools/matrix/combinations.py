@@ -72,7 +72,7 @@ PROXY: Choices = {
     "trusted-proxies": {"trusted_proxies": ["10.0.0.0/8", "2001:db8::/32"]},
     "proxy-protocol": {"trusted_proxies": ["10.0.0.0/8", "2001:db8::/32"], "proxy_protocol": True},
 }
-# What is in many places of a site, whatever the rest is.
+# What is in many places of a site, with any other options.
 REST: Choices = {
     "": {},
     "rest": {

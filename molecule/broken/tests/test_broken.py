@@ -94,7 +94,7 @@ def test_bad_input_is_refused_before_anything_changes(
     assert run.returncode != 0, f"it was accepted:\n{output}"
     missing = [wanted for wanted in scene["says"] if not re.search(wanted, output, re.IGNORECASE)]
     assert not missing, f"the error does not say {missing}:\n{output}"
-    # An unforeseen exception is no message, whatever it happens to say.
+    # An unforeseen exception is no message, also with the right words in it.
     assert not re.search(r"MODULE FAILURE|An exception occurred|Unexpected failure|See stdout/stderr", output), output
     assert changes(before, sh(FINGERPRINT).splitlines(), scene.get("leaves")) == []
     assert visit("hello.test").status == 200
@@ -111,7 +111,7 @@ def test_an_application_gets_another_name_with_its_data(host: Host, sh: Shell, v
     new = {**old, "name": "renamed", "rename_from": "former"}
     assert deploy(host, {"apps": [{}, old]}).returncode == 0
     sh("touch /srv/former/shared/instance/kept")
-    # Whoever only changes the name is told what is left behind.
+    # A run with a changed name says what is left behind.
     run = deploy(host, {"apps": [{}]})
     assert "former: not in flask_apps" in run.stdout, run.stdout
     run = deploy(host, {"apps": [{}, new]})

@@ -66,7 +66,7 @@ def test_links_are_where_nginx_reads_them_and_sockets_are_open_to_it(hosts: list
         assert read(host, f"readlink -e {place}").startswith("/etc/nginx/sites-available/accounts@")
     groups = [read(host, "stat --format %G /srv/accounts/current/run/0.sock") for host in hosts]
     assert groups == ["www-data", "nginx"]
-    # The page that the package brings stays, and is nobody's default.
+    # The page that the package brings stays, and is the default of no site.
     assert "localhost" in read(hosts[1], "cat /etc/nginx/conf.d/default.conf")
 
 
@@ -136,7 +136,7 @@ def test_a_migration_that_fails_costs_nothing_on_any_host(hosts: list[Host]) -> 
 
 
 def test_the_password_is_nowhere_but_in_the_environment(sh: Shell) -> None:
-    # Whoever searches is in the process list, too, and must not find himself.
+    # The search is in the process list, too, and must not find itself.
     pattern = PART.replace("dqz", "d[q]z")
     assert sh(f"cat /proc/[0-9]*/cmdline | grep --count --text '{pattern}' || :") == "0"
     assert sh(f"journalctl --no-pager | grep --count '{pattern}' || :") == "0"

@@ -68,10 +68,10 @@ def test_what_is_too_old_is_served_at_once_while_another_is_fetched(sh: Shell, a
 def test_who_says_who_he_is_gets_an_answer_of_his_own(ask: Ask, passed: Passed, headers: dict[str, str]) -> None:
     target = f"/cached/long-{uuid.uuid4()}"
     own = ask(target, **headers)
-    everybody = ask(target)
+    shared = ask(target)
     again = ask(target, **headers)
-    assert passed(target) == 3 and len({own.text, everybody.text, again.text}) == 3
-    assert ask(target).text == everybody.text
+    assert passed(target) == 3 and len({own.text, shared.text, again.text}) == 3
+    assert ask(target).text == shared.text
 
 
 def test_a_cookie_is_for_one_visitor(ask: Ask, passed: Passed) -> None:

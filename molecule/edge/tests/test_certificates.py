@@ -131,7 +131,7 @@ def test_what_nginx_refuses_is_not_loaded_and_the_service_fails(
         assert "blog: the renewed certificate was not loaded" in sh(LOADED)
     finally:
         sh("rm /etc/nginx/sites-enabled/zz")
-    # nginx would begin with the certificate that it has, whatever certbot has by now.
+    # nginx would begin with the certificate that it has, and not with that of certbot.
     sh("systemctl restart nginx.service")
     assert serial("blog.test") == before
     assert host.run("systemctl start certbot.service").rc == 0

@@ -19,7 +19,7 @@ Reach = t.Callable[..., list[str]]
 ALLOW = [{"port": "9001", "protocol": "tcp", "from": ["198.51.100.0/24"]}]
 USUAL: dict[str, t.Any] = {"ports": [], "allow": ALLOW, "close": ["9000"], "revert_after": 60, "confirm": ""}
 HOST4, HOST6 = "198.51.100.1", "2001:db8:1::1"
-# Prints what becomes of each connection: open, refused (nobody listens) or closed (dropped).
+# Prints what becomes of each connection: open, refused (no process listens) or closed (dropped).
 CONNECT = """
 import concurrent.futures, json, socket, sys
 def connect(target):

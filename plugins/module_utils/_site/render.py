@@ -376,7 +376,7 @@ def _redirect(site: Site, version: Version, names: t.Sequence[str], target: str,
 
 
 def _main_server(site: Site, version: Version, modules: t.Collection[str], open_files: int, ca_first: bool) -> Lines:
-    """Return the server that answers; C(ca_first): a CA, whatever the user's own lines say."""
+    """Return the server that answers; C(ca_first): a CA, also where the user's own lines say something else."""
     own = read_statements(site.config)
     lines = [] if site.tls and site.tls.redirect else plain_port(site).lines(version)
     lines += secure_listen_lines(site, version) if site.tls else []

@@ -124,7 +124,7 @@ class DeployTrial(Trial[Count]):
         broken = [f"{plan}: {text}" for text in found.get("broken", ())]
         self.count.add_injected(injected)
         self._blame(*broken)
-        # A run takes most of an hour: whoever looks at it need not wait for its end.
+        # A run takes most of an hour: a reader need not wait for its end.
         for text in broken:
             self.say(f"BROKEN: {text}")
         self.count.requests += found.get("requests", 0)

@@ -49,13 +49,13 @@ RARE = {"link": 8}
 COMMANDS = ("systemctl", "systemd-run", "systemd-analyze", "journalctl", "setsid", "git", "sync")
 # Light: what counts is that there is a request at each moment.
 KINDS, PAUSE = (traffic.NEW, traffic.KEPT, traffic.PAST), 0.1
-# The C library's own, which takes a file that it cannot read for one that names nobody; a device that cannot fail; and
+# The C library's own, which takes a file that it cannot read for one without names; a device that cannot fail; and
 # what is read of all processes.
 _IDLE = re.compile(r'nscd|"/etc/(?:passwd|group|nsswitch\.conf)"|"/dev/null"|"/proc/\d+/|"/sys/fs/cgroup/')
 
 
 def worth(point: Point) -> bool:
-    """Tell whether a call is worth a fault: the result's own way out, and what nobody needs, are not."""
+    """Tell whether a call is worth a fault: the result's own way out, and what is not needed, are not."""
     result = point.call == "write" and point.text.startswith(("1,", "2,"))
     return not result and not _IDLE.search(point.text)
 

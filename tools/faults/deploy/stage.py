@@ -26,7 +26,7 @@ HISTORY = Path("/var/lib/flaskops") / NAME / "history.jsonl"
 SITE = {"current": str(CURRENT), "host": HOST}
 _SOURCE = Path("/opt/shop")
 _KNOWN = Path("/opt/shop.json")
-# Until everything that nobody waits for has ended.
+# Until everything that is not waited for has ended.
 _PATIENCE = 20
 
 _APP = """

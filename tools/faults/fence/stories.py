@@ -270,7 +270,7 @@ def number() -> None:
 
 
 def as_user(uid: int, gid: int | None = None) -> subprocess.Popen[bytes]:
-    """Start a process that somebody has left."""
+    """Start a process that a removed user has left."""
     words = ["setpriv", f"--reuid={uid}", f"--regid={uid if gid is None else gid}", "--clear-groups", "sleep", "600"]
     process = subprocess.Popen(words)
     while not processes(uid):

@@ -148,7 +148,7 @@ def mistakes_that_nginx_overlooks(host: NginxTestHost) -> None:
 
 @story
 def an_exchanged_certificate_is_checked(host: NginxTestHost) -> None:
-    """A certificate that is another one under its path goes live only when it is right, whatever else changes."""
+    """A certificate that is another one under its path goes live only when it is right, also with other changes."""
     make = (
         "cd /etc/nginx; openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=t "
         "-addext subjectAltName=DNS:{0} -keyout t.key -out t.crt 2>/dev/null"
@@ -173,7 +173,7 @@ def an_exchanged_certificate_is_checked(host: NginxTestHost) -> None:
     host.sh(make.format("t.example.com"))
     mended = ok(host.module(name="shop", content=site("shop")), changed=True)
     assert not mended.get("warnings"), mended
-    # Somebody else has loaded it: it is not new any more.
+    # It was loaded without the module: it is not new any more.
     host.sh(make.format("wrong.example.com"))
     host.server("reload")
     host.sh("sleep 1")

@@ -114,7 +114,7 @@ ROWS = (
         ("two directories",),
     ),
     Row("no versions to keep", {"name": "a", "content": "#", "keep": 0}, ("keep",)),
-    Row("an owner whom nobody knows", {"name": "a", "content": "#", "owner": "nobody-here"}, ("owner",)),
+    Row("an owner that does not exist", {"name": "a", "content": "#", "owner": "nobody-here"}, ("owner",)),
     Row(
         "a file among the sites",
         {"files": [{"path": f"{ENABLED}/x", "content": "#"}]},
@@ -154,7 +154,7 @@ def odd_but_right(host: NginxTestHost) -> None:
 
 @story
 def links_of_an_attacker(host: NginxTestHost) -> None:
-    """Where others may write to a directory, their links lead nobody to write, or to remove, somewhere else."""
+    """Where others may write to a directory, their links lead no run to write, or to remove, somewhere else."""
     wanted = site("shop").encode()
     version = f"shop@{hashlib.sha256(wanted).hexdigest()[:12]}"
     host.sh(

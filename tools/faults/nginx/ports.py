@@ -12,7 +12,7 @@ from tools.faults.nginx.host import NginxTestHost
 from tools.faults.nginx.story import ENABLED, hold_port, ok, refused, site, story, unchanged_by
 
 _BOTH = "server { listen [::]:8090 ipv6only=off; server_name other.test; return 200 other; }\n"
-# Sites of somebody else, sites of ours, and what the refusal says.
+# Foreign sites, sites of ours, and what the refusal says.
 _PAIRS = [
     (_BOTH, "8090", "take 'ipv6only=off' out of /etc/nginx/sites-enabled/other:1"),
     (_BOTH, "8090; listen [::]:8090", "take 'ipv6only=off' out of /etc/nginx/sites-enabled/other:1"),

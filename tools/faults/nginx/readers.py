@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Swap sites back and forth while others run `nginx -t`, and count what failed. Runs inside the test host, as root.
 
-All names stay, so that each of these tests must find each of them, whatever the instant.
+All names stay, so that each of these tests must find each of them at every instant.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def site(name: str, text: str) -> str:
 
 
 class Reader(threading.Thread):
-    """Somebody who tests the configuration again and again."""
+    """A program that tests the configuration again and again."""
 
     def __init__(self, end: threading.Event) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ def main() -> int:
     parser.add_argument("swaps", type=int)
     arguments = parser.parse_args()
     for number in range(FOREIGN):
-        (ENABLED / f"foreign{number:03}").write_text("# Somebody else's.\n")
+        (ENABLED / f"foreign{number:03}").write_text("# A foreign site.\n")
     module, end = Module("nginx_site"), threading.Event()
     wrong = [text for text in (swap(module, "one"), swap(module, "two")) if text]
     readers = [Reader(end) for _number in range(READERS)]

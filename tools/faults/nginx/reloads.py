@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nginx_site must do when somebody else reloads nginx, or exchanges its binary, at the same time."""
+"""What nginx_site must do when another program reloads nginx, or exchanges its binary, at the same time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _slow(host: NginxTestHost) -> None:
     host.sh("nginx -s reload; sleep 2")
 
 
-# Somebody else's SIGHUP: again and again, or once when the validation of a run is over and its change about to be made,
+# A foreign SIGHUP: again and again, or once when the validation of a run is over and its change about to be made,
 # so that the load reads the old configuration and is still under way when the run asks for its own.
 _FOREIGN = """
 import glob, os, signal, sys, time
@@ -44,7 +44,7 @@ while time.monotonic() < end:
 
 @contextlib.contextmanager
 def _foreign_reloads(host: NginxTestHost, pause: float) -> t.Iterator[None]:
-    """Let somebody else send SIGHUP to nginx: at intervals, or, without a pause, at the worst moment."""
+    """Let another program send SIGHUP to nginx: at intervals, or, without a pause, at the worst moment."""
     host.write("/opt/foreign.py", _FOREIGN)
     command = f"python3 /opt/foreign.py $(cat /run/nginx.pid) {pause}"
     host.sh(f"{command} >/dev/null 2>&1 & echo $! > /opt/foreign; sleep 0.2")

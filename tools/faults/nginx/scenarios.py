@@ -122,7 +122,7 @@ def states_and_history(host: NginxTestHost) -> None:
 
 @story
 def an_edited_version_is_mended(host: NginxTestHost) -> None:
-    """What somebody changed by hand behind the link comes back, and nginx loads it."""
+    """What was changed by hand behind the link comes back, and nginx loads it."""
     done = ok(host.module(name="shop", content=site("shop")))
     path = done["sites"][0]["current"]
     host.write(path, site("shop", "edited"))
@@ -158,7 +158,7 @@ def a_swallowed_reload_is_undone(host: NginxTestHost) -> None:
 
 @story
 def an_owed_reload_is_paid(host: NginxTestHost) -> None:
-    """A run killed between swap and reload is completed by the next one, whatever that one wants."""
+    """A run killed between swap and reload is completed by the next one, also by one that wants another change."""
     ok(host.module(name="shop", content=site("shop")))
     killed = site("shop", "two")
     script = "import os\nfrom tools.faults.inject import module\nmodule.keep_code('nginx_site')\n"

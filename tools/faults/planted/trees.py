@@ -97,7 +97,7 @@ def prepare() -> None:
     if not WHEELS.is_dir():
         sh("python3", "-m", "venv", "/opt/planted-pip")
         sh("/opt/planted-pip/bin/pip", "wheel", "--quiet", "-w", str(WHEELS), "gunicorn>=21.2,<28", "werkzeug", UV)
-    VICTIM.write_text("nobody but root reads this\n")
+    VICTIM.write_text("root alone reads this\n")
     VICTIM.chmod(0o600)
 
 

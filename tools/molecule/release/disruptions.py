@@ -70,13 +70,13 @@ def deploy_twice(one: App, other: App, *, patient: bool) -> Act:
 
 
 def deploy_while_nginx_is_reloaded(app: App) -> Act:
-    """Deploy while somebody else reloads nginx again and again."""
+    """Deploy while another program reloads nginx again and again."""
 
     def act(scene: Scene) -> Outcome:
         words = ["docker", "exec", scene.host.name, "sh", "-euc", RELOADS]
-        with subprocess.Popen(words, stderr=subprocess.DEVNULL) as somebody:
+        with subprocess.Popen(words, stderr=subprocess.DEVNULL) as reloading:
             run(scene, DEPLOY, app.variables())
-        if somebody.returncode:
+        if reloading.returncode:
             raise StoryError("nginx could not be reloaded")
         return Outcome((app,))
 

@@ -25,7 +25,7 @@ def publish(scene: Scene) -> Outcome:
 
 
 def make_room(scene: Scene) -> Outcome:
-    """Deploy when somebody has made room."""
+    """Deploy when there is room again."""
     scene.host.script(f"find {ROOT}/{NAME}/shared -name 'filler*' -delete")
     app = App("v2", name=NAME)
     run(scene, DEPLOY, app.variables())

@@ -33,7 +33,7 @@ AUTHOR = {f"GIT_{who}_{what}": "shop@shop.test" for who in ("AUTHOR", "COMMITTER
 
 
 def git(repository: Path, *words: str) -> None:
-    """Run git, with nobody's settings."""
+    """Run git, without a user's settings."""
     environment = {**os.environ, **AUTHOR, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     subprocess.run(["git", "-C", str(repository), *words], check=True, env=environment, stdout=subprocess.DEVNULL)
 

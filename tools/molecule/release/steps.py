@@ -71,9 +71,9 @@ STEPS = (
     Step("another application on a small disk", publish, reloads=True),
     Step("the disk is full while a release is built", refuse(FULL_BUILD, "No space left|disk is full"), visits="small"),
     Step("the disk is full at the switch", refuse(FULL_SWITCH, "disk is full"), visits="small"),
-    Step("somebody has made room", make_room, visits="small"),
+    Step("there is room again", make_room, visits="small"),
     Step("the other application goes", remove, reloads=True),
-    Step("nginx is reloaded by somebody else", deploy_while_nginx_is_reloaded(App("v9")), reloads=True),
+    Step("nginx is reloaded by another program", deploy_while_nginx_is_reloaded(App("v9")), reloads=True),
     *(
         Step(f"the controller is killed {moment}", kill_controller(slow("v1", moment), moment, module=False))
         for moment in MOMENTS

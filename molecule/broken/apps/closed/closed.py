@@ -1,4 +1,4 @@
-"""An application that lets nobody in, and needs a variable."""
+"""An application that refuses all visitors, and needs a variable."""
 
 import os
 

@@ -9,7 +9,7 @@ try:
     os.close(os.open("/tmp/first", os.O_CREAT | os.O_EXCL))
 except FileExistsError:
     time.sleep(3)
-    raise RuntimeError("somebody else was the first") from None
+    raise RuntimeError("another worker was the first") from None
 
 app = Flask(__name__)
 

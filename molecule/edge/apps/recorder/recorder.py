@@ -38,7 +38,7 @@ def record() -> None:
 @app.route("/", methods=["GET", "POST", "PUT"], defaults={"path": ""})
 @app.route("/<path:path>", methods=["GET", "POST", "PUT"])
 def page(path: str) -> str:
-    """Return a small page, whatever is asked for."""
+    """Return a small page for each path."""
     return f"edition {EDITION}: {path}\n"
 
 
