@@ -23,7 +23,10 @@ from tools.lab.host import Host
 DISTRIBUTIONS = ("bullseye", "bookworm", "trixie", "forky")
 
 # As in nginx.conf of the role; nginx warns of many variables otherwise, and goes on.
-HASHES = "variables_hash_max_size 4096; server_names_hash_max_size 4096; server_names_hash_bucket_size 128;"
+HASHES = (
+    "variables_hash_bucket_size 128; variables_hash_max_size 4096; "
+    "server_names_hash_max_size 4096; server_names_hash_bucket_size 128;"
+)
 
 
 def test_on(distribution: str, every: int) -> list[str]:

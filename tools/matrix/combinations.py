@@ -69,7 +69,11 @@ MOUNT: Choices = {
 PROXY: Choices = {
     "": {},
     "behind-proxy": {"behind_proxy": True},
-    "trusted-proxies": {"trusted_proxies": ["10.0.0.0/8", "2001:db8::/32"]},
+    "trusted-proxies": {
+        "trusted_proxies": ["10.0.0.0/8", "2001:db8::/32"],
+        "trusted_hops": 2,
+        "trusted_headers": ["X-Visitor-Country"],
+    },
     "proxy-protocol": {"trusted_proxies": ["10.0.0.0/8", "2001:db8::/32"], "proxy_protocol": True},
 }
 # What is in many places of a site, with any other options.
