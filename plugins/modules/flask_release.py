@@ -230,6 +230,8 @@ options:
             beginning of C(nginx.static[].path). All other braces stay, but one that seems to be a mistaken
             placeholder is refused. A backslash before the brace keeps it.
           - Variables that would override the release, such as C(GUNICORN_CMD_ARGS), are refused.
+          - A value that Ansible Vault has encrypted (C(!vault)) is refused here, as it is no secret. Put it into
+            O(apps[].secrets).
         type: dict
         default: {}
       secrets:
