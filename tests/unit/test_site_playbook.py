@@ -146,7 +146,7 @@ def test_a_play_that_fails_is_told_of_in_notices() -> None:
     for name in ("site", "deploy", "rollback", "reach"):
         plays = yaml.safe_load((ROOT / "playbooks" / f"{name}.yml").read_text())
         assert all(play["vars"]["__stack_run"] for play in plays if "tasks" in play)
-        # Of what ansible.builtin.fail says nobody hears.
+        # What ansible.builtin.fail says is in no notice.
         assert "builtin.fail:" not in (ROOT / "playbooks" / f"{name}.yml").read_text()
 
 

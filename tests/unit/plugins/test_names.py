@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each file of the plugins has a test that imports it: what is reached through others alone, nobody looks at."""
+"""Each file of the plugins has a test that imports it: what is reached through others alone is not looked at."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def asked(site: Site, kind: str, times: int, *, closed: bool) -> Visitor:
         (KEPT, [[GOOD, GOOD]], 2, {ANSWERED: 2}),
         (KEPT, [[GOOD, CLOSE], [GOOD]], 2, {ANSWERED: 2, CLOSED: 1}),
         (KEPT, [[GOOD], [GOOD]], 2, {ANSWERED: 2, CUT: 1}),
-        # The first request of a connection is nobody's to repeat.
+        # The first request of a connection is not repeated.
         (KEPT, [[]], 1, {LOST: 1}),
         (NEW, [[]], 1, {LOST: 1}),
         # Once the answer has begun it is lost.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts of one run: one migrates, the others wait, and nobody starts what was not migrated."""
+"""Hosts of one run: one migrates, the others wait, and no host starts what was not migrated."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def _moment(seconds: float) -> bytes:
 
 
 def certificate(names: t.Sequence[str], begin: float, end: float, serial: int = 1) -> bytes:
-    """Return a certificate that nobody has signed, as PEM."""
+    """Return a certificate without a signature, as PEM."""
     alternative = _der(0x30, *(_der(0x82, name.encode()) for name in names))
     extension = _der(0x30, _der(0x06, bytes((0x55, 0x1D, 0x11))), _der(0x04, alternative))
     body = _der(

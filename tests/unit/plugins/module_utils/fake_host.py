@@ -5,7 +5,7 @@
 
 The nginx reads its files as the real one does, by its main file and what that includes. It refuses a configuration
 with the word C(broken) when it tests it and when it loads it, one with C(unloadable) only when it loads it (as one
-whose port somebody else has), and never shows what it has not loaded.
+whose port another process has), and never shows what it has not loaded.
 """
 
 from __future__ import annotations

@@ -185,7 +185,7 @@ def test_what_others_could_have_written_is_not_run(root: Path, archive: str, mod
     path = find_code(NAME, archive)
     os.chmod(path, mode)
     assert find_code(NAME) == ""
-    # Nor is it replaced: somebody wanted it so, and may look at it.
+    # Nor is it replaced: it may have been made so on purpose.
     assert find_code(NAME, archive) == archive
     assert [name for name in os.listdir(root) if name != NAME] == []
 
@@ -294,7 +294,7 @@ def test_what_only_some_runs_need_is_not_read_before(tmp_path: Path, task: str, 
 
 @pytest.mark.parametrize("name", ["flask_release", "gunicorn_service", "nginx_site", "preflight"])
 def test_ansible_sends_little_more_than_the_interface(name: str) -> None:
-    """The host compiles anew whatever comes with it, in each run."""
+    """The host compiles anew all that comes with it, in each run."""
     utils = Path(_host_code.__file__).parent
     relative = re.compile(r"^\s*from (?:\.\.module_utils\.|\.)(\w[\w.]*) import", re.MULTILINE)
     wanted = relative.findall((utils.parent / "modules" / f"{name}.py").read_text())

@@ -89,7 +89,7 @@ def test_use_is_noted_so_that_the_code_is_not_removed_but_not_in_check_mode(code
 
 
 def test_code_that_is_not_there_has_to_be_sent(tmp_path: Path) -> None:
-    # More input than a pipe holds: nobody may be left writing.
+    # More input than a pipe holds: no process may be left writing.
     result, done = call(tmp_path / "code", params={"a": "x" * 300_000})
     assert (result, done.returncode, done.stdout.strip(), done.stderr) == (None, 0, MARK.strip(), "")
 

@@ -234,7 +234,7 @@ def test_applications_are_chosen_by_name() -> None:
     assert [one["application"] for one in found["applications"]] == ["shop"]
     assert found["events"] == ["success"]
     assert bodies([to(apps=["wiki"]), service()], ABOUT) == []
-    # Nobody knows which would have been deployed.
+    # It is not known which would have been deployed.
     assert body(to(apps=["wiki"]), event("stopped"))["result"] == "failure"
 
 

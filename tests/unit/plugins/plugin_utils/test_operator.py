@@ -19,10 +19,10 @@ def test_the_operator_is_a_user_of_a_host(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_number_without_a_name_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody() -> t.NoReturn:
+    def unknown() -> t.NoReturn:
         raise KeyError("getpwuid(): uid not found: 4711")
 
-    monkeypatch.setattr("getpass.getuser", nobody)
+    monkeypatch.setattr("getpass.getuser", unknown)
     monkeypatch.setattr(os, "getuid", lambda: 4711)
     assert operator() == f"4711@{os.uname().nodename}"
 

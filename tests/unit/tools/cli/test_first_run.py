@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody meets first: the demo, the virtualenv, the artifact."""
+"""What a new user meets first: the demo, the virtualenv, the artifact."""
 
 from __future__ import annotations
 

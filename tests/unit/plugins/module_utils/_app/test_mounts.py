@@ -63,7 +63,7 @@ def test_an_application_is_below_a_path_of_another_ones_site() -> None:
     assert 'return 308 "/blog/$is_args$args";' in location(text, '= "/blog"')
     # What was removed is not there, instead of being out of order.
     assert 'if (!-e "/srv/blog/current")' in inside
-    # The application at the domain itself is told of no path, whatever a visitor sends.
+    # The application at the domain itself is told of no path, also when a visitor sends one.
     assert 'proxy_set_header X-Forwarded-Prefix "";' in text.replace(inside, "")
 
 
@@ -340,14 +340,14 @@ def test_locations_of_its_own_are_below_the_path_and_get_the_rest_of_it() -> Non
         '"/blog/other/"',
     ]
     up, ws, other = found['"/blog/up/"'], found['"/blog/ws/"'], found['"/blog/other/"']
-    # Whoever is asked there gets the path without what is in front of it; nothing of the outer location is lost.
+    # The application there gets the path without what is in front of it; nothing of the outer location is lost.
     assert "proxy_pass http://flaskops.mount0.shop/up/;" in up and "proxy_set_header" not in up
     assert "client_max_body_size 1g;" in up and "proxy_read_timeout 90s;" in up and "proxy_buffering off;" in up
     assert 'proxy_set_header X-Forwarded-Prefix "/blog";' in ws and "proxy_set_header Upgrade $flaskops_upgrade;" in ws
     assert "proxy_pass http://flaskops.mount0.5.shop/other/;" in other
     assert "upstream flaskops.mount0.5.shop {\n    server 127.0.0.1:9;" in text
     assert all("rewrite" not in body for body in found.values())
-    # What is streamed, or somebody else's, is not kept.
+    # What is streamed, or private, is not kept.
     assert ["proxy_cache off;" in body for body in (up, ws, other)] == [True, False, True]
 
 

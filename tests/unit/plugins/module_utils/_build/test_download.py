@@ -30,7 +30,7 @@ ME = f"Basic {base64.b64encode(b'me:se/cret').decode()}"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serve an archive to whoever may have it, and lead to another server."""
+    """Serve an archive to requests that may have it, and lead to another server."""
 
     asked: t.ClassVar[list[tuple[str, str]]] = []
     elsewhere: t.ClassVar[str] = ""

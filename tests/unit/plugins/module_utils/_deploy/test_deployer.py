@@ -751,7 +751,7 @@ def test_where_nobody_serves_a_refused_release_gets_no_time_to_end(scarce: Host,
 def test_the_old_release_is_started_again_at_once_when_the_site_was_wrong(
     scarce: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Nobody serves meanwhile: visitors of the refused release are not given its drain_timeout.
+    # No release serves meanwhile: visitors of the refused release are not given its drain_timeout.
     scarce.overlap = "never"
     deployment = scarce.deployment(scarce.install_old(), drain_timeout=30)
     deployment.service = replace(deployment.service, chain=ForwardedChain("/srv/shop/current", "shop.test"))

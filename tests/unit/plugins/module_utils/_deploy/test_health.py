@@ -333,7 +333,7 @@ def test_after_one_was_refused_systemd_is_asked_anew_of_the_others() -> None:
     }
 
 
-# Of what was just started systemd counts from zero, whatever it says first.
+# Of what was just started systemd counts from zero, also when it says another number first.
 @pytest.mark.parametrize(("restarts", "says"), [("0", "was started again"), ("", "")])
 def test_a_service_that_answers_at_its_second_start_is_not_healthy(
     serve: t.Callable[..., str], restarts: str, says: str
@@ -356,7 +356,7 @@ def test_what_waits_for_its_former_life_to_end_was_not_restarted(serve: t.Callab
     [
         ("", {**RUNNING, "NRestarts": "3"}, "3"),
         ("3", {**RUNNING, "NRestarts": "4"}, "3"),
-        # It was seen before it had ended, as somebody else's stop of a moment ago.
+        # It was seen before it had ended, as a stop by hand of a moment ago.
         ("9", {**RUNNING, "NRestarts": "0"}, "0"),
         ("10", {**RUNNING, "NRestarts": "9"}, "9"),
         ("", {"ActiveState": "deactivating", "NRestarts": "3"}, ""),
@@ -455,7 +455,7 @@ def test_what_a_service_says_that_was_told_to_end_is_no_cause(swapped: bool) -> 
     assert excerpt(f"Started gunicorn of shop\n[1] [INFO] Listening at 3\n{end}", 30) == "[1] [INFO] Listening at 3"
     # Who was ended to be started anew has said more since.
     assert "nowhere" in excerpt(f"{end}{LOG}", 30)
-    # Nobody told this one.
+    # This one was not told.
     assert "term" in excerpt("Started gunicorn of shop\n[1] [INFO] Handling signal: term\n", 30)
 
 

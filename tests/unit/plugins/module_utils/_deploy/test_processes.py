@@ -174,7 +174,7 @@ def test_the_new_ones_are_started_and_the_old_ones_relieved() -> None:
 
 
 def test_a_worker_that_has_only_just_started_is_watched_by_the_next_run() -> None:
-    # One that ends again and again is active at each start; one that ends after so many jobs needs nobody.
+    # One that ends again and again is active at each start; one that ends after so many jobs needs no help.
     new = frozenset(units())
     worker = f"shop@{NEW}.{WORKER}"
     now = observed(current=NEW, files=units(), alive=new, up=new, enabled=new, just_started=frozenset({worker}))

@@ -594,7 +594,7 @@ def test_a_run_that_was_killed_at_any_command_is_taken_up_by_the_next_one(world:
     else:
         killed = False
     world.commands.before = before
-    # Whatever was done so far, visitors get one of the two, and so they would after a boot.
+    # After each step visitors get one of the two, and so they would after a boot.
     assert world.serving in (V1, V2)
     assert world.serving in world.at_boot
     result = world.deploy(V2)

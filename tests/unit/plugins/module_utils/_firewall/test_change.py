@@ -49,7 +49,7 @@ def test_nftables_is_loaded_confirmed_kept_and_changed_once(fake: FakeFirewall, 
     assert result["changed"]
     assert result["ssh_ports"] == [22]
     assert "tcp dport { 22 } accept" in fake.table
-    # Not kept for the next boot before somebody has come in again.
+    # Not kept for the next boot before the controller has connected again.
     assert fake.files == set()
     assert fake.timer
     confirm(fake.host, result["confirm"])
@@ -315,7 +315,7 @@ def test_two_firewalls_at_once_are_refused(fake: FakeFirewall, run: t.Callable[.
     fake.active_units.add("firewalld.service")
     for backend in ("nftables", "ufw"):
         assert "firewalld is active on this host" in run(backend)["msg"]
-    # What removes nothing asks nobody.
+    # What removes nothing asks for no confirmation.
     assert not run("none")["changed"]
 
 

@@ -58,7 +58,7 @@ def test_names_of_links_end_as_the_include_says(include: str, suffix: str) -> No
 
 
 def test_without_an_include_of_sites_they_have_a_directory_of_their_own() -> None:
-    """The package of nginx.org includes conf.d only. What sites share has to come before them, whatever their names."""
+    """The package of nginx.org includes conf.d only. What sites share has to come before them, with any names."""
     assert places(ORG) == OWN
     assert places(ORG, shared=False, own=True) == OWN
     assert places(ORG.replace("/etc/nginx/conf.d", "conf.d")) == OWN
@@ -77,7 +77,7 @@ def test_sites_that_come_before_what_they_share_get_another_place() -> None:
 
 
 def test_sites_that_are_there_stay_where_they_are(tmp_path: Path) -> None:
-    """Version 1.0 had them there whatever the order was; a second link would claim the same names."""
+    """Version 1.0 had them there in any order; a second link would claim the same names."""
     lines = DEBIAN.replace("/etc/nginx", str(tmp_path)).splitlines(keepends=True)
     config = tmp_path / "nginx.conf"
     config.write_text("".join([*lines[:5], lines[6], lines[5], *lines[7:]]))

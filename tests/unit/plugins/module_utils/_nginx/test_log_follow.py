@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each line of a log is read once, whatever logrotate does between two looks."""
+"""Each line of a log is read once, also when logrotate is at work between two looks."""
 
 from __future__ import annotations
 

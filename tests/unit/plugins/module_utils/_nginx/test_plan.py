@@ -285,7 +285,7 @@ def test_any_sequence_of_wanted_sets_leads_to_exactly_the_last_one(
 
 
 NAMES = ["a", "b", "c", "linked", "file", "packaged"]
-# What somebody else has made: under names that nobody asks for, and under names that are asked for.
+# What others have made: under names that are not asked for, and under names that are.
 FOREIGN = {
     "/e/theirs.conf": Node("link", "/nowhere"),
     "/e/readme": Node("file", "", b"mine"),
@@ -376,9 +376,9 @@ def test_renames_and_foreign_entries_among_any_sequence_are_as_asked_for(
     sequence: list[tuple[list[WantedSite], bool, str]],
 ) -> None:
     tree = Tree(nodes=dict(FOREIGN))
-    for sites, purge, taken_by_somebody in sequence:
-        if taken_by_somebody:
-            tree.nodes[f"/e/{taken_by_somebody}.conf"] = Node("link", "/somebody")
+    for sites, purge, taken_by_others in sequence:
+        if taken_by_others:
+            tree.nodes[f"/e/{taken_by_others}.conf"] = Node("link", "/other")
         if any(is_refused(tree, site) for site in sites):
             with pytest.raises(NginxSiteError):
                 make_plan(LAYOUT, tree.current(), sites, purge=purge)

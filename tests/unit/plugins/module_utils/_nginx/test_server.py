@@ -198,7 +198,7 @@ def test_a_master_that_was_just_started_is_given_time_to_make_its_workers(host: 
 def test_the_host_tells_of_its_processes() -> None:
     """A process of the test's own, whose title it has set as nginx does."""
     title = "nginx: master process /usr/sbin/nginx"
-    # Whoever runs the tests with nohup ignores the signal, and so would the process.
+    # Tests that run with nohup ignore the signal, and so would the process.
     program = "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); print(1, flush=True); sys.stdin.read()"
     process = subprocess.Popen(
         [title, "-c", program],

@@ -457,7 +457,7 @@ def test_half_a_swap_is_undone_by_the_next_run(host: FakeHost) -> None:
     old = f"{host.root}/available/blog@{version_id(text('blog'))}"
     (host.root / "enabled/blog").unlink()
     (host.root / "enabled/blog").symlink_to(old)
-    # Whatever that run wants.
+    # Also when that run wants something else.
     done = run(host, WantedSite("more", content=text("more")))
     assert done["pending"] and served(host) == on_disk(host)
     assert on_disk(host) == {name: text(name).decode() for name in ("blog", "more", "shop")}

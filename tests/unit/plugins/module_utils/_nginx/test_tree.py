@@ -59,7 +59,7 @@ def test_many_links_change_at_once_and_the_rest_stays(enabled: Path) -> None:
 
 
 def test_who_has_opened_the_directory_to_list_it_finds_a_whole_set(enabled: Path) -> None:
-    """Each nginx lists a directory for each include; a reload of somebody else must not miss sites that stay."""
+    """Each nginx lists a directory for each include; a reload of another program must not miss sites that stay."""
     with os.scandir(enabled) as opened:
         former = write_nodes(
             [(str(enabled / "a"), Node("link", "/v/a@2")), (str(enabled / "c"), Node("link", "/v/c@1"))]

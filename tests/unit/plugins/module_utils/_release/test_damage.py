@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file of ours that something has damaged stops nobody: the release counts as unfinished, the record as empty."""
+"""A file of ours that is damaged stops no run: the release counts as unfinished, the record as empty."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def changed(**changes: object) -> bytes:
     return json.dumps({key: value for key, value in values.items() if value != "gone"}).encode()
 
 
-# What may stand where a file of JSON was: by a full disk, a crash, a hand, or somebody's program.
+# What may stand where a file of JSON was: by a full disk, a crash, a hand, or another program.
 CONTENTS: dict[str, bytes] = {
     "empty": b"",
     "no JSON": b"{",
@@ -244,7 +244,7 @@ def test_other_records_that_are_damaged_are_none(layout: Layout, tmp_path: Path,
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_a_damaged_journal_of_nginx_says_what_to_do(tmp_path: Path, content: bytes) -> None:
-    """What it owes is not known, so that nobody may go on as if nothing was owed."""
+    """What it owes is not known, so that no run may go on as if nothing was owed."""
     journal = Journal("/etc/nginx/nginx.conf", 3, str(tmp_path))
     Path(journal.path).write_bytes(content)
     with pytest.raises(NginxSiteError, match="reload nginx and remove that file"):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An application that gets another user: its data changes hands while nobody uses it, and at no other time."""
+"""An application that gets another user: its data changes hands while no process uses it, and at no other time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OLD, NEW, OTHER = 40001, 40002, 40003
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    """Return an application that runs and has data, of which a part was made by somebody else."""
+    """Return an application that runs and has data, of which a part was made by another user."""
     layout = Layout(str(tmp_path), "shop")
     os.makedirs(os.path.join(layout.shared, "instance"))
     (tmp_path / "victim").write_text("")

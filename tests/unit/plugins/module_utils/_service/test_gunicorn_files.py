@@ -212,7 +212,7 @@ def test_an_application_or_what_a_factory_returns_is_served(shop: types.ModuleTy
 )
 def test_what_is_no_application_is_said_at_the_start(shop: types.ModuleType, app: str, says: str) -> None:
     if app == "shop:create_app":
-        # One that cannot be called like an application; with two optional arguments nobody can tell.
+        # One that cannot be called like an application; with two optional arguments that is not known.
         shop.__dict__["create_app"] = eval("lambda: None")
     with pytest.raises((AttributeError, ImportError, TypeError), match=says):
         load(app)

@@ -204,7 +204,7 @@ def test_units_that_somebody_edited_get_the_text_of_their_release_again() -> Non
     plan = plan_deploy(Observed(ID, files, up, up, up, recorded=recorded), NEW)
     assert plan.rewrite == {"n.service": "of a version before, too"}
     assert (plan.start, plan.switch, plan.needs_health_check, plan.empty) == ((), False, False, False)
-    # One that somebody removed has it, too.
+    # One that was removed has it, too.
     gone = {name: text for name, text in files.items() if name != "n.socket"}
     assert plan_deploy(Observed(ID, gone, up, up, up, recorded=recorded), NEW).write == {
         "n.socket": "of a version before"

@@ -91,7 +91,7 @@ def test_a_private_request_is_passed_on_as_if_there_was_no_cache() -> None:
 
 
 def test_no_visitor_gets_an_answer_that_is_too_old_when_he_comes_alone() -> None:
-    """A page that is gone would be served for as long as somebody asks for it."""
+    """A page that is gone would be served for as long as visitors ask for it."""
     text = rendered(cache={"valid": 10})
     assert "background_update" not in text
     assert "proxy_cache_valid 301 308 404 410 1s;" in text

@@ -898,7 +898,7 @@ def test_a_site_of_its_own_opens_the_udp_port_and_refuses_unknown_hosts_there() 
     assert list(found)[-2:] == ["flaskops-default-443-quic", "flaskops-default-8443-quic"]
     (server,) = servers(found["flaskops-default-443-quic"])
     options = "quic reuseport default_server"
-    # Every address on which a site has HTTP/3, whatever the default is.
+    # Every address on which a site has HTTP/3, with any default.
     assert listens(server) == [f"443 {options}", f"[::]:443 {options}"]
     assert listens(servers(found["flaskops-default-8443-quic"])[0]) == [f"8443 {options}"]
     assert ["ssl_reject_handshake", "on"] in words(server)

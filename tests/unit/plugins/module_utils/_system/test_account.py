@@ -31,7 +31,7 @@ GROUP = Account("shop", 1001)
         (replace(SHOP, group="web-team", names_group=True), None, Account("web-team", 1005)),
         # It ran as this user before this check was there.
         (replace(SHOP, data=(1001, 1001)), THEIRS, GROUP),
-        # The user was removed and its group stayed, because somebody else is in it.
+        # The user was removed and its group stayed, because another user is in it.
         (replace(SHOP, data=(998, 1001)), None, GROUP),
     ],
 )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server that sends a byte now and then holds up nobody for longer than the deadline of the whole answer."""
+"""A server that sends a byte now and then holds up no run for longer than the deadline of the whole answer."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Drip:
             with one:
                 one.recv(4096)
                 one.sendall(self.first)
-                # Whatever is wanted of it, it never ends.
+                # It never ends.
                 for byte in HEAD * 100 if not self.first else b"x" * 10000:
                     if self.over.wait(0.05):
                         return

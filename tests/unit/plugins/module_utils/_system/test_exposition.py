@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Metrics are written so that Prometheus can read them, whatever is in a label."""
+"""Metrics are written so that Prometheus can read them, with any text in a label."""
 
 from __future__ import annotations
 

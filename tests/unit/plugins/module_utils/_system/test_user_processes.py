@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is removed leaves nothing running, and nobody gets the number of whoever has."""
+"""Who is removed leaves nothing running, and no account gets the number of a user who has."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_this_process_is_listed() -> None:
 @pytest.mark.parametrize(
     ("taken", "busy", "defs", "chosen"),
     [
-        # Whoever makes it chooses where nothing is left of somebody who was removed.
+        # The program that makes it chooses where nothing is left of a removed user.
         ({999, 998}, {999, 0, 65534}, "", None),
         ({998}, {999}, "", 997),
         ({997}, {999, 998}, "", 996),
