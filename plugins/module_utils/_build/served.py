@@ -95,6 +95,12 @@ def files_of(packages: str, name: str) -> list[str] | None:
                 return []
             finally:
                 os.close(inner)
-            # A path with a comma in it is in quotes; no directory with static files has one.
-            return [line.partition(",")[0] for line in record.splitlines()]
+            return [_path_in(line) for line in record.splitlines()]
     return None
+
+
+def _path_in(line: str) -> str:
+    """Return the path in a line of RECORD; one with a comma or a quote in it is in quotes, as in CSV."""
+    if not line.startswith('"'):
+        return line.partition(",")[0]
+    return line[1:].partition('",')[0].replace('""', '"')

@@ -292,7 +292,7 @@ _FAILURES = (
         # The build itself, below the tools that it is made with.
         (
             r"(?ms)(?:Failed to build|build_meta\.py|setup\.py).*"
-            r"^\s*(?:Attribute|Import|Key|ModuleNotFound|Name|Syntax|Type)Error: "
+            r"^\s*(?:(?:Assertion|Attribute|Import|Key|ModuleNotFound|Name|Syntax|Type|Value)Error|re\.error): "
         ),
         (
             "a package has no wheel for this host, and its build fails with this Python or these tools: choose a "

@@ -68,9 +68,23 @@ class Deployer:
         self._starter = Starter(host, directory, self._attempt, self._abort)
 
     def run(self, deployments: t.Sequence[Deployment]) -> None:
-        """Take all services through all steps; a failure is in the C(error) of its deployment."""
+        """Take all services through all steps; a failure is in the C(error) of its deployment.
+
+        Where the old release stops first, nothing answers until the switch: that does not wait for other services.
+        """
+        self._run_step(self._memory.check, deployments, self._abort)
+        alone = [[deployment] for deployment in deployments if deployment.stop_old_first]
+        together = [deployment for deployment in deployments if not deployment.stop_old_first]
+        if together:
+            self._run_together(together)
+        for number, group in enumerate(alone):
+            if number or together:
+                group[0].began = self._host.clock.monotonic()
+            self._run_together(group)
+
+    def _run_together(self, deployments: t.Sequence[Deployment]) -> None:
+        """Take services through all steps at the same time."""
         start = (
-            self._memory.check,
             self._hooks.migrate,
             self._memory.stop_old,
             self._starter.start,

@@ -413,9 +413,11 @@ class FakeKernel(Kernel):
             return "" if self.available is None else f"MemTotal: 1 kB\nMemAvailable:  {self.available // 1024} kB\n"
         if path == "/proc/locks":
             return "".join(map(self._lock, self._services()))
-        found = re.fullmatch(r"/proc/(\d+)/(task/\d+/children|cmdline|stat)", path)
+        found = re.fullmatch(r"/proc/(\d+)/(.+)", path)
         if found:
-            return self._process(int(found.group(1)), found.group(2))
+            # A process of this machine may have the number of one that is simulated.
+            known = re.fullmatch(r"task/\d+/children|cmdline|stat", found.group(2))
+            return self._process(int(found.group(1)), found.group(2)) if known else None
         if path.startswith("/sys/fs/cgroup"):
             name = path.split(_GROUP)[1].split("/", maxsplit=1)[0]
             return self._cgroup(name, path) if self.systemd.units[name].pid else ""

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError, identify, parse_app
 from ansible_collections.flaskops.stack.plugins.module_utils._app.derive import derive_sites
 from ansible_collections.flaskops.stack.plugins.module_utils._app.places import fill_app, places_of
-from ansible_collections.flaskops.stack.plugins.module_utils._build.served import link_all, link_served
+from ansible_collections.flaskops.stack.plugins.module_utils._build.served import files_of, link_all, link_served
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import BuildError
 from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
@@ -141,6 +141,18 @@ def test_what_the_virtualenv_lacks_is_refused(
     with pytest.raises(BuildError, match=message):
         link_served(path, [served])
     link_served(path, [("flask-money", f"{files[0].partition('/')[0]}/static")])
+
+
+def test_names_of_files_with_commas_and_quotes_are_no_other_directory(tmp_path: Path) -> None:
+    path = release_with(Layout(str(tmp_path), "shop"), NEW, "python3.12", *FILES)
+    record = Path(path) / "venv/lib/python3.12/site-packages/Flask_Money-1.0.dist-info/RECORD"
+    quoted = '"money/static/Roboto-wdth,wght.ttf",sha256=x,1\n"money/static/a ""b"".css",sha256=x,1\n'
+    record.write_text(record.read_text() + quoted)
+    link_served(path, [("flask-money", "static")])
+    assert (files_of(str(record.parents[1]), "flask-money") or [])[-2:] == [
+        "money/static/Roboto-wdth,wght.ttf",
+        'money/static/a "b".css',
+    ]
 
 
 def test_no_link_in_a_package_is_followed(tmp_path: Path) -> None:

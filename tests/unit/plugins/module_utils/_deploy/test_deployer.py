@@ -522,10 +522,10 @@ def test_a_second_refusal_mends_what_the_first_could_not(host: Host) -> None:
     assert host.directory.names()["enabled"] == {f"shop@{OLD}.service", f"shop@{OLD}.socket"}
 
 
-def other_change(host: Host) -> Deployment:
+def other_change(host: Host, **settings: object) -> Deployment:
     layout = Layout(host.layout.root, "wiki")
     os.makedirs(layout.base)
-    manifest = replace(host.manifest(WIKI), name="wiki")
+    manifest = replace(host.manifest(WIKI, **settings), name="wiki")
     host.make(manifest)
     wanted = WantedUnits(WIKI, release_units(layout, manifest))
     return Deployment.from_observed(Service(layout, manifest, wanted), Observed(), host.sim.host)
@@ -563,6 +563,19 @@ def test_one_service_that_fails_does_not_keep_the_others(host: Host) -> None:
     assert bad.error.startswith("instance 0: / answered 404")
     assert (good.error, host.serving()) == ("", "new")
     assert not os.path.lexists(bad.service.layout.current)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_release_that_may_not_run_beside_another_is_not_kept_waiting_by_other_services(
+    host: Host, first: int
+) -> None:
+    alone, slow = host.deployment(host.install_old(), overlap="never"), other_change(host, health={"timeout": 30})
+    host.sim.systemd.app(WIKI).status = 404
+    host.run(*[(slow, alone), (alone, slow)][first])
+    assert slow.error.startswith("instance 0: / answered 404")
+    assert (alone.error, host.serving()) == ("", "new")
+    assert 0 < alone.gap <= alone.seconds < 5
+    assert slow.seconds > 30
 
 
 def test_services_that_are_deployed_together_share_the_memory_from_the_first_release_on(

@@ -106,6 +106,7 @@ def test_a_log_of_a_service_keeps_the_cause_as_well() -> None:
             "File \"setup.py\", line 3\n  AttributeError: module 'configparser' has no attribute 'SafeConfigParser'",
             "set python to an older one",
         ),
+        ('  File "setup.py", line 19\n   re.error: global flags not at the start', "set python to an older one"),
         ("  ModuleNotFoundError: No module named 'imp'\nhint: Build failures", "limit the tools by build_constraints"),
         ("subprocess.CalledProcessError: Command '['make']' returned 2", "that its build needs to system_packages"),
     ],
