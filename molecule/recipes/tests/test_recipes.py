@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shlex
@@ -139,6 +140,13 @@ def test_who_is_in_the_socket_group_may_ask_and_nobody_else(host: Host, visit: V
     ask = "runuser -u %s -- curl -s --max-time 5 --unix-socket /srv/status/current/run/0.sock http://localhost/"
     assert host.run(ask % "monitor").stdout == "status"
     assert host.run(ask % "nobody").rc != 0
+
+
+def test_an_application_is_told_who_has_logged_in_to_nginx(visit: Visit) -> None:
+    assert visit("tracker.example.com").status == 401
+    word = base64.b64encode(f"anna:{MARKER}-vault_anna_password".encode()).decode()
+    headers = {"Authorization": f"Basic {word}", "X-Remote-User": "root"}
+    assert visit("tracker.example.com", headers=headers).text == "anna"
 
 
 def test_a_database_is_changed_once_and_the_first_user_made_once(host: Host, sh: Shell, visit: Visit) -> None:
