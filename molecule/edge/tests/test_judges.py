@@ -59,7 +59,8 @@ def test_testssl_finds_nothing_above_low(sh: Shell, site: str) -> None:
 
 
 def test_gixy_finds_what_is_known(sh: Shell) -> None:
-    # It does not know possessive quantifiers, which nginx has by PCRE: what they match is the same without.
+    # It does not know possessive quantifiers, which nginx has by PCRE: what they match is the same without. They stay:
+    # without them a header of 30 KB ends workers of nginx 1.18 by signal 11, and one of 8 KB costs 248 ms instead of 4.
     sh(rf"nginx -T 2>/dev/null | sed 's/\]++/]+/g; s/)\*+/)*/g' > {DUMP}")
     found = json.loads(sh(f"{PROGRAMS}/gixy -f json {DUMP}; [ $? -lt 2 ]"))
     assert {one["plugin"] for one in found if one["file"] != DUMP} <= set(FINDINGS), found
