@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from .._input.values import InputError, as_bool, directory_url
 from .model import ACME, SELF_SIGNED, Site
 from .parse import is_local
-from .raw import read_statements
 
 _EMAIL = re.compile(r"[^\s@,;]+@((?:[A-Za-z0-9_-]+\.)+[A-Za-z0-9-]+)")
 # Let's Encrypt refuses them as those of a person.
@@ -203,12 +202,6 @@ def _fault(site: Site, acme: Acme) -> str:
         return (
             "visitors, and the CA with them, reach another proxy first: have that proxy speak HTTPS and set tls.mode "
             "to none, self_signed or files here, or set nginx_acme_challenge to dns"
-        )
-    is_plain = acme.challenge == "http" and site.tls is not None and not site.tls.redirect
-    if is_plain and any(statement.words[0] == "return" for statement in read_statements(site.config)):
-        return (
-            "config answers all requests by 'return', also those of the CA: leave tls.redirect at true, or move "
-            "'return' into one of locations"
         )
     names = names_of(site)
     if acme.is_public and len(names) > _MOST_NAMES:

@@ -235,7 +235,7 @@ def render_site(
             f"site '{site.name}': http3 needs nginx 1.25 or newer, and this host has {'.'.join(map(str, version))}: "
             "set http3 to false for this host"
         )
-    ca_first = note == PLAIN_MARK and _hides_from_ca(site, read_statements(site.config))
+    ca_first = _answers_ca_first(site, read_statements(site.config), note == PLAIN_MARK)
     servers = [*_redirect_servers(site, version), _main_server(site, version, modules, open_files, ca_first)]
     maps = [*_trust_maps(site), *access_blocks(site), *_log_maps(site), *error_maps(site), *cache_blocks(site)]
     maps += hsts_maps(site)
@@ -428,9 +428,16 @@ def _answers_ca(site: Site, own: t.Sequence[Statement]) -> bool:
     return (needs or has_rules) and not _is_well_known_taken(site, own)
 
 
-def _hides_from_ca(site: Site, own: t.Sequence[Statement]) -> bool:
-    """Tell whether the user's own lines may answer what a CA asks for, in the place of our location."""
-    return not _answers_ca(site, own) or any(item.words[0] in ("if", "return", "rewrite") for item in own)
+def _answers_ca_first(site: Site, own: t.Sequence[Statement], is_waiting: bool) -> bool:
+    """Tell whether a CA is led past the user's own lines, which may answer in the place of our location.
+
+    A site that waits for its first certificate would wait in vain, whoever answers for C(/.well-known/).
+    """
+    has_rules = any(item.words[0] in ("if", "return", "rewrite") for item in own)
+    if is_waiting:
+        return has_rules or not _answers_ca(site, own)
+    is_plain = has_acme(site) and not (site.tls and site.tls.redirect)
+    return is_plain and has_rules and _answers_ca(site, own)
 
 
 def _open_to_ca(site: Site, own: t.Sequence[Statement]) -> Lines:

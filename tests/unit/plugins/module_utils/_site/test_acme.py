@@ -99,7 +99,6 @@ def test_what_contradicts_itself_is_refused_with_the_way_out(tls: object, more: 
         ({"domains": ["shop.internal"]}, {}, "set tls.mode to self_signed or none, or set nginx_acme_directory"),
         ({"domains": ["a_b.example.com"]}, {}, "because of its '_'"),
         ({"behind_proxy": True}, {}, "reach another proxy first"),
-        ({"tls": {"mode": "acme", "redirect": False}, "config": "return 200;"}, {}, "also those of the CA"),
         ({"trusted_proxies": ["10.0.0.1"]}, {}, "or set nginx_acme_challenge to dns"),
         ({"domains": [f"{number}.example.com" for number in range(101)]}, {}, "it has 101 names"),
         ({"domains": ["localhost"]}, {"nginx_acme_directory": "https://ca.test/dir"}, "no CA gives a certificate"),
@@ -374,6 +373,21 @@ def test_a_ca_is_answered_before_what_a_site_answers_itself_until_its_certificat
     assert found["content"].count("location ^~ /.well-known/acme-challenge/flaskops/ {") == 1
     assert found["content"].index(first.replace("\\.", "\\\\.")) < found["content"].index(line or "location")
     assert "flaskops/ {" not in found["when_issued"]
+
+
+@pytest.mark.parametrize("config", ["return 200;", "if ($arg_x) { return 403; }", "rewrite ^ /new last;"])
+def test_a_ca_is_answered_first_where_plain_http_does_not_redirect(config: str) -> None:
+    tls = {"mode": "acme", "redirect": False}
+    shop = site(tls, config=config)
+    check_sites([shop], read_acme({}))
+    text = render_site(shop, NEWEST)
+    assert text.index(" /.well-known/acme-challenge/flaskops/$1 last;") < text.index(config)
+    # Plain HTTP leads elsewhere, or another one answers for that path.
+    assert "acme-challenge/flaskops" not in render_site(site({"mode": "acme"}, config=config), NEWEST)
+    taken = "location ^~ /.well-known/acme-challenge/ { return 404; }"
+    assert "acme-challenge/flaskops" not in render_site(site(tls, config=f"{config}\n{taken}"), NEWEST)
+    for other in (FILES, {"mode": "self_signed"}):
+        assert "acme-challenge/flaskops" not in render_site(site({**other, "redirect": False}, config=config), NEWEST)
 
 
 @pytest.mark.parametrize(
