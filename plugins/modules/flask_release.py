@@ -226,8 +226,8 @@ options:
         description:
           - Environment variables of the application.
           - C({release}), C({shared}), C({venv}) and C({site_packages}) stand for the directories of the release that
-            reads them, here, in O(apps[].files), O(apps[].hooks), O(apps[].workers), O(apps[].timers) and at the
-            beginning of C(nginx.static[].path). All other braces stay, but one that seems to be a mistaken
+            reads them, here, in O(apps[].app), O(apps[].files), O(apps[].hooks), O(apps[].workers), O(apps[].timers)
+            and at the beginning of C(nginx.static[].path). All other braces stay, but one that seems to be a mistaken
             placeholder is refused. A backslash before the brace keeps it.
           - Variables that would override the release, such as C(GUNICORN_CMD_ARGS), are refused.
           - A value that Ansible Vault has encrypted (C(!vault)) is refused here, as it is no secret. Put it into

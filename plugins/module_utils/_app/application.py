@@ -284,6 +284,7 @@ def _check_braces(fields: t.Mapping[str, t.Any], files: t.Iterable[ReleaseFile],
 
 def _texts(fields: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:
     """Yield what may name a place of the release, and how errors call it; secrets are what they are."""
+    yield "app", fields["app"]
     for name, value in fields["environment"].items():
         yield f"environment.{name}", value
     hooks: Hooks = fields["hooks"]

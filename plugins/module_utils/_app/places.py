@@ -43,6 +43,7 @@ def fill_app(app: App, places: t.Mapping[str, str]) -> App:
     """Return an application whose texts name the places of its release."""
     return replace(
         app,
+        app=fill(app.app, places),
         environment={name: fill(value, places) for name, value in app.environment.items()},
         hooks=_fill_hooks(app.hooks, places),
         workers=[_fill_process(process, places) for process in app.workers],

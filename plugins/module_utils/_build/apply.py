@@ -330,7 +330,7 @@ def _diff(plan: BuildPlan, before: str | None) -> dict[str, str]:
         "id": plan.id,
         "source": plan.revision.describe(),
         "python": plan.interpreter.version,
-        "app": app.app,
+        "app": plan.placed.app,
     }
     new.update(shared=list(app.shared), settings=to_json(app.settings))
     if app.files:

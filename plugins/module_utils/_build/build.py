@@ -417,7 +417,7 @@ def _manifest(plan: BuildPlan, key: str) -> Manifest:
         group=app.group,
         source=_describe_source(plan),
         python=plan.interpreter.version,
-        app=app.app,
+        app=plan.placed.app,
         settings=app.settings,
         shared=app.shared,
         keep=app.keep,

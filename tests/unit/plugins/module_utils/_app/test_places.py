@@ -31,6 +31,7 @@ PACKAGES = f"{PATH}/venv/lib/python3.12/site-packages"
 def test_everything_that_runs_gets_the_places_of_its_release() -> None:
     item = {
         **SHOP,
+        "app": "shop:create_app('{release}/app/a.cfg', key={'a': 1})",
         "environment": {"CONFIG": "{release}/app/a.cfg", "PLAIN": "a {x}"},
         "secrets": {"KEY": "{release}"},
         "files": [{"path": "a.cfg", "content": "P = '{site_packages}'"}],
@@ -41,6 +42,8 @@ def test_everything_that_runs_gets_the_places_of_its_release() -> None:
     raw = parse_app(item, "/srv")
     app = fill_app(raw, places_of(Layout("/srv", "shop"), RELEASE, "3.12.4"))
     assert app.environment == {"CONFIG": f"{PATH}/app/a.cfg", "PLAIN": "a {x}"}
+    assert app.app == f"shop:create_app('{PATH}/app/a.cfg', key={{'a': 1}})"
+    assert f"made = target(*('{PATH}/app/a.cfg',), **{{'key': {{'a': 1}}}})" in app.wsgi
     assert app.secrets == {"KEY": "{release}"}
     assert app.files[0].content == f"P = '{PACKAGES}'"
     assert app.hooks.migrate == (("flask", "--dir", f"{PATH}/venv"),)
@@ -55,6 +58,7 @@ def test_everything_that_runs_gets_the_places_of_its_release() -> None:
     ("more", "where"),
     [
         ({"environment": {"A": "{nowhere}/x"}}, "environment.A"),
+        ({"app": "shop:create_app('{nowhere}/x')"}, "app"),
         ({"files": [{"path": "a", "content": "x = '{nowhere}/x'"}]}, "files 'a'"),
         ({"hooks": {"build": ["ls {nowhere}"]}}, "hooks.build"),
         ({"hooks": {"rollback": {"down": ["ls {nowhere}"]}}}, "hooks.rollback.down"),
