@@ -107,7 +107,9 @@ def choose_target(
     matching = [manifest for manifest in releases if manifest.id.startswith(asked)]
     if len(matching) != 1:
         what = f"matches {len(matching)} releases" if matching else "is no release"
-        raise ReleaseError(f"'{asked}' {what} of {name}: name one by its id. {listing}")
+        gone = "" if matching else _explain_gone(name, entries, asked)
+        unknown = f"'{asked}' {what} of {name}: name one by its id."
+        raise ReleaseError(f"{gone or unknown} {listing}")
     _check(name, matching[0], usable, entries, listing)
     return matching[0].id
 
@@ -121,6 +123,17 @@ def _check(name: str, manifest: Manifest, usable: t.Collection[str], entries: t.
         raise ReleaseError(
             f"release {manifest.id} of {name} cannot run: its code or its Python is gone from the host. {listing}"
         )
+
+
+def _explain_gone(name: str, entries: t.Sequence[Entry], asked: str) -> str:
+    """Return what became of a release that the history has, and its host has not; an empty text for any other."""
+    known = {str(entry.get("release", "")): str(entry.get("version", "")) for entry in entries}
+    found = [release for release in known if release.startswith(asked)]
+    if len(found) != 1:
+        return ""
+    bad = rejected_releases(entries).get(found[0])
+    why = f" ({bad})" if bad else ""
+    return f"Release {found[0]} of {name} is not on this host any more{why}. {how_to_deploy(name, known[found[0]])}"
 
 
 def how_to_deploy(name: str, version: str) -> str:

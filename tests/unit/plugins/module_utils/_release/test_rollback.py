@@ -169,6 +169,20 @@ def test_the_way_out_names_what_the_release_was_built_from() -> None:
         choose_target("shop", [without], ALL, story("1", "2", "<1")[0], V1, V2)
 
 
+def test_of_one_that_was_removed_the_history_knows_why() -> None:
+    entries = [{**entry, "version": "v4"} for entry in story("1", "4!")[0]]
+    releases = [manifest(V1), manifest(V2)]
+    with pytest.raises(ReleaseError) as error:
+        choose_target("shop", releases, ALL, entries, V1, V4[:7])
+    said = str(error.value)
+    assert said.startswith(f"Release {V4} of shop is not on this host any more (failed 2026-01-11: no answer). ")
+    assert "with version 'v4' of shop and the variables of that time" in said
+    assert f"{V1}  current since" in said
+    # One that served, and of which too many others are kept now.
+    with pytest.raises(ReleaseError, match=f"Release {V3} of shop is not on this host any more. Name another"):
+        choose_target("shop", releases, ALL, story("3", "1")[0], V1, V3)
+
+
 def test_one_that_was_never_activated_can_be_named() -> None:
     assert choose("1 2", V3) == V3
 
