@@ -433,7 +433,8 @@ def _answers_ca_first(site: Site, own: t.Sequence[Statement], is_waiting: bool) 
 
     A site that waits for its first certificate would wait in vain, whoever answers for C(/.well-known/).
     """
-    has_rules = any(item.words[0] in ("if", "return", "rewrite") for item in own)
+    # What a file says that config includes is known on the host alone.
+    has_rules = any(item.words[0] in ("if", "include", "return", "rewrite") for item in own)
     if is_waiting:
         return has_rules or not _answers_ca(site, own)
     is_plain = has_acme(site) and not (site.tls and site.tls.redirect)
@@ -444,9 +445,9 @@ def _open_to_ca(site: Site, own: t.Sequence[Statement]) -> Lines:
     """Return the lines of a location that a CA sees, also where the user's own lines ask who a visitor is."""
     asks = {item.words[0] for item in own} if has_acme(site) else set()
     lines = open_lines(site)
-    lines += ["auth_basic off;"] if "auth_basic" in asks and not lines else []
+    lines += ["auth_basic off;"] if asks & {"auth_basic", "include"} and not lines else []
     lines += ["auth_request off;"] if "auth_request" in asks else []
-    return lines + (["allow all;"] if asks & {"allow", "deny"} else [])
+    return lines + (["allow all;"] if asks & {"allow", "deny", "include"} else [])
 
 
 def _is_well_known_taken(site: Site, own: t.Sequence[Statement]) -> bool:

@@ -358,6 +358,7 @@ def test_what_is_plain_anyway_or_not_at_all_is_published_at_once(more: Item, acm
         ({"config": "return 301 https://other.org$request_uri;"}, "return 301 https://other.org$request_uri;"),
         ({"config": "if ($arg_x) { return 403; }"}, "if ($arg_x) { return 403; }"),
         ({"config": "rewrite ^ /new last;"}, "rewrite ^ /new last;"),
+        ({"config": "include /etc/nginx/rules.conf;"}, "include /etc/nginx/rules.conf;"),
         ({"locations": [{"path": "/.well-known/", "config": "return 404;"}]}, ""),
         ({"static": [{"url": "/.well-known/", "path": "/srv/known"}]}, ""),
         ({"config": "location ^~ /.well-known/acme-challenge/ { return 404; }"}, "location ^~ /.well-known/acme"),
@@ -397,6 +398,7 @@ def test_a_ca_is_answered_first_where_plain_http_does_not_redirect(config: str) 
         ("allow 10.0.0.0/8;\ndeny all;\nreturn 404;", ["allow all;"]),
         ("auth_basic x;\nauth_basic_user_file /x;", ["auth_basic off;"]),
         ("auth_request /who;", ["auth_request off;"]),
+        ("include /etc/nginx/snippets/rules.conf;", ["auth_basic off;", "allow all;"]),
         ("expires 1h;", []),
     ],
 )
