@@ -431,7 +431,7 @@ def _answers_ca(site: Site, own: t.Sequence[Statement]) -> bool:
 def _answers_ca_first(site: Site, own: t.Sequence[Statement], is_waiting: bool) -> bool:
     """Tell whether a CA is led past the user's own lines, which may answer in the place of our location.
 
-    A site that waits for its first certificate would wait in vain, whoever answers for C(/.well-known/).
+    A site that waits for its first certificate would wait in vain when another location answers for C(/.well-known/).
     """
     # What a file says that config includes is known on the host alone.
     has_rules = any(item.words[0] in ("if", "include", "return", "rewrite") for item in own)
