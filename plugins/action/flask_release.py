@@ -211,8 +211,9 @@ class ActionModule(LateErrors, Action):
             secret = [secret_part(app) if isinstance(app, dict) else {} for app in apps]
             text = json.dumps({"apps": secret, "defaults": secret_part(args)})
             shown["sealed"] = base64.b64encode(text.encode()).decode()
-        read = reader(self)
-        with watched(read, str((task_vars or {}).get("inventory_hostname", ""))) if read else nullcontext():
+        read, host = reader(self), str((task_vars or {}).get("inventory_hostname", ""))
+        names = [str(app.get("name")) for app in apps if isinstance(app, dict)] if isinstance(apps, list) else []
+        with watched(read, host, names) if read and names else nullcontext():
             return execute(self, "flaskops.stack.flask_release", shown, task_vars)
 
     def _send(

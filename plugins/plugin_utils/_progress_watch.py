@@ -21,10 +21,15 @@ _COMMAND = f"/bin/sh -c 'cat {PROGRESS}/* 2>/dev/null'"
 
 
 @contextmanager
-def watched(read: t.Callable[[], str], host: str, interval: float = INTERVAL) -> t.Iterator[None]:
-    """Show what C(read) says of the host as long as the block takes, beginning when it takes long."""
+def watched(
+    read: t.Callable[[], str], host: str, names: t.Collection[str], interval: float = INTERVAL
+) -> t.Iterator[None]:
+    """Show what C(read) says of the host as long as the block takes, beginning when it takes long.
+
+    Another run may build other applications there meanwhile: only those of C(names) count.
+    """
     ended = threading.Event()
-    thread = threading.Thread(target=_watch, args=(read, host, interval, ended), daemon=True)
+    thread = threading.Thread(target=_watch, args=(read, host, names, interval, ended), daemon=True)
     thread.start()
     try:
         yield
@@ -33,11 +38,13 @@ def watched(read: t.Callable[[], str], host: str, interval: float = INTERVAL) ->
         ended.set()
 
 
-def _watch(read: t.Callable[[], str], host: str, interval: float, ended: threading.Event) -> None:
+def _watch(
+    read: t.Callable[[], str], host: str, names: t.Collection[str], interval: float, ended: threading.Event
+) -> None:
     began = time.monotonic()
     while not ended.wait(interval):
         try:
-            steps = read().splitlines()
+            steps = [step for step in read().splitlines() if step.partition(":")[0] in names]
         except (AnsibleError, OSError, ValueError):
             # The build goes on, and says itself what is wrong with the host.
             return

@@ -26,18 +26,21 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_step_is_shown_when_a_build_takes_long(shown: list[str]) -> None:
-    with _progress_watch.watched(lambda: "shop: installing the requirements with uv\n", "web1", 0.01):
+    # Another run builds the wiki.
+    said = "wiki: fetching the source\nshop: installing the requirements with uv\n"
+    with _progress_watch.watched(lambda: said, "web1", ["shop"], 0.01):
         time.sleep(0.2)
     assert shown[0].startswith("web1: shop: installing the requirements with uv (")
+    assert not [line for line in shown if "wiki" in line]
 
 
 def test_a_quick_build_and_a_connection_that_fails_show_nothing(shown: list[str]) -> None:
     def fail() -> str:
         raise OSError("connection closed")
 
-    with _progress_watch.watched(lambda: "shop: fetching the source", "web1", 60):
+    with _progress_watch.watched(lambda: "shop: fetching the source", "web1", ["shop"], 60):
         pass
-    with _progress_watch.watched(fail, "web1", 0.01):
+    with _progress_watch.watched(fail, "web1", ["shop"], 0.01):
         time.sleep(0.1)
     assert shown == []
 
