@@ -418,7 +418,8 @@ options:
   overlap:
     description:
       - What to do when a host has too little memory to run the new release beside the current one. The new release is
-        expected to need as much as each instance of the current one uses.
+        expected to need as much as each instance of the current one uses, and less in proportion when it will have
+        fewer workers.
       - V(refuse) fails before anything is stopped or migrated. V(fallback) stops the current release first. V(never)
         does that also when there is enough memory. V(always) does not check the memory.
       - When the current release is stopped first, visitors get 502 until the new one has started. It is started again

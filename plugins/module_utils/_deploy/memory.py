@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import replace
 
@@ -13,42 +12,23 @@ from .._input.defaults import ALWAYS, FALLBACK, NEVER
 from .._release.model import ReleaseError
 from .._release.release import read_manifest
 from .._service.units import parse_unit_name, stop_seconds
-from .._system.host import Host, Kernel
+from .._system.host import Host
 from .deployment import Deployment
+from .memory_use import memory_of_host, used_memory
 from .observe import wait_until_stopped
+from .room import most_workers, switching
+from .workers import count_loaded
 
-_CGROUPS = "/sys/fs/cgroup"
 _MIB = 2**20
-
-
-def memory_of_host(kernel: Kernel, field: str) -> int | None:
-    """Return a figure of /proc/meminfo in bytes, such as MemAvailable, what is available without swapping."""
-    found = re.search(rf"^{field}:\s+(\d+) kB$", kernel.read("/proc/meminfo") or "", re.MULTILINE)
-    return int(found.group(1)) * 1024 if found else None
-
-
-def parse_used(current: str, stat: str) -> int:
-    """Return the bytes that a cgroup uses without its page cache, from its memory.current and memory.stat.
-
-    The page cache is part of memory.current; the next release reads the same files, and the kernel can drop it.
-    """
-    values = dict(line.split() for line in stat.splitlines() if len(line.split()) == 2)
-    cached = int(values.get("active_file", 0)) + int(values.get("inactive_file", 0))
-    return max(int(current or 0) - cached, 0)
-
-
-def parse_own(rollup: str) -> int:
-    """Return the anonymous and shared bytes of a process (proportional), from its smaps_rollup; not those of files."""
-    return sum(int(kib) * 1024 for kib in re.findall(r"^Pss_(?:Anon|Shmem):\s+(\d+) kB$", rollup, re.MULTILINE))
 
 
 def explain_shortage(release: str, needed: int, available: int) -> str:
     """Return why a release cannot be started beside the live one, and the way out."""
     return (
-        f"release {release} has to run beside the one that serves, which uses {needed // _MIB} MiB of memory, and "
-        f"{available // _MIB} MiB are available: free some, lower 'workers' or 'instances', or set gunicorn_overlap: "
-        "fallback, which stops the old release first (visitors get 502 until the new one has started); always does not "
-        "look at the memory"
+        f"release {release} needs about {needed // _MIB} MiB of memory beside the one that serves, by what that uses, "
+        f"and {available // _MIB} MiB are available: free some, lower 'workers' or 'instances', or set "
+        "gunicorn_overlap: fallback, which stops the old release first (visitors get 502 until the new one has started)"
+        "; always does not look at the memory"
     )
 
 
@@ -76,7 +56,7 @@ class MemoryCheck:
         if available is None:
             return
         for deployment in candidates:
-            needed = _needed(self._host.kernel, deployment)
+            needed = _needed(deployment, switching(deployments))
             if needed <= available:
                 available -= needed
             elif self._overlap == FALLBACK:
@@ -132,20 +112,13 @@ def _stop_timeout(deployment: Deployment) -> float:
     return float(stop_seconds(manifest.settings)) if manifest else 90.0
 
 
-def _needed(kernel: Kernel, deployment: Deployment) -> int:
-    """Return the bytes that the new release will need, if each instance uses as much as those that run."""
-    running, manifest = running_services(deployment), deployment.service.manifest
-    used = sum(used_memory(kernel, deployment.observed.groups.get(name, "")) for name in running)
+def _needed(deployment: Deployment, together: t.Collection[str]) -> int:
+    """Return the bytes that the new release will need, if each worker uses as much as those that run."""
+    kernel, manifest = deployment.host.kernel, deployment.service.manifest
+    groups = [deployment.observed.groups.get(name, "") for name in running_services(deployment)]
+    used = sum(used_memory(kernel, group) for group in groups)
     instances = manifest.settings.instances if manifest else 1
-    return used * instances // len(running)
-
-
-def used_memory(kernel: Kernel, group: str) -> int:
-    """Return the memory of a cgroup; summed over its processes where there is no accounting (cgroup v1, containers)."""
-    path = _CGROUPS + group
-    if group and kernel.exists(f"{path}/memory.current"):
-        return parse_used(
-            (kernel.read(f"{path}/memory.current") or "").strip(), kernel.read(f"{path}/memory.stat") or ""
-        )
-    processes = (kernel.read(f"{path}/cgroup.procs") or "").split() if group else []
-    return sum(parse_own(kernel.read(f"/proc/{pid}/smaps_rollup") or "") for pid in processes)
+    before, after = count_loaded(kernel, groups), most_workers(deployment, together) * instances
+    # One that will have as many, or more if there is room, needs as much as the one that runs, at least.
+    fewer = 0 < after * len(groups) < before * instances
+    return used * after // before if fewer else used * instances // len(groups)

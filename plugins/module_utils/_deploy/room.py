@@ -15,7 +15,7 @@ from .._service.worker_room import FILE, Room, explain_room, find_room, largest
 from .._system.files import read_file, write_file
 from .._system.host import Kernel
 from .deployment import Deployment
-from .memory import memory_of_host, used_memory
+from .memory_use import memory_of_host, used_memory
 
 
 def read_room(release: str) -> Room | None:
@@ -28,15 +28,39 @@ def limit_workers(deployment: Deployment, together: t.Collection[str] = ()) -> N
 
     Applications that are deployed together for the first time have no C(current) yet, and share the memory already.
     """
+    manifest, room = deployment.service.manifest, _find(deployment, together)
+    if manifest and room:
+        _write(deployment.service.layout.release(manifest.id), room)
+
+
+def most_workers(deployment: Deployment, together: t.Collection[str]) -> int:
+    """Return how many workers an instance of the new release has at most; 0 where that is not known."""
+    manifest, room = deployment.service.manifest, _find(deployment, together)
+    if manifest is None or room is None or _overrides_room(deployment.service.layout.release(manifest.id)):
+        return manifest.settings.workers if manifest else 0
+    return room.most
+
+
+def switching(deployments: t.Iterable[Deployment]) -> list[str]:
+    """Return the names of the applications that get another release."""
+    return [deployment.service.name for deployment in deployments if deployment.plan.switch]
+
+
+def _overrides_room(release: str) -> bool:
+    return b"WEB_CONCURRENCY=" in (read_file(os.path.join(release, "env")) or b"")
+
+
+def _find(deployment: Deployment, together: t.Collection[str]) -> Room | None:
+    """Return how many workers there is room for; None where the user decides or nothing is known."""
     manifest, layout = deployment.service.manifest, deployment.service.layout
     total = _total(deployment.host.kernel)
     if manifest is None or manifest.settings.workers or not total:
-        return
+        return None
     own = layout.release(manifest.id)
     measured = [read_room(own), read_room(layout.release(deployment.observed.current or manifest.id))]
     settings = manifest.settings
     applications = _applications(deployment, together)
-    _write(own, find_room(total, applications, settings.instances, settings.memory_max, largest(measured)))
+    return find_room(total, applications, settings.instances, settings.memory_max, largest(measured))
 
 
 def measure_workers(deployment: Deployment) -> str:

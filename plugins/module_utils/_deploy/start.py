@@ -18,7 +18,7 @@ from .._system.systemd_defaults import default_stop_seconds
 from .deployment import Deployment
 from .edited_units import record_units
 from .observe import UnitDirectory
-from .room import limit_workers
+from .room import limit_workers, switching
 
 Step = t.Callable[[Deployment], None]
 
@@ -41,7 +41,7 @@ class Starter:
 
     def start(self, deployments: t.Sequence[Deployment]) -> None:
         """Start the releases without waiting for their health."""
-        together = [deployment.service.name for deployment in deployments if deployment.plan.switch]
+        together = switching(deployments)
         for deployment in deployments:
             self._attempt(deployment, lambda one: self._write(one, together))
         faults = self._directory.verify([name for deployment in deployments for name in deployment.unverified_units])

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from .._service.worker_mark import FILE, Mark, count_of, marks, parse_marks
 from .._system.command import CommandError, Commands
 from .._system.host import Kernel
+from .memory_use import processes_of
 
 # Bytes read of /proc/locks; each lock takes less than a hundred.
 _MOST_LOCKS = 1 << 24
@@ -136,6 +137,12 @@ def release_marks(kernel: Kernel, release: str) -> bool:
     """Tell whether the workers of the release in this directory mark themselves when they have loaded."""
     text = kernel.read(os.path.join(release, FILE), _MOST_CONF)
     return text is None or marks(text)
+
+
+def count_loaded(kernel: Kernel, groups: t.Iterable[str]) -> int:
+    """Return how many workers in these cgroups have loaded the application, where the release lets that be observed."""
+    marked = parse_marks(kernel.read("/proc/locks", _MOST_LOCKS) or "")
+    return sum(pid in marked for group in groups for pid in processes_of(kernel, group))
 
 
 def last_death(commands: Commands, service: str, since: float) -> str:

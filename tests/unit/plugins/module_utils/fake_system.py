@@ -384,12 +384,16 @@ class FakeCommands(Commands):
         self.systemd.reset_failed(names)
 
 
+_MEMINFO = "MemTotal: {} kB\nMemAvailable:  {} kB\n"
+
+
 class FakeKernel(Kernel):
     """Processes, sockets and memory; any other file is read from the disk."""
 
     def __init__(self, clock: FakeClock, systemd: FakeSystemd) -> None:
         self.clock = clock
         self.systemd = systemd
+        self.total = 16384 * MIB
         self.available: int | None = 4096 * MIB
         # Open connections: the path of the socket, and when the request has been answered.
         self.visitors: list[tuple[str, float]] = []
@@ -410,7 +414,7 @@ class FakeKernel(Kernel):
         if any(part in path for part in self.unreadable):
             return None
         if path == "/proc/meminfo":
-            return "" if self.available is None else f"MemTotal: 1 kB\nMemAvailable:  {self.available // 1024} kB\n"
+            return "" if self.available is None else _MEMINFO.format(self.total // 1024, self.available // 1024)
         if path == "/proc/locks":
             return "".join(map(self._lock, self._services()))
         found = re.fullmatch(r"/proc/(\d+)/(.+)", path)
@@ -444,6 +448,8 @@ class FakeKernel(Kernel):
 
     def _cgroup(self, name: str, path: str) -> str:
         app = self.systemd.app_of(name)
+        if path.endswith("cgroup.procs"):
+            return " ".join(map(str, [self.systemd.units[name].pid, *self.systemd.units[name].workers]))
         if path.endswith("memory.current"):
             return f"{app.memory + app.page_cache}\n"
         return f"anon 1\nactive_file 4096\ninactive_file {app.page_cache - 4096}\n"

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import deployer as _deployer
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import finish as _finish
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy import memory as _memory
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import memory_use as _memory_use
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import proxy_check as _proxy_check
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import start as _start
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import watch as _watch
@@ -24,6 +24,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployer im
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment, Service
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.edited_units import drop_ins, recorded_units
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.hook_run import HookResult
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.memory import explain_shortage
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.observe import (
     ForeignUnitError,
     UnitDirectory,
@@ -43,6 +44,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.release im
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.units import address_units, release_units
 from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_mark import with_mark
+from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_room import Room
 from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import ForwardedChain
 from ansible_collections.flaskops.stack.plugins.module_utils._system import files as _files
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
@@ -700,10 +702,32 @@ def test_history_knows_whether_a_release_that_failed_was_started(scarce: Host) -
 def test_a_release_that_does_not_fit_beside_the_old_one_is_refused_before_anything_is_started(scarce: Host) -> None:
     deployment = scarce.deployment(scarce.install_old())
     scarce.run(deployment)
-    assert "uses 150 MiB of memory, and 100 MiB are available" in deployment.error
+    said = "needs about 150 MiB of memory beside the one that serves, by what that uses, and 100 MiB are available"
+    assert said in deployment.error
+    assert deployment.error.startswith(explain_shortage(NEW, 150 * MIB, 100 * MIB))
     assert "gunicorn_overlap: fallback" in deployment.error
     assert (scarce.serving(), scarce.hooks) == ("old", [])
     assert not [line for line in scarce.log if line.startswith("start")]
+
+
+@pytest.mark.parametrize(("workers", "fits"), [(1, True), (2, False), (3, False)])
+def test_a_release_with_fewer_workers_needs_less_beside_the_old_one(scarce: Host, workers: int, fits: bool) -> None:
+    deployment = scarce.deployment(scarce.install_old(), workers=workers)
+    scarce.run(deployment)
+    assert bool(deployment.error) is not fits
+    assert scarce.serving() == ("new" if fits else "old")
+
+
+@pytest.mark.parametrize(("variables", "fits"), [("", True), ("WEB_CONCURRENCY=2\n", False)])
+def test_a_release_that_memory_gives_fewer_workers_needs_less_beside_the_old_one(
+    scarce: Host, variables: str, fits: bool
+) -> None:
+    deployment = scarce.deployment(scarce.install_old())
+    scarce.sim.kernel.total = 150 * MIB
+    Path(scarce.layout.release(OLD), "workers.json").write_text(Room(2, 75 * MIB, True, 75 * MIB).to_json())
+    Path(scarce.layout.release(NEW), "env").write_text(variables)
+    scarce.run(deployment)
+    assert scarce.serving() == ("new" if fits else "old")
 
 
 def test_nobody_looks_at_the_memory_when_told_so(scarce: Host) -> None:
@@ -788,7 +812,7 @@ def test_the_first_release_needs_no_room_beside_another(scarce: Host) -> None:
 
 def test_without_a_count_of_systemd_the_memory_of_the_processes_is_summed_up() -> None:
     rollup = "Rss: 9000 kB\nPss: 900 kB\nPss_Anon:  100 kB\nPss_File: 500 kB\nPss_Shmem:   20 kB\n"
-    assert _memory.parse_own(rollup) == 120 * 1024
+    assert _memory_use.parse_own(rollup) == 120 * 1024
 
 
 @pytest.mark.parametrize(

@@ -432,7 +432,10 @@ def test_a_release_that_does_not_fit_is_refused_and_its_database_is_not_migrated
     world.deploy(V1)
     world.app(V1).memory, world.sim.kernel.available = 300 * MIB, 200 * MIB
     result = world.deploy(V2)
-    assert "uses 300 MiB of memory, and 200 MiB are available" in result["msg"]
+    assert (
+        "needs about 300 MiB of memory beside the one that serves, by what that uses, and 200 MiB are available"
+        in result["msg"]
+    )
     assert (world.serving, world.files, hooks_run(world)) == (V1, {V1}, [])
     assert not [line for line in world.commands.told() if line.startswith("start")]
 
