@@ -69,6 +69,11 @@ _OF_FILES = {
     "$flaskops_echo": "$flaskops_id",
 }
 _VARIABLE = re.compile(r"\$flaskops_\w+")
+# Names of sites with which a variable would be one of C(flaskops.conf), or of another site's page during maintenance.
+_OF_OTHERS = re.compile(
+    "alt svc|error (?:body|language|reason|retry|text|title)|log (?:agent|host|referer|status|uri)|quic port"
+    r"|\w+_closed (?:language|text|title)"
+)
 _RELEASE = "set $flaskops_root $realpath_root;"
 _CURRENT = re.compile(r"/.+/current/(?:app|site-packages|packages/[^/]+)/")
 _IN_RELEASE = re.compile(r"(?P<current>/.+/current)/(?P<tree>app|site-packages)(?P<below>(?:/.*)?)")
@@ -133,7 +138,7 @@ def variable(site: Site, what: str) -> str:
     """Return the name of a variable that belongs to one site."""
     name = site.name.replace("-", "_")
     # Long names do not fit nginx's variables_hash_bucket_size, 64 by default; a variable takes no other characters.
-    if not re.fullmatch("[a-z0-9-]{1,16}", site.name):
+    if not re.fullmatch("[a-z0-9-]{1,16}", site.name) or _OF_OTHERS.fullmatch(f"{name} {what}"):
         name = "x" + hashlib.sha256(site.name.encode()).hexdigest()[:12]
     return f"$flaskops_{name}_{what}"
 

@@ -186,6 +186,15 @@ def test_a_visitor_gets_the_first_of_the_languages_that_the_page_has(accept: str
     assert said(f"$flaskops_shop_{closed}language", found, request).lower()[:2] == language
 
 
+def test_a_site_called_like_the_page_of_another_has_maps_of_its_own() -> None:
+    pages = {"de": {404: {"title": "a", "text": "b"}, "maintenance": {"title": "a", "text": "b"}}}
+    names = [
+        {item.args[1] for item in parse(rendered(name=name, error_pages=pages)) if item.name == "map"}
+        for name in ("shop", "shop-closed")
+    ]
+    assert not names[0] & names[1]
+
+
 @pytest.mark.parametrize(
     ("pages", "asked"),
     [

@@ -19,6 +19,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._site.lines import 
     link_lines,
     log_lines,
     place_lines,
+    variable,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._site.model import Site, Static
 
@@ -35,6 +36,17 @@ SHOP = Site("shop", domains=("shop.test",), config="return 204;")
 )
 def test_http2_is_asked_for_as_the_version_of_nginx_knows_it(version: tuple[int, ...], expected: list[str]) -> None:
     assert Port(443, tls=True, ipv6=True, http2=True).lines(version) == expected
+
+
+def test_no_variable_of_a_site_is_one_of_all_sites() -> None:
+    shared = set(re.findall(r"\$flaskops_([a-z0-9]+)_(\w+)", SNIPPET.read_text(encoding="utf-8")))
+    assert ("log", "host") in shared and ("error", "retry") in shared
+    for name, what in shared:
+        assert variable(replace(SHOP, name=name), what) != f"$flaskops_{name}_{what}"
+    # The others are as they were.
+    assert variable(replace(SHOP, name="log"), "peer") == "$flaskops_log_peer"
+    assert variable(replace(SHOP, name="shop-closed"), "peer") == "$flaskops_shop_closed_peer"
+    assert variable(SHOP, "closed_title") == "$flaskops_shop_closed_title"
 
 
 def test_http2_needs_tls() -> None:
