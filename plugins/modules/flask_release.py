@@ -146,9 +146,10 @@ options:
         version_added: 2.0.0
       build_constraints:
         description:
-          - Versions of packages with which others are built that have no wheel, such as V(setuptools<81). What is
-            installed is not limited by them; see O(apps[].constraints).
-          - They hold where O(apps[].constraints) does. pip before 25.3 has them hold for what is installed, too.
+          - Versions of packages with which others are built that have no wheel, such as V(setuptools<81). For what is
+            installed see O(apps[].constraints).
+          - They hold where O(apps[].constraints) does. With O(apps[].installer=pip) they hold for what is installed,
+            too.
         type: list
         elements: str
         default: []

@@ -38,7 +38,10 @@ _OPEN: t.Mapping[str, str] = {
 }
 _KEPT = "secret: set secret: true"
 _EXPRESSION = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
-_NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+# A name, and the part of its value that is used: .password, ['password'] or [0].
+_PART = r"\.[A-Za-z_]\w*(?![\w(])|\[\s*(?:\d+|'[^']*'|\"[^\"]*\")\s*\]"
+_NAME = re.compile(rf"(?<![\w.])([A-Za-z_]\w*)(?=((?:{_PART})*))")
+_PARTS = re.compile(_PART)
 # A text that is the value of a variable.
 _ALIAS = re.compile(r"\s*\{\{\s*([A-Za-z_]\w*)\s*\}\}\s*")
 
@@ -124,10 +127,24 @@ def _inner(written: t.Any, key: object) -> object:
 
 def _reached(template: str, variables: Variables, seen: set[str]) -> t.Iterator[tuple[str, str]]:
     for expression in _EXPRESSION.findall(template):
-        for name in _NAME.findall(expression):
-            if name in variables and name not in seen:
-                seen.add(name)
-                yield from ((name, value) for value in _encrypted(variables[name], variables, seen))
+        for name, parts in _NAME.findall(expression):
+            if name in variables and name + parts not in seen:
+                seen.add(name + parts)
+                used = _used(variables[name], parts)
+                yield from ((name, value) for value in _encrypted(used, variables, seen))
+
+
+def _used(value: t.Any, parts: str) -> object:
+    """Return the part of a value that a template uses, or as much of it as is certain without rendering it."""
+    for part in _PARTS.findall(parts):
+        key = part.strip(".[] '\"")
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            break
+    return value
 
 
 def _encrypted(value: object, variables: Variables, seen: set[str]) -> t.Iterator[str]:

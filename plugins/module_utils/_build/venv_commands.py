@@ -125,7 +125,8 @@ def _install(request: VenvRequest, arguments: t.Sequence[str]) -> VenvCommand:
         options = ("--quiet", "--python", request.python, *_source(request))
         return VenvCommand((request.uv, "pip", "install", *options, *rules, *arguments))
     words = (request.python, "-m", "pip", "install", "--quiet", "--no-compile", *rules, *arguments)
-    # Those before 25.3 read the first, and have it hold for what is installed, too; later ones read the second.
+    # For what it builds with, pip before 25.3 reads the first and later ones the second; all have the first hold for
+    # what is installed, too.
     limited = "--require-hashes" not in arguments and request.build_constraints
     names = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT") if limited else ()
     return VenvCommand(words, dict.fromkeys(names, request.build_constraints_file))

@@ -136,6 +136,13 @@ def test_content_of_a_file_is_looked_at_as_well(hidden: Decrypted) -> None:
     ("template", "found"),
     [
         ("{{ db.password }}", [("db", "hunter2-hunter2")]),
+        ("{{ db['password'] | trim }} {{ db }}", [("db", "hunter2-hunter2")] * 2),
+        ("{{ db.values() | join }}", [("db", "hunter2-hunter2")]),
+        ("{{ db[which] }}", [("db", "hunter2-hunter2")]),
+        ("{{ listed[1] }}", [("listed", "hunter2-hunter2")]),
+        # Only another part is used, which may have the same text in it.
+        ("{{ db.user }} {{ db['user'] }} {{ deep.plain.user }}", []),
+        ("{{ deep.db.password }}", [("deep", "hunter2-hunter2")]),
         ("{% for each in listed %}{{ each }}{% endfor %}", [("listed", "hunter2-hunter2")]),
         ("{{ alias }}", [("alias", "hunter2-hunter2")]),
         ("{{ around }} {{ other.db }} db {# db #} {{ hostvars }}", []),
@@ -150,6 +157,7 @@ def test_the_encrypted_texts_that_a_template_may_use_are_found(
         "alias": "{{ db['password'] }}",
         "around": "{{ around }}",
         "other": {"db": "x"},
+        "deep": {"plain": {"user": "shop"}, "db": "{{ db }}"},
         "hostvars": 1,
     }
     assert encrypted_in(template, variables) == found
