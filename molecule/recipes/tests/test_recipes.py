@@ -135,6 +135,11 @@ def test_web_and_worker_share_a_directory_and_not_tmp(visit: Visit, eventually: 
     assert visit("jobs.example.com", "/jobs/one").text == "done, in /tmp: False"
 
 
+def test_a_package_writes_beside_its_own_code(visit: Visit, sh: Shell) -> None:
+    assert visit("labels.example.com").text == "made"
+    assert sh("stat -c %U /srv/labels/shared/labels/static/made/label.txt") == "labels"
+
+
 def test_who_is_in_the_socket_group_may_ask_and_nobody_else(host: Host, visit: Visit) -> None:
     assert visit("status.example.com").text == "status"
     ask = "runuser -u %s -- curl -s --max-time 5 --unix-socket /srv/status/current/run/0.sock http://localhost/"

@@ -271,6 +271,13 @@ _FAILURES = (
         "git refuses a repository on this host that belongs to another user: give it to the application's user",
     ),
     (
+        r"was yanked",
+        (
+            "a version that is required was withdrawn from the index (yanked), and is taken only when it is named: add "
+            "it to packages, such as 'validators==0.15.0', or choose another version of what requires it"
+        ),
+    ),
+    (
         (
             r"not found in the (?:package registry|provided package locations)|No matching distribution|no versions? of"
             r"|was not found in the cache"

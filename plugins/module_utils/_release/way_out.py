@@ -14,7 +14,9 @@ from .._system.homes import HOMES
 from .model import Layout, Manifest
 
 # What Python says of a system call that failed, with the path: "[Errno 13] Permission denied: '/var/log/shop.log'".
-_FAILED = re.compile(r"\[Errno (?P<number>\d+)\] [^:\n]*: '(?P<path>[^'\n]+)'")
+# A call with two paths names the one that is written last.
+_FAILED = re.compile(r"\[Errno (?P<number>\d+)\] [^:\n]*: (?:'[^'\n]+' -> )?'(?P<path>[^'\n]+)'")
+_PACKAGE = re.compile(r"lib/python3[^/]*/site-packages/(?P<inside>(?P<name>[^/]+)/.+)")
 _ENOENT, _ENXIO, _EACCES, _EROFS, _EPERM = "2", "6", "13", "30", "1"
 _REFUSED = (_EACCES, _EROFS, _EPERM)
 _STANDARD = re.compile(r"/dev/(?:stdout|stderr|fd/[0-9]+)|/proc/(?:self|[0-9]+)/fd/[0-9]+")
@@ -156,9 +158,7 @@ def _inside_release(path: str, place: AppPaths) -> tuple[str, str] | None:
 
 def _of_release(number: str, part: str, path: str, place: AppPaths) -> str:
     if part == "venv":
-        if number not in _REFUSED:
-            return ""
-        return f"the virtualenv is read-only: tell the package, in environment, to write below {place.shared}"
+        return _of_virtualenv(path, place) if number in _REFUSED else ""
     # A name without a suffix is a directory more often than not.
     directory = posixpath.dirname(path) or ("" if "." in path else path)
     if number in _REFUSED and directory:
@@ -171,6 +171,24 @@ def _of_release(number: str, part: str, path: str, place: AppPaths) -> str:
     if number == _ENOENT and directory:
         return f"if the application writes there, add '{directory}' to shared: the directory is made then"
     return ""
+
+
+def _of_virtualenv(path: str, place: AppPaths) -> str:
+    """Return the way out for what a package writes beside its own code."""
+    told = f"the virtualenv is read-only: tell the package, in environment, to write below {place.shared}"
+    found = _PACKAGE.fullmatch(path)
+    directory = _directory(found["inside"]) if found else ""
+    if not found or "/" not in directory:
+        return told
+    return (
+        f"{told}; where it cannot be told, copy '{found['name']}' into the code by a build hook and add '{directory}' "
+        "to shared, as docs/recipes.md does"
+    )
+
+
+def _directory(path: str) -> str:
+    """Return the directory of a path; a name without a suffix is one more often than not."""
+    return posixpath.dirname(path) if "." in posixpath.basename(path) else path
 
 
 def _of_listed(number: str, path: str, place: AppPaths) -> str:

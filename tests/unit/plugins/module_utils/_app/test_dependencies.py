@@ -344,6 +344,10 @@ def test_a_lock_file_is_synchronised_into_the_virtualenv() -> None:
         ("cause: dns error", "cannot be resolved"),
         ("tcp connect error\nConnection refused (os error 111)", "cannot be reached"),
         ("Because flaskk was not found in the package registry", "not in the index"),
+        (
+            "Because validators==0.15.0 was yanked (reason: no) and x==1 depends on validators==0.15.0",
+            "add it to packages",
+        ),
         ("error: Expected '=' or whitespace, found Some('r'): requirements.txt:1:3", "installer: pip"),
         ("error: Unexpected '-', expected '-c', '-e', '-r' or the start of a requirement: a.txt:1:1", "installer: pip"),
         (

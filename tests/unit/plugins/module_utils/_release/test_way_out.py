@@ -15,6 +15,7 @@ SHOP = AppPaths("shop", "shop", "/srv/shop/releases", "/srv/shop/shared", ("inst
 DENIED, READ_ONLY = "PermissionError: [Errno 13] Permission denied", "OSError: [Errno 30] Read-only file system"
 ABSENT = "FileNotFoundError: [Errno 2] No such file or directory"
 NO_DEVICE = "OSError: [Errno 6] No such device or address"
+PACKAGES = "<release>/venv/lib/python3.13/site-packages"
 CODE = "/srv/shop/releases/3f2a91c-1b9e02d4/app"
 
 
@@ -40,6 +41,12 @@ CODE = "/srv/shop/releases/3f2a91c-1b9e02d4/app"
             f"{READ_ONLY}: '{CODE[:-4]}/venv/lib/x/cache'",
             "virtualenv is read-only.*/srv/shop/",
         ),
+        (
+            f"{READ_ONLY}: '{PACKAGES}/money/static/a.css' -> '{PACKAGES}/money/static/build/a.1f.css'",
+            "copy 'money' into the code by a build hook and add 'money/static/build' to shared",
+        ),
+        (f"{READ_ONLY}: '{PACKAGES}/money/cache'", "add 'money/cache' to shared"),
+        (f"{READ_ONLY}: '{PACKAGES}/money/a.db'", "to write below /srv/shop/shared$"),
         (
             f"{DENIED}: '/srv/shop/shared/instance/app.db'",
             "must belong to user 'shop'",
