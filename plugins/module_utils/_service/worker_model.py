@@ -216,8 +216,11 @@ if _is_known():
             return conn
 
         def _computes(self):
-            """Tell whether other threads compute: it takes a while then until Python lets this one continue."""
-            if self._served and self._left < {patience}:
+            """Tell whether other threads compute: it takes a while then until Python lets this one continue.
+
+            The only worker has no other that it could leave connections to.
+            """
+            if self.cfg.workers > 1 and self._served and self._left < {patience}:
                 began = _time.monotonic()
                 _time.sleep(0)
                 if _time.monotonic() - began > {busy}:

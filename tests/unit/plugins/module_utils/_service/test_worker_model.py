@@ -81,7 +81,7 @@ class Worker:
     """What a worker of gunicorn has that the model uses; tests say what answers a request."""
 
     def __init__(self, sockets: t.Sequence[socket.socket] = (), threads: int = 4, connections: int = 1000) -> None:
-        self.cfg = types.SimpleNamespace(threads=threads)
+        self.cfg = types.SimpleNamespace(threads=threads, workers=2)
         self.worker_connections, self.sockets = connections, sockets
         self.keepalived_conns, self.pending_conns = deque[Connection](), deque[Connection]()
         self.nr_conns, self.alive, self._accepting = 0, True, False
@@ -484,11 +484,17 @@ def test_a_copy_of_the_process_that_comes_back_from_a_request_ends(
     ended.set()
 
 
+@pytest.mark.parametrize(("workers", "times"), [(2, 10), (1, 0)])
 def test_a_worker_that_computes_leaves_connections_to_others_for_a_moment(
-    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
+    begin: t.Callable[..., t.Any],
+    visit: t.Callable[[], socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+    times: int,
 ) -> None:
     go = threading.Event()
     worker = begin(lambda _conn: go.wait(10) and False)
+    worker.cfg.workers = workers
     visit()
     wait_for(lambda: worker.nr_conns == 1)
     # Each time that it lets other threads run, they take 3 ms.
@@ -504,7 +510,7 @@ def test_a_worker_that_computes_leaves_connections_to_others_for_a_moment(
     until = time.monotonic() + 10
     while worker.nr_conns < 2 and time.monotonic() < until:
         sleep(0.001)
-    assert (worker.nr_conns, slept) == (2, [0] * 10)
+    assert (worker.nr_conns, slept) == (2, [0] * times)
     monkeypatch.undo()
     go.set()
 
