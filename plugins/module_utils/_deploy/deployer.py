@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Deploy a release: start, health check, switch, drain, stop. Private to flaskops.stack.
 
-All services of one task go through each step together, so that ten take little longer than one. A service that fails is
-aborted or reverted alone, and the others continue. The run may be killed at any instant: the old release is
-complete until the new one is healthy, the rename makes the new one live, both start at boot in between, and leftovers
-are found by the next run, because it compares the observed state of the host with the wanted one, and keeps no plan.
+The services of one task go through each step together, so that ten take little longer than one; those whose old release
+stops first follow one by one. A service that fails is aborted or reverted alone, and the others continue. The run may
+be killed at any instant: the old release is complete until the new one is healthy, the rename makes the new one live,
+both start at boot in between, and leftovers are found by the next run, because it compares the observed state of the
+host with the wanted one, and keeps no plan.
 """
 
 from __future__ import annotations

@@ -22,6 +22,9 @@ def own_logs(shared: str, since: float) -> list[str]:
     # The user of the application can change what is there meanwhile.
     with suppress(OSError):
         for directory, name, path in find_below(shared, *_PLACES):
+            # An error shows their names.
+            if not path.isprintable():
+                continue
             with suppress(OSError):
                 status = os.stat(name, dir_fd=directory, follow_symlinks=False)
                 if stat.S_ISREG(status.st_mode) and status.st_size and status.st_mtime >= since:

@@ -36,3 +36,9 @@ def test_what_is_no_file_is_left_out(shared: Path, tmp_path: Path) -> None:
     (shared / "instance" / "directory.log").mkdir()
     assert not {"pipe.log", "link.log", "directory.log"} & {Path(path).name for path in own_logs(str(shared), 0)}
     assert own_logs(str(tmp_path / "absent"), 0) == []
+
+
+def test_a_name_with_other_characters_than_a_terminal_shows_is_in_no_error(shared: Path) -> None:
+    for name in ("red\x1b[31m.log", "two\nlines.log", "no-utf-8\udcff.log"):
+        (shared / name).write_text("said\n")
+    assert own_logs(str(shared), 200) == []
