@@ -178,7 +178,10 @@ def visitor_headers(
     That is nothing, but where proxies are trusted: these have set, or taken out, those that say something of the
     visitor. C(trusts_all) is for a site that believes them of all who connect to it.
     """
-    kept = {name.lower() for name in (*passed, *(further if trusts_all else ()))}
+    trusted = {name.lower() for name in further}
+    # What only proxies may set is not passed on from visitors.
+    kept = {name.lower() for name in passed}
+    kept = kept | trusted if trusts_all else kept - trusted
     said = {} if trusts_all else claims(further)
     believed = {name.lower() for name in said}
     wanted = said if trusts_proxies else dict.fromkeys(said, "")

@@ -234,6 +234,16 @@ def test_further_headers_are_believed_from_proxies_alone(options: dict[str, t.An
         assert [said.get(found.get(name.lower(), ""), found.get(name.lower())) for name in names] == sent
 
 
+def test_a_header_of_trusted_proxies_is_not_passed_on_from_visitors() -> None:
+    options = {
+        "trusted_proxies": ["10.0.0.8"],
+        "trusted_headers": ["X-Original-Host"],
+        "pass_headers": ["x-original-host"],
+    }
+    (lines,) = with_headers(main({**SITE, **options}))
+    assert sent_headers(lines)["X-Original-Host"].startswith("$flaskops_p")
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
