@@ -144,7 +144,11 @@ class ActionModule(Action):
             answer = self._call({**args, "services": services, "migrated": done}, task_vars)
         for service in answer.get("services", []):
             service["hooks"] = ran.get(service["name"], []) + service.get("hooks", [])
-        answer["services"] = [*answer.get("services", []), *refused.values()]
+        described = answer.get("services", [])
+        if errors and answer.get("failed") and not described:
+            # The module has refused all of them, and the summary goes by services where there are any.
+            described = [{**_undeployed(args, one["name"]), "error": str(answer["msg"])} for one in services]
+        answer["services"] = [*described, *refused.values()]
         if errors:
             said = [f"{name}: {error}" for name, error in errors.items()]
             messages = [*said, *([answer["msg"]] if answer.get("failed") else [])]

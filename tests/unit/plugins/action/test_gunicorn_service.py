@@ -31,6 +31,8 @@ class Fleet:
         self.error = ""
         self.recorded: set[str] = set()
         self.lost = False
+        # Why no service can be deployed at all.
+        self.refusal = ""
 
     def answer(self, host: str, args: Args) -> Args:
         if args.get("migrate"):
@@ -44,6 +46,8 @@ class Fleet:
         names = [service["name"] for service in args["services"]]
         if "shop" in names and host not in self.recorded and "shop" not in args.get("migrated", []):
             return {"changed": False, "services": [], "migrations": [{"name": "shop", "key": self.key(host)}]}
+        if self.refusal:
+            return {"failed": True, "msg": self.refusal}
         self.log.append(f"{host} starts {'+'.join(names)}")
         return {"changed": True, "services": [{"name": name, "hooks": []} for name in names]}
 
@@ -104,6 +108,16 @@ def test_the_result_has_each_service_also_one_whose_migration_failed(fleet: Flee
         wiki, shop = result["services"]
         assert (wiki["name"], shop["name"], shop["release"], shop["previous"]) == ("wiki", "shop", NEW, OLD)
         assert shop["error"].startswith(said)
+
+
+def test_the_result_has_each_service_also_when_the_others_were_refused(fleet: Fleet) -> None:
+    fleet.error, fleet.refusal = "hook migrate 'flask db upgrade' failed", "not enough memory"
+    result = fleet.run("db1-0")
+    assert {service["name"]: service["error"] for service in result["services"]} == {
+        "shop": fleet.error,
+        "wiki": fleet.refusal,
+    }
+    assert result["msg"] == f"shop: {fleet.error}\n{fleet.refusal}"
 
 
 def test_a_service_that_was_not_begun_has_all_keys_of_a_result() -> None:
