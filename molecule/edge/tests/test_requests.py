@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from collections import Counter
 
 import pytest
 from testinfra.host import Host
@@ -38,7 +39,11 @@ def test_nginx_answers_as_it_has_to_and_flask_sees_nothing_else(results: Results
     result = results[row.name]
     seen = tuple(Seen(one["target"], one["method"], one["body"]) for one in result["flask"])
     assert tuple(result["answers"]) in {row.answers, row.older or row.answers}, result["received"]
-    assert seen == row.seen
+    if row in http_2.ROWS:
+        # Streams of one connection reach the application side by side, in any order.
+        assert Counter(seen) == Counter(row.seen)
+    else:
+        assert seen == row.seen
     assert {one["host"] for one in result["flask"]} <= {row.host}
 
 
