@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import typing as t
 from contextlib import suppress
@@ -95,12 +97,13 @@ def files_of(packages: str, name: str) -> list[str] | None:
                 return []
             finally:
                 os.close(inner)
-            return [_path_in(line) for line in record.splitlines()]
+            return _paths_in(record)
     return None
 
 
-def _path_in(line: str) -> str:
-    """Return the path in a line of RECORD; one with a comma or a quote in it is in quotes, as in CSV."""
-    if not line.startswith('"'):
-        return line.partition(",")[0]
-    return line[1:].partition('",')[0].replace('""', '"')
+def _paths_in(record: str) -> list[str]:
+    """Return the paths in a RECORD; those before a damage, which a package may have made."""
+    found: list[str] = []
+    with suppress(csv.Error):
+        found.extend(row[0] for row in csv.reader(io.StringIO(record, newline="")) if row)
+    return found

@@ -150,13 +150,22 @@ def test_what_the_virtualenv_lacks_is_refused(
 def test_names_of_files_with_commas_and_quotes_are_no_other_directory(tmp_path: Path) -> None:
     path = release_with(Layout(str(tmp_path), "shop"), NEW, "python3.12", *FILES)
     record = Path(path) / "venv/lib/python3.12/site-packages/Flask_Money-1.0.dist-info/RECORD"
-    quoted = '"money/static/Roboto-wdth,wght.ttf",sha256=x,1\n"money/static/a ""b"".css",sha256=x,1\n'
+    quoted = '"money/static/Roboto-wdth,wght.ttf",sha256=x,1\n"money/static/a "",b"".css",sha256=x,1\n'
     record.write_text(record.read_text() + quoted)
     link_served(path, [("flask-money", "static")])
     assert (files_of(str(record.parents[1]), "flask-money") or [])[-2:] == [
         "money/static/Roboto-wdth,wght.ttf",
-        'money/static/a "b".css',
+        'money/static/a ",b".css',
     ]
+
+
+@pytest.mark.parametrize("damage", ["\0", "x" * 200000], ids=["nul", "long"])
+def test_a_damaged_list_of_files_has_no_directory(tmp_path: Path, damage: str) -> None:
+    path = release_with(Layout(str(tmp_path), "shop"), NEW, "python3.12", *FILES)
+    record = Path(path) / "venv/lib/python3.12/site-packages/Flask_Money-1.0.dist-info/RECORD"
+    record.write_text(damage)
+    with pytest.raises(BuildError, match="package 'flask-money' has no directory 'static'"):
+        link_served(path, [("flask-money", "static")])
 
 
 def test_no_link_in_a_package_is_followed(tmp_path: Path) -> None:
