@@ -21,6 +21,7 @@ from tools.molecule.protocols import Reply, Shell, Visit
 ROOT_CA = "/etc/pebble/first-root.pem"
 # Seconds, as molecule.yml has it.
 VALID = 4
+RECORD = "/srv/recorder/shared/seen/requests.jsonl"
 Passed = t.Callable[[str], int]
 Ask = t.Callable[..., Reply]
 
@@ -29,7 +30,7 @@ Ask = t.Callable[..., Reply]
 def passed(sh: Shell) -> Passed:
     """Return how many requests for a target the application has seen."""
     count = "awk -v target='\"target\": \"%s\"' 'index($0, target) {n++} END {print n+0}' %s"
-    return lambda target: int(sh(count % (target, "/srv/recorder/shared/seen/requests.jsonl")))
+    return lambda target: int(sh(count % (target, RECORD)))
 
 
 @pytest.fixture
@@ -58,7 +59,8 @@ def test_what_is_too_old_is_served_at_once_while_another_is_fetched(sh: Shell, a
     assert first.header("x-cache-status") == "MISS" and ask(target).text == first.text
     time.sleep(VALID + 0.5)
     page = f"https://recorder.test{target}"
-    meanwhile = sh(f"curl -sk {page} > /dev/null & sleep 0.4; curl -sk -D - -w '%{{time_total}}' {page}")
+    asked_again = f"for time in $(seq 50); do [ $(grep -c {target} {RECORD}) = 2 ] && break; sleep 0.1; done"
+    meanwhile = sh(f"curl -sk {page} > /dev/null & {asked_again}; curl -sk -D - -w '%{{time_total}}' {page}")
     assert "x-cache-status: UPDATING" in meanwhile and first.text in meanwhile
     # The application takes a second.
     assert float(meanwhile.splitlines()[-1]) < 0.5
