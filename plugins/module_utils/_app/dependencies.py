@@ -56,7 +56,7 @@ class Dependencies:
     inputs: tuple[tuple[str, str], ...] = ()
     # Whether the source itself, beyond C(inputs), goes into the virtualenv, or may do so.
     local: bool = False
-    # What is not wrong, and not what users expect.
+    # About requirements that are valid, but may surprise users.
     warnings: tuple[str, ...] = ()
 
     @property

@@ -9,6 +9,7 @@ import datetime
 import grp
 import os
 import pwd
+import typing as t
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -113,14 +114,16 @@ def find_identical_build(plan: BuildPlan) -> Manifest | None:
     """Return the newest release with the same build key, whose code and virtualenv can be reused; hooks run again."""
     if plan.app.hooks.build:
         return None
-    return next(
-        (found for found in verified_releases(plan.layout) if found.build == plan.key and _fits(plan, found)), None
-    )
+    return _find_release(plan, lambda found: found.build == plan.key)
 
 
-def _fits(plan: BuildPlan, other: Manifest) -> bool:
-    """Tell whether the virtualenv of another release, of an equal key, has what the key does not name."""
-    return has_all(os.path.join(plan.layout.release(other.id), "venv"), plan.app.unkeyed_requirements)
+def _find_release(plan: BuildPlan, has_key: t.Callable[[Manifest], bool]) -> Manifest | None:
+    """Return the newest release with a key, whose virtualenv also has what the key does not name."""
+
+    def has_rest(found: Manifest) -> bool:
+        return has_all(os.path.join(plan.layout.release(found.id), "venv"), plan.app.unkeyed_requirements)
+
+    return next((found for found in verified_releases(plan.layout) if has_key(found) and has_rest(found)), None)
 
 
 def build(plan: BuildPlan, starts_next: bool = False) -> None:
@@ -328,9 +331,7 @@ def _copy(plan: BuildPlan, identical: Manifest, name: str) -> None:
 def _build_venv(plan: BuildPlan, dependencies: Dependencies, key: str, owner: Owner) -> bool:
     """Make the virtualenv and compile it and the code; return whether it had to be built."""
     app, venv = os.path.join(plan.path, "app"), os.path.join(plan.path, "venv")
-    identical = next(
-        (found for found in verified_releases(plan.layout) if found.venv == key and _fits(plan, found)), None
-    )
+    identical = _find_release(plan, lambda found: found.venv == key)
     is_taken = not identical and reuse_virtualenv(plan.path, plan.layout.cache, key, plan.app.unkeyed_requirements)
     if identical or is_taken:
         chown_tree(app, owner.uid, owner.gid)

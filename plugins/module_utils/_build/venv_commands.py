@@ -40,7 +40,7 @@ class VenvRequest:
 
     @property
     def build_constraints_file(self) -> str:
-        """Return the path of the file with the constraints of what packages are built with."""
+        """Return the path of the file with the constraints of build requirements."""
         return f"{self.cache}/build-constraints.txt"
 
     @property

@@ -77,7 +77,7 @@ def run_build_hooks(
         for words in app.hooks.build:
             _run_build_hook(app, path, cache, words, fence)
         if app.files:
-            # What is compiled can be read by all users, and the secrets of a file with it.
+            # All users can read compiled files, and the secrets of a source file would be in them.
             remove_files(app.files, code)
         compile_paths([code])
     chown_tree(code, 0, 0, owner.uid)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What memory the host has, and what services use of it. Private to flaskops.stack."""
+"""Read how much memory the host has, and how much of it services use. Private to flaskops.stack."""
 
 from __future__ import annotations
 

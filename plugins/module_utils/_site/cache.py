@@ -83,7 +83,7 @@ def cache_blocks(site: Site) -> list[Lines]:
 
 
 def _path_line(zone: str, cache: Cache) -> str:
-    # What is not asked for is removed, so that no answer is served that is much too old.
+    # Answers that no visitor asks for are removed, so that none is served that is much too old.
     inactive = max(2 * cache.valid, 60)
     # nginx refuses to load a zone of a known name with another size of keys, other levels or another directory.
     limits = f"keys_zone={zone}:10m max_size={cache.max_size} inactive={inactive}s use_temp_path=off"

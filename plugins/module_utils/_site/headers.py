@@ -121,7 +121,7 @@ FAMILY = (*_SAID, *OVERRIDE)
 # The variable with what a trusted proxy says in each of these headers; without a value for all others.
 CLAIMS = {name: f"$flaskops_p{number}" for number, name in enumerate(_SAID)}
 _BY_NAME = {name.lower(): name for name in FAMILY}
-# What nginx itself says, by what the connections are, and what frames a request.
+# Headers that nginx sets from the connection itself, and those that frame a request.
 _OWN = (
     *("Connection", "Content-Length", "Host", "Proxy", "Transfer-Encoding", "Upgrade", "X-Forwarded-For"),
     *("X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "X-Request-ID", "X-Scheme"),
@@ -179,7 +179,7 @@ def visitor_headers(
     visitor. C(trusts_all) is for a site that believes them of all who connect to it.
     """
     trusted = {name.lower() for name in further}
-    # What only proxies may set is not passed on from visitors.
+    # Headers that only proxies may set are not passed on from visitors.
     kept = {name.lower() for name in passed}
     kept = kept | trusted if trusts_all else kept - trusted
     said = {} if trusts_all else claims(further)
