@@ -21,7 +21,7 @@ from .._release.shared import Owner
 from .._service.environment import merge_environment, render_environment
 from .._service.settings import identifying_settings, parse_settings
 from .._service.worker_model import complete_conf
-from .._service.wsgi import check_app_path, render_wsgi
+from .._service.wsgi import check_app_path, complete_wsgi, render_wsgi
 from .._system.account import Claim
 from .._system.files import read_file, remove_stale_temp_files, replace_link, utc_now, write_file
 from .._system.users import ensure_user, find_group, find_user
@@ -175,6 +175,6 @@ def _fill(path: str, existing: ExistingApp, home: t.Mapping[str, str], gid: int)
     conf = complete_conf(existing.settings, path)
     write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode())
     wsgi = render_wsgi(existing.app, existing.trusted_hops, existing.host_header, prefix=existing.settings.prefix)
-    write_file(os.path.join(path, "wsgi.py"), wsgi.encode())
+    write_file(os.path.join(path, "wsgi.py"), complete_wsgi(wsgi).encode())
     write_token(path, existing.trusted_hops, gid)
     replace_link("wsgi.py", os.path.join(path, "flaskops_wsgi.py"))

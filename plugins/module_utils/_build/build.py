@@ -28,6 +28,7 @@ from .._release.shared import Owner, link_instance, link_shared, make_shared
 from .._release.verified import verified_releases
 from .._service.environment import render_environment
 from .._service.worker_model import complete_conf
+from .._service.wsgi import complete_wsgi
 from .._system.command import CommandError, sync_filesystem
 from .._system.disk_space import explain_full_disk
 from .._system.fence import Fence
@@ -403,7 +404,7 @@ def _write_settings(plan: BuildPlan, owner: Owner) -> None:
     # The whole release is brought to the disk before it is complete.
     write_file(os.path.join(path, "env"), environment.encode(), 0o640, 0, owner.gid, sync=False)
     write_file(os.path.join(path, "gunicorn.conf.py"), conf.encode(), sync=False)
-    write_file(os.path.join(path, "wsgi.py"), app.wsgi.encode(), sync=False)
+    write_file(os.path.join(path, "wsgi.py"), complete_wsgi(app.wsgi).encode(), sync=False)
     write_token(path, app.trusted_hops, owner.gid)
     os.symlink("wsgi.py", os.path.join(path, "flaskops_wsgi.py"))
     os.mkdir(os.path.join(path, "run"), 0o755)

@@ -122,6 +122,20 @@ except ImportError as exc:
 application = ProxyFix(application, x_for={hops}, x_proto=1, x_host=1)
 """
 
+# Put before that when a release is written; its id was made without it, so that those of earlier versions stay.
+_TRUST = "\n# nginx adds one address"
+_PLAIN_FIRST = '''
+
+class _ProxyFix(ProxyFix):
+    """Werkzeug's, which reads each header letter by letter; the one plain value that nginx sends needs no reading."""
+
+    def _get_real_value(self, trusted, value):
+        if trusted == 1 and value and "," not in value and '"' not in value:
+            return value.strip() or None
+        return super()._get_real_value(trusted, value)
+
+'''
+
 # What is different below a prefix.
 _SEEN = '"scheme": scheme, "host": host}'
 _SEEN_BELOW = '"scheme": scheme, "host": host}\n        seen["prefix"] = environ.get("SCRIPT_NAME", "")'
@@ -202,6 +216,12 @@ def render_wsgi(
     if host_header:
         text += "application = _HostFrom(application)\n"
     return text + (fix.format(hops=trusted_hops) if trusted_hops else "")
+
+
+def complete_wsgi(text: str) -> str:
+    """Return the wsgi.py that is written for one of C(render_wsgi), whose text the id of a release is made of."""
+    head, trust, rest = text.partition(_TRUST)
+    return head + _PLAIN_FIRST + trust + rest.replace("= ProxyFix(", "= _ProxyFix(", 1) if trust else text
 
 
 def _load_text(target: Target) -> str:

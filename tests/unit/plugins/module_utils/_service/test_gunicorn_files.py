@@ -11,7 +11,9 @@ import sys
 import types
 import typing as t
 from pathlib import Path
+from urllib.request import parse_http_list
 
+import hypothesis
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_conf import (
@@ -20,7 +22,12 @@ from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_c
     with_shared_imports,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
-from ansible_collections.flaskops.stack.plugins.module_utils._service.wsgi import check_app_path, render_wsgi
+from ansible_collections.flaskops.stack.plugins.module_utils._service.wsgi import (
+    check_app_path,
+    complete_wsgi,
+    render_wsgi,
+)
+from hypothesis import strategies as st
 
 RELEASE = "/srv/shop/releases/3f2a91c-1b9e02d4"
 Conf = t.Dict[str, t.Any]
@@ -244,6 +251,46 @@ def _fake_werkzeug() -> types.ModuleType:
 
     module.__dict__["ProxyFix"] = proxy_fix
     return module
+
+
+class ProxyFix:
+    """What Werkzeug's does with the list of a header, by the library that it used for that."""
+
+    def __init__(self, app: t.Any, **trusted: int) -> None:
+        self.app, self.trusted = app, trusted
+
+    def _get_real_value(self, trusted: int, value: str | None) -> str | None:
+        values = [one.strip('"') for one in parse_http_list(value or "")]
+        return values[-trusted] if trusted and len(values) >= trusted else None
+
+
+@hypothesis.given(trusted=st.integers(0, 3), value=st.none() | st.text(st.sampled_from('ab1.:[] ,"\\\t'), max_size=12))
+@hypothesis.example(trusted=1, value="192.0.2.1")
+@hypothesis.example(trusted=1, value=" ")
+@hypothesis.example(trusted=2, value="192.0.2.1")
+def test_a_plain_header_is_read_as_werkzeug_reads_it(trusted: int, value: str | None) -> None:
+    werkzeug = types.ModuleType("werkzeug.middleware.proxy_fix")
+    werkzeug.__dict__["ProxyFix"] = ProxyFix
+    names: Conf = {"__file__": "/nowhere/wsgi.py"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "werkzeug.middleware.proxy_fix", werkzeug)
+        patch.setitem(sys.modules, "empty", types.ModuleType("empty"))
+        sys.modules["empty"].__dict__["app"] = len
+        exec(complete_wsgi(render_wsgi("empty:app", 2, "")), names)
+    application = names["application"]
+    assert type(application) is not ProxyFix
+    assert application.trusted == {"x_for": 2, "x_proto": 1, "x_host": 1}
+    theirs = ProxyFix(None)._get_real_value(trusted, value)
+    assert (application._get_real_value(trusted, value) or None) == (theirs or None)
+
+
+@pytest.mark.parametrize("prefix", ["", "/blog"])
+def test_only_what_reads_the_headers_is_completed(prefix: str) -> None:
+    plain = render_wsgi("shop:app", 0, "", prefix=prefix)
+    assert complete_wsgi(plain) == plain
+    trusting = render_wsgi("shop:app", 1, "", prefix=prefix)
+    assert "application = _ProxyFix(application" in complete_wsgi(trusting)
+    assert "_ProxyFix" not in trusting
 
 
 def test_without_werkzeug_the_way_out_is_named(shop: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.proxy_prob
     check_forwarded_headers,
     probe_sites,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._service.wsgi import render_wsgi
+from ansible_collections.flaskops.stack.plugins.module_utils._service.wsgi import complete_wsgi, render_wsgi
 from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import (
     ForwardedChain,
     find_wrong_headers,
@@ -89,7 +89,7 @@ class Host:
     def release(self, hops: int) -> None:
         write_token(str(self.path), hops, -1)
         (self.path / "shop.py").write_text("def app(environ, start_response):\n    return [b'the application']\n")
-        (self.path / "wsgi.py").write_text(render_wsgi("shop:app", hops, ""))
+        (self.path / "wsgi.py").write_text(complete_wsgi(render_wsgi("shop:app", hops, "")))
 
     def chain(self, **options: t.Any) -> ForwardedChain:
         return ForwardedChain(str(self.path), "shop.test", **options)
