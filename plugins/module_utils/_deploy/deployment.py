@@ -11,6 +11,7 @@ from .._input.defaults import ALLOW, NEVER, HealthSettings, Settings
 from .._release.model import Layout, Manifest, ReleaseError
 from .._release.release import read_manifest
 from .._service.units import instance_name, parse_unit_name, stop_seconds
+from .._service.worker_room import Room
 from .._site.forwarded import ForwardedChain
 from .._system.host import Host
 from .._system.systemd_defaults import default_stop_seconds
@@ -86,6 +87,8 @@ class Deployment:
     step_warning: str = ""
     # Warnings about the release and its units; C(step_warning) is that of a step which was skipped or deferred.
     warnings: list[str] = field(default_factory=list)
+    # How many workers the release has room for, once that is decided; it stays None where memory does not decide.
+    worker_room: Room | None = None
     # Why the release has no more workers, when memory decides that.
     room: str = ""
     # Releases that were pruned.

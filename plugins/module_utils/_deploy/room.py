@@ -28,14 +28,14 @@ def limit_workers(deployment: Deployment, together: t.Collection[str] = ()) -> N
 
     Applications that are deployed together for the first time have no C(current) yet, and share the memory already.
     """
-    manifest, room = deployment.service.manifest, _find(deployment, together)
+    manifest, room = deployment.service.manifest, _decide(deployment, together)
     if manifest and room:
         _write(deployment.service.layout.release(manifest.id), room)
 
 
 def most_workers(deployment: Deployment, together: t.Collection[str]) -> int:
     """Return how many workers an instance of the new release has at most; 0 where that is not known."""
-    manifest, room = deployment.service.manifest, _find(deployment, together)
+    manifest, room = deployment.service.manifest, _decide(deployment, together)
     if manifest is None or room is None or _overrides_room(deployment.service.layout.release(manifest.id)):
         return manifest.settings.workers if manifest else 0
     return room.most
@@ -48,6 +48,13 @@ def switching(deployments: t.Iterable[Deployment]) -> list[str]:
 
 def _overrides_room(release: str) -> bool:
     return b"WEB_CONCURRENCY=" in (read_file(os.path.join(release, "env")) or b"")
+
+
+def _decide(deployment: Deployment, together: t.Collection[str]) -> Room | None:
+    """Return how many workers there is room for, decided once in a deploy; None as from C(_find)."""
+    if deployment.worker_room is None:
+        deployment.worker_room = _find(deployment, together)
+    return deployment.worker_room
 
 
 def _find(deployment: Deployment, together: t.Collection[str]) -> Room | None:

@@ -18,6 +18,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._deploy import depl
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import finish as _finish
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import memory_use as _memory_use
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import proxy_check as _proxy_check
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import room as _room
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import start as _start
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import watch as _watch
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployer import Deployer
@@ -44,7 +45,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.release im
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.units import address_units, release_units
 from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_mark import with_mark
-from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_room import Room
+from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_room import Room, find_room
 from ansible_collections.flaskops.stack.plugins.module_utils._site.forwarded import ForwardedChain
 from ansible_collections.flaskops.stack.plugins.module_utils._system import files as _files
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import CommandError
@@ -728,6 +729,21 @@ def test_a_release_that_memory_gives_fewer_workers_needs_less_beside_the_old_one
     Path(scarce.layout.release(NEW), "env").write_text(variables)
     scarce.run(deployment)
     assert scarce.serving() == ("new" if fits else "old")
+
+
+def test_the_room_for_workers_is_found_once_in_a_deploy(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Room] = []
+
+    def find(total: int, applications: int, instances: int, memory_max: str, worker: int) -> Room:
+        found.append(find_room(total, applications, instances, memory_max, worker))
+        return found[-1]
+
+    monkeypatch.setattr(_room, "find_room", find)
+    host.sim.kernel.available = host.sim.kernel.total = 1000 * MIB
+    deployment = host.deployment(host.install_old())
+    host.run(deployment)
+    assert (deployment.error, len(found)) == ("", 1)
+    assert _room.read_room(host.layout.release(NEW)) == found[0]
 
 
 def test_nobody_looks_at_the_memory_when_told_so(scarce: Host) -> None:

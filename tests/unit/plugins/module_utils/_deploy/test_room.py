@@ -58,6 +58,7 @@ def deployment(root: Path, loaded: int = 2, kernel: Files | None = None, **setti
         observed=SimpleNamespace(current=OLD),
         host=SimpleNamespace(kernel=kernel or Files()),
         health_check=SimpleNamespace(probes=[SimpleNamespace(workers=crew)]),
+        worker_room=None,
     )
 
 
