@@ -211,21 +211,12 @@ def _joined(*errors: str) -> str:
 
 def _undeployed(args: Args, name: str) -> Args:
     """Return the result of a service that this host has not begun to deploy."""
+    # Loaded for errors only.
+    from ..module_utils._deploy.service_result import ServiceResult
+
     wanted = next(service for service in args["services"] if service.get("name") == name)
-    return {
-        "name": name,
-        "release": posixpath.basename(str(wanted.get("release") or "")),
-        "version": "",
-        "previous": args.get("expected", {}).get(name, ""),
-        "changed": False,
-        **{key: [] for key in ("units", "finishing", "probes", "hooks", "pruned")},
-        **dict.fromkeys(("error", "warning", "room"), ""),
-        "believed": False,
-        "drained": True,
-        "seconds": 0.0,
-        "gap": 0.0,
-        "threads": False,
-    }
+    release = posixpath.basename(str(wanted.get("release") or ""))
+    return ServiceResult(name, release, previous=args.get("expected", {}).get(name, "")).to_json()
 
 
 def _error(answer: Args, name: str) -> str:

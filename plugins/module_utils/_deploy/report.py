@@ -9,6 +9,7 @@ import typing as t
 
 from .deployment import Deployment
 from .migrate import describe_hooks
+from .service_result import ServiceResult
 
 
 def report(deployments: t.Sequence[Deployment]) -> dict[str, t.Any]:
@@ -34,26 +35,26 @@ def report(deployments: t.Sequence[Deployment]) -> dict[str, t.Any]:
 def describe_service(deployment: Deployment) -> dict[str, t.Any]:
     """Return the result of one service."""
     probes = deployment.health_check.probes if deployment.health_check else []
-    return {
-        "name": deployment.service.name,
-        "release": deployment.service.wanted.release,
-        "version": (deployment.service.manifest.source if deployment.service.manifest else {}).get("version", ""),
-        "previous": deployment.observed.current or "",
-        "changed": not deployment.plan.empty,
-        "error": deployment.error,
-        "units": list(deployment.service.wanted.everything),
-        "finishing": deployment.finishing or sorted(deployment.observed.workers_stopping),
-        "probes": [{"instance": probe.instance, "status": probe.status, "seconds": probe.seconds} for probe in probes],
-        "hooks": describe_hooks(deployment.hook_results),
-        "warning": deployment.post_switch_error,
-        "believed": deployment.proxy_verified,
-        "drained": deployment.drain is None or deployment.drain.open_connections == 0,
-        "pruned": deployment.pruned,
-        "room": deployment.room,
-        "seconds": deployment.seconds,
-        "gap": deployment.gap,
-        "threads": deployment.threads,
-    }
+    return ServiceResult(
+        name=deployment.service.name,
+        release=deployment.service.wanted.release,
+        version=(deployment.service.manifest.source if deployment.service.manifest else {}).get("version", ""),
+        previous=deployment.observed.current or "",
+        changed=not deployment.plan.empty,
+        error=deployment.error,
+        units=list(deployment.service.wanted.everything),
+        finishing=deployment.finishing or sorted(deployment.observed.workers_stopping),
+        probes=[{"instance": probe.instance, "status": probe.status, "seconds": probe.seconds} for probe in probes],
+        hooks=describe_hooks(deployment.hook_results),
+        warning=deployment.post_switch_error,
+        believed=deployment.proxy_verified,
+        drained=deployment.drain is None or deployment.drain.open_connections == 0,
+        pruned=deployment.pruned,
+        room=deployment.room,
+        seconds=deployment.seconds,
+        gap=deployment.gap,
+        threads=deployment.threads,
+    ).to_json()
 
 
 def differences(deployments: t.Sequence[Deployment]) -> list[dict[str, str]]:

@@ -54,6 +54,7 @@ PURE_FILES = (
     "_build.venv_commands",
     "_deploy.log_excerpt",
     "_deploy.plan",
+    "_deploy.service_result",
     "_deploy.unhealthy",
 )
 TOUCHES = frozenset(
