@@ -163,7 +163,7 @@ def _wanted(
         text = "" if site.template else site.content or render_site(site, version, modules, open_files=open_files)
         wanted["content"] = text
         if waiting:
-            plain = render_site(waiting, version, modules, PLAIN_MARK, open_files)
+            plain = render_site(waiting, version, modules, open_files=open_files, is_waiting=True)
             wanted.update(content=plain, when_issued=text)
         wanted.update(_passwords(site) if site.state == "enabled" else {})
         wanted["self_signed"] = self_signed(site)
@@ -224,22 +224,28 @@ def _passwords(site: Site) -> dict[str, t.Any]:
 
 
 def render_site(
-    site: Site, version: Version, modules: t.Collection[str] = (), note: str = "", open_files: int = OPEN_FILES
+    site: Site,
+    version: Version,
+    modules: t.Collection[str] = (),
+    *,
+    open_files: int = OPEN_FILES,
+    is_waiting: bool = False,
 ) -> str:
-    """Return the file of a site, with a further note; raise InputError when this nginx cannot serve it.
+    """Return the file of a site; raise InputError when this nginx cannot serve it.
 
-    Each static location keeps C(open_files) of its release open.
+    Each static location keeps C(open_files) of its release open. One that C(is_waiting) for its first certificate,
+    see C(plain_until_issued), says so in a comment.
     """
     if site.http3 and version < HTTP3:
         raise InputError(
             f"site '{site.name}': http3 needs nginx 1.25 or newer, and this host has {'.'.join(map(str, version))}: "
             "set http3 to false for this host"
         )
-    ca_first = _answers_ca_first(site, read_statements(site.config), note == PLAIN_MARK)
+    ca_first = _answers_ca_first(site, read_statements(site.config), is_waiting)
     servers = [*_redirect_servers(site, version), _main_server(site, version, modules, open_files, ca_first)]
     maps = [*_trust_maps(site), *access_blocks(site), *_log_maps(site), *error_maps(site), *cache_blocks(site)]
     maps += hsts_maps(site)
-    parts = [[_NOTE, *filter(None, [note])], *maps, *_upstreams(site, version), *servers]
+    parts = [[_NOTE, *([PLAIN_MARK] if is_waiting else [])], *maps, *_upstreams(site, version), *servers]
     return "\n".join("\n".join(part) + "\n" for part in parts)
 
 
