@@ -11,8 +11,8 @@ from contextlib import suppress
 
 from .._system.planted import find_below
 
-# A directory of uploads may be large: it is not searched.
-_PLACES = ("*.log", "*/*.log", "*/log/*.log", "*/logs/*.log")
+# C(HOME), Flask's instance folder, and directories of logs. Others may be large, and have what visitors upload.
+_PLACES = ("*.log", "instance/*.log", "log/*.log", "logs/*.log", "*/log/*.log", "*/logs/*.log")
 _MOST = 3
 
 

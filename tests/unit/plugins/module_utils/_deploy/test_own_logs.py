@@ -30,6 +30,20 @@ def test_logs_that_were_written_since_the_start_are_named_the_last_one_first(sha
     assert own_logs(str(shared), 200) == []
 
 
+@pytest.mark.parametrize("place", ["log", "logs", "var/log", "data/logs"])
+def test_directories_of_logs_are_searched(tmp_path: Path, place: str) -> None:
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "app.log").write_text("said\n")
+    assert own_logs(str(tmp_path), 0) == [str(tmp_path / place / "app.log")]
+
+
+@pytest.mark.parametrize("place", ["uploads", "media", "instance/uploads"])
+def test_what_visitors_have_uploaded_is_no_log(shared: Path, place: str) -> None:
+    (shared / place).mkdir(parents=True)
+    (shared / place / "visitor.log").write_text("said\n")
+    assert own_logs(str(shared), 200) == []
+
+
 def test_what_is_no_file_is_left_out(shared: Path, tmp_path: Path) -> None:
     os.mkfifo(shared / "pipe.log")
     (shared / "link.log").symlink_to("/etc/passwd")
