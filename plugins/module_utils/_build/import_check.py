@@ -119,12 +119,12 @@ def explain_check(said: str, app: str, timeout: int) -> str:
         return (
             f"'{app}' reads the command line when it is imported, and that is gunicorn's: import it in a file of "
             "'files', such as served.py, after sys.argv = ['shop'] or with the arguments that it needs, and set app to "
-            "served:app; the end of what Python says"
+            "served:app; the end of the output"
         )
     missing = _MISSING.findall(said)
     if missing and _ENVIRON.search(said):
         return (
             f"'{app}' needs the environment variable {missing[-1]}, which is not set: add it to environment, or to "
-            "secrets if it is secret; the end of what Python says"
+            "secrets if it is secret; the end of the output"
         )
-    return f"'{app}' cannot be loaded; the end of what Python says"
+    return f"'{app}' cannot be loaded; the end of the output"

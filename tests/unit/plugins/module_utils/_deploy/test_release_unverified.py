@@ -41,7 +41,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._system.fence impor
 from ansible_collections.flaskops.stack.plugins.module_utils._system.host import Host
 
 RELEASE, OTHER = "3f2a91c-1b9e02d4", "0000001-77aa01f2"
-SAYS = "'shop:app' cannot be loaded; the end of what Python says:\nNameError: name 'flsk' is not defined"
+SAYS = "'shop:app' cannot be loaded; the end of the output:\nNameError: name 'flsk' is not defined"
 
 
 class FakeLoad:

@@ -423,7 +423,7 @@ def test_the_last_healthy_release_is_never_pruned(host: Layout) -> None:
 @pytest.mark.parametrize(
     ("error", "short"),
     [
-        ("'shop:app' cannot be loaded; the end of what Python says:\nKeyError: 1", "'shop:app' cannot be loaded"),
+        ("'shop:app' cannot be loaded; the end of the output:\nKeyError: 1", "'shop:app' cannot be loaded"),
         ("hook migrate 'x' failed with exit code 3. It said:\nno table", "hook migrate 'x' failed with exit code 3"),
         ("/ answered 500, wanted 200; it said: no\nIts log says:\nno", "/ answered 500, wanted 200; it said: no"),
         ("git cannot read https://a.test/b: it is not there", "git cannot read https://a.test/b: it is not there"),
