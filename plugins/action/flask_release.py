@@ -93,7 +93,7 @@ class ActionModule(LateErrors, Action):
         """Return where an encrypted text would not be secret; plain arguments have no mark of the vault."""
         if self._task.args.get("state", "present") != "present":
             return ""
-        return "\n".join(vaulted_faults(self._task.args.get("apps"), variables))
+        return "\n".join(vaulted_faults("flask_apps", self._task.args.get("apps"), variables))
 
     def _settled(self, args: Args) -> Args:
         """Return the arguments with lists where lists are meant; the module would split a command at its commas.

@@ -28,6 +28,7 @@ from ..plugin_utils._run_record import (
     note_services,
     serving_at_start,
 )
+from ..plugin_utils._vaulted import vaulted_faults
 
 Args = t.Dict[str, t.Any]
 
@@ -40,6 +41,9 @@ class ActionModule(Action):
         """Return the module's result."""
         result: Args = super().run(tmp, task_vars)
         variables = task_vars or {}
+        faults = vaulted_faults("gunicorn_services", self._task.args.get("services"), variables)
+        if faults:
+            return {**result, "failed": True, "msg": "\n".join(faults)}
         args = {
             "expected": serving_at_start(variables),
             **self._task.args,

@@ -65,7 +65,8 @@ class ActionModule(LateErrors, Action):
         values = {name: to_plain(value) for name, value in given.items()}
         faults = [*check_variables(values, schema), *notice_faults(variables, self)] or self._refusals()
         # A plain value has no mark of the vault.
-        faults += vaulted_faults(given.get("flask_apps"), variables)
+        for name in ("flask_apps", "gunicorn_services"):
+            faults += vaulted_faults(name, given.get(name), variables)
         if faults:
             return {}, faults
         found = check_input(self, values, variables)

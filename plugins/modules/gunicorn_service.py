@@ -98,6 +98,8 @@ options:
         description:
           - Environment variables of the application.
           - Variables that would override the release, such as C(GUNICORN_CMD_ARGS), are refused.
+          - A value that Ansible Vault has encrypted (C(!vault)) is refused here, as it is no secret. Put it into
+            O(services[].secrets).
         type: dict
         default: {}
       secrets:

@@ -13,10 +13,12 @@ from __future__ import annotations
 import re
 import typing as t
 from contextlib import suppress
+from dataclasses import dataclass
 
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultHelper
 
+from ..module_utils._input.defaults import DEFAULTS
 from ..module_utils._input.redact import holds
 from ..module_utils._input.values import read_flag
 
@@ -25,16 +27,38 @@ Variables = t.Mapping[str, t.Any]
 _FROM_ENVIRONMENT = (
     "stands in files that every user of the host may read: put it into secrets, and read it from the environment"
 )
-# Options of an application that are no secret, and what to do instead. Those of its site are not part of a release.
-_OPEN: t.Mapping[str, str] = {
+Options = t.Mapping[str, str]
+# Options that are no secret, and what to do instead.
+_PROCESS: Options = {
     "environment": "values of environment may stand in logs: move it to secrets",
-    "build_environment": "values of build_environment may stand in the output of a build: move it to build_secrets",
     "app": _FROM_ENVIRONMENT,
     "host_header": _FROM_ENVIRONMENT,
-    "gunicorn": _FROM_ENVIRONMENT,
-    "hooks": _FROM_ENVIRONMENT,
-    "workers": _FROM_ENVIRONMENT,
-    "timers": _FROM_ENVIRONMENT,
+}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """The entries of a variable that is a list of them."""
+
+    # How errors call one.
+    label: str
+    options: Options
+
+
+_KINDS: t.Mapping[str, _Kind] = {
+    # Options of its site are not part of a release.
+    "flask_apps": _Kind(
+        "app",
+        {
+            **_PROCESS,
+            "build_environment": (
+                "values of build_environment may stand in the output of a build: move it to build_secrets"
+            ),
+            **dict.fromkeys(("gunicorn", "hooks", "workers", "timers"), _FROM_ENVIRONMENT),
+        },
+    ),
+    # What an application has in gunicorn, a service has beside its other options.
+    "gunicorn_services": _Kind("service", {**_PROCESS, **dict.fromkeys(DEFAULTS, _FROM_ENVIRONMENT)}),
 }
 _KEPT = "secret: set secret: true"
 _EXPRESSION = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
@@ -46,25 +70,31 @@ _PARTS = re.compile(_PART)
 _ALIAS = re.compile(r"\s*\{\{\s*([A-Za-z_]\w*)\s*\}\}\s*")
 
 
-def vaulted_faults(apps: object, variables: Variables) -> list[str]:
-    """Return where applications, as Ansible has templated them, have an encrypted text that would not be secret.
+def vaulted_faults(variable: str, entries: object, variables: Variables) -> list[str]:
+    """Return where applications or services, as Ansible has templated them, have an encrypted text that is not secret.
 
-    What is malformed is left to those who check it. C(variables) are as the user has written them.
+    C(variable) lists them. What is malformed is left to those who check it. C(variables) are as the user has written
+    them.
     """
-    given = apps if isinstance(apps, (list, tuple)) else []
-    written = _resolved(variables.get("flask_apps"), variables)
+    given = entries if isinstance(entries, (list, tuple)) else []
+    written, kind = _resolved(variables.get(variable), variables), _KINDS[variable]
     return [
-        f"app '{app.get('name')}': {fault}"
-        for number, app in enumerate(given)
-        if isinstance(app, t.Mapping)
-        for fault in _of_app(app, _written_app(written, number, variables), variables)
+        f"{kind.label} '{entry.get('name')}': {fault}"
+        for number, entry in enumerate(given)
+        if isinstance(entry, t.Mapping) and not _is_unread(entry)
+        for fault in _of_entry(entry, kind.options, _written_entry(written, number, variables), variables)
     ]
 
 
-def _written_app(written: object, number: int, variables: Variables) -> object:
-    """Return an application as the user has written it; one that a template makes has no places to compare."""
-    app = _resolved(_inner(written, number), variables)
-    return None if isinstance(app, str) else app
+def _is_unread(entry: t.Mapping[t.Any, t.Any]) -> bool:
+    """Tell whether a service makes no release, so that nothing reads the options of one."""
+    return bool(entry.get("release")) or entry.get("state") in ("absent", "rolled_back")
+
+
+def _written_entry(written: object, number: int, variables: Variables) -> object:
+    """Return an entry as the user has written it; one that a template makes has no places to compare."""
+    entry = _resolved(_inner(written, number), variables)
+    return None if isinstance(entry, str) else entry
 
 
 def encrypted_in(template: str, variables: Variables) -> list[tuple[str, str]]:
@@ -72,11 +102,13 @@ def encrypted_in(template: str, variables: Variables) -> list[tuple[str, str]]:
     return list(_reached(template, variables, set()))
 
 
-def _of_app(app: t.Mapping[t.Any, t.Any], written: object, variables: Variables) -> t.Iterator[str]:
-    for option, advice in _OPEN.items():
-        for place, verb in _places(app.get(option), _inner(written, option), variables, option):
+def _of_entry(
+    entry: t.Mapping[t.Any, t.Any], options: Options, written: object, variables: Variables
+) -> t.Iterator[str]:
+    for option, advice in options.items():
+        for place, verb in _places(entry.get(option), _inner(written, option), variables, option):
             yield f"{place} {verb} encrypted with Ansible Vault, and {advice}"
-    files = app.get("files")
+    files = entry.get("files")
     sources = _resolved(_inner(written, "files"), variables)
     for number, file in enumerate(files if isinstance(files, (list, tuple)) else ()):
         if isinstance(file, t.Mapping) and not read_flag(file.get("secret")):
