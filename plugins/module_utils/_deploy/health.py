@@ -25,6 +25,8 @@ _WATCH_INTERVAL = 0.25
 _PROBE_INTERVAL = 0.25
 # Properties of a service that systemd is asked for.
 STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "MainPID", "Job")
+# Seconds after which releases that are healthy are not kept waiting by one that has loaded and answers wrong.
+_PATIENCE = 5.0
 # Characters of a rejected response's body that are shown.
 _EXCERPT = 300
 # Bytes of it in which they are looked for.
@@ -286,6 +288,13 @@ class HealthCheck:
                 # Worker faults are evaluated when the probe has passed.
                 probe.workers.look(_main_process(state))
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Tell whether all workers have loaded, and an instance gives a rejected answer for some time already."""
+        asked_for = self.host.clock.monotonic() - (self.deadline - self.health.timeout)
+        wrong = any(probe.status and probe.problem for probe in self.probes)
+        return not self.passed and wrong and all(map(is_loaded, self.probes)) and asked_for > _PATIENCE
+
     def check(self, states: t.Mapping[str, t.Mapping[str, str]], systemd_error: str = "") -> bool:
         """Tell whether all instances are healthy; raise HealthCheckError as soon as one has failed.
 
@@ -327,15 +336,19 @@ class HealthCheck:
 
 
 def wait_until_healthy(host: Host, gates: t.Mapping[str, HealthCheck]) -> t.Iterator[tuple[str, HealthCheckError]]:
-    """Wait until all releases are healthy; yield each that is not, with the reason, as soon as that is known."""
+    """Wait until all releases are healthy; yield each that is not, with the reason, as soon as that is known.
+
+    Some that are doubtful are left undecided once all others have passed; call it again with these to go on.
+    """
     services = {probe.service for gate in gates.values() for probe in gate.probes}
     # While the applications load: the states have the main processes and the restart counters.
     first, _systemd_error = query_systemd(host, services)
     for gate in gates.values():
-        gate.start(first)
+        if not gate.deadline:
+            gate.start(first)
     waiting = dict(gates)
     # A release that has passed may still fail while others load.
-    while not all(gate.passed for gate in waiting.values()):
+    while not _is_decided(waiting.values()):
         _wait_for_probes(host.clock, waiting.values())
         states, systemd_error = query_systemd(host, services)
         for name, gate in list(waiting.items()):
@@ -352,6 +365,12 @@ def wait_until_healthy(host: Host, gates: t.Mapping[str, HealthCheck]) -> t.Iter
             yield name, refused
             # The abort in between takes time, so the states are outdated.
             break
+
+
+def _is_decided(gates: t.Collection[HealthCheck]) -> bool:
+    """Tell whether all have passed, or some have and all others are doubtful."""
+    passed = [gate.passed for gate in gates]
+    return all(passed) or (any(passed) and all(gate.passed or gate.is_doubtful for gate in gates))
 
 
 def query_systemd(host: Host, services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:
