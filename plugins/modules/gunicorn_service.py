@@ -327,7 +327,9 @@ options:
         type: dict
         suboptions:
           path:
-            description: URL path that the health check requests.
+            description: >-
+              URL path that the health check requests. All workers are asked for it before the switch, up to 24 times
+              at once.
             type: str
             default: /
           status:

@@ -23,7 +23,7 @@ from .._system.files import remove_file, replace_link
 from .._system.host import Host
 from .deployment import Deployment
 from .drain import LOOK_INTERVAL, Drain
-from .health import STATE, HealthCheckError, query_systemd, wait_until_healthy
+from .health import STATE, HealthCheckError, query_systemd, wait_until_healthy, warm_up
 from .hook_run import HookResult
 from .hooks import HookSteps
 from .memory import MemoryCheck
@@ -101,7 +101,7 @@ class Deployer:
 
     def _go_live(self, deployments: t.Sequence[Deployment]) -> None:
         """Take services whose health is known through all later steps."""
-        for before in (self._hooks.before, self._switch, self._proxy_check.check):
+        for before in (self._warm_up, self._hooks.before, self._switch, self._proxy_check.check):
             self._run_step(before, deployments, self._abort)
         for after in (self._replace_workers, self._drain, self._stop):
             self._run_step(after, deployments, self._defer)
@@ -152,6 +152,9 @@ class Deployer:
         # An old release that was stopped first is restarted at once, and not after the checks of the others.
         for name, reason in wait_until_healthy(self._host, gates) if gates else ():
             self._abort_unhealthy(by_name[name], reason)
+
+    def _warm_up(self, deployments: t.Sequence[Deployment]) -> None:
+        warm_up(self._host, [deployment.health_check for deployment in deployments if deployment.health_check])
 
     def _abort_unhealthy(self, deployment: Deployment, reason: HealthCheckError) -> None:
         deployment.failed_worker = reason.service

@@ -9,7 +9,9 @@ import errno
 import re
 import threading
 import typing as t
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from .._input.defaults import Settings
 from .._service.idle import is_asleep
@@ -27,6 +29,9 @@ _PROBE_INTERVAL = 0.25
 STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "MainPID", "Job")
 # Seconds after which releases that are healthy are not kept waiting by one that has loaded and answers wrong.
 _PATIENCE = 5.0
+# Before the switch each worker is asked so often on average, all of them no more often than that together, and waited
+# for for so many seconds.
+_WARM_EACH, _WARM_MOST, _WARM_SECONDS = 2, 24, 3.0
 # Characters of a rejected response's body that are shown.
 _EXCERPT = 300
 # Bytes of it in which they are looked for.
@@ -371,6 +376,37 @@ def _is_decided(gates: t.Collection[HealthCheck]) -> bool:
     """Tell whether all have passed, or some have and all others are doubtful."""
     passed = [gate.passed for gate in gates]
     return all(passed) or (any(passed) and all(gate.passed or gate.is_doubtful for gate in gates))
+
+
+def warm_up(host: Host, gates: t.Iterable[HealthCheck]) -> None:
+    """Ask all workers of healthy releases at the same time, so that visitors do not wait for the first answer of each.
+
+    One worker may have answered all of the health check, and the first answer of a process takes longest: modules,
+    templates and connections are loaded with it. What is answered here does not count: the release is healthy.
+    """
+    asked = [(gate, probe) for gate in gates if gate.passed for probe in gate.probes for _ in range(_warm_count(probe))]
+    until = host.clock.monotonic() + _WARM_SECONDS
+    answered: list[bool] = []
+
+    def ask(gate: HealthCheck, probe: Probe) -> None:
+        # The result of the health check stays what it is.
+        once = Probe(probe.instance, probe.socket, probe.service)
+        answered.append(_ask(host.http, once, gate.health, _WARM_SECONDS) is not None)
+
+    started = 0
+    # A host without room for threads is not kept from the switch.
+    with suppress(RuntimeError):
+        for gate, probe in asked:
+            host.clock.start_thread(partial(ask, gate, probe))
+            started += 1
+    while len(answered) < started and host.clock.monotonic() < until:
+        host.clock.sleep(LOOK_INTERVAL)
+
+
+def _warm_count(probe: Probe) -> int:
+    """Return how often an instance is asked once more: a single worker has answered already."""
+    workers = probe.workers.wanted if probe.workers else 0
+    return min(_WARM_EACH * workers, _WARM_MOST) if workers > 1 else 0
 
 
 def query_systemd(host: Host, services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:

@@ -25,6 +25,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.release im
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.units import parse_unit_name
 from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_mark import with_mark
+from ansible_collections.flaskops.stack.plugins.module_utils._system.http import Answer
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import MIB, App, simulate
 
 V1, V2, V3, V4 = (f"{number * 7}-{number * 8}" for number in "1234")
@@ -172,8 +173,61 @@ def test_a_new_release_takes_over_from_the_old_one(world: World) -> None:
 
 def test_a_second_run_of_the_same_release_tells_systemd_nothing(world: World) -> None:
     world.deploy(V1)
+    world.sim.http.requests.clear()
     result = world.deploy(V1)
-    assert (result["changed"], world.commands.told(), world.sim.http.requests[1:]) == (False, [], [])
+    assert (result["changed"], world.commands.told(), world.sim.http.requests) == (False, [], [])
+
+
+def requests_of(world: World, release: str, patch: pytest.MonkeyPatch, answer: t.Callable[[int], object]) -> list[str]:
+    """Deploy a release, and return what served at each request to it; C(answer) happens before the answer to each."""
+    serving: list[str] = []
+    get = world.sim.http.get
+
+    def note(address: str, *args: t.Any) -> Answer:
+        serving.append(world.serving)
+        answer(len(serving))
+        return get(address, *args)
+
+    patch.setattr(world.sim.http, "get", note)
+    assert "failed" not in world.deploy(release)
+    assert world.serving == release
+    return serving
+
+
+@pytest.mark.parametrize(("workers", "asked"), [(1, 1), (2, 1 + 4), (3, 1 + 6), (40, 1 + 24)])
+def test_all_workers_are_asked_before_the_switch(
+    world: World, monkeypatch: pytest.MonkeyPatch, workers: int, asked: int
+) -> None:
+    world.deploy(V1)
+    world.app(V2).workers = workers
+    assert requests_of(world, V2, monkeypatch, lambda _number: None) == [V1] * asked
+
+
+def test_a_first_answer_that_takes_long_is_not_waited_for_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.deploy(V1)
+    began = world.sim.clock.now
+    requests_of(world, V2, monkeypatch, lambda number: world.sim.clock.sleep(60 if number > 1 else 0))
+    assert world.sim.clock.now - began < 6
+
+
+def test_what_is_answered_after_the_health_check_does_not_count(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deploy(V1)
+
+    def refuse(number: int) -> None:
+        world.app(V2).status = 200 if number == 1 else 500
+
+    requests_of(world, V2, monkeypatch, refuse)
+
+
+def test_a_host_without_room_for_threads_switches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deploy(V1)
+
+    def fill(_number: int) -> None:
+        world.sim.clock.threads_fail = "can't start new thread"
+
+    assert requests_of(world, V2, monkeypatch, fill) == [V1]
 
 
 def test_a_release_whose_worker_dies_while_it_loads_is_aborted_and_the_old_one_serves(world: World) -> None:
