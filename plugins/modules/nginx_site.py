@@ -249,7 +249,9 @@ options:
             required: true
           until_issued:
             description: >-
-              Whether a certificate of a CA may take its place. C(current) is left alone when it leads to one.
+              Whether a certificate of a CA may take its place. C(current) is left alone when it leads to one. A site
+              that names other files now, with a valid certificate that is not self-signed, goes on with a copy of
+              them.
             type: bool
             default: false
   files:
@@ -520,16 +522,16 @@ certificates:
       sample: /etc/flaskops/tls/shop/current
     state:
       description: >-
-        V(self_signed), or V(issued) for one of a CA. With O(acme) the state that M(flaskops.stack.nginx_certificate)
-        returns, with its C(not_after) and C(error).
+        V(self_signed), or V(issued) for one of a CA, also where it is that of other files, which the site had before.
+        With O(acme) the state that M(flaskops.stack.nginx_certificate) returns, with its C(not_after) and C(error).
       type: str
       sample: self_signed
     changed:
-      description: Whether this module has made it, or would make it.
+      description: Whether this module has made or copied it, or would do so.
       type: bool
       sample: true
     reason:
-      description: Why it was made.
+      description: Why it was made or copied.
       type: str
       sample: the names of the site have changed
     until_issued:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._nginx.certificate import ISSUED_PREFIX
 from .attempts import Attempt
 from .certbot import read_log
-from .lineage import ISSUED_PREFIX, is_served, orphans, read_lineage, target_of
+from .lineage import is_served, orphans, read_lineage, target_of
 from .model import AcmeError
 from .problems import failed_renewals
 from .publish import publish
@@ -43,12 +44,16 @@ def load_renewed(where: AcmeHost, names: t.Sequence[str], say: Say) -> bool:
 
 
 def sites_of(where: AcmeHost) -> list[str]:
-    """Return the sites for which nginx has a certificate of a CA."""
+    """Return the sites that nginx has a certificate for which certbot renews for it.
+
+    A site that waits for its first one may have one from elsewhere; what certbot has under its name is of others then.
+    """
     try:
         names = sorted(os.listdir(where.places.tls))
     except FileNotFoundError:
         return []
-    return [name for name in names if target_of(where.places, name).startswith(ISSUED_PREFIX)]
+    copied = [name for name in names if target_of(where.places, name).startswith(ISSUED_PREFIX)]
+    return [name for name in copied if read_lineage(where.places, name).settings.get("renew_hook") == where.places.hook]
 
 
 def settle(where: AcmeHost, say: Say) -> bool:

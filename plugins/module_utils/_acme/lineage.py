@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
@@ -13,7 +12,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from .._nginx.certificate import Certificate, CertificateError, read_certificate
+from .._nginx.certificate import Certificate, CertificateError, directory_of, read_certificate
 from .._system.files import read_file, write_file
 from .._system.paths import CERTIFICATES, CHALLENGES, RENEWAL, TLS
 from .lifetime import HOUR, RenewBefore
@@ -23,8 +22,8 @@ _SETTING = re.compile(r"^\s*([a-z_]+) = (.*?)\s*$", re.MULTILINE)
 _INTERVAL = re.compile(r"^renew_before_expiry = .*\n", re.MULTILINE)
 CHAIN, KEY = "fullchain.pem", "privkey.pem"
 HOOK = "deploy-hook"
-# What the link of a site leads to: a copy of what certbot has, or a certificate of our own.
-ISSUED_PREFIX, STAND_IN = "issued-", "stand-in"
+# What the link of a site leads to where it is a certificate of our own, and no copy of what certbot has.
+STAND_IN = "stand-in"
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Lineage:
     @property
     def directory(self) -> str:
         """Return the name of the directory that holds a copy for nginx: it says what is in it."""
-        return ISSUED_PREFIX + hashlib.sha256(self.chain + self.key).hexdigest()[:12]
+        return directory_of(self.chain, self.key)
 
     @property
     def lifetime(self) -> float:

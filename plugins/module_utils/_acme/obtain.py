@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._nginx.certificate import ISSUED_PREFIX
 from .certbot import write_bundle
 from .lineage import (
-    ISSUED_PREFIX,
     former_of,
     interval_of,
     is_served,

@@ -14,6 +14,7 @@ import typing as t
 
 from .._nginx.apply import nginx_of, swap_and_reload
 from .._nginx.binary import Nginx
+from .._nginx.certificate import ISSUED_PREFIX
 from .._nginx.checks import find_servers
 from .._nginx.conf import Configuration, ConfigurationError
 from .._nginx.journal import Journal, instance_id, merge_steps, resolve_interrupted
@@ -27,7 +28,7 @@ from .._nginx.tree import read_node
 from .._nginx.validate import validate
 from .._system.files import replace_link, write_file
 from .._system.lock import Lock
-from .lineage import CHAIN, ISSUED_PREFIX, KEY, STAND_IN, Lineage, Places, target_of
+from .lineage import CHAIN, KEY, STAND_IN, Lineage, Places, target_of
 from .model import AcmeError
 
 _CONFIG = "/etc/nginx/nginx.conf"

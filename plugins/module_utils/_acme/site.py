@@ -9,6 +9,7 @@ import shutil
 import typing as t
 from dataclasses import dataclass, field
 
+from .._nginx.certificate import covers
 from .._system.host import Host
 from .._system.lock import Lock
 from .._system.paths import LOCKS
@@ -60,6 +61,9 @@ class Site:
     def outcome(self, places: Places, now: float) -> Outcome:
         """Return what became of it."""
         served = served_certificate(places, self.wanted.name)
+        if served and not any(covers(served.names, name) for name in self.wanted.names):
+            # The names of the site have changed: no visitor trusts it here.
+            served = None
         valid = served is not None and served.not_after > now
         state = ISSUED if self.issued else KEPT if valid else FAILED if self.error else STAND_IN
         return Outcome(self.wanted.name, state, served.not_after if served else 0, self.error)

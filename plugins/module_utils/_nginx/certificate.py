@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import calendar
+import hashlib
 import re
 import time
 import typing as t
@@ -24,6 +25,13 @@ _SUBJECT_ALT_NAME = bytes((0x55, 0x1D, 0x11))
 _COMMON_NAME = bytes((0x55, 0x04, 0x03))
 _DNS, _ADDRESS = 0x82, 0x87
 _EXPLICIT_0, _EXPLICIT_3, _UTC_TIME = 0xA0, 0xA3, 0x17
+# Begins the name of a directory with copies for nginx of a certificate that a CA has issued.
+ISSUED_PREFIX = "issued-"
+
+
+def directory_of(chain: bytes, key: bytes) -> str:
+    """Return the name of the directory with copies of a certificate and its key: it says what is in it."""
+    return ISSUED_PREFIX + hashlib.sha256(chain + key).hexdigest()[:12]
 
 
 class CertificateError(ValueError):

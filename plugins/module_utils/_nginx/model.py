@@ -172,7 +172,7 @@ class Swap:
 class CertificateChange:
     """Files of a self-signed certificate to write, and where the link to the current one leads then.
 
-    No files mean that only the link changes, or, in check mode, that the host has nothing to make them with.
+    No files mean that they are not made anew, or, in check mode, that the host has nothing to make them with.
     """
 
     directory: str
@@ -228,7 +228,7 @@ class NginxPlan:
         staged = {swap.read_as or swap.path: swap.after.content for swap in self.swaps if not swap.secret}
         for change in self.changes:
             # Through a link that leads nowhere, a file would be made there.
-            files = {} if change.is_broken else (change.files or change.found)
+            files = {} if change.is_broken else (change.found or change.files)
             staged.update({os.path.join(change.path, name): text for name, text in files.items()})
         return staged
 

@@ -4,7 +4,8 @@
 """Self-signed certificates of sites, for good or until a CA has issued one. Private to flaskops.stack.
 
 The configuration of a site names C(DIRECTORY/SITE/current), a link to C(stand-in) or to what a CA has issued.
-C(stand-in) is itself a link to a directory with certificate and key, so that one rename changes both.
+C(stand-in) is itself a link to a directory with certificate and key, so that one rename changes both. A site that has
+the certificate of a CA already, from other files, goes on with a copy of it until the wanted one has come.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ import typing as t
 
 from .._system.files import read_file, read_link, replace_link, sync_directory, write_file
 from .._system.paths import RENEWAL
-from .certificate import Certificate, CertificateError, read_certificate
+from .certificate import ISSUED_PREFIX, Certificate, CertificateError, read_certificate
 from .host import NginxHost
 from .model import CURRENT, ENABLED, CertificateChange, NginxPlan, NginxSiteError, WantedSite
 from .tree import list_directory, remove_leftovers
+
+if t.TYPE_CHECKING:
+    from .published import Pair
 
 CERTIFICATE, KEY = "fullchain.pem", "privkey.pem"
 # The configuration of a site includes it where it says for how long browsers must use HTTPS.
@@ -55,11 +59,20 @@ subjectAltName = @names
 """
 
 
-def plan_certificates(host: NginxHost, directory: str, sites: t.Sequence[WantedSite], plan: NginxPlan) -> None:
-    """Add to a plan what has to be done for the certificates of its sites; raise NginxSiteError where it cannot be."""
+def plan_certificates(
+    host: NginxHost,
+    directory: str,
+    sites: t.Sequence[WantedSite],
+    published: t.Mapping[str, t.Sequence[bytes]],
+    plan: NginxPlan,
+) -> None:
+    """Add to a plan what has to be done for the certificates of its sites; raise NginxSiteError where it cannot be.
+
+    C(published) has the configurations that sites have now, where they are to have another one.
+    """
     for site in sites:
         if site.state == ENABLED and site.self_signed:
-            _plan_one(host, directory, site, plan)
+            _plan_one(host, directory, site, published.get(site.name, ()), plan)
     gone = [str(site["name"]) for site in plan.sites if site["state"] == "absent"]
     plan.obsolete += [path for name in gone if os.path.isdir(path := os.path.join(directory, name))]
     # That of a former name is taken along when the new name has its own.
@@ -74,34 +87,60 @@ def _is_renewed(directory: str, name: str) -> bool:
     return RENEWAL.encode() in (read_file(os.path.join(_SETTINGS, f"{name}.conf")) or b"")
 
 
-def _plan_one(host: NginxHost, directory: str, site: WantedSite, plan: NginxPlan) -> None:
+def _plan_one(host: NginxHost, directory: str, site: WantedSite, published: t.Sequence[bytes], plan: NginxPlan) -> None:
     place = os.path.join(directory, site.name)
-    current = read_link(os.path.join(place, CURRENT))
-    if current is None and os.path.lexists(os.path.join(place, CURRENT)):
-        raise NginxSiteError(f"{place}/{CURRENT} is not a link: move it away; the site's certificate is made anew")
-    entry: dict[str, str | bool] = {"name": site.name, "path": os.path.join(place, CURRENT), "changed": False}
+    link = os.path.join(place, CURRENT)
+    current = read_link(link)
+    if current is None and os.path.lexists(link):
+        raise NginxSiteError(f"{link} is not a link: move it away; the site's certificate is made anew")
+    entry: dict[str, str | bool] = {"name": site.name, "path": link, "changed": False}
     plan.certificates.append(
         {**entry, "until_issued": site.until_issued, "state": "self_signed", "reason": ""},
     )
-    if site.until_issued and current not in (None, STAND_IN) and _has_files(os.path.join(place, CURRENT)):
+    is_issued = site.until_issued and current not in (None, STAND_IN) and _has_files(link)
+    issued = link if is_issued else _issued_before(directory, site) if current is None else ""
+    kept = _kept(host, site, published, issued)
+    if is_issued and not kept:
         plan.certificates[-1]["state"] = "issued"
         return
-    issued = _issued_before(directory, site) if current is None else ""
-    if issued:
-        plan.certificates[-1].update(state="issued", changed=True, reason="the site had another name")
-        found = {name: read_file(os.path.join(issued, name)) or b"" for name in (CERTIFICATE, KEY)}
-        plan.changes.append(CertificateChange(place, issued, {}, "", f"{issued}\n", found))
-        return
     reason, before = _fault(place, site.self_signed)
-    if not reason and current == STAND_IN:
+    if current == STAND_IN and not (reason or kept):
         return
     files = _make(host, site) if reason else _read(place)
+    # A path of links that ends nowhere cannot be tested: where it ends, nothing may be made.
+    is_broken = current is not None and not os.path.isdir(link)
+    if kept or issued:
+        target, reason, after, found = _of_other_files(kept) if kept else _of_former_name(issued)
+        plan.certificates[-1].update(state="issued", changed=True, reason=reason)
+        plan.changes.append(CertificateChange(place, target, files, "", after, found, is_broken))
+        return
     after = _describe(files[CERTIFICATE]) if files else f"for {', '.join(site.self_signed)}\n"
     reason = reason or "the link current does not lead to it"
     plan.certificates[-1].update(changed=True, reason=reason)
-    # A path of links that ends nowhere cannot be tested: where it ends, nothing may be made.
-    is_broken = current is not None and not os.path.isdir(os.path.join(place, CURRENT))
     plan.changes.append(CertificateChange(place, STAND_IN, files, before, after, is_broken=is_broken))
+
+
+def _kept(host: NginxHost, site: WantedSite, published: t.Sequence[bytes], issued: str) -> Pair | None:
+    """Return the certificate that a site has from other files, where it is better than what a CA has issued before."""
+    if not site.until_issued or not published:
+        return None
+    # Loaded for sites that change.
+    from .published import find_published, is_better
+
+    pair = find_published(published, site.self_signed, host.time())
+    before = read_file(os.path.join(issued, CERTIFICATE)) if issued else None
+    return pair if pair and (before is None or is_better(pair, before, site.self_signed, host.time())) else None
+
+
+def _of_other_files(kept: Pair) -> tuple[str, str, str, dict[str, bytes]]:
+    """Return where the link to the certificate leads, why, how it is described, and its files."""
+    reason = f"the site has that of {kept.source} until a CA has issued one"
+    return kept.directory, reason, _describe(kept.chain), {CERTIFICATE: kept.chain, KEY: kept.key}
+
+
+def _of_former_name(issued: str) -> tuple[str, str, str, dict[str, bytes]]:
+    found = {name: read_file(os.path.join(issued, name)) or b"" for name in (CERTIFICATE, KEY)}
+    return issued, "the site had another name", f"{issued}\n", found
 
 
 def _has_files(place: str) -> bool:
@@ -206,20 +245,25 @@ def write_certificates(changes: t.Iterable[CertificateChange]) -> None:
         remove_leftovers([change.directory])
         if change.files:
             _write_stand_in(change)
+        if change.target.startswith(ISSUED_PREFIX):
+            _write_files(os.path.join(change.directory, change.target), change.found)
         replace_link(change.target, change.path)
 
 
 def _write_stand_in(change: CertificateChange) -> None:
     name = _directory_name(change.files)
-    place = os.path.join(change.directory, name)
-    os.makedirs(place, mode=0o755, exist_ok=True)
-    for file, data in change.files.items():
-        write_file(os.path.join(place, file), data, 0o600 if file == KEY else 0o644)
-    sync_directory(change.directory)
+    _write_files(os.path.join(change.directory, name), change.files)
     replace_link(name, os.path.join(change.directory, STAND_IN))
     for base in list_directory(change.directory):
         if base.startswith(_KEPT) and base != name:
             shutil.rmtree(os.path.join(change.directory, base))
+
+
+def _write_files(place: str, files: t.Mapping[str, bytes]) -> None:
+    os.makedirs(place, mode=0o755, exist_ok=True)
+    for file, data in files.items():
+        write_file(os.path.join(place, file), data, 0o600 if file == KEY else 0o644)
+    sync_directory(os.path.dirname(place))
 
 
 def remove_certificates(directories: t.Iterable[str]) -> None:

@@ -15,7 +15,7 @@ import typing as t
 from .._system.lock import Lock
 from .journal import Journal, JournalStep, instance_id, resolve_interrupted
 from .loaded_state import LoadedState
-from .model import ABSENT, ENABLED, NginxPlan, diff_of
+from .model import ABSENT, ENABLED, CurrentTree, NginxPlan, diff_of
 from .plan import make_plan
 from .policy import NOTHING_CHANGES, ReloadResult, ValidationResult
 from .request import NginxRequest, PendingReload
@@ -78,10 +78,22 @@ def _plan(request: NginxRequest) -> NginxPlan:
         from .host import NginxHost
         from .self_signed import plan_certificates
 
-        plan_certificates(request.host or NginxHost(), request.tls, request.sites, plan)
+        published = _published(request, current)
+        plan_certificates(request.host or NginxHost(), request.tls, request.sites, published, plan)
     gone = [str(site["name"]) for site in plan.sites if site["state"] == ABSENT]
     plan.unused_answers = unused_answers(request.answers, request.sites, gone, request.purge)
     return plan
+
+
+def _published(request: NginxRequest, current: CurrentTree) -> dict[str, list[bytes]]:
+    """Return the configurations that sites have now, under this or their former name, and are to have no longer."""
+    found: dict[str, list[bytes]] = {}
+    for site in request.sites:
+        for name in (site.name, site.rename_from):
+            node = current.nodes.get(name + request.layout.suffix)
+            if node and node.content is not None and node.content != site.content:
+                found.setdefault(site.name, []).append(node.content)
+    return found
 
 
 def _report(

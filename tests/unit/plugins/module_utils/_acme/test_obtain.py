@@ -19,7 +19,12 @@ from ansible_collections.flaskops.stack.plugins.module_utils._acme.model import 
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.obtain import obtain, remove
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.site import Site
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import PRODUCTION, STAGING
-from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_certbot import DAY, Lab, problem
+from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_certbot import (
+    DAY,
+    Lab,
+    certificate,
+    problem,
+)
 
 SHOP, BLOG = WantedCertificate("shop", ("shop.test", "www.shop.test")), WantedCertificate("blog", ("blog.test",))
 ASKED = Authority(email="a@shop.test")
@@ -212,6 +217,40 @@ def test_another_profile_is_another_certificate(lab: Lab) -> None:
         "the profile changes: it has the usual one"
         in run(lab, SHOP, authority=short, check=True, diff=True)["diff"][0]["after"]
     )
+
+
+def of_other_files(lab: Lab, *names: str) -> None:
+    """Have nginx the certificate that a site had before it was to have one of a CA, as nginx_site leaves it."""
+    copy = lab.root / "tls/shop/issued-own"
+    copy.mkdir()
+    (copy / "fullchain.pem").write_bytes(certificate(names, lab.clock.time() - DAY, lab.clock.time() + 20 * DAY))
+    (copy / "privkey.pem").write_text("own key\n")
+    link = lab.root / "tls/shop/current"
+    link.unlink()
+    link.symlink_to("issued-own")
+
+
+def test_a_certificate_from_elsewhere_is_kept_until_the_ca_has_answered(lab: Lab) -> None:
+    of_other_files(lab, *SHOP.names)
+    answer, lab.directory = lab.directory, OSError(111, "Connection refused")
+    result = run(lab, SHOP)
+    assert (states(result), lab.current("shop")) == ({"shop": "kept"}, "issued-own") and "failed" not in result
+    assert (
+        "Connection refused" in result["warnings"][0] and "The certificate that is there stays" in result["warnings"][0]
+    )
+    lab.directory = answer
+    assert states(run(lab, SHOP)) == {"shop": "issued"}
+    assert [name for name in os.listdir(f"{lab.places.tls}/shop") if name.startswith("issued-")] == [
+        lab.current("shop")
+    ]
+
+
+def test_a_certificate_for_none_of_the_names_is_no_reason_to_go_on(lab: Lab) -> None:
+    of_other_files(lab, "old.test")
+    lab.directory = OSError(111, "Connection refused")
+    result = run(lab, SHOP)
+    assert states(result) == {"shop": "failed"} and result["failed"]
+    assert result["msg"].endswith("The site has no valid certificate of a CA")
 
 
 def test_a_certificate_that_others_use_is_left_alone(lab: Lab) -> None:

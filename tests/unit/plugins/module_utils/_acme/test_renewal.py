@@ -69,6 +69,14 @@ def test_the_hook_leaves_the_certificates_of_others_alone(lab: Lab) -> None:
     assert (hook(lab, "mail"), hook(lab, ""), lab.nginx.nginx.reloads) == (0, 0, 1)
 
 
+def test_what_certbot_has_for_others_under_the_name_of_a_site_is_not_loaded(lab: Lab) -> None:
+    # The site has the certificate of other files until the CA has answered.
+    before = lab.current("shop")
+    lab.certbot.keep("shop", ["mail.test"], {"renew_hook": "systemctl reload postfix", "server": PRODUCTION})
+    assert (hook(lab, "shop"), main(["--after"], lab.where, {})) == (0, 0)
+    assert (lab.current("shop"), lab.nginx.nginx.reloads, sites_of(lab.where)) == (before, 1, ["blog"])
+
+
 def test_what_nginx_refuses_is_not_loaded_and_tried_again(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     before = lab.current("shop")
     (lab.root / "enabled/other").write_text("broken\n")

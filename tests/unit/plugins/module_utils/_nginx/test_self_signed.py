@@ -246,6 +246,20 @@ def test_a_renamed_site_keeps_what_a_ca_has_issued(host: FakeHost, monkeypatch: 
     assert not run(host, site(host, name="store", rename_from="shop", until_issued=True))["changed"]
 
 
+def test_a_renamed_site_has_a_stand_in_for_the_day_on_which_its_certificate_is_taken_away(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(self_signed, "_LIVE", str(host.root / "live"))
+    run(host, site(host, until_issued=True))
+    issue(host)
+    run(host, site(host, name="store", rename_from="shop", until_issued=True))
+    assert sorted(os.listdir(current(host, "store").parent / "stand-in")) == [
+        "fullchain.pem",
+        "no-hsts.conf",
+        "privkey.pem",
+    ]
+
+
 def test_a_refused_configuration_leaves_no_certificate(host: FakeHost) -> None:
     with pytest.raises(NginxSiteError, match="broken"):
         run(host, WantedSite("shop", content=text(host, "shop") + b"broken\n", self_signed=NAMES))
