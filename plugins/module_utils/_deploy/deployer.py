@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Deploy a release: start, health check, switch, drain, stop. Private to flaskops.stack.
 
-The services of one task go through each step together, so that ten take little longer than one. Those whose old release
-stops first follow one by one, and those that answer wrong are waited for when the others have switched. A service that
-fails is aborted or reverted alone, and the others continue. The run may be killed at any instant: the old release is
-complete until the new one is healthy, the rename makes the new one live, both start at boot in between, and leftovers
-are found by the next run, because it compares the observed state of the host with the wanted one, and keeps no plan.
+The services of one task go through each step together, so that ten take little longer than one; those whose old release
+stops first follow one by one. A service that fails is aborted or reverted alone, and the others continue. The run may
+be killed at any instant: the old release is complete until the new one is healthy, the rename makes the new one live,
+both start at boot in between, and leftovers are found by the next run, because it compares the observed state of the
+host with the wanted one, and keeps no plan.
 """
 
 from __future__ import annotations
@@ -84,24 +84,15 @@ class Deployer:
             self._run_together(group)
 
     def _run_together(self, deployments: t.Sequence[Deployment]) -> None:
-        """Take services through all steps at the same time, but for those that answer wrong: others do not wait."""
+        """Take services through all steps at the same time."""
         start = (
             self._hooks.migrate,
             self._memory.stop_old,
             self._starter.start,
             self._starter.prepare_switch,
         )
-        for step in start:
-            self._run_step(step, deployments, self._abort)
-        waiting = deployments
-        while waiting:
-            self._run_step(self._check_health, waiting, self._abort)
-            self._go_live([deployment for deployment in waiting if not deployment.undecided])
-            waiting = [deployment for deployment in waiting if deployment.undecided]
-
-    def _go_live(self, deployments: t.Sequence[Deployment]) -> None:
-        """Take services whose health is known through all later steps."""
-        for before in (self._warm_up, self._hooks.before, self._switch, self._proxy_check.check):
+        checks = (self._check_health, self._warm_up, self._hooks.before)
+        for before in (*start, *checks, self._switch, self._proxy_check.check):
             self._run_step(before, deployments, self._abort)
         for after in (self._replace_workers, self._drain, self._stop):
             self._run_step(after, deployments, self._defer)
@@ -145,16 +136,18 @@ class Deployer:
         return explain_full_disk(exc, [self._directory.path, deployment.service.layout.base]) or str(exc)
 
     def _check_health(self, deployments: t.Sequence[Deployment]) -> None:
-        for deployment in deployments:
-            deployment.health_check = deployment.health_check or deployment.new_health_check()
-        gates = {deployment.service.name: gate for deployment in deployments if (gate := deployment.health_check)}
+        gates = {deployment.service.name: gate for deployment in deployments if (gate := deployment.new_health_check())}
         by_name = {deployment.service.name: deployment for deployment in deployments}
+        for name, gate in gates.items():
+            by_name[name].health_check = gate
         # An old release that was stopped first is restarted at once, and not after the checks of the others.
         for name, reason in wait_until_healthy(self._host, gates) if gates else ():
             self._abort_unhealthy(by_name[name], reason)
 
     def _warm_up(self, deployments: t.Sequence[Deployment]) -> None:
-        warm_up(self._host, [deployment.health_check for deployment in deployments if deployment.health_check])
+        # Where the old release was stopped first, visitors wait for the switch.
+        beside = [deployment for deployment in deployments if not deployment.stopped_units]
+        warm_up(self._host, [deployment.health_check for deployment in beside if deployment.health_check])
 
     def _abort_unhealthy(self, deployment: Deployment, reason: HealthCheckError) -> None:
         deployment.failed_worker = reason.service
@@ -226,7 +219,6 @@ class Deployer:
         self._host.systemd.reset_failed_later([*deployment.added_units, *deployment.service.wanted.processes])
 
     def _switch(self, deployments: t.Sequence[Deployment]) -> None:
-        self._sockets_after_switch = "", 0.0
         for deployment in deployments:
             self._recheck_health(deployment)
             self._attempt(deployment, self._switch_one)

@@ -157,11 +157,6 @@ class Deployment:
         return self.health_check is not None and all(probe.passed for probe in self.health_check.probes)
 
     @property
-    def undecided(self) -> bool:
-        """Tell whether the health check goes on; a release that has not passed it may not be switched to."""
-        return self.in_progress and self.health_check is not None and not self.health_check.passed
-
-    @property
     def unverified_units(self) -> list[str]:
         """Return the units to write that systemd has not accepted before: they differ from the current release's."""
         old, new = self.observed.current or "", self.service.wanted.release

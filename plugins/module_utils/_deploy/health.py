@@ -9,9 +9,7 @@ import errno
 import re
 import threading
 import typing as t
-from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 
 from .._input.defaults import Settings
 from .._service.idle import is_asleep
@@ -27,11 +25,14 @@ _WATCH_INTERVAL = 0.25
 _PROBE_INTERVAL = 0.25
 # Properties of a service that systemd is asked for.
 STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "MainPID", "Job")
-# Seconds after which releases that are healthy are not kept waiting by one that has loaded and answers wrong.
-_PATIENCE = 5.0
-# Before the switch each worker is asked so often on average, all of them no more often than that together, and waited
-# for for so many seconds.
-_WARM_EACH, _WARM_MOST, _WARM_SECONDS = 2, 24, 3.0
+# Before the switch: how often each worker is asked on average,
+_WARM_EACH = 2
+# how often all workers of an application together, which may share a database with the old release,
+_WARM_MOST = 24
+# and for how many seconds all applications of a task together.
+_WARM_SECONDS = 3.0
+# An application that needs longer for an answer is left alone: its visitors would wait behind these requests.
+_WARM_ANSWER = 1.0
 # Characters of a rejected response's body that are shown.
 _EXCERPT = 300
 # Bytes of it in which they are looked for.
@@ -293,13 +294,6 @@ class HealthCheck:
                 # Worker faults are evaluated when the probe has passed.
                 probe.workers.look(_main_process(state))
 
-    @property
-    def is_doubtful(self) -> bool:
-        """Tell whether all workers have loaded, and an instance gives a rejected answer for some time already."""
-        asked_for = self.host.clock.monotonic() - (self.deadline - self.health.timeout)
-        wrong = any(probe.status and probe.problem for probe in self.probes)
-        return not self.passed and wrong and all(map(is_loaded, self.probes)) and asked_for > _PATIENCE
-
     def check(self, states: t.Mapping[str, t.Mapping[str, str]], systemd_error: str = "") -> bool:
         """Tell whether all instances are healthy; raise HealthCheckError as soon as one has failed.
 
@@ -341,19 +335,15 @@ class HealthCheck:
 
 
 def wait_until_healthy(host: Host, gates: t.Mapping[str, HealthCheck]) -> t.Iterator[tuple[str, HealthCheckError]]:
-    """Wait until all releases are healthy; yield each that is not, with the reason, as soon as that is known.
-
-    Some that are doubtful are left undecided once all others have passed; call it again with these to go on.
-    """
+    """Wait until all releases are healthy; yield each that is not, with the reason, as soon as that is known."""
     services = {probe.service for gate in gates.values() for probe in gate.probes}
     # While the applications load: the states have the main processes and the restart counters.
     first, _systemd_error = query_systemd(host, services)
     for gate in gates.values():
-        if not gate.deadline:
-            gate.start(first)
+        gate.start(first)
     waiting = dict(gates)
     # A release that has passed may still fail while others load.
-    while not _is_decided(waiting.values()):
+    while not all(gate.passed for gate in waiting.values()):
         _wait_for_probes(host.clock, waiting.values())
         states, systemd_error = query_systemd(host, services)
         for name, gate in list(waiting.items()):
@@ -372,41 +362,45 @@ def wait_until_healthy(host: Host, gates: t.Mapping[str, HealthCheck]) -> t.Iter
             break
 
 
-def _is_decided(gates: t.Collection[HealthCheck]) -> bool:
-    """Tell whether all have passed, or some have and all others are doubtful."""
-    passed = [gate.passed for gate in gates]
-    return all(passed) or (any(passed) and all(gate.passed or gate.is_doubtful for gate in gates))
-
-
 def warm_up(host: Host, gates: t.Iterable[HealthCheck]) -> None:
     """Ask all workers of healthy releases at the same time, so that visitors do not wait for the first answer of each.
 
     One worker may have answered all of the health check, and the first answer of a process takes longest: modules,
     templates and connections are loaded with it. What is answered here does not count: the release is healthy.
     """
-    asked = [(gate, probe) for gate in gates if gate.passed for probe in gate.probes for _ in range(_warm_count(probe))]
     until = host.clock.monotonic() + _WARM_SECONDS
+    for gate in gates:
+        for probe in gate.probes if gate.passed else ():
+            count = _warm_count(probe, len(gate.probes))
+            if count and _ask_together(host, gate.health, probe, 1, min(until, host.clock.monotonic() + _WARM_ANSWER)):
+                _ask_together(host, gate.health, probe, count - 1, until)
+
+
+def _ask_together(host: Host, health: Health, probe: Probe, count: int, until: float) -> bool:
+    """Request the health path so often at the same time, and tell whether all was answered in time."""
+    seconds = until - host.clock.monotonic()
     answered: list[bool] = []
 
-    def ask(gate: HealthCheck, probe: Probe) -> None:
+    def ask() -> None:
         # The result of the health check stays what it is.
         once = Probe(probe.instance, probe.socket, probe.service)
-        answered.append(_ask(host.http, once, gate.health, _WARM_SECONDS) is not None)
+        answered.append(_ask(host.http, once, health, seconds) is not None)
 
-    started = 0
-    # A host without room for threads is not kept from the switch.
-    with suppress(RuntimeError):
-        for gate, probe in asked:
-            host.clock.start_thread(partial(ask, gate, probe))
-            started += 1
-    while len(answered) < started and host.clock.monotonic() < until:
+    try:
+        for _number in range(count if seconds > 0 else 0):
+            host.clock.start_thread(ask)
+    except RuntimeError:
+        # A host without room for threads is not kept from the switch.
+        return False
+    while len(answered) < count and host.clock.monotonic() < until:
         host.clock.sleep(LOOK_INTERVAL)
+    return len(answered) == count and all(answered)
 
 
-def _warm_count(probe: Probe) -> int:
-    """Return how often an instance is asked once more: a single worker has answered already."""
+def _warm_count(probe: Probe, instances: int) -> int:
+    """Return how often one of so many instances is asked once more: a single worker has answered already."""
     workers = probe.workers.wanted if probe.workers else 0
-    return min(_WARM_EACH * workers, _WARM_MOST) if workers > 1 else 0
+    return min(_WARM_EACH * workers, _WARM_MOST // instances) if workers > 1 else 0
 
 
 def query_systemd(host: Host, services: t.Collection[str]) -> tuple[dict[str, dict[str, str]], str]:

@@ -581,49 +581,6 @@ def test_a_release_that_may_not_run_beside_another_is_not_kept_waiting_by_other_
     assert slow.seconds > 30
 
 
-@pytest.mark.parametrize("recovers", [False, True])
-def test_healthy_services_switch_without_waiting_for_one_that_answers_wrong(host: Host, recovers: bool) -> None:
-    good, wrong = host.deployment(host.install_old()), other_change(host, health={"timeout": 30})
-    app = host.sim.systemd.app(WIKI)
-    app.status = 404
-    seen: list[tuple[str, bool]] = []
-
-    def look(words: list[str]) -> None:
-        """Note what serves when the old release of the healthy one is stopped."""
-        if words[:2] == ["systemctl", "stop"] and any(OLD in word for word in words):
-            seen.append((host.serving(), os.path.lexists(wrong.service.layout.current)))
-            app.status = 200 if recovers else 404
-
-    host.sim.commands.before.append(look)
-    host.run(wrong, good)
-    assert (good.error, host.serving(), seen) == ("", "new", [("new", False)])
-    assert good.seconds < 10
-    assert os.path.lexists(wrong.service.layout.current) is recovers
-    assert wrong.error.partition(" (")[0] == (
-        "" if recovers else "instance 0: / answered 404 for host 'localhost', wanted 2xx, 3xx or 401"
-    )
-    assert recovers is (wrong.seconds < 30)
-
-
-def test_a_service_that_is_only_slow_to_load_switches_with_the_others(host: Host) -> None:
-    quick, slow = host.deployment(host.install_old()), other_change(host, health={"timeout": 30})
-    host.sim.systemd.app(WIKI).loads_in = 8
-    host.run(quick, slow)
-    assert (quick.error, slow.error) == ("", "")
-    assert min(quick.seconds, slow.seconds) > 8
-
-
-def test_services_that_all_answer_wrong_are_each_waited_for(host: Host) -> None:
-    deployments = (
-        host.deployment(host.install_old(), health={"timeout": 20}),
-        other_change(host, health={"timeout": 30}),
-    )
-    host.new.status, host.sim.systemd.app(WIKI).status = 500, 404
-    host.run(*deployments)
-    assert ["answered" in deployment.error for deployment in deployments] == [True, True]
-    assert host.serving() == "old"
-
-
 def test_services_that_are_deployed_together_share_the_memory_from_the_first_release_on(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

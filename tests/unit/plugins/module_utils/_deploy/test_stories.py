@@ -212,6 +212,24 @@ def test_a_first_answer_that_takes_long_is_not_waited_for_for_ever(
     assert world.sim.clock.now - began < 6
 
 
+def test_an_application_that_is_slow_is_asked_once_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deploy(V1)
+    assert requests_of(world, V2, monkeypatch, lambda number: world.sim.clock.sleep(number > 1 and 1.5)) == [V1] * 2
+
+
+def test_a_release_that_visitors_wait_for_is_not_warmed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deploy(V1)
+    world.build(V2, overlap="never")
+    assert requests_of(world, V2, monkeypatch, lambda _number: None) == [""]
+
+
+def test_all_instances_together_are_not_asked_more_often(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deploy(V1)
+    world.build(V2, instances=8)
+    world.app(V2).workers = 12
+    assert len(requests_of(world, V2, monkeypatch, lambda _number: None)) == 8 + 24
+
+
 def test_what_is_answered_after_the_health_check_does_not_count(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.deploy(V1)
 
