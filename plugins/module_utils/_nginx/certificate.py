@@ -18,6 +18,7 @@ import time
 import typing as t
 
 _PEM = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----(.+?)-----END", re.DOTALL)
+_BLOCK = re.compile(rb"-----BEGIN (TRUSTED |X509 |)CERTIFICATE-----.+?-----END \1CERTIFICATE-----", re.DOTALL)
 _KEY = re.compile(rb"-----BEGIN (RSA |EC |)PRIVATE KEY-----(.+?)-----END", re.DOTALL)
 RSA, EC = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a8648ce3d0201")
 _KEY_KINDS = {b"RSA ": RSA, b"EC ": EC}
@@ -32,6 +33,11 @@ ISSUED_PREFIX = "issued-"
 def directory_of(chain: bytes, key: bytes) -> str:
     """Return the name of the directory with copies of a certificate and its key: it says what is in it."""
     return ISSUED_PREFIX + hashlib.sha256(chain + key).hexdigest()[:12]
+
+
+def without_keys(pem: bytes) -> bytes:
+    """Return the certificates of a file alone: many files hold the key, too, which only root may read."""
+    return b"".join(match.group() + b"\n" for match in _BLOCK.finditer(pem))
 
 
 class CertificateError(ValueError):

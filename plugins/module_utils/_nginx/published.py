@@ -13,7 +13,15 @@ import typing as t
 
 from .._site.syntax import Directive, parse
 from .._system.files import read_file
-from .certificate import Certificate, CertificateError, covers, directory_of, read_certificate, read_signed
+from .certificate import (
+    Certificate,
+    CertificateError,
+    covers,
+    directory_of,
+    read_certificate,
+    read_signed,
+    without_keys,
+)
 
 
 class Pair(t.NamedTuple):
@@ -38,11 +46,11 @@ def find_published(texts: t.Iterable[bytes], names: t.Sequence[str], now: float)
 
 
 def is_better(pair: Pair, other: bytes, names: t.Sequence[str], now: float) -> bool:
-    """Tell whether a pair is good for names that another certificate is not good for."""
+    """Tell whether a pair is good for names that another certificate is not good for, or that one cannot be read."""
     try:
         return not _covered(pair.certificate, names, now) <= _covered(read_certificate(other), names, now)
     except CertificateError:
-        return False
+        return True
 
 
 def _covered(certificate: Certificate, names: t.Iterable[str], now: float) -> set[str]:
@@ -66,9 +74,11 @@ def _read(paths: tuple[str, str]) -> Pair | None:
     if not all(map(os.path.isabs, paths)):
         return None
     try:
-        chain, key = (read_file(path) or b"" for path in paths)
+        whole, key = (read_file(path) or b"" for path in paths)
+        chain = without_keys(whole)
         signed, certificate = read_signed(chain), read_certificate(chain)
-    except (CertificateError, OSError):
+    except (ValueError, OSError):
+        # No certificate, or a path with a character that no path has.
         return None
     is_self_signed = signed[0].subject == signed[0].issuer
     return Pair(paths[0], chain, key, certificate) if not is_self_signed and _fits(chain, key) else None

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx import validate
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.certificate import read_certificate
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import REPLACE, NginxLayout, WantedSite
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.published import find_published
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.published import find_published, is_better
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request import NginxRequest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.transaction import manage
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_host import FakeHost
@@ -112,6 +112,32 @@ def test_a_site_keeps_its_own_certificate_until_that_of_the_ca_has_come(host: Fa
     assert result["certificates"] == [{**known, "reason": reason}]
     assert "PRIVATE" not in str(result)
     assert result["diff"][-1]["after"].startswith("for shop.test, www.shop.test\nuntil 20")
+
+
+def test_a_key_in_the_file_of_the_certificate_is_readable_by_root_alone(host: FakeHost) -> None:
+    own(host, "shop.test")
+    both = (host.root / "own.pem").read_bytes() + (host.root / "own.key").read_bytes()
+    (host.root / "both.pem").write_bytes(b"for the shop\n" + both)
+    publish(host, server(f"{host.root}/both.pem", f"{host.root}/both.pem", "shop.test"))
+    run(host, acme(host, "shop.test"))
+    assert served(host) == (host.root / "own.pem").read_bytes()
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+        current(host) / "fullchain.pem", current(host) / "privkey.pem"
+    )
+    readable = [path for path in (host.root / "tls").rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+    assert readable and not any(b"PRIVATE KEY" in path.read_bytes() for path in readable)
+
+
+def test_a_path_that_no_file_can_have_is_passed_over(host: FakeHost) -> None:
+    own(host, "shop.test")
+    text = server("/a\0b.pem", "/a\0b.key", "shop.test").encode()
+    assert find_published([text], ["shop.test"], host.time()) is None
+
+
+def test_a_certificate_that_cannot_be_read_is_no_reason_to_drop_a_good_one(host: FakeHost) -> None:
+    own(host, "shop.test")
+    pair = find_published([with_files(host, "shop.test").encode()], ["shop.test"], host.time())
+    assert pair and is_better(pair, b"nothing", ["shop.test"], host.time())
 
 
 def test_it_stays_when_the_files_go_and_a_further_run_changes_nothing(host: FakeHost) -> None:
