@@ -25,11 +25,11 @@ _WATCH_INTERVAL = 0.25
 _PROBE_INTERVAL = 0.25
 # Properties of a service that systemd is asked for.
 STATE = ("ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "MainPID", "Job")
-# Before the switch: how often each worker is asked on average,
+# How often each worker is asked before the switch, on average.
 _WARM_EACH = 2
-# how often all workers of an application together, which may share a database with the old release,
+# How often all workers of an application are; they may share a database with the old release, which serves.
 _WARM_MOST = 24
-# and for how many seconds all applications of a task together.
+# Seconds that this may take for all applications of a task.
 _WARM_SECONDS = 3.0
 # An application that needs longer for an answer is left alone: its visitors would wait behind these requests.
 _WARM_ANSWER = 1.0
