@@ -27,9 +27,9 @@ Variables = t.Mapping[str, t.Any]
 _FROM_ENVIRONMENT = (
     "stands in files that every user of the host may read: put it into secrets, and read it from the environment"
 )
-Options = t.Mapping[str, str]
-# Options that are no secret, and what to do instead.
-_PROCESS: Options = {
+_Options = t.Mapping[str, str]
+# _Options that are no secret, and what to do instead.
+_PROCESS: _Options = {
     "environment": "values of environment may stand in logs: move it to secrets",
     "app": _FROM_ENVIRONMENT,
     "host_header": _FROM_ENVIRONMENT,
@@ -37,17 +37,17 @@ _PROCESS: Options = {
 
 
 @dataclass(frozen=True)
-class _Kind:
+class _Variable:
     """The entries of a variable that is a list of them."""
 
     # How errors call one.
     label: str
-    options: Options
+    options: _Options
 
 
-_KINDS: t.Mapping[str, _Kind] = {
-    # Options of its site are not part of a release.
-    "flask_apps": _Kind(
+_VARIABLES: t.Mapping[str, _Variable] = {
+    # _Options of its site are not part of a release.
+    "flask_apps": _Variable(
         "app",
         {
             **_PROCESS,
@@ -57,8 +57,8 @@ _KINDS: t.Mapping[str, _Kind] = {
             **dict.fromkeys(("gunicorn", "hooks", "workers", "timers"), _FROM_ENVIRONMENT),
         },
     ),
-    # What an application has in gunicorn, a service has beside its other options.
-    "gunicorn_services": _Kind("service", {**_PROCESS, **dict.fromkeys(DEFAULTS, _FROM_ENVIRONMENT)}),
+    # A service has the settings of gunicorn beside its other options.
+    "gunicorn_services": _Variable("service", {**_PROCESS, **dict.fromkeys(DEFAULTS, _FROM_ENVIRONMENT)}),
 }
 _KEPT = "secret: set secret: true"
 _EXPRESSION = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
@@ -77,7 +77,7 @@ def vaulted_faults(variable: str, entries: object, variables: Variables) -> list
     them.
     """
     given = entries if isinstance(entries, (list, tuple)) else []
-    written, kind = _resolved(variables.get(variable), variables), _KINDS[variable]
+    written, kind = _resolved(variables.get(variable), variables), _VARIABLES[variable]
     return [
         f"{kind.label} '{entry.get('name')}': {fault}"
         for number, entry in enumerate(given)
@@ -103,7 +103,7 @@ def encrypted_in(template: str, variables: Variables) -> list[tuple[str, str]]:
 
 
 def _of_entry(
-    entry: t.Mapping[t.Any, t.Any], options: Options, written: object, variables: Variables
+    entry: t.Mapping[t.Any, t.Any], options: _Options, written: object, variables: Variables
 ) -> t.Iterator[str]:
     for option, advice in options.items():
         for place, verb in _places(entry.get(option), _inner(written, option), variables, option):

@@ -11,7 +11,7 @@ import typing as t
 from .._nginx.certificate import ISSUED_PREFIX
 from .attempts import Attempt
 from .certbot import read_log
-from .lineage import is_served, orphans, read_lineage, target_of
+from .lineage import is_for_nginx, is_served, orphans, read_lineage, target_of
 from .model import AcmeError
 from .problems import failed_renewals
 from .publish import publish
@@ -44,16 +44,17 @@ def load_renewed(where: AcmeHost, names: t.Sequence[str], say: Say) -> bool:
 
 
 def sites_of(where: AcmeHost) -> list[str]:
-    """Return the sites that nginx has a certificate for which certbot renews for it.
+    """Return the sites whose certificate certbot renews for nginx.
 
-    A site that waits for its first one may have one from elsewhere; what certbot has under its name is of others then.
+    A site that waits for its first one may have a certificate of other files. What certbot has under its name belongs
+    to other programs then.
     """
     try:
         names = sorted(os.listdir(where.places.tls))
     except FileNotFoundError:
         return []
     copied = [name for name in names if target_of(where.places, name).startswith(ISSUED_PREFIX)]
-    return [name for name in copied if read_lineage(where.places, name).settings.get("renew_hook") == where.places.hook]
+    return [name for name in copied if is_for_nginx(where.places, read_lineage(where.places, name))]
 
 
 def settle(where: AcmeHost, say: Say) -> bool:

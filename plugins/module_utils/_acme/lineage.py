@@ -22,7 +22,7 @@ _SETTING = re.compile(r"^\s*([a-z_]+) = (.*?)\s*$", re.MULTILINE)
 _INTERVAL = re.compile(r"^renew_before_expiry = .*\n", re.MULTILINE)
 CHAIN, KEY = "fullchain.pem", "privkey.pem"
 HOOK = "deploy-hook"
-# What the link of a site leads to where it is a certificate of our own, and no copy of what certbot has.
+# Where the link of a site leads while it has a self-signed certificate.
 STAND_IN = "stand-in"
 
 
@@ -129,7 +129,12 @@ def orphans(places: Places) -> list[str]:
     names = [base[: -len(".conf")] for base in found if base.endswith(".conf")]
     used = {former_of(places, name) for name in _list(places.tls)}
     alone = [name for name in names if name not in used and not target_of(places, name)]
-    return [name for name in alone if read_lineage(places, name).settings.get("renew_hook") == places.hook]
+    return [name for name in alone if is_for_nginx(places, read_lineage(places, name))]
+
+
+def is_for_nginx(places: Places, lineage: Lineage) -> bool:
+    """Tell whether certbot renews a certificate for nginx: with our deploy hook."""
+    return lineage.settings.get("renew_hook") == places.hook
 
 
 def _list(directory: str) -> list[str]:

@@ -13,6 +13,7 @@ from .certbot import write_bundle
 from .lineage import (
     former_of,
     interval_of,
+    is_for_nginx,
     is_served,
     moment,
     read_lineage,
@@ -125,7 +126,7 @@ def _forget_former(where: AcmeHost, site: Site, former: str, bundle: str) -> lis
 
     lineage = read_lineage(where.places, former)
     live = os.path.join(where.places.certbot, "live", former)
-    is_ours = lineage.settings.get("renew_hook") == where.places.hook and not target_of(where.places, former)
+    is_ours = is_for_nginx(where.places, lineage) and not target_of(where.places, former)
     if not is_ours or is_read(where.nginx, live):
         return []
     names = lineage.certificate.names if lineage.certificate else ()

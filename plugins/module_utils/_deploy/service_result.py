@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the result of a task has of one service. Private to flaskops.stack."""
+"""The result of one service of a task. Private to flaskops.stack."""
 
 from __future__ import annotations
 

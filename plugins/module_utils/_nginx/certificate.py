@@ -136,6 +136,11 @@ class Signed(t.NamedTuple):
     # The kind of its key: an object identifier.
     key_kind: bytes = b""
 
+    @property
+    def is_self_signed(self) -> bool:
+        """Tell whether it has signed itself, as roots have."""
+        return self.issuer == self.subject
+
 
 def read_signed(pem: bytes) -> list[Signed]:
     """Return what all certificates of a PEM file say of that; raise CertificateError when one cannot be read."""

@@ -132,5 +132,5 @@ def _beside(path: str, leaf: Signed) -> _Beside | None:
         if issuers:
             is_whole = signed[0][:2] == leaf[:2]
             advice = f"name {name} instead, which has both" if is_whole else f"append {name} to it"
-            found.append((not is_whole, len(signed), _Beside(issuers[0].issuer == issuers[0].subject, advice)))
+            found.append((not is_whole, len(signed), _Beside(issuers[0].is_self_signed, advice)))
     return min(found)[2] if found else None

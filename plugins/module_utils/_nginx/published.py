@@ -70,7 +70,7 @@ def _named(level: t.Sequence[Directive]) -> t.Iterator[tuple[str, str]]:
 
 
 def _read(paths: tuple[str, str]) -> Pair | None:
-    """Return a pair that nginx would load, and that somebody else than its owner has signed."""
+    """Return a pair that nginx would load; None when it would not, or when the certificate is self-signed."""
     if not all(map(os.path.isabs, paths)):
         return None
     try:
@@ -80,8 +80,7 @@ def _read(paths: tuple[str, str]) -> Pair | None:
     except (ValueError, OSError):
         # No certificate, or a path with a character that no path has.
         return None
-    is_self_signed = signed[0].subject == signed[0].issuer
-    return Pair(paths[0], chain, key, certificate) if not is_self_signed and _fits(chain, key) else None
+    return Pair(paths[0], chain, key, certificate) if not signed[0].is_self_signed and _fits(chain, key) else None
 
 
 def _fits(chain: bytes, key: bytes) -> bool:
