@@ -9,6 +9,7 @@ import os
 import re
 import typing as t
 
+from .._nginx.certificate import covers
 from .._nginx.layout import Included
 from .._system.files import read_file
 from .certbot import has_account, read_bundle, read_eab, require_hook
@@ -62,18 +63,22 @@ def _check_bundle(path: str, what: str) -> None:
         raise AcmeError(f"{what} {path} has no certificate that can be read ({reason}): put the CA's there") from exc
 
 
-def plain_sites(names: t.Mapping[str, str], enabled: Included, places: Places, now: float) -> list[str]:
+def plain_sites(
+    sites: t.Mapping[str, t.Mapping[str, t.Any]], enabled: Included, places: Places, now: float
+) -> list[str]:
     """Return the sites that visitors reach by plain HTTP, and that have no valid certificate of a CA yet.
 
-    C(names) has the sites with their former names, which are empty for most.
+    Each site has a C(former) name, which is empty for most, and the C(names) that its certificate is for.
     """
-    return [name for name, former in names.items() if _is_plain((name, former), enabled, places, now)]
+    return [
+        name for name, site in sites.items() if _is_plain((name, site["former"]), site["names"], enabled, places, now)
+    ]
 
 
-def _is_plain(names: t.Iterable[str], enabled: Included, places: Places, now: float) -> bool:
-    for name in filter(None, names):
+def _is_plain(sites: t.Iterable[str], names: t.Collection[str], enabled: Included, places: Places, now: float) -> bool:
+    for name in filter(None, sites):
         served = served_certificate(places, name)
-        if served and served.not_after > now:
+        if served and served.not_after > now and all(covers(served.names, one.lower()) for one in names):
             return False
         text = _text(os.path.join(enabled.directory, name + enabled.suffix))
         if text:

@@ -69,6 +69,8 @@ class Outcome:
     state: str = STAND_IN
     not_after: float = 0
     error: str = ""
+    # Names of the site that the certificate which is served is not for.
+    left_out: tuple[str, ...] = ()
 
 
 def wanted_certificate(name: str, names: t.Sequence[str], challenge: str) -> WantedCertificate:

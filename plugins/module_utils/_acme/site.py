@@ -61,18 +61,20 @@ class Site:
     def outcome(self, places: Places, now: float) -> Outcome:
         """Return what became of it."""
         served = served_certificate(places, self.wanted.name)
-        if served and not any(covers(served.names, name) for name in self.wanted.names):
+        left_out = tuple(name for name in self.wanted.names if served and not covers(served.names, name))
+        if left_out == self.wanted.names:
             # The names of the site have changed: no visitor trusts it here.
-            served = None
+            served, left_out = None, ()
         valid = served is not None and served.not_after > now
         state = ISSUED if self.issued else KEPT if valid else FAILED if self.error else STAND_IN
-        return Outcome(self.wanted.name, state, served.not_after if served else 0, self.error)
+        return Outcome(self.wanted.name, state, served.not_after if served else 0, self.error, left_out)
 
 
 def describe(outcome: Outcome) -> str:
     """Return the error of a certificate in words, and what visitors get meanwhile."""
     if outcome.state == KEPT:
         end = moment(outcome.not_after)
-        return f"{outcome.name}: {outcome.error}. The certificate that is there stays; it ends at {end}"
+        others = f", and browsers refuse it for {', '.join(outcome.left_out)}" if outcome.left_out else ""
+        return f"{outcome.name}: {outcome.error}. The certificate that is there stays; it ends at {end}{others}"
     ended = f"; the last one ended at {moment(outcome.not_after)}" if outcome.not_after else ""
     return f"{outcome.name}: {outcome.error}. The site has no valid certificate of a CA{ended}"

@@ -46,11 +46,13 @@ def find_published(texts: t.Iterable[bytes], names: t.Sequence[str], now: float)
 
 
 def is_better(pair: Pair, other: bytes, names: t.Sequence[str], now: float) -> bool:
-    """Tell whether a pair is good for names that another certificate is not good for, or that one cannot be read."""
+    """Tell whether a pair is good for more of the names than another certificate, or for the same ones and longer."""
     try:
-        return not _covered(pair.certificate, names, now) <= _covered(read_certificate(other), names, now)
+        before = read_certificate(other)
     except CertificateError:
         return True
+    ours, theirs = (_covered(each, names, now) for each in (pair.certificate, before))
+    return not ours <= theirs or (ours == theirs and pair.certificate.not_after > before.not_after)
 
 
 def _covered(certificate: Certificate, names: t.Iterable[str], now: float) -> set[str]:

@@ -74,7 +74,7 @@ class Acme:
         known = ("directory_url", "ca_bundle", "eab_file", "challenge", "dns_hook")
         places = {"directory_enabled": directory_enabled, "suffix": suffix}
         return {
-            "sites": {site.name: site.rename_from for site in found},
+            "sites": {site.name: {"former": site.rename_from, "names": list(names_of(site))} for site in found},
             **{key: asked[key] for key in known if key in asked},
             **{key: str(value) for key, value in places.items() if value},
         }

@@ -129,7 +129,7 @@ def test_the_host_is_asked_what_certificates_and_the_firewall_need() -> None:
     plugin = Preflight({})
     plugin.run(task_vars={**variables, "nginx_acme": True, "nginx_acme_eab_file": "/root/eab"})
     assert plugin.more["certificates"] == {
-        "sites": {"wiki": ""},
+        "sites": {"wiki": {"former": "", "names": ["wiki.org"]}},
         "eab_file": "/root/eab",
         "challenge": "http",
         "suffix": ".conf",

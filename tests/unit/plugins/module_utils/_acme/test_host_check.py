@@ -126,6 +126,14 @@ def test_a_site_without_tls_and_without_a_certificate_is_plain(
         end = 2000 if target == "issued-1" else 500
         (tmp_path / "tls/shop" / target / "fullchain.pem").write_bytes(certificate(["shop.test"], 0, end))
     enabled = Included(f"{tmp_path}/enabled", ".conf")
-    assert plain_sites({"shop": ""}, enabled, places, 1000) == (["shop"] if is_plain else [])
+    names = ["Shop.test"]
+    assert plain_sites({"shop": {"former": "", "names": names}}, enabled, places, 1000) == (
+        ["shop"] if is_plain else []
+    )
     # What visitors have under a site's former name counts where it has nothing under its own one.
-    assert plain_sites({"new": "shop"}, enabled, places, 1000) == (["new"] if is_plain else [])
+    renamed = {"new": {"former": "shop", "names": names}}
+    assert plain_sites(renamed, enabled, places, 1000) == (["new"] if is_plain else [])
+    if target == "issued-1":
+        # The certificate is not for all of its names: visitors of the others are not sent to it.
+        more = {"shop": {"former": "", "names": ["shop.test", "b.test"]}}
+        assert plain_sites(more, enabled, places, 1000) == ["shop"]

@@ -245,6 +245,14 @@ def test_a_certificate_from_elsewhere_is_kept_until_the_ca_has_answered(lab: Lab
     ]
 
 
+def test_the_warning_tells_the_names_that_a_kept_certificate_is_not_for(lab: Lab) -> None:
+    of_other_files(lab, SHOP.names[0])
+    lab.directory = OSError(111, "Connection refused")
+    result = run(lab, SHOP)
+    assert states(result) == {"shop": "kept"}
+    assert result["warnings"][0].endswith(" UTC, and browsers refuse it for www.shop.test")
+
+
 def test_a_certificate_for_none_of_the_names_is_no_reason_to_go_on(lab: Lab) -> None:
     of_other_files(lab, "old.test")
     lab.directory = OSError(111, "Connection refused")

@@ -154,6 +154,20 @@ def test_it_stays_when_the_files_go_and_a_further_run_changes_nothing(host: Fake
     assert served(host) == before
 
 
+@pytest.mark.parametrize(("days", "is_newer"), [(60, True), (10, False)])
+def test_a_copy_from_an_earlier_time_gives_way_to_files_that_are_good_for_longer(
+    host: FakeHost, days: int, is_newer: bool
+) -> None:
+    own(host, "shop.test")
+    publish(host, with_files(host, "shop.test"))
+    run(host, acme(host, "shop.test"))
+    copied = served(host)
+    own(host, "shop.test", days=days)
+    publish(host, with_files(host, "shop.test"))
+    run(host, acme(host, "shop.test"))
+    assert served(host) == ((host.root / "own.pem").read_bytes() if is_newer else copied)
+
+
 def test_the_stand_in_is_made_beside_it(host: FakeHost) -> None:
     """Else module nginx_certificate could not take the certificate away (state absent)."""
     own(host, "shop.test")

@@ -416,7 +416,7 @@ def test_the_host_is_asked_for_what_the_certificates_need() -> None:
     sites = [site({"mode": "acme"}, rename_from="old"), site({"mode": "none"}, name="blog")]
     acme = read_acme({"nginx_acme_ca_bundle": "/ca.pem", "nginx_acme_email": "a@shop.org"})
     assert acme.on_host(sites, "/etc/nginx/sites", None) == {
-        "sites": {"shop": "old"},
+        "sites": {"shop": {"former": "old", "names": ["shop.example.com"]}},
         "ca_bundle": "/ca.pem",
         "challenge": "http",
         "directory_enabled": "/etc/nginx/sites",
