@@ -38,6 +38,12 @@ def _take_later(sites: t.Iterable[Args]) -> dict[str, str]:
     return {site["name"]: site.pop("when_issued") for site in waiting}
 
 
+def _is_whole(certificate: Args) -> bool:
+    """Tell whether a CA has issued a certificate for all names of its site; one is also kept where the CA refuses."""
+    state = certificate.get("state")
+    return state == "issued" or (state == "kept" and not certificate.get("error"))
+
+
 class ActionModule(Action):
     """Put the rendered text of each C(template) into C(content), then run the module."""
 
@@ -69,8 +75,8 @@ class ActionModule(Action):
 
     def _publish_issued(self, result: Args, later: t.Mapping[str, str], args: Args, variables: Args) -> Args:
         """Publish the sites again whose certificates have come; the others stay with plain HTTP, as the error says."""
-        states = {each["name"]: each.get("state") for each in result["certificates"]}
-        issued = [name for name in later if states.get(name) in ("issued", "kept")]
+        whole = {each["name"] for each in result["certificates"] if _is_whole(each)}
+        issued = [name for name in later if name in whole]
         waiting = [name for name in later if name not in issued]
         if result.get("failed") and waiting:
             result["msg"] = f"{result.get('msg', '')}\nPlain HTTP goes on serving {', '.join(waiting)} until then."
