@@ -72,7 +72,8 @@ class Site:
 
 def describe(outcome: Outcome) -> str:
     """Return the error of a certificate in words, and what visitors get meanwhile."""
-    if outcome.state == KEPT:
+    # What a user has let certbot get is served also where certbot cannot be told to renew it as the role would.
+    if outcome.state in (KEPT, ISSUED):
         end = moment(outcome.not_after)
         others = f", and browsers refuse it for {', '.join(outcome.left_out)}" if outcome.left_out else ""
         return f"{outcome.name}: {outcome.error}. The certificate that is there stays; it ends at {end}{others}"

@@ -261,6 +261,14 @@ def test_a_certificate_for_none_of_the_names_is_no_reason_to_go_on(lab: Lab) -> 
     assert result["msg"].endswith("The site has no valid certificate of a CA")
 
 
+def test_a_certificate_that_a_user_has_got_is_served_when_the_ca_does_not_answer(lab: Lab) -> None:
+    lab.certbot.keep("shop", SHOP.names, {"server": PRODUCTION, "authenticator": "nginx"})
+    lab.directory = OSError(111, "Connection refused")
+    result = run(lab, SHOP)
+    assert states(result) == {"shop": "issued"} and "failed" not in result
+    assert "Connection refused. The certificate that is there stays; it ends at " in result["warnings"][0]
+
+
 def test_a_certificate_that_others_use_is_left_alone(lab: Lab) -> None:
     lab.certbot.keep("shop", SHOP.names, {"renew_hook": "systemctl reload postfix", "server": PRODUCTION})
     result = run(lab)
