@@ -11,7 +11,7 @@ import typing as t
 from .._nginx.certificate import ISSUED_PREFIX
 from .attempts import Attempt
 from .certbot import read_log
-from .lineage import is_for_nginx, is_served, orphans, read_lineage, target_of
+from .lineage import Lineage, is_for_nginx, is_served, orphans, read_lineage, served_certificate, target_of
 from .model import AcmeError
 from .problems import failed_renewals
 from .publish import publish
@@ -44,17 +44,25 @@ def load_renewed(where: AcmeHost, names: t.Sequence[str], say: Say) -> bool:
 
 
 def sites_of(where: AcmeHost) -> list[str]:
-    """Return the sites whose certificate certbot renews for nginx.
+    """Return the sites whose certificate certbot renews.
 
-    A site that waits for its first one may have a certificate of other files. What certbot has under its name belongs
-    to other programs then.
+    A site that waits for its first one may have a certificate of other files. What certbot has under its name may
+    belong to other programs then.
     """
     try:
         names = sorted(os.listdir(where.places.tls))
     except FileNotFoundError:
         return []
     copied = [name for name in names if target_of(where.places, name).startswith(ISSUED_PREFIX)]
-    return [name for name in copied if is_for_nginx(where.places, read_lineage(where.places, name))]
+    return [name for name in copied if _is_of_site(where, read_lineage(where.places, name))]
+
+
+def _is_of_site(where: AcmeHost, lineage: Lineage) -> bool:
+    """Tell whether a site follows what certbot has under its name; one that a user has got may be for other names."""
+    if is_for_nginx(where.places, lineage):
+        return True
+    served = served_certificate(where.places, lineage.name)
+    return not lineage.settings.get("renew_hook") and served is not None and lineage.covers(served.names)
 
 
 def settle(where: AcmeHost, say: Say) -> bool:

@@ -77,6 +77,22 @@ def test_what_certbot_has_for_others_under_the_name_of_a_site_is_not_loaded(lab:
     assert (lab.current("shop"), lab.nginx.nginx.reloads, sites_of(lab.where)) == (before, 1, ["blog"])
 
 
+def test_what_a_user_has_let_certbot_renew_for_the_names_of_a_site_is_loaded(lab: Lab) -> None:
+    """The site has that certificate until the CA answers, which has to let certbot renew it as the role would."""
+    lab.certbot.keep("shop", SHOP.names, {"account": "a1", "server": PRODUCTION, "authenticator": "nginx"})
+    lab.directory = OSError(111, "Connection refused")
+    (entry,) = obtain(lab.where, [SHOP], Authority(), check=False, diff=False)["certificates"]
+    assert entry["state"] == "issued" and is_served(lab.places, read_lineage(lab.places, "shop"))
+    lab.certbot.renew("shop")
+    assert main(["--after"], lab.where, {}) == 0
+    assert is_served(lab.places, read_lineage(lab.places, "shop"))
+    # One for other names is not.
+    before = lab.current("shop")
+    lab.certbot.keep("shop", ["mail.test"], {"server": PRODUCTION, "authenticator": "standalone"})
+    assert main(["--after"], lab.where, {}) == 0
+    assert lab.current("shop") == before
+
+
 def test_what_nginx_refuses_is_not_loaded_and_tried_again(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     before = lab.current("shop")
     (lab.root / "enabled/other").write_text("broken\n")
