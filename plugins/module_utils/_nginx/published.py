@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._site.syntax import Directive, parse
+from .._site.syntax import descend
 from .._system.files import read_file
 from .certificate import (
     Certificate,
@@ -22,6 +22,12 @@ from .certificate import (
     read_signed,
     without_keys,
 )
+from .checks import find_servers
+from .conf import Configuration, ConfigurationError
+from .staged_tree import StagedTree
+
+# A certificate with its chain, and its key.
+Paths = t.Tuple[str, str]
 
 
 class Pair(t.NamedTuple):
@@ -38,15 +44,44 @@ class Pair(t.NamedTuple):
         return directory_of(self.chain, self.key)
 
 
-def find_published(texts: t.Iterable[bytes], names: t.Sequence[str], now: float) -> Pair | None:
-    """Return the pair that configurations name and that is trusted for most of the names; None when there is none."""
-    named = [paths for text in texts for paths in _named(parse(text.decode("utf-8", "replace")))]
+def find_named(main: str, sites: t.Mapping[str, str]) -> dict[str, list[Paths]]:
+    """Return the certificates and keys that nginx reads for sites, by their names; C(sites) has these by their links.
+
+    They may be named in files that a site includes, and once for all sites.
+    """
+    tree = StagedTree({})
+    try:
+        config = tree.load(main)
+    except ConfigurationError:
+        return {}
+    owners = {tree.key(file): name for link, name in sites.items() for file in _files(config, link)}
+    found: dict[str, list[Paths]] = {}
+    for server in find_servers(config):
+        name = owners.get(tree.key(server.file), "")
+        if name and any(listen.tls for listen in server.listens):
+            pairs = [(config.absolute(chain), config.absolute(key)) for chain, key in server.certificates]
+            found.setdefault(name, []).extend(pairs)
+    return found
+
+
+def _files(config: Configuration, path: str) -> t.Iterator[str]:
+    """Yield a file and those that it includes."""
+    yield path
+    for directive in descend(config.files.get(path, ())):
+        if directive.name == "include" and directive.args:
+            for included in config.includes.get(directive.args[0], ()):
+                yield from _files(config, included)
+
+
+def find_published(named: t.Iterable[Paths], names: t.Sequence[str], now: float) -> Pair | None:
+    """Return the pair that is trusted for most of the names, and of several the one that is valid longest."""
     found = [pair for pair in map(_read, dict.fromkeys(named)) if pair and _covered(pair.certificate, names, now)]
-    return max(found, key=lambda pair: len(_covered(pair.certificate, names, now)), default=None)
+    rank = {pair: (len(_covered(pair.certificate, names, now)), pair.certificate.not_after) for pair in found}
+    return max(found, key=rank.__getitem__, default=None)
 
 
 def is_better(pair: Pair, other: bytes, names: t.Sequence[str], now: float) -> bool:
-    """Tell whether a pair is good for more of the names than another certificate, or for the same ones and longer."""
+    """Tell whether a pair is good for a name for which another certificate is not, or for the same ones and longer."""
     try:
         before = read_certificate(other)
     except CertificateError:
@@ -62,19 +97,8 @@ def _covered(certificate: Certificate, names: t.Iterable[str], now: float) -> se
     return {name for name in names if covers(certificate.names, name.lower())}
 
 
-def _named(level: t.Sequence[Directive]) -> t.Iterator[tuple[str, str]]:
-    """Yield the paths of certificates and their keys."""
-    words = ("ssl_certificate", "ssl_certificate_key")
-    certificates, keys = ([each.args[0] for each in level if each.name == word and each.args] for word in words)
-    yield from zip(certificates, keys)
-    for each in level:
-        yield from _named(each.block or [])
-
-
-def _read(paths: tuple[str, str]) -> Pair | None:
+def _read(paths: Paths) -> Pair | None:
     """Return a pair that nginx would load; None when it would not, or when the certificate is self-signed."""
-    if not all(map(os.path.isabs, paths)):
-        return None
     try:
         whole, key = (read_file(path) or b"" for path in paths)
         chain = without_keys(whole)

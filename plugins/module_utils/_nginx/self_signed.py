@@ -27,7 +27,7 @@ from .model import CURRENT, ENABLED, CertificateChange, NginxPlan, NginxSiteErro
 from .tree import list_directory, remove_leftovers
 
 if t.TYPE_CHECKING:
-    from .published import Pair
+    from .published import Pair, Paths
 
 CERTIFICATE, KEY = "fullchain.pem", "privkey.pem"
 # The configuration of a site includes it where it says for how long browsers must use HTTPS.
@@ -63,12 +63,12 @@ def plan_certificates(
     host: NginxHost,
     directory: str,
     sites: t.Sequence[WantedSite],
-    published: t.Mapping[str, t.Sequence[bytes]],
+    published: t.Mapping[str, t.Sequence[Paths]],
     plan: NginxPlan,
 ) -> None:
     """Add to a plan what has to be done for the certificates of its sites; raise NginxSiteError where it cannot be.
 
-    C(published) has the configurations that sites have now, where they are to have another one.
+    C(published) has the files of certificates that sites have now, where they are to have others.
     """
     for site in sites:
         if site.state == ENABLED and site.self_signed:
@@ -87,7 +87,7 @@ def _is_renewed(directory: str, name: str) -> bool:
     return RENEWAL.encode() in (read_file(os.path.join(_SETTINGS, f"{name}.conf")) or b"")
 
 
-def _plan_one(host: NginxHost, directory: str, site: WantedSite, published: t.Sequence[bytes], plan: NginxPlan) -> None:
+def _plan_one(host: NginxHost, directory: str, site: WantedSite, published: t.Sequence[Paths], plan: NginxPlan) -> None:
     place = os.path.join(directory, site.name)
     link = os.path.join(place, CURRENT)
     current = read_link(link)
@@ -120,7 +120,7 @@ def _plan_one(host: NginxHost, directory: str, site: WantedSite, published: t.Se
     plan.changes.append(CertificateChange(place, STAND_IN, files, before, after, is_broken=is_broken))
 
 
-def _kept(host: NginxHost, site: WantedSite, published: t.Sequence[bytes], issued: str) -> Pair | None:
+def _kept(host: NginxHost, site: WantedSite, published: t.Sequence[Paths], issued: str) -> Pair | None:
     """Return the certificate that a site has from other files, where it is better than what a CA has issued before."""
     if not site.until_issued or not published:
         return None

@@ -21,6 +21,9 @@ from .policy import NOTHING_CHANGES, ReloadResult, ValidationResult
 from .request import NginxRequest, PendingReload
 from .tree import read_current, unused_answers
 
+if t.TYPE_CHECKING:
+    from .published import Paths
+
 
 def manage(request: NginxRequest) -> dict[str, t.Any]:
     """Apply the wanted sites and return the module result; in check mode only plan and validate."""
@@ -85,15 +88,22 @@ def _plan(request: NginxRequest) -> NginxPlan:
     return plan
 
 
-def _published(request: NginxRequest, current: CurrentTree) -> dict[str, list[bytes]]:
-    """Return the configurations that sites have now, under this or their former name, and are to have no longer."""
-    found: dict[str, list[bytes]] = {}
+def _published(request: NginxRequest, current: CurrentTree) -> dict[str, list[Paths]]:
+    """Return the files of certificates that sites have now, under this or their former name, and are to have no longer.
+
+    Only sites that wait for one of a CA keep it.
+    """
+    links: dict[str, str] = {}
     for site in request.sites:
-        for name in (site.name, site.rename_from):
+        for name in (site.name, site.rename_from) if site.until_issued else ():
             node = current.nodes.get(name + request.layout.suffix)
             if node and node.content is not None and node.content != site.content:
-                found.setdefault(site.name, []).append(node.content)
-    return found
+                links[request.layout.link(name)] = site.name
+    if not links:
+        return {}
+    from .published import find_named
+
+    return find_named(request.config, links)
 
 
 def _report(

@@ -15,7 +15,11 @@ import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx import validate
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.certificate import read_certificate
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import REPLACE, NginxLayout, WantedSite
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.published import find_published, is_better
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.published import (
+    find_named,
+    find_published,
+    is_better,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request import NginxRequest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.transaction import manage
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_host import FakeHost
@@ -129,14 +133,12 @@ def test_a_key_in_the_file_of_the_certificate_is_readable_by_root_alone(host: Fa
 
 
 def test_a_path_that_no_file_can_have_is_passed_over(host: FakeHost) -> None:
-    own(host, "shop.test")
-    text = server("/a\0b.pem", "/a\0b.key", "shop.test").encode()
-    assert find_published([text], ["shop.test"], host.time()) is None
+    assert find_published([("/a\0b.pem", "/a\0b.key")], ["shop.test"], host.time()) is None
 
 
 def test_a_certificate_that_cannot_be_read_is_no_reason_to_drop_a_good_one(host: FakeHost) -> None:
     own(host, "shop.test")
-    pair = find_published([with_files(host, "shop.test").encode()], ["shop.test"], host.time())
+    pair = find_published([(f"{host.root}/own.pem", f"{host.root}/own.key")], ["shop.test"], host.time())
     assert pair and is_better(pair, b"nothing", ["shop.test"], host.time())
 
 
@@ -266,11 +268,61 @@ def test_of_several_that_a_site_names_it_is_the_one_for_most_names(host: FakeHos
     assert read_certificate(served(host)).names == ("a.test", "b.test")
 
 
+def by_hand(host: FakeHost, text: str) -> None:
+    """Take a site over that was written by hand, and is to have a certificate of the CA."""
+    own(host, "shop.test")
+    (host.root / "enabled/shop").write_text(text)
+    run(host, acme(host, "shop.test", foreign=REPLACE))
+
+
 @pytest.mark.parametrize(
-    "text", ["", "ssl_certificate;", server("own.pem", "own.key", "shop.test"), "ssl_certificate {"]
+    "text",
+    [
+        "",
+        "server { listen 443 ssl; ssl_certificate; }",
+        "server { listen 443 ssl; ssl_certificate own.pem; }",
+        "server { listen 80; ssl_certificate own.pem; ssl_certificate_key own.key; }",
+        "ssl_certificate {",
+        "include nothing;",
+    ],
 )
-def test_what_names_no_pair_of_files_has_none(text: str) -> None:
-    assert find_published([text.encode(), b"\xff"], ["shop.test"], time.time()) is None
+def test_what_names_no_pair_of_files_has_none(host: FakeHost, text: str) -> None:
+    by_hand(host, text)
+    assert target(host) == "stand-in"
+
+
+LISTEN, FILES = "listen 443 ssl;", "ssl_certificate own.pem; ssl_certificate_key own.key;"
+
+
+@pytest.mark.parametrize(
+    ("text", "included", "http"),
+    [
+        (f"server {{ {LISTEN} {FILES} }}", "", ""),
+        (f"server {{ {LISTEN} include more*.txt; }}", FILES, ""),
+        ("include more.txt;", f"server {{ {LISTEN} {FILES} }}", ""),
+        (f"server {{ {LISTEN} }}", "", FILES),
+    ],
+    ids=["relative", "in an included file", "in an included server", "inherited"],
+)
+def test_files_are_named_in_all_ways_that_nginx_knows(host: FakeHost, text: str, included: str, http: str) -> None:
+    (host.root / "more.txt").write_text(included)
+    config = Path(host.nginx.config)
+    config.write_text(config.read_text().replace("http {", f"http {{ {http}"))
+    by_hand(host, text)
+    assert served(host) == (host.root / "own.pem").read_bytes()
+
+
+def test_a_configuration_that_cannot_be_followed_names_none(host: FakeHost) -> None:
+    (host.root / "more.txt").write_text("include more.txt;")
+    assert find_named(f"{host.root}/more.txt", {f"{host.root}/enabled/shop": "shop"}) == {}
+
+
+def test_of_several_for_the_same_names_it_is_the_one_that_is_valid_longer(host: FakeHost) -> None:
+    own(host, "shop.test", base="first", days=10)
+    own(host, "shop.test", base="second", days=60)
+    pairs = "".join(f"ssl_certificate {base}.pem; ssl_certificate_key {base}.key;" for base in ("first", "second"))
+    by_hand(host, f"server {{ {LISTEN} {pairs} }}")
+    assert served(host) == (host.root / "second.pem").read_bytes()
 
 
 def test_a_site_that_was_written_by_hand_and_is_taken_over_keeps_its_own(host: FakeHost) -> None:
