@@ -70,12 +70,15 @@ class ActionModule(Action):
             note_failure(variables, "certificates", obtained, bool(self._task.no_log))
             result = joined(result, obtained)
             if later:
-                result = self._publish_issued(result, later, rendered, variables)
+                # What nginx_site itself calls issued may be for other names, or have ended.
+                whole = {each["name"] for each in obtained.get("certificates") or [] if _is_whole(each)}
+                result = self._publish_issued(result, later, whole, rendered, variables)
         return result
 
-    def _publish_issued(self, result: Args, later: t.Mapping[str, str], args: Args, variables: Args) -> Args:
+    def _publish_issued(
+        self, result: Args, later: t.Mapping[str, str], whole: t.Container[str], args: Args, variables: Args
+    ) -> Args:
         """Publish the sites again whose certificates have come; the others stay with plain HTTP, as the error says."""
-        whole = {each["name"] for each in result["certificates"] if _is_whole(each)}
         issued = [name for name in later if name in whole]
         waiting = [name for name in later if name not in issued]
         if result.get("failed") and waiting:

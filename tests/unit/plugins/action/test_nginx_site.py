@@ -123,24 +123,33 @@ def test_a_site_leads_to_https_when_its_certificate_has_come(
     assert bool(result.get("failed")) is bool(said) and said in result.get("msg", "")
 
 
+KEPT = {"name": "shop", "state": "kept", "error": "the CA refuses new.shop.org"}
+
+
+@pytest.mark.parametrize(
+    "obtained",
+    [
+        {"changed": False, "certificates": [KEPT], "warnings": ["browsers refuse it for new.shop.org"]},
+        {"changed": False, "failed": True, "msg": "another run holds the lock"},
+    ],
+)
 def test_a_site_stays_with_plain_http_while_its_certificate_is_not_for_all_of_its_names(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, obtained: Args
 ) -> None:
     """One from an earlier time stays when the CA refuses; visitors of a further name would be led to it."""
     asked: list[list[str]] = []
 
     def execute(_action: object, module: str, args: Args, _variables: Args) -> Args:
-        if module.endswith("nginx_site"):
-            asked.append([site["content"] for site in args["sites"]])
-            return {"changed": True, "certificates": [{"name": "shop", "until_issued": True}]}
-        kept = {"name": "shop", "state": "kept", "error": "the CA refuses new.shop.org"}
-        return {"changed": False, "certificates": [kept], "warnings": ["browsers refuse it for new.shop.org"]}
+        if module.endswith("nginx_certificate"):
+            return obtained
+        asked.append([site["content"] for site in args["sites"]])
+        return {"changed": True, "certificates": [{"name": "shop", "until_issued": True, "state": "issued"}]}
 
     monkeypatch.setattr(ActionBase, "run", lambda *_args, **_kwargs: {})
     monkeypatch.setattr(nginx_site, "execute", execute)
     result = Publish([{"name": "shop", "content": "plain", "when_issued": "tls"}]).run(task_vars={})
-    assert (asked, result["warnings"]) == ([["plain"]], ["browsers refuse it for new.shop.org"])
-    assert "failed" not in result
+    assert (asked, result["warnings"]) == ([["plain"]], obtained.get("warnings", []))
+    assert result.get("failed", False) is ("Plain HTTP goes on serving shop" in result.get("msg", ""))
 
 
 def test_a_site_that_is_refused_in_the_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
