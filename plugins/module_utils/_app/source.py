@@ -10,6 +10,8 @@ import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from .._input.redact import mask_urls
+
 TYPES = ("auto", "git", "directory", "archive", "pypi")
 
 # A path is a directory, a git repository or, with such a name, an archive: who can see the disk decides.
@@ -74,6 +76,8 @@ def detect_type(source: str, version: str, checksum: str, override: str = "auto"
             f"source '{source}' must be a git repository, a directory, an archive or a PyPI requirement "
             "and not begin with '-'"
         )
+    if is_remote(source):
+        _check_address(source)
     if override != "auto":
         return override
     if is_remote(source):
@@ -99,6 +103,18 @@ def _type_of_url(source: str, version: str, checksum: str) -> str:
     if checksum or (has_archive_name(source) and not version):
         return "archive"
     return "git"
+
+
+def _check_address(source: str) -> None:
+    """Raise SourceError for a URL that no program reads as it is meant, such as one with a '/' in its password."""
+    try:
+        _port = urlsplit(source).port
+    except ValueError:
+        raise SourceError(
+            f"source '{mask_urls(source)}' is no address: what follows the host's ':' is no port. In a user name or a "
+            "password write '/' as %2F, '?' as %3F, '#' as %23, '[' as %5B and ']' as %5D; for ssh write "
+            "'ssh://git@host/path' or 'git@host:path'"
+        ) from None
 
 
 def _is_path(source: str) -> bool:

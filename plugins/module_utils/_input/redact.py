@@ -38,11 +38,16 @@ _PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 # The user part of https://user:password@host and https://token@host; a plain user name (ssh://git@host) is no secret.
 _HTTP = re.compile(r"(?i)\b(https?://)[^/\s'\"<>]*@")
 _OTHER = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^/\s:@'\"<>]*:)[^/\s'\"<>]*@")
+# A password with a '/' in it that is not written as %2F, so that it ends before its '@' for programs: what begins like
+# a port is no number, and not masked yet.
+_UNQUOTED = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s:@'\"<>\[\]]*:(?!\*+@|\d*(?:[/?#,\s'\"<>]|$))[^\s'\"<>]*@")
 
 
 def mask_urls(text: str) -> str:
     """Return C(text) with the credentials in its URLs masked."""
-    return _OTHER.sub(rf"\1{MASK}@", _HTTP.sub(rf"\1{MASK}@", text))
+    for pattern in (_HTTP, _OTHER, _UNQUOTED):
+        text = pattern.sub(rf"\1{MASK}@", text)
+    return text
 
 
 def mask(text: str, values: t.Iterable[str], shortest: int = _SHORTEST) -> str:

@@ -63,6 +63,23 @@ def test_what_is_no_source_is_refused(source: str) -> None:
         detect_type(source, "", "")
 
 
+@pytest.mark.parametrize("kind", ["auto", "git", "archive"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://user:hun/ter2@host/x.git",
+        "https://user:hun?ter2@host/x.git",
+        "git+https://user:hun#ter2@host/x.git",
+        "https://user:hun[ter2@host/x.git",
+        "ssh://git@host:group/x.git",
+    ],
+)
+def test_an_address_that_is_read_otherwise_is_refused_without_its_password(source: str, kind: str) -> None:
+    with pytest.raises(SourceError, match="is no address") as error:
+        detect_type(source, "", "", kind)
+    assert "ter2" not in str(error.value)
+
+
 def test_a_given_type_overrules_the_form() -> None:
     assert detect_type("https://example.com/x.tar.gz", "", "", "git") == "git"
     assert detect_type("hello", "", "", "directory") == "directory"
