@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ..module_utils._app.source import (
+    ARCHIVE_SUFFIXES,
     PATH,
     SourceError,
     check_checksum,
@@ -41,6 +42,8 @@ from ..module_utils._app.source_tree import (
 from ._controller_path import why_no_file
 
 _BLOCK = 1024 * 1024
+# What git says where no directory up to the top has a repository; one that it refuses, or that is broken, is there.
+_NO_REPOSITORY = "not a git repository (or any"
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,19 @@ def look(item: t.Mapping[str, t.Any], resolve: t.Callable[[str], str]) -> Found 
 def _kind_of(path: str, version: str) -> str:
     """Return the type of a path: a work tree is taken as it is, with changes, unless a version is asked for."""
     if os.path.isdir(path):
-        return "git" if is_repository(path) and (version or _is_bare(path)) else "directory"
+        if version and not is_repository(path):
+            raise SourceError(
+                f"source '{path}' is not the top of a git repository, so that there is no version '{version}' of it: "
+                "name the top and set 'subdirectory', or leave 'version' out to deploy the directory as it is"
+            )
+        return "git" if version or _is_bare(path) else "directory"
+    # What git can read beside directories may be on the host.
+    if os.path.isfile(path) and not has_archive_name(path) and not path.endswith(".bundle"):
+        raise SourceError(
+            f"source '{path}' is a file whose name is not that of an archive ({', '.join(ARCHIVE_SUFFIXES)}): set "
+            "source_type: archive if it is one. A wheel is a requirement: set source to 'NAME==VERSION' and wheel_dir "
+            "to its directory on the host"
+        )
     return "archive" if has_archive_name(path) else ""
 
 
@@ -161,6 +176,10 @@ def _known_to_git(top: str) -> list[str] | None:
         answer = subprocess.run(words, capture_output=True, check=False, env=_environment())
     except FileNotFoundError:
         return None
+    said = answer.stderr.decode("utf-8", "replace").strip()
+    # Otherwise what git ignores, such as a file with passwords, would be deployed.
+    if answer.returncode != 0 and _NO_REPOSITORY not in said:
+        raise SourceError(f"git cannot tell which files of {top} it ignores: {said}")
     if answer.returncode != 0 or not answer.stdout:
         return None
     names = {os.fsdecode(name).rstrip("/") for name in answer.stdout.split(b"\0") if name}
@@ -267,4 +286,8 @@ def _git(path: str, words: t.Sequence[str], accepted: t.Collection[int] = (0,)) 
 
 def _environment() -> dict[str, str]:
     """Return an environment in which git looks at the directory that it is told, and speaks English."""
-    return {**{key: value for key, value in os.environ.items() if not key.startswith("GIT_")}, "LC_ALL": "C.UTF-8"}
+    return {
+        **{key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
+        "LC_ALL": "C.UTF-8",
+        "LANGUAGE": "en",
+    }

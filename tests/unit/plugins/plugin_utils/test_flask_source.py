@@ -128,6 +128,36 @@ def test_a_work_tree_is_a_directory_unless_a_version_is_wanted(repository: Path)
     assert tagged == Found("git", str(repository), commit, "v1.0", f"v1.0-0-g{commit[:7]}")
 
 
+def test_a_version_of_a_directory_that_is_no_repository_is_refused(tree: Path, repository: Path) -> None:
+    for path in (repository / "shop", tree.parent):
+        with pytest.raises(SourceError, match=r"not the top of a git repository.* set 'subdirectory'"):
+            found(source=str(path), version="v1.0")
+
+
+def test_a_work_tree_that_git_refuses_is_not_taken_with_what_it_ignores(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(repository.parent))
+    # What git asks for a directory of another user's, whoever runs this test.
+    program = repository.parent / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nPATH='{os.environ['PATH']}' GIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec git \"$@\"\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    for path in (repository, repository / "shop"):
+        with pytest.raises(SourceError, match=r"(?s)cannot tell which files .*safe\.directory"):
+            found(source=str(path))
+    assert found(source=str(repository.parent)) is not None
+
+
+@pytest.mark.parametrize("name", ["shop-1-py3-none-any.whl", "shop.7z", "app.py"])
+def test_a_file_that_is_no_archive_is_refused_with_what_to_write(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(SourceError, match=rf"{name}' is a file whose name is not that of an archive \(.*wheel_dir"):
+        found(source=str(tmp_path / name))
+    assert found(source=str(tmp_path / name), source_type="archive") is not None
+
+
 def test_a_bare_repository_is_git(repository: Path, tmp_path: Path) -> None:
     git(repository, "clone", "-q", "--bare", ".", str(tmp_path / "shop.git"))
     here = found(source=str(tmp_path / "shop.git"))
