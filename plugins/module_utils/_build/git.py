@@ -28,6 +28,8 @@ _QUICK = ["-c", "gc.auto=0", "-c", "maintenance.auto=false"]
 _SAFE = ["-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", *_QUICK]
 
 _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+# Digits of a commit in a repository of that format.
+_SHA256 = 64
 # The server's default branch.
 _HEAD = "refs/flaskops/head"
 
@@ -231,6 +233,8 @@ def _environment(repository: Repository, scratch: str) -> dict[str, str]:
     location = repository.location
     values = {
         "GIT_TERMINAL_PROMPT": "0",
+        # Where git-lfs is installed, git archive(1) asks it for the files, and it knows of no server here.
+        "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_SSH_COMMAND": _ssh_command(repository, scratch),
         "FLASKOPS_GIT_USERNAME": location.username or "git",
         "FLASKOPS_GIT_PASSWORD": location.password or location.username,
@@ -315,7 +319,9 @@ def _fetch_into(call: Call, url: str, mirror: str, wanted: _Wanted) -> None:
     # The history of a private repository is readable by root alone.
     if not os.path.isdir(mirror):
         os.mkdir(mirror, 0o700)
-        call(["init", "--quiet", "--bare", "--", mirror], _ASK)
+        # Both sides must name commits alike; git before 2.29 knows only SHA-1, and not the option.
+        form = ["--object-format=sha256"] if len(wanted.commit) == _SHA256 else []
+        call(["init", "--quiet", "--bare", *form, "--", mirror], _ASK)
     fetch = _fetch_words(url, mirror)
     special = [f"+{wanted.reference}:refs/flaskops/wanted"] if wanted.reference.startswith("refs/") else []
     call([*fetch, *_ALL, *special], _FETCH)

@@ -201,3 +201,30 @@ def test_two_runs_do_not_take_each_other_the_key(tmp_path: Path) -> None:
         list_refs(Repository(str(tmp_path / "origin")), str(scratch))
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["shop.1"]
     assert (other / "key").exists()
+
+
+def test_a_repository_of_sha_256_is_fetched(tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    path.mkdir()
+    git(path, "init", "--quiet", "--initial-branch=main", "--object-format=sha256")
+    git(path, "commit", "--quiet", "--allow-empty", "--message=first")
+    mirror, scratch = tmp_path / "cache" / "git", str(tmp_path / "scratch")
+    commit = list_refs(Repository(str(path)), scratch)["HEAD"]
+    archive_commit(Repository(str(path)), commit, "", str(mirror), scratch, str(tmp_path / "tar"))
+    assert refreshed(path, mirror)["HEAD"] == commit
+
+
+def test_git_lfs_leaves_its_pointers(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (source / ".gitattributes").write_text("*.bin filter=lfs\n")
+    (source / "logo.bin").write_text("version https://git-lfs.github.com/spec/v1\n")
+    git(source, "add", ".")
+    git(source, "commit", "--quiet", "--message=logo")
+    # As its package for Debian configures it, with what it does in a repository that has no server.
+    config = '[filter "lfs"]\nrequired = true\nsmudge = test $GIT_LFS_SKIP_SMUDGE && cat\n'
+    (tmp_path / "config").write_text(config)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    scratch, tar = str(tmp_path / "scratch"), tmp_path / "tar"
+    commit = list_refs(Repository(str(source)), scratch)["HEAD"]
+    archive_commit(Repository(str(source)), commit, "", str(tmp_path / "cache" / "git"), scratch, str(tar))
+    with tarfile.open(tar) as found:
+        assert "logo.bin" in found.getnames()
