@@ -11,11 +11,12 @@ import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import typing as t
 import zipfile
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from .._app.source import SourceError
@@ -29,6 +30,9 @@ _LARGEST_READ = 16 << 20
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _LARGEST_POINTER = 1024
 
+# Of the flags of a member of a zip file.
+_ENCRYPTED = 1
+
 _PACKED: tuple[tuple[bytes, t.Callable[..., t.Any]], ...] = (
     (b"\x1f\x8b", gzip.open),
     (b"BZh", bz2.open),
@@ -36,14 +40,17 @@ _PACKED: tuple[tuple[bytes, t.Callable[..., t.Any]], ...] = (
     (b"\x5d\x00\x00", lzma.open),
 )
 
+# The last three come from fields that make no sense, whose values Python uses as they are.
 _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
     EOFError,
     zlib.error,
     lzma.LZMAError,
-    UnicodeError,
     NotImplementedError,
+    ValueError,
+    ArithmeticError,
+    struct.error,
 )
 
 
@@ -155,10 +162,12 @@ class _Zip:
     def _entry(self, info: zipfile.ZipInfo, is_windows: bool) -> ArchiveEntry:
         self._budget.spend(info.file_size)
         name = _zip_name(info)
+        if info.flag_bits & _ENCRYPTED:
+            raise zipfile.BadZipFile(f"'{name}' is encrypted: pack it without a password")
         path = name.replace("\\", "/") if is_windows else name
         mode = info.external_attr >> 16
         kind = FILE
-        if path.endswith("/"):
+        if path.endswith("/") or stat.S_ISDIR(mode):
             kind = DIRECTORY
         elif stat.S_ISLNK(mode):
             kind = LINK
@@ -206,6 +215,8 @@ def extract(
                     return _write_tree(_Zip(zipped, wish.budget), wish)
             with _open_tar(stream) as tarred:
                 return _write_tree(_Tar(tarred, wish.budget), wish)
+    except SourceError:
+        raise
     except _BROKEN as exc:
         raise SourceError(
             f"{source} cannot be read as an archive (tar, plain or packed by gzip, bzip2 or xz; zip): {exc}"
@@ -283,5 +294,7 @@ def _write_file(archive: Archive, entry: ArchiveEntry, path: str) -> bool:
         size = stream.tell()
     # Zero means that the sender left times out; a visitor's browser would take 1970 for the time of every version.
     if entry.mtime > 0:
-        os.utime(path, (entry.mtime, entry.mtime))
+        # A time that no clock has is none either.
+        with suppress(OverflowError):
+            os.utime(path, (entry.mtime, entry.mtime))
     return head == _POINTER and size <= _LARGEST_POINTER

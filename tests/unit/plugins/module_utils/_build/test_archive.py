@@ -113,6 +113,41 @@ def test_damaged_archives_are_refused_by_name(tmp_path: Path, data: bytes) -> No
         unpack(tmp_path / "x.tar.gz")
 
 
+def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "x.zip", {"web.py": "x"})
+    data = bytearray(path.read_bytes())
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(header) + flags] |= 1
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=r"x\.zip cannot be read .*'web\.py' is encrypted: pack it without"):
+        unpack(path)
+
+
+@pytest.mark.parametrize("name", ["GNU.sparse.map", "GNU.sparse.size"])
+def test_fields_that_make_no_sense_are_refused(tmp_path: Path, name: str) -> None:
+    info = tarfile.TarInfo("shop/a")
+    info.pax_headers = {"GNU.sparse.map": "1,1", "GNU.sparse.size": "1", name: "x"}
+    with pytest.raises(SourceError, match="cannot be read as an archive"):
+        unpack(tar_of(tmp_path / "x.tar.gz", [(info, b"x"), file("shop/b")]))
+
+
+@pytest.mark.parametrize("time", ["1e30", "inf", "nan", "-1"])
+def test_a_time_that_no_clock_has_is_left_out(tmp_path: Path, time: str) -> None:
+    info = tarfile.TarInfo("web.py")
+    info.pax_headers = {"mtime": time}
+    assert unpack(tar_of(tmp_path / "x.tar.gz", [(info, b"x")])) == {"web.py": "x"}
+
+
+def test_a_directory_of_a_zip_is_known_by_its_mode(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as zipped:
+        info = zipfile.ZipInfo("shop")
+        info.create_system, info.external_attr = 3, 0o40755 << 16
+        zipped.writestr(info, "")
+        zipped.writestr("shop/web.py", "x")
+        zipped.writestr("run.py", "")
+    assert unpack(tmp_path / "x.zip") == {"shop/web.py": "x", "run.py": ""}
+
+
 def test_a_truncated_archive_is_refused(tmp_path: Path) -> None:
     path = tar_of(tmp_path / "x.tar", [file("shop/a", 1 << 20), file("shop/b")])
     path.write_bytes(path.read_bytes()[:-30])
