@@ -297,6 +297,18 @@ _FAILURES = (
         _UNBUILT,
     ),
     (
+        # setuptools, hatchling, poetry-core and flit_core, uv_build.
+        (
+            r"Multiple top-level (?:packages|modules) discovered|Unable to determine which files to ship"
+            r"|No file/folder found for (?:package|module)|Expected a Python module at"
+        ),
+        (
+            "the build of a project does not find out which of its files are the package: name them in its "
+            "pyproject.toml, or, when it is the application's own, whose code needs no installation, list its "
+            "dependencies in a file requirements.txt and set requirements: [requirements.txt]"
+        ),
+    ),
+    (
         # The build itself, below the tools that it is made with.
         (
             r"(?ms)(?:Failed to build|build_meta\.py|setup\.py).*"
@@ -307,6 +319,10 @@ _FAILURES = (
             "version of the package that has a wheel, set python to an older one, or limit the tools by "
             "build_constraints, such as 'setuptools<81'"
         ),
+    ),
+    (
+        r"Failed to build [`'](?:[^`'\s]+ @ )?file:|─> from file:",
+        "a project of the source cannot be built: see what its build says, and mend it where the source is kept",
     ),
     (r"Failed to build|Build failures|failed-wheel-build|metadata-generation-failed", _UNBUILT),
     (
