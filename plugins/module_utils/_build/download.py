@@ -133,4 +133,8 @@ def _save(answer: t.IO[bytes], path: str, url: str, max_mib: int) -> str:
                     "'source_max_mib' higher (flask_source_max_mib for all applications)"
                 )
             stream.write(block)
+    # Of a file that is cut short read(3) tells nothing.
+    missing = getattr(answer, "length", 0)
+    if missing:
+        raise URLError(f"it ended {missing} bytes too early")
     return total.hexdigest()

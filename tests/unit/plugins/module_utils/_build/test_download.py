@@ -40,6 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status = {
             "/app.tar.gz": 200,
             "/much": 200,
+            "/cut": 200,
             "/away": 302,
             "/latest": 302,
             "/private": 200 if self.asked[-1][1] == ME else 401,
@@ -48,7 +49,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if status == 302:
             self.send_header("Location", self.elsewhere if self.path == "/away" else "/private")
         data = MUCH if self.path == "/much" else DATA
-        self.send_header("Content-Length", str(len(data) if status == 200 else 0))
+        promised = len(data) + (self.path == "/cut")
+        self.send_header("Content-Length", str(promised if status == 200 else 0))
         self.end_headers()
         if status == 200:
             self.wfile.write(data)
@@ -84,6 +86,11 @@ def test_what_has_the_checksum_is_written(port: int, tmp_path: Path) -> None:
 def test_what_a_server_sends_is_bounded(port: int, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"sends more than 1 MiB.*set 'source_max_mib' higher"):
         download(f"http://127.0.0.1:{port}/much", SUM, str(tmp_path / "a"), max_mib=1)
+
+
+def test_what_ends_too_early_is_not_taken_for_another_file(port: int, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="/cut cannot be reached from this host: it ended 1 bytes too early"):
+        download(f"http://localhost:{port}/cut", SUM, str(tmp_path / "x"))
 
 
 def test_what_has_another_checksum_is_not_kept(port: int, tmp_path: Path) -> None:
