@@ -39,6 +39,7 @@ from ..module_utils._app.source_tree import (
     plan_tree,
     tree_digest,
 )
+from ..module_utils._build.scm_version import DESCRIBE
 from ._controller_path import why_no_file
 
 _BLOCK = 1024 * 1024
@@ -116,7 +117,7 @@ def _look_at_git(path: str, version: str) -> Found:
     commit = resolve_ref(refs, version, path)
     if _git(path, ["cat-file", "-t", commit], accepted=(0, 128)).strip() != b"commit":
         raise SourceError(f"{path} has no commit {commit}: correct 'version', or fetch it there")
-    described = _git(path, ["describe", "--tags", "--long", commit], accepted=(0, 128))
+    described = _git(path, [*DESCRIBE, commit], accepted=(0, 128))
     return Found("git", path, commit, version, described.decode().strip())
 
 

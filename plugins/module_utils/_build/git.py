@@ -19,6 +19,7 @@ from .._system.command import CommandError, Result, run
 from .._system.files import read_file, remove_file
 from .._system.lock import Lock
 from .._system.trees import remove_tree
+from .scm_version import DESCRIBE
 
 # Asking for references takes seconds; the first fetch of a large history many minutes.
 _ASK, _FETCH = 60, 1800
@@ -136,7 +137,7 @@ def archive_commit(
 
 def describe_commit(mirror: str, commit: str) -> str:
     """Return how git describes a commit by the tags of C(mirror), or an empty string when there is none."""
-    return run(["git", f"--git-dir={mirror}", "describe", "--tags", "--long", commit]).out.strip()
+    return run(["git", f"--git-dir={mirror}", *DESCRIBE, commit]).out.strip()
 
 
 def list_tree(mirror: str, commit: str) -> str:

@@ -23,8 +23,13 @@ _NAMES = (
     ("setup.cfg", r"^\[metadata\]\s*$(?:(?!^\[).*\n)*?^name\s*[=:]\s*(\S+)"),
     ("setup.py", r"\bname\s*=\s*[\"']([^\"']+)[\"']"),
 )
+# Tags without a digit, such as 'latest', are no versions; setuptools_scm leaves them out, too.
+DESCRIBE = ("describe", "--tags", "--long", "--match=*[0-9]*")
+# A version (PEP 440) behind any words.
 _DESCRIPTION = re.compile(
-    r"(?:[A-Za-z][\w.]*[-_/])*v?(\d+(?:\.\d+)*(?:[-._]?(?:a|b|rc|post|dev)\.?\d*)?)-(\d+)-g([0-9a-f]+)"
+    r"(?:(?!v\d)[a-z][\w.]*[-_/])*v?"
+    r"(\d+(?:\.\d+)*(?:[-._]?(?:alpha|beta|preview|pre|a|b|c|rc|post|dev)\.?\d*)?)-(\d+)-g([0-9a-f]+)",
+    re.IGNORECASE,
 )
 # Of these only the project itself reads the variable, when it names the tool.
 _VARIABLES = (
@@ -35,7 +40,7 @@ _VARIABLES = (
 
 
 def scm_version(description: str, commit: str) -> str:
-    """Return the version; C(description) is the output of C(git describe --tags --long)."""
+    """Return the version; C(description) is the output of C(git describe) with DESCRIBE."""
     found = _DESCRIPTION.fullmatch(description)
     if found is None:
         return f"0+g{commit[:7]}"
@@ -43,7 +48,7 @@ def scm_version(description: str, commit: str) -> str:
     if distance == "0":
         return tagged
     # A version has one such part at most (PEP 440).
-    has_part = "post" in tagged or "dev" in tagged
+    has_part = re.search("post|dev", tagged, re.IGNORECASE)
     return f"{tagged}+{distance}.g{short}" if has_part else f"{tagged}.post{distance}+g{short}"
 
 

@@ -122,6 +122,8 @@ def test_a_link_out_of_the_directory_is_refused(tree: Path) -> None:
 def test_a_work_tree_is_a_directory_unless_a_version_is_wanted(repository: Path) -> None:
     commit = git(repository, "rev-parse", "HEAD")
     (repository / "run").write_text("#!/bin/sh\nexit\n")
+    # Not described by it: it is no version.
+    git(repository, "tag", "-am", "now", "latest")
     here, tagged = found(source=str(repository)), found(source=str(repository), version="v1.0")
     assert here is not None
     assert here.type == "directory"

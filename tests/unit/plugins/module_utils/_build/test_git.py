@@ -17,6 +17,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._build.git import (
     Git,
     Repository,
     archive_commit,
+    describe_commit,
     list_refs,
     refresh,
 )
@@ -228,3 +229,10 @@ def test_git_lfs_leaves_its_pointers(source: Path, tmp_path: Path, monkeypatch: 
     archive_commit(Repository(str(source)), commit, "", str(tmp_path / "cache" / "git"), scratch, str(tar))
     with tarfile.open(tar) as found:
         assert "logo.bin" in found.getnames()
+
+
+def test_only_a_tag_that_may_be_a_version_describes_a_commit(source: Path, mirror: Path) -> None:
+    git(source, "tag", "v1.2")
+    git(source, "tag", "--annotate", "--message=now", "latest")
+    commit = refreshed(source, mirror)["HEAD"]
+    assert describe_commit(str(mirror), commit) == f"v1.2-0-g{commit[:7]}"

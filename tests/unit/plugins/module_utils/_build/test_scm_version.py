@@ -27,6 +27,12 @@ FOR_SHOP = "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MY_SHOP_WEB"
         ("release/v1.2.3-0-gabc1234", "1.2.3"),
         ("v1.2.3rc1-0-gabc1234", "1.2.3rc1"),
         ("v1.2.3rc1-2-gabc1234", "1.2.3rc1.post2+gabc1234"),
+        ("v2.0.0-beta.1-0-gabc1234", "2.0.0-beta.1"),
+        ("v2.0.0-alpha-3-gabc1234", "2.0.0-alpha.post3+gabc1234"),
+        ("V2.0.0-RC1-0-gabc1234", "2.0.0-RC1"),
+        # Neither is the version 1, nor the version 2.
+        ("v1.2-1-0-gabc1234", "0+g0123456"),
+        ("v1.2-hotfix-2-3-gabc1234", "0+g0123456"),
         ("v1.2.post1-0-gabc1234", "1.2.post1"),
         ("v1.2.post1-3-gabc1234", "1.2.post1+3.gabc1234"),
         ("v1.3.dev0-3-gabc1234", "1.3.dev0+3.gabc1234"),
