@@ -14,6 +14,7 @@ from .projects import (
     ProjectError,
     Surroundings,
     check_line,
+    check_listed,
     check_project,
     check_workspace,
     explain_ignored_lock,
@@ -85,14 +86,15 @@ def _plan(listed: t.Sequence[str] | None, read: Reader, installer: str, around: 
         _check_lock(lock, found, installer)
     projects = [(path, extras) for path, extras in found if posixpath.basename(path) in PROJECT]
     files = [path for path, _extras in found if posixpath.basename(path) not in (*PROJECT, LOCK)]
+    for path in files:
+        check_listed(path, installer)
     texts = _with_includes(files, read)
-    for path, text in texts.items():
-        for line in lines_of(text):
-            check_line(path, line.number, line.text, installer, around)
+    _check_lines(texts, installer, around)
     for path, _extras in projects:
         if posixpath.basename(path) == "pyproject.toml" and not _has_setup(path, read):
             check_project(path, read(path) or "", installer, around)
-    hashed = tuple(path for path in files if any(_HASH.search(texts[name]) for name in _reach(path, texts)))
+    with_hash = {path for path, text in texts.items() if any(_HASH.search(line.text) for line in lines_of(text))}
+    hashed = tuple(path for path in files if not with_hash.isdisjoint(_reach(path, texts)))
     settings = _uv_settings(read) if installer == "uv" and files else {}
     is_local = bool(projects or settings) or not all(map(is_understood, texts.values()))
     for path, _extras in [*lock, *projects]:
@@ -110,6 +112,12 @@ def _plan(listed: t.Sequence[str] | None, read: Reader, installer: str, around: 
         ),
         local=is_local or any(_LOCAL_LOCK.search(texts[path]) for path, _extras in lock),
     )
+
+
+def _check_lines(texts: t.Mapping[str, str], installer: str, around: Surroundings) -> None:
+    for path, text in texts.items():
+        for line in lines_of(text):
+            check_line(path, line.number, line.text, installer, around)
 
 
 def needs_source(packages: t.Sequence[str]) -> bool:

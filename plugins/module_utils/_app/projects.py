@@ -30,6 +30,9 @@ _EXPORTS = {
     "Pipfile.lock": "pipenv requirements > requirements.txt",
     "Pipfile": "pipenv requirements > requirements.txt",
 }
+# The lock file of PEP 751, beside which uv takes no other requirements.
+PYLOCK = "pylock.toml"
+_NAME_PYLOCK = f"set requirements: [{PYLOCK}] and installer: uv"
 _CONDA = ("environment.yml", "environment.yaml", "conda-lock.yml")
 _REQUIREMENTS = re.compile(r"(?:[\w.-]*requirements?[\w.-]*/)?[\w.-]+\.txt|[\w./-]*requirements?[\w.-]*\.txt")
 
@@ -147,18 +150,11 @@ def explain_nothing(around: Surroundings) -> str:
     """Return what to write where the source has files about packages that neither uv nor pip reads; else nothing."""
     if around.has_packages:
         return ""
-    for name, command in _EXPORTS.items():
-        if name in around.names:
-            return (
-                f"the source says what to install in {name}, which neither uv nor pip reads: run '{command}' where it "
-                "is kept and commit requirements.txt, or name another file in 'requirements'"
-            )
-    conda = next((name for name in _CONDA if name in around.names), "")
-    if conda:
-        return (
-            f"the source says what to install in {conda}, which only conda reads: write its packages into a file "
-            "requirements.txt, as 'pip list --format=freeze' prints them, and commit it"
-        )
+    unread = next((name for name in (PYLOCK, *_EXPORTS, *_CONDA) if name in around.names), "")
+    if unread == PYLOCK:
+        return f"the source says what to install in {PYLOCK}, which is read when it is named: {_NAME_PYLOCK}"
+    if unread:
+        return f"the source says what to install in {unread}, {_explain_unread(unread)}"
     candidates = _candidates(around)
     if not candidates:
         return ""
@@ -167,6 +163,28 @@ def explain_nothing(around: Surroundings) -> str:
         f"the source has {tools}none of uv.lock, requirements.txt, setup.py or a pyproject.toml with [project]: "
         f"name the file that says what to install{candidates}"
     )
+
+
+def _explain_unread(name: str) -> str:
+    """Return who reads a file about packages, and what to write for uv and pip."""
+    if name in _CONDA:
+        return (
+            "which only conda reads: write its packages into a file requirements.txt, as 'pip list --format=freeze' "
+            "prints them, and commit it"
+        )
+    return (
+        f"which neither uv nor pip reads: run '{_EXPORTS[name]}' where it is kept and commit requirements.txt, or name "
+        "another file in 'requirements'"
+    )
+
+
+def check_listed(path: str, installer: str) -> None:
+    """Raise ProjectError for a file about packages that the installer would read as requirements, line by line."""
+    name = posixpath.basename(path)
+    if name in _EXPORTS or name in _CONDA:
+        raise ProjectError(f"'requirements' lists {path}, {_explain_unread(name)}")
+    if name == PYLOCK and installer != "uv":
+        raise ProjectError(f"'requirements' lists {path}, which only uv reads: set installer: uv")
 
 
 def _candidates(around: Surroundings) -> str:
@@ -186,6 +204,11 @@ def explain_ignored_lock(project: str, around: Surroundings) -> str:
             "pyproject.toml allows: to install the locked ones, run 'uv export --package NAME --no-emit-workspace "
             "--output-file locked.txt' where the source is kept, commit locked.txt, and set requirements: "
             f"[locked.txt, {project}/pyproject.toml]"
+        )
+    if posixpath.join(project, PYLOCK) in around.names:
+        return (
+            f"{PYLOCK} is not read, so each new virtualenv gets the newest versions that pyproject.toml allows: to "
+            f"install the locked ones, {_NAME_PYLOCK}"
         )
     lock = next((name for name in ("poetry.lock", "pdm.lock") if posixpath.join(project, name) in around.names), "")
     return lock and (

@@ -61,6 +61,11 @@ def test_listed_files_are_taken_with_what_they_include() -> None:
     }  # fmt: skip
 
 
+def test_a_hash_in_a_comment_asks_for_none() -> None:
+    text = "# checked with: pip hash --hash sha256\nflask==3  # or --hash=sha256:00\n"
+    assert plan({"requirements.txt": text}).plain == ("requirements.txt",)
+
+
 def test_an_empty_list_installs_nothing() -> None:
     assert plan(FILES, []).names == []
 

@@ -46,6 +46,15 @@ SETUP = "from setuptools import setup\n"
         ({"Pipfile": ""}, {}, ["Pipfile,", "pipenv requirements > requirements.txt"]),
         ({"poetry.lock": ""}, {}, ["poetry.lock", "poetry export"]),
         ({"environment.yml": ""}, {}, ["environment.yml", "conda", "requirements.txt"]),
+        ({"pylock.toml": ""}, {}, ["pylock.toml", "requirements: [pylock.toml]", "installer: uv"]),
+        ({"web/poetry.lock": ""}, {"listed": ["web/poetry.lock"]}, ["lists web/poetry.lock,", "poetry export"]),
+        ({"Pipfile.lock": ""}, {"listed": ["Pipfile.lock"]}, ["lists Pipfile.lock,", "pipenv requirements"]),
+        ({"environment.yml": ""}, {"listed": ["environment.yml"]}, ["lists environment.yml,", "only conda"]),
+        (
+            {"pylock.toml": ""},
+            {"listed": ["pylock.toml"], "installer": "pip"},
+            ["lists pylock.toml,", "installer: uv"],
+        ),
         (
             {"pyproject.toml": TOOLS, "requirements/dev.txt": "", "requirements/prod.txt": ""},
             {},
@@ -125,6 +134,7 @@ def test_what_cannot_be_installed_is_refused_with_what_to_write(
         ({"requirements.txt": "-e git+https://git.test/x#egg=x"}, {"installer": "pip"}, ["requirements.txt"]),
         ({"requirements.txt": "x @ file:///srv/x"}, {"exists": lambda _path: True}, ["requirements.txt"]),
         ({"requirements.txt": "-e .\n-e git-lib"}, {}, ["requirements.txt"]),
+        ({"pylock.toml": "lock-version = '1.0'"}, {"listed": ["pylock.toml"]}, ["pylock.toml"]),
         ({"requirements.txt": "gunicorn==23.0\ngunicorn-color==0.1"}, {}, ["requirements.txt"]),
         ({}, {}, []),
     ],
@@ -139,6 +149,9 @@ def test_a_lock_file_that_is_not_read_is_told() -> None:
     (said,) = plan({"pyproject.toml": package, "poetry.lock": ""}).warnings
     assert "poetry.lock is not read" in said
     assert "poetry export" in said
+    (said,) = plan({"pyproject.toml": package, "pylock.toml": ""}).warnings
+    assert "pylock.toml is not read" in said
+    assert "requirements: [pylock.toml]" in said
     (said,) = plan({"web/pyproject.toml": MEMBER, "uv.lock": ""}, ["web/pyproject.toml"]).warnings
     assert "uv.lock is not read for web" in said
     assert "requirements: [locked.txt, web/pyproject.toml]" in said
