@@ -22,9 +22,11 @@ ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", "
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
-_SCP = re.compile(r"(?:[\w.-]+@)?[\w.-]+:(?!//)[^\\]+")
+_SCP = re.compile(r"(?:[\w.-]+@)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):(?!//)[^\\]+")
 _REQUIREMENT = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*(?:\[[\w\s,.-]*\])?\s*(?:(?:===|[=<>!~]=|[<>]).+|@\s*\S+.*)?"
+    r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*(?:\[[\w\s,.-]*\])?\s*"
+    # An address or a path; git@host/path without a colon is neither.
+    r"(?:(?:===|[=<>!~]=|[<>]).+|@\s*(?:[A-Za-z][\w+.-]*:|[./$]).*)?"
 )
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 # git-check-ref-format(1), and a leading '-' would be an option.
@@ -78,10 +80,12 @@ def detect_type(source: str, version: str, checksum: str, override: str = "auto"
         )
     if is_remote(source):
         _check_address(source)
+        kind = _type_of_url(source, version, checksum) if override == "auto" else override
+        if kind == "git":
+            _check_repository(source)
+        return kind
     if override != "auto":
         return override
-    if is_remote(source):
-        return _type_of_url(source, version, checksum)
     if _is_path(source):
         return PATH
     if _SCP.fullmatch(source) and "@" in source.split(":", 1)[0]:
@@ -115,6 +119,20 @@ def _check_address(source: str) -> None:
             "password write '/' as %2F, '?' as %3F, '#' as %23, '[' as %5B and ']' as %5D; for ssh write "
             "'ssh://git@host/path' or 'git@host:path'"
         ) from None
+
+
+def _check_repository(source: str) -> None:
+    """Raise SourceError for a URL that means something by itself, but is no address of a repository."""
+    parts = urlsplit(source)
+    if parts.path.endswith(".whl"):
+        raise SourceError(f"source '{mask_urls(source)}' is a wheel: write it as a requirement, 'NAME @ URL'")
+    # In the path of a file a '#' is part of a name.
+    fragment = parts.fragment if parts.scheme != "file" else ""
+    if fragment or (parts.scheme.startswith("git+") and "@" in parts.path.rpartition("/")[2]):
+        raise SourceError(
+            f"source '{mask_urls(source)}' names a revision as requirements do: write the address of the repository "
+            "alone, and the branch, tag or commit as 'version' (a directory as 'subdirectory')"
+        )
 
 
 def _is_path(source: str) -> bool:

@@ -33,7 +33,11 @@ SHA2 = "89abcdef0123456789abcdef0123456789abcdef"
         ("git+ssh://git@git.example.com/shop", "", "", "git"),
         ("ssh://git@git.example.com/shop.git", "", "", "git"),
         ("git@git.example.com:group/shop.git", "v1", "", "git"),
+        ("git@[2001:db8::1]:group/shop.git", "", "", "git"),
+        ("git+https://user:p%40ss@git.example.com/shop", "", "", "git"),
+        ("https://example.com/shop-1.0.tar.gz#sha256=00", "", "", "archive"),
         ("file:///srv/git/shop.git", "", "", "git"),
+        ("file:///srv/git/c#/shop.git", "", "", "git"),
         ("https://example.com/shop-1.0.tar.gz", "", "sha256:x", "archive"),
         ("https://example.com/shop-1.0.tar.gz", "", "", "archive"),
         ("https://example.com/shop-1.0.zip?token=1", "", "", "archive"),
@@ -44,6 +48,7 @@ SHA2 = "89abcdef0123456789abcdef0123456789abcdef"
         ("flask[async]>=3,<4", "", "", "pypi"),
         ("zope.interface", "", "", "pypi"),
         ("shop @ https://example.com/shop-1.0-py3-none-any.whl", "", "", "pypi"),
+        ("shop @ file:///srv/shop.whl", "", "", "pypi"),
         ("./shop", "", "", PATH),
         ("../shop", "main", "", PATH),
         ("/home/me/shop.tar.gz", "", "", PATH),
@@ -57,7 +62,9 @@ def test_the_type_is_told_by_the_form(source: str, version: str, checksum: str, 
     assert detect_type(source, version, checksum) == expected
 
 
-@pytest.mark.parametrize("source", ["", "-x", "--upload-pack=id", "a b c", "ftp://example.com/x", "shop\nx", "!"])
+@pytest.mark.parametrize(
+    "source", ["", "-x", "--upload-pack=id", "a b c", "ftp://example.com/x", "shop\nx", "!", "git@h/x.git"]
+)
 def test_what_is_no_source_is_refused(source: str) -> None:
     with pytest.raises(SourceError, match="source '"):
         detect_type(source, "", "")
@@ -78,6 +85,21 @@ def test_an_address_that_is_read_otherwise_is_refused_without_its_password(sourc
     with pytest.raises(SourceError, match="is no address") as error:
         detect_type(source, "", "", kind)
     assert "ter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("git+https://git.example.com/shop.git@v1", "as 'version'"),
+        ("git+https://tok3n@git.example.com/shop.git@v1#egg=shop", "as 'version'"),
+        ("https://tok3n@git.example.com/shop.git#main", "as 'version'"),
+        ("https://tok3n@example.com/shop-1-py3-none-any.whl", "'NAME @ URL'"),
+    ],
+)
+def test_what_belongs_into_a_requirement_is_refused_with_what_to_write(source: str, says: str) -> None:
+    with pytest.raises(SourceError, match=says) as error:
+        detect_type(source, "", "")
+    assert "tok3n" not in str(error.value)
 
 
 def test_a_given_type_overrules_the_form() -> None:
