@@ -149,6 +149,12 @@ def _below(entries: list[ArchiveEntry], subdirectory: str, source: str) -> list[
     prefix = subdirectory + "/"
     found = [entry for entry in entries if entry.path.startswith(prefix)]
     if not found:
+        here = next((entry for entry in entries if entry.path == subdirectory), None)
+        if here is not None and here.kind == DIRECTORY:
+            raise SourceError(
+                f"subdirectory '{subdirectory}' is empty in {source}. Is it a submodule of git? An archive of git does "
+                "not hold its files: set 'source' to the repository of the submodule"
+            )
         tops = sorted({e.path.split("/", 1)[0] for e in entries if "/" in e.path or e.kind == DIRECTORY})
         raise SourceError(
             f"subdirectory '{subdirectory}' is not in {source}, whose directories are {', '.join(tops) or 'none'}"

@@ -94,6 +94,12 @@ def test_an_empty_source_is_refused() -> None:
         plan_tree([ArchiveEntry("d", DIRECTORY)], "x")
 
 
+def test_a_subdirectory_that_is_a_submodule_is_refused_as_such() -> None:
+    entries = [ArchiveEntry("app.py", FILE), ArchiveEntry("libs/", DIRECTORY), ArchiveEntry("libs/shop/", DIRECTORY)]
+    with pytest.raises(SourceError, match=r"'libs/shop' is empty in x\. Is it a submodule .*the repository of the sub"):
+        plan_tree(entries, "x", subdirectory="libs/shop")
+
+
 def test_a_missing_subdirectory_is_refused_with_those_that_exist() -> None:
     with pytest.raises(SourceError, match="whose directories are api, web"):
         plan_tree(files("web/a", "api/b", "c"), "x", subdirectory="wep")
