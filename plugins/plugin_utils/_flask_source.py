@@ -189,7 +189,8 @@ def _known_to_git(top: str) -> list[str] | None:
         path = os.path.join(top, name)
         # A submodule or another repository is listed as a directory; a deleted file is still tracked.
         if os.path.isdir(path) and not os.path.islink(path):
-            found.extend(os.path.join(name, inner) for inner in _walk(path))
+            known = _known_to_git(path) if is_repository(path) else None
+            found.extend(os.path.join(name, inner) for inner in (_walk(path) if known is None else known))
         elif os.path.lexists(path):
             found.append(name)
     return found

@@ -72,6 +72,22 @@ def test_of_a_work_tree_all_is_taken_that_git_would_add(repository: Path) -> Non
     assert names(repository) == [".gitignore", "new.py", "shop/__init__.py"]
 
 
+def test_of_a_submodule_nothing_is_taken_that_git_ignores(repository: Path, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / ".gitignore").write_text(".env\n")
+    git(library, "init", "-q")
+    git(library, "add", "-A")
+    git(library, "commit", "-qm", "one")
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library), "libs/a")
+    git(repository, "clone", "-q", str(library), "libs/untracked")
+    for name in ("a", "untracked"):
+        (repository / "libs" / name / ".env").write_text("PASSWORD=1\n")
+        (repository / "libs" / name / "new.py").touch()
+    taken = [name for name in names(repository) if name.startswith("libs/")]
+    assert taken == [f"libs/{name}/{file}" for name in ("a", "untracked") for file in (".gitignore", "new.py")]
+
+
 def test_a_directory_inside_of_a_work_tree_is_taken_alone(repository: Path) -> None:
     assert names(repository / "shop") == ["__init__.py"]
 
