@@ -37,7 +37,7 @@ def validate(nginx: Nginx, plan: NginxPlan, policy: Policy, running: RunningNgin
     config = validation.config
     servers = find_servers(config) if config else []
     if not validation.ok:
-        advice = _advice(validation, staged_tree, servers, plan)
+        advice = [*_read_versions(plan, config), *_advice(validation, staged_tree, servers, plan)]
         raise NginxSiteError(
             _refusal(nginx, validation, staged_tree, policy, servers, [*advice, *_changed(running.unloaded)])
         )
@@ -46,7 +46,7 @@ def validate(nginx: Nginx, plan: NginxPlan, policy: Policy, running: RunningNgin
         certificates = _certificates(config, servers, staged_tree, set(running.unloaded), nginx.host.time())
         problems = [*find_problems(servers), *certificates, *_sockets(config, running.master)]
     serious, bearable = _sort(nginx, problems, policy, running)
-    serious += _unread(plan, config, staged_tree)
+    serious = [*_read_versions(plan, config), *serious, *_unread(plan, config, staged_tree)]
     warnings = [*_other_warnings(validation), *(problem.message for problem in bearable)]
     if policy.strict:
         serious += warnings
@@ -69,6 +69,22 @@ def _unread(plan: NginxPlan, config: Configuration | None, staged_tree: StagedTr
         "(role nginx: nginx_directory_enabled and nginx_suffix)"
         for path in (swap.path for swap in plan.swaps if swap.after.kind == "link")
         if staged_tree.key(path) not in read
+    ]
+
+
+def _read_versions(plan: NginxPlan, config: Configuration | None) -> list[str]:
+    """Find includes that match versions of sites, which nginx is to read by their links alone.
+
+    The next version would be live before it is tested with the others, and a second one of a site beside the first.
+    """
+    versions = StagedTree({swap.after.target: b"" for swap in plan.swaps if swap.after.kind == "link"})
+    patterns = [(pattern, versions.glob(config.absolute(pattern))) for pattern in config.includes] if config else []
+    matched = [(pattern, path) for pattern, paths in patterns for path in paths if versions.changed(path)]
+    return [
+        f"nginx would read {path}, a version of a site, by 'include {pattern}' as well as by the link to it: let it "
+        "include a directory that holds links alone, such as /etc/nginx/sites-enabled (where that is itself a link to "
+        "the directory of versions, make it a directory), or name another one for versions in directory_available"
+        for pattern, path in matched[:1]
     ]
 
 

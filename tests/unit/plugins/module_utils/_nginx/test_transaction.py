@@ -207,6 +207,37 @@ def test_a_site_that_no_include_matches_is_refused(host: FakeHost) -> None:
         manage(replace(request(host, shop()), layout=layout))
 
 
+def link_to_versions(host: FakeHost) -> None:
+    (host.root / "enabled").rmdir()
+    (host.root / "enabled").symlink_to("available")
+
+
+def include_versions(host: FakeHost) -> None:
+    main = host.root / "nginx.conf"
+    main.write_text(main.read_text().replace("/enabled/*", "/available/*"))
+
+
+def include_both(host: FakeHost) -> None:
+    main = host.root / "nginx.conf"
+    main.write_text(main.read_text().replace("/enabled/*;", "/enabled/*; include [ab]vailable/*;"))
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("make", [link_to_versions, include_versions, include_both])
+def test_no_version_is_written_where_nginx_reads_it(
+    host: FakeHost, make: t.Callable[[FakeHost], None], kept: bool
+) -> None:
+    """Without its link, or before it is tested with the others, it would be live with the next load."""
+    make(host)
+    if kept:
+        (host.root / f"available/shop@{version_id(text('shop'))}").write_bytes(text("shop"))
+    before = sorted(os.listdir(host.root / "available"))
+    for check in (True, False):
+        with pytest.raises(NginxSiteError, match=r"nginx would read \S+/shop@\w+, a version of a site, by 'include "):
+            run(host, shop(), check=check)
+    assert (sorted(os.listdir(host.root / "available")), host.nginx.reloads, journaled(host)) == (before, 0, False)
+
+
 def test_a_warning_of_many_variables_is_of_no_consequence(host: FakeHost) -> None:
     host.nginx.warning = (
         "could not build optimal variables_hash, you should increase either variables_hash_max_size: 1024 or "
