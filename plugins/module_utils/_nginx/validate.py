@@ -226,7 +226,7 @@ def _excerpts(output: str, staged_tree: StagedTree, policy: Policy) -> list[str]
     """Return the lines that nginx complained of, and the template they came from."""
     found = []
     for path, number in dict.fromkeys(_PLACE.findall(output)):
-        lines = (staged_tree.read(path) or b"").decode("utf-8", "replace").splitlines()
+        lines = (staged_tree.read(path) or b"").decode("utf-8", "replace").split("\n")
         if staged_tree.changed(path) and 0 < int(number) <= len(lines):
             origin = f" (from {policy.origins[path]})" if path in policy.origins else ""
             found.append(f"{path}:{number}: {lines[int(number) - 1].strip()[:200]}{origin}")

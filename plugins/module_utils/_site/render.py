@@ -465,7 +465,8 @@ def _is_well_known_taken(site: Site, own: t.Sequence[Statement]) -> bool:
 
 
 def _raw(text: str) -> Lines:
-    return [text] if has_long_word(text) else text.splitlines()
+    # str.splitlines() knows ends of lines that nginx does not: the rest of a comment would be a line of its own.
+    return [text] if has_long_word(text) else [line.rstrip("\r") for line in text.split("\n")]
 
 
 def _without(lines: t.Iterable[str], taken: t.Collection[str]) -> Lines:
@@ -498,12 +499,20 @@ def _static_locations(
     lines = file_headers(_added_headers(site, own))
     lines += cache_lines(static.immutable, static.expires)
     lines += packed_lines(site, modules)
-    hidden = r"~ /\.(?!well-known/)" if static.url == "/" else r"~ /\."
+    hidden = _hidden(static.url)
     own_lines = [*lines, *fallback(static, number), "", *block(f"location {hidden}", ["return 404;"])]
     # "^~" keeps regular expressions of other locations away; below "/" they must still be tried.
     opening = f"location {'' if static.url == '/' else '^~ '}{quote(static.url)}"
     found = ["", *block(opening, [*place_lines(site, static, open_files), *own_lines])]
     return found + previous_location(static, number, hidden, lines)
+
+
+def _hidden(url: str) -> str:
+    """Return the condition of nginx for files below a URL that visitors must not see."""
+    if url == "/":
+        return r"~ /\.(?!well-known/)"
+    # A URL with a part such as ".well-known" is there for all to see.
+    return "~ " + (quote(rf"^{literal(url)}(?:.*/)?\.") if "/." in url else r"/\.")
 
 
 def fallback(static: Static, number: int) -> Lines:

@@ -384,6 +384,14 @@ def test_text_over_several_lines_is_not_indented() -> None:
     assert text in rendered({"name": "x", "domains": ["x.test"], "config": text})
 
 
+@pytest.mark.parametrize("char", ["\x0b", "\x0c", "\x1d", "\x85", "\u2028"])
+def test_only_a_line_feed_ends_a_line_of_a_user(char: str) -> None:
+    text = f'# one{char}return 444;\nadd_header X-A "a{char}b";'
+    found = main({"name": "x", "domains": ["x.test"], "config": f"root /x;\n{text}"})
+    assert ["add_header", "X-A", f"a{char}b"] in words(found)
+    assert ["return", "444"] not in words(found)
+
+
 @pytest.mark.parametrize("key", ["locations", "config"])
 def test_a_users_root_takes_the_place_of_ours(key: str) -> None:
     value = [{"path": "/", "config": "return 204;"}] if key == "locations" else "location / { return 204; }"
@@ -436,6 +444,29 @@ def test_static_files_have_matching_slashes_and_no_dot_files() -> None:
     assert ["location", "~", r"/\."] in found
     assert ["add_header", "Cache-Control", "$flaskops_cache"] in found
     assert ["gzip_static", "on"] in found
+
+
+@pytest.mark.parametrize(
+    ("url", "uri", "seen"),
+    [
+        ("/", "/.git/config", False),
+        ("/", "/.well-known/security.txt", True),
+        ("/static", "/static/a/.env", False),
+        ("/.well-known", "/.well-known/security.txt", True),
+        ("/.well-known", "/.well-known/pki/a.b/c.txt", True),
+        ("/.well-known", "/.well-known/.htpasswd", False),
+        ("/.well-known", "/.well-known/pki/.git/config", False),
+        ("/a (1)/.b", "/a (1)/.b/c", True),
+        ("/a (1)/.b", "/a (1)/.b/.c", False),
+    ],
+)
+def test_dot_files_are_hidden_below_a_url_and_not_the_url_itself(url: str, uri: str, seen: bool) -> None:
+    server = main({**SITE, "upstream": [], "static": [{"url": url, "path": "/srv/x", "previous": "/run/p"}]})
+    (hidden,) = (line for line in descend(server.block or ()) if line.name == "location" and line.args[0] == "~")
+    (again,) = (line for line in descend(server.block or ()) if line.args[:2] == ("($uri", "~"))
+    # Before the last mark, the parser leaves the bracket of the condition.
+    assert again.args[2].rstrip(")") == hidden.args[1].rstrip(")")
+    assert bool(re.search(hidden.args[1], uri)) is not seen
 
 
 def test_copies_that_are_compressed_already_are_served_in_each_format_that_nginx_has() -> None:
