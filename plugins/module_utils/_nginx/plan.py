@@ -86,6 +86,8 @@ class Planner:
         else:
             self._unlink(wanted.name, wanted.state)
         if wanted.rename_from and self._may_act(wanted, wanted.rename_from):
+            if wanted.state != ABSENT:
+                self._keep_foreign(wanted.name, self.node(wanted.rename_from))
             # A kept version names the password file by the site's name at that time.
             self._unlink(wanted.rename_from, ABSENT, wanted.content is not None)
 

@@ -191,6 +191,17 @@ def test_a_regular_file_that_is_replaced_is_kept_as_a_version() -> None:
     assert tree.served() == {"s": b"theirs"}
 
 
+@pytest.mark.parametrize("state", ["enabled", DISABLED])
+def test_a_regular_file_that_is_replaced_under_another_name_is_kept_as_a_version(state: str) -> None:
+    tree = Tree(nodes={"/e/theirs.conf": Node("file", "", b"theirs")})
+    wanted = WantedSite("s", state, b"ours", foreign=REPLACE, rename_from="theirs")
+    tree.want(wanted)
+    assert tree.nodes[path("s", b"theirs")].content == b"theirs"
+    assert not tree.want(wanted).changed
+    tree.want(WantedSite("s", version="previous" if state == "enabled" else version_id(b"theirs")))
+    assert tree.served() == {"s": b"theirs"}
+
+
 def test_a_version_edited_by_hand_is_written_again_and_validated_as_nginx_reads_it() -> None:
     tree = Tree()
     tree.want(WantedSite("s", content=b"1"))
