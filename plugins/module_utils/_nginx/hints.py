@@ -15,7 +15,10 @@ _BAD_FILE = re.compile(r'cannot load certificate( key)? "([^"]+)": (.*)')
 # OpenSSL's words: for a key with a passphrase that it cannot ask for, and for one that does not fit.
 _PASSPHRASE = re.compile(r"problems getting password|bad password read|bad decrypt|maybe wrong password")
 _NO_PEM = re.compile(r"no start line|DECODER routines::unsupported")
+_UNKNOWN_VARIABLE = re.compile(r'unknown "(\w+)" variable')
 _LARGEST = 65536
+# So many places of one mistake are named.
+_NAMED = 4
 CERTIFICATE, KEY = "certificate", "key"
 # Beginnings of what stands in place of a path.
 NO_FILES = ("data:", "engine:", "store:")
@@ -80,6 +83,22 @@ def small_hashes(output: str, names: t.Iterable[str]) -> list[str]:
             f"{hash_name}: {reason}Set nginx_http_config of role nginx to '{directive} {needed};'. A line of "
             f"the same name elsewhere in nginx.conf has to go"
         )
+    return found
+
+
+def unknown_variables(output: str, texts: t.Mapping[str, str]) -> list[str]:
+    """Name the lines that use a variable which nothing defines; nginx names no place. C(texts) are files by path."""
+    found = []
+    for name in _UNKNOWN_VARIABLE.findall(output):
+        use = re.compile(rf"^(?!\s*#).*\$(?:{name}\b|{{{name}}})")
+        places = [
+            f"{path}:{number}"
+            for path, text in texts.items()
+            if name in text
+            for number, line in enumerate(text.split("\n"), 1)
+            if use.search(line)
+        ]
+        found += [f"nothing defines ${name}, which is used in {' and '.join(places[:_NAMED])}"] if places else []
     return found
 
 

@@ -15,7 +15,17 @@ from .certificate import Certificate, CertificateError, read_certificate
 from .certificate_files import find_file_problems
 from .checks import Problem, ServerBlock, certificate_paths, check_certificates, find_problems, find_servers
 from .conf import Configuration, ConfigurationError
-from .hints import CERTIFICATE, KEY, NO_FILES, Used, missing_files, missing_http3, small_hashes, unusable_files
+from .hints import (
+    CERTIFICATE,
+    KEY,
+    NO_FILES,
+    Used,
+    missing_files,
+    missing_http3,
+    small_hashes,
+    unknown_variables,
+    unusable_files,
+)
 from .holders import find_sockets_in_use, resolve
 from .model import NginxPlan, NginxSiteError
 from .policy import Policy, RunningNginx, ValidationResult
@@ -218,6 +228,7 @@ def _advice(
         *missing_files(used, lambda path: staged_tree.read(path) is not None, sites),
         *unusable_files(validation.output, used, sites),
         *missing_http3(validation.output),
+        *unknown_variables(validation.output, validation.config.texts),
         *small_hashes(validation.output, [name for server in servers for name in server.names]),
     ]
 

@@ -58,6 +58,10 @@ _KEY = re.compile(r"client|site|header:[A-Za-z0-9-]{1,64}|cookie:[A-Za-z0-9_]{1,
 # What a header and a file of lines with colons take; nginx reads a line that begins with '#' as a comment.
 _REALM = re.compile(r"[ !#%-\[\]-~]{1,100}")
 _USER = re.compile(r"[^\x00-\x1f\x7f:#][^\x00-\x1f\x7f:]{0,127}")
+# ngx_conf_read_token(): a word has to fit into the buffer for reading.
+_LONGEST_WORD = 4095
+# Text with variables of nginx, for which alone it takes a dollar.
+_VARIABLES = re.compile(r"(?:[^$]|\$(?:[A-Za-z0-9_]+|\{[A-Za-z0-9_]+\}))*", re.DOTALL)
 _LONGEST_PASSWORD = 256
 # Of proxies, one behind the other.
 _MOST_HOPS = 16
@@ -446,9 +450,22 @@ def _checked_config(given: Reader, key: str) -> str:
 def _parse_headers(value: object, what: str) -> tuple[tuple[str, str], ...]:
     found = as_mapping({} if value is None else value, what)
     headers = [(check_header(str(name)), "" if text is None else str(text)) for name, text in found.items()]
-    for _name, text in headers:
-        quote(text)
+    for name, text in headers:
+        _check_value(text, f"{what}: the value of '{name}'")
     return tuple(headers)
+
+
+def _check_value(text: str, what: str) -> None:
+    """Raise InputError for a text with variables that nginx would refuse, without saying where it is."""
+    size = len(quote(text).encode("utf-8", "surrogatepass"))
+    if size > _LONGEST_WORD:
+        raise InputError(
+            f"{what} has {size} bytes with its quotes, and nginx reads no word of more than {_LONGEST_WORD}"
+        )
+    if not _VARIABLES.fullmatch(text):
+        raise InputError(
+            f"{what} has a '$' that begins no variable such as $host or ${{host}}: nginx takes no other one"
+        )
 
 
 def _parse_security_headers(given: Reader) -> tuple[tuple[str, str], ...] | None:

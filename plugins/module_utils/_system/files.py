@@ -93,8 +93,11 @@ def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: in
             if sync:
                 os.fsync(stream.fileno())
         os.rename(temporary, path)
-    except BaseException:
+    except BaseException as exc:
         os.unlink(temporary)
+        if isinstance(exc, OSError) and exc.filename is None:
+            # write(2) and fsync(2) know no name, and the way out depends on which disk is full.
+            exc.filename = path
         raise
     if sync:
         sync_directory(directory)

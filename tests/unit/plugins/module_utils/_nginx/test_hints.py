@@ -15,6 +15,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.hints import
     missing_files,
     missing_http3,
     small_hashes,
+    unknown_variables,
     unusable_files,
 )
 
@@ -91,3 +92,15 @@ def test_an_nginx_without_http3_is_explained() -> None:
     (found,) = missing_http3('nginx: [emerg] the "quic" parameter requires ngx_http_v3_module in /x:4')
     assert "set http3 to false (nginx_sites[].http3, or flask_apps[].nginx.http3)" in found
     assert missing_http3('nginx: [emerg] unknown directive "quic" in /x:4') == []
+
+
+def test_the_lines_with_a_variable_that_nothing_defines_are_named() -> None:
+    """The error of nginx names no file: it looks for variables when it has read them all."""
+    texts = {
+        "/n/a": '# $hots\nmap $hots_b $c {\n}\nproxy_set_header X-A "$hots"; # $hots\nadd_header X-B ${hots}x;',
+        "/n/b": "a\u2028b;\nreturn 200 $host$hots;",
+    }
+    (found,) = unknown_variables('[emerg] unknown "hots" variable', texts)
+    assert found.endswith("used in /n/a:4 and /n/a:5 and /n/b:2")
+    assert unknown_variables('[emerg] unknown "other" variable', texts) == []
+    assert unknown_variables('[emerg] unknown directive "hots"', texts) == []

@@ -1164,7 +1164,11 @@ TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_s
 PATH = TEXT.map(lambda text: "/" + text.replace("$", "")).filter(lambda path: ".." not in path.split("/"))
 
 
-@given(value=TEXT | TEXT.map(lambda text: "$x" + text), path=PATH)
+# With variables, for which alone nginx takes a dollar.
+VALUE = (TEXT | TEXT.map(lambda text: "$" + text)).map(lambda text: text.replace("$", "$x"))
+
+
+@given(value=VALUE, path=PATH)
 def test_no_value_breaks_out_of_its_directive(value: str, path: str) -> None:
     plain = {"proxy_headers": {"X-A": "x"}, "security_headers": {"X-B": "x"}, "static": [{"url": "/x", "path": "/x"}]}
     hostile = {
