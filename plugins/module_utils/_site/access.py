@@ -17,7 +17,7 @@ import typing as t
 
 from .._input.values import InputError
 from .forwarded import OWN_ADDRESS, PROBE_ADDRESSES
-from .lines import Lines, block, literal, quote, variable
+from .lines import Lines, block, geo_block, literal, quote, variable
 from .maintenance import ACME
 from .model import PROBE, AccessRule, BasicAuth, Limit, Location, Site
 from .passwords import password_path
@@ -43,6 +43,18 @@ def check_counted(site: Site) -> Site:
             raise InputError(
                 "limits: config answers all requests by 'return', before nginx counts them: leave the limits out, or "
                 "move 'return' into one of locations"
+            )
+    return site
+
+
+def check_open(site: Site) -> Site:
+    """Return the site; raise InputError for a rule that lets nobody in, because deny comes before allow."""
+    for rule in site.access_rules:
+        denied = [ipaddress.ip_network(network) for network in rule.deny]
+        if rule.allow and all(_is_inside(ipaddress.ip_network(network), denied) for network in rule.allow):
+            raise InputError(
+                f"deny has all networks of allow for path '{rule.path}', so that nobody is let in: leave deny out, "
+                "because allow refuses all others, or narrow it"
             )
     return site
 
@@ -177,9 +189,8 @@ def _network_block(site: Site, rule: AccessRule, number: int) -> Lines:
     # The narrowest network counts, so what deny has as a whole must not be in it again.
     denied = [ipaddress.ip_network(network) for network in rule.deny]
     allowed = [network for network in rule.allow if not _is_inside(ipaddress.ip_network(network), denied)]
-    lines = [f"default {1 if rule.allow else 0};", *(f"{network} 0;" for network in dict.fromkeys(allowed))]
-    lines += [f"{network} 1;" for network in dict.fromkeys(rule.deny)]
-    return block(f"geo {variable(site, f'net{number}')}", lines)
+    values = {**dict.fromkeys(allowed, "0"), **dict.fromkeys(rule.deny, "1")}
+    return geo_block(variable(site, f"net{number}"), "1" if rule.allow else "0", values)
 
 
 def _is_inside(
@@ -258,7 +269,7 @@ def _has_own_passwords(site: Site) -> bool:
 def _realm_blocks(site: Site, auth: BasicAuth, number: str, below: str, area: str = "/") -> list[Lines]:
     """Return the map with what a request needs a password for by the rules of a site, or of an area of it."""
     known = variable(site, f"known{number}")
-    geo = [block(f"geo {known}", ["default 0;", *(f"{network} 1;" for network in auth.allow)])] if auth.allow else []
+    geo = [geo_block(known, "0", dict.fromkeys(auth.allow, "1"))] if auth.allow else []
     exempt = [literal(ACME), *(f"{literal(path)}(?:/|$)" for path in auth.open)]
     lines = ["default off;", *(f"{quote(f'~^[^ ]* 0{expression}')} off;" for expression in exempt)]
     # The check of forged headers comes from this host, and so do visitors by a proxy here, but with another address.

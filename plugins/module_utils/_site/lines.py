@@ -86,6 +86,17 @@ def block(opening: str, lines: t.Iterable[str]) -> Lines:
     return [f"{opening} {{", *(f"    {line}" if line else "" for line in lines), "}"]
 
 
+def geo_block(name: str, default: str, values: t.Mapping[str, str], address: str = "") -> Lines:
+    """Return the block with the values of networks; C(address) is a variable, if it is not the visitor's address."""
+    whole = ("0.0.0.0/0", "::/0")
+    lines = [f"default {default};"]
+    if any(network in values for network in whole):
+        # For nginx the default is a value of both, and it warns of a network that comes twice.
+        lines = [f"{network} {values.get(network, default)};" for network in whole]
+    lines += [f"{network} {value};" for network, value in values.items() if network not in whole]
+    return block(" ".join(filter(None, ("geo", address, name))), lines)
+
+
 def quote(value: str) -> str:
     """Return a value as one quoted word of nginx's configuration; variables in it stay variables."""
     if CONTROL.search(value):

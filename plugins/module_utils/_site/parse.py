@@ -23,7 +23,7 @@ from .._input.values import (
     with_lists,
 )
 from .._system.paths import TLS
-from .access import check_counted, check_protected
+from .access import check_counted, check_open, check_protected
 from .error_pages import CODES, MAINTENANCE, escape
 from .headers import check_passed, check_trusted
 from .lines import CONTROL, TLS_PROFILES, quote
@@ -124,7 +124,7 @@ def parse_site(item: t.Mapping[str, object], defaults: t.Mapping[str, object]) -
         shared = with_lists(defaults, SITE, "nginx_site_defaults")
         given = {key: value for key, value in with_lists(item, SITE).items() if value is not None}
         shared_tls = shared.pop("tls", None)
-        site = check_protected(check_counted(_parse(name, Reader({**shared, **given}), shared_tls)))
+        site = check_protected(check_counted(check_open(_parse(name, Reader({**shared, **given}), shared_tls))))
         if site.proxy_protocol:
             _check_balancers(site.trusted_proxies)
         return site
@@ -724,7 +724,9 @@ def check_network(network: str, what: str = "trusted_proxies") -> str:
     try:
         return str(ipaddress.ip_network(network, strict=False))
     except ValueError as exc:
-        raise InputError(f"{what}: '{network}' must be an address or a network such as 10.0.0.0/8") from exc
+        # As nginx ends its own lists.
+        remedy = "; leave it out: allow refuses all others" if network == "all" else ""
+        raise InputError(f"{what}: '{network}' must be an address or a network such as 10.0.0.0/8{remedy}") from exc
 
 
 def check_header(name: str) -> str:

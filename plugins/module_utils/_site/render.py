@@ -42,6 +42,7 @@ from .lines import (
     claim_lines,
     file_headers,
     forwarded,
+    geo_block,
     gzip_lines,
     hsts_lines,
     hsts_maps,
@@ -279,7 +280,7 @@ def _trust_maps(site: Site) -> list[Lines]:
     if not site.header_proxies:
         return hops
     peer = variable(site, "peer")
-    geo = block(f"geo $realip_remote_addr {peer}", ["default 0;", *(f"{net} 1;" for net in site.header_proxies)])
+    geo = geo_block(peer, "0", dict.fromkeys(site.header_proxies, "1"), "$realip_remote_addr")
     believed = {
         **({} if hops else {"for": ("$remote_addr", "$proxy_add_x_forwarded_for")}),
         "proto": ("$scheme", "$flaskops_xproto"),

@@ -229,7 +229,12 @@ def test_refusals_come_before_everything_that_answers() -> None:
         ),
         ({"limits": [{"rate": "5r/s"}], "config": "return 301 https://x;"}, "limits: config answers all requests"),
         ({"allow": ["10.0.0.300"]}, "allow: '10.0.0.300' must be an address or a network"),
-        ({"deny": ["all"]}, "deny: 'all' must be"),
+        ({"deny": ["all"]}, "deny: 'all' must be .*; leave it out: allow refuses all others"),
+        (
+            {"allow": ["10.0.0.0/8", "::1"], "deny": ["0.0.0.0/0", "::/0"]},
+            "deny has all networks of allow for path '/', so that nobody is let in: leave deny out",
+        ),
+        ({"access": [{"path": "/x", "allow": ["10.0.0.1"], "deny": ["10.0.0.1"]}]}, "deny has all .* path '/x'"),
         ({"deny": ["10.0.0.1"], "behind_proxy": True}, "allow and deny need trusted_proxies"),
         ({"methods": ["get"]}, "methods: 'get' must be a method of HTTP in capital letters"),
         ({"access": [{"path": "/x"}]}, "access: path '/x' has none of allow, deny and methods"),
@@ -277,3 +282,27 @@ def test_the_application_never_answers_the_path_that_no_rule_is_for(options: dic
     site = {"name": "shop", "domains": ["shop.test"], "upstream": ["unix:/run/shop.sock"], **options}
     text = render_site(parse_site(site, {}), (1, 22))
     assert ("location ^~ /.well-known/acme-challenge/ {" in text) == answers
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"allow": ["0.0.0.0/0"], "deny": ["10.0.0.0/8"]},
+        {"deny": ["::/0"]},
+        {"trusted_proxies": ["0.0.0.0/0", "::/0", "10.0.0.1/8", "10.0.0.2/8"]},
+        {"basic_auth": {"users": [{"name": "a", "password": "b"}], "allow": ["::/0"]}},
+    ],
+)
+def test_no_network_comes_twice_with_the_default_which_nginx_would_warn_of(changes: dict[str, t.Any]) -> None:
+    for found in maps(text_of(**changes)).values():
+        if found.name == "geo":
+            networks = [line.name for line in found.block or ()]
+            networks += ["0.0.0.0/0", "::/0"] if "default" in networks else []
+            assert len(networks) == len(set(networks))
+            assert {"0.0.0.0/0", "::/0"} <= set(networks)
+
+
+def test_what_is_said_of_all_addresses_takes_the_place_of_the_default() -> None:
+    (found,) = (each for each in maps(text_of(allow=["0.0.0.0/0"], deny=["10.0.0.0/8"])).values() if each.name == "geo")
+    said = {line.name: line.args[0] for line in found.block or ()}
+    assert said == {"0.0.0.0/0": "0", "::/0": "1", "10.0.0.0/8": "1"}
