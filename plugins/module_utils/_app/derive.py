@@ -9,6 +9,7 @@ import posixpath
 import re
 import typing as t
 from collections import Counter
+from urllib.parse import unquote
 
 from .._input.defaults import DEFAULTS
 from .._input.values import SITE, InputError, as_prefix, with_lists
@@ -16,7 +17,7 @@ from .._release.shared_files import Place, covers, is_shared, located, shared_pl
 from .._site.headers import is_for_proxies
 from .._site.lines import cache_lines, literal
 from .._site.model import Site, Static, chain_of
-from .._site.parse import Reader, is_decoded, parse_site
+from .._site.parse import Reader, check_compared, check_path, is_decoded, parse_site
 from .._system.paths import PREVIOUS
 
 App = t.Mapping[str, t.Any]
@@ -421,7 +422,12 @@ def _locate(entry: t.Mapping[str, t.Any], base: str, previous: str) -> dict[str,
 
 
 def _health_path(gunicorn: t.Mapping[str, t.Any]) -> str:
-    return str((gunicorn.get("health") or {}).get("path") or "/").partition("?")[0]
+    """Return the path of the health check as nginx compares it; that of the front page where no rule can name it."""
+    path = unquote(str((gunicorn.get("health") or {}).get("path") or "/").partition("?")[0])
+    try:
+        return check_compared(check_path(path, "health.path"), "health.path")
+    except InputError:
+        return "/"
 
 
 def _maintenance(base: str, gunicorn: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

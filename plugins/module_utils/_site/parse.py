@@ -58,6 +58,7 @@ _KEY = re.compile(r"client|site|header:[A-Za-z0-9-]{1,64}|cookie:[A-Za-z0-9_]{1,
 # What a header and a file of lines with colons take; nginx reads a line that begins with '#' as a comment.
 _REALM = re.compile(r"[ !#%-\[\]-~]{1,100}")
 _USER = re.compile(r"[^\x00-\x1f\x7f:#][^\x00-\x1f\x7f:]{0,127}")
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 # ngx_conf_read_token(): a word has to fit into the buffer for reading.
 _LONGEST_WORD = 4095
 # Text with variables of nginx, for which alone it takes a dollar.
@@ -155,7 +156,7 @@ def _parse(name: str, given: Reader, shared_tls: object) -> Site:
         pass_headers=check_passed(given.texts("pass_headers")),
         trusted_headers=check_trusted(given.texts("trusted_headers")),
         access_log=given.choice("access_log", Site.access_log, LOG_FORMATS),
-        access_log_skip=tuple(check_path(path, "access_log_skip") for path in given.texts("access_log_skip")),
+        access_log_skip=_parse_compared(given, "access_log_skip"),
         gzip=given.flag("gzip", Site.gzip),
         security_headers=_parse_security_headers(given),
         hsts=given.number("hsts", Site.hsts),
@@ -214,7 +215,7 @@ def _parse_static(entry: object) -> Static:
         )
     # alias replaces the URL's prefix by letters: without the slash, "/static../x" would reach the parent directory.
     return Static(
-        url=check_path(given.text("url"), "static: url").rstrip("/") + "/",
+        url=check_compared(check_path(given.text("url"), "static: url"), "static: url").rstrip("/") + "/",
         path=check_path(given.text("path"), "static: path").rstrip("/") + "/",
         previous=_parse_directory(given.text("previous"), "static: previous"),
         immutable=given.flag("immutable", Static.immutable),
@@ -233,8 +234,13 @@ def _parse_maintenance(value: object) -> Maintenance:
         flag=check_path(flag, "maintenance: flag") if flag else "",
         page=check_path(page, "maintenance: page") if page else "",
         retry_after=given.number("retry_after", Maintenance.retry_after),
-        open=tuple(check_path(path, "maintenance: open") for path in given.texts("open")),
+        open=_parse_compared(given, "open", "maintenance: "),
     )
+
+
+def _parse_compared(given: Reader, key: str, prefix: str = "") -> tuple[str, ...]:
+    what = f"{prefix}{key}"
+    return tuple(check_compared(check_path(path, what), what) for path in given.texts(key))
 
 
 def _parse_networks(given: Reader, key: str, prefix: str = "") -> tuple[str, ...]:
@@ -362,6 +368,16 @@ def is_decoded(path: str) -> bool:
     return not ("//" in path or "/./" in f"{path}/" or "?" in path or "%" in path)
 
 
+def check_compared(path: str, what: str) -> str:
+    """Return a URL path that nginx compares as a whole; raise InputError for one that no request has for nginx."""
+    if "?" in path or _ENCODED.search(path):
+        raise InputError(
+            f"{what} '{path}' would match no request, because nginx compares the decoded path without the query: write "
+            "it without '?' and with the characters that '%' stands for"
+        )
+    return path
+
+
 def _check_area(text: str, what: str) -> str:
     """Return a URL path that stands for all below it, without the slash at its end."""
     path = check_path(text, what)
@@ -380,6 +396,8 @@ def _parse_location(entry: object) -> Location:
             f"locations: path '{path}' must start with '/', '@', or one of {' '.join(_MODIFIERS)} and a space"
         )
     quote(rest)
+    if modifier not in ("~", "~*"):
+        check_compared(rest, "locations: path")
     size = given.text("body_size")
     return Location(
         modifier,

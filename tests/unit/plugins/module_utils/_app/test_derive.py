@@ -183,7 +183,7 @@ def test_the_site_of_a_mounted_application_takes_its_host_header_from_proxies() 
     assert item["trusted_headers"] == ["X-Real-Host"]
 
 
-@pytest.mark.parametrize("path", ["/h%65alth", "//health", "/./health"])
+@pytest.mark.parametrize("path", ["//health", "/./health", "/a%24b", "/a/%2e%2e/b", "/a%3fb", "/a%252f", "/%0a"])
 def test_a_health_path_that_no_rule_of_nginx_can_name_is_neither_open_nor_refused(path: str) -> None:
     auth = {"users": [{"name": "alice", "password": "secret"}]}
     app = {**SHOP, "gunicorn": {"health": {"path": path}}, "nginx": {"cache": {"valid": 5}, "basic_auth": auth}}
@@ -196,6 +196,7 @@ def test_a_health_path_that_no_rule_of_nginx_can_name_is_neither_open_nor_refuse
     ("health", "nginx", "skipped"),
     [
         ({"path": "/healthz?deep=1"}, {}, ["/healthz"]),
+        ({"path": "/gr%C3%BCn%20a"}, {}, ["/grün a"]),
         ({"path": "/"}, {}, []),
         ({}, {}, []),
         ({"path": "/healthz"}, {"access_log_skip": []}, []),
@@ -289,7 +290,9 @@ def test_files_of_the_code_are_looked_for_in_the_previous_release_too(path: str,
     assert site["static"][0].get("previous") == previous
 
 
-@pytest.mark.parametrize(("path", "reachable"), [("/health?deep=1", ["/health"]), ("/", []), ("/?a=b", [])])
+@pytest.mark.parametrize(
+    ("path", "reachable"), [("/health?deep=1", ["/health"]), ("/gr%C3%BCn", ["/grün"]), ("/", []), ("/?a=b", [])]
+)
 def test_the_health_can_be_asked_for_during_maintenance_unless_it_is_the_front_page(
     path: str, reachable: list[str]
 ) -> None:

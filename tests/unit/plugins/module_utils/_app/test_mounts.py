@@ -277,7 +277,10 @@ def test_its_health_path_needs_no_password_either() -> None:
     assert item["basic_auth"]["open"] == ["/blog/up"]
     [item] = derive_sites([{**SHOP, "nginx": {"basic_auth": {}}}, healthy], "/srv", None, auth)
     assert not item["basic_auth"]
-    unnamed = {**BLOG, "gunicorn": {"health": {"path": "/%75p"}}}
+    encoded = {**BLOG, "gunicorn": {"health": {"path": "/%C3%BCp"}}}
+    [item] = derive_sites([{**SHOP, "nginx": auth}, encoded], "/srv")
+    assert item["basic_auth"]["open"] == ["/blog/üp"]
+    unnamed = {**BLOG, "gunicorn": {"health": {"path": "//up"}}}
     [item] = derive_sites([{**SHOP, "nginx": auth}, unnamed], "/srv")
     assert "open" not in item["basic_auth"]
 

@@ -106,6 +106,11 @@ def test_security_headers_can_be_left_out(security_headers: object) -> None:
     assert parse_site({**LEAST, "security_headers": security_headers}, {}).security_headers is None
 
 
+@pytest.mark.parametrize("path", ["~ ^/a?%20$", "~* x?", "/100%", "= /50%off", "//a", "/b ü"])
+def test_a_path_that_a_request_may_have_is_taken(path: str) -> None:
+    assert parse_site({**LEAST, "locations": [{"path": path}]}, {}).locations
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -167,6 +172,11 @@ def test_security_headers_can_be_left_out(security_headers: object) -> None:
         ({"locations": [{"path": "/x", "buffering": []}]}, "locations: buffering"),
         ({"locations": [{"path": "/x", "read_timeout": 0}]}, "locations: read_timeout must be between 1"),
         ({"locations": [{"path": "/x", "body_size": "much"}]}, "locations: body_size 'much'"),
+        ({"locations": [{"path": "/search?q=1"}]}, r"locations: path '/search\?q=1' would match no request"),
+        ({"locations": [{"path": "= /a%20b"}]}, "locations: path '/a%20b' would match no request"),
+        ({"static": [{"url": "/b%C3%BCcher", "path": "/s"}]}, "static: url '/b%C3%BCcher' would match no request"),
+        ({"maintenance": {"flag": "/on", "open": ["/up?x"]}}, r"maintenance: open '/up\?x' would match no request"),
+        ({"access_log_skip": ["/a%2fb"]}, "access_log_skip '/a%2fb' would match no request"),
         ({"locations": [{"path": "= "}]}, "locations: path '=' must start with"),
         ({"locations": [{"path": "/a\nb"}]}, "line breaks"),
         ({"locations": [{"path": "/a", "config": "} server {"}]}, "config is not whole: line 1 has a '}'"),
