@@ -16,6 +16,8 @@ _BAD_FILE = re.compile(r'cannot load certificate( key)? "([^"]+)": (.*)')
 _PASSPHRASE = re.compile(r"problems getting password|bad password read|bad decrypt|maybe wrong password")
 _NO_PEM = re.compile(r"no start line|DECODER routines::unsupported")
 _UNKNOWN_VARIABLE = re.compile(r'unknown "(\w+)" variable')
+# EAFNOSUPPORT
+_NO_IPV6 = re.compile(r"socket\(\) (\[\S*\]:\d+) failed \(97:")
 _LARGEST = 65536
 # So many places of one mistake are named.
 _NAMED = 4
@@ -108,6 +110,12 @@ def missing_http3(output: str) -> list[str]:
         return []
     remedy = f"set http3 to false {_variable('http3')}, or install an nginx that has it"
     return [f"this nginx is built without HTTP/3 ('nginx -V' has no --with-http_v3_module): {remedy}"]
+
+
+def missing_ipv6(output: str) -> list[str]:
+    """Return a hint for a host whose kernel has no IPv6."""
+    remedy = "set 'ipv6: false' in nginx_site_defaults, which holds for the sites for unknown host names as well"
+    return [f"this host has no IPv6, and {place} needs it: {remedy}" for place in _NO_IPV6.findall(output)[:1]]
 
 
 def bucket_size(length: int, present: int) -> int:

@@ -22,6 +22,7 @@ from .hints import (
     Used,
     missing_files,
     missing_http3,
+    missing_ipv6,
     small_hashes,
     unknown_variables,
     unusable_files,
@@ -228,6 +229,7 @@ def _advice(
         *missing_files(used, lambda path: staged_tree.read(path) is not None, sites),
         *unusable_files(validation.output, used, sites),
         *missing_http3(validation.output),
+        *missing_ipv6(validation.output),
         *unknown_variables(validation.output, validation.config.texts),
         *small_hashes(validation.output, [name for server in servers for name in server.names]),
     ]

@@ -14,6 +14,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.hints import
     bucket_size,
     missing_files,
     missing_http3,
+    missing_ipv6,
     small_hashes,
     unknown_variables,
     unusable_files,
@@ -104,3 +105,10 @@ def test_the_lines_with_a_variable_that_nothing_defines_are_named() -> None:
     assert found.endswith("used in /n/a:4 and /n/a:5 and /n/b:2")
     assert unknown_variables('[emerg] unknown "other" variable', texts) == []
     assert unknown_variables('[emerg] unknown directive "hots"', texts) == []
+
+
+def test_a_host_without_ipv6_is_told_of_the_setting_that_holds_for_all_sites() -> None:
+    said = "[emerg] socket() [::]:80 failed (97: Address family not supported by protocol)"
+    (found,) = missing_ipv6(f"{said}\n{said.replace('80', '443')}")
+    assert found.startswith("this host has no IPv6, and [::]:80 needs it: set 'ipv6: false' in nginx_site_defaults")
+    assert missing_ipv6("[emerg] bind() to [::]:80 failed (98: Address already in use)") == []
