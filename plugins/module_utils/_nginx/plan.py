@@ -51,7 +51,11 @@ def check_wanted(sites: t.Sequence[WantedSite], files: t.Sequence[WantedFile], l
         if paths.count(path) > 1:
             raise NginxSiteError(f"file {path} is listed twice: list it once")
         if os.path.dirname(path) in (layout.available, layout.enabled):
-            raise NginxSiteError(f"file {path} lies in a directory of sites: list it in sites")
+            raise NginxSiteError(
+                f"file {path} lies in a directory of sites: list it in sites, or give one of them another directory "
+                "(role nginx: nginx_shared_file, which nginx has to include before sites, or nginx_directory_enabled, "
+                "which is found out when it is empty)"
+            )
 
 
 def _site_of(base: str) -> str:

@@ -122,13 +122,16 @@ def _history(layout: NginxLayout, site: WantedSite, name: str, node: Node, versi
 
 def is_pristine(path: str) -> bool:
     """Tell whether a path leads to a configuration file that is byte for byte as its Debian package installed it."""
-    real = os.path.realpath(path)
-    content = _regular(real)
+    content = _regular(path)
     status = read_file(_DPKG_STATUS)
     if content is None or status is None:
         return False
-    line = f"\n {real} {hashlib.md5(content).hexdigest()}".encode()  # noqa: S324 - the sum that dpkg keeps
-    return line + b"\n" in status or line + b" obsolete\n" in status
+    target = os.path.join(os.path.dirname(path), os.readlink(path)) if os.path.islink(path) else path
+    # The package knows its file by a path in which a directory may be a link by now, such as /etc/nginx.
+    names = (os.path.normpath(target), os.path.realpath(path))
+    found = hashlib.md5(content).hexdigest()  # noqa: S324 - the sum that dpkg keeps
+    lines = [f"\n {name} {found}".encode() for name in names]
+    return any(line + end in status for line in lines for end in (b"\n", b" obsolete\n"))
 
 
 def write_stores(layout: NginxLayout, stores: t.Sequence[Store]) -> None:

@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx import tree as _tree
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.journal import (
     Journal,
     JournalStep,
@@ -25,6 +27,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.staged_tree import StagedTree
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.tree import (
+    is_pristine,
     read_current,
     read_node,
     remove_leftovers,
@@ -217,3 +220,24 @@ def test_the_future_is_the_disk_with_some_paths_changed(enabled: Path, tmp_path:
     assert staged_tree.read(f"{tmp_path}/alias/c.conf") == b"c"
     assert staged_tree.read(str(enabled / "theirs")) is None
     assert staged_tree.read(str(enabled / "a")) is None
+
+
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("target", ["../available/default", "{root}/nginx/available/default"])
+def test_what_a_package_installed_is_known_also_where_a_directory_became_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: bool, target: str
+) -> None:
+    root = tmp_path / "nginx"
+    (root / "available").mkdir(parents=True)
+    (root / "enabled").mkdir()
+    (root / "available/default").write_text("server {}\n")
+    (root / "enabled/default").symlink_to(target.format(root=tmp_path))
+    found = hashlib.md5(b"server {}\n").hexdigest()
+    (tmp_path / "status").write_text(f"Conffiles:\n {root}/available/default {found}\nStatus: ok\n")
+    monkeypatch.setattr(_tree, "_DPKG_STATUS", str(tmp_path / "status"))
+    if moved:
+        root.rename(tmp_path / "etc-in-git")
+        root.symlink_to("etc-in-git")
+    assert is_pristine(str(root / "enabled/default"))
+    (root / "available/default").write_text("server { }\n")
+    assert not is_pristine(str(root / "enabled/default"))
