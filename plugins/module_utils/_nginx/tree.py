@@ -46,6 +46,15 @@ def list_directory(path: str) -> list[str]:
         raise NginxSiteError(f"{path} is not a directory: move it away or name another one") from exc
 
 
+def _check_directories(layout: NginxLayout) -> None:
+    """Raise NginxSiteError where there is no directory for sites, and none can be made."""
+    for path in (layout.available, layout.enabled):
+        if os.path.lexists(path) and not os.path.isdir(path):
+            is_link = os.path.islink(path)
+            what = f"a link to {os.readlink(path)}, where no directory is" if is_link else "not a directory"
+            raise NginxSiteError(f"{path} is {what}: move it away or name another one")
+
+
 def read_node(path: str, content: bool = True) -> Node:
     """Return what stands at a path; content is that of the file itself or of what a link leads to."""
     try:
@@ -73,6 +82,7 @@ def read_current(
     layout: NginxLayout, sites: t.Sequence[WantedSite], files: t.Sequence[WantedFile], purge: bool
 ) -> CurrentTree:
     """Read as much of the tree as the plan needs."""
+    _check_directories(layout)
     versions: dict[str, list[str]] = {}
     names = {name for site in sites for name in (site.name, site.rename_from)}
     for base in list_directory(layout.available):

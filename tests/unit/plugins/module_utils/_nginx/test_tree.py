@@ -241,3 +241,18 @@ def test_what_a_package_installed_is_known_also_where_a_directory_became_a_link(
     assert is_pristine(str(root / "enabled/default"))
     (root / "available/default").write_text("server { }\n")
     assert not is_pristine(str(root / "enabled/default"))
+
+
+@pytest.mark.parametrize("name", ["available", "enabled"])
+@pytest.mark.parametrize(
+    ("is_link", "what"), [(True, "a link to .*/gone, where no directory is"), (False, "not a dir")]
+)
+def test_what_is_in_the_place_of_a_directory_is_named(tmp_path: Path, name: str, is_link: bool, what: str) -> None:
+    """Check mode has to say so as well, and os.makedirs() would only say that it exists."""
+    if is_link:
+        (tmp_path / name).symlink_to(tmp_path / "gone")
+    else:
+        (tmp_path / name).write_text("")
+    layout = NginxLayout(f"{tmp_path}/available", f"{tmp_path}/enabled")
+    with pytest.raises(NginxSiteError, match=rf"/{name} is {what}.*: move it away"):
+        read_current(layout, [WantedSite("s", content=b"x")], [], purge=False)
