@@ -395,8 +395,8 @@ class Site:
             raise InputError(
                 "hsts needs tls, or behind_proxy where another proxy speaks HTTPS: browsers ignore it over HTTP"
             )
-        if self.balance in ("ip_hash", "random") and any("backup" in server.options for server in self.upstream):
-            raise InputError(f"balance {self.balance} cannot have a backup server: choose round_robin or least_conn")
+        for where, balance, servers in self._upstreams():
+            _check_backups(where, balance, servers)
         if self.upstream and any(static.url == "/" for static in self.static):
             raise InputError(
                 "static with the url '/' leaves nothing for upstream: choose a longer url, or leave one out"
@@ -409,6 +409,17 @@ class Site:
         below = [p.key for mount in self.mounts for p in mount.locations if p != mount.whole]
         own = [*(static.url for static in self.static), *(place.key for place in self.locations)]
         self._refuse_twice("path", (*own, *mounted, *below))
+
+    def _upstreams(self) -> t.Iterator[tuple[str, str, tuple[Server, ...]]]:
+        """Yield the upstreams of all paths, with how errors about them begin and how requests are divided."""
+        yield "", self.balance, self.upstream
+        for location in self.locations:
+            yield f"locations: path '{location.path}': ", self.balance, location.upstream
+        for mount in self.mounts:
+            where = f"mounts: path '{mount.path}': "
+            yield where, mount.balance, mount.upstream
+            for location in mount.locations:
+                yield f"{where}locations: path '{location.path}': ", mount.balance, location.upstream
 
     def _check_mounts(self) -> None:
         self._refuse_twice("mounts: path", tuple(mount.path for mount in self.mounts))
@@ -537,6 +548,15 @@ class Site:
         for value in values:
             if values.count(value) > 1:
                 raise InputError(f"{what} '{value}' is listed twice: remove one")
+
+
+def _check_backups(where: str, balance: str, servers: t.Sequence[Server]) -> None:
+    """Raise InputError for backup servers that nginx refuses; C(where) begins the error."""
+    backups = ["backup" in server.options for server in servers]
+    if any(backups) and balance in ("ip_hash", "random"):
+        raise InputError(f"{where}balance {balance} cannot have a backup server: choose round_robin or least_conn")
+    if backups and all(backups):
+        raise InputError(f"{where}upstream has backup servers only: take backup out of one")
 
 
 def current_of(servers: t.Iterable[Server]) -> str:

@@ -131,6 +131,15 @@ def test_a_path_that_a_request_may_have_is_taken(path: str) -> None:
         ({"upstream": [5]}, "upstream must be a dictionary"),
         ({"balance": "fair"}, "balance must be one of"),
         ({"balance": "ip_hash", "upstream": ["a", {"server": "b", "backup": True}]}, "cannot have a backup"),
+        ({"upstream": [{"server": "a", "backup": True}]}, "upstream has backup servers only"),
+        (
+            {"balance": "random", "locations": [{"path": "/x", "upstream": ["a", {"server": "b", "backup": True}]}]},
+            "locations: path '/x': balance random cannot have a backup",
+        ),
+        (
+            {"mounts": [{"path": "/m", "balance": "ip_hash", "upstream": ["a", {"server": "b", "backup": True}]}]},
+            "mounts: path '/m': balance ip_hash cannot have a backup",
+        ),
         ({"static": [{"url": "static", "path": "/s"}]}, "static: url 'static' must be an absolute path"),
         ({"static": [{"url": "/s", "path": "s"}]}, "static: path 's' must be an absolute path"),
         ({"static": [{"url": "/s", "path": "/s/../.."}]}, "must be an absolute path without '..'"),
