@@ -387,7 +387,7 @@ def _main_server(site: Site, version: Version, modules: t.Collection[str], open_
     own = read_statements(site.config)
     lines = [] if site.tls and site.tls.redirect else plain_port(site).lines(version)
     lines += secure_listen_lines(site, version) if site.tls else []
-    lines += [f"server_name {' '.join(site.domains)};", ""]
+    lines = [*_without(lines, overridden(own)), f"server_name {' '.join(site.domains)};", ""]
     common = [
         "server_tokens off;",
         "absolute_redirect off;",

@@ -379,6 +379,12 @@ def test_a_users_lines_take_the_place_of_ours() -> None:
     assert [line[1] for line in lines if line[0] == "listen"] == ["80", "[::]:80", "8080"]
 
 
+def test_a_users_http2_takes_the_place_of_ours_and_his_port_comes_beside_ours() -> None:
+    found = words(main({**SITE, "tls": TLS, "config": "http2 off;\nlisten 8443 ssl;"}))
+    assert [line for line in found if line[0] == "http2"] == [["http2", "off"]]
+    assert ["listen", "443", "ssl"] in found and ["listen", "8443", "ssl"] in found
+
+
 def test_text_over_several_lines_is_not_indented() -> None:
     text = 'return 200 "a\nb\n";'
     assert text in rendered({"name": "x", "domains": ["x.test"], "config": text})
