@@ -131,6 +131,7 @@ class WorkersAndTimers:
         if deployment.service.name not in self._replaced:
             return
         previous = manifest_of(layout, observed.current or "")
+        make_locks(previous)
         carry_stamps(layout, deployment.service.wanted.release, previous)
         enabled = [name for name in deployment.plan.stop_workers if name in observed.enabled]
         self._directory.enable(enabled)

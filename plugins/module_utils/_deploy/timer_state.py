@@ -36,11 +36,15 @@ def make_locks(manifest: Manifest | None) -> None:
     if manifest is None:
         return
     group = find_group(manifest.group)
+    gid = group.gr_gid if group else 0
     for timer in timers_of(manifest):
         path = timer_lock(manifest.name, timer["name"])
         if not os.path.exists(path):
             os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            write_file(path, b"", 0o640, 0, group.gr_gid if group else 0)
+            write_file(path, b"", 0o640, 0, gid)
+        elif os.stat(path).st_gid != gid:
+            # The release before had another group. A job of it may hold the lock, so the file stays the same.
+            os.chown(path, -1, gid)
 
 
 def carry_stamps(layout: Layout, source: str, target: Manifest | None) -> None:

@@ -9,6 +9,7 @@ import os
 import typing as t
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build.preflight import check_programs
@@ -147,6 +148,22 @@ def test_only_the_current_release_works_also_after_a_reboot_and_nobody_while_pau
 
 def test_jobs_of_two_releases_do_not_run_at_once() -> None:
     assert "flock --no-fork /var/lib/flaskops/shop/timer-tick.lock" in units()[f"shop@{NEW}.{JOB}"]
+
+
+def test_the_lock_of_a_job_follows_the_group_of_the_application(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "shop" / "timer-tick.lock"
+    given: list[int] = []
+    groups = iter((os.getgid(), os.getgid(), 4711))
+    monkeypatch.setattr(_timer_state, "timer_lock", lambda _app, _timer: str(lock))
+    monkeypatch.setattr(_timer_state, "find_group", lambda _name: SimpleNamespace(gr_gid=next(groups)))
+    monkeypatch.setattr(os, "chown", lambda _path, _uid, gid: given.append(gid))
+    monkeypatch.setattr(_timer_state, "write_file", lambda path, *_rest: Path(path).touch())
+    for _release in range(3):
+        _timer_state.make_locks(manifest())
+    assert lock.exists()
+    assert given == [4711]
 
 
 def test_a_program_that_is_nowhere_is_named(tmp_path: Path) -> None:
