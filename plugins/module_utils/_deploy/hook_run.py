@@ -26,8 +26,9 @@ from .._system.paths import HOOK_LOGS
 from .observe import wait_until_stopped
 
 # The log is readable by root alone: the output of a command may be secret.
-# Bytes of a command's output that are kept.
-_KEPT = 8192
+# Bytes of a command's output that are read, and characters that are kept: before the cut, which may leave half of a
+# secret, all are masked.
+_READ, _KEPT = 65536, 8192
 _RESULT = re.compile(r"Finished with result: (\S+)")
 _STATUS = re.compile(r"status=(\S+)")
 # Seconds to clean up after the timeout.
@@ -81,14 +82,15 @@ def _run_one(
     began = host.clock.monotonic()
     try:
         result = _systemd_run(host, [program, *words[1:]], layout, manifest, timeout, previous, log)
-        output = redact_secrets(_tail(log).replace(release, "<release>"), release, manifest)
+        output = redact_secrets(_tail(log).replace(release, "<release>"), release, manifest)[-_KEPT:]
     finally:
         remove_file(log, sync=False)
     reason = _failure(result, timeout)
     if reason:
-        said = explain_hook_failure(stage, words, reason, output)
+        said = redact_secrets(explain_hook_failure(stage, words, reason, output), release, manifest)
         raise HookError(with_ways_out(said, place_of_release(layout, manifest)))
-    return HookResult(stage, show_command(words), round(host.clock.monotonic() - began, 3), output)
+    command = redact_secrets(show_command(words), release, manifest)
+    return HookResult(stage, command, round(host.clock.monotonic() - began, 3), output)
 
 
 def _systemd_run(
@@ -130,8 +132,8 @@ def _quote(text: str) -> str:
 
 def _tail(log: str) -> str:
     with open(log, "rb") as stream:
-        stream.seek(max(os.fstat(stream.fileno()).st_size - _KEPT, 0))
-        return stream.read(_KEPT).decode("utf-8", "replace")
+        stream.seek(max(os.fstat(stream.fileno()).st_size - _READ, 0))
+        return stream.read(_READ).decode("utf-8", "replace")
 
 
 def _failure(result: Result, timeout: int) -> str:

@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy import hook_run as _hook_run
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.deployment import Deployment
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.hook_run import HookResult, hooks_of
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.hooks import HookSteps
 from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import AFTER, BEFORE, MIGRATE, HookError
-from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
+from ansible_collections.flaskops.stack.plugins.module_utils._system.command import Result
+from ansible_collections.flaskops.stack.plugins.module_utils._system.host import Host
 
 NEW, OLD = "2222222-22222222", "1111111-11111111"
 
@@ -86,3 +90,48 @@ def test_a_failure_after_the_switch_leaves_the_release_live() -> None:
     one.steps.after([given])
     assert one.aborted == []
     assert given.post_switch_error == f"release {NEW} is live, but its after_switch hook failed: hook of {AFTER} failed"
+
+
+SECRET = "s3cr3t-of-the-shop"
+
+
+def run_hook(tmp_path: Path, patch: pytest.MonkeyPatch, said: str, rc: int) -> list[HookResult]:
+    """Run a hook that gets a secret as its argument and says something."""
+    layout = Layout(str(tmp_path), "shop")
+    release = Path(layout.release(NEW))
+    (release / "app").mkdir(parents=True)
+    (release / "env").write_text(f'TOKEN="{SECRET}"\n')
+    extra = {"hooks": {"migrate": [["sh", "-c", f"curl -u {SECRET}"]]}, "secret_names": ["TOKEN"]}
+    manifest = Manifest("shop", NEW, "shop", "shop", {}, "3.13", "shop:app", Settings(), extra=extra)
+
+    def run(*given: t.Any) -> Result:
+        Path(given[-1]).write_text(said)
+        return Result((), rc, "", "Finished with result: exit-code\nMain processes terminated with: status=1/FAILURE")
+
+    patch.setattr(_hook_run, "HOOK_LOGS", str(tmp_path / "logs"))
+    patch.setattr(_hook_run, "_systemd_run", run)
+    patch.setattr(_hook_run, "wait_until_stopped", lambda *_args: [])
+    return _hook_run.run_hooks(Host(), MIGRATE, layout, manifest)
+
+
+@pytest.mark.parametrize("kept", range(8192 - len(SECRET), 8192 + 1, 3))
+def test_a_secret_is_masked_also_where_the_output_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    [ran] = run_hook(tmp_path, monkeypatch, "a" * 9000 + SECRET + "b" * kept, 0)
+    before, _masked, _after = ran.output.partition("b")
+    assert before.strip("a*") == ""
+    assert len(ran.output) <= 8192
+
+
+def test_a_secret_in_the_command_of_a_hook_is_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [ran] = run_hook(tmp_path, monkeypatch, "", 0)
+    assert ran.command == "sh -c 'curl -u ********'"
+
+
+def test_a_secret_in_the_command_of_a_hook_that_fails_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(HookError, match=r"hook migrate .*curl -u \*{8}.* failed with exit code 1") as caught:
+        run_hook(tmp_path, monkeypatch, "401", 1)
+    assert SECRET not in str(caught.value)
