@@ -20,8 +20,11 @@ ROLLBACK = "rollback"
 _KEYS = (*STAGES, ROLLBACK, "timeout", "migrate_each_host")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
-# Words that only a shell understands; a program would get them as arguments.
-SHELL = {"&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1"}
+# Words that only a shell understands; a program would get them as arguments. Inside of a word these characters have
+# other meanings, as in a URL, and ">=" is in requirements.
+_SHELL = re.compile(r"[;&|].*|.*[;&|]|[0-9]*>(?!=).*|<")
+# What a shell takes as it is.
+_QUOTED = re.compile(r"\\.|'[^']*'|" + r'"(?:\\.|[^"\\])*"', re.DOTALL)
 
 Command = t.Tuple[str, ...]
 
@@ -112,7 +115,7 @@ def _words(stage: str, command: object) -> Command:
     """Return the words of a command: a text is split as a shell would do it, and no shell ever sees it."""
     if isinstance(command, str):
         words = _split(stage, command)
-        shell = next((word for word in words if word in SHELL), "")
+        shell = shell_word(command)
         if shell:
             raise InputError(
                 f"hooks.{stage} '{command}' needs a shell for '{shell}', and there is none: list several commands, or "
@@ -134,6 +137,11 @@ def _split(stage: str, command: str) -> Command:
         return tuple(shlex.split(command))
     except ValueError as exc:
         raise InputError(f"hooks.{stage} '{command}' cannot be split into words ({exc}): close its quotes") from None
+
+
+def shell_word(command: str) -> str:
+    """Return the first word of a command that only a shell understands; an empty text when there is none."""
+    return next((word for word in _QUOTED.sub("_", command).split() if _SHELL.fullmatch(word)), "")
 
 
 def show_command(words: t.Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import shlex
 import typing as t
 
 from .defaults import TIMER_DEFAULTS, WORKER_DEFAULTS
-from .hooks import SHELL
+from .hooks import shell_word
 from .values import APP, InputError, as_bool, as_int, as_line, as_mapping, as_quota, as_size, elements, refuse_unknown
 
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,29}[a-z0-9])?")
@@ -90,7 +90,7 @@ def _split(where: str, text: str) -> list[str]:
         words = shlex.split(text)
     except ValueError as exc:
         raise InputError(f"{where} command '{text}' cannot be split into words: {exc}") from None
-    shell = next((word for word in words if word in SHELL), "")
+    shell = shell_word(text)
     if shell:
         raise InputError(
             f"{where} command '{text}' needs a shell for '{shell}', and there is none: write it as ['sh', '-c', '...']"

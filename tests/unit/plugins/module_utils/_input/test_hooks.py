@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.hooks import
     hook_environment,
     parse_hooks,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._input.processes import command_words
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._release import migration as _migration
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
@@ -42,10 +44,35 @@ RELEASE = "3f2a91c-1b9e02d4"
         ("sh -c 'a && b'", ("sh", "-c", "a && b")),
         (["flask", "say", "a b", "$HOME"], ("flask", "say", "a b", "$HOME")),
         (["sleep", 1], ("sleep", "1")),
+        (r"find . -name '*;' -exec rm {} \;", ("find", ".", "-name", "*;", "-exec", "rm", "{}", ";")),
+        ('flask sql \'select 1; select "2;\' "|"', ("flask", "sql", 'select 1; select "2;', "|")),
+        ("curl http://127.0.0.1/?a=1&b=2;c", ("curl", "http://127.0.0.1/?a=1&b=2;c")),
+        ("pip check flask >= 3 werkzeug>3 >=1", ("pip", "check", "flask", ">=", "3", "werkzeug>3", ">=1")),
     ],
 )
 def test_a_command_is_split_into_words_without_a_shell(command: object, words: tuple[str, ...]) -> None:
     assert parse_hooks({"migrate": [command]}).migrate == (words,)
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        ("flask db upgrade; flask seed", "upgrade;"),
+        ("flask db upgrade &&flask seed", "&&flask"),
+        ("npm ci&& npm run build", "ci&&"),
+        ("flask export |gzip", "|gzip"),
+        ("flask seed >/dev/null", ">/dev/null"),
+        ("flask seed 2>>seed.log", "2>>seed.log"),
+        ("flask seed &>seed.log", "&>seed.log"),
+        ("flask serve&", "serve&"),
+    ],
+)
+def test_a_command_that_needs_a_shell_is_refused_also_without_blanks(command: str, word: str) -> None:
+    says = re.escape(f"needs a shell for '{word}'")
+    with pytest.raises(InputError, match=says):
+        parse_hooks({"migrate": [command]})
+    with pytest.raises(InputError, match=says):
+        command_words("workers 'mail':", command)
 
 
 @pytest.mark.parametrize(
