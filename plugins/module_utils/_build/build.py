@@ -252,7 +252,8 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
 
         link_served(plan.path, plan.app.served)
     check_hooks(plan.placed, plan.path)
-    check_programs(plan.placed.workers, plan.placed.timers, plan.path)
+    own_path = {**plan.placed.environment, **plan.placed.secrets}.get("PATH", "")
+    check_programs(plan.placed.workers, plan.placed.timers, plan.path, own_path)
     before = "" if identical else _release_before(plan)
     if before:
         # Nothing writes to them any more.

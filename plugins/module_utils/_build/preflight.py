@@ -35,22 +35,31 @@ def check_schedules(timers: Processes) -> None:
             )
 
 
-def check_programs(workers: Processes, timers: Processes, release: str) -> None:
-    """Raise InputError when a program is neither in a release nor on the host."""
+def check_programs(workers: Processes, timers: Processes, release: str, path: str = "") -> None:
+    """Raise InputError when a program is not where it is looked for; C(path) is the PATH of the environment, if any."""
     for key, processes in (("workers", workers), ("timers", timers)):
         for process in processes:
-            _check_program(f"{key} '{process['name']}'", process["command"][0], release)
+            _check_program(f"{key} '{process['name']}'", process["command"][0], release, path)
 
 
-def _check_program(where: str, program: str, release: str) -> None:
+def _check_program(where: str, program: str, release: str, path: str) -> None:
     if "=" in program:
         raise InputError(f"{where}: the command begins with '{program}': a variable belongs into environment")
     if "/" in program:
-        path = os.path.join(release, "app", program)
-        if not (os.path.isfile(path) and os.access(path, os.X_OK)):
-            raise InputError(f"{where}: {path.replace(release, '<release>')} does not exist or is not executable")
-    elif not shutil.which(program, path=os.pathsep.join([os.path.join(release, "venv", "bin"), *_PLACES])):
+        file = os.path.join(release, "app", program)
+        if not (os.path.isfile(file) and os.access(file, os.X_OK)):
+            raise InputError(f"{where}: {file.replace(release, '<release>')} does not exist or is not executable")
+        return
+    places = path.split(os.pathsep) if path else [os.path.join(release, "venv", "bin"), *_PLACES]
+    # The process starts in the code, and so do places that are relative.
+    if shutil.which(program, path=os.pathsep.join(os.path.join(release, "app", place) for place in places)):
+        return
+    if path:
         raise InputError(
-            f"{where}: there is no program '{program}' in the virtualenv of the release, nor in {', '.join(_PLACES)}: "
-            "correct the command, or add the package that brings it to the requirements"
+            f"{where}: there is no program '{program}' in the PATH that environment or secrets set in place of the "
+            f"usual one: leave that out, or begin it with those, as in '{{venv}}/bin:{os.pathsep.join(_PLACES)}:...'"
         )
+    raise InputError(
+        f"{where}: there is no program '{program}' in the virtualenv of the release, nor in {', '.join(_PLACES)}: "
+        "correct the command, or add the package that brings it to the requirements"
+    )

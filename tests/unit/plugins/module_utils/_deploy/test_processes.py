@@ -175,6 +175,18 @@ def test_a_program_that_is_nowhere_is_named(tmp_path: Path) -> None:
     check_programs(normalise_workers([{**MAIL, "command": "sh -c true"}]), [], str(tmp_path))
 
 
+def test_a_program_is_looked_for_in_the_path_that_the_environment_sets(tmp_path: Path) -> None:
+    for directory in ("venv/bin", "app/node_modules/.bin"):
+        (tmp_path / directory).mkdir(parents=True)
+        (tmp_path / directory / "celery").touch(0o755)
+    workers = normalise_workers([MAIL])
+    check_programs(workers, [], str(tmp_path))
+    with pytest.raises(InputError, match=r"workers 'mail': there is no program 'celery' in the PATH .*\{venv\}/bin"):
+        check_programs(workers, [], str(tmp_path), "/no/such/place:/usr/bin")
+    for path in (f"/usr/bin:{tmp_path}/venv/bin", "node_modules/.bin:/usr/bin"):
+        check_programs(workers, [], str(tmp_path), path)
+
+
 def observed(**given: t.Any) -> Observed:
     old = {name.replace(NEW, OLD): text for name, text in units().items()}
     names = frozenset(old)
