@@ -151,6 +151,9 @@ def _bind(key: str, address: str) -> str:
     try:
         if not colon or not 0 < int(port) < 65536 or (":" in host) != host.startswith("["):
             raise ValueError
+        # An interface behind '%' is no part of a unit's name.
+        if "%" in host:
+            raise ValueError
         parsed = ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
     except ValueError:
         raise InputError(

@@ -67,6 +67,7 @@ def test_values_are_brought_into_one_form(key: str, given: object, wanted: objec
         ({"bind": ["localhost:8000"]}, "'localhost:8000'.*IP address"),
         ({"bind": ["127.0.0.1:99999"]}, "99999"),
         ({"bind": ["::1:8000"]}, "::1:8000"),
+        ({"bind": ["[fe80::1%eth0]:8000"], "allow_public_bind": True}, "eth0.*IP address"),
         ({"bind": ["unix:/run/x.sock"]}, "unix socket"),
         ({"bind": ["127.0.0.1:1", "127.0.0.1:01"]}, "twice"),
         ({"after": ["a b"]}, "'a b.service'.*unit"),
