@@ -86,8 +86,8 @@ def find_room(total: int, applications: int, instances: int, memory_max: str, wo
 
 def _bytes(size: str, total: int) -> int:
     """Return the bytes of a size as systemd reads it; 0 for none."""
-    if size.endswith("%") and size[:-1].isdigit():
-        return total * int(size[:-1]) // 100
+    if size.endswith("%"):
+        return int(total * float(size[:-1]) / 100)
     found = _SIZE.fullmatch(size)
     return int(found[1]) << _UNITS[found[2]] if found else 0
 
