@@ -107,7 +107,8 @@ def _explain_addresses(deployment: Deployment) -> str:
             [name for name in deployment.plan.forward_start if name in addresses], ["ActiveState"]
         )
         failed = [name for name, state in states.items() if state.get("ActiveState") == "failed"]
-        found = {addresses[name]: _reason(name, addresses[name], deployment) for name in failed}
+        listening = [address for name, address in addresses.items() if name not in failed]
+        found = {addresses[name]: _reason(name, addresses[name], listening, deployment) for name in failed}
     except (CommandError, OSError):
         return ""
     reasons = [f"nothing can listen on '{address}' of bind: {why}" for address, why in found.items()]
@@ -115,12 +116,23 @@ def _explain_addresses(deployment: Deployment) -> str:
     return f"{'; '.join(reasons)}. {way_out}" if reasons else ""
 
 
-def _reason(name: str, address: str, deployment: Deployment) -> str:
+def _reason(name: str, address: str, listening: t.Sequence[str], deployment: Deployment) -> str:
     if _is_taken(address):
-        return os.strerror(errno.EADDRINUSE)
+        rival = next(
+            (f", by '{other}' of bind: list one of the two" for other in listening if _meet(address, other)), ""
+        )
+        return f"{os.strerror(errno.EADDRINUSE)}{rival}"
     lines = deployment.host.systemd.journal_tail(name, 20, f"@{int(deployment.started_at)}").splitlines()
     said = [line.rsplit(": ", 1)[1] for line in lines if "Failed to" in line and "socket" in line and ": " in line]
     return said[0] if said else f"see 'journalctl -u {name}'"
+
+
+def _meet(one: str, other: str) -> bool:
+    """Tell whether two addresses exclude each other: one is for all, and for IPv4 as well where it is that of IPv6."""
+    (host, _colon, port), (host_of_other, _colon, port_of_other) = one.rpartition(":"), other.rpartition(":")
+    families = {":" in host, ":" in host_of_other}
+    hosts = {host, host_of_other}
+    return port == port_of_other and ("[::]" in hosts or ("0.0.0.0" in hosts and families == {False}))
 
 
 def _is_taken(address: str) -> bool:

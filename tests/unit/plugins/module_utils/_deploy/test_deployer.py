@@ -347,6 +347,19 @@ def test_an_address_that_cannot_be_had_is_named_with_the_way_out(host: Host, tak
     assert host.serving() == "old"
 
 
+def test_an_address_that_another_of_the_application_includes_is_named_with_it(host: Host) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        address, every = (f"{name}:{ours.getsockname()[1]}" for name in ("127.0.0.1", "0.0.0.0"))
+        before = host.install_old()
+        manifest = host.manifest(NEW, bind=[address, every], allow_public_bind=True)
+        wanted = WantedUnits(NEW, release_units(host.layout, manifest), address_units(host.layout, manifest))
+        host.sim.systemd.taken = {every}
+        host.make(manifest)
+        deployment = host.deployment_of(wanted, before, manifest)
+        host.run(deployment)
+    assert f"'{every}' of bind: Address already in use, by '{address}' of bind: list one" in deployment.error
+
+
 @pytest.mark.parametrize("fails", ["the directory's way to the disk", "the look through nginx"])
 @pytest.mark.parametrize("first", [True, False])
 def test_whatever_fails_after_the_switch_the_link_leads_to_no_release_that_is_taken_away(

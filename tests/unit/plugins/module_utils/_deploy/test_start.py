@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import socket
 
-from ansible_collections.flaskops.stack.plugins.module_utils._deploy.start import _is_taken
+import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.start import _is_taken, _meet
 
 
 def test_an_address_in_use_is_told_from_a_free_one() -> None:
@@ -15,3 +16,20 @@ def test_an_address_in_use_is_told_from_a_free_one() -> None:
         address = f"127.0.0.1:{held.getsockname()[1]}"
         assert _is_taken(address)
     assert not _is_taken(address)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "meet"),
+    [
+        ("0.0.0.0:80", "[::]:80", True),
+        ("[::]:80", "127.0.0.1:80", True),
+        ("[::]:80", "[::1]:80", True),
+        ("127.0.0.1:80", "0.0.0.0:80", True),
+        ("0.0.0.0:80", "[::1]:80", False),
+        ("0.0.0.0:80", "[::]:81", False),
+        ("127.0.0.1:80", "127.0.0.2:80", False),
+        ("127.0.0.1:80", "[::1]:80", False),
+    ],
+)
+def test_an_address_for_all_excludes_others_of_its_port(one: str, other: str, meet: bool) -> None:
+    assert _meet(one, other) is _meet(other, one) is meet
