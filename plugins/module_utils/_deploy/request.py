@@ -89,7 +89,7 @@ def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Ser
     check_switch(layout)
     hook = service.get("hook") or ""
     if state == "rolled_back":
-        return ServiceRequest(layout, True, rollback=True, asked=os.path.basename(release or ""), hook=hook)
+        return ServiceRequest(layout, True, rollback=True, asked=_id_of(release) if release else "", hook=hook)
     if hook:
         raise InputError(f"hook '{hook}' is for a rollback: set state: rolled_back, or leave it out")
     if state == "absent":
@@ -101,6 +101,11 @@ def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Ser
         check_paths(request.manifest.settings)
         check_owner(layout, request.manifest.user, bool(request.manifest.shared))
     return request
+
+
+def _id_of(release: str) -> str:
+    """Return the id of a release, or its beginning, from that or from a path; never nothing, which means another."""
+    return os.path.basename(os.path.normpath(release)) or release
 
 
 def _root_of(release: str) -> str:

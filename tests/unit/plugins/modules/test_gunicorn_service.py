@@ -109,6 +109,24 @@ def test_without_check_mode_code_and_release_have_to_be_there() -> None:
     assert read_requests([{"name": "a", "release": missing}], "/srv", check=True)[0].release == "3f2a91c-1b9e02d4"
 
 
+@pytest.mark.parametrize(
+    ("release", "asked"),
+    [
+        ("3f2a91c", "3f2a91c"),
+        ("/srv/a/releases/3f2a91c-1b9e02d4", "3f2a91c-1b9e02d4"),
+        ("/srv/a/releases/3f2a91c-1b9e02d4/", "3f2a91c-1b9e02d4"),
+        ("3f2a91c/", "3f2a91c"),
+        # One that names nothing is refused later, and never stands for the release before.
+        ("/", "/"),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_a_rollback_goes_to_the_release_that_is_named(release: str | None, asked: str) -> None:
+    service = {"name": "a", "state": "rolled_back", "release": release}
+    assert read_requests([service], "/srv", check=True)[0].asked == asked
+
+
 def test_a_release_with_a_setting_of_a_later_version_is_refused(tmp_path: Path) -> None:
     layout, release = Layout(str(tmp_path), "shop"), "3f2a91c-1b9e02d4"
     source = {"type": "git", "location": "", "version": "", "revision": ""}
