@@ -163,7 +163,7 @@ def check_app_path(app: str) -> Target:
         raise InputError(f"app '{app}': '{module}' is not the name of a Python module: {_REMEDY}")
     try:
         expression = ast.parse(rest.strip(), mode="eval").body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         raise InputError(f"app '{app}': '{rest}' is not Python: {_REMEDY}") from None
     if not isinstance(expression, ast.Call):
         return Target(module, _attribute(app, expression))
@@ -188,9 +188,26 @@ def _attribute(app: str, expression: ast.expr) -> str:
 
 def _argument(app: str, expression: ast.expr) -> object:
     try:
-        return ast.literal_eval(expression)
-    except ValueError:
+        return _ordered(ast.literal_eval(expression))
+    except (ValueError, TypeError, RecursionError):
         raise InputError(f"app '{app}': arguments must be literals, such as 'text', 1 or None: {_REMEDY}") from None
+
+
+class _Set(t.FrozenSet[object]):
+    """A set whose text is the same in each run: the id of a release is made of it."""
+
+    def __repr__(self) -> str:
+        """Return its text."""
+        return "{" + ", ".join(sorted(map(repr, self))) + "}" if self else "set()"
+
+
+def _ordered(value: object) -> object:
+    """Return a literal with an order in its sets; what is in a set itself has one."""
+    if isinstance(value, dict):
+        return {key: _ordered(content) for key, content in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_ordered, value))
+    return _Set(value) if isinstance(value, set) else value
 
 
 def render_wsgi(

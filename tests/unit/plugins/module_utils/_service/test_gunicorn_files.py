@@ -303,7 +303,20 @@ def test_without_werkzeug_the_way_out_is_named(shop: types.ModuleType, monkeypat
 
 @pytest.mark.parametrize(
     "app",
-    ["shop", "shop:", "shop: ", "shop:app(", "shop:app(name)", "shop:app[0]", "../shop:app", "shop:f(**{})", ":app"],
+    [
+        *(
+            "shop",
+            "shop:",
+            "shop: ",
+            "shop:app(",
+            "shop:app(name)",
+            "shop:app[0]",
+            "../shop:app",
+            "shop:f(**{})",
+            ":app",
+        ),
+        *("shop:f({[1]: 2})", f"shop:f({'-' * 5000}1)"),
+    ],
 )
 def test_a_path_that_names_nothing_is_refused(app: str) -> None:
     with pytest.raises(InputError, match="write module:app"):
@@ -317,6 +330,11 @@ def test_a_path_that_names_nothing_is_refused(app: str) -> None:
 def test_a_header_without_a_trusted_proxy_is_refused(hops: int, header: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         render_wsgi("shop:app", hops, header)
+
+
+def test_a_set_has_the_same_text_in_each_run() -> None:
+    text = render_wsgi("shop:f({'c', 'a', 'b'}, [{2: {'e', 'd'}}], ({1},), {'y': 1, 'x': 2})", 1, "")
+    assert "made = target(*({'a', 'b', 'c'}, [{2: {'d', 'e'}}], ({1},), {'y': 1, 'x': 2}), **{})" in text
 
 
 @pytest.mark.parametrize("app", ['shop:f(\'"""\')', "shop:f('\\\\')", "shop:f('{x}')", "shop:f('\\n')"])
