@@ -33,8 +33,9 @@ _WARM_MOST = 24
 _WARM_SECONDS = 3.0
 # An application that needs longer for an answer is left alone: its visitors would wait behind these requests.
 _WARM_ANSWER = 1.0
-# Characters of a rejected response's body that are shown.
-_EXCERPT = 300
+# Of a rejected response's body, what is shown: at most 300 characters, and no half of a word at the end. It may be a
+# secret, and they are masked as a whole.
+_EXCERPT = re.compile(r".{,300}(?=[^!-~]|[\"',;<>]|$)")
 # Bytes of it in which they are looked for.
 _READ = 16384
 _HTML = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
@@ -174,7 +175,8 @@ def _explain_bad_answer(answer: Answer, health: Health) -> str:
             f"{said} and leads to {place}, wanted {health.expected()}: let health.path name what needs no login, or "
             f"{way_out}"
         )
-    text = _text_of(answer.body)[:_EXCERPT]
+    found = _EXCERPT.match(_text_of(answer.body))
+    text = found.group().strip() if found else ""
     return (
         f"{said} for host '{health.host}', wanted {health.expected()}{_advice(answer.status, way_out)}"
         f"{f'; it said: {text}' if text else ''}"

@@ -163,6 +163,22 @@ def test_a_page_is_quoted_by_its_words(body: bytes, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"word " * 59 + b"tail more", "word " * 59 + "tail"),
+        (b"word " * 58 + b"s3cr3t-of-the-shop more", "word " * 58),
+        (b'{"dsn":"' + b"x" * 280 + b'","key":"s3cr3t-of-the-shop"}', '{"dsn":"' + "x" * 280 + '","key":'),
+        (b"x" * 400, ""),
+        ("\u932f\u8aa4".encode() * 200, "\u932f\u8aa4" * 150),
+    ],
+)
+def test_no_half_of_a_secret_ends_what_is_quoted(body: bytes, said: str) -> None:
+    """Secrets are masked later, as a whole."""
+    explained = _explain_bad_answer(Answer(500, {}, body), Health("/", (), "shop.test", 5, 1))
+    assert explained.partition("; it said: ")[2] == said.strip()
+
+
+@pytest.mark.parametrize(
     ("status", "says"),
     [
         (403, r"accept this host, or ask for another one with health\.host; or accept it with health\.status: \[403\]"),
