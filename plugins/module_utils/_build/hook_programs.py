@@ -6,15 +6,23 @@
 from __future__ import annotations
 
 import os
+import re
 
 from .._input.hooks import Command, HookError, Hooks, show_command
 
 _PLACES = ("/usr/local/bin", "/usr/bin", "/bin")
+# What a shell would set for the command behind it.
+_VARIABLE = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 
 
 def find_program(stage: str, words: Command, release: str) -> str:
     """Return the path of a command's program; raise HookError when there is none in the release or on the host."""
     first = words[0]
+    if _VARIABLE.fullmatch(first):
+        raise HookError(
+            f"hook {stage} '{show_command(words)}' cannot be run: it begins with a variable, which belongs into "
+            "environment; or write 'env' before it, which sets it for this command alone"
+        )
     if "/" in first:
         path = os.path.join(release, "app", first)
         if os.path.isfile(path) and os.access(path, os.X_OK):
