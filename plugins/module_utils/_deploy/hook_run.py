@@ -18,7 +18,7 @@ from .._release.model import Layout, Manifest
 from .._release.way_out import place_of_release, with_ways_out
 from .._service.units import process_lines
 from .._system.command import Result
-from .._system.fence import hook_unit, inside
+from .._system.fence import hook_unit, inside, transient
 from .._system.files import remove_file, write_file
 from .._system.homes import uses_home
 from .._system.host import Host
@@ -106,7 +106,7 @@ def _systemd_run(
     known = release_environment(release)
     more = hook_environment(release, manifest.app, known, previous)
     lines = [
-        *process_lines(layout, manifest, uses_home(f"{release}/app", f"{release}/venv")),
+        *map(transient, process_lines(layout, manifest, uses_home(f"{release}/app", f"{release}/venv"))),
         *(f"Environment={_quote(f'{name}={value}')}" for name, value in more.items()),
         f"RuntimeMaxSec={timeout}",
         f"TimeoutStopSec={_GRACE}",

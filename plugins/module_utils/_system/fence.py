@@ -71,6 +71,11 @@ def hook_unit(name: str) -> str:
     return f"flaskops-hook-{name}.service"
 
 
+def transient(line: str) -> str:
+    """Return a line of a unit file as systemd-run(1) takes it, which expands no C(%)."""
+    return line.replace("%%", "%")
+
+
 def inside(python: str, *argv: str) -> list[str]:
     """Return the command that runs what C(_fence_inside) does, without the packages of that interpreter."""
     # It may be in an archive.
@@ -124,7 +129,7 @@ class Fence:
 
     def _start(self) -> subprocess.Popen[bytes]:
         options = [f"--unit={self._unit}", "--wait", "--collect", "--pipe", "--service-type=exec"]
-        properties = [f"--property={line}" for line in self._lines]
+        properties = [f"--property={transient(line)}" for line in self._lines]
         words = ["systemd-run", *options, f"--description={self._description}", *properties, "--"]
         try:
             # Not AnsibleModule.run_command: pure utilities have no module.

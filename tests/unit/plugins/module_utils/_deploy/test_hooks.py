@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -135,3 +136,15 @@ def test_a_secret_in_the_command_of_a_hook_that_fails_is_not_shown(
     with pytest.raises(HookError, match=r"hook migrate .*curl -u \*{8}.* failed with exit code 1") as caught:
         run_hook(tmp_path, monkeypatch, "401", 1)
     assert SECRET not in str(caught.value)
+
+
+def test_a_hook_has_the_sandbox_of_its_service_also_with_a_percent_sign(tmp_path: Path) -> None:
+    asked: list[t.Sequence[str]] = []
+    commands = SimpleNamespace(run=lambda argv, _timeout: asked.append(argv))
+    settings = replace(Settings(), sandbox={"ReadOnlyPaths": "/srv/50%off"})
+    manifest = Manifest("shop", NEW, "shop", "shop", {}, "3.13", "shop:f('%%')", settings)
+    host = t.cast(Host, SimpleNamespace(commands=commands))
+    _hook_run._systemd_run(host, ["/bin/true"], Layout(str(tmp_path), "shop"), manifest, 5, "", "/log")
+    [words] = asked
+    assert "--property=ReadOnlyPaths=/srv/50%off" in words
+    assert "--property=Environment=\"FLASK_APP=shop:f('%%')\"" in words

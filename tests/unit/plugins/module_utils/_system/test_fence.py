@@ -42,6 +42,13 @@ def test_commands_run_one_after_the_other_in_one_unit(systemd_run: Path, tmp_pat
     }
 
 
+def test_a_percent_sign_of_a_unit_file_is_passed_on_as_it_is_meant(systemd_run: Path) -> None:
+    """It is expanded in files alone: a path with two of them does not exist, and the unit does not start."""
+    with fence("ReadOnlyPaths=/srv/50%%off") as one:
+        one.run(["true"], 20)
+    assert "--property=ReadOnlyPaths=/srv/50%off" in told(systemd_run).splitlines()
+
+
 def test_no_secret_is_where_others_see_it(systemd_run: Path) -> None:
     with fence() as one:
         found = one.run(["sh", "-c", "echo $TOKEN; cat /proc/$PPID/cmdline"], 20, {"TOKEN": SECRET, "PATH": "/bin"})
