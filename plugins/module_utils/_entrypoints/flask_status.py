@@ -95,6 +95,8 @@ def _state(host: Host, layout: Layout, count: bool) -> Row:
         "rollback_interrupted": interrupted,
         "disk": disk_usage(host.clock, layout.base) if count and os.path.isdir(layout.base) else 0,
         "disk_free": shutil.disk_usage(layout.base).free if os.path.isdir(layout.base) else 0,
+        "_release": layout.release(current),
+        "_manifest": manifest,
     }
 
 
@@ -257,10 +259,29 @@ def _finished(row: Row) -> Row:
     """Return the row with what the probes have found in the place of these."""
     probes: list[Probe] = row["_probes"]
     answers = [
-        {"instance": probe.instance, "status": probe.status, "seconds": probe.seconds, "problem": probe.problem}
+        {
+            "instance": probe.instance,
+            "status": probe.status,
+            "seconds": probe.seconds,
+            "problem": _redact(probe.problem, row),
+        }
         for probe in probes
     ]
     shown = {key: value for key, value in row.items() if not key.startswith("_")}
     # One that is between two of its ends may answer.
     healthy = bool(probes or row["asleep"]) and all(probe.passed for probe in probes) and not row["ill"]
     return {**shown, "healthy": healthy, "answers": answers}
+
+
+def _redact(problem: str, row: Row) -> str:
+    """Return why an answer was rejected without the secrets of the release: the application is quoted in it."""
+    if not problem:
+        return ""
+    # Loaded for errors only.
+    from .._build.secret_values import redact_secrets
+
+    try:
+        return redact_secrets(problem, row["_release"], row["_manifest"])
+    except OSError:
+        # Who may not read the secrets cannot know what is one.
+        return problem.partition("; it said: ")[0]

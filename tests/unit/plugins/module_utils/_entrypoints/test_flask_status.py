@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import os
+import threading
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._deploy.health import Probe
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import flask_status as _flask_status
 from ansible_collections.flaskops.stack.plugins.module_utils._release import history as _history
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
@@ -60,6 +62,26 @@ def test_an_application_that_does_not_answer_is_not_healthy(sim: Simulation, lay
     assert found["answers"][0]["problem"].startswith("no answer to /health")
     assert (found["instances"], found["running"], found["uptime"]) == (1, 0, 0)
     assert found["beside"] == [{"unit": WORKER, "state": "active"}]
+
+
+@pytest.mark.parametrize(("readable", "shown"), [(True, "; it said: no login as ********"), (False, "")])
+def test_what_an_application_said_is_shown_without_its_secrets(
+    sim: Simulation, layout: Layout, monkeypatch: pytest.MonkeyPatch, readable: bool, shown: str
+) -> None:
+    def start(_host: t.Any, probe: Probe, *_more: t.Any, **_once: bool) -> threading.Thread:
+        probe.problem = "/health answered 500; it said: no login as s3cr3t-of-the-shop"
+        thread = threading.Thread()
+        thread.start()
+        return thread
+
+    env = Path(layout.release(RELEASE), "env")
+    if readable:
+        env.write_text('TOKEN="s3cr3t-of-the-shop"\n')
+    else:
+        # As for a user who may not read it.
+        env.mkdir()
+    monkeypatch.setattr(_flask_status, "start_probe", start)
+    assert look(sim, layout)["answers"][0]["problem"] == f"/health answered 500{shown}"
 
 
 def test_one_that_answers_between_two_of_its_ends_is_not_healthy(sim: Simulation, layout: Layout) -> None:
