@@ -246,7 +246,7 @@ def _ufw_plan(tools: Tools, request: FirewallRequest, before: Record, seen: Obse
         return _unknown_ufw(request, before, seen)
     groups = _groups(request, seen)
     openings = tuple(opening for group in groups.values() for opening in group)
-    changes = plan_rules(rule_texts(openings), tools.ufw_rules)
+    changes = plan_rules(rule_texts(openings), tools.ufw_rules, tools.ufw.profiles(tools.ufw_rules))
     if changes.contradicted:
         listed = ", ".join(f"'ufw {rule.action} {rule.text}'" for rule in changes.contradicted)
         raise FirewallError(

@@ -81,10 +81,13 @@ class Ufw:
         """Return its rules for this host itself, also when it is not active."""
         return parse_rules(self._run("show", "added").out) if self.exists() else []
 
-    def opened(self, rules: t.Iterable[UfwRule]) -> list[Opening]:
+    def opened(self, rules: t.Sequence[UfwRule]) -> list[Opening]:
         """Return what rules let in."""
-        named = {name: self._profile(name) for name in map(profile_of, (rule.text for rule in rules)) if name}
-        return opened_ports(rules, named)
+        return opened_ports(rules, self.profiles(rules))
+
+    def profiles(self, rules: t.Iterable[UfwRule]) -> dict[str, str]:
+        """Return the ports of the application profiles that rules name."""
+        return {name: self._profile(name) for name in map(profile_of, (rule.text for rule in rules)) if name}
 
     def _profile(self, name: str) -> str:
         found = self._host.commands.run([UFW, "app", "info", name])

@@ -16,6 +16,8 @@ from .openings import Opening
 MARK = "flaskops"
 _RULE = re.compile(r"ufw (allow|deny|reject|limit) (.+)")
 _OPENS = ("allow", "limit")
+# What a rule says of its logging, which changes nothing of what it is for.
+_LOGS = ("log", "log-all")
 _PORTS = re.compile(r"([0-9:,]+)(?:/(tcp|udp))?")
 
 
@@ -35,7 +37,12 @@ class UfwRule:
     @property
     def opens(self) -> bool:
         """Tell whether it lets something in."""
-        return self.action in _OPENS
+        return self.action in _OPENS and not self.is_outgoing
+
+    @property
+    def is_outgoing(self) -> bool:
+        """Tell whether it is for connections that this host begins."""
+        return self.text.partition(" ")[0] == "out"
 
 
 def parse_rules(text: str) -> list[UfwRule]:
@@ -78,15 +85,31 @@ class UfwPlan(t.NamedTuple):
     contradicted: t.List[UfwRule]
 
 
-def plan_rules(wanted: t.Sequence[str], rules: t.Sequence[UfwRule]) -> UfwPlan:
+def plan_rules(wanted: t.Sequence[str], rules: t.Sequence[UfwRule], profiles: t.Mapping[str, str]) -> UfwPlan:
     """Return what is missing, and what of ours is not wanted any more.
 
     A rule of others that says the same is theirs, and is neither added again, which would mark it as ours, nor deleted.
     """
     there = {rule.text: rule for rule in rules}
     stale = [rule.text for rule in rules if rule.is_ours and rule.text not in wanted]
-    contradicted = [there[text] for text in wanted if text in there and not there[text].opens]
+    # The first rule that a connection matches decides, and new ones come last.
+    deciding = (there.get(text) or _first_match(text, rules, profiles) for text in wanted)
+    contradicted = list(dict.fromkeys(rule for rule in deciding if rule and not rule.opens))
     return UfwPlan([text for text in wanted if text not in there], stale, contradicted)
+
+
+def _first_match(text: str, rules: t.Iterable[UfwRule], profiles: t.Mapping[str, str]) -> UfwRule | None:
+    """Return the first rule that is for all connections which a new rule is for."""
+    for rule in rules:
+        found = [] if rule.is_outgoing else _opened(rule.text, profiles)
+        if all(any(_includes(one, other) for one in found if not one.networks) for other in _opened(text, {})):
+            return rule
+    return None
+
+
+def _includes(one: Opening, other: Opening) -> bool:
+    same = one.protocol == other.protocol and one.first <= other.first and other.last <= one.last
+    return not one.protocol or same
 
 
 def opened_ports(rules: t.Iterable[UfwRule], profiles: t.Mapping[str, str]) -> list[Opening]:
@@ -95,20 +118,24 @@ def opened_ports(rules: t.Iterable[UfwRule], profiles: t.Mapping[str, str]) -> l
 
 
 def _opened(text: str, profiles: t.Mapping[str, str]) -> list[Opening]:
-    words = shlex.split(text)
+    words = _words(text)
     named = dict(zip(words, words[1:]))
-    networks = ("some",) if "from" in named or "on" in named else ()
-    name = profile_of(text)
+    restricted = "from" in named or "on" in named or named.get("to", "any") != "any"
+    networks = ("some",) if restricted else ()
+    name, proto = profile_of(text), named.get("proto", "")
     if name:
         found = [_PORTS.fullmatch(entry) for entry in profiles.get(name, "").split()]
     elif "port" in named:
-        proto = named.get("proto", "")
         found = [_PORTS.fullmatch(named["port"] + (f"/{proto}" if proto else ""))]
-    elif networks:
-        return [Opening("", 0, 0, networks)]
+    elif restricted or "to" in named:
+        return [Opening("", 0, 0, networks)] if restricted or not proto else [Opening(proto, 1, 65535)]
     else:
         found = [_PORTS.fullmatch(words[0])]
     return [opening for match in found if match for opening in _ranges(match.group(1), match.group(2), networks)]
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in shlex.split(text) if word not in _LOGS]
 
 
 def _ranges(ports: str, protocol: str | None, networks: tuple[str, ...]) -> t.Iterator[Opening]:
@@ -121,10 +148,10 @@ def _ranges(ports: str, protocol: str | None, networks: tuple[str, ...]) -> t.It
 
 def profile_of(text: str) -> str:
     """Return the application profile that a rule names; empty when it names none."""
-    words = shlex.split(text)
+    words = _words(text)
     if "app" in words[:-1]:
         return words[words.index("app") + 1]
-    plain = words[0] in ("from", "to", "in", "out", "on", "proto", "log", "log-all") or _PORTS.fullmatch(words[0])
+    plain = words[0] in ("from", "to", "in", "out", "on", "proto") or _PORTS.fullmatch(words[0])
     return "" if plain else words[0]
 
 

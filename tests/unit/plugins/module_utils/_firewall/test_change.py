@@ -259,6 +259,17 @@ def test_the_last_rule_for_ssh_of_an_active_ufw_stays(fake: FakeFirewall, run: t
     assert not run("none")["changed"]
 
 
+def test_rules_for_outgoing_connections_let_in_neither_ssh_nor_visitors(
+    fake: FakeFirewall, run: t.Callable[..., Result]
+) -> None:
+    fake.ufw_rules = ["allow out to 192.0.2.1 port 22", "allow out on eth0"]
+    fake.sockets["postgres"] = POSTGRES
+    assert "would close them: 5432/tcp (postgres)" in run("ufw")["msg"]
+    fake.ufw_active = True
+    run("ufw")
+    assert "22/tcp stays open" in run("none")["warnings"][0]
+
+
 def test_a_policy_that_lets_all_in_is_changed_only_with_what_we_enable(
     fake: FakeFirewall, run: t.Callable[..., Result]
 ) -> None:

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._firewall.openings import Opening
 from ansible_collections.flaskops.stack.plugins.module_utils._firewall.ufw_rules import (
     UfwRule,
@@ -59,10 +60,59 @@ def test_openings_are_written_as_ufw_shows_them() -> None:
 
 def test_rules_of_others_are_neither_marked_nor_deleted() -> None:
     rules = [*parse_rules(ADDED), UfwRule("allow", "22/tcp"), UfwRule("deny", "443/tcp")]
-    plan = plan_rules(["22/tcp", "2222/tcp", "80/tcp", "443/tcp", "8080/tcp"], rules)
+    plan = plan_rules(["22/tcp", "2222/tcp", "80/tcp", "443/tcp", "8080/tcp"], rules, {})
     assert plan.add == ["8080/tcp"]
     assert plan.delete == ["from 10.0.0.0/8 to any port 5432 proto tcp"]
     assert plan.contradicted == [UfwRule("deny", "443/tcp")]
+
+
+@pytest.mark.parametrize(
+    ("rules", "contradicted"),
+    [
+        ("ufw deny 443", ["443"]),
+        ("ufw reject 400:500/tcp", ["400:500/tcp"]),
+        ("ufw deny log 80,443/tcp", ["log 80,443/tcp"]),
+        ("ufw deny 'Nginx Full'", ["'Nginx Full'"]),
+        ("ufw deny to any", ["to any"]),
+        ("ufw deny to any proto tcp", ["to any proto tcp"]),
+        ("ufw deny 443/udp", []),
+        ("ufw deny from 192.0.2.0/24 to any port 443", []),
+        ("ufw deny in on eth1 to any port 443", []),
+        ("ufw deny to 192.0.2.1 port 443", []),
+        ("ufw deny out 443", []),
+        ("ufw deny out to any", []),
+        # The first one decides.
+        ("ufw allow 443\nufw deny to any", []),
+        ("ufw allow 80,443/tcp\nufw deny 443", []),
+    ],
+)
+def test_a_new_rule_comes_after_those_that_close_its_port(rules: str, contradicted: list[str]) -> None:
+    profiles = {"Nginx Full": "80,443/tcp"}
+    for wanted in ("443/tcp", "from 10.0.0.0/8 to any port 443 proto tcp"):
+        assert [rule.text for rule in plan_rules([wanted], parse_rules(rules), profiles).contradicted] == contradicted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["out 22/tcp", "out to 192.0.2.1 port 22", "out on eth0", "out from 192.0.2.1", "out on eth0 to any port 22"],
+)
+def test_rules_for_what_the_host_itself_asks_for_let_nothing_in(text: str) -> None:
+    assert opened_ports(parse_rules(f"ufw allow {text}\n"), {}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "opening"),
+    [
+        ("log 22/tcp", Opening("tcp", 22, 22)),
+        ("log-all OpenSSH", Opening("tcp", 22, 22)),
+        ("in on eth0 log to any port 22 proto tcp", Opening("tcp", 22, 22, ("some",))),
+        ("to 192.0.2.1 port 22 proto tcp", Opening("tcp", 22, 22, ("some",))),
+        ("to any", Opening("", 0, 0)),
+        ("to any proto tcp", Opening("tcp", 1, 65535)),
+    ],
+)
+def test_rules_that_log_or_are_for_an_address_let_in_what_they_are_for(text: str, opening: Opening) -> None:
+    assert opened_ports(parse_rules(f"ufw allow {text}\n"), {"OpenSSH": "22/tcp"}) == [opening]
 
 
 def test_what_rules_of_others_let_in_is_known_by_port() -> None:
