@@ -28,6 +28,8 @@ _KEYS = ("url", "on", "apps", "allow_http")
 # What YAML makes of the key 'on', and what is left of it as a text.
 _ON = ("on", "True", "true")
 
+# What may be quoted: a URL in a wrong place holds a token, too.
+_QUOTABLE = re.compile(r"\w{1,20}")
 _CALL = re.compile(r"(?<!\w)@")
 _LONGEST_REASON = 300
 _LONGEST_TEXT = 3000
@@ -60,7 +62,8 @@ def _read(item: object, place: str) -> Notice:
     for key, value in item.items():
         name = "on" if str(key) in _ON else str(key)
         if name not in _KEYS:
-            raise InputError(f"{place} has no option '{name}': choose from {', '.join(_KEYS)}")
+            said = _quote(name, "no option ") or "a key that is no option"
+            raise InputError(f"{place} has {said}: choose from {', '.join(_KEYS)}")
         if name in given:
             raise InputError(f"{place}.{name} is given twice: leave one of them")
         given[name] = value
@@ -80,8 +83,13 @@ def _texts(value: object, path: str, choices: tuple[str, ...]) -> tuple[str, ...
         raise InputError(f"{path} must be {wanted}: to send no notices, leave out the entry")
     for element in found:
         if not isinstance(element, str) or (choices and element not in choices):
-            raise InputError(f"{path} must be {wanted}, not '{element}'")
+            raise InputError(f"{path} must be {wanted}{_quote(element, ', not ')}")
     return tuple(dict.fromkeys(found))
+
+
+def _quote(value: object, before: str) -> str:
+    """Return a wrong value with C(before) in front, empty for one that may be a URL."""
+    return f"{before}'{value}'" if _QUOTABLE.fullmatch(str(value)) else ""
 
 
 def _check_url(value: object, path: str, allow_http: bool) -> str:
