@@ -15,6 +15,7 @@ import io
 import os
 import re
 import typing as t
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -28,6 +29,8 @@ _LONGEST_LINE = 1 << 18
 _KEPT = 6
 # Times of files are those of the last tick of the kernel's clock.
 _SLACK = 5.0
+# An archive that is being made still, or is damaged.
+_UNREADABLE = (OSError, EOFError, zlib.error)
 
 
 @dataclass
@@ -108,7 +111,7 @@ def _identity(stream: t.BinaryIO) -> str:
     """Return what tells a file from all others, empty for one without a line."""
     try:
         first = stream.readline(_LONGEST_LINE)
-    except (OSError, EOFError):
+    except _UNREADABLE:
         return ""
     if not first.endswith(b"\n") and len(first) < _LONGEST_LINE:
         return ""
@@ -131,6 +134,6 @@ def _read(stream: t.BinaryIO, begin: int, count: t.Callable[[bytes], bool]) -> t
             place += len(line)
             if not count(line):
                 return place, False
-    except (OSError, EOFError):
+    except _UNREADABLE:
         # One that is being compressed still; the rest of it is read the next time.
         return place, True

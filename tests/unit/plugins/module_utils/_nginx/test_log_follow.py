@@ -232,6 +232,21 @@ def test_a_damaged_archive_is_read_as_far_as_it_goes(log: Log) -> None:
     assert log.is_complete()
 
 
+@pytest.mark.parametrize("place", [12, 60])
+def test_an_archive_with_other_bytes_in_it_holds_up_nothing(log: Log, place: int) -> None:
+    log.write(1)
+    log.follow()
+    log.write(400)
+    log.rotate()
+    log.compress(1)
+    whole = log.rotated(1, ".gz").read_bytes()
+    # As a power failure leaves it.
+    log.rotated(1, ".gz").write_bytes(whole[:place] + bytes(len(whole) - place))
+    log.write(3)
+    log.follow()
+    assert log.seen[-3:] == log.written[-3:]
+
+
 def test_positions_of_few_files_are_kept(log: Log) -> None:
     for _time in range(20):
         log.write(1)
