@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import ssl
 import typing as t
@@ -44,6 +45,8 @@ def look_at(authority: Authority, bundle: str, has_account: bool, get: Fetch = f
             else ""
         )
         raise AcmeError(f"the CA {server} cannot be reached: {reason}.{trust}") from exc
+    except http.client.HTTPException as exc:
+        raise AcmeError(f"{server} is not the directory of a CA: it answers with something else than HTTP") from exc
     except ValueError as exc:
         raise AcmeError(f"{server} is not the directory of a CA: it does not answer with JSON") from exc
     if not isinstance(directory, dict) or "newOrder" not in directory:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import email.message
+import http.client
 import ssl
 import typing as t
 import urllib.error
@@ -28,6 +29,8 @@ def failing(error: Exception) -> t.Callable[[str, str], bytes]:
         (OSError(111, "Connection refused"), "cannot be reached"),
         (urllib.error.URLError(ssl.SSLCertVerificationError("self-signed")), "ca_bundle"),
         (urllib.error.HTTPError("x", 503, "x", email.message.Message(), None), "status 503"),
+        (http.client.BadStatusLine("* OK IMAP4 ready"), "answers with something else than HTTP"),
+        (http.client.LineTooLong("header line"), "answers with something else than HTTP"),
         (b"<html>", "does not answer with JSON"),
         (b"[]", "no newOrder"),
         (b"{}", "no newOrder"),
