@@ -24,8 +24,8 @@ class Attempt:
     until: float = 0
 
     def forbids(self, server: str, names: t.Sequence[str], now: float) -> bool:
-        """Tell whether the CA has said that it will not listen yet."""
-        return self.until > now and self.server == server and set(self.names) == set(names)
+        """Tell whether the CA has said that it will not listen yet; one that is yet to come had a wrong clock."""
+        return self.when <= now < self.until and self.server == server and set(self.names) == set(names)
 
 
 class Attempts:

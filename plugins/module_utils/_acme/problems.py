@@ -12,6 +12,7 @@ import calendar
 import json
 import re
 import typing as t
+from contextlib import suppress
 from datetime import datetime
 
 from .model import Problem
@@ -28,7 +29,7 @@ _BLOCK = re.compile(
     r"^ *Domain: *(\S+)\n *Type: *(\S+)\n *Detail: *(.+(?:\n(?! *(?:Domain|Hint):) *\S.*)*)", re.MULTILINE
 )
 _RETRY = re.compile(r"retry after (\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)", re.IGNORECASE)
-_HEADER = re.compile(r"^Retry-After: *(\d+)\s*$", re.MULTILINE | re.IGNORECASE)
+_HEADER = re.compile(r"^Retry-After: *(\d{1,9})\s*$", re.MULTILINE | re.IGNORECASE)
 _FAILED = re.compile(
     r":(?:ERROR|WARNING):[^\n]*?(?:Failed to renew certificate (\S+) with error: (.+)"
     r"|Attempting to renew cert \((\S+)\) from \S+ produced an unexpected error: (.+))"
@@ -85,8 +86,10 @@ def _documents(log: str) -> t.Iterator[tuple[dict[str, t.Any], str]]:
 def _until(document: t.Mapping[str, t.Any], headers: str, now: float) -> float:
     """Return until when the CA does not want to be asked; 0 when it does not say so."""
     found = _RETRY.search(str(document.get("detail", "")))
-    if found:
-        return float(calendar.timegm(datetime.fromisoformat("T".join(found.groups())).timetuple()))
+    # A day that there is not, such as the 30th of February, says nothing.
+    with suppress(ValueError):
+        if found:
+            return float(calendar.timegm(datetime.fromisoformat("T".join(found.groups())).timetuple()))
     header = _HEADER.search(headers)
     return now + int(header.group(1)) if header and str(document["type"]).endswith(RATE_LIMITED) else 0
 

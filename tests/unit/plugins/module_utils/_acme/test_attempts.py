@@ -29,4 +29,6 @@ def test_a_limit_holds_for_the_same_names_at_the_same_ca() -> None:
     attempt = Attempt(0, "x", "ca", ("a", "b"), 10)
     assert attempt.forbids("ca", ("b", "a"), 9)
     assert not attempt.forbids("ca", ("b", "a"), 10)
+    # The clock was wrong then: nobody knows how long the limit holds.
+    assert not Attempt(7, "x", "ca", ("a", "b"), 10).forbids("ca", ("a", "b"), 6)
     assert not attempt.forbids("ca", ("a",), 9) and not attempt.forbids("other", ("a", "b"), 9)

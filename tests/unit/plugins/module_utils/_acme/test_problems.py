@@ -63,6 +63,8 @@ def test_what_an_earlier_run_has_logged_does_not_count() -> None:
         ("too many, retry after 2027-01-16T08:00:00Z", "", calendar.timegm((2027, 1, 16, 8, 0, 0))),
         ("too many", "Retry-After: 7200", NOW + 7200),
         ("too many", "", NOW + 3600),
+        ("too many, retry after 2027-02-30 08:00:00 UTC", "", NOW + 3600),
+        ("too many", f"Retry-After: {'9' * 30}", NOW + 3600),
     ],
 )
 def test_a_rate_limit_says_until_when(detail: str, header: str, until: float) -> None:
