@@ -201,23 +201,27 @@ def _issue_once(host: Host, places: Places, command: t.Sequence[str], seconds: f
 
 def _logged(host: Host, places: Places, command: t.Sequence[str], seconds: float) -> tuple[Result, str]:
     """Run certbot; return how it ended and what it has logged."""
-    before = _size(places.log)
+    before = _end_of(places.log)
     ended = host.commands.run(command, seconds)
     return ended, read_log(places, before)
 
 
-def _size(path: str) -> int:
+def _end_of(path: str) -> tuple[int, int]:
+    """Return the inode and the size of a log."""
     try:
-        return os.path.getsize(path)
+        found = os.stat(path)
     except OSError:
-        return 0
+        return 0, 0
+    return found.st_ino, found.st_size
 
 
-def read_log(places: Places, start: int = 0) -> str:
-    """Return what certbot has logged after an offset; from the beginning when the log has become shorter."""
+def read_log(places: Places, before: tuple[int, int] = (0, 0)) -> str:
+    """Return what certbot has logged after an end of its log; all of a log that was begun anew since."""
+    inode, size = before
     try:
         with open(places.log, "rb") as stream:
-            stream.seek(start if start <= _size(places.log) else 0)
+            found = os.fstat(stream.fileno())
+            stream.seek(size if found.st_ino == inode and found.st_size >= size else 0)
             return stream.read().decode("utf-8", "replace")
     except OSError:
         return ""

@@ -81,6 +81,8 @@ class FakeCertbot(Commands):
     # What the CA certifies in the place of the names that were asked for.
     names: tuple[str, ...] = ()
     version: str = "4.0.0"
+    # Whether each run begins a log of its own, as certbot does where cli.ini does not say otherwise.
+    rotates: bool = False
     asked: list[list[str]] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
@@ -112,6 +114,8 @@ class FakeCertbot(Commands):
 
     def _log(self, text: str) -> None:
         os.makedirs(os.path.dirname(self.places.log), exist_ok=True)
+        if self.rotates and os.path.exists(self.places.log):
+            os.rename(self.places.log, f"{self.places.log}.1")
         with open(self.places.log, "a") as stream:
             stream.write(f"2026-11-28 DEBUG:certbot._internal.main:certbot version: {self.version}\n{text}")
 

@@ -164,6 +164,13 @@ def test_an_old_nonce_is_tried_once_more(lab: Lab) -> None:
     assert (states(run(lab, SHOP)), calls(lab)) == ({"shop": "issued"}, 2)
 
 
+def test_a_refusal_is_read_from_a_log_that_certbot_begins_anew(lab: Lab) -> None:
+    Path(lab.places.log).write_text("certbot version: 4.0.0\n" + "x" * 400)
+    lab.certbot.rotates = True
+    lab.certbot.refusals["shop"] = [("", problem("rateLimited", "too many") + "x" * 1000)]
+    assert "rateLimited: too many" in run(lab, SHOP)["msg"]
+
+
 def test_a_rate_limit_is_respected_until_it_ends(lab: Lab) -> None:
     lab.certbot.refusals["shop"] = [("", problem("rateLimited", "too many")), ("", "")]
     result = run(lab, SHOP)
