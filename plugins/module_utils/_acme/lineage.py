@@ -18,8 +18,11 @@ from .._system.paths import CERTIFICATES, CHALLENGES, RENEWAL, TLS
 from .lifetime import HOUR, RenewBefore
 from .model import DNS, AcmeError, Authority, WantedCertificate
 
-_SETTING = re.compile(r"^\s*([a-z_]+) = (.*?)\s*$", re.MULTILINE)
-_INTERVAL = re.compile(r"^renew_before_expiry = .*\n", re.MULTILINE)
+# As Python's configobj reads them; users may have edited what certbot has written.
+_SETTING = re.compile(
+    r"""^[ \t]*([a-z_]+)[ \t]*=[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^#\n]*?))[ \t\r]*(?:#.*)?$""", re.MULTILINE
+)
+_INTERVAL = re.compile(r"^[ \t]*renew_before_expiry[ \t]*=.*(?:\n|\Z)", re.MULTILINE)
 CHAIN, KEY = "fullchain.pem", "privkey.pem"
 HOOK = "deploy-hook"
 # Where the link of a site leads while it has a self-signed certificate.
@@ -90,7 +93,7 @@ def read_lineage(places: Places, name: str) -> Lineage:
     live = os.path.join(places.certbot, "live", name)
     chain, key = _read(os.path.join(live, CHAIN)), _read(os.path.join(live, KEY))
     text = (read_file(places.settings(name)) or b"").decode("utf-8", "replace")
-    settings = dict(_SETTING.findall(text))
+    settings = {key: double or single or plain for key, double, single, plain in _SETTING.findall(text)}
     try:
         certificate = read_certificate(chain) if chain and key else None
     except CertificateError:
@@ -223,7 +226,8 @@ def write_interval(places: Places, lineage: Lineage, renew_before: RenewBefore) 
     path = places.settings(lineage.name)
     text = (read_file(path) or b"").decode("utf-8", "surrogateescape")
     line = f"renew_before_expiry = {interval_of(lineage, renew_before)}\n"
-    write_file(path, (line + _INTERVAL.sub("", text)).encode("utf-8", "surrogateescape"), 0o644)
+    mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else 0o644
+    write_file(path, (line + _INTERVAL.sub("", text)).encode("utf-8", "surrogateescape"), mode)
 
 
 def moment(seconds: float) -> str:

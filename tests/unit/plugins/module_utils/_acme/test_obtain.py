@@ -86,6 +86,42 @@ def test_certbot_is_told_to_renew_when_we_would(lab: Lab) -> None:
     assert path.read_text().count("renew_before_expiry") == 1 and "= 1 hours" in path.read_text()
 
 
+@pytest.mark.parametrize(
+    "line", ["renew_before_expiry=60 days\n", "  renew_before_expiry = 60 days\n", "renew_before_expiry = 60 days"]
+)
+def test_an_interval_that_was_written_by_hand_stands_nowhere_twice(lab: Lab, line: str) -> None:
+    run(lab, SHOP)
+    path = Path(lab.places.settings("shop"))
+    text = path.read_text().replace("renew_before_expiry = 720 hours\n", "")
+    # certbot refuses a file that has a key twice.
+    path.write_text(text + line if line[-1] != "\n" else line + text)
+    path.chmod(0o600)
+    assert run(lab, SHOP)["changed"] is True
+    assert path.read_text().count("renew_before_expiry") == 1 and path.stat().st_mode & 0o777 == 0o600
+    assert run(lab, SHOP)["changed"] is False
+
+
+@pytest.mark.parametrize(
+    "hook", ["renew_hook=HOOK", "renew_hook = 'HOOK'", 'renew_hook = "HOOK"', "renew_hook  = HOOK # ours"]
+)
+def test_settings_that_were_edited_by_hand_say_the_same(lab: Lab, hook: str) -> None:
+    run(lab, SHOP)
+    path = Path(lab.places.settings("shop"))
+    text = path.read_text()
+    path.write_text(text.replace(f"renew_hook = {lab.places.hook}", hook.replace("HOOK", lab.places.hook)))
+    assert path.read_text() != text
+    assert (run(lab, SHOP)["changed"], calls(lab)) == (False, 1)
+
+
+@pytest.mark.parametrize(("line", "error"), [('renew_hook = ""', ""), ("renew_hook='x # y'", "of others ('x # y')")])
+def test_a_hook_that_was_written_by_hand_is_read_as_certbot_does(lab: Lab, line: str, error: str) -> None:
+    run(lab, SHOP)
+    path = Path(lab.places.settings("shop"))
+    path.write_text(path.read_text().replace(f"renew_hook = {lab.places.hook}", line))
+    assert error in run(lab, SHOP)["certificates"][0]["error"]
+    assert calls(lab) == (1 if error else 2)
+
+
 @pytest.mark.parametrize(("lifetime", "age"), [(90 * DAY, 60.1 * DAY), (45 * DAY, 30.1 * DAY), (6 * DAY, 3.1 * DAY)])
 def test_a_certificate_is_renewed_in_time_whatever_its_lifetime(lab: Lab, lifetime: float, age: float) -> None:
     lab.certbot.lifetime = lifetime
