@@ -176,6 +176,30 @@ def refuse_foreign(places: Places, lineage: Lineage) -> None:
         )
 
 
+def refuse_broken(places: Places, lineage: Lineage) -> None:
+    """Raise AcmeError for what certbot cannot renew.
+
+    It would take it for none, and each time get a certificate of another name, or throw the new one away.
+    """
+    name = lineage.name
+    if lineage.settings:
+        for kind in ("cert", "privkey", "chain", "fullchain"):
+            path = lineage.settings.get(kind) or os.path.join(places.certbot, "live", name, f"{kind}.pem")
+            if not os.path.islink(path) or not os.path.exists(path):
+                raise AcmeError(
+                    f"certbot cannot renew this certificate: {path} is not a link to a file in"
+                    f" {places.certbot}/archive, as after a copy that has followed links. Run 'certbot delete"
+                    f" --cert-name {name}' and then this again"
+                )
+    for kind in ("archive", "live") if not lineage.settings else ():
+        path = os.path.join(places.certbot, kind, name)
+        if _list(path):
+            raise AcmeError(
+                f"certbot cannot renew this certificate: {path} is there without {places.settings(name)}. Move away"
+                f" what {places.certbot}/archive and {places.certbot}/live have of '{name}', and run this again"
+            )
+
+
 def reason_to_ask(places: Places, wanted: WantedCertificate, lineage: Lineage, authority: Authority, now: float) -> str:
     """Return why the CA has to be asked for a certificate; empty when nothing is due."""
     certificate, settings = lineage.certificate, lineage.settings

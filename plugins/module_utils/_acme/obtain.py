@@ -18,6 +18,7 @@ from .lineage import (
     moment,
     read_lineage,
     reason_to_ask,
+    refuse_broken,
     refuse_foreign,
     served_certificate,
     target_of,
@@ -67,6 +68,7 @@ def _look(where: AcmeHost, wanted: WantedCertificate, authority: Authority) -> S
     site = Site(wanted, lineage, due)
     try:
         refuse_foreign(where.places, lineage)
+        refuse_broken(where.places, lineage)
     except AcmeError as exc:
         site.error = str(exc)
     return site

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import time
 import typing as t
 from dataclasses import dataclass, field
@@ -139,8 +140,15 @@ class FakeCertbot(Commands):
         live = Path(self.places.certbot) / "live" / name
         live.mkdir(parents=True, exist_ok=True)
         begin = self.clock.time() - age
-        (live / "fullchain.pem").write_bytes(certificate(names, begin, begin + self.lifetime, self.serial))
-        (live / "privkey.pem").write_text(f"key {self.serial}\n")
+        archive = Path(self.places.certbot) / "archive" / name
+        archive.mkdir(parents=True, exist_ok=True)
+        chain = certificate(names, begin, begin + self.lifetime, self.serial)
+        key = f"key {self.serial}\n".encode()
+        for base, content in {"cert": chain, "chain": chain, "fullchain": chain, "privkey": key}.items():
+            file, link = archive / f"{base}{self.serial}.pem", live / f"{base}.pem"
+            file.write_bytes(content)
+            link.unlink(missing_ok=True)
+            link.symlink_to(file)
         path = Path(self.places.settings(name))
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = [line for line in path.read_text().splitlines() if "expiry" in line] if path.exists() else []
@@ -156,8 +164,8 @@ class FakeCertbot(Commands):
         self.keep(name, read_certificate(before).names, {key: settings[key] for key in list(settings)[1:]})
 
     def delete(self, name: str) -> None:
-        for base in ("fullchain.pem", "privkey.pem"):
-            (Path(self.places.certbot) / "live" / name / base).unlink(missing_ok=True)
+        for kind in ("live", "archive"):
+            shutil.rmtree(Path(self.places.certbot) / kind / name, ignore_errors=True)
         Path(self.places.settings(name)).unlink(missing_ok=True)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import typing as t
 from dataclasses import replace
 from pathlib import Path
@@ -120,6 +121,44 @@ def test_a_hook_that_was_written_by_hand_is_read_as_certbot_does(lab: Lab, line:
     path.write_text(path.read_text().replace(f"renew_hook = {lab.places.hook}", line))
     assert error in run(lab, SHOP)["certificates"][0]["error"]
     assert calls(lab) == (1 if error else 2)
+
+
+def without_links(lab: Lab) -> None:
+    """Leave what scp(1) has copied from another host."""
+    for link in Path(f"{lab.places.certbot}/live/shop").iterdir():
+        content = link.read_bytes()
+        link.unlink()
+        link.write_bytes(content)
+
+
+def without_live(lab: Lab) -> None:
+    shutil.rmtree(f"{lab.places.certbot}/live/shop")
+
+
+def without_settings(lab: Lab) -> None:
+    os.unlink(lab.places.settings("shop"))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "words"),
+    [
+        (without_links, "live/shop/cert.pem is not a link to a file in"),
+        (without_live, "live/shop/cert.pem is not a link to a file in"),
+        (without_settings, "archive/shop is there without"),
+    ],
+)
+def test_a_certificate_that_certbot_cannot_renew_is_asked_for_by_no_run(
+    lab: Lab, break_it: t.Callable[[Lab], None], words: str
+) -> None:
+    run(lab, SHOP)
+    break_it(lab)
+    lab.clock.now += 61 * DAY
+    result = run(lab, SHOP)
+    assert (states(result), calls(lab)) == ({"shop": "kept"}, 1)
+    assert words in result["warnings"][0] and "The certificate that is there stays" in result["warnings"][0]
+    # The way out.
+    lab.certbot.delete("shop")
+    assert states(run(lab, SHOP)) == {"shop": "issued"}
 
 
 @pytest.mark.parametrize(("lifetime", "age"), [(90 * DAY, 60.1 * DAY), (45 * DAY, 30.1 * DAY), (6 * DAY, 3.1 * DAY)])
