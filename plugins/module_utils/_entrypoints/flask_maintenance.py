@@ -81,6 +81,7 @@ def maintain(host: Host, request: MaintenanceRequest, check: bool) -> dict[str, 
             f"there is no application '{request.layout.name}' below {request.layout.root}; there are: {others}"
         )
     if request.closed:
+        _check_page(request)
         _check_site(request)
     page, hidden = _new_page(request), _is_in_the_way(request)
     units = _units(host, request)
@@ -95,6 +96,17 @@ def maintain(host: Host, request: MaintenanceRequest, check: bool) -> dict[str, 
         "units": units,
         "page": request.page_path,
     }
+
+
+def _check_page(request: MaintenanceRequest) -> None:
+    """Raise MaintenanceError for a page that browsers would show in the wrong encoding."""
+    try:
+        (request.page or "").encode()
+    except UnicodeEncodeError as exc:
+        raise MaintenanceError(
+            f"page has bytes that are no UTF-8, at character {exc.start + 1}: save the file in UTF-8, as which nginx"
+            " sends it"
+        ) from exc
 
 
 def _check_site(request: MaintenanceRequest) -> None:

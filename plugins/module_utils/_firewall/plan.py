@@ -169,7 +169,7 @@ def _nft_plan(tools: Tools, request: FirewallRequest, before: Record, seen: Obse
     groups = _groups(request, seen)
     openings = tuple(opening for group in groups.values() for opening in group)
     closed = closed_by(seen.listeners, openings)
-    rules, was = render(groups), (read_file(FIREWALL_RULES) or b"").decode()
+    rules, was = render(groups), _text(FIREWALL_RULES)
     intact = bool(tools.listing) and tools.listing == before.listing
     record = replace(before, backend=NFTABLES, openings=openings)
     plan = FirewallPlan(
@@ -195,8 +195,13 @@ def _nft_plan(tools: Tools, request: FirewallRequest, before: Record, seen: Obse
     return plan
 
 
+def _text(path: str) -> str:
+    # Somebody may have edited it in another encoding.
+    return (read_file(path) or b"").decode("utf-8", "replace")
+
+
 def _is_loaded_at_boot(host: Host) -> bool:
-    if any((read_file(path) or b"").decode() != text for path, text in UNIT_FILES.items()):
+    if any(_text(path) != text for path, text in UNIT_FILES.items()):
         return False
     state = host.systemd.show([UNIT_NAME], ["ActiveState", "UnitFileState"]).get(UNIT_NAME, {})
     return state.get("ActiveState") == "active" and state.get("UnitFileState") == "enabled"
@@ -206,7 +211,7 @@ def _without_nft(tools: Tools, plan: FirewallPlan) -> FirewallPlan:
     """Return the plan with our table gone, if it is there."""
     if not tools.listing and not os.path.exists(UNIT) and not os.path.exists(FIREWALL_RULES):
         return plan
-    was = (read_file(FIREWALL_RULES) or b"").decode() or tools.listing
+    was = _text(FIREWALL_RULES) or tools.listing
     plan = replace(plan, changes_nft=True, rules="", shown_before=was + plan.shown_before)
     if tools.nft.exists():
         return plan

@@ -85,6 +85,14 @@ def test_a_chosen_page_is_used_again(sim: Simulation, wish: MaintenanceRequest) 
     assert Path(wish.page_path).read_text() == "<p>soon"
 
 
+def test_a_page_that_is_not_utf_8_is_refused(sim: Simulation, wish: MaintenanceRequest) -> None:
+    # As Ansible reads a file in Latin-1.
+    page = b"<p>Wartung f\xfcr heute</p>".decode("utf-8", "surrogateescape")
+    with pytest.raises(MaintenanceError, match="page has bytes that are no UTF-8"):
+        maintain(sim.host, replace(wish, page=page), False)
+    assert not os.path.exists(wish.flag)
+
+
 def test_a_site_that_says_it_in_the_language_of_the_visitor_needs_no_page(
     sim: Simulation, wish: MaintenanceRequest
 ) -> None:

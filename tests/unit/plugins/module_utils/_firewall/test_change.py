@@ -187,6 +187,20 @@ def test_a_table_that_somebody_has_changed_is_loaded_again(fake: FakeFirewall, r
     assert run("nftables")["changed"]
 
 
+@pytest.mark.parametrize("path", ["firewall.nft", "unit", "nftables.service.d/drop-in"])
+def test_a_file_that_somebody_has_edited_in_any_encoding_is_written_again(
+    fake: FakeFirewall, run: t.Callable[..., Result], path: str
+) -> None:
+    run("nftables")
+    file = fake.root / "host" / path
+    right = file.read_bytes()
+    file.write_bytes(right + b"# f\xfcr heute\n")
+    assert run("nftables")["changed"]
+    assert file.read_bytes() == right
+    file.write_bytes(right + b"# f\xfcr heute\n")
+    assert run("none")["changed"]
+
+
 def test_what_nginx_listens_on_is_open(fake: FakeFirewall, run: t.Callable[..., Result]) -> None:
     fake.sockets["nginx"] = fake.sockets["nginx"].replace(":80", ":8080")
     fake.sockets["quic"] = 'udp UNCONN 0 0 0.0.0.0:443 0.0.0.0:* users:(("nginx",pid=9,fd=6))'
