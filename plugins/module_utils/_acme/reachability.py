@@ -16,6 +16,7 @@ import ssl
 import typing as t
 from urllib.parse import urljoin, urlsplit
 
+from .._system.deadline import Deadline, TimedConnection, TimedTlsConnection
 from .._system.files import remove_file, write_file
 
 _PATH = "/.well-known/acme-challenge/"
@@ -47,14 +48,14 @@ class Network:
         """
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        connection = http.client.HTTPConnection(address or host, port, timeout=_SECONDS)
+        deadline = Deadline(_SECONDS)
+        connection: http.client.HTTPConnection = TimedConnection(address or host, deadline, port)
+        if parts.scheme == "https":
+            # As a CA does: what it follows a redirection to need not have a certificate yet.
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            connection = TimedTlsConnection(address or host, deadline, context, port, host)
         try:
-            connection.connect()
-            if parts.scheme == "https":
-                # As a CA does: what it follows a redirection to need not have a certificate yet.
-                context = ssl.create_default_context()
-                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-                connection.sock = context.wrap_socket(connection.sock, server_hostname=host)
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("GET", target, headers={"Host": parts.netloc, "Connection": "close"})
             answer = connection.getresponse()

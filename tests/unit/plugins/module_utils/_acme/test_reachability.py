@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import typing as t
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._acme import reachability
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.reachability import Network, leads_elsewhere
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_certbot import HERE, FakeNetwork
 
@@ -89,3 +92,24 @@ def test_the_network_asks_an_address_as_for_a_name() -> None:
     thread.join()
     server.server_close()
     assert "127.0.0.1" in Network().resolve("localhost")
+
+
+class _Slow(_Answer):
+    def do_GET(self) -> None:
+        with suppress(OSError):
+            for _second in range(40):
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+
+
+def test_an_answer_of_one_byte_at_a_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reachability, "_SECONDS", 0.3)
+    server = HTTPServer(("127.0.0.1", 0), _Slow)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    begin = time.monotonic()
+    with pytest.raises(OSError, match="no complete answer within 0"):
+        Network().fetch(f"http://shop.test:{server.server_address[1]}/", "127.0.0.1")
+    assert time.monotonic() - begin < 1
+    thread.join()
+    server.server_close()
