@@ -103,7 +103,7 @@ class Metrics:
         )
         return {SERVICE: service, TIMER: _TIMER_TEXT}
 
-    def differing(self, wanted: t.Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    def differing(self, wanted: t.Mapping[str, str], directory: str) -> dict[str, tuple[str, str]]:
         """Return what differs from the wanted units, by name: the text as it is and as it shall be."""
         found = {}
         for name in (SERVICE, TIMER):
@@ -112,6 +112,9 @@ class Metrics:
                 found[name] = before, wanted.get(name, "")
         if wanted and not found and not os.path.lexists(os.path.join(self._units, _WANTS)):
             found[TIMER] = "", wanted[TIMER]
+        # systemd starts no service one of whose ReadWritePaths is gone, such as that of a package which was purged.
+        if wanted and not found and not (os.path.isdir(directory) and os.path.isdir(self._state)):
+            found[SERVICE] = "", wanted[SERVICE]
         return found
 
     def set_up(self, wanted: t.Mapping[str, str], directory: str) -> None:
@@ -170,7 +173,7 @@ def apply_metrics(params: t.Mapping[str, t.Any], layout: NginxLayout, check: boo
     on = params["metrics"] == "textfile"
     directory, root = _directories(params)
     wanted = metrics.wanted(layout, directory, root) if on else {}
-    differing = metrics.differing(wanted)
+    differing = metrics.differing(wanted, directory)
     warnings = []
     if on and differing and not os.path.isdir(_CODE):
         # Nothing is done, in this run and in the next.

@@ -62,13 +62,16 @@ class Fake:
     def wanted(self, root: str = "/srv") -> dict[str, str]:
         return self.metrics.wanted(LAYOUT, str(self.out), root)
 
+    def differing(self, wanted: t.Mapping[str, str]) -> dict[str, tuple[str, str]]:
+        return self.metrics.differing(wanted, str(self.out))
+
 
 def test_units_are_written_started_and_then_in_place(tmp_path: Path) -> None:
     host = Fake(tmp_path)
     wanted = host.wanted()
-    assert set(host.metrics.differing(wanted)) == {SERVICE, TIMER}
+    assert set(host.differing(wanted)) == {SERVICE, TIMER}
     host.metrics.set_up(wanted, str(host.out))
-    assert host.metrics.differing(wanted) == {}
+    assert host.differing(wanted) == {}
     assert host.systemd.said == ["daemon-reload", f"start {SERVICE}", f"enable {TIMER}", f"restart {TIMER}"]
     assert host.out.is_dir()
 
@@ -76,14 +79,22 @@ def test_units_are_written_started_and_then_in_place(tmp_path: Path) -> None:
 def test_another_place_or_code_is_another_unit(tmp_path: Path) -> None:
     host = Fake(tmp_path)
     host.metrics.set_up(host.wanted(), str(host.out))
-    assert set(host.metrics.differing(host.wanted("/opt"))) == {SERVICE}
+    assert set(host.differing(host.wanted("/opt"))) == {SERVICE}
 
 
 def test_a_timer_that_somebody_has_disabled_is_not_in_place(tmp_path: Path) -> None:
     host = Fake(tmp_path)
     host.metrics.set_up(host.wanted(), str(host.out))
     (host.units / "timers.target.wants" / TIMER).unlink()
-    assert set(host.metrics.differing(host.wanted())) == {TIMER}
+    assert set(host.differing(host.wanted())) == {TIMER}
+
+
+@pytest.mark.parametrize("name", ["out", "state"])
+def test_a_directory_that_is_gone_is_made_again(tmp_path: Path, name: str) -> None:
+    host = Fake(tmp_path)
+    host.metrics.set_up(host.wanted(), str(host.out))
+    (tmp_path / name).rmdir()
+    assert set(host.differing(host.wanted())) == {SERVICE}
 
 
 def test_a_collection_that_fails_leaves_no_unit_so_that_the_next_run_tries_again(tmp_path: Path) -> None:
@@ -103,9 +114,9 @@ def test_what_is_removed_leaves_nothing(tmp_path: Path) -> None:
     host.state.joinpath("state.json").write_text(
         f'{{"counts": [], "logs": {{}}, "deploys": {{}}, "file": "{prom}", "problems": []}}'
     )
-    assert set(host.metrics.differing({})) == {SERVICE, TIMER}
+    assert set(host.differing({})) == {SERVICE, TIMER}
     host.metrics.remove()
-    assert host.metrics.differing({}) == {}
+    assert host.differing({}) == {}
     assert not prom.exists()
     assert not host.state.exists()
     assert host.out.is_dir()
