@@ -38,7 +38,8 @@ _DEEPEST, _LONGEST_PATH, _LONGEST_NAME = 100, 2048, 255
 PRODUCTION = "https://acme-v02.api.letsencrypt.org/directory"
 STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
 _DIRECTORIES = {"": PRODUCTION, "production": PRODUCTION, "staging": STAGING}
-_DIRECTORY = re.compile(r"https://[^\s/?#]+/\S*")
+_DIRECTORY = re.compile(r"https://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::([0-9]{1,5}))?/\S*")
+_WITH_USER = re.compile(r"[a-zA-Z]+://[^\s/?#]*@.*", re.DOTALL)
 
 # useradd(8) accepts 32 characters; a unit name and a path take all of these.
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,29}[a-z0-9]|[a-z]")
@@ -55,7 +56,13 @@ class UnsafeNameError(ValueError):
 def directory_url(text: str, what: str) -> str:
     """Return the URL of a CA's directory; raise InputError for one without TLS, or none."""
     url = _DIRECTORIES.get(text, text)
-    if not _DIRECTORY.fullmatch(url):
+    if _WITH_USER.fullmatch(url):
+        raise InputError(
+            f"{what} has a user name or password in it, which would stand in lists of processes and logs: leave them"
+            " out. A CA that knows its users takes their keys from eab_file (nginx_acme_eab_file)"
+        )
+    found = _DIRECTORY.fullmatch(url)
+    if not found or int(found.group(1) or 443) > 65535:
         raise InputError(
             f"{what} '{text}' must be the https:// URL of a CA's directory, 'staging' for the one that Let's "
             "Encrypt offers for tests, or empty for Let's Encrypt"
