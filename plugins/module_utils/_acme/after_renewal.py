@@ -13,9 +13,11 @@ from .attempts import Attempt
 from .certbot import read_log
 from .lineage import Lineage, is_for_nginx, is_served, orphans, read_lineage, served_certificate, target_of
 from .model import AcmeError
-from .problems import failed_renewals
+from .problems import BROKEN, failed_renewals
 from .publish import publish
 from .site import AcmeHost
+
+_NOT_RENEWED = "certbot has not renewed it: "
 
 Say = t.Callable[[str], None]
 
@@ -68,10 +70,16 @@ def _is_of_site(where: AcmeHost, lineage: Lineage) -> bool:
 def settle(where: AcmeHost, say: Say) -> bool:
     """Do after a run of certbot what its hook could not, and record which certificates it has not renewed."""
     names, now = sites_of(where), where.host.clock.time()
-    for name, reason in failed_renewals(read_log(where.places)).items():
+    failed = failed_renewals(read_log(where.places))
+    for name in names:
+        last = where.attempts.read(name)
+        # Somebody has mended them; a new certificate may come in months.
+        if last and last.reason.startswith(_NOT_RENEWED + BROKEN) and name not in failed:
+            where.attempts.forget(name)
+    for name, reason in failed.items():
         if name in names or name in orphans(where.places):
             settings = read_lineage(where.places, name).settings
-            text = f"certbot has not renewed it: {reason}"
+            text = _NOT_RENEWED + reason
             where.attempts.write(name, Attempt(now, text, settings.get("server", "")))
             say(f"{name}: {text}")
     return load_renewed(where, names, say)

@@ -34,6 +34,12 @@ _FAILED = re.compile(
     r":(?:ERROR|WARNING):[^\n]*?(?:Failed to renew certificate (\S+) with error: (.+)"
     r"|Attempting to renew cert \((\S+)\) from \S+ produced an unexpected error: (.+))"
 )
+# A certificate that certbot does not even look at.
+_BROKEN = re.compile(
+    r":(?:ERROR|WARNING):[^\n]*?Renewal configuration file \S*?([^/\s]+)\.conf"
+    r"(?: is broken\.\n[^\n]*?The error was: | \(cert: \S+\) produced an unexpected error: )(.+)"
+)
+BROKEN = "its settings are broken: "
 
 
 def find_problems(output: str, log: str, now: float) -> list[Problem]:
@@ -115,5 +121,7 @@ def _last_words(output: str) -> str:
 
 def failed_renewals(log: str) -> dict[str, str]:
     """Return why certificates were not renewed in certbot's last run, by their names."""
-    found = _FAILED.findall(log.rpartition(_BEGIN)[2])
-    return {new or old: (reason or former).strip() for new, reason, old, former in found}
+    last = log.rpartition(_BEGIN)[2]
+    found = {new or old: (reason or former).strip() for new, reason, old, former in _FAILED.findall(last)}
+    broken = {name: BROKEN + reason.strip().replace(". Skipping.", "") for name, reason in _BROKEN.findall(last)}
+    return {**found, **broken}

@@ -91,6 +91,15 @@ def test_renewals_that_failed_are_read_from_the_last_run() -> None:
         "x:ERROR:certbot._internal.renewal:Failed to renew certificate shop with error: urn:x :: why\n"
         "x:WARNING:certbot._internal.renewal:Attempting to renew cert (blog) from /x.conf produced an unexpected "
         "error: no. Skipping.\n"
+        "x:ERROR:certbot._internal.renewal:Renewal configuration file /etc/letsencrypt/renewal/mail.conf is broken.\n"
+        "x:ERROR:certbot._internal.renewal:The error was: expected cert.pem to be a symlink\nSkipping.\n"
+        "x:ERROR:certbot._internal.renewal:Renewal configuration file /etc/letsencrypt/renewal/www.shop.conf (cert: "
+        "www.shop) produced an unexpected error: no. Skipping.\n"
     )
     found = failed_renewals(f"certbot version: 4\n{old}certbot version: 4\n{new}")
-    assert found == {"shop": "urn:x :: why", "blog": "no. Skipping."}
+    assert found == {
+        "shop": "urn:x :: why",
+        "blog": "no. Skipping.",
+        "mail": "its settings are broken: expected cert.pem to be a symlink",
+        "www.shop": "its settings are broken: no",
+    }

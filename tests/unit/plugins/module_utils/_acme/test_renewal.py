@@ -128,6 +128,22 @@ def test_a_renewal_that_failed_is_remembered_and_shown(lab: Lab) -> None:
     assert certificate_states(lab.clock.time(), lab.places)[1]["problem"] == ""
 
 
+def test_settings_that_certbot_cannot_read_are_shown_until_it_can(lab: Lab) -> None:
+    def renew(log: str = "") -> str:
+        Path(lab.places.log).write_text(f"certbot version: 4.0.0\n{log}")
+        settle(lab.where, lambda _text: None)
+        return str(certificate_states(lab.clock.time(), lab.places)[1]["problem"])
+
+    lab.clock.now += DAY
+    broken = (
+        "x:ERROR:certbot._internal.renewal:Renewal configuration file /etc/letsencrypt/renewal/shop.conf is broken.\n"
+        "x:ERROR:certbot._internal.renewal:The error was: error parsing shop.conf\nSkipping.\n"
+    )
+    assert renew(broken) == "certbot has not renewed it: its settings are broken: error parsing shop.conf"
+    # It is not due before months have passed.
+    assert renew() == ""
+
+
 def test_a_renewal_that_nobody_has_tried_is_shown(lab: Lab) -> None:
     lab.clock.now += 63 * DAY
     assert "certbot.timer" in certificate_states(lab.clock.time(), lab.places)[0]["problem"]
