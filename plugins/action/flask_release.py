@@ -81,9 +81,11 @@ class ActionModule(LateErrors, Action):
         """Return what is wrong with the variables; site.yml has checked them in its first task."""
         if not is_recorded(variables) or variables.get("__stack_looks") or args.get("state", "present") != "present":
             return ""
-        from ..plugin_utils._input_check import check_variables, joined, load_schema
+        from ..plugin_utils._input_check import check_variables, joined, load_schema, misnamed_variables
 
         schema = load_schema()
+        for sentence in misnamed_variables(variables, schema):
+            Display().warning(sentence)
         named = {f"flask_{key}": value for key, value in args.items()}
         named["nginx_site_defaults"] = args.get("site_defaults")
         faults = check_variables({key: value for key, value in named.items() if key in schema}, schema)

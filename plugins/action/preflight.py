@@ -11,7 +11,7 @@ from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Acti
 
 from ..module_utils._input.values import to_plain
 from ..plugin_utils._host_code import execute
-from ..plugin_utils._input_check import check_input, check_variables, joined, load_schema
+from ..plugin_utils._input_check import check_input, check_variables, joined, load_schema, misnamed_variables
 from ..plugin_utils._run_record import followed, is_recorded, note_failure, note_plain_sites, notice_faults
 from ..plugin_utils._task_process import LateErrors, freeze_gc, load_filters
 from ..plugin_utils._vaulted import vaulted_faults
@@ -63,6 +63,8 @@ class ActionModule(LateErrors, Action):
         schema = load_schema()
         given = {name: self._templar.template(variables[name]) for name in schema if name in variables}
         values = {name: to_plain(value) for name, value in given.items()}
+        for sentence in misnamed_variables(variables, schema):
+            self._display.warning(sentence)
         faults = [*check_variables(values, schema), *notice_faults(variables, self)] or self._refusals()
         # A plain value has no mark of the vault.
         for name in ("flask_apps", "gunicorn_services"):

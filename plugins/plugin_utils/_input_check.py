@@ -68,6 +68,9 @@ _KINDS: t.Mapping[str, _Kind] = {
 }
 # An error is read in a terminal, with what Ansible says around it.
 _LONGEST = 900
+_ROLES = ("flask_", "gunicorn_", "nginx_")
+# How much of a name is right where it is a letter or two that are wrong.
+_TYPING_ERROR = 0.9
 # How people write times, which are whole seconds here.
 _TIME = re.compile(r"(\d+) ?(s|m|min|h|d)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -88,8 +91,32 @@ def check_variables(values: t.Mapping[str, object], schema: Options) -> list[str
         fault
         for name, value in values.items()
         if value is not None
-        for fault in _Check(name).faults(value, schema[name])
+        for fault in _Check(name, schema).faults(value, schema[name])
     ]
+
+
+def misnamed_variables(variables: t.Mapping[str, object], schema: Options) -> list[str]:
+    """Return which variables nothing reads, and whose names are almost those of others that are not set, in sentences.
+
+    Inventories have variables of other roles, too: a value of another type was not meant for us.
+    """
+    found = []
+    for name, value in variables.items():
+        # What site.yml derives is in each run, and is known to be right.
+        if name in schema or not name.startswith(_ROLES) or name.endswith("_derived"):
+            continue
+        near = _nearest(name, [known for known in schema if not variables.get(known)], _TYPING_ERROR)
+        if near and _is_of_type(value, schema[near]["type"]):
+            found.append(f"{name} is no variable of flaskops.stack, and nothing reads it: did you mean {near}?")
+    return found
+
+
+def _is_of_type(value: object, kind: str) -> bool:
+    if isinstance(value, str) and "{{" in value:
+        return True
+    if isinstance(value, (list, tuple)):
+        return kind == "list"
+    return (kind == "dict") == isinstance(value, t.Mapping) and kind != "list"
 
 
 def joined(faults: t.Iterable[str]) -> str:
@@ -225,9 +252,10 @@ def _firewall_faults(allow: object, close: object) -> list[str]:
 class _Check:
     """Find the faults in one variable."""
 
-    def __init__(self, variable: str) -> None:
-        """Take the name of the variable."""
+    def __init__(self, variable: str, schema: Options) -> None:
+        """Take the name of the variable, and the options of all."""
         self._variable = variable
+        self._schema = schema
         self._all = f"'ansible-doc -t role flaskops.stack.{variable.partition('_')[0]}' lists all options"
 
     def faults(self, value: object, option: Options) -> t.Iterator[str]:
@@ -257,7 +285,7 @@ class _Check:
         meant: set[str] = set()
         for key in given:
             if key not in options:
-                near, hint = _meant(str(key), options, given, prefix)
+                near, hint = _meant(str(key), options, given, prefix, self._of_host(str(key), path))
                 meant.add(near)
                 yield f"unknown option '{prefix}{key}': {hint or self._all}"
         for name, option in options.items():
@@ -267,6 +295,12 @@ class _Check:
                     yield f"{prefix}{name} is missing: set it"
                 continue
             yield from self._value(value, option, examples.get(name), f"{prefix}{name}")
+
+    def _of_host(self, key: str, path: str) -> str:
+        """Return the variable of a role that is called like an option; one of an application may be of any role."""
+        own = f"{(path or self._variable).partition('_')[0]}_"
+        names = [f"{role}{key}" for role in ([own] if path else sorted(_ROLES, key=lambda role: role != own))]
+        return next((name for name in names if name in self._schema), "")
 
     def _value(self, value: t.Any, option: Options, example: t.Any, path: str) -> t.Iterator[str]:
         kind = option["type"]
@@ -355,15 +389,18 @@ def _near(word: str, known: t.Collection[str]) -> str:
     return f"; did you mean '{near}'?" if near else ""
 
 
-def _nearest(word: str, known: t.Collection[str]) -> str:
+def _nearest(word: str, known: t.Collection[str], likeness: float = 0.6) -> str:
     # Loaded for errors only: Ansible compiles and imports anew in each run.
     import difflib
 
-    return next(iter(difflib.get_close_matches(word.lower(), known, 1)), "")
+    return next(iter(difflib.get_close_matches(word.lower(), known, 1, likeness)), "")
 
 
-def _meant(key: str, options: Options, given: Options, prefix: str) -> tuple[str, str]:
-    """Return the option that was probably meant by an unknown one, and how an error says so."""
+def _meant(key: str, options: Options, given: Options, prefix: str, of_host: str) -> tuple[str, str]:
+    """Return the option that was probably meant by an unknown one, and how an error says so.
+
+    C(of_host) is the variable that is called so.
+    """
     within = [
         f"{prefix}{name}.{key}"
         for name, option in options.items()
@@ -371,6 +408,8 @@ def _meant(key: str, options: Options, given: Options, prefix: str) -> tuple[str
     ]
     if within:
         return "", f"write it as {within[0]}"
+    if of_host:
+        return "", f"it is for the whole host: set the variable {of_host}"
     near = _nearest(key, [name for name in options if given.get(name) is None]) or _nearest(key, options)
     if near:
         return near, f"did you mean '{near}'?"

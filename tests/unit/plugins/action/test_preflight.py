@@ -148,6 +148,18 @@ def test_sites_whose_requests_cannot_be_counted_are_named_before_anything_change
         ]
 
 
+@pytest.mark.parametrize("more", [{}, {"flask_keep": "five"}])
+def test_a_variable_with_a_typing_error_in_its_name_is_warned_of(more: Args, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(flask_release, "Display", lambda: SimpleNamespace(warning=said.append))
+    variables: Args = {"__stack_run": True, "flask_app": [SHOP], "nginx_sites_derived": "{{ x }}", **more}
+    plugin = Preflight({})
+    plugin.run(task_vars=variables)
+    Release({"apps": []}).run(task_vars=variables)
+    assert said == plugin.said
+    assert said == ["flask_app is no variable of flaskops.stack, and nothing reads it: did you mean flask_apps?"]
+
+
 def test_sites_that_no_firewall_could_be_made_for_are_refused() -> None:
     site = {"name": "wiki", "domains": ["wiki.org"], "upstream": ["127.0.0.1:80"], "http3": True}
     tls = {"tls": {"mode": "self_signed"}}

@@ -19,6 +19,7 @@ from ansible_collections.flaskops.stack.plugins.plugin_utils._input_check import
     check_variables,
     joined,
     load_schema,
+    misnamed_variables,
 )
 from ansible_collections.flaskops.stack.plugins.plugin_utils._input_rules import check_rules
 
@@ -192,6 +193,10 @@ def test_an_unknown_option_is_named_and_so_is_the_one_that_was_meant(variable: s
             {"zzz": 1},
             "app 'shop': unknown option 'zzz': 'ansible-doc -t role flaskops.stack.flask' lists all options",
         ),
+        ({"python_mirror": "x"}, "'python_mirror': it is for the whole host: set the variable flask_python_mirror"),
+        ({"acme": True}, "unknown option 'acme': it is for the whole host: set the variable nginx_acme"),
+        ({"nginx": {"acme": True}}, "'nginx.acme': it is for the whole host: set the variable nginx_acme"),
+        ({"gunicorn": {"root": "/opt"}}, "'gunicorn.root': it is for the whole host: set the variable gunicorn_root"),
         ({"gunicorn": {"health": {"zz": 1}}}, "choose from host, path, status, successes, timeout, watch"),
     ],
 )  # fmt: skip
@@ -206,6 +211,25 @@ def test_a_required_option_with_a_typing_error_is_one_fault() -> None:
         "flask_apps[0]: unknown option 'naem': did you mean 'name'?",
         "flask_apps[0]: unknown option 'sorce': did you mean 'source'?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "meant"),
+    [
+        ({"flask_app": [SHOP]}, ["flask_apps"]),
+        ({"flask_app": "{{ shops }}"}, ["flask_apps"]),
+        ({"nginx_sites_default": {"http2": True}, "nginx_site_defaults": {}}, ["nginx_site_defaults"]),
+        ({"nginx_acme_emial": "me@example.com", "nginx_acme_email": ""}, ["nginx_acme_email"]),
+        # Of another role, or of the user's own.
+        ({"flask_app": "shop", "gunicorn_service": "shop.service", "flask_env": "x", "nginx_user": "www"}, []),
+        ({"flask_app": [SHOP], "flask_apps": [SHOP]}, []),
+        ({"nginx_sites_derived": [], "gunicorn_services_derived": [], "nginx_sites": [], "site": []}, []),
+    ],
+)
+def test_a_variable_with_a_typing_error_is_named(variables: Item, meant: list[str]) -> None:
+    said = misnamed_variables(variables, OPTIONS)
+    assert [sentence.partition(": did you mean ")[2] for sentence in said] == [f"{name}?" for name in meant]
+    assert all(sentence.startswith(next(iter(variables))) for sentence in said)
 
 
 @pytest.mark.parametrize("value", ["abc", {"shop": SHOP}, 5, True])
