@@ -31,7 +31,8 @@ def nginx_site_configs(
     """Return what module nginx_site is to do for items of nginx_sites; C(acme) are the variables of certificates."""
     try:
         read = read_acme(acme or {})
-        return site_configs(sites, defaults or {}, version, boolean(catch_all), Display().warning, read, modules, plain)
+        wanted = catch_all is None or boolean(catch_all)
+        return site_configs(sites, defaults or {}, version, wanted, Display().warning, read, modules, plain)
     except InputError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

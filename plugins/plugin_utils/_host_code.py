@@ -27,7 +27,9 @@ def execute(action: ActionBase, module: str, args: Args, task_vars: Args | None)
     freeze_gc()
     files = read_code(os.path.dirname(_host_code.__file__))
     # In either way the module gets the same values: Ansible and Python write a time of YAML's differently.
-    given = {**to_plain(args), "code": digest(files)}
+    # A variable that is null stands for one that is not set, also where it is an argument that has a default.
+    values = {key: value for key, value in to_plain(args).items() if value is not None}
+    given = {**values, "code": digest(files)}
     task = host_task(action, module, given)
     try:
         answer = task.run(action, task_vars or {}) if task else None

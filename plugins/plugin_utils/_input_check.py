@@ -27,6 +27,7 @@ from ..module_utils._input.values import (
     Listed,
     Text,
     Whole,
+    check_root,
     elements,
     read_flag,
     scalar,
@@ -68,6 +69,7 @@ _KINDS: t.Mapping[str, _Kind] = {
 }
 # An error is read in a terminal, with what Ansible says around it.
 _LONGEST = 900
+_ROOTS = ("flask_root", "gunicorn_root")
 _ROLES = ("flask_", "gunicorn_", "nginx_")
 # How much of a name is right where it is a letter or two that are wrong.
 _TYPING_ERROR = 0.9
@@ -263,6 +265,8 @@ class _Check:
         kind = _KINDS.get(self._variable)
         if kind is None:
             yield from self._value(value, option, SITE, self._variable)
+            if self._variable in _ROOTS and isinstance(value, str) and value:
+                yield from _root_faults(value, self._variable)
         elif isinstance(value, (list, tuple)):
             for number, entry in enumerate(value):
                 yield from self._entry(entry, option["options"], kind, f"{self._variable}[{number}]")
@@ -341,6 +345,13 @@ class _Check:
                 yield f"{place} must be a dictionary, not {shown(element, place)}: write '- {kind.example}'"
             else:
                 yield from self._fields(element, option["options"], kind.inner or {}, place)
+
+
+def _root_faults(value: str, variable: str) -> t.Iterator[str]:
+    try:
+        check_root(value, variable)
+    except InputError as exc:
+        yield str(exc)
 
 
 def _check_scalar(value: object, option: Options, example: object, path: str) -> None:

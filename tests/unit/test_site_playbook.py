@@ -45,6 +45,14 @@ def rendered(name: str, **variables: object) -> object:
     return Templar(DataLoader(), variables={**RUN, **own, **variables}).template(own[name])
 
 
+def test_a_directory_of_applications_that_is_null_or_empty_is_not_set() -> None:
+    files = [*(ROOT / "playbooks").rglob("*.yml"), *(ROOT / "roles").glob("*/tasks/*.yml")]
+    texts = "".join(path.read_text(encoding="utf-8") for path in files)
+    uses = re.findall(r"(?:flask|gunicorn)_root\b(?: \| default\([^)]*\))?", texts)
+    assert len(uses) > 10
+    assert {use.partition("_root")[2] for use in uses} == {" | default('/srv', true)", " | default(omit, true)"}
+
+
 def test_one_task_builds_and_deploys() -> None:
     assert rendered("__flask_serve") is True
     assert (

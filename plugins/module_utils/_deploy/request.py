@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from .._build.adopt import ExistingApp, check_existing
 from .._build.host_check import check_paths, check_service_host, check_switch
 from .._input.defaults import to_json
-from .._input.values import InputError, check_name, check_socket_path
+from .._input.values import InputError, check_name, check_root, check_socket_path
 from .._nginx.socket_group import socket_group
 from .._release.model import Layout, Manifest, ReleaseError, is_release_id
 from .._release.ownership import check_owner, owner_ids
@@ -53,9 +53,8 @@ class ServiceRequest:
 
 def read_requests(services: t.Sequence[t.Mapping[str, t.Any]], root: str, check: bool) -> list[ServiceRequest]:
     """Return the services of a task, each validated, and all against each other, before anything changes."""
-    if not os.path.isabs(root) or any(char.isspace() or char in "%\\\"'$" for char in root):
-        raise InputError(f"root '{root}' must be an absolute path without blanks, quotes, '%', '$' and backslashes")
-    requests = [_read_named(service, os.path.normpath(root), check) for service in services]
+    top = os.path.normpath(check_root(root))
+    requests = [_read_named(service, top, check) for service in services]
     _refuse_twice((request.name for request in requests), "services has the name", "each application is one service")
     binds = [address for request in requests if request.manifest for address in request.manifest.settings.bind]
     _refuse_twice(binds, "two services bind", "give each an address of its own")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import posixpath
 import re
 import typing as t
 from dataclasses import dataclass
@@ -249,6 +250,13 @@ def check_name(name: str) -> str:
             "and not end with '-': it becomes a system user, a unit name and a path"
         )
     return name
+
+
+def check_root(root: str, option: str = "root") -> str:
+    """Return the directory of all applications when units of systemd can name it; raise InputError otherwise."""
+    if not posixpath.isabs(root) or any(char.isspace() or char in "%\\\"'$" for char in root):
+        raise InputError(f"{option} '{root}' must be an absolute path without blanks, quotes, '%', '$' and backslashes")
+    return root
 
 
 def check_socket_path(path: str) -> str:

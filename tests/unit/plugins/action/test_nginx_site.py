@@ -60,6 +60,12 @@ def played(tmp_path: Path, **arguments: object) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+def test_a_variable_that_is_null_stands_for_one_that_is_not_set(tmp_path: Path) -> None:
+    (tmp_path / "nginx.conf").write_text("events {}")
+    code, said = played(tmp_path, sites=[], purge=None, tolerate=None, metrics=None, metrics_directory=None)
+    assert code == 0, said
+
+
 def test_certificates_of_a_ca_are_part_of_the_result() -> None:
     entry = {"name": "shop", "path": "/p", "changed": False, "until_issued": True, "state": "self_signed"}
     other = {**entry, "name": "blog", "until_issued": False}

@@ -30,6 +30,11 @@ def test_a_switch_may_come_from_the_command_line(catch_all: object) -> None:
     assert len(FilterModule().filters()["nginx_site_configs"]([SITE], catch_all=catch_all)) == 1
 
 
+def test_a_switch_that_is_null_is_not_set() -> None:
+    configs = FilterModule().filters()["nginx_site_configs"]
+    assert configs([SITE], catch_all=None) == configs([SITE])
+
+
 def test_an_impossible_site_is_an_error_of_the_filter() -> None:
     with pytest.raises(AnsibleFilterError, match="site 'shop': domains must list at least one host name"):
         FilterModule().filters()["nginx_site_configs"]([{**SITE, "domains": []}])

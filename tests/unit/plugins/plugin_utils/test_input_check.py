@@ -232,6 +232,14 @@ def test_a_variable_with_a_typing_error_is_named(variables: Item, meant: list[st
     assert all(sentence.startswith(next(iter(variables))) for sentence in said)
 
 
+@pytest.mark.parametrize("variable", ["flask_root", "gunicorn_root"])
+def test_the_directory_of_applications_is_a_path_that_units_can_name(variable: str) -> None:
+    for value in ("srv", "./srv", "/srv/my apps", "/srv/%n", "/srv/$HOME"):
+        (fault,) = check_variables({variable: value}, OPTIONS)
+        assert fault.startswith(f"{variable} '{value}' must be an absolute path without")
+    assert check_variables({variable: "/opt/apps"}, OPTIONS) == check_variables({variable: ""}, OPTIONS) == []
+
+
 @pytest.mark.parametrize("value", ["abc", {"shop": SHOP}, 5, True])
 def test_a_list_of_applications_is_meant(value: object) -> None:
     (fault,) = check_variables({"flask_apps": value}, OPTIONS)
