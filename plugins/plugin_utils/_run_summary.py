@@ -142,7 +142,8 @@ def _what(app: _App, check: bool) -> str:
         return f"would go to {', '.join(releases)} on {', '.join(sorted(app.switched))}"
     said = describe(app.serving)
     if not app.switched:
-        return said if app.errors or not app.wanted else f"left alone: {said}"
+        # Nothing is served when the task failed before it came to any application.
+        return (said or "not deployed") if app.errors or not app.wanted else f"left alone: {said}"
     before = sorted({app.before[host] or "nothing" for host in app.switched})
     version = next((app.versions[app.wanted[host]] for host in sorted(app.switched)), "")
     more = [f"version {version}"] if version else []

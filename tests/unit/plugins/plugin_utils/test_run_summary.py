@@ -63,6 +63,11 @@ def test_what_could_not_be_built_is_named_with_the_reason() -> None:
     assert (wiki, reason) == ("wiki: not deployed", "  not deployed on web1: app 'wiki': git cannot read")
 
 
+def test_an_application_that_its_task_did_not_come_to_was_not_deployed() -> None:
+    failed = {"kind": "failed", "host": "web1", "stage": "build", "error": "no room on the disk"}
+    assert render([app("web1"), failed], COMMAND) == ["shop: not deployed", "web1: build failed: no room on the disk"]
+
+
 def test_a_mixed_fleet_names_the_hosts_and_both_ways_out() -> None:
     entries = [reached("web1"), reached("web2"), reached("web3"), app("web1"), service("web1")]
     entries += [app("web2"), service("web2", error="instance 0: / answered 500")]
