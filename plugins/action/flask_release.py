@@ -53,7 +53,7 @@ class ActionModule(LateErrors, Action):
         """Return the module's result."""
         result: Args = super().run(tmp, task_vars)
         variables = task_vars or {}
-        refuse_after_loss(variables)
+        refuse_after_loss(self._rendered(variables))
         read_ahead(variables)
         if self.untemplated:
             raise self.untemplated[0]
@@ -90,6 +90,11 @@ class ActionModule(LateErrors, Action):
         named["nginx_site_defaults"] = args.get("site_defaults")
         faults = check_variables({key: value for key, value in named.items() if key in schema}, schema)
         return joined([*faults, *notice_faults(variables, self)])
+
+    def _rendered(self, variables: Args) -> Args:
+        """Return the variables with the accepted share of failures as Ansible itself reads it, where there is one."""
+        share = variables.get("max_fail_percentage")
+        return {**variables, "max_fail_percentage": self._templar.template(share)} if share else variables
 
     def _vaulted(self, variables: Args) -> str:
         """Return where an encrypted text would not be secret; plain arguments have no mark of the vault."""

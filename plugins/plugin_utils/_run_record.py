@@ -149,9 +149,7 @@ def serving_at_start(variables: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 def refuse_after_loss(variables: t.Mapping[str, t.Any]) -> None:
     """Raise AnsibleActionFail for a batch that begins after a host was lost; Ansible stops for hosts that failed."""
-    # Ansible takes a percentage with its sign, too.
-    accepted_share = str(variables.get("max_fail_percentage") or 0).replace("%", "")
-    if not is_recorded(variables) or float(accepted_share) > 0:
+    if not is_recorded(variables) or _percentage(variables.get("max_fail_percentage") or 0) > 0:
         return
     accepted = {entry["host"] for entry in read() if entry["kind"] == "lost" and entry["stage"] == "reach"}
     playing = set(variables.get("ansible_play_hosts", [])) | accepted
@@ -161,6 +159,14 @@ def refuse_after_loss(variables: t.Mapping[str, t.Any]) -> None:
             f"{', '.join(gone)} failed, or was lost, in an earlier batch: nothing was changed here. Mend it and run "
             "again; to accept hosts that fail: -e max_fail_percentage=N"
         )
+
+
+def _percentage(value: object) -> float:
+    try:
+        # Ansible takes a percentage with its sign, too.
+        return float(str(value).replace("%", ""))
+    except ValueError:
+        raise AnsibleActionFail(f"max_fail_percentage must be a number of percent, not {str(value)!r}") from None
 
 
 def note_failure(variables: t.Mapping[str, t.Any], stage: str, answer: Args, secret: bool = False) -> None:

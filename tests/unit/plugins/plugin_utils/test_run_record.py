@@ -67,8 +67,14 @@ def test_a_batch_does_not_begin_after_a_host_was_lost() -> None:
     _run_record.refuse_after_loss(playing("web1", "web2", "web3"))
     with pytest.raises(AnsibleActionFail, match="web2 failed, or was lost"):
         _run_record.refuse_after_loss(playing("web1", "web3"))
-    for accepted in ("40", "40%", 40):
+    for accepted in ("40", "40%", 40, " 40 %"):
         _run_record.refuse_after_loss(playing("web1", "web3", max_fail_percentage=accepted))
+
+
+@pytest.mark.parametrize("share", ["a third", "{{ share }}", [20]])
+def test_a_share_that_is_no_number_is_named(share: object) -> None:
+    with pytest.raises(AnsibleActionFail, match="max_fail_percentage must be a number of percent"):
+        _run_record.refuse_after_loss(playing("web1", "web3", max_fail_percentage=share))
 
 
 def test_a_host_that_was_given_up_before_anything_began_stops_nobody() -> None:
