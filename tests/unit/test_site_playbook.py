@@ -215,6 +215,15 @@ def test_a_rollback_of_no_application_says_how_to_name_one(tmp_path: Path, app: 
     assert said.count("TASK [") == 1
 
 
+@pytest.mark.parametrize("app", ["shop.com", "shop-", ["shop"]])
+def test_what_can_be_no_application_is_not_removed_in_part(tmp_path: Path, app: object) -> None:
+    run = run_here("remove", tmp_path, app=app)
+    assert run.returncode == 2
+    said = run.stdout + run.stderr
+    assert "Name the application to remove as flask_apps does: -e app=NAME" in said
+    assert said.count("TASK [") == 1
+
+
 def test_a_rollback_of_no_application_of_a_fleet_says_so_once(tmp_path: Path) -> None:
     run = run_here("rollback", tmp_path, "one", "two", ansible_become=False, app="")
     assert run.returncode == 2
