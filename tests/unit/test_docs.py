@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.flaskops.stack.plugins.plugin_utils._input_check import check_variables, load_schema
 
+OPTIONS = load_schema()
 TOP = Path(__file__).parents[2]
 PAGES = sorted([*TOP.glob("*.md"), *TOP.glob("docs/*.md"), *TOP.glob("roles/*/README.md")])
 UTILITIES = TOP / "plugins/module_utils"
@@ -34,6 +36,22 @@ def anchors(page: Path) -> set[str]:
 
 def is_there(name: str) -> bool:
     return any(any(base.glob(name)) for base in (TOP, TOP / "plugins", UTILITIES))
+
+
+def variables_in(value: object) -> t.Iterator[dict[str, t.Any]]:
+    """Yield the variables of roles in an inventory, a play or a part of one."""
+    if isinstance(value, dict):
+        yield {name: given for name, given in value.items() if name in OPTIONS}
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from variables_in(inner)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+def test_what_is_to_be_copied_has_no_fault(page: Path) -> None:
+    for block in re.findall(r"^```yaml\n(.*?)^```", text_of(page), re.MULTILINE | re.DOTALL):
+        for given in variables_in(yaml.safe_load(block.replace("!vault", ""))):
+            # Some show one option of an application that has been described before.
+            assert [fault for fault in check_variables(given, OPTIONS) if "is missing" not in fault] == [], block
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
