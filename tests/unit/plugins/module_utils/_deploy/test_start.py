@@ -32,4 +32,4 @@ def test_an_address_in_use_is_told_from_a_free_one() -> None:
     ],
 )
 def test_an_address_for_all_excludes_others_of_its_port(one: str, other: str, meet: bool) -> None:
-    assert _meet(one, other) is _meet(other, one) is meet
+    assert [_meet(*pair) for pair in ((one, other), (other, one))] == [meet, meet]

@@ -70,7 +70,7 @@ def test_what_an_application_said_is_shown_without_its_secrets(
 ) -> None:
     def start(_host: t.Any, probe: Probe, *_more: t.Any, **_once: bool) -> threading.Thread:
         probe.problem = "/health answered 500; it said: no login as s3cr3t-of-the-shop"
-        thread = threading.Thread()
+        thread = threading.Thread(target=bool)
         thread.start()
         return thread
 
