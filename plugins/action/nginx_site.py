@@ -70,7 +70,7 @@ class ActionModule(Action):
             note_failure(variables, "certificates", obtained, bool(self._task.no_log))
             result = joined(result, obtained)
             if later:
-                # What nginx_site itself calls issued may be for other names, or have ended.
+                # Only nginx_certificate knows whether a certificate is for all names of its site and still valid.
                 whole = {each["name"] for each in obtained.get("certificates") or [] if _is_whole(each)}
                 result = self._publish_issued(result, later, whole, rendered, variables)
         return result

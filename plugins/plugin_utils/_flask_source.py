@@ -43,7 +43,7 @@ from ..module_utils._build.scm_version import DESCRIBE
 from ._controller_path import why_no_file
 
 _BLOCK = 1024 * 1024
-# What git says where no directory up to the top has a repository; one that it refuses, or that is broken, is there.
+# The error of git for a directory outside of any repository. For one that it refuses, or that is broken, it has others.
 _NO_REPOSITORY = "not a git repository (or any"
 
 
@@ -93,7 +93,7 @@ def _kind_of(path: str, version: str) -> str:
                 "name the top and set 'subdirectory', or leave 'version' out to deploy the directory as it is"
             )
         return "git" if version or _is_bare(path) else "directory"
-    # What git can read beside directories may be on the host.
+    # A bundle is a file that git reads like a repository; it may be on the host.
     if os.path.isfile(path) and not has_archive_name(path) and not path.endswith(".bundle"):
         raise SourceError(
             f"source '{path}' is a file whose name is not that of an archive ({', '.join(ARCHIVE_SUFFIXES)}): set "

@@ -104,7 +104,7 @@ def misnamed_variables(variables: t.Mapping[str, object], schema: Options) -> li
     """
     found = []
     for name, value in variables.items():
-        # What site.yml derives is in each run, and is known to be right.
+        # site.yml itself sets these variables.
         if name in schema or not name.startswith(_ROLES) or name.endswith("_derived"):
             continue
         near = _nearest(name, [known for known in schema if not variables.get(known)], _TYPING_ERROR)

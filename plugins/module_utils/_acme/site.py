@@ -72,7 +72,7 @@ class Site:
 
 def describe(outcome: Outcome) -> str:
     """Return the error of a certificate in words, and what visitors get meanwhile."""
-    # What a user has let certbot get is served also where certbot cannot be told to renew it as the role would.
+    # A certificate that a user got from certbot is served, also where certbot renews it in another way than the role.
     if outcome.state in (KEPT, ISSUED):
         end = moment(outcome.not_after)
         others = f", and browsers refuse it for {', '.join(outcome.left_out)}" if outcome.left_out else ""

@@ -11,7 +11,7 @@ import re
 from .._input.hooks import Command, HookError, Hooks, show_command
 
 _PLACES = ("/usr/local/bin", "/usr/bin", "/bin")
-# What a shell would set for the command behind it.
+# An assignment, which a shell makes for the command that follows it.
 _VARIABLE = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 
 

@@ -16,7 +16,7 @@ from .openings import Opening
 MARK = "flaskops"
 _RULE = re.compile(r"ufw (allow|deny|reject|limit) (.+)")
 _OPENS = ("allow", "limit")
-# What a rule says of its logging, which changes nothing of what it is for.
+# Words by which a rule says that connections are logged; they do not change which connections it matches.
 _LOGS = ("log", "log-all")
 _PORTS = re.compile(r"([0-9:,]+)(?:/(tcp|udp))?")
 

@@ -23,7 +23,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 # Words that only a shell understands; a program would get them as arguments. Inside of a word these characters have
 # other meanings, as in a URL, and ">=" is in requirements.
 _SHELL = re.compile(r"[;&|].*|.*[;&|]|[0-9]*>(?!=).*|<")
-# What a shell takes as it is.
+# Escaped characters and quoted text, in which a shell sees no operators.
 _QUOTED = re.compile(r"\\.|'[^']*'|" + r'"(?:\\.|[^"\\])*"', re.DOTALL)
 
 Command = t.Tuple[str, ...]

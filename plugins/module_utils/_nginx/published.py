@@ -75,9 +75,12 @@ def _files(config: Configuration, path: str) -> t.Iterator[str]:
 
 def find_published(named: t.Iterable[Paths], names: t.Sequence[str], now: float) -> Pair | None:
     """Return the pair that is trusted for most of the names, and of several the one that is valid longest."""
-    found = [pair for pair in map(_read, dict.fromkeys(named)) if pair and _covered(pair.certificate, names, now)]
-    rank = {pair: (len(_covered(pair.certificate, names, now)), pair.certificate.not_after) for pair in found}
-    return max(found, key=rank.__getitem__, default=None)
+
+    def worth(pair: Pair) -> tuple[int, float]:
+        return len(_covered(pair.certificate, names, now)), pair.certificate.not_after
+
+    best = max(filter(None, map(_read, dict.fromkeys(named))), key=worth, default=None)
+    return best if best and worth(best)[0] else None
 
 
 def is_better(pair: Pair, other: bytes, names: t.Sequence[str], now: float) -> bool:

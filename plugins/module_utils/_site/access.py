@@ -48,7 +48,7 @@ def check_counted(site: Site) -> Site:
 
 
 def check_open(site: Site) -> Site:
-    """Return the site; raise InputError for a rule that lets nobody in, because deny comes before allow."""
+    """Return the site; raise InputError for a rule that lets nobody in: a network in both lists is denied."""
     for rule in site.access_rules:
         denied = [ipaddress.ip_network(network) for network in rule.deny]
         if rule.allow and all(_is_inside(ipaddress.ip_network(network), denied) for network in rule.allow):
