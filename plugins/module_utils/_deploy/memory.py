@@ -14,7 +14,7 @@ from .._release.release import read_manifest
 from .._service.units import parse_unit_name, stop_seconds
 from .._system.host import Host
 from .deployment import Deployment
-from .memory_use import memory_of_host, used_memory
+from .memory_use import available_memory, used_memory
 from .observe import wait_until_stopped
 from .room import most_workers, switching
 from .workers import count_loaded
@@ -52,7 +52,7 @@ class MemoryCheck:
         candidates = [deployment for deployment in candidates if not deployment.stop_old_first]
         if not candidates or self._overlap == ALWAYS:
             return
-        available = memory_of_host(self._host.kernel, "MemAvailable")
+        available = available_memory(self._host.kernel)
         if available is None:
             return
         for deployment in candidates:

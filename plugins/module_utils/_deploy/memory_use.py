@@ -12,10 +12,34 @@ from .._system.host import Kernel
 _CGROUPS = "/sys/fs/cgroup"
 
 
-def memory_of_host(kernel: Kernel, field: str) -> int | None:
-    """Return a figure of /proc/meminfo in bytes, such as MemAvailable, what is available without swapping."""
+def total_memory(kernel: Kernel) -> int | None:
+    """Return the bytes of memory that the host has; None when that is not known."""
+    return min([*_of_kernel(kernel, "MemTotal"), *(limit for _group, limit in limits_of_host(kernel))], default=None)
+
+
+def available_memory(kernel: Kernel) -> int | None:
+    """Return the bytes that are available without swapping; None when that is not known."""
+    left = [max(limit - _accounted(kernel, group), 0) for group, limit in limits_of_host(kernel)]
+    return min([*_of_kernel(kernel, "MemAvailable"), *left], default=None)
+
+
+def _of_kernel(kernel: Kernel, field: str) -> list[int]:
+    """Return a figure of /proc/meminfo in bytes, in a list that is empty without it."""
     found = re.search(rf"^{field}:\s+(\d+) kB$", kernel.read("/proc/meminfo") or "", re.MULTILINE)
-    return int(found.group(1)) * 1024 if found else None
+    return [int(found.group(1)) * 1024] if found else []
+
+
+def limits_of_host(kernel: Kernel) -> list[tuple[str, int]]:
+    """Return the control groups (v2) that hold the whole host and have a limit of memory, with that in bytes.
+
+    Those of a container do, and its /proc/meminfo shows the memory of the machine all the same.
+    """
+    found = re.search(r"^0::(/.*)$", kernel.read("/proc/1/cgroup") or "", re.MULTILINE)
+    parts = found.group(1).strip("/").split("/") if found else []
+    # The root, whose path is empty, has a limit where the container sees a part of the tree only.
+    groups = ["".join(f"/{part}" for part in parts[:count]) for count in range(len(parts) + 1)] if found else []
+    limits = ((group, (kernel.read(f"{_CGROUPS}{group}/memory.max") or "").strip()) for group in groups)
+    return [(group, int(limit)) for group, limit in limits if limit.isdigit()]
 
 
 def parse_used(current: str, stat: str) -> int:
@@ -38,11 +62,13 @@ def processes_of(kernel: Kernel, group: str) -> list[int]:
     return [int(pid) for pid in (kernel.read(f"{_CGROUPS}{group}/cgroup.procs") or "").split()] if group else []
 
 
+def _accounted(kernel: Kernel, group: str) -> int:
+    path = _CGROUPS + group
+    return parse_used((kernel.read(f"{path}/memory.current") or "").strip(), kernel.read(f"{path}/memory.stat") or "")
+
+
 def used_memory(kernel: Kernel, group: str) -> int:
     """Return the memory of a cgroup; summed over its processes where there is no accounting (cgroup v1, containers)."""
-    path = _CGROUPS + group
-    if group and kernel.exists(f"{path}/memory.current"):
-        return parse_used(
-            (kernel.read(f"{path}/memory.current") or "").strip(), kernel.read(f"{path}/memory.stat") or ""
-        )
+    if group and kernel.exists(f"{_CGROUPS}{group}/memory.current"):
+        return _accounted(kernel, group)
     return sum(parse_own(kernel.read(f"/proc/{pid}/smaps_rollup") or "") for pid in processes_of(kernel, group))

@@ -15,7 +15,7 @@ from .._service.worker_room import FILE, Room, explain_room, find_room, largest
 from .._system.files import read_file, write_file
 from .._system.host import Kernel
 from .deployment import Deployment
-from .memory_use import memory_of_host, used_memory
+from .memory_use import total_memory, used_memory
 
 
 def read_room(release: str) -> Room | None:
@@ -99,7 +99,7 @@ def _write(release: str, room: Room) -> None:
 
 
 def _total(kernel: Kernel) -> int:
-    return memory_of_host(kernel, "MemTotal") or 0
+    return total_memory(kernel) or 0
 
 
 def _group(kernel: Kernel, pid: int) -> str:
