@@ -46,6 +46,23 @@ class Socket:
         self.ended = True
 
 
+class Response:
+    """An answer of gunicorn, which writes its head before the first part of the body."""
+
+    def __init__(self, sock: t.Any) -> None:
+        self.sock, self.headers_sent = sock, False
+
+    def write(self, arg: object) -> None:
+        if not self.headers_sent:
+            self.sock.sendall(b"HEAD ")
+            self.headers_sent = True
+        if not isinstance(arg, bytes):
+            raise TypeError(f"{arg!r} is not a byte")
+        # An empty chunk would end the answer.
+        if arg:
+            self.sock.sendall(arg)
+
+
 class Connection:
     """A connection of gunicorn."""
 
@@ -88,10 +105,14 @@ class Worker:
         self.method_queue = Queue()
         self.log = types.SimpleNamespace(exception=lambda _text: None)
         self.finished: list[object] = []
+        self.asked: list[object] = []
         self.answer: t.Callable[[Connection], object] = lambda _conn: False
 
     def init_process(self) -> None:
         pass
+
+    def run(self) -> None:
+        self.asked = [self.cfg.timeout, self.cfg.post_fork]
 
     def handle(self, conn: Connection) -> object:
         conn.sock.recv(3)
@@ -125,8 +146,13 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., Con
     def run(names: Conf, *, lingers: bool = True, **chosen: object) -> Conf:
         modules = {
             name: types.ModuleType(name)
-            for name in ("gunicorn", "gunicorn.config", "gunicorn.workers", "gunicorn.workers.gthread")
+            for name in (
+                *("gunicorn", "gunicorn.config", "gunicorn.http", "gunicorn.http.wsgi"),
+                *("gunicorn.workers", "gunicorn.workers.gthread"),
+            )
         }
+        modules["gunicorn.http.wsgi"].__dict__["Response"] = Response
+        modules["gunicorn.http"].__dict__["wsgi"] = modules["gunicorn.http.wsgi"]
         setting = types.SimpleNamespace(default=lambda *_args: None, validator=lambda hook: hook)
         modules["gunicorn.config"].__dict__.update(PreRequest=setting, PostRequest=setting)
         gthread = modules["gunicorn.workers.gthread"]
@@ -570,3 +596,65 @@ def test_an_answer_that_is_too_short_ends_its_connection(
     response = types.SimpleNamespace(sent=sent, response_length=length, sock=Socket())
     read({})["post_request"](None, None, {}, response)
     assert response.sock.ended is ended
+
+
+class Settings:
+    """The settings of gunicorn, which are looked up each time; some are properties."""
+
+    address = property(lambda _self: "unix:/run/shop.sock")
+
+    def __init__(self, **values: object) -> None:
+        self.settings = {name: types.SimpleNamespace(get=lambda value=value: value) for name, value in values.items()}
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(f"{name} was looked up")
+
+
+def test_settings_are_looked_up_once(read: t.Callable[..., Conf]) -> None:
+    worker = read({})["worker_class"]()
+    worker.cfg = Settings(timeout=30, post_fork=print, address=["none"])
+    worker.run()
+    assert worker.asked == [30, print]
+    assert worker.cfg.address == "unix:/run/shop.sock"
+
+
+@pytest.fixture
+def response(read: t.Callable[..., Conf]) -> t.Callable[[], tuple[t.Any, list[bytes]]]:
+    """Return what gunicorn makes answers of, and what one has sent, call by call."""
+    read({})
+
+    def make() -> tuple[t.Any, list[bytes]]:
+        sent: list[bytes] = []
+        sock = types.SimpleNamespace(sendall=sent.append)
+        return sys.modules["gunicorn.http.wsgi"].__dict__["Response"](sock), sent
+
+    return make
+
+
+def test_the_head_of_an_answer_is_sent_with_the_beginning_of_its_body(
+    response: t.Callable[[], tuple[t.Any, list[bytes]]],
+) -> None:
+    answer, sent = response()
+    for part in (b"one", b"", b"two"):
+        answer.write(part)
+    assert sent == [b"HEAD one", b"two"]
+
+
+@pytest.mark.parametrize(("parts", "calls"), [((b"",), [5]), ((b"x" * 70000,), [5, 70000]), ((b"", b"x"), [5, 1])])
+def test_an_answer_without_a_beginning_and_one_that_is_long_are_sent_as_they_come(
+    response: t.Callable[[], tuple[t.Any, list[bytes]]], parts: tuple[bytes, ...], calls: list[int]
+) -> None:
+    answer, sent = response()
+    for part in parts:
+        answer.write(part)
+    assert [len(one) for one in sent] == calls
+
+
+def test_an_answer_that_is_no_bytes_has_sent_its_head_as_before(
+    response: t.Callable[[], tuple[t.Any, list[bytes]]],
+) -> None:
+    answer, sent = response()
+    with pytest.raises(TypeError, match="is not a byte"):
+        answer.write("text")
+    assert sent == [b"HEAD "]
+    assert answer.headers_sent
