@@ -31,6 +31,14 @@ if worker_class in ("gthread", "sync"):
         _flask = None
 """
 
+_END_OF_CPUS = """[0]
+    return cpus
+"""
+_WITH_ROOT = """[0]
+    # A container sees a part of the tree only, whose root has its quota.
+    return min(cpus, _quota("/sys/fs/cgroup"))
+"""
+
 # $PORT and $WEB_CONCURRENCY change gunicorn's own defaults, so every setting that they touch is written.
 _TEMPLATE = '''\
 # Written by flaskops.stack for this release and never edited: change the settings and deploy a new release.
@@ -156,6 +164,14 @@ def with_request_id(conf: str) -> str:
     Release ids are made of the text without it, so that those of earlier versions stay.
     """
     return conf.replace(_LOG_FORMAT, _LOG_FORMAT[:-1] + " %({x-request-id}i)s'", 1)
+
+
+def with_root_quota(conf: str) -> str:
+    """Return the text of gunicorn.conf.py with the quota of a container among those that limit the CPUs.
+
+    Release ids are made of the text without it.
+    """
+    return conf.replace(_END_OF_CPUS, _WITH_ROOT, 1)
 
 
 def with_shared_imports(conf: str) -> str:

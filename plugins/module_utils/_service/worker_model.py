@@ -25,7 +25,7 @@ from __future__ import annotations
 import posixpath
 
 from .._input.defaults import Settings
-from .gunicorn_conf import render_gunicorn_conf, with_request_id, with_shared_imports
+from .gunicorn_conf import render_gunicorn_conf, with_request_id, with_root_quota, with_shared_imports
 from .idle import with_idle
 from .worker_mark import with_mark
 from .worker_room import with_room
@@ -355,7 +355,8 @@ def with_worker_model(conf: str, settings: Settings, release_path: str) -> str:
 
 def complete_conf(settings: Settings, release_path: str) -> str:
     """Return the gunicorn.conf.py of the release at this path; the id is made of C(render_gunicorn_conf) alone."""
-    conf = with_shared_imports(with_request_id(render_gunicorn_conf(settings, release_path)))
+    conf = with_root_quota(with_request_id(render_gunicorn_conf(settings, release_path)))
+    conf = with_shared_imports(conf)
     # The memory of the host has the last word on the number of workers.
     conf = with_room(with_sizes(conf, settings), settings.workers)
     conf = with_mark(with_idle(conf, settings.idle))

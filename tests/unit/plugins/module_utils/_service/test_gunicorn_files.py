@@ -19,6 +19,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._input.values impor
 from ansible_collections.flaskops.stack.plugins.module_utils._service.gunicorn_conf import (
     render_gunicorn_conf,
     with_request_id,
+    with_root_quota,
     with_shared_imports,
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
@@ -45,7 +46,7 @@ def read_conf(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Conf]:
         monkeypatch.setitem(sys.modules, "gunicorn.config", config)
         monkeypatch.setattr(sys, "path", list(sys.path))
         names: Conf = {}
-        exec(with_request_id(render_gunicorn_conf(parse_settings(raw), RELEASE)), names)
+        exec(with_root_quota(with_request_id(render_gunicorn_conf(parse_settings(raw), RELEASE))), names)
         return names
 
     return read
@@ -134,6 +135,9 @@ def test_an_extra_setting_that_gunicorn_does_not_know_ends_it(read_conf: t.Calla
 
 
 @pytest.mark.parametrize(
+    "where", ["system.slice/", "system.slice/shop.service/", ""], ids=["above", "own", "container"]
+)
+@pytest.mark.parametrize(
     ("affinity", "quota", "environment", "workers"),
     [
         (1, None, {}, 3),
@@ -156,13 +160,13 @@ def test_the_number_of_workers_follows_the_cpus(
     quota: str | None,
     environment: dict[str, str],
     workers: int,
+    where: str,
 ) -> None:
     limit, group = tmp_path / "cpu.max", tmp_path / "cgroup"
     group.write_text("1:name=x:/elsewhere\n0::/system.slice/shop.service\n")
     if quota is not None:
         limit.write_text(quota)
-    # The quota may be that of any cgroup above.
-    files = {"/proc/self/cgroup": group, "/sys/fs/cgroup/system.slice/cpu.max": limit}
+    files = {"/proc/self/cgroup": group, f"/sys/fs/cgroup/{where}cpu.max": limit}
     real = builtins.open
     monkeypatch.setattr(builtins, "open", lambda path, *rest: real(files.get(path, tmp_path / "none"), *rest))
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(affinity)))
