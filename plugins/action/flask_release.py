@@ -40,6 +40,7 @@ from ..plugin_utils._run_record import (
     serving_at_start,
 )
 from ..plugin_utils._task_process import LateErrors
+from ..plugin_utils._unquoted import unquoted_faults
 from ..plugin_utils._vaulted import vaulted_faults
 
 Args = t.Dict[str, t.Any]
@@ -58,7 +59,7 @@ class ActionModule(LateErrors, Action):
         if self.untemplated:
             raise self.untemplated[0]
         given = to_plain(self._task.args)
-        faults = self._wrong_types(given, variables) or self._vaulted(variables)
+        faults = self._wrong_types(given, variables) or self._unquoted(variables) or self._vaulted(variables)
         if faults:
             return {"failed": True, "msg": faults}
         args = {**self._settled(given), **self._of_sites(given, variables), "expected": serving_at_start(variables)}
@@ -95,6 +96,16 @@ class ActionModule(LateErrors, Action):
         """Return the variables with the accepted share of failures as Ansible itself reads it, where there is one."""
         share = variables.get("max_fail_percentage")
         return {**variables, "max_fail_percentage": self._templar.template(share)} if share else variables
+
+    def _unquoted(self, variables: Args) -> str:
+        """Return which texts are other ones because they have no quotes; site.yml has looked in its first task."""
+        if variables.get("__stack_looks") or self._task.args.get("state", "present") != "present":
+            return ""
+        from ..plugin_utils._input_check import joined, load_schema
+
+        schema = load_schema()
+        named = {f"flask_{key}": value for key, value in self._task.args.items()}
+        return joined(unquoted_faults({key: value for key, value in named.items() if key in schema}, schema))
 
     def _vaulted(self, variables: Args) -> str:
         """Return where an encrypted text would not be secret; plain arguments have no mark of the vault."""

@@ -41,7 +41,9 @@ class ActionModule(Action):
         """Return the module's result."""
         result: Args = super().run(tmp, task_vars)
         variables = task_vars or {}
-        faults = vaulted_faults("gunicorn_services", self._task.args.get("services"), variables)
+        services = self._task.args.get("services")
+        faults = vaulted_faults("gunicorn_services", services, variables)
+        faults += self._unquoted(services, variables)
         if faults:
             return {**result, "failed": True, "msg": "\n".join(faults)}
         args = {
@@ -69,6 +71,16 @@ class ActionModule(Action):
             note_failure(variables, "deploy", answer, secret)
         result.update(answer)
         return result
+
+    def _unquoted(self, services: object, variables: Args) -> list[str]:
+        """Return which texts are other ones because they have no quotes; the first task of site.yml has looked."""
+        if variables.get("__stack_looks"):
+            return []
+        # Ansible compiles what it loads in each run.
+        from ..plugin_utils._input_check import load_schema
+        from ..plugin_utils._unquoted import unquoted_faults
+
+        return unquoted_faults({"gunicorn_services": services}, load_schema())
 
     def _show(self, going_back: t.Sequence[Args], answer: Args, variables: Args) -> None:
         """Show what serves after a rollback."""

@@ -14,6 +14,7 @@ from ..plugin_utils._host_code import execute
 from ..plugin_utils._input_check import check_input, check_variables, joined, load_schema, misnamed_variables
 from ..plugin_utils._run_record import followed, is_recorded, note_failure, note_plain_sites, notice_faults
 from ..plugin_utils._task_process import LateErrors, freeze_gc, load_filters
+from ..plugin_utils._unquoted import unquoted_faults
 from ..plugin_utils._vaulted import vaulted_faults
 
 Result = t.Dict[str, t.Any]
@@ -66,7 +67,8 @@ class ActionModule(LateErrors, Action):
         for sentence in misnamed_variables(variables, schema):
             self._display.warning(sentence)
         faults = [*check_variables(values, schema), *notice_faults(variables, self)] or self._refusals()
-        # A plain value has no mark of the vault.
+        # A plain value has no mark of the place where it was written, and none of the vault.
+        faults += unquoted_faults(given, schema)
         for name in ("flask_apps", "gunicorn_services"):
             faults += vaulted_faults(name, given.get(name), variables)
         if faults:
