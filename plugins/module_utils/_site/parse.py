@@ -58,6 +58,8 @@ _KEY = re.compile(r"client|site|header:[A-Za-z0-9-]{1,64}|cookie:[A-Za-z0-9_]{1,
 # What a header and a file of lines with colons take; nginx reads a line that begins with '#' as a comment.
 _REALM = re.compile(r"[ !#%-\[\]-~]{1,100}")
 _USER = re.compile(r"[^\x00-\x1f\x7f:#][^\x00-\x1f\x7f:]{0,127}")
+# What is served as one file, and named so at the top of a site. Directories may have a dot in their names, too.
+_FILE = re.compile(r"\.(?:css|gif|html?|ico|jpe?g|js|json|pdf|png|svg|txt|webmanifest|webp|xml)$")
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 # ngx_conf_read_token(): a word has to fit into the buffer for reading.
 _LONGEST_WORD = 4095
@@ -213,6 +215,7 @@ def _parse_static(entry: object) -> Static:
             f"static: package '{given.text('package')}' is in the virtualenv of an application: write the entry into "
             "nginx.static of one in flask_apps, or leave package out and name the path"
         )
+    _refuse_file(given.text("url"), given.text("path"))
     # alias replaces the URL's prefix by letters: without the slash, "/static../x" would reach the parent directory.
     return Static(
         url=check_compared(check_path(given.text("url"), "static: url"), "static: url").rstrip("/") + "/",
@@ -221,6 +224,16 @@ def _parse_static(entry: object) -> Static:
         immutable=given.flag("immutable", Static.immutable),
         expires=given.number("expires", Static.expires),
     )
+
+
+def _refuse_file(url: str, path: str) -> None:
+    """Raise InputError for what is one file by both of its names: nginx would look for files below it."""
+    if _FILE.search(url) and _FILE.search(path):
+        raise InputError(
+            f"static: '{path}' looks like a file, and static is for directories: to serve one file, write it into "
+            f"locations as {{path: = {url}, config: 'alias {path};'}}; where it is a directory, end url and path "
+            "with '/'"
+        )
 
 
 def _parse_directory(path: str, what: str) -> str:

@@ -58,6 +58,15 @@ def test_a_site_may_say_everything() -> None:
     assert (site.from_proxy, site.config) == (True, "deny all;")
 
 
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [("/v1.2", "/srv/v1.2"), ("/robots.txt/", "/srv/robots.txt/"), ("/a.js", "/srv/a"), ("/a", "/b.js")],
+)
+def test_a_directory_may_have_a_dot_in_its_name(url: str, path: str) -> None:
+    site = parse_site({"name": "shop", "domains": ["a.example"], "static": [{"url": url, "path": path}]}, {})
+    assert site.static[0].path == path.rstrip("/") + "/"
+
+
 def test_a_site_takes_what_it_does_not_say_from_the_defaults() -> None:
     defaults = {"body_size": "1g", "ipv6": False, "gzip": False}
     site = parse_site({**LEAST, "gzip": True, "body_size": None}, defaults)
@@ -183,6 +192,10 @@ def test_a_path_that_a_request_may_have_is_taken(path: str) -> None:
         ({"locations": [{"path": "/x", "body_size": "much"}]}, "locations: body_size 'much'"),
         ({"locations": [{"path": "/search?q=1"}]}, r"locations: path '/search\?q=1' would match no request"),
         ({"locations": [{"path": "= /a%20b"}]}, "locations: path '/a%20b' would match no request"),
+        (
+            {"static": [{"url": "/robots.txt", "path": "/srv/static/robots.txt"}]},
+            r"looks like a file, and static is for directories: .* {path: = /robots.txt, config: 'alias /srv/",
+        ),
         ({"static": [{"url": "/b%C3%BCcher", "path": "/s"}]}, "static: url '/b%C3%BCcher' would match no request"),
         ({"maintenance": {"flag": "/on", "open": ["/up?x"]}}, r"maintenance: open '/up\?x' would match no request"),
         ({"access_log_skip": ["/a%2fb"]}, "access_log_skip '/a%2fb' would match no request"),
