@@ -8,6 +8,7 @@ Variables named C($flaskops_*) come from C(flaskops.conf) of role nginx, but for
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing as t
 from dataclasses import replace
@@ -329,11 +330,17 @@ def _upstreams(site: Site, version: Version) -> list[Lines]:
 
 
 def _upstream_name(site: Site, number: int | None = None) -> str:
-    return f"flaskops-{site.name}" if number is None else f"flaskops.{number}.{site.name}"
+    return f"flaskops-{_folded(site)}" if number is None else f"flaskops.{number}.{_folded(site)}"
 
 
 def _mount_name(site: Site, number: int, place: int | None = None) -> str:
-    return f"flaskops.mount{number}.{'' if place is None else f'{place}.'}{site.name}"
+    return f"flaskops.mount{number}.{'' if place is None else f'{place}.'}{_folded(site)}"
+
+
+def _folded(site: Site) -> str:
+    """Return a name for upstreams of a site, which nginx compares without regard to case."""
+    name = site.name.lower()
+    return name if name == site.name else f"{name}.{hashlib.sha256(site.name.encode()).hexdigest()[:12]}"
 
 
 def _upstream(name: str, servers: t.Sequence[Server], balance: str, version: Version) -> Lines:

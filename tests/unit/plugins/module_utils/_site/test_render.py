@@ -320,6 +320,22 @@ def test_variables_of_a_site_have_short_names_of_their_own(name: str) -> None:
     assert re.fullmatch(r"flaskops_x[0-9a-f]{12}_peer", variable)
 
 
+def test_sites_whose_names_differ_in_case_alone_have_upstreams_of_their_own() -> None:
+    location = {"path": "/x", "upstream": ["127.0.0.1:8001"]}
+    inner = {**location, "path": "/m/x"}
+    parts = {
+        "locations": [location],
+        "mounts": [{"path": "/m", "upstream": ["127.0.0.1:8002"], "locations": [inner]}],
+    }
+    texts = [rendered({**SITE, "name": name, **parts}) for name in ("shop", "Shop", "SHOP")]
+    names = [re.findall(r"^upstream (\S+) ", text, re.MULTILINE) for text in texts]
+    assert [len(found) for found in names] == [4, 4, 4]
+    # ngx_http_upstream_add() compares them without regard to case.
+    assert len({name.lower() for found in names for name in found}) == 12
+    for text, found in zip(texts, names, strict=True):
+        assert set(re.findall(r"proxy_pass http://([^\s/;]+)", text)) == set(found)
+
+
 def test_a_users_header_takes_the_place_of_ours() -> None:
     headers = sent_headers(words(main({**SITE, "proxy_headers": {"x-real-ip": "", "X-FHost": "$host; x"}})))
     assert (headers["x-real-ip"], headers["X-FHost"]) == ("", "$host; x")
