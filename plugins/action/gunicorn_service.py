@@ -55,20 +55,21 @@ class ActionModule(Action):
         }
         # In playbook rollback; each task of its own would cost its users time.
         going_back = _going_back(args) if is_recorded(variables) else []
+        stage = "rollback" if going_back else "deploy"
         unnamed = [fault for service in going_back if (fault := explain_unnamed(service.get("name")))]
         if unnamed:
             return {**result, "failed": True, "msg": unnamed[0]}
         try:
             answer = self._deploy(args, task_vars)
         except AnsibleConnectionFailure as exc:
-            note_lost(variables, "deploy", str(exc))
+            note_lost(variables, stage, str(exc))
             raise
         secret = bool(self._task.no_log)
         if not (secret or answer.get("failed")):
             self._show(going_back, answer, variables)
         note_services(variables, answer, secret, _rolled_back(args))
         if not answer.get("services"):
-            note_failure(variables, "deploy", answer, secret)
+            note_failure(variables, stage, answer, secret)
         result.update(answer)
         return result
 

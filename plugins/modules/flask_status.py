@@ -189,6 +189,18 @@ apps:
     disk_free:
       description: Bytes that are free on that disk.
       type: int
+unknown:
+  description: Those of O(names) that are of no application, because nothing was ever built or deployed by this name.
+  returned: success
+  type: list
+  elements: str
+  version_added: 2.0.0
+known:
+  description: The names of all applications, when RV(unknown) has one.
+  returned: success
+  type: list
+  elements: str
+  version_added: 2.0.0
 certificates:
   description: >-
     The certificates that the collection provides for sites of nginx, by the names of the sites; with O(names), those
@@ -226,7 +238,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._acme.state import certificate_states
-from ..module_utils._entrypoints.flask_status import application_states
+from ..module_utils._entrypoints.flask_status import application_states, unknown_applications
 from ..module_utils._input.printable import printable, printable_result
 from ..module_utils._input.values import UnsafeNameError
 from ..module_utils._release.model import ReleaseError
@@ -252,7 +264,12 @@ def main() -> None:
     except (CommandError, ReleaseError, UnsafeNameError, OSError) as exc:
         module.fail_json(msg=printable(f"Cannot look at the applications: {exc}"))
     certificates = certificate_states(time.time(), names=params["names"])
-    module.exit_json(changed=False, apps=printable_result(apps), certificates=printable_result(certificates))
+    module.exit_json(
+        changed=False,
+        apps=printable_result(apps),
+        certificates=printable_result(certificates),
+        **unknown_applications(params["root"], params["names"]),
+    )
 
 
 if __name__ == "__main__":

@@ -105,8 +105,8 @@ def _app_of(host: str, found: Item, name: str) -> Item:
     app: Item | None = next((app for app in found["apps"] if app["name"] == name), None)
     if app is None or not app["releases"]:
         raise FleetError(
-            f"{host} has no application '{name}': name the hosts that have it, with -e target=… or --limit. "
-            "Nothing was changed"
+            f"{host} has no application '{name}'; {others(name, found)}. Name the hosts that have it, with -e "
+            "target=… or --limit. Nothing was changed"
         )
     return app
 
@@ -116,6 +116,16 @@ def _labels(app: Item, releases: t.Iterable[str]) -> dict[str, str]:
     known = list(releases)
     of_runs = {f"run {app['runs'][release]}": release for release in reversed(known) if release in app["runs"]}
     return {**of_runs, **{release: release for release in known}}
+
+
+def others(name: str, found: Item) -> str:
+    """Return which applications a host has where it lacks one, and which of them was probably meant."""
+    # Loaded for errors only: Ansible compiles and imports anew in each run.
+    import difflib
+
+    known = found.get("known") or []
+    near = difflib.get_close_matches(name, known, 1)
+    return f"there are: {', '.join(known) or 'none'}{f' (did you mean {near[0]}?)' if near else ''}"
 
 
 def _common(apps: t.Mapping[str, Item]) -> list[dict[str, str]]:

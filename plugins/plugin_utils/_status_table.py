@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._deploy.unhealthy import times
-from ._fleet import status_lines
+from ._fleet import others, status_lines
 
 Item = t.Mapping[str, t.Any]
 
@@ -29,13 +29,21 @@ def by_host(results: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
         found[host] = {"apps": result["apps"] if known else [], "error": "" if known else str(reason) or "not reached"}
         if known and result.get("certificates"):
             found[host]["certificates"] = result["certificates"]
+        if known and result.get("unknown"):
+            found[host].update(unknown=result["unknown"], known=result["known"])
     return found
 
 
 def render_status(hosts: t.Mapping[str, Item]) -> str:
     """Return what the fleet serves, tables of applications, certificates and releases, and what is unusual."""
-    apps = [(host, app) for host, found in hosts.items() for app in found["apps"]]
-    notes = [f"{host}: {_short(found['error'])}" for host, found in hosts.items() if found["error"]]
+    apps = [
+        (host, app)
+        for host, found in hosts.items()
+        for app in found["apps"]
+        if app["name"] not in found.get("unknown", [])
+    ]
+    notes = [f"{host}: {fault}" for host, found in hosts.items() for fault in _unknown_names(found)]
+    notes += [f"{host}: {_short(found['error'])}" for host, found in hosts.items() if found["error"]]
     notes += [f"{host}: no application" for host, found in hosts.items() if not found["apps"] and not found["error"]]
     notes += [f"{host} {app['name']}: {note}" for host, app in apps for note in _notes(app)]
     parts = []
@@ -55,6 +63,11 @@ def render_status(hosts: t.Mapping[str, Item]) -> str:
     if rows:
         parts.append(_table(_RELEASES, rows))
     return "\n\n".join(filter(None, parts))
+
+
+def _unknown_names(found: Item) -> list[str]:
+    """Return which applications that were asked for a host does not have, in sentences."""
+    return [f"there is no application '{name}'; {others(name, found)}" for name in found.get("unknown") or []]
 
 
 def _table(titles: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> str:

@@ -45,6 +45,14 @@ def test_a_healthy_application_is_a_line_and_its_releases_are_a_table() -> None:
     ]
 
 
+def test_an_application_that_a_host_lacks_is_named_with_those_there_are() -> None:
+    lacking = {"apps": [{**SHOP, "name": "shpo", "releases": []}], "unknown": ["shpo"], "known": ["blog", "shop"]}
+    assert render_status(by_host({"web1": lacking})) == (
+        "web1: there is no application 'shpo'; there are: blog, shop (did you mean shop?)"
+    )
+    assert render_status(by_host({"web1": {**lacking, "known": []}})).endswith("there are: none")
+
+
 LINE = {"when": "2026-01-02T03:04:05Z", "by": "anna@laptop", "release": "aaaaaaa-00000000", "what": "deploy"}
 
 

@@ -171,3 +171,17 @@ class Files(Kernel):
 def test_memory_is_counted_by_process_where_the_cgroup_does_not_count() -> None:
     assert _flask_status._memory(Files(), {"MemoryCurrent": "[not set]", "ControlGroup": "/shop"}) == 10 * 1024
     assert _flask_status._memory(Files(), {"MemoryCurrent": "5", "ControlGroup": "/shop"}) == 5
+
+
+def test_a_name_that_no_application_has_is_told_with_those_there_are(layout: Layout) -> None:
+    found = _flask_status.unknown_applications(layout.root, ["shpo", "shop"])
+    assert found == {"unknown": ["shpo"], "known": ["shop"]}
+    for names in (["shop"], None):
+        assert _flask_status.unknown_applications(layout.root, names) == {"unknown": [], "known": []}
+
+
+def test_an_application_that_was_never_built_is_known_by_its_failures(layout: Layout) -> None:
+    history = Path(_history.history_path("blog"))
+    history.parent.mkdir(parents=True)
+    history.write_text('{"release": "3f2a91c-1b9e02d4", "when": "2026-01-02T03:04:05Z", "result": "failed"}\n')
+    assert _flask_status.unknown_applications(layout.root, ["blog"])["unknown"] == []
