@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
+
+from ansible.errors import AnsibleFilterError
 
 from ..plugin_utils._fleet import FleetError, describe_targets, rollback_targets
 from ..plugin_utils._status_table import by_host, render_status
@@ -28,12 +31,25 @@ def rollback_plan(hosts: Hosts, app: object, release: str = "") -> dict[str, t.A
     return {"targets": targets, "text": describe_targets(hosts, str(app), targets), "problem": ""}
 
 
+def batch_sizes(batch: object) -> list[str]:
+    """Return how many hosts there are in each batch of a run, as Ansible takes it."""
+    # Ansible ends with a traceback for one that it cannot read.
+    sizes = list(batch) if isinstance(batch, (list, tuple)) else [batch]
+    for size in sizes:
+        if isinstance(size, bool) or not re.fullmatch(r"[0-9]+%?", str(size).strip()):
+            raise AnsibleFilterError(
+                f"batch must be a number of hosts, such as 1, or a share of them, such as 25%, not {size!r}: -e batch=1"
+            )
+    return [str(size).strip() for size in sizes]
+
+
 class FilterModule:
     """The filters of this file by their names."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return them."""
         return {
+            "batch_sizes": batch_sizes,
             "rollback_plan": rollback_plan,
             "status_by_host": by_host,
             "status_table": render_status,

@@ -9,6 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible.errors import AnsibleFilterError
 from ansible_collections.flaskops.stack.plugins.filter import status
 
 V1, V2 = "1111111-11111111", "2222222-22222222"
@@ -46,3 +47,17 @@ def test_hosts_without_an_answer_are_kept_with_the_reason() -> None:
         "web2": "timed out",
         "web3": "not reached",
     }
+
+
+@pytest.mark.parametrize(
+    ("batch", "sizes"),
+    [("100%", ["100%"]), (2, ["2"]), ("2 ", ["2"]), ([1, "25%"], ["1", "25%"]), ((1, 5), ["1", "5"])],
+)
+def test_batches_are_numbers_of_hosts_or_shares_of_them(batch: object, sizes: list[str]) -> None:
+    assert status.batch_sizes(batch) == sizes
+
+
+@pytest.mark.parametrize("batch", ["abc", "", "-1", "50.5%", 1.5, True, [1, "x"], None, {}])
+def test_a_batch_that_ansible_could_not_read_is_refused(batch: object) -> None:
+    with pytest.raises(AnsibleFilterError, match="batch must be a number of hosts, such as 1, or a share"):
+        status.batch_sizes(batch)
