@@ -58,10 +58,20 @@ class _Kind:
     example: str
     # Examples of its options.
     examples: Options
+    # What was meant by an option that others have, and these entries not.
+    meant: t.Mapping[str, str] = field(default_factory=dict)
 
 
+_REMOVED = {
+    "state": (
+        "an entry is an application that is there: leave it out. To remove the application, take its entry out and run "
+        "'ansible-playbook flaskops.stack.remove -e app=NAME'"
+    )
+}
 _KINDS: t.Mapping[str, _Kind] = {
-    "flask_apps": _Kind("app", "{name: shop, source: ./shop, app: 'shop:app', domains: [shop.example.com]}", APP),
+    "flask_apps": _Kind(
+        "app", "{name: shop, source: ./shop, app: 'shop:app', domains: [shop.example.com]}", APP, _REMOVED
+    ),
     "gunicorn_services": _Kind(
         "service", "{name: shop, release: /srv/shop/releases/3f2a91c-1b9e02d4}", {**APP, **APP["gunicorn"]}
     ),
@@ -289,7 +299,10 @@ class _Check:
         meant: set[str] = set()
         for key in given:
             if key not in options:
-                near, hint = _meant(str(key), options, given, prefix, self._of_host(str(key), path))
+                known = self._known_error(str(key), path)
+                near, hint = (
+                    ("", known) if known else _meant(str(key), options, given, prefix, self._of_host(str(key), path))
+                )
                 meant.add(near)
                 yield f"unknown option '{prefix}{key}': {hint or self._all}"
         for name, option in options.items():
@@ -299,6 +312,11 @@ class _Check:
                     yield f"{prefix}{name} is missing: set it"
                 continue
             yield from self._value(value, option, examples.get(name), f"{prefix}{name}")
+
+    def _known_error(self, key: str, path: str) -> str:
+        """Return the way out for an option that was meant for something that has another one."""
+        kind = None if path else _KINDS.get(self._variable)
+        return kind.meant.get(key, "") if kind else ""
 
     def _of_host(self, key: str, path: str) -> str:
         """Return the variable of a role that is called like an option; one of an application may be of any role."""

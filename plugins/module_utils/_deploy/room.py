@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from .._release.release import current_id
 from .._release.releases import find_applications
+from .._service.environment import parse_environment
 from .._service.worker_room import FILE, Room, explain_room, find_room, largest
 from .._system.files import read_file, write_file
 from .._system.host import Kernel
@@ -47,7 +48,9 @@ def switching(deployments: t.Iterable[Deployment]) -> list[str]:
 
 
 def _overrides_room(release: str) -> bool:
-    return b"WEB_CONCURRENCY=" in (read_file(os.path.join(release, "env")) or b"")
+    """Tell whether the environment of a release says how many workers there are, as gunicorn.conf.py reads it."""
+    text = (read_file(os.path.join(release, "env")) or b"").decode("utf-8", "replace")
+    return parse_environment(text).get("WEB_CONCURRENCY", "").strip("0").isdigit()
 
 
 def _decide(deployment: Deployment, together: t.Collection[str]) -> Room | None:

@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .defaults import HOOK_TIMEOUT, STAGES
-from .values import COMMAND, InputError, as_bool, as_int, elements
+from .values import COMMAND, InputError, as_bool, as_int, elements, shown
 
 BUILD, MIGRATE, BEFORE, AFTER = STAGES
 # Those that are asked for by name when a release is rolled back from.
@@ -122,7 +122,7 @@ def _words(stage: str, command: object) -> Command:
                 "write it as ['sh', '-c', '...']"
             )
     elif isinstance(command, (list, tuple)):
-        words = tuple(str(word) for word in command)
+        words = tuple(_word(stage, word) for word in command)
     else:
         raise InputError(f"hooks.{stage} '{command}' must be a command, as one text or as a list of its words")
     if not words or not words[0]:
@@ -130,6 +130,14 @@ def _words(stage: str, command: object) -> Command:
     if any("\0" in word for word in words):
         raise InputError(f"hooks.{stage}: a command cannot contain a NUL character")
     return words
+
+
+def _word(stage: str, word: object) -> str:
+    if isinstance(word, (str, int, float)) and not isinstance(word, bool):
+        return str(word)
+    raise InputError(
+        f"hooks.{stage}: each word of a command must be a text, not {shown(word)}: write it in quotes, or leave it out"
+    )
 
 
 def _split(stage: str, command: str) -> Command:

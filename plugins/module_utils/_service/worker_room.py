@@ -35,7 +35,7 @@ def _room():
         return workers
 
 
-if not _os.environ.get("WEB_CONCURRENCY", "").isdigit():
+if not _os.environ.get("WEB_CONCURRENCY", "").strip("0").isdigit():
     workers = min(workers, _room())
 '''
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import cmath
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -204,9 +205,13 @@ class _Set(t.FrozenSet[object]):
 def _ordered(value: object) -> object:
     """Return a literal with an order in its sets; what is in a set itself has one."""
     if isinstance(value, dict):
-        return {key: _ordered(content) for key, content in value.items()}
+        return {_ordered(key): _ordered(content) for key, content in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(map(_ordered, value))
+    for number in value if isinstance(value, (set, frozenset)) else [value]:
+        if isinstance(number, (float, complex)) and not cmath.isfinite(number):
+            # Its text is no literal: 1e999 would become the name inf.
+            raise ValueError
     return _Set(value) if isinstance(value, set) else value
 
 

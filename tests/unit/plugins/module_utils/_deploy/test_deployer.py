@@ -732,7 +732,17 @@ def test_a_release_with_fewer_workers_needs_less_beside_the_old_one(scarce: Host
     assert scarce.serving() == ("new" if fits else "old")
 
 
-@pytest.mark.parametrize(("variables", "fits"), [("", True), ("WEB_CONCURRENCY=2\n", False)])
+@pytest.mark.parametrize(
+    ("variables", "fits"),
+    [
+        ("", True),
+        ('WEB_CONCURRENCY="2"\n', False),
+        ('WEB_CONCURRENCY="0"\n', True),
+        ('WEB_CONCURRENCY="many"\n', True),
+        ('MY_WEB_CONCURRENCY="2"\n', True),
+        ('NOTE="WEB_CONCURRENCY=2"\n', True),
+    ],
+)
 def test_a_release_that_memory_gives_fewer_workers_needs_less_beside_the_old_one(
     scarce: Host, variables: str, fits: bool
 ) -> None:

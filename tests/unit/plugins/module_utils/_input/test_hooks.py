@@ -87,6 +87,12 @@ def test_a_command_that_needs_a_shell_is_refused_also_without_blanks(command: st
         ({"build": [[]]}, "empty command"),
         ({"build": [3]}, "'3' must be a command"),
         ({"build": [["a", "b\0"]]}, "NUL"),
+        (
+            {"build": [["a", None]]},
+            r"hooks.build: each word of a command must be a text, not nothing \(null\): write it",
+        ),
+        ({"migrate": [["a", {"b": 1}]]}, "must be a text, not a dictionary with the keys b"),
+        ({"rollback": {"down": [["a", True]]}}, "hooks.rollback.down: each word of a command must be a text, not true"),
         ({"rollback": ["flask db downgrade"]}, "hooks.rollback .* must be a dictionary of names"),
         ({"rollback": {"migrate_down": {"a": 1}}}, "hooks.rollback.migrate_down must be a list"),
         ({"rollback": {"migrate_down": []}}, "hooks.rollback.migrate_down has no command"),

@@ -319,6 +319,7 @@ def test_without_werkzeug_the_way_out_is_named(shop: types.ModuleType, monkeypat
             "shop:f(**{})",
             ":app",
         ),
+        *("shop:f(1e999)", "shop:f([-1e999])", "shop:f({1e999: 1})", "shop:f(a={1e999})", "shop:f(1e999j)"),
         *("shop:f({[1]: 2})", f"shop:f({'-' * 5000}1)"),
     ],
 )

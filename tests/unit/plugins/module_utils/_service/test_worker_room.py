@@ -93,6 +93,9 @@ def test_it_is_said_why_there_are_no_more_workers() -> None:
         ("{", "", 5),
         ('{"most": 2}', "5", 5),
         ('{"most": 2}', "many", 2),
+        # gunicorn.conf.py takes it for a number that is not chosen.
+        ('{"most": 2}', "0", 2),
+        ('{"most": 2}', "10", 5),
     ],
 )
 def test_gunicorn_starts_no_more_workers_unless_their_number_is_chosen(
