@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from .._input.defaults import Settings
 from .._service.idle import is_asleep
 from .._system.command import CommandError, Commands
+from .._system.exit_codes import explain_exit
 from .._system.host import Clock, Host, Http
 from .._system.http import Answer, ProbeError
 from .._system.systemd import has_job
@@ -211,7 +212,7 @@ def find_service_fault(service: str, state: t.Mapping[str, str], restarts: str, 
     if state.get("ActiveState") in ("inactive", "failed") and has_job(state):
         return ""
     if state.get("ActiveState") == "failed" or state.get("SubState") in ("auto-restart", "auto-restart-queued"):
-        return f"{service} ended ({state.get('Result')}, exit status {state.get('ExecMainStatus')})"
+        return f"{service} ended ({state.get('Result')}, exit status {explain_exit(state.get('ExecMainStatus'))})"
     if restarts and state.get("NRestarts", restarts) != restarts:
         return f"{service} ended and was started again"
     if state.get("LoadState") == "not-found" or state.get("ActiveState") == "inactive":

@@ -18,6 +18,7 @@ from .._release.model import Layout, Manifest
 from .._release.way_out import place_of_release, with_ways_out
 from .._service.units import process_lines
 from .._system.command import Result
+from .._system.exit_codes import explain_exit
 from .._system.fence import hook_unit, inside, transient
 from .._system.files import remove_file, write_file
 from .._system.homes import uses_home
@@ -147,6 +148,6 @@ def _failure(result: Result, timeout: int) -> str:
         return f"did not end within {timeout} s (hooks.timeout)"
     status = _STATUS.search(result.err)
     if found.group(1) == "exit-code" and status:
-        # systemd adds a name to the number, which has another meaning here.
-        return f"failed with exit code {status.group(1).split('/')[0]}"
+        # systemd adds a name to any number, such as that of a signal.
+        return f"failed with exit code {explain_exit(status.group(1).split('/')[0])}"
     return f"was ended ({found.group(1)}{f', {status.group(1)}' if status else ''})"

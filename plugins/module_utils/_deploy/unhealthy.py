@@ -17,10 +17,13 @@ _RESTARTS, _SECONDS = 2, 60
 def explain_unhealthy(state: t.Mapping[str, str], now: float) -> str:
     """Return why a service is unhealthy, or an empty text; C(now) is the time of time.monotonic()."""
     restarts = _number(state, "NRestarts")
-    ended = f"ended ({state.get('Result', '?')}, exit status {state.get('ExecMainStatus', '?')})"
     again = f"; systemd has started it again {times(restarts)}" if restarts else ""
     if state.get("ActiveState") == "failed" or state.get("SubState", "").startswith("auto-restart"):
-        return ended + again
+        # The controller loads this file in every run, and this one for what has ended.
+        from .._system.exit_codes import explain_exit
+
+        status = explain_exit(state.get("ExecMainStatus", "?"))
+        return f"ended ({state.get('Result', '?')}, exit status {status}){again}"
     since = _number(state, SINCE) / 1e6
     if restarts >= _RESTARTS and (not since or now - since < _SECONDS):
         return f"keeps ending{again}"

@@ -31,6 +31,7 @@ ORDER = (
 # They touch no disk, process, network or clock, and import only what is pure as well: packages, and files of others.
 PURE_PACKAGES = ("_input", "_site", "_service", "_app")
 PURE_FILES = (
+    "_system.exit_codes",
     "_system.account",
     "_system.distribution",
     "_system.exposition",
