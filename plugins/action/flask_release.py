@@ -80,7 +80,11 @@ class ActionModule(LateErrors, Action):
 
     def _wrong_types(self, args: Args, variables: Args) -> str:
         """Return what is wrong with the variables; site.yml has checked them in its first task."""
-        if not is_recorded(variables) or variables.get("__stack_looks") or args.get("state", "present") != "present":
+        if (
+            not is_recorded(variables)
+            or variables.get("__stack_looks")
+            or (args.get("state") or "present") != "present"
+        ):
             return ""
         from ..plugin_utils._input_check import check_variables, joined, load_schema, misnamed_variables
 
@@ -99,7 +103,7 @@ class ActionModule(LateErrors, Action):
 
     def _unquoted(self, variables: Args) -> str:
         """Return which texts are other ones because they have no quotes; site.yml has looked in its first task."""
-        if variables.get("__stack_looks") or self._task.args.get("state", "present") != "present":
+        if variables.get("__stack_looks") or (self._task.args.get("state") or "present") != "present":
             return ""
         from ..plugin_utils._input_check import joined, load_schema
 
@@ -109,7 +113,7 @@ class ActionModule(LateErrors, Action):
 
     def _vaulted(self, variables: Args) -> str:
         """Return where an encrypted text would not be secret; plain arguments have no mark of the vault."""
-        if self._task.args.get("state", "present") != "present":
+        if (self._task.args.get("state") or "present") != "present":
             return ""
         return "\n".join(vaulted_faults("flask_apps", self._task.args.get("apps"), variables))
 

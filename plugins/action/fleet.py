@@ -12,6 +12,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
+from ..module_utils._input.values import with_defaults
 from ..plugin_utils._run_record import followed, note, note_lost
 from ..plugin_utils._task_process import freeze_gc
 
@@ -44,7 +45,8 @@ class ActionModule(Action):
         freeze_gc()
         variables = task_vars or {}
         result: Args = super().run(tmp, task_vars)
-        _checked, args = self.validate_argument_spec(OPTIONS)
+        _checked, given = self.validate_argument_spec(OPTIONS)
+        args = with_defaults(given, OPTIONS)
         try:
             answer = self._low_level_execute_command(_SCRIPT.format(root=shlex.quote(args["root"])))
         except AnsibleConnectionFailure as exc:

@@ -11,6 +11,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
+from ..module_utils._input.values import read_whole
 from ..plugin_utils._host_code import execute
 
 Args = t.Dict[str, t.Any]
@@ -18,6 +19,8 @@ Args = t.Dict[str, t.Any]
 _MODULE = "flaskops.stack.nginx_firewall"
 # The timer of the host has run, and the old rules are loaded, this many seconds after its time.
 _SPARE_SECONDS = 5
+# The default of the module.
+_REVERT_AFTER = 60
 
 
 class ActionModule(Action):
@@ -40,7 +43,7 @@ class ActionModule(Action):
             self._connection.reset()
             confirmed = self._confirm(token, task_vars)
         except AnsibleConnectionFailure:
-            confirmed = self._confirm_late(token, began + int(args.get("revert_after", 60)), task_vars)
+            confirmed = self._confirm_late(token, began + _seconds(args.get("revert_after")), task_vars)
         return {**answer, **confirmed, "changed": False} if confirmed.get("failed") else answer
 
     def _confirm(self, token: str, task_vars: Args | None) -> Args:
@@ -50,3 +53,9 @@ class ActionModule(Action):
         """Return what the host says when its timer has brought the old rules back: the new ones were not confirmed."""
         time.sleep(max(reverted + _SPARE_SECONDS - time.monotonic(), 0))
         return self._confirm(token, task_vars)
+
+
+def _seconds(value: object) -> int:
+    """Return after how many seconds the host brings the old rules back, as the module has read it."""
+    number = read_whole(value)
+    return _REVERT_AFTER if number is None else number

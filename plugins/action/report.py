@@ -14,6 +14,7 @@ from ansible.utils.display import Display
 from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
 from ..module_utils._input.printable import printable
+from ..module_utils._input.values import with_defaults
 from ..module_utils._system.files import read_file, write_file
 from ..plugin_utils._run_record import followed
 
@@ -39,7 +40,8 @@ class ActionModule(Action):
     def run(self, tmp: str | None = None, task_vars: Args | None = None) -> Args:
         """Return whether the file has changed."""
         result: Args = super().run(tmp, task_vars)
-        _checked, args = self.validate_argument_spec(OPTIONS)
+        _checked, given = self.validate_argument_spec(OPTIONS)
+        args = with_defaults(given, OPTIONS)
         if args["fail"]:
             return {**result, "failed": True, "msg": printable(args["text"].rstrip("\n"))}
         Display().display(printable(args["text"].rstrip("\n")))

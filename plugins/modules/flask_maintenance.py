@@ -116,7 +116,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._entrypoints.flask_maintenance import MaintenanceError, MaintenanceRequest, maintain
 from ..module_utils._input.printable import printable, printable_result
-from ..module_utils._input.values import UnsafeNameError
+from ..module_utils._input.values import UnsafeNameError, with_defaults
 from ..module_utils._nginx.layout import read_site_paths
 from ..module_utils._release.model import Layout
 from ..module_utils._system.command import CommandError
@@ -140,7 +140,7 @@ def main() -> None:
     # nginx has to be able to see the flag and to read the page.
     os.umask(0o022)
     module = AnsibleModule(OPTIONS, supports_check_mode=True)
-    params = module.params
+    params = with_defaults(module.params, OPTIONS)
     sites = read_site_paths("/etc/nginx/nginx.conf").chosen(params["directory_enabled"], params["suffix"])
     site = os.path.join(sites.directory, params["name"] + sites.suffix)
     wish = MaintenanceRequest(

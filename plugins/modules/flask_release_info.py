@@ -114,7 +114,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._input.printable import printable, printable_result
-from ..module_utils._input.values import UnsafeNameError
+from ..module_utils._input.values import UnsafeNameError, with_defaults
 from ..module_utils._release.model import ReleaseError
 from ..module_utils._release.releases import list_applications
 
@@ -130,7 +130,7 @@ OPTIONS: dict[str, t.Any] = {
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(OPTIONS, supports_check_mode=True)
-    params = module.params
+    params = with_defaults(module.params, OPTIONS)
     try:
         apps = list_applications(params["root"], params["names"], params["size"])
     except (ReleaseError, UnsafeNameError, OSError) as exc:

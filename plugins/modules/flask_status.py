@@ -240,7 +240,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._acme.state import certificate_states
 from ..module_utils._entrypoints.flask_status import application_states, unknown_applications
 from ..module_utils._input.printable import printable, printable_result
-from ..module_utils._input.values import UnsafeNameError
+from ..module_utils._input.values import UnsafeNameError, with_defaults
 from ..module_utils._release.model import ReleaseError
 from ..module_utils._system.command import CommandError
 from ..module_utils._system.host import Host
@@ -258,7 +258,7 @@ OPTIONS: dict[str, t.Any] = {
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(OPTIONS, supports_check_mode=True)
-    params = module.params
+    params = with_defaults(module.params, OPTIONS)
     try:
         apps = application_states(Host(), params["root"], params["names"], params["timeout"], params["probe"])
     except (CommandError, ReleaseError, UnsafeNameError, OSError) as exc:

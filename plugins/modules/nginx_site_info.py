@@ -173,6 +173,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._input.printable import printable
+from ..module_utils._input.values import with_defaults
 from ..module_utils._nginx.binary import Nginx
 from ..module_utils._nginx.inventory import describe_nginx
 from ..module_utils._nginx.layout import read_site_paths
@@ -195,7 +196,7 @@ OPTIONS: dict[str, t.Any] = {
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(OPTIONS, supports_check_mode=True)
-    params = module.params
+    params = with_defaults(module.params, OPTIONS)
     config = os.path.normpath(params["config"])
     try:
         sites = read_site_paths(config).chosen(params["directory_enabled"], params["suffix"])

@@ -619,6 +619,15 @@ def as_list(key: str, value: object, example: str) -> list[object]:
     return [element.strip() if isinstance(element, str) else element for element in found]
 
 
+def with_defaults(params: t.Mapping[str, t.Any], options: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """Return the arguments of a module; Ansible gives no default to one that is null, as that of an unset variable."""
+    # It makes an empty path of null.
+    nothing = {key: (None, "") if options[key]["type"] == "path" else (None,) for key in params if key in options}
+    return {
+        key: options[key].get("default") if value in nothing.get(key, ()) else value for key, value in params.items()
+    }
+
+
 def to_plain(value: t.Any) -> t.Any:
     """Return a value in JSON's own types: what Ansible wraps or decrypts on access is taken out of its wrapping."""
     if isinstance(value, t.Mapping):

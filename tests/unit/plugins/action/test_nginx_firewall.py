@@ -61,17 +61,20 @@ def test_what_is_unchanged_or_failed_needs_no_second_task(
     assert steps == [""]
 
 
+@pytest.mark.parametrize(("given", "seconds"), [({}, 65), ({"revert_after": None}, 65), ({"revert_after": "30"}, 35)])
 def test_a_host_that_cannot_be_reached_any_more_is_asked_when_it_has_reverted(
-    steps: list[t.Any], monkeypatch: pytest.MonkeyPatch
+    steps: list[t.Any], monkeypatch: pytest.MonkeyPatch, given: Args, seconds: int
 ) -> None:
     answers = [
         {"changed": True, "confirm": "abc"},
         AnsibleConnectionFailure("Connection timed out"),
         {"failed": True, "msg": "not confirmed in time"},
     ]
-    result = plugin(steps, answers, monkeypatch).run()
+    action = plugin(steps, answers, monkeypatch)
+    action._task.args.update(given)
+    result = action.run()
     assert result == {"failed": True, "changed": False, "msg": "not confirmed in time"}
-    assert steps == ["", "reset", "abc", 65, "abc"]
+    assert steps == ["", "reset", "abc", seconds, "abc"]
 
 
 def test_the_module_takes_what_its_entry_point_reads() -> None:

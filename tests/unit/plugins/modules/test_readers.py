@@ -48,6 +48,18 @@ def test_a_host_without_applications_has_none(ask: t.Callable[..., Answer], modu
     assert (answer["changed"], answer["apps"]) == (False, [])
 
 
+@pytest.mark.parametrize("module", [flask_status, flask_release_info, nginx_site_info])
+def test_what_is_null_has_its_default(ask: t.Callable[..., Answer], module: t.Any) -> None:
+    # Ansible refuses null as a number or a truth value.
+    given = ask(
+        module, **{key: None for key, option in module.OPTIONS.items() if option["type"] not in ("bool", "int")}
+    )
+    unset = ask(module)
+    for answer in (given, unset):
+        answer.pop("invocation", None)
+    assert given == unset
+
+
 @pytest.mark.parametrize("module", [flask_status, flask_release_info])
 def test_a_name_that_is_none_is_refused_with_a_sentence(
     ask: t.Callable[..., Answer], module: t.Any, tmp_path: Path
