@@ -26,7 +26,7 @@ from ..module_utils._app.source import (
     parse_refs,
     resolve_ref,
 )
-from ..module_utils._app.source_left import explain_left
+from ..module_utils._app.source_left import explain_left, explain_sparse
 from ..module_utils._app.source_tree import (
     DIRECTORY,
     FILE,
@@ -237,16 +237,25 @@ def pack(found: Found, target: str) -> str:
 
 def explain_packed(found: Found, packed: str) -> list[str]:
     """Return warnings about what git has left out of the file to send, or a work tree has without content."""
+    sparse: list[str] = []
     if found.type == "git":
         tree = _git(found.path, ["ls-tree", "-r", "-z", "--full-tree", found.revision])
     elif found.type == "directory" and os.path.exists(os.path.join(found.path, ".git")):
         # A deleted file is still in the index, and was left out on purpose.
         rows = _git(found.path, ["ls-files", "--stage", "-z"]).split(b"\0")
         tree = b"\0".join(row for row in rows if row.startswith(b"160000 "))
+        sparse = explain_sparse(_left_sparse(found.path))
     else:
         return []
     with tarfile.open(packed) as tar:
-        return explain_left(tree.decode("utf-8", "replace"), tar.getnames(), found.subdirectory)
+        return sparse + explain_left(tree.decode("utf-8", "replace"), tar.getnames(), found.subdirectory)
+
+
+def _left_sparse(top: str) -> list[str]:
+    """Return the tracked files that git does not check out."""
+    rows = _git(top, ["ls-files", "-t", "-z"]).decode("utf-8", "surrogateescape").split("\0")
+    paths = [row[2:] for row in rows if row.startswith("S ")]
+    return [path for path in paths if not os.path.lexists(os.path.join(top, path))]
 
 
 def _pack_directory(found: Found, target: str) -> None:

@@ -154,7 +154,7 @@ def _has_setup(path: str, read: Reader) -> bool:
 
 def _check_choice(found: t.Sequence[tuple[str, t.Any]], read: Reader, around: Surroundings) -> None:
     """Raise ProjectError when what was found without a list is nothing, or nothing by itself."""
-    problem = "" if found else explain_nothing(around)
+    problem = "" if found else explain_nothing(around, read("setup.cfg") or "")
     if problem:
         raise ProjectError(problem)
     if found and not around.has_packages and found[0][0] in (LOCK, "pyproject.toml"):

@@ -33,6 +33,10 @@ _EXPORTS = {
 # The lock file of PEP 751, beside which uv takes no other requirements.
 PYLOCK = "pylock.toml"
 _NAME_PYLOCK = f"set requirements: [{PYLOCK}] and installer: uv"
+# What requirements.txt is compiled from.
+_UNCOMPILED = "requirements.in"
+# Sections of a setup.cfg that is not there for tools alone.
+_SETUP = re.compile(r"^\[(?:metadata|options)\]", re.MULTILINE)
 _CONDA = ("environment.yml", "environment.yaml", "conda-lock.yml")
 _REQUIREMENTS = re.compile(r"(?:[\w.-]*requirements?[\w.-]*/)?[\w.-]+\.txt|[\w./-]*requirements?[\w.-]*\.txt")
 
@@ -146,8 +150,11 @@ def check_workspace(path: str, text: str) -> None:
     )
 
 
-def explain_nothing(around: Surroundings) -> str:
-    """Return what to write where the source has files about packages that neither uv nor pip reads; else nothing."""
+def explain_nothing(around: Surroundings, setup: str) -> str:
+    """Return what to write where the source has files about packages that neither uv nor pip reads; else nothing.
+
+    C(setup) is the text of its setup.cfg.
+    """
     if around.has_packages:
         return ""
     unread = next((name for name in (PYLOCK, *_EXPORTS, *_CONDA) if name in around.names), "")
@@ -157,12 +164,28 @@ def explain_nothing(around: Surroundings) -> str:
         return f"the source says what to install in {unread}, {_explain_unread(unread)}"
     candidates = _candidates(around)
     if not candidates:
-        return ""
+        return _explain_unfinished(around, setup)
     tools = "a pyproject.toml that only configures tools, and " if "pyproject.toml" in around.names else ""
     return (
         f"the source has {tools}none of uv.lock, requirements.txt, setup.py or a pyproject.toml with [project]: "
         f"name the file that says what to install{candidates}"
     )
+
+
+def _explain_unfinished(around: Surroundings, setup: str) -> str:
+    """Return what is missing beside a file about packages that is not enough by itself; else nothing."""
+    if _UNCOMPILED in around.names:
+        return (
+            f"the source says what to install in {_UNCOMPILED}: run 'uv pip compile {_UNCOMPILED} -o requirements.txt' "
+            "where it is kept and commit requirements.txt; or, for the newest versions in each new virtualenv, set "
+            f"requirements: [{_UNCOMPILED}]"
+        )
+    if _SETUP.search(setup):
+        return (
+            "the source says what to install in setup.cfg, which pip and uv read only beside a setup.py or a "
+            "pyproject.toml: commit a pyproject.toml with the lines '[build-system]' and 'requires = [\"setuptools\"]'"
+        )
+    return ""
 
 
 def _explain_unread(name: str) -> str:

@@ -52,6 +52,16 @@ def _of_ignored(paths: t.Sequence[str]) -> list[str]:
     return [said] if paths else []
 
 
+def explain_sparse(paths: t.Sequence[str]) -> list[str]:
+    """Return a warning about files that a sparse checkout leaves out."""
+    said = (
+        f"files of the repository are not in this release: {some(paths)}. The work tree is a sparse checkout without "
+        "them: if the application needs them, run 'git sparse-checkout disable' there, or set 'version' to deploy a "
+        "commit"
+    )
+    return [said] if paths else []
+
+
 def explain_pointers(paths: t.Sequence[str]) -> list[str]:
     """Return a warning about files whose content is in Git LFS."""
     said = (

@@ -255,6 +255,25 @@ def test_directories_that_are_too_deep_are_an_error_with_their_name(tmp_path: Pa
         list_directory(str(tmp_path))
 
 
+def test_what_a_sparse_checkout_leaves_out_is_told(repository: Path, tmp_path: Path) -> None:
+    for name in ("web/app.py", "assets/style.css", "assets/gone.css"):
+        (repository / name).parent.mkdir(exist_ok=True)
+        (repository / name).touch()
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "two")
+    git(repository, "sparse-checkout", "set", "web")
+    here = found(source=str(repository))
+    assert here
+    (warning,) = explain_packed(here, pack(here, str(tmp_path / "sent")))
+    assert "not in this release: assets/gone.css, assets/style.css, shop/__init__.py. The work tree is" in warning
+    git(repository, "sparse-checkout", "disable")
+    # What is deleted was left out on purpose.
+    (repository / "assets/gone.css").unlink()
+    here = found(source=str(repository))
+    assert here
+    assert explain_packed(here, pack(here, str(tmp_path / "all"))) == []
+
+
 def test_what_git_leaves_out_is_told(repository: Path, tmp_path: Path) -> None:
     (repository / ".gitattributes").write_text("*.md export-ignore\n")
     (repository / "README.md").touch()

@@ -45,6 +45,8 @@ SETUP = "from setuptools import setup\n"
         ({"Pipfile": "", "Pipfile.lock": "{}"}, {}, ["Pipfile.lock", "pipenv requirements > requirements.txt"]),
         ({"Pipfile": ""}, {}, ["Pipfile,", "pipenv requirements > requirements.txt"]),
         ({"poetry.lock": ""}, {}, ["poetry.lock", "poetry export"]),
+        ({"requirements.in": "flask"}, {}, ["in requirements.in", "pip compile", "requirements: [requirements.in]"]),
+        ({"setup.cfg": "[metadata]\nname = shop"}, {}, ["in setup.cfg", "commit a pyproject.toml", "[build-system]"]),
         ({"environment.yml": ""}, {}, ["environment.yml", "conda", "requirements.txt"]),
         ({"pylock.toml": ""}, {}, ["pylock.toml", "requirements: [pylock.toml]", "installer: uv"]),
         ({"web/poetry.lock": ""}, {"listed": ["web/poetry.lock"]}, ["lists web/poetry.lock,", "poetry export"]),
