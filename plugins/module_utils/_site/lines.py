@@ -28,6 +28,8 @@ REJECT_HANDSHAKE: Version = (1, 19, 4)
 UPSTREAM_KEEPALIVE: Version = (1, 29, 7)
 KEEPALIVE_MIN: Version = (1, 27, 4)
 
+# ngx_conf_read_token(): a word has to fit into the buffer for reading.
+LONGEST_WORD = 4095
 # Directives of modules that not every nginx has.
 STATIC_MODULES = ("brotli_static", "zstd_static")
 _LOGS = "/var/log/nginx"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
+from .._input.values import InputError
 from .._system.paths import CHALLENGES
 from .error_pages import PAGE, TYPES, closed_text_lines
-from .lines import Lines, block, literal, quote
+from .lines import LONGEST_WORD, Lines, block, literal, quote
 from .model import Maintenance, Mount, Site
 
 # Certificates are renewed during maintenance, too.
@@ -54,6 +55,18 @@ def gate_lines(maintenance: Maintenance, mounts: t.Sequence[Mount] = ()) -> Line
         below = _areas(other.path for other in own if other.path.startswith(f"{mount.path}/"))
         lines += _gate(mount.maintenance, _closed(mount), below, mount.path)
     return lines
+
+
+def check_gate(site: Site) -> None:
+    """Raise InputError for more paths that stay open than nginx reads in one expression."""
+    for line in gate_lines(site.maintenance, site.mounts):
+        if len(line) > LONGEST_WORD and line.strip().startswith("rewrite "):
+            size = len(line.strip()[len("rewrite ") :].rsplit(" ", 2)[0].encode("utf-8", "surrogatepass"))
+            if size > LONGEST_WORD:
+                raise InputError(
+                    f"maintenance: the paths that stay open make an expression of {size} bytes, and nginx reads no "
+                    f"word of more than {LONGEST_WORD}: list fewer or shorter paths in maintenance.open"
+                )
 
 
 def _pages(closed: str) -> str:

@@ -26,7 +26,8 @@ from .._system.paths import TLS
 from .access import check_counted, check_open, check_protected
 from .error_pages import CODES, MAINTENANCE, escape
 from .headers import check_passed, check_trusted
-from .lines import CONTROL, TLS_PROFILES, quote
+from .lines import CONTROL, LONGEST_WORD, TLS_PROFILES, quote
+from .maintenance import check_gate
 from .model import (
     ACME,
     FILES,
@@ -61,11 +62,11 @@ _USER = re.compile(r"[^\x00-\x1f\x7f:#][^\x00-\x1f\x7f:]{0,127}")
 # What is served as one file, and named so at the top of a site. Directories may have a dot in their names, too.
 _FILE = re.compile(r"\.(?:css|gif|html?|ico|jpe?g|js|json|pdf|png|svg|txt|webmanifest|webp|xml)$")
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
-# ngx_conf_read_token(): a word has to fit into the buffer for reading.
-_LONGEST_WORD = 4095
 # Text with variables of nginx, for which alone it takes a dollar.
 _VARIABLES = re.compile(r"(?:[^$]|\$(?:[A-Za-z0-9_]+|\{[A-Za-z0-9_]+\}))*", re.DOTALL)
 _LONGEST_PASSWORD = 256
+# Of a site and a path in it, which name a file: its own name has 255 bytes (ext4), with what else is in it.
+_LONGEST_NAME = 200
 # Of proxies, one behind the other.
 _MOST_HOPS = 16
 _Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -128,11 +129,25 @@ def parse_site(item: t.Mapping[str, object], defaults: t.Mapping[str, object]) -
         given = {key: value for key, value in with_lists(item, SITE).items() if value is not None}
         shared_tls = shared.pop("tls", None)
         site = check_protected(check_counted(check_open(_parse(name, Reader({**shared, **given}), shared_tls))))
+        check_gate(site)
+        _check_file_names(site)
         if site.proxy_protocol:
             _check_balancers(site.trusted_proxies)
         return site
     except InputError as exc:
         raise InputError(f"site '{name}': {exc}") from exc
+
+
+def _check_file_names(site: Site) -> None:
+    """Refuse paths of mounted applications that are too long for the names of their files."""
+    for mount in site.mounts:
+        has_passwords = bool(mount.basic_auth and mount.basic_auth.users)
+        if (has_passwords or mount.cache) and len(site.name) + len(mount.path) > _LONGEST_NAME:
+            raise InputError(
+                f"mounts: path '{mount.path[:40]}...' has {len(mount.path)} characters, and with "
+                f"{'basic_auth' if has_passwords else 'cache'} it names a file, together with the site: choose a path "
+                f"of at most {_LONGEST_NAME - len(site.name)}"
+            )
 
 
 def _parse(name: str, given: Reader, shared_tls: object) -> Site:
@@ -489,9 +504,9 @@ def _parse_headers(value: object, what: str) -> tuple[tuple[str, str], ...]:
 def _check_value(text: str, what: str) -> None:
     """Raise InputError for a text with variables that nginx would refuse, without saying where it is."""
     size = len(quote(text).encode("utf-8", "surrogatepass"))
-    if size > _LONGEST_WORD:
+    if size > LONGEST_WORD:
         raise InputError(
-            f"{what} has {size} bytes with its quotes, and nginx reads no word of more than {_LONGEST_WORD}"
+            f"{what} has {size} bytes with its quotes, and nginx reads no word of more than {LONGEST_WORD}"
         )
     if not _VARIABLES.fullmatch(text):
         raise InputError(

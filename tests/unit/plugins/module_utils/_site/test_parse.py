@@ -12,6 +12,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._site.model import 
 from ansible_collections.flaskops.stack.plugins.module_utils._site.parse import parse_site, parse_sites
 
 LEAST: dict[str, object] = {"name": "shop", "domains": ["shop.test"], "upstream": ["10.0.0.1:8000"]}
+MOUNTED: dict[str, object] = {"upstream": ["127.0.0.1:8001"]}
+PROTECTED = {**MOUNTED, "basic_auth": {"users": [{"name": "alice", "password": "secret"}]}}
 CERTIFICATE = {"certificate": "/c.pem", "key": "/k.pem"}
 
 
@@ -56,6 +58,14 @@ def test_a_site_may_say_everything() -> None:
     assert site.security_headers == (("X-Frame-Options", "DENY"),)
     assert site.tls == Tls("/c.pem", "/k.pem", redirect=False)
     assert (site.from_proxy, site.config) == (True, "deny all;")
+
+
+def test_only_what_names_a_file_may_not_be_long() -> None:
+    long = "/" + "a" * 199
+    site = parse_site({**LEAST, "mounts": [{**MOUNTED, "path": long}, {**PROTECTED, "path": "/" + "b" * 190}]}, {})
+    assert site.mounts[0].path == long
+    opened = [f"/some/longish/path/number/{number}/up" for number in range(100)]
+    assert parse_site({**LEAST, "maintenance": {"flag": "/on", "open": opened}}, {}).maintenance.open == tuple(opened)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +208,20 @@ def test_a_path_that_a_request_may_have_is_taken(path: str) -> None:
         ),
         ({"static": [{"url": "/b%C3%BCcher", "path": "/s"}]}, "static: url '/b%C3%BCcher' would match no request"),
         ({"maintenance": {"flag": "/on", "open": ["/up?x"]}}, r"maintenance: open '/up\?x' would match no request"),
+        (
+            {
+                "maintenance": {
+                    "flag": "/on",
+                    "open": [f"/some/longish/path/number/{number}/up" for number in range(120)],
+                }
+            },
+            r"maintenance: the paths that stay open make an expression of 4\d+ bytes, and nginx reads no word of more",
+        ),
+        (
+            {"mounts": [{**PROTECTED, "path": "/" + "a" * 199}]},
+            "has 200 characters, and with basic_auth it names a file",
+        ),
+        ({"mounts": [{**MOUNTED, "path": "/" + "a" * 199, "cache": {"valid": 10}}]}, "with cache it names a file"),
         ({"access_log_skip": ["/a%2fb"]}, "access_log_skip '/a%2fb' would match no request"),
         ({"locations": [{"path": "= "}]}, "locations: path '=' must start with"),
         ({"locations": [{"path": "/a\nb"}]}, "line breaks"),
