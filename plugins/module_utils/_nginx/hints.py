@@ -11,6 +11,7 @@ import typing as t
 from .checks import ServerBlock
 
 _HASH = re.compile(r"could not build (?:the )?(\w+), you should increase (\w+_bucket_size): (\d+)")
+_FULL_HASH = re.compile(r"could not build optimal \w+, you should increase either (\w+_max_size): (\d+) ")
 _BAD_FILE = re.compile(r'cannot load certificate( key)? "([^"]+)": (.*)')
 # OpenSSL's words: for a key with a passphrase that it cannot ask for, and for one that does not fit.
 _PASSPHRASE = re.compile(r"problems getting password|bad password read|bad decrypt|maybe wrong password")
@@ -19,6 +20,8 @@ _UNKNOWN_VARIABLE = re.compile(r'unknown "(\w+)" variable')
 # EAFNOSUPPORT
 _NO_IPV6 = re.compile(r"socket\(\) (\[\S*\]:\d+) failed \(97:")
 _LARGEST = 65536
+# Of a hash table, as in an nginx.conf that the role owns.
+_ROOMY = 4096
 # So many places of one mistake are named.
 _NAMED = 4
 CERTIFICATE, KEY = "certificate", "key"
@@ -86,6 +89,18 @@ def small_hashes(output: str, names: t.Iterable[str]) -> list[str]:
             f"the same name elsewhere in nginx.conf has to go"
         )
     return found
+
+
+def full_hash(warning: str) -> str:
+    """Return a warning of nginx, with the variable of ours where it is about a hash table that is too small."""
+    found = _FULL_HASH.match(warning)
+    if not found:
+        return warning
+    size = max(_ROOMY, 2 * int(found[2]))
+    return (
+        f"{warning}. Set nginx_http_config of role nginx to '{found[1]} {size};'. A line of the same name elsewhere in "
+        "nginx.conf has to go"
+    )
 
 
 def unknown_variables(output: str, texts: t.Mapping[str, str]) -> list[str]:

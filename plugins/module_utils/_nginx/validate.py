@@ -20,6 +20,7 @@ from .hints import (
     KEY,
     NO_FILES,
     Used,
+    full_hash,
     missing_files,
     missing_http3,
     missing_ipv6,
@@ -68,7 +69,7 @@ def validate(nginx: Nginx, plan: NginxPlan, policy: Policy, running: RunningNgin
 
 def _other_warnings(validation: ValidationResult) -> list[str]:
     """Return nginx's warnings except those that our own checks report in more detail, and one of no consequence."""
-    return [line for line in validation.warnings if not line.startswith(_NO_NEWS)]
+    return [full_hash(line) for line in validation.warnings if not line.startswith(_NO_NEWS)]
 
 
 def _unread(plan: NginxPlan, config: Configuration | None, staged_tree: StagedTree) -> list[str]:

@@ -246,6 +246,16 @@ def test_a_warning_of_many_variables_is_of_no_consequence(host: FakeHost) -> Non
     assert run(host, shop(), policy=Policy(strict=True))["warnings"] == []
 
 
+@pytest.mark.parametrize(("size", "advised"), [(512, 4096), (4096, 8192)])
+def test_a_warning_of_many_host_names_names_the_variable(host: FakeHost, size: int, advised: int) -> None:
+    host.nginx.warning = (
+        f"could not build optimal server_names_hash, you should increase either server_names_hash_max_size: {size} or "
+        "server_names_hash_bucket_size: 64; ignoring server_names_hash_bucket_size"
+    )
+    (warning,) = run(host, shop())["warnings"]
+    assert f"Set nginx_http_config of role nginx to 'server_names_hash_max_size {advised};'." in warning
+
+
 def test_a_warning_is_passed_on_and_with_strict_it_refuses(host: FakeHost) -> None:
     host.nginx.warning = "the old way"
     with pytest.raises(NginxSiteError, match="the old way"):
