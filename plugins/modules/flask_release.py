@@ -75,6 +75,7 @@ options:
         description:
           - For a git repository, the branch, tag or full commit id; the default branch when empty.
           - For a requirement that names no version, the version.
+          - YAML takes V(1.10) without quotes for the number 1.1, which is refused.
         type: str
         default: ""
       subdirectory:
