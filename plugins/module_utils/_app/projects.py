@@ -37,6 +37,7 @@ _NAME_PYLOCK = f"set requirements: [{PYLOCK}] and installer: uv"
 _UNCOMPILED = "requirements.in"
 # Sections of a setup.cfg that is not there for tools alone.
 _SETUP = re.compile(r"^\[(?:metadata|options)\]", re.MULTILINE)
+_NOTHING = ". To install nothing of it, set requirements: []"
 _CONDA = ("environment.yml", "environment.yaml", "conda-lock.yml")
 _REQUIREMENTS = re.compile(r"(?:[\w.-]*requirements?[\w.-]*/)?[\w.-]+\.txt|[\w./-]*requirements?[\w.-]*\.txt")
 
@@ -178,12 +179,13 @@ def _explain_unfinished(around: Surroundings, setup: str) -> str:
         return (
             f"the source says what to install in {_UNCOMPILED}: run 'uv pip compile {_UNCOMPILED} -o requirements.txt' "
             "where it is kept and commit requirements.txt; or, for the newest versions in each new virtualenv, set "
-            f"requirements: [{_UNCOMPILED}]"
+            f"requirements: [{_UNCOMPILED}]{_NOTHING}"
         )
     if _SETUP.search(setup):
         return (
             "the source says what to install in setup.cfg, which pip and uv read only beside a setup.py or a "
             "pyproject.toml: commit a pyproject.toml with the lines '[build-system]' and 'requires = [\"setuptools\"]'"
+            + _NOTHING
         )
     return ""
 
