@@ -17,7 +17,6 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible.vars.clean import remove_internal_keys
 
 from ..module_utils._host_code import ROOT
 from ..module_utils._host_task import BOOTSTRAP, MARK, mask
@@ -29,6 +28,9 @@ _MODULES = "ansible_collections.flaskops.stack.plugins.modules"
 _INTERPRETER = "/usr/bin/python3"
 # Exit codes of a shell for a program that cannot be run, and for one that is not there.
 _NO_PROGRAM = (126, 127)
+# What only the controller may say: which hosts there are, what Ansible is to do with a result, where interpreters are.
+_INTERNAL = ("_ansible_", "add_host", "add_group")
+_INTERNAL_FACTS = ("discovered_interpreter_", "ansible_discovered_interpreter_")
 
 
 class CodeMissingError(Exception):
@@ -70,9 +72,7 @@ class HostTask:
             return None if ended["rc"] in _NO_PROGRAM else self._without_result(ended)
         if not line:
             raise CodeMissingError
-        result = json.loads(line)
-        # A host must not tell the controller which hosts there are.
-        remove_internal_keys(result)
+        result = _without_internal(json.loads(line))
         return {**result, "invocation": {"module_args": self.invocation}}
 
     @property
@@ -146,6 +146,14 @@ def _result_line(stdout: str) -> str | None:
     """
     lines = [line for line in stdout.split("\n") if line.startswith(MARK)]
     return lines[-1][len(MARK) :].strip() if lines else None
+
+
+def _without_internal(result: Args) -> Args:
+    """Return what a host may say in a result; each version of ansible-core has another function for it, 2.21 none."""
+    kept = {key: value for key, value in result.items() if not key.startswith(_INTERNAL)}
+    if isinstance(facts := kept.get("ansible_facts"), dict):
+        kept["ansible_facts"] = {key: value for key, value in facts.items() if not key.startswith(_INTERNAL_FACTS)}
+    return kept
 
 
 def _names_home(spec: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> bool:
