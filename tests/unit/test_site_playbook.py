@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
@@ -58,8 +59,23 @@ def test_one_task_builds_and_deploys() -> None:
     assert (
         rendered("__flask_serve", flask_apps=[{"name": "shop"}, {"name": "blog", "gunicorn": {"workers": 2}}]) is True
     )
-    deploy = next(task for task in PLAY["tasks"][0]["block"] if task["name"] == "Deploy releases")
-    assert deploy["when"] == "not __flask_serve"
+    (deploy,) = yaml.safe_load((ROOT / "roles" / "gunicorn" / "tasks" / "service.yml").read_text())
+    assert deploy["when"] == "not __flask_serve | default(false)"
+
+
+def test_no_condition_reaches_a_task_that_ansible_would_warn_of() -> None:
+    # Tags choose known.yml, too, and a task of meta has no conditions.
+    imported = [task for task in PLAY["tasks"][0]["block"] if "ansible.builtin.import_role" in task]
+    assert len(imported) == 3
+    assert not [task["name"] for task in imported if "when" in task]
+
+
+@pytest.mark.parametrize("name", ["reach", "site", "deploy", "rollback", "status"])
+def test_a_strategy_of_the_user_lets_no_host_run_ahead(name: str) -> None:
+    plays = yaml.safe_load((ROOT / "playbooks" / f"{name}.yml").read_text())
+    own = [play for play in plays if "hosts" in play]
+    assert own
+    assert all(play["strategy"] == "linear" for play in own)
 
 
 @pytest.mark.parametrize("tag", ["gunicorn", "gunicorn_service", "deploy", "tagged"])
@@ -130,6 +146,17 @@ def test_what_few_runs_need_is_one_task_that_others_skip() -> None:
     assert "known.yml' if __stack_looks" in stages[-1]["ansible.builtin.import_tasks"]
     others = yaml.safe_load((ROOT / "playbooks" / "tasks" / "others.yml").read_text())
     assert others[-1]["ansible.builtin.import_tasks"] == "../../roles/nginx/tasks/firewall.yml"
+
+
+def test_sites_are_not_published_on_a_host_that_nothing_has_looked_at() -> None:
+    # As with --start-at-task and --skip-tags: they would be rendered for the newest nginx.
+    variables = yaml.safe_load((ROOT / "roles" / "nginx" / "vars" / "main.yml").read_text())
+    text = trust_as_template(variables["__nginx_published"])
+    known = Templar(DataLoader(), variables={"__nginx_configs": ["one"], "__nginx_state": {"nginx_version": ""}})
+    assert known.template(text) == ["one"]
+    unknown = Templar(DataLoader(), variables={"__nginx_configs": ["one"], "__nginx_state": {}})
+    with pytest.raises(AnsibleError, match="nothing is known of nginx on this host"):
+        unknown.template(text)
 
 
 def test_the_services_are_known_to_be_none_as_long_as_nothing_was_built() -> None:
