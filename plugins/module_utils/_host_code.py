@@ -40,6 +40,9 @@ _ABANDONED_SECONDS = 1800
 # New objects after which Python looks for garbage: more than a task makes while it reads its code.
 _GARBAGE = 100_000
 
+# What helps a task that has not the rights that it needs.
+WITHOUT_ROOT = "the task runs without root's rights: set 'become: true' on the play (or connect as root)"
+
 # What importing code raises of which files were removed or emptied.
 DAMAGE = (AttributeError, ImportError, SyntaxError)
 
@@ -124,8 +127,13 @@ def work(module: Module, task: str) -> t.NoReturn:
     for warning in result.pop("warnings", []):
         module.warn(warning)
     if result.get("failed"):
-        module.fail_json(**result)
+        module.fail_json(**{**result, "msg": with_remedy(str(result.get("msg", "")))})
     module.exit_json(**result)
+
+
+def with_remedy(error: str) -> str:
+    """Return the error of a task, and what helps where it does not run as root: few files are open to others."""
+    return error if os.geteuid() == 0 or WITHOUT_ROOT in error else f"{error}\n{WITHOUT_ROOT}"
 
 
 def find_code(name: str, archive: str = "", keep: bool = True) -> str:

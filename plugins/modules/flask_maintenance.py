@@ -115,6 +115,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._entrypoints.flask_maintenance import MaintenanceError, MaintenanceRequest, maintain
+from ..module_utils._host_code import with_remedy
 from ..module_utils._input.printable import printable, printable_result
 from ..module_utils._input.values import UnsafeNameError, with_defaults
 from ..module_utils._nginx.layout import read_site_paths
@@ -149,7 +150,8 @@ def main() -> None:
     try:
         result = maintain(Host(), wish, module.check_mode)
     except (CommandError, MaintenanceError, OSError, UnsafeNameError) as exc:
-        module.fail_json(msg=printable(f"Cannot {'close' if params['closed'] else 'open'} the application: {exc}"))
+        error = f"Cannot {'close' if params['closed'] else 'open'} the application: {exc}"
+        module.fail_json(msg=printable(with_remedy(error)))
     module.exit_json(**printable_result(result))
 
 

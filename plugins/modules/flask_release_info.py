@@ -113,6 +113,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._host_code import with_remedy
 from ..module_utils._input.printable import printable, printable_result
 from ..module_utils._input.values import UnsafeNameError, with_defaults
 from ..module_utils._release.model import ReleaseError
@@ -134,7 +135,7 @@ def main() -> None:
     try:
         apps = list_applications(params["root"], params["names"], params["size"])
     except (ReleaseError, UnsafeNameError, OSError) as exc:
-        module.fail_json(msg=printable(f"Cannot list the releases: {exc}"))
+        module.fail_json(msg=printable(with_remedy(f"Cannot list the releases: {exc}")))
     module.exit_json(changed=False, apps=printable_result(apps))
 
 

@@ -239,6 +239,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._acme.state import certificate_states
 from ..module_utils._entrypoints.flask_status import application_states, unknown_applications
+from ..module_utils._host_code import with_remedy
 from ..module_utils._input.printable import printable, printable_result
 from ..module_utils._input.values import UnsafeNameError, with_defaults
 from ..module_utils._release.model import ReleaseError
@@ -262,7 +263,7 @@ def main() -> None:
     try:
         apps = application_states(Host(), params["root"], params["names"], params["timeout"], params["probe"])
     except (CommandError, ReleaseError, UnsafeNameError, OSError) as exc:
-        module.fail_json(msg=printable(f"Cannot look at the applications: {exc}"))
+        module.fail_json(msg=printable(with_remedy(f"Cannot look at the applications: {exc}")))
     certificates = certificate_states(time.time(), names=params["names"])
     module.exit_json(
         changed=False,

@@ -172,6 +172,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._host_code import with_remedy
 from ..module_utils._input.printable import printable
 from ..module_utils._input.values import with_defaults
 from ..module_utils._nginx.binary import Nginx
@@ -204,7 +205,7 @@ def main() -> None:
         nginx = Nginx(params["binary"], config, params["prefix"] or "")
         result = describe_nginx(layout, nginx, params["service"])
     except (NginxSiteError, CommandError, OSError) as exc:
-        module.fail_json(msg=printable(f"Cannot read nginx's sites: {exc}"))
+        module.fail_json(msg=printable(with_remedy(f"Cannot read nginx's sites: {exc}")))
     module.exit_json(changed=False, **result)
 
 

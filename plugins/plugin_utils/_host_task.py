@@ -28,6 +28,8 @@ _MODULES = "ansible_collections.flaskops.stack.plugins.modules"
 _INTERPRETER = "/usr/bin/python3"
 # Exit codes of a shell for a program that cannot be run, and for one that is not there.
 _NO_PROGRAM = (126, 127)
+# Lines of a complaint, which may be shown whole.
+_FEW_LINES = 3
 # What only the controller may say: which hosts there are, what Ansible is to do with a result, where interpreters are.
 _INTERNAL = ("_ansible_", "add_host", "add_group")
 _INTERNAL_FACTS = ("discovered_interpreter_", "ansible_discovered_interpreter_")
@@ -102,11 +104,10 @@ class HostTask:
 
     def _without_result(self, ended: Args) -> Args:
         stdout, stderr = (mask(ended[stream], self._masked) for stream in ("stdout", "stderr"))
-        said = f"{stderr}\n{stdout}".strip().splitlines()
-        reason = next((line for line in reversed(said) if line.strip()), "it printed nothing")
+        said = [line.strip() for line in f"{stderr}\n{stdout}".splitlines() if line.strip()]
         return {
             "failed": True,
-            "msg": f"module {self.module} ended without a result (exit code {ended['rc']}): {reason}",
+            "msg": f"module {self.module} ended without a result (exit code {ended['rc']}): {_last_words(said)}",
             "module_stdout": stdout,
             "module_stderr": stderr,
             "rc": ended["rc"],
@@ -146,6 +147,13 @@ def _result_line(stdout: str) -> str | None:
     """
     lines = [line for line in stdout.split("\n") if line.startswith(MARK)]
     return lines[-1][len(MARK) :].strip() if lines else None
+
+
+def _last_words(lines: t.Sequence[str]) -> str:
+    """Return what a program said at its end. sudo(8) begins with the cause, Python ends with it."""
+    if not lines:
+        return "it printed nothing"
+    return "; ".join(lines) if len(lines) <= _FEW_LINES and lines[0].startswith("sudo:") else lines[-1]
 
 
 def _without_internal(result: Args) -> Args:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from .._acme.lifetime import parse_renew_before
@@ -28,8 +27,7 @@ def run(params: Params, check: bool, diff: bool = False) -> dict[str, t.Any]:
         where = AcmeHost(Host(), nginx_request(params["directory_enabled"], params["suffix"]))
         result = manage(where, params, check, diff)
     except (AcmeError, NginxSiteError, CommandError, OSError, ValueError) as exc:
-        remedy = "; the play needs 'become: true'" if isinstance(exc, PermissionError) and os.geteuid() != 0 else ""
-        return {"failed": True, "msg": printable(f"Cannot manage the certificates: {exc}{remedy}")}
+        return {"failed": True, "msg": printable(f"Cannot manage the certificates: {exc}")}
     return t.cast("dict[str, t.Any]", printable_result(result))
 
 

@@ -35,8 +35,7 @@ def run(params: Params, check: bool, diff: bool = False) -> dict[str, t.Any]:
         probed = result["changed"] and not check
         _apply_metrics(params, request.layout, check, diff, result)
     except (NginxSiteError, ReloadError, CommandError, OSError) as exc:
-        remedy = "; the play needs 'become: true'" if isinstance(exc, PermissionError) and os.geteuid() != 0 else ""
-        return {"failed": True, "msg": printable(f"Cannot manage nginx's sites: {exc}{remedy}")}
+        return {"failed": True, "msg": printable(f"Cannot manage nginx's sites: {exc}")}
     wrong, unknown = _probe(params) if probed else ([], [])
     result["warnings"] = [*result["warnings"], *unknown]
     if wrong:

@@ -49,7 +49,7 @@ def _words(text: str, key: str) -> tuple[str, ...]:
 def check_host(root: bool, systemd: bool, distribution: Distribution) -> None:
     """Raise HostError, with the remedy, when the stack cannot manage such a host."""
     if not root:
-        raise HostError("the task runs without root's rights: set 'become: true' on the play (or connect as root)")
+        raise HostError("it takes root's rights")
     if not {"debian", "ubuntu"} & set(distribution.families):
         raise HostError(
             f"{distribution.name} is not supported: flaskops.stack manages Debian 11, Ubuntu 22.04, what came after "

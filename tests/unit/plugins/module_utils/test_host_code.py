@@ -29,6 +29,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._host_code import (
     find_code,
     load,
     read_code,
+    with_remedy,
     work,
 )
 from ansible_collections.flaskops.stack.plugins.plugin_utils._host_code import execute
@@ -191,6 +192,15 @@ def test_what_others_could_have_written_is_not_run(root: Path, archive: str, mod
 
 
 @pytest.mark.usefixtures("root")
+def test_an_error_of_a_task_without_the_rights_of_root_says_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    error = with_remedy("shop: [Errno 13] Permission denied: '/run/flaskops/_locks/shop.lock'")
+    assert error.splitlines()[1].endswith("set 'become: true' on the play (or connect as root)")
+    assert with_remedy(error) == error
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert with_remedy("the disk is full") == "the disk is full"
+
+
 def test_code_without_a_name_is_refused() -> None:
     with pytest.raises(HostCodeError, match="run it as a task of Ansible"):
         find_code("")

@@ -131,6 +131,8 @@ def test_code_that_is_missing_is_told_from_a_module_that_died() -> None:
     died = ask(Action(stderr="Traceback (most recent call last):\n  …\nMemoryError\n", rc=1))
     assert died and died["failed"] and died["rc"] == 1
     assert died["msg"] == "module gunicorn_service ended without a result (exit code 1): MemoryError"
+    refused = ask(Action(stderr="sudo: unknown user web\nsudo: error initializing audit plugin sudoers_audit\n", rc=1))
+    assert refused and ": sudo: unknown user web; sudo: error initializing" in refused["msg"]
     killed = ask(Action(rc=137))
     assert killed and killed["msg"].endswith("(exit code 137): it printed nothing")
 

@@ -31,7 +31,7 @@ def test_debian_ubuntu_and_their_derivatives_are_managed(text: str) -> None:
 @pytest.mark.parametrize(
     ("root", "systemd", "text", "words"),
     [
-        (False, True, TRIXIE, "become: true"),
+        (False, True, TRIXIE, "takes root's rights"),
         (True, False, TRIXIE, "/run/systemd/system"),
         (True, True, ALPINE, "Alpine Linux v3.20 is not supported"),
         (True, True, FOCAL, "Ubuntu 20.04.6 LTS is too old.*ubuntu 22.04"),
