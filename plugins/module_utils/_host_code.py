@@ -40,6 +40,8 @@ _ABANDONED_SECONDS = 1800
 # New objects after which Python looks for garbage: more than a task makes while it reads its code.
 _GARBAGE = 100_000
 
+# Where nginx, useradd and the like are. su(1) may keep the PATH of the user who calls it, sudo(8) sets what it is told.
+_SYSTEM_PROGRAMS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 # What helps a task that has not the rights that it needs.
 WITHOUT_ROOT = "the task runs without root's rights: set 'become: true' on the play (or connect as root)"
 
@@ -111,6 +113,7 @@ class Module(t.Protocol):
 def work(module: Module, task: str) -> t.NoReturn:
     """Do a task with the code that stays on the host, and end the module with its result."""
     params = module.params
+    find_system_programs()
     try:
         code = find_code(params["code"], params["code_archive"], keep=not module.check_mode)
     except HostCodeError as exc:
@@ -129,6 +132,14 @@ def work(module: Module, task: str) -> t.NoReturn:
     if result.get("failed"):
         module.fail_json(**{**result, "msg": with_remedy(str(result.get("msg", "")))})
     module.exit_json(**result)
+
+
+def find_system_programs() -> None:
+    """Have this process find the programs of the system, as Ansible's own modules do."""
+    places = [place for place in os.environ.get("PATH", "").split(os.pathsep) if place]
+    missing = [place for place in _SYSTEM_PROGRAMS if place not in places]
+    if missing:
+        os.environ["PATH"] = os.pathsep.join([*places, *missing])
 
 
 def with_remedy(error: str) -> str:

@@ -14,7 +14,7 @@ import os
 import sys
 import typing as t
 
-from ._host_code import DAMAGE, PACKAGE, Task, is_kept, load, note_use
+from ._host_code import DAMAGE, PACKAGE, Task, find_system_programs, is_kept, load, note_use
 
 # Begins the line of a result: profiles of shells, and programs, may print lines of their own.
 MARK = "flaskops-result: "
@@ -57,6 +57,7 @@ def start(path: str, task: str) -> None:
     given = json.loads(sys.stdin.buffer.read())
     # What is made here has to be open to the application or to nginx, also on hosts where root's own files are not.
     os.umask(0o022)
+    find_system_programs()
     do = _load(path, task) if is_kept(path) and (given["check"] or note_use(path)) else None
     if not do:
         sys.stdout.write(f"\n{MARK}\n")

@@ -115,7 +115,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._entrypoints.flask_maintenance import MaintenanceError, MaintenanceRequest, maintain
-from ..module_utils._host_code import with_remedy
+from ..module_utils._host_code import find_system_programs, with_remedy
 from ..module_utils._input.printable import printable, printable_result
 from ..module_utils._input.values import UnsafeNameError, with_defaults
 from ..module_utils._nginx.layout import read_site_paths
@@ -140,6 +140,7 @@ def main() -> None:
     """Run the module."""
     # nginx has to be able to see the flag and to read the page.
     os.umask(0o022)
+    find_system_programs()
     module = AnsibleModule(OPTIONS, supports_check_mode=True)
     params = with_defaults(module.params, OPTIONS)
     sites = read_site_paths("/etc/nginx/nginx.conf").chosen(params["directory_enabled"], params["suffix"])

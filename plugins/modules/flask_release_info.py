@@ -113,7 +113,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._host_code import with_remedy
+from ..module_utils._host_code import find_system_programs, with_remedy
 from ..module_utils._input.printable import printable, printable_result
 from ..module_utils._input.values import UnsafeNameError, with_defaults
 from ..module_utils._release.model import ReleaseError
@@ -130,6 +130,7 @@ OPTIONS: dict[str, t.Any] = {
 
 def main() -> None:
     """Run the module."""
+    find_system_programs()
     module = AnsibleModule(OPTIONS, supports_check_mode=True)
     params = with_defaults(module.params, OPTIONS)
     try:

@@ -239,7 +239,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._acme.state import certificate_states
 from ..module_utils._entrypoints.flask_status import application_states, unknown_applications
-from ..module_utils._host_code import with_remedy
+from ..module_utils._host_code import find_system_programs, with_remedy
 from ..module_utils._input.printable import printable, printable_result
 from ..module_utils._input.values import UnsafeNameError, with_defaults
 from ..module_utils._release.model import ReleaseError
@@ -258,6 +258,7 @@ OPTIONS: dict[str, t.Any] = {
 
 def main() -> None:
     """Run the module."""
+    find_system_programs()
     module = AnsibleModule(OPTIONS, supports_check_mode=True)
     params = with_defaults(module.params, OPTIONS)
     try:

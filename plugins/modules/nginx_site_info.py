@@ -172,7 +172,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._host_code import with_remedy
+from ..module_utils._host_code import find_system_programs, with_remedy
 from ..module_utils._input.printable import printable
 from ..module_utils._input.values import with_defaults
 from ..module_utils._nginx.binary import Nginx
@@ -196,6 +196,7 @@ OPTIONS: dict[str, t.Any] = {
 
 def main() -> None:
     """Run the module."""
+    find_system_programs()
     module = AnsibleModule(OPTIONS, supports_check_mode=True)
     params = with_defaults(module.params, OPTIONS)
     config = os.path.normpath(params["config"])

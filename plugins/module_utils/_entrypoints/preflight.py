@@ -72,8 +72,7 @@ def dpkg_states(packages: list[str]) -> str:
 def nginx_version(program: str) -> str:
     """Return the version of an nginx program, or an empty string when it is not installed."""
     try:
-        path = "/usr/local/sbin:/usr/sbin:/sbin:" + os.environ.get("PATH", "")
-        answer = run_command([program, "-v"], env={"PATH": path})
+        answer = run_command([program, "-v"])
     except CommandError:
         return ""
     return parse_nginx_version(answer.err)

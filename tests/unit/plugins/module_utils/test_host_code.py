@@ -27,6 +27,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._host_code import (
     HostCodeError,
     digest,
     find_code,
+    find_system_programs,
     load,
     read_code,
     with_remedy,
@@ -192,6 +193,23 @@ def test_what_others_could_have_written_is_not_run(root: Path, archive: str, mod
 
 
 @pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("/usr/local/bin:/usr/bin:/bin", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
+        ("/opt/bin:/usr/sbin:/usr/bin", "/opt/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/sbin"),
+        ("/usr/local/sbin:/usr/sbin:/sbin", "/usr/local/sbin:/usr/sbin:/sbin"),
+        ("", "/usr/local/sbin:/usr/sbin:/sbin"),
+    ],
+)
+def test_programs_of_the_system_are_found_whatever_path_su_and_sudo_give(
+    given: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", given)
+    find_system_programs()
+    assert os.environ["PATH"] == found
+
+
 def test_an_error_of_a_task_without_the_rights_of_root_says_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     error = with_remedy("shop: [Errno 13] Permission denied: '/run/flaskops/_locks/shop.lock'")
