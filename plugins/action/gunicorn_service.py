@@ -11,7 +11,6 @@ import typing as t
 
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
-from ansible.utils.display import Display
 from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
 from ..module_utils._input.printable import printable, short_reason
@@ -28,6 +27,7 @@ from ..plugin_utils._run_record import (
     note_services,
     serving_at_start,
 )
+from ..plugin_utils._say import say
 from ..plugin_utils._vaulted import vaulted_faults
 
 Args = t.Dict[str, t.Any]
@@ -90,7 +90,7 @@ class ActionModule(Action):
         for service in answer.get("services") or []:
             if service["name"] in hooks:
                 text = describe(service, host, hooks[service["name"]], bool(self._task.check_mode))
-                Display().display(printable(text))
+                say(printable(text))
 
     def _deploy(self, args: Args, task_vars: Args | None) -> Args:
         """Run the module, and first the migrations that this host runs for all."""

@@ -10,13 +10,13 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.utils.display import Display
 from ansible_collections.flaskops.stack.plugins.plugin_utils._action import Action
 
 from ..module_utils._input.printable import printable
 from ..module_utils._input.values import with_defaults
 from ..module_utils._system.files import read_file, write_file
 from ..plugin_utils._run_record import followed
+from ..plugin_utils._say import say
 
 Args = t.Dict[str, t.Any]
 
@@ -44,7 +44,7 @@ class ActionModule(Action):
         args = with_defaults(given, OPTIONS)
         if args["fail"]:
             return {**result, "failed": True, "msg": printable(args["text"].rstrip("\n"))}
-        Display().display(printable(args["text"].rstrip("\n")))
+        say(printable(args["text"].rstrip("\n")))
         path = os.path.abspath(args["path"]) if args["path"] else ""
         changed = bool(path) and self._write(path, args["data"])
         return {**result, "changed": changed, "path": path}

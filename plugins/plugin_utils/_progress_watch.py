@@ -11,9 +11,9 @@ import typing as t
 from contextlib import contextmanager
 
 from ansible.errors import AnsibleError
-from ansible.utils.display import Display
 
 from ..module_utils._system.paths import PROGRESS
+from ._say import say
 
 # Most deploys have ended by then; after that, the user wants to know what takes so long.
 INTERVAL = 15.0
@@ -51,7 +51,7 @@ def _watch(
         if ended.is_set():
             return
         for step in steps:
-            Display().display(f"{host}: {step} ({time.monotonic() - began:.0f} s)")
+            say(f"{host}: {step} ({time.monotonic() - began:.0f} s)")
 
 
 def reader(action: t.Any) -> t.Callable[[], str] | None:

@@ -27,6 +27,7 @@ from ansible.utils.display import Display
 
 from ..module_utils._input.printable import short_reason
 from ._run_summary import render
+from ._say import say
 from ._task_process import freeze_gc
 
 Args = t.Dict[str, t.Any]
@@ -38,8 +39,6 @@ NOTICES = "flask_notify"
 # How a deploy that was reverted ends its error.
 _REVERTED = " serves again"
 _HIDDEN = "see its error above"
-# Programs that read these expect JSON and nothing else on the standard output.
-_MACHINES = ("json", "jsonl")
 
 
 def _path() -> str:
@@ -265,17 +264,15 @@ def _show() -> None:
     entries = read()
     if not entries:
         return
-    display = Display()
-    machine = constants.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2] in _MACHINES
     text = "\n".join(render(entries, _command(), bool(context.CLIARGS.get("check"))))
     if text:
-        display.display(f"SUMMARY {'*' * 71}\n{text}\n", stderr=machine)
+        say(f"SUMMARY {'*' * 71}\n{text}\n")
     if any(entry["kind"] == "notices" for entry in entries) and not context.CLIARGS.get("check"):
         # Loaded for those who want notices.
         from ._notify import notify
 
         for problem in notify(entries, time.monotonic() - _BEGIN):
-            display.warning(problem)
+            Display().warning(problem)
 
 
 # Ansible loads a plugin before it makes a process for the task, and its own directory goes after this.

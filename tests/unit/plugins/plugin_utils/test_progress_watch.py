@@ -16,12 +16,7 @@ from ansible_collections.flaskops.stack.plugins.plugin_utils import _progress_wa
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
-
-    class Screen:
-        def display(self, text: str) -> None:
-            lines.append(text)
-
-    monkeypatch.setattr(_progress_watch, "Display", Screen)
+    monkeypatch.setattr(_progress_watch, "say", lines.append)
     return lines
 
 
