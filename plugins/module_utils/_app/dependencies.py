@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from .projects import (
     ProjectError,
     Surroundings,
-    check_line,
     check_listed,
     check_project,
     check_workspace,
@@ -22,6 +21,7 @@ from .projects import (
     is_project,
 )
 from .requirements import included, is_understood, lines_of, needs_tree
+from .unusable_lines import check_line
 
 LOCK, PROJECT = "uv.lock", ("pyproject.toml", "setup.py", "setup.cfg")
 

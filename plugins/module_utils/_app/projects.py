@@ -10,19 +10,9 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .._input.redact import mask_urls
-
 # Of a pyproject.toml: a table's head, alone on its line.
 _TABLE = re.compile(r"^\s*\[+\s*(?P<name>[^\[\]#]+?)\s*\]+\s*(?:#.*)?$")
 _KEY = re.compile(r"^\s*(?P<key>[\w.\"'-]+)\s*=\s*(?P<value>.*)$")
-
-_FROZEN = re.compile(r"(?P<name>[\w.-]+(?:\[[^\]]*\])?)\s*@\s*file://(?:localhost)?(?P<path>/[^\s;#]+)")
-_EDITABLE = re.compile(r"(?:-e|--editable)(?:\s*=\s*|\s+)(?P<what>\S+)")
-_VCS = re.compile(r"(?:git|hg|svn|bzr)\+")
-_EGG = re.compile(r"#(?:.*&)?egg=(?P<name>[\w.-]+)")
-_GUNICORN = re.compile(r"gunicorn\s*(?:\[[^\]]*\])?\s*={2,3}\s*(?P<version>[\d.]+)", re.IGNORECASE)
-# With the settings of a release older ones do not start.
-OLDEST_GUNICORN = (20, 1)
 
 _EXPORTS = {
     "poetry.lock": "poetry export --format requirements.txt --output requirements.txt",
@@ -239,47 +229,4 @@ def explain_ignored_lock(project: str, around: Surroundings) -> str:
     return lock and (
         f"{lock} is not read, so each new virtualenv gets the newest versions that pyproject.toml allows: to install "
         f"the locked ones, run '{_EXPORTS[lock]}' where the source is kept and commit requirements.txt"
-    )
-
-
-def check_line(path: str, number: int, text: str, installer: str, around: Surroundings) -> None:
-    """Raise ProjectError for a line of a requirements file that cannot be installed, and say what to write instead."""
-    where, shown = f"{path} line {number}", mask_urls(text)
-    frozen = _FROZEN.match(text)
-    if frozen and not around.exists(frozen.group("path")):
-        raise ProjectError(
-            f"{where}, '{frozen.group(0)}', names a path of the machine on which it was written (by conda, or 'pip "
-            f"freeze'): write '{frozen.group('name')}' with its version instead, as 'pip list --format=freeze' prints "
-            "it"
-        )
-    editable = _EDITABLE.match(text)
-    if editable and _VCS.match(editable.group("what")) and installer == "uv":
-        address = mask_urls(editable.group("what").partition("#")[0])
-        egg = _EGG.search(editable.group("what"))
-        name = egg.group("name") if egg else "NAME"
-        raise ProjectError(
-            f"{where}, '{shown}': uv installs nothing from a repository as editable: write '{name} @ {address}' "
-            "instead, or set installer: pip"
-        )
-    if editable and editable.group("what").startswith("/") and not around.exists(editable.group("what")):
-        raise ProjectError(
-            f"{where}, '{shown}', names a path of the machine on which it was written: write where this host gets the "
-            "package from, such as 'NAME @ git+https://git.example.com/NAME.git'"
-        )
-    gunicorn = _GUNICORN.match(text)
-    if gunicorn and is_too_old(gunicorn.group("version")):
-        raise ProjectError(f"{where}, '{shown}', {explain_old_gunicorn()}")
-
-
-def is_too_old(gunicorn: str) -> bool:
-    """Tell whether a version of gunicorn is older than what a release needs."""
-    return tuple(int(part) for part in re.findall(r"\d+", gunicorn)[:2]) < OLDEST_GUNICORN
-
-
-def explain_old_gunicorn() -> str:
-    """Return how an error about an old gunicorn goes on."""
-    oldest = ".".join(str(part) for part in OLDEST_GUNICORN)
-    return (
-        f"is older than {oldest}, with which a release does not run: write 'gunicorn>=21.2', or remove it (without it, "
-        "gunicorn_requirement is installed)"
     )

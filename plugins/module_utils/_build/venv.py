@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .._app.dependencies import Dependencies, DependencyError
-from .._app.projects import explain_old_gunicorn, is_too_old
+from .._app.unusable_lines import explain_old_gunicorn, is_too_old
 from .._input.redact import mask_urls
 from .._release.distributions import distribution_of, installed
 from .._release.model import digest

@@ -279,6 +279,36 @@ _FAILURES = (
     ),
     (
         (
+            r"Distribution not found at: file:|relative URL without a base|is not a valid editable requirement"
+            r"|looks like a (?:filename|path)"
+        ),
+        (
+            "a requirement names a file or directory that is not there: add it to the source (paths begin at the top "
+            "of the code), or write where this host gets the package from, such as 'NAME @ "
+            "git+https://git.example.com/NAME.git'"
+        ),
+    ),
+    (
+        r"does not appear to be a Python project",
+        (
+            "a requirement such as '-e .' asks for a directory without pyproject.toml and setup.py: remove that line "
+            "(the application's own code needs no installation), or add the file to the source"
+        ),
+    ),
+    (
+        r"Couldn't parse requirement in|or the start of a requirement|Invalid requirement:",
+        "a line of the requirements cannot be read: write it as 'flask==3.0.3', one package a line",
+    ),
+    (
+        r"has no wheels with a matching|is not a supported wheel on this platform",
+        (
+            "a package has wheels, but none for this host's Python or system: choose another version of it, set python "
+            "to one that it has a wheel for, or, when it is for another system, write '; sys_platform == \"win32\"' "
+            "behind it"
+        ),
+    ),
+    (
+        (
             r"not found in the (?:package registry|provided package locations)|No matching distribution|no versions? of"
             r"|was not found in the cache"
         ),

@@ -15,7 +15,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._app.dependencies i
     DependencyError,
     plan_dependencies,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._app.projects import Surroundings, is_too_old
+from ansible_collections.flaskops.stack.plugins.module_utils._app.projects import Surroundings
 from ansible_collections.flaskops.stack.plugins.module_utils._build.fetch import package_files
 from ansible_collections.flaskops.stack.plugins.module_utils._build.venv_commands import explain_install_failure
 
@@ -157,11 +157,6 @@ def test_a_lock_file_that_is_not_read_is_told() -> None:
     (said,) = plan({"web/pyproject.toml": MEMBER, "uv.lock": ""}, ["web/pyproject.toml"]).warnings
     assert "uv.lock is not read for web" in said
     assert "requirements: [locked.txt, web/pyproject.toml]" in said
-
-
-@pytest.mark.parametrize(("version", "old"), [("20.0.4", True), ("19.9", True), ("20.1.0", False), ("23", False)])
-def test_the_oldest_gunicorn_is_known(version: str, old: bool) -> None:
-    assert is_too_old(version) is old
 
 
 def test_what_pip_freeze_invents_is_explained() -> None:
