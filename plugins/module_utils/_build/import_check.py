@@ -60,8 +60,33 @@ _MACHINERY = ("<frozen importlib", "/importlib/__init__.py")
 # The last frame before the application's own.
 _ENTRY = "flaskops_wsgi.py"
 
-# Where an application is that calls app.run().
-_SERVES = re.compile(r'/(?:werkzeug/serving|wsgiref/simple_server)\.py", line \d+ in (?:run_simple|serve_forever)')
+# Where an application is that calls app.run(), or a server of its own: as long as it serves, or in the traceback of why
+# it does not. faulthandler writes no comma.
+_SERVES = re.compile(
+    r"/(?:werkzeug/(?:serving|_reloader)|wsgiref/simple_server|socketserver|waitress/server|cheroot/server"
+    r'|eventlet/wsgi|gevent/baseserver|uvicorn/server|hypercorn/run)\.py", line \d+,? in '
+)
+
+_BELOW_MAIN = "put its app.run() below 'if __name__ == \"__main__\":'"
+
+# What the kernel, or the sandbox, ends a process with, by signal(7).
+_ENDED_BY: t.Mapping[int, str] = {
+    4: "SIGILL when it was imported: a compiled package is made for another processor: choose another version of it",
+    6: "SIGABRT when it was imported: a compiled package has given up",
+    9: (
+        "SIGKILL when it was imported, as the kernel does when memory runs out: let it load less, or give the host "
+        "more memory"
+    ),
+    11: (
+        "SIGSEGV when it was imported: a compiled package is broken, or is not made for this host: choose another "
+        "version of it"
+    ),
+    15: "SIGTERM when it was imported",
+    31: (
+        "SIGSYS when it was imported, as the sandbox does for a system call that it forbids: see "
+        "gunicorn.sandbox.SystemCallFilter"
+    ),
+}
 
 # faulthandler's order is the other way round than a traceback's.
 _DUMP = "(most recent call first)"
@@ -106,15 +131,16 @@ def _without_machinery(lines: t.Sequence[str], is_dump: bool) -> list[str]:
     return kept
 
 
-def explain_check(said: str, app: str, timeout: int) -> str:
-    """Return the cause in one sentence; C(said) is the output of the check."""
-    if "Timeout (" in said and _DUMP in said and _SERVES.search(said):
-        return (
-            f"'{app}' serves requests itself when it is imported, and was not loaded within {timeout} s: put its "
-            "app.run() below 'if __name__ == \"__main__\":'; it was here when the time was over"
-        )
+def explain_check(said: str, app: str, timeout: int, code: int = 1) -> str:
+    """Return the cause in one sentence; C(said) is the output of the check, C(code) how it ended."""
+    if code < 0 or not said.strip():
+        return _explain_end(app, code)
     if "Timeout (" in said and _DUMP in said:
-        return f"'{app}' is not loaded within health.timeout, {timeout} s; it was here when the time was over"
+        return _explain_late(said, app, timeout)
+    if _SERVES.search(said):
+        return (
+            f"'{app}' serves requests itself when it is imported, and that failed: {_BELOW_MAIN}; the end of the output"
+        )
     if _LEFT.search(said) and _ARGUMENTS.search(said):
         return (
             f"'{app}' reads the command line when it is imported, and that is gunicorn's: import it in a file of "
@@ -128,3 +154,24 @@ def explain_check(said: str, app: str, timeout: int) -> str:
             "secrets if it is secret; the end of the output"
         )
     return f"'{app}' cannot be loaded; the end of the output"
+
+
+def _explain_late(said: str, app: str, timeout: int) -> str:
+    """Return why an application was not loaded in time, of which C(said) has the place."""
+    if _SERVES.search(said):
+        return (
+            f"'{app}' serves requests itself when it is imported, and was not loaded within {timeout} s: {_BELOW_MAIN}"
+            "; it was here when the time was over"
+        )
+    return f"'{app}' is not loaded within health.timeout, {timeout} s; it was here when the time was over"
+
+
+def _explain_end(app: str, code: int) -> str:
+    """Return how the process ended that imported an application, where it says nothing itself."""
+    if code >= 0:
+        return (
+            f"'{app}' ends its process when it is imported, with exit code {code} and without a word, as os._exit() "
+            "does: put what does so below 'if __name__ == \"__main__\":'; the end of the output"
+        )
+    how = _ENDED_BY.get(-code, f"signal {-code} when it was imported")
+    return f"'{app}' was ended by {how}; the end of the output"

@@ -55,7 +55,7 @@ def import_once(
     if result.rc != 0:
         said = redact_secrets(result.err.strip() or result.out, path, manifest).replace(path, "<release>")
         hint = "" if with_dependencies else "the source names no requirements, so nothing was installed for it; "
-        why = _explain_module(said, manifest, path) or explain_check(said, manifest.app, timeout)
+        why = _explain_module(said, manifest, path) or explain_check(said, manifest.app, timeout, result.rc)
         raise BuildError(f"{hint}{why}:\n{shorten_traceback(said)}")
 
 

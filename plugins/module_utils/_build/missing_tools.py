@@ -9,6 +9,10 @@ import re
 
 _COMPILER = r"(?:[\w./-]*-)?(?:gcc|g\+\+|cc|c\+\+|clang)"
 _C = "build-essential and python3-dev"
+_GIT = re.compile(r"Git executable not found|[Cc]annot find command ['`]?git\b")
+_ASKED_GIT = re.compile(
+    r"No such file or directory: '(?:/usr/bin/)?git'|git: (?:command )?not found|fatal: not a git repository"
+)
 
 # In this order: what is looked for in the output of a build, what it needs, and the packages of the distribution.
 _MISSING = tuple(
@@ -65,6 +69,15 @@ def explain_missing_tool(said: str) -> str:
         return (
             "the build of a package needs pkg_resources, which setuptools 81 and later do not have: add "
             "'setuptools<81' to build_constraints, or take a newer version of the package"
+        )
+    if _GIT.search(said):
+        return "a requirement is in a repository of git, which this host lacks: add git to system_packages"
+    if _ASKED_GIT.search(said):
+        return (
+            "the build of a project asks git, and a release has no repository of it: let the project read its version "
+            "from a file or, with setuptools_scm or hatch-vcs, from the tags, which are told to these; or, when it is "
+            "the application's own, whose code needs no installation, list its dependencies in a file requirements.txt "
+            "and set requirements: [requirements.txt]"
         )
     for pattern, what, packages in _MISSING:
         if pattern.search(said):

@@ -296,6 +296,10 @@ _FAILURES = (
         ),
     ),
     (
+        r"did not contain valid UTF-8|UnicodeDecodeError: ",
+        "a file of requirements is not in UTF-8: save it as such, as 'iconv -f latin1 -t utf-8' does",
+    ),
+    (
         r"Couldn't parse requirement in|or the start of a requirement|Invalid requirement:",
         "a line of the requirements cannot be read: write it as 'flask==3.0.3', one package a line",
     ),

@@ -21,6 +21,7 @@ _ENOENT, _ENXIO, _EACCES, _EROFS, _EPERM = "2", "6", "13", "30", "1"
 _REFUSED = (_EACCES, _EROFS, _EPERM)
 _STANDARD = re.compile(r"/dev/(?:stdout|stderr|fd/[0-9]+)|/proc/(?:self|[0-9]+)/fd/[0-9]+")
 _TEMPORARY = ("/tmp/", "/var/tmp/")
+_LOGS = "/var/log/"
 # An error of an installer, or of a compiler that it calls, is not one of the application.
 _INSTALLS = "cannot install "
 # Releases are shortened in errors of a build.
@@ -34,6 +35,10 @@ _MADE = "make the application in a file of 'files', such as served.py, and set a
 _ASGI = (
     "this is an ASGI application, and gunicorn's workers here serve WSGI: let app name a WSGI application, if there is "
     "one; or add a2wsgi to packages, wrap it with a2wsgi.ASGIMiddleware in a file of 'files', and let app name that"
+)
+_SHADOWS = (
+    "the file has the name of a module of Python or of a package, and hides it: rename the file, and correct app where "
+    "it is the application's own"
 )
 
 
@@ -128,6 +133,16 @@ def _of_words(place: AppPaths) -> dict[str, str]:
         ),
         r"TypeError: app .* not callable: it is of type '\w+'$": f"name what is a WSGI application in app, or {_MADE}",
         r"TypeError: .*\(\) missing 1 required positional argument: 'send'": _ASGI,
+        r"TypeError: .*\(\) missing \d required positional arguments: .*'receive',? and 'send'": _ASGI,
+        r"^EOFError: EOF when reading a line$": (
+            "nobody can type anything in: read it from a variable, which environment sets, or secrets"
+        ),
+        r"^SystemExit(?:: (?:0|None))?$": (
+            "it ends its process when it is imported: put what does so below 'if __name__ == \"__main__\":'"
+        ),
+        # As Python 3.13 says it; and a file that imports itself where it means another one.
+        r"\(consider renaming '[^'\n]*/app/\w+\.py'": _SHADOWS,
+        r"/app/(\w+)\.py\", line \d+, in .*\n(?: .*\n)*\w+: .*\bpartially initialized module '\1'": _SHADOWS,
     }
 
 
@@ -213,6 +228,12 @@ def _of_host(number: str, path: str, place: AppPaths) -> str:
         return (
             "/tmp and /var/tmp are private to each unit: web, workers, timers and hooks see none of each other's files "
             "there; share them in a directory of 'shared'"
+        )
+    if number == _ENOENT and path.startswith(_LOGS):
+        directory = posixpath.dirname(path)
+        return (
+            f"log to standard error, which 'journalctl -t {place.name}' shows, or into a directory of 'shared'; or "
+            f"make '{directory}' on the host for user '{place.user}', and add it to gunicorn.sandbox_paths"
         )
     if number not in _REFUSED or not path.startswith("/"):
         return ""

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from .._input.values import InputError
 from .._release.shared_files import Place, render_files
 
-_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*")
+# importlib takes names that an import statement does not: '2fa', 'my-shop'.
+_MODULE = re.compile(r"\w[\w-]*(?:\.\w[\w-]*)*")
+# A file in place of a module, as the command line of Python takes it.
+_FILE = re.compile(r"(?:\./)?(?P<path>\w[\w-]*(?:[./]\w[\w-]*)*?)(?:\.py)?")
 # A token of RFC 9110, which is what a header's name is; '_' is left out because nginx drops such headers.
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")
 _REMEDY = "write module:app, module:factory() or module:factory('argument', key=1)"
@@ -160,8 +163,8 @@ def check_app_path(app: str) -> Target:
     module, colon, rest = app.partition(":")
     if not colon or not rest.strip():
         raise InputError(f"app '{app}' does not say which object of the module it is: {_REMEDY}")
-    if not _MODULE.fullmatch(module):
-        raise InputError(f"app '{app}': '{module}' is not the name of a Python module: {_REMEDY}")
+    if not _MODULE.fullmatch(module) or module.endswith(".py"):
+        raise InputError(f"app '{app}': '{module}' is not the name of a Python module: {_suggest(module, rest)}")
     try:
         expression = ast.parse(rest.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError):
@@ -177,6 +180,12 @@ def check_app_path(app: str) -> Target:
         tuple(_argument(app, argument) for argument in expression.args),
         {str(keyword.arg): _argument(app, keyword.value) for keyword in expression.keywords},
     )
+
+
+def _suggest(module: str, rest: str) -> str:
+    """Return what to write for what is no module: where it is a file, its module."""
+    found = _FILE.fullmatch(module)
+    return f"write '{found.group('path').replace('/', '.')}:{rest}'" if found else _REMEDY
 
 
 def _attribute(app: str, expression: ast.expr) -> str:

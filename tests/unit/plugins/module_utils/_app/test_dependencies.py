@@ -368,6 +368,7 @@ def test_a_lock_file_is_synchronised_into_the_virtualenv() -> None:
         ("error: `/srv/x/app` does not appear to be a Python project, as neither", "remove that line"),
         ("error: Couldn't parse requirement in `a.txt` at position 0", "one package a line"),
         ("error: Unexpected '<', expected '-c', '-e', '-r' or the start of a requirement: a", "one package a line"),
+        ("error: failed to decode file `a.txt`: stream did not contain valid UTF-8", "save it as such"),
         ("ERROR: Invalid requirement: 'import flask' (from line 1 of a.txt)", "one package a line"),
         (
             "No solution found\n  cause: Because pywin32==306 has no wheels with a matching Python ABI tag",

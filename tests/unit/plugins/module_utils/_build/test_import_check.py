@@ -63,6 +63,37 @@ def test_an_application_that_serves_itself_at_its_import_is_told_so() -> None:
     assert "put its app.run() below 'if __name__ == \"__main__\":'" in explain_check(said, "web:app", 2)
 
 
+@pytest.mark.parametrize(
+    "place", ["werkzeug/serving.py", "waitress/server.py", "wsgiref/simple_server.py", "gevent/baseserver.py"]
+)
+def test_an_application_that_cannot_serve_itself_at_its_import_is_told_that_it_tried(place: str) -> None:
+    said = f"""Address already in use
+Port 80 is in use by another program.
+Traceback (most recent call last):
+  File "<release>/flaskops_wsgi.py", line 11, in _load
+  File "<release>/app/web.py", line 5, in <module>
+    app.run(port=80)
+  File "<release>/venv/lib/python3.13/site-packages/{place}", line 1097, in run_simple
+OSError: [Errno 98] Address already in use
+"""
+    assert "serves requests itself when it is imported, and that failed" in explain_check(said, "web:app", 2)
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "why"),
+    [
+        (3, "", "with exit code 3 and without a word"),
+        (-9, "", "was ended by SIGKILL when it was imported, as the kernel does when memory runs out"),
+        (-11, "half a line", "was ended by SIGSEGV when it was imported: a compiled package"),
+        (-31, "", "gunicorn.sandbox.SystemCallFilter"),
+        (-15, "", "was ended by SIGTERM when it was imported; the end"),
+        (-63, "", "was ended by signal 63 when"),
+    ],
+)
+def test_how_a_process_ended_is_told_where_it_says_nothing_itself(code: int, said: str, why: str) -> None:
+    assert why in explain_check(said, "web:app", 2, code)
+
+
 @pytest.mark.parametrize(("text", "shown"), [("", "nothing"), ("extra: no setting 'x'", "extra: no setting 'x'")])
 def test_other_texts_are_shown_as_they_are(text: str, shown: str) -> None:
     assert shorten_traceback(text) == shown

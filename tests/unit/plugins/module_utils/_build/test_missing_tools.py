@@ -33,6 +33,24 @@ def test_an_old_package_that_wants_pkg_resources_gets_the_setting_for_it() -> No
     )
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "cause: Git operation failed\n  cause: Git executable not found. Ensure that Git is installed and available.",
+        "No such file or directory: 'git' while executing command git version\nERROR: Cannot find command 'git'",
+    ],
+)
+def test_a_requirement_in_a_repository_needs_git(said: str) -> None:
+    assert "add git to system_packages" in explain_missing_tool(said)
+
+
+@pytest.mark.parametrize(
+    "said", ["FileNotFoundError: [Errno 2] No such file or directory: 'git'", "fatal: not a git repository (or any"]
+)
+def test_a_build_that_asks_git_for_its_version_is_told_that_there_is_no_repository(said: str) -> None:
+    assert "requirements: [requirements.txt]" in explain_missing_tool(said)
+
+
 @pytest.mark.parametrize("said", ["", "SyntaxError: invalid syntax", "No module named 'shop'"])
 def test_a_mistake_of_the_source_is_none_of_the_host(said: str) -> None:
     assert explain_missing_tool(said) == ""

@@ -18,6 +18,9 @@ NO_DEVICE = "OSError: [Errno 6] No such device or address"
 PACKAGES = "<release>/venv/lib/python3.13/site-packages"
 CODE = "/srv/shop/releases/3f2a91c-1b9e02d4/app"
 
+IN_FLASK = '  File "<release>/app/flask.py", line 1, in <module>\n    from flask import Flask\n'
+PARTIAL = "partially initialized module"
+
 
 @pytest.mark.parametrize(
     ("said", "way"),
@@ -85,6 +88,20 @@ CODE = "/srv/shop/releases/3f2a91c-1b9e02d4/app"
             "Its log says:\nModuleNotFoundError: No module named 'shopping'\n[7] [INFO] Worker exiting (pid: 7)",
             "add the one that has it to packages",
         ),
+        (f"{ABSENT}: '/var/log/shop/app.log'", "journalctl -t shop.*make '/var/log/shop' on the host"),
+        ("EOFError: EOF when reading a line", "nobody can type"),
+        ("    sys.exit(0)\nSystemExit: 0", "ends its process"),
+        ("    exit()\nSystemExit: None", "ends its process"),
+        (
+            "TypeError: app() missing 3 required positional arguments: 'scope', 'receive', and 'send'",
+            "ASGI.*a2wsgi",
+        ),
+        (
+            "AttributeError: module 'logging' has no attribute 'x' (consider renaming '<release>/app/logging.py' since",
+            "hides it: rename the file",
+        ),
+        (f"{IN_FLASK}ImportError: cannot import name 'Flask' from {PARTIAL} 'flask'", "hides it: rename the file"),
+        (f"{IN_FLASK}AttributeError: {PARTIAL} 'flask' has no attribute 'Flask'", "hides it: rename the file"),
         ("OSError: [Errno 97] Address family not supported by protocol", "RestrictAddressFamilies"),
     ],
 )
@@ -112,6 +129,11 @@ def test_the_setting_is_named(said: str, way: str) -> None:
         f"cannot install misaka: {ABSENT}: 'x86_64-linux-gnu-gcc'",
         "cannot install pandas: ModuleNotFoundError: No module named 'pkg_resources'",
         "TypeError: connect() missing 1 required positional argument: 'host'",
+        "SystemExit: 2",
+        "ValueError: SystemExit: 0 is no number",
+        "AttributeError: module 'shop.db' has no attribute 'x'",
+        # A circle of the application's own modules.
+        f"{IN_FLASK}ImportError: cannot import name 'app' from {PARTIAL} 'main'",
         "TypeError: app 'shop:create_app()' is not callable: it is of type 'Flask', leave out the ()",
     ],
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import sys
 import types
 import typing as t
@@ -326,6 +327,26 @@ def test_without_werkzeug_the_way_out_is_named(shop: types.ModuleType, monkeypat
 def test_a_path_that_names_nothing_is_refused(app: str) -> None:
     with pytest.raises(InputError, match="write module:app"):
         check_app_path(app)
+
+
+@pytest.mark.parametrize(
+    ("app", "write"),
+    [
+        ("main.py:app", "main:app"),
+        ("./main.py:app", "main:app"),
+        ("shop/web.py:create_app()", "shop.web:create_app()"),
+        ("shop/web:app", "shop.web:app"),
+    ],
+)
+def test_a_file_in_place_of_a_module_is_refused_with_its_module(app: str, write: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"is not the name of a Python module: write '{write}'")):
+        check_app_path(app)
+
+
+@pytest.mark.parametrize("module", ["2fa", "my-shop", "größe", "shop.2fa", "_shop", "py", "web.pyx"])
+def test_a_module_is_what_importlib_imports(module: str) -> None:
+    assert check_app_path(f"{module}:app").module == module
+    compile(render_wsgi(f"{module}:app", 1, ""), "wsgi.py", "exec")
 
 
 @pytest.mark.parametrize(
