@@ -28,6 +28,16 @@ _REQUIREMENT = re.compile(
     # An address or a path; git@host/path without a colon is neither.
     r"(?:(?:===|[=<>!~]=|[<>]).+|@\s*(?:[A-Za-z][\w+.-]*:|[./$]).*)?"
 )
+# What a browser shows of a part of a repository: GitHub's own, GitLab's, Gitea's and Bitbucket's form of an address.
+_PAGE = re.compile(
+    r"(?P<repository>https?://(?:[^/]*\bgithub\b[^/]*/[^/]+/[^/]+(?=/(?:tree|blob|commit|releases)/)"
+    r"|[^/]+/.+?(?=/-/(?:tree|blob|commit|tags)/)|[^/]+/[^/]+/[^/]+(?=/src/)))"
+    r"(?:/-)?/(?:(?:tree|blob|commit|tags|releases/tag)|src(?:/(?:branch|tag|commit))?)/(?P<version>[^/?#]+)"
+    r"(?:/(?P<below>[^?#]*))?",
+    re.IGNORECASE,
+)
+# Archives of kinds that Python does not unpack on all hosts.
+_UNREADABLE = re.compile(r"\.(?:tar\.)?(?:zst|zstd|lz4?|lzma|7z|rar|Z)$|\.(?:tzst|tlz)$")
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 # git-check-ref-format(1), and a leading '-' would be an option.
 _BAD_REF = re.compile(r"^-|[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock$|[/.]$|^/")
@@ -92,8 +102,10 @@ def detect_type(source: str, version: str, checksum: str, override: str = "auto"
         return "git"
     if _REQUIREMENT.fullmatch(source):
         return "pypi"
+    example = f": './{source}'" if re.fullmatch(r"[\w.-]+", source) else ""
+    user = f" (here 'git@{source}')" if re.fullmatch(r"[\w.-]+:[^\\]+", source) else ""
     raise SourceError(
-        f"source '{source}' is none of: a URL, git's user@host:path, a path (it has a '/': './{source}'), "
+        f"source '{source}' is none of: a URL, git's user@host:path{user}, a path (it has a '/'{example}), "
         "a PyPI requirement such as 'httpbin==0.10.2'; set source_type to say what it is"
     )
 
@@ -112,13 +124,19 @@ def _type_of_url(source: str, version: str, checksum: str) -> str:
 def _check_address(source: str) -> None:
     """Raise SourceError for a URL that no program reads as it is meant, such as one with a '/' in its password."""
     try:
-        _port = urlsplit(source).port
+        parts = urlsplit(source)
+        _port = parts.port
     except ValueError:
         raise SourceError(
             f"source '{mask_urls(source)}' is no address: what follows the host's ':' is no port. In a user name or a "
             "password write '/' as %2F, '?' as %3F, '#' as %23, '[' as %5B and ']' as %5D; for ssh write "
             "'ssh://git@host/path' or 'git@host:path'"
         ) from None
+    if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
+        raise SourceError(
+            f"source '{source}' names the host '{parts.netloc}', and file:// reads on the host itself: write "
+            f"'file:///{parts.netloc}{parts.path}' with three slashes if that is the path"
+        )
 
 
 def _check_repository(source: str) -> None:
@@ -126,9 +144,24 @@ def _check_repository(source: str) -> None:
     parts = urlsplit(source)
     if parts.path.endswith(".whl"):
         raise SourceError(f"source '{mask_urls(source)}' is a wheel: write it as a requirement, 'NAME @ URL'")
+    if _UNREADABLE.search(parts.path):
+        raise SourceError(
+            f"source '{mask_urls(source)}' is an archive of a kind that is not read: pack it as one of "
+            f"{', '.join(ARCHIVE_SUFFIXES)}"
+        )
+    page = _PAGE.match(source)
+    if page:
+        below = (
+            f" and subdirectory '{page.group('below').strip('/')}'" if (page.group("below") or "").strip("/") else ""
+        )
+        raise SourceError(
+            f"source '{mask_urls(source)}' is a page about a repository: set source to "
+            f"'{mask_urls(page.group('repository'))}' with version '{page.group('version')}'{below}"
+        )
     # In the path of a file a '#' is part of a name.
     fragment = parts.fragment if parts.scheme != "file" else ""
-    if fragment or (parts.scheme.startswith("git+") and "@" in parts.path.rpartition("/")[2]):
+    last = parts.path.rpartition("/")[2]
+    if fragment or ".git@" in last or (parts.scheme.startswith("git+") and "@" in last):
         raise SourceError(
             f"source '{mask_urls(source)}' names a revision as requirements do: write the address of the repository "
             "alone, and the branch, tag or commit as 'version' (a directory as 'subdirectory')"

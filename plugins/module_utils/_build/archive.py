@@ -40,6 +40,17 @@ _PACKED: tuple[tuple[bytes, t.Callable[..., t.Any]], ...] = (
     (b"\x5d\x00\x00", lzma.open),
 )
 
+# How a file begins that has the name of an archive, and is none, or none that can be read here.
+_OTHERS: tuple[tuple[bytes, str], ...] = (
+    (b"<", "it is a page (HTML or XML), such as that of a login or an error: see what its address shows in a browser"),
+    (b"{", "it is JSON, such as the error of an API: see what its address shows in a browser"),
+    (b"\x28\xb5\x2f\xfd", "it is packed by zstd: pack it as .tar.gz or .zip"),
+    (b"7z\xbc\xaf\x27\x1c", "it is packed by 7-Zip: pack it as .tar.gz or .zip"),
+    (b"Rar!", "it is packed by RAR: pack it as .tar.gz or .zip"),
+    (b"\x1f\x9d", "it is packed by compress: pack it as .tar.gz or .zip"),
+    (b"version https://git-lfs", "it is a pointer of Git LFS: run 'git lfs pull' where it is kept"),
+)
+
 # The last three come from fields that make no sense, whose values Python uses as they are.
 _BROKEN = (
     tarfile.TarError,
@@ -219,8 +230,16 @@ def extract(
         raise
     except _BROKEN as exc:
         raise SourceError(
-            f"{source} cannot be read as an archive (tar, plain or packed by gzip, bzip2 or xz; zip): {exc}"
+            f"{source} cannot be read as an archive (tar, plain or packed by gzip, bzip2 or xz; zip): "
+            f"{_explain_other(path) or exc}"
         ) from exc
+
+
+def _explain_other(path: str) -> str:
+    """Return what a file is that is no archive; an empty text where its beginning does not tell."""
+    with open(path, "rb") as stream:
+        head = stream.read(64).lstrip(b"\xef\xbb\xbf\t\r\n ")
+    return next((what for begin, what in _OTHERS if head.startswith(begin)), "")
 
 
 @dataclass(frozen=True)

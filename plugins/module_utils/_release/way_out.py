@@ -29,7 +29,8 @@ _SHORT = "<release>"
 _MOST = 2
 _OTHER_TOP = (
     "modules are looked for at the top of the code: when this one is below a directory of it, such as src/, set "
-    "environment to {PYTHONPATH: src}, or let requirements install the project"
+    "environment to {PYTHONPATH: src}, or let requirements install the project; when the whole project is in a "
+    "directory of the source, with its requirements, set subdirectory"
 )
 _MADE = "make the application in a file of 'files', such as served.py, and set app to served:app"
 _ASGI = (

@@ -94,12 +94,71 @@ def test_an_address_that_is_read_otherwise_is_refused_without_its_password(sourc
         ("git+https://tok3n@git.example.com/shop.git@v1#egg=shop", "as 'version'"),
         ("https://tok3n@git.example.com/shop.git#main", "as 'version'"),
         ("https://tok3n@example.com/shop-1-py3-none-any.whl", "'NAME @ URL'"),
+        ("https://tok3n@git.example.com/shop.git@v1", "as 'version'"),
+        ("https://tok3n@example.com/shop.tar.zst", "not read: pack it as one of .tar"),
+        ("https://tok3n@example.com/shop.7z", "not read: pack it as one of .tar"),
     ],
 )
 def test_what_belongs_into_a_requirement_is_refused_with_what_to_write(source: str, says: str) -> None:
     with pytest.raises(SourceError, match=says) as error:
         detect_type(source, "", "")
     assert "tok3n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "instead"),
+    [
+        (
+            "https://github.com/me/shop/tree/main/services/web",
+            "'https://github.com/me/shop' with version 'main' and subdirectory 'services/web'",
+        ),
+        ("https://github.com/me/shop/tree/main", "'https://github.com/me/shop' with version 'main'"),
+        ("https://github.com/me/shop/releases/tag/v1.0", "'https://github.com/me/shop' with version 'v1.0'"),
+        ("https://github.example.com/me/shop/commit/0af1", "'https://github.example.com/me/shop' with version '0af1'"),
+        ("https://git.test/group/part/shop/-/tree/v1/", "'https://git.test/group/part/shop' with version 'v1'"),
+        ("https://git.test/me/shop/src/branch/main/web", "'https://git.test/me/shop' with version 'main' and"),
+        ("https://bitbucket.org/me/shop/src/main/", "'https://bitbucket.org/me/shop' with version 'main'"),
+    ],
+)
+def test_the_page_of_a_repository_is_refused_with_the_repository(source: str, instead: str) -> None:
+    with pytest.raises(SourceError) as error:
+        detect_type(source, "", "")
+    assert f"is a page about a repository: set source to {instead}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://git.test/group/tree/shop",
+        "https://git.test/group/tree/main/shop.git",
+        "https://github.com/me/tree",
+        "https://github.com/tree/shop/",
+        "https://git.test/src/shop.git",
+        "https://dev.azure.com/o/p/_git/r",
+        "file://localhost/srv/shop.git",
+    ],
+)
+def test_a_repository_may_have_such_words_in_its_path(source: str) -> None:
+    assert detect_type(source, "", "") == "git"
+
+
+def test_a_file_is_on_no_other_host() -> None:
+    with pytest.raises(SourceError, match=r"'file:///srv/shop\.git' with three slashes"):
+        detect_type("file://srv/shop.git", "", "")
+
+
+@pytest.mark.parametrize(
+    ("source", "says", "says_not"),
+    [
+        ("github.com:me/shop.git", "(here 'git@github.com:me/shop.git')", "'./"),
+        ("C:\\Users\\me\\shop", "user@host:path, a path", "'./"),
+        ("shop!", "a path (it has a '/')", "'./"),
+    ],
+)
+def test_what_is_suggested_fits_the_form(source: str, says: str, says_not: str) -> None:
+    with pytest.raises(SourceError) as error:
+        detect_type(source, "", "")
+    assert says in str(error.value) and says_not not in str(error.value)
 
 
 def test_a_given_type_overrules_the_form() -> None:

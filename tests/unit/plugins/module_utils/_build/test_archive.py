@@ -113,6 +113,22 @@ def test_damaged_archives_are_refused_by_name(tmp_path: Path, data: bytes) -> No
         unpack(tmp_path / "x.tar.gz")
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"\xef\xbb\xbf\n<!doctype html><title>Sign in</title>", "is a page .*a login"),
+        (b'{"message": "404 Not Found"}', "is JSON"),
+        (b"\x28\xb5\x2f\xfdxxxx", r"packed by zstd: pack it as \.tar\.gz"),
+        (b"7z\xbc\xaf\x27\x1cxxxx", r"packed by 7-Zip: pack it as \.tar\.gz"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    ],
+)
+def test_what_is_no_archive_is_told_by_its_beginning(tmp_path: Path, data: bytes, says: str) -> None:
+    (tmp_path / "x.tar.gz").write_bytes(data)
+    with pytest.raises(SourceError, match=rf"x\.tar\.gz cannot be read as an archive .*{says}"):
+        unpack(tmp_path / "x.tar.gz")
+
+
 def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "x.zip", {"web.py": "x"})
     data = bytearray(path.read_bytes())

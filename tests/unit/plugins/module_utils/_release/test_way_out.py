@@ -65,7 +65,7 @@ PARTIAL = "partially initialized module"
         (f"{ABSENT}: '<release>/app/instance/config.py'", "put it to /srv/shop/shared/instance/config.py on the host"),
         (f"{ABSENT}: '{CODE}/instance/db/x.db'", "put it to /srv/shop/shared/instance/db/x.db on the host"),
         (f"{DENIED}: '{CODE}/instance/x.db'", "/srv/shop/shared/instance/x.db must belong to user 'shop'"),
-        ("ModuleNotFoundError: No module named 'shop'", "PYTHONPATH: src"),
+        ("ModuleNotFoundError: No module named 'shop'", "PYTHONPATH: src.*set subdirectory$"),
         ("sqlite3.OperationalError: unable to open database file", "SQLite.*'shared'"),
         ("(sqlite3.OperationalError) attempt to write a readonly database", "SQLite.*'shared'"),
         ("TypeError: FastAPI.__call__() missing 1 required positional argument: 'send'", "ASGI.*a2wsgi"),
