@@ -9,6 +9,7 @@ import difflib
 import ipaddress
 import re
 import typing as t
+import unicodedata
 from dataclasses import fields
 
 from .._input.values import (
@@ -50,6 +51,9 @@ from .raw import answers, read_statements
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _DOMAIN = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
+# What browsers take for a dot (UTS 46), and letters that are names of their own since IDNA 2008.
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")
+_KEPT = re.compile("[\u00df\u03c2\u200c\u200d]")
 # RFC 9110: a field name is a token.
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _SIZE = re.compile(r"[0-9]+[kKmMgG]?")
@@ -743,9 +747,16 @@ def _is_ipv6(text: str) -> bool:
 
 def _ascii_form(domain: str) -> str:
     try:
-        return f", '{domain.encode('idna').decode('ascii')}'"
+        return f", '{'.'.join(map(_ascii_label, _DOTS.split(domain)))}'"
     except UnicodeError:
         return " ('xn--…')"
+
+
+def _ascii_label(label: str) -> str:
+    """Return a part of a host name as browsers send it; Python's codec, of IDNA 2003, replaces some letters."""
+    if _KEPT.search(label):
+        return "xn--" + unicodedata.normalize("NFC", label).encode("punycode").decode("ascii")
+    return label.encode("idna").decode("ascii")
 
 
 def check_address(address: str) -> str:

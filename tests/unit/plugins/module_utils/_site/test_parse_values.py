@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import InputError
 from ansible_collections.flaskops.stack.plugins.module_utils._site.lines import quote
@@ -87,9 +89,20 @@ def test_what_no_browser_sends_as_a_host_is_refused(domain: str) -> None:
         check_domain(domain)
 
 
-def test_an_international_domain_is_refused_with_its_ascii_form() -> None:
-    with pytest.raises(InputError, match=r"'xn--bcher-kva\.example'"):
-        check_domain("bücher.example")
+@pytest.mark.parametrize(
+    ("domain", "ascii_form"),
+    [
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("*.Bücher.example", "*.xn--bcher-kva.example"),
+        ("bücher\u3002example", "xn--bcher-kva.example"),
+        # Not strasse.example, which is another one for browsers and registries.
+        ("straße.example", "xn--strae-oqa.example"),
+        ("Straße.bücher.example", "xn--strae-oqa.xn--bcher-kva.example"),
+    ],
+)
+def test_an_international_domain_is_refused_with_its_ascii_form(domain: str, ascii_form: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"'{ascii_form}'")):
+        check_domain(domain)
 
 
 @pytest.mark.parametrize(
