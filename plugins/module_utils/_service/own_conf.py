@@ -51,6 +51,15 @@ _OF_NGINX = (
 )
 REFUSED = {**OWNED, **dict.fromkeys(_OF_NGINX, "nothing: nginx speaks to the visitors")}
 
+# What gunicorn calls: a file may import these, which sets them as an assignment does.
+_HOOKS = frozenset(
+    [
+        *("on_starting", "on_reload", "when_ready", "on_exit", "pre_exec", "nworkers_changed", "ssl_context"),
+        *("pre_fork", "post_fork", "post_worker_init", "worker_int", "worker_abort", "worker_exit", "child_exit"),
+        *("pre_request", "post_request"),
+    ]
+)
+
 # Rendered into gunicorn.conf.py before 'extra', which has the last word.
 _TEMPLATE = '''
 
@@ -126,9 +135,19 @@ def _set_by(body: t.Sequence[ast.stmt]) -> set[str]:
 def _targets(statement: ast.stmt) -> set[str]:
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return {statement.name}
+    if isinstance(statement, ast.ImportFrom):
+        return set(filter(None, (_imported(statement, alias) for alias in statement.names)))
     targets: t.Sequence[ast.expr] = ()
     if isinstance(statement, ast.Assign):
         targets = statement.targets
     elif isinstance(statement, ast.AnnAssign):
         targets = [statement.target]
     return {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
+
+
+def _imported(statement: ast.ImportFrom, alias: ast.alias) -> str:
+    """Return what an import sets; of C(*) nobody knows, but the one who wrote it."""
+    name = alias.asname or alias.name
+    if name == "*":
+        return f"'from {'.' * statement.level}{statement.module or ''} import *'"
+    return name if name in _HOOKS or name in REFUSED else ""

@@ -103,7 +103,22 @@ def test_what_an_unread_file_sets_is_named_with_the_way_out(text: str, said: str
     assert said in explain_unread(text)
 
 
-@pytest.mark.parametrize("text", ["", "# nothing", "import os", "_private = 1"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("from hooks import when_ready, helper", "what it says of when_ready"),
+        ("from hooks import forked as post_fork", "what it says of post_fork"),
+        ("from base import *", "what it says of 'from base import *'"),
+        ("from .base import bind", "bind: use 'bind' of the service"),
+    ],
+)
+def test_what_an_unread_file_imports_counts_where_gunicorn_would_take_it(text: str, said: str) -> None:
+    assert explain_unread(text).endswith((said, f"({said})"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# nothing", "import os", "_private = 1", "from multiprocessing import cpu_count", "import bind"]
+)
 def test_a_file_that_sets_nothing_is_not_worth_a_warning(text: str) -> None:
     assert explain_unread(text) == ""
 
