@@ -18,6 +18,7 @@ from .projects import (
     check_workspace,
     explain_ignored_lock,
     explain_nothing,
+    explain_tables,
     is_project,
 )
 from .requirements import included, is_understood, lines_of, needs_tree
@@ -155,6 +156,8 @@ def _has_setup(path: str, read: Reader) -> bool:
 def _check_choice(found: t.Sequence[tuple[str, t.Any]], read: Reader, around: Surroundings) -> None:
     """Raise ProjectError when what was found without a list is nothing, or nothing by itself."""
     problem = "" if found else explain_nothing(around, read("setup.cfg") or "")
+    if not found and not problem and not around.has_packages:
+        problem = explain_tables(read("pyproject.toml") or "")
     if problem:
         raise ProjectError(problem)
     if found and not around.has_packages and found[0][0] in (LOCK, "pyproject.toml"):

@@ -28,8 +28,13 @@ _UNCOMPILED = "requirements.in"
 # Sections of a setup.cfg that is not there for tools alone.
 _SETUP = re.compile(r"^\[(?:metadata|options)\]", re.MULTILINE)
 _NOTHING = ". To install nothing of it, set requirements: []"
-_CONDA = ("environment.yml", "environment.yaml", "conda-lock.yml")
-_REQUIREMENTS = re.compile(r"(?:[\w.-]*requirements?[\w.-]*/)?[\w.-]+\.txt|[\w./-]*requirements?[\w.-]*\.txt")
+_CONDA = ("environment.yml", "environment.yaml", "conda-lock.yml", "conda.yml", "conda.yaml", "env.yml")
+_PIXI = ("pixi.toml", "pixi.lock")
+# By the name of the file, or of its directory; other files of text are no requirements.
+_REQUIREMENTS = re.compile(
+    r"[\w.-]*requirements?[\w.-]*/[\w.-]+\.(?:txt|in)|[\w.-]*(?:req|deps|dependenc|pip)[\w.-]*\.(?:txt|in|pip|lock)",
+    re.IGNORECASE,
+)
 
 
 class ProjectError(ValueError):
@@ -127,6 +132,12 @@ def _is_elsewhere(entry: Entry) -> bool:
     return re.search(r"\bworkspace\s*=\s*true|\bpath\s*=\s*[\"']\.\.", text) is not None
 
 
+def explain_tables(text: str) -> str:
+    """Return what to write where a pyproject.toml that is no project says what to install to pixi; else nothing."""
+    found = next((entry for entry in entries_of(text) if entry.table.startswith("tool.pixi")), None)
+    return f"pyproject.toml line {found.line} says what to install, {_explain_unread(_PIXI[0])}" if found else ""
+
+
 def check_workspace(path: str, text: str) -> None:
     """Raise ProjectError for the root of a uv workspace that has nothing to install itself."""
     entries = entries_of(text)
@@ -148,13 +159,13 @@ def explain_nothing(around: Surroundings, setup: str) -> str:
     """
     if around.has_packages:
         return ""
-    unread = next((name for name in (PYLOCK, *_EXPORTS, *_CONDA) if name in around.names), "")
+    unread = next((name for name in (PYLOCK, *_EXPORTS, *_CONDA, *_PIXI) if name in around.names), "")
     if unread == PYLOCK:
         return f"the source says what to install in {PYLOCK}, which is read when it is named: {_NAME_PYLOCK}"
     if unread:
         return f"the source says what to install in {unread}, {_explain_unread(unread)}"
     candidates = _candidates(around)
-    if not candidates:
+    if _UNCOMPILED in around.names or not candidates:
         return _explain_unfinished(around, setup)
     tools = "a pyproject.toml that only configures tools, and " if "pyproject.toml" in around.names else ""
     return (
@@ -182,10 +193,10 @@ def _explain_unfinished(around: Surroundings, setup: str) -> str:
 
 def _explain_unread(name: str) -> str:
     """Return who reads a file about packages, and what to write for uv and pip."""
-    if name in _CONDA:
+    if name in (*_CONDA, *_PIXI):
         return (
-            "which only conda reads: write its packages into a file requirements.txt, as 'pip list --format=freeze' "
-            "prints them, and commit it"
+            f"which only {'conda' if name in _CONDA else 'pixi'} reads: write its packages into a file "
+            "requirements.txt, as 'pip list --format=freeze' prints them, and commit it"
         )
     return (
         f"which neither uv nor pip reads: run '{_EXPORTS[name]}' where it is kept and commit requirements.txt, or name "
@@ -196,7 +207,7 @@ def _explain_unread(name: str) -> str:
 def check_listed(path: str, installer: str) -> None:
     """Raise ProjectError for a file about packages that the installer would read as requirements, line by line."""
     name = posixpath.basename(path)
-    if name in _EXPORTS or name in _CONDA:
+    if name in (*_EXPORTS, *_CONDA, *_PIXI):
         raise ProjectError(f"'requirements' lists {path}, {_explain_unread(name)}")
     if name == PYLOCK and installer != "uv":
         raise ProjectError(f"'requirements' lists {path}, which only uv reads: set installer: uv")

@@ -319,7 +319,7 @@ _FAILURES = (
         "a package, or that version of it, is not in the index",
     ),
     (
-        r"requires-python|Requires-Python|requires a different Python|Python requirement",
+        r"requires-python|Requires-Python|does not satisfy Python|requires a different Python|Python requirement",
         "the interpreter is too old or too new for a package: set 'python'",
     ),
     (r"No solution found|ResolutionImpossible|conflicting dependencies", "the requirements contradict each other"),

@@ -38,8 +38,12 @@ _ASGI = (
     "one; or add a2wsgi to packages, wrap it with a2wsgi.ASGIMiddleware in a file of 'files', and let app name that"
 )
 _SHADOWS = (
-    "the file has the name of a module of Python or of a package, and hides it: rename the file, and correct app where "
-    "it is the application's own"
+    "the file has the name of a module of Python, and hides it: rename the file, and correct app where it is the "
+    "application's own"
+)
+_IMPORTS_ITSELF = (
+    "the file imports itself: when a package of that name is meant, which the file hides, rename the file, and correct "
+    "app where it is the application's own"
 )
 
 
@@ -141,9 +145,14 @@ def _of_words(place: AppPaths) -> dict[str, str]:
         r"^SystemExit(?:: (?:0|None))?$": (
             "it ends its process when it is imported: put what does so below 'if __name__ == \"__main__\":'"
         ),
-        # As Python 3.13 says it; and a file that imports itself where it means another one.
-        r"\(consider renaming '[^'\n]*/app/\w+\.py'": _SHADOWS,
-        r"/app/(\w+)\.py\", line \d+, in .*\n(?: .*\n)*\w+: .*\bpartially initialized module '\1'": _SHADOWS,
+        # As Python 3.13 says it.
+        r"\(consider renaming '[^'\n]*/app/\w+\.py' since": _SHADOWS,
+        r"\(consider renaming '[^'\n]*/app/\w+\.py' if": _IMPORTS_ITSELF,
+        r"/app/(\w+)\.py\", line \d+, in .*\n(?: .*\n)*\w+: .*\bpartially initialized module '\1'": _IMPORTS_ITSELF,
+        r"locale\.Error: unsupported locale setting": (
+            "this host does not have that locale: add locales-all to system_packages, which has all of them, or use "
+            "C.UTF-8"
+        ),
     }
 
 

@@ -376,6 +376,7 @@ def test_a_lock_file_is_synchronised_into_the_virtualenv() -> None:
         ),
         ("ERROR: pywin32-306-win.whl is not a supported wheel on this platform.", "for this host's Python or system"),
         ("x requires-python >=3.14", "set 'python'"),
+        ("No solution found\nthe current Python version (3.13.5) does not satisfy Python>=3.99", "set 'python'"),
         ("error: command 'x86_64-linux-gnu-gcc' failed", "could not be built"),
         ("Failed to build `x @ file:///x`\n  error: Multiple top-level packages discovered", "requirements.txt]"),
         ("ValueError: Unable to determine which files to ship inside the wheel", "which of its files are the package"),

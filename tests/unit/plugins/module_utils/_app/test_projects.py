@@ -63,6 +63,14 @@ SETUP = "from setuptools import setup\n"
             ["only configures tools", "requirements: [requirements/prod.txt]", "requirements/dev.txt"],
         ),
         ({"requirements-prod.txt": ""}, {}, ["requirements: [requirements-prod.txt]"]),
+        *(
+            ({name: "", "README.txt": "", "robots.txt": ""}, {}, [f"requirements: [{name}]"])
+            for name in ("requirements.in", "requirements.pip", "reqs.txt", "dev-requirements.txt", "Requirements.txt")
+        ),
+        ({"pixi.toml": "", "pixi.lock": ""}, {}, ["pixi.toml", "only pixi", "requirements.txt"]),
+        ({"env.yml": ""}, {}, ["env.yml", "only conda", "requirements.txt"]),
+        ({"pyproject.toml": "[tool.pixi.dependencies]\nflask = '*'\n"}, {}, ["pyproject.toml line 1", "only pixi"]),
+        ({"web/pixi.toml": ""}, {"listed": ["web/pixi.toml"]}, ["lists web/pixi.toml,", "only pixi"]),
         ({"pyproject.toml": TOOLS}, {"listed": ["pyproject.toml"]}, ["lists pyproject.toml", "only configures tools"]),
         (
             {"pyproject.toml": MEMBER},
@@ -125,6 +133,8 @@ def test_what_cannot_be_installed_is_refused_with_what_to_write(
         ({"pyproject.toml": TOOLS}, {"has_packages": True}, []),
         ({"Pipfile": ""}, {"has_packages": True}, []),
         ({"Pipfile": ""}, {"listed": []}, []),
+        # An application of the standard library alone.
+        ({"README.txt": "", "LICENSE.txt": "", "robots.txt": "", "runtime.txt": ""}, {}, []),
         ({"Pipfile": "", "requirements.txt": "flask"}, {}, ["requirements.txt"]),
         ({"pyproject.toml": "[build-system]\n", "setup.py": SETUP}, {}, ["."]),
         ({"pyproject.toml": "[tool.setuptools]\n"}, {}, ["."]),

@@ -100,8 +100,16 @@ PARTIAL = "partially initialized module"
             "AttributeError: module 'logging' has no attribute 'x' (consider renaming '<release>/app/logging.py' since",
             "hides it: rename the file",
         ),
-        (f"{IN_FLASK}ImportError: cannot import name 'Flask' from {PARTIAL} 'flask'", "hides it: rename the file"),
-        (f"{IN_FLASK}AttributeError: {PARTIAL} 'flask' has no attribute 'Flask'", "hides it: rename the file"),
+        (
+            f"{IN_FLASK}ImportError: cannot import name 'Flask' from {PARTIAL} 'flask'",
+            "imports itself.*rename the file",
+        ),
+        (f"{IN_FLASK}AttributeError: {PARTIAL} 'flask' has no attribute 'Flask'", "imports itself.*rename the file"),
+        (
+            "ImportError: cannot import name 'db' from 'main' (consider renaming '<release>/app/main.py' if it has the",
+            "imports itself",
+        ),
+        ("locale.Error: unsupported locale setting", "locales-all"),
         ("OSError: [Errno 97] Address family not supported by protocol", "RestrictAddressFamilies"),
     ],
 )
