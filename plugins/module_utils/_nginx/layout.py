@@ -24,7 +24,10 @@ _USUAL = re.compile(
 # What a link to a version of a site ends with.
 _VERSION = re.compile(r"@[0-9a-f]{12}")
 _PATTERN = re.compile(r"(/[^*?\[\]]*)/\*([A-Za-z0-9._-]*)")
-_USER = re.compile(r"^\s*user\s+([^\s;#]+)(?:\s+([^\s;#]+))?\s*;", re.MULTILINE)
+_USER = re.compile(
+    r"""^\s*user\s+["']?([^\s;#"']+)["']?(?:\s+["']?([^\s;#"']+)["']?)?\s*;""",
+    re.MULTILINE,
+)
 
 
 class Included(t.NamedTuple):

@@ -136,6 +136,8 @@ def test_a_main_file_that_is_about_to_change_counts(tmp_path: Path) -> None:
         (DEBIAN, ("www-data", "www-data")),
         (ORG, ("nginx", "nginx")),
         ("#user nobody;\nuser web staff;\n", ("web", "staff")),
+        ("user \"nginx\" 'web';\n", ("nginx", "web")),
+        ("# pid x; user nobody;\n", None),
         ("worker_processes 1;\n", None),
         ("", None),
     ],
