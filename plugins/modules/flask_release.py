@@ -287,10 +287,11 @@ options:
             type: str
       shared:
         description:
-          - Directories, relative to the application, that all releases share - uploads, a SQLite file, or
-            V(instance), which is Flask's instance folder. They are in C(<root>/<name>/shared) and belong to the user
-            of the application. When not set, V(instance).
+          - Directories, relative to the application, that all releases share - uploads, the directory of a SQLite
+            file, or V(instance), which is Flask's instance folder. They are in C(<root>/<name>/shared) and belong to
+            the user of the application. When not set, V(instance).
           - What the source has in such a directory is copied there once, when the shared directory is empty.
+          - A name like that of a file, such as V(app.db), is refused. With a slash at its end it is a directory, too.
         type: list
         elements: str
       trusted_hops:

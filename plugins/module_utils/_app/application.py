@@ -51,6 +51,9 @@ if t.TYPE_CHECKING:
     from .files import ReleaseFile
 
 INSTALLERS = ("uv", "pip")
+# What a tool for deployment may be asked to link as a file, as 'linked_files' of Capistrano: data, and configuration.
+_CONFIGURES = re.compile(r"(?:^|/)\.(?:flask)?env$|\.(?:env|ini|cfg|conf|toml|ya?ml|json|py)$")
+_FILE_NAME = re.compile(rf"\.(?:db3?|sqlite3?|log|pid|sock|txt|csv)$|{_CONFIGURES.pattern}")
 _INTERPRETER = re.compile(r"(?:python)?(\d+(?:\.\d+)?)|python3?|/[\w./+-]+")
 
 # Installers get them as one text, with blanks between them.
@@ -484,6 +487,23 @@ def _settings_of(item: t.Mapping[str, t.Any]) -> Settings:
     return replace(settings, health=health, prefix=prefix or settings.prefix)
 
 
+def _check_no_file(path: str) -> None:
+    """Raise SourceError for what other tools link as a file: a directory of that name would be in its way."""
+    if path.endswith("/") or not _FILE_NAME.search(path):
+        return
+    configures = _CONFIGURES.search(path)
+    directory = posixpath.dirname(path) or "instance"
+    raise SourceError(
+        f"shared '{path}' has the name of a file, and shared lists directories: "
+        + (
+            "write it into each release by 'files', or set variables by environment and secrets"
+            if configures
+            else f"let the application keep that file in a directory, such as {directory}/, and list the directory"
+        )
+        + f". A directory of that name is written '{path}/'"
+    )
+
+
 def _shared_paths(paths: t.Sequence[str] | None) -> tuple[str, ...]:
     """Return the directories that outlive releases."""
     result = []
@@ -493,6 +513,7 @@ def _shared_paths(paths: t.Sequence[str] | None) -> tuple[str, ...]:
             raise SourceError(
                 f"shared '{path}' must be a plain path inside the application, such as 'uploads' or 'var/data'"
             )
+        _check_no_file(path)
         fault = length_fault(path)
         if fault:
             raise SourceError(f"shared '{path[:40]}...' is {fault}: use a shorter one")

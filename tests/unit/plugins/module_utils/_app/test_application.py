@@ -72,6 +72,13 @@ def test_what_reads_forwarded_headers_is_installed_where_it_is_used(hops: int, m
         ({"shared": ["/etc"]}, "shared '/etc' must be a plain path"),
         ({"shared": ["a/../.."]}, "must be a plain path"),
         ({"shared": [""]}, "must be a plain path"),
+        (
+            {"shared": ["app.db"]},
+            "such as instance/, and list the directory. A directory of that name is written 'app.db/'",
+        ),
+        ({"shared": ["data/app.sqlite3"]}, "such as data/, and list the directory"),
+        ({"shared": [".env"]}, "by 'files', or set variables by environment and secrets"),
+        ({"shared": ["config/database.yml"]}, "by 'files'"),
         ({"shared": ["a", "a/b"]}, "shared 'a/b' is below another"),
         ({"environment": {"A B": "1"}}, "environment variable 'A B'"),
         ({"environment": {"A": "1"}, "secrets": {"A": "2"}}, "'A' is in environment and in secrets"),
@@ -191,6 +198,11 @@ def test_commit_and_python_make_a_new_release() -> None:
 def test_settings_do_not_change_code_and_virtualenv(changes: dict[str, t.Any]) -> None:
     one, two = parse_app(SHOP, "/srv"), parse_app({**SHOP, **changes}, "/srv")
     assert build_key(one, "git", SHA, "3.13.5") == build_key(two, "git", SHA, "3.13.5")
+
+
+@pytest.mark.parametrize("path", ["app.db/", "static/uploads", "var/v1.0", "conf.d", "envs", ".cache"])
+def test_a_directory_is_shared_whatever_its_name(path: str) -> None:
+    assert parse_app({**SHOP, "shared": [path]}, "/srv").shared == (path.rstrip("/"),)
 
 
 @pytest.mark.parametrize("changes", [{"packages": ["x"]}, {"shared": ["x"]}, {"gunicorn": {"worker_class": "gevent"}}])
