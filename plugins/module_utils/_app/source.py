@@ -38,6 +38,7 @@ _PAGE = re.compile(
 )
 # Archives of kinds that Python does not unpack on all hosts.
 _UNREADABLE = re.compile(r"\.(?:tar\.)?(?:zst|zstd|lz4?|lzma|7z|rar|Z)$|\.(?:tzst|tlz)$")
+_NUMBER = re.compile(r"\d+\.\d+")
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 # git-check-ref-format(1), and a leading '-' would be an option.
 _BAD_REF = re.compile(r"^-|[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock$|[/.]$|^/")
@@ -250,6 +251,8 @@ def _missing_ref(refs: t.Mapping[str, str], version: str, repository: str) -> st
 
     near = difflib.get_close_matches(version, known, 5, 0.5)
     hint = f"near it are {_some(near)}" if near else f"it has {_some(known)}"
+    if _NUMBER.fullmatch(version):
+        hint += f" (without quotes, {version}0 is the number {version} in YAML: write version: '{version}0' for that)"
     return f"version '{version}' is no branch or tag of {repository}: {hint}"
 
 

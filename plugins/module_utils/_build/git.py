@@ -39,6 +39,7 @@ _HELPER = '!f() { echo "username=$FLASKOPS_GIT_USERNAME"; echo "password=$FLASKO
 
 # Error messages of git, and their meaning.
 _HINTS = (
+    (r"invalid gitfile format", "a bundle is named by its path alone, such as /srv/git/shop.bundle, without 'file://'"),
     (r"error in libcrypto|invalid format", "'deploy_key' is no private key that ssh can read (it has the whole file)"),
     (r"Host key verification failed", "the server's host key is not the one in 'known_hosts' (see ssh-keyscan)"),
     (

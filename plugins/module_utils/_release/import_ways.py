@@ -23,6 +23,8 @@ _REMOVED: t.Mapping[str, str] = {
 # The line that ends a traceback; of several, as in a log, the last one counts.
 _RAISED = re.compile(r"^(?P<kind>(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Exit|Warning)): (?P<text>.*)$", re.M)
 _MODULE = re.compile(r"No module named '([\w.]+)'$")
+# The code that imports it is the application's own.
+_IN_CODE = re.compile(r'^[^"\n]*(?:<release>|/releases/[^/"\n]+|/current)/app/')
 _NAME = re.compile(r"cannot import name '\w+' from (?:partially initialized module )?'([\w.]+)' \(.*/site-packages/")
 
 
@@ -42,7 +44,17 @@ def import_way(text: str, own: str) -> str:
         return ""
     if top in _REMOVED:
         return _removed(top)
+    if dot and _IN_CODE.search(text[: raised[-1].start()].rpartition('  File "')[2]):
+        return _own_or_other(top)
     return _other_version(top) if dot else _absent(top)
+
+
+def _own_or_other(name: str) -> str:
+    return (
+        f"there is a '{name}' without that module: when it is a directory of the application, look whether its files "
+        "are in the release (those of a submodule of git are not), and when it is a package, set its version in "
+        "constraints, such as 'werkzeug<3'"
+    )
 
 
 def _removed(name: str) -> str:

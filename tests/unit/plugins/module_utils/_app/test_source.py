@@ -227,6 +227,7 @@ def test_a_name_means_a_commit(version: str, commit: str) -> None:
     [
         (REFS, "mian", "version 'mian' is no branch or tag of repo: near it are 'main'"),
         (REFS, "zzz", "it has 'feature/cart', 'main', 'v1.0'"),
+        ({"refs/tags/v1.10": SHA1}, "1.1", r"near it are 'v1\.10' \(without quotes, 1\.10 is .*version: '1\.10'"),
         (REFS, "0123456", "named by all of its 40 digits"),
         ({}, "main", "no branch and no tag"),
         ({"refs/heads/x": SHA1}, "", "no default branch: set 'version' to one of 'x'"),

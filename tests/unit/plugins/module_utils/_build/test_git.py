@@ -236,3 +236,10 @@ def test_only_a_tag_that_may_be_a_version_describes_a_commit(source: Path, mirro
     git(source, "tag", "--annotate", "--message=now", "latest")
     commit = refreshed(source, mirror)["HEAD"]
     assert describe_commit(str(mirror), commit) == f"v1.2-0-g{commit[:7]}"
+
+
+def test_a_bundle_behind_a_scheme_is_named_with_its_path_alone(source: Path, tmp_path: Path) -> None:
+    git(source, "bundle", "create", "--quiet", str(tmp_path / "shop.bundle"), "--all")
+    with pytest.raises(SourceError, match="by its path alone, such as /srv/git/shop"):
+        list_refs(Repository(f"file://{tmp_path}/shop.bundle"), str(tmp_path / "scratch"))
+    assert list_refs(Repository(f"{tmp_path}/shop.bundle"), str(tmp_path / "scratch"))

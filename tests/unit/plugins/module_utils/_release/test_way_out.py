@@ -106,6 +106,20 @@ PARTIAL = "partially initialized module"
         ),
         (f"{IN_FLASK}AttributeError: {PARTIAL} 'flask' has no attribute 'Flask'", "imports itself.*rename the file"),
         (
+            (
+                '  File "<release>/app/main.py", line 5, in <module>\n    import vendor.main\n'
+                "ModuleNotFoundError: No module named 'vendor.main'"
+            ),
+            "submodule.*werkzeug<3",
+        ),
+        (
+            (
+                f'  File "{CODE}/main.py", line 5, in x\n    import x\n  File "{PACKAGES}/x/y.py", line 1, in y\n'
+                "ModuleNotFoundError: No module named 'health_check.db'"
+            ),
+            "package with 'health_check' is newer",
+        ),
+        (
             "ImportError: cannot import name 'db' from 'main' (consider renaming '<release>/app/main.py' if it has the",
             "imports itself",
         ),
