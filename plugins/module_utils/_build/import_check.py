@@ -94,6 +94,12 @@ _DUMP = "(most recent call first)"
 
 # What os.environ raises, and that it was that.
 _MISSING = re.compile(r"^KeyError: '([A-Za-z_][A-Za-z0-9_]*)'$", re.MULTILINE)
+# What Flask, environs and python-decouple say of one, and many an application.
+_TOLD = re.compile(
+    r"""^[\w.]+: .*\b[Ee]nvironment variable ["']?(?P<name>[A-Za-z_]\w*)["']? (?:is )?(?:not set|missing|required)"""
+    r"""|^[\w.]*UndefinedValueError: (?P<undefined>[A-Za-z_]\w*) not found""",
+    re.MULTILINE,
+)
 _ENVIRON = re.compile(r"<frozen os>|/os\.py\"|environ")
 
 
@@ -147,13 +153,22 @@ def explain_check(said: str, app: str, timeout: int, code: int = 1) -> str:
             "'files', such as served.py, after sys.argv = ['shop'] or with the arguments that it needs, and set app to "
             "served:app; the end of the output"
         )
-    missing = _MISSING.findall(said)
-    if missing and _ENVIRON.search(said):
+    missing = _missing_variable(said)
+    if missing:
         return (
-            f"'{app}' needs the environment variable {missing[-1]}, which is not set: add it to environment, or to "
+            f"'{app}' needs the environment variable {missing}, which is not set: add it to environment, or to "
             "secrets if it is secret; the end of the output"
         )
     return f"'{app}' cannot be loaded; the end of the output"
+
+
+def _missing_variable(said: str) -> str:
+    """Return the environment variable that an application misses; an empty text for another error."""
+    missing = _MISSING.findall(said) if _ENVIRON.search(said) else []
+    told = _TOLD.search(said)
+    if told:
+        return told.group("name") or told.group("undefined")
+    return missing[-1] if missing else ""
 
 
 def _explain_late(said: str, app: str, timeout: int) -> str:

@@ -16,6 +16,8 @@ from .model import Layout, Manifest
 # What Python says of a system call that failed, with the path: "[Errno 13] Permission denied: '/var/log/shop.log'".
 # A call with two paths names the one that is written last.
 _FAILED = re.compile(r"\[Errno (?P<number>\d+)\] [^:\n]*: (?:'[^'\n]+' -> )?'(?P<path>[^'\n]+)'")
+# The last frame of a traceback before it, from the name of the file on.
+_STARTS = re.compile(r'^[^"\n]*/subprocess\.py", line \d+, in _execute_child$', re.MULTILINE)
 _PACKAGE = re.compile(r"lib/python3[^/]*/site-packages/(?P<inside>(?P<name>[^/]+)/.+)")
 _ENOENT, _ENXIO, _EACCES, _EROFS, _EPERM = "2", "6", "13", "30", "1"
 _REFUSED = (_EACCES, _EROFS, _EPERM)
@@ -90,7 +92,7 @@ def ways_out(text: str, place: AppPaths) -> list[str]:
     """Return what to set, a sentence for each kind of failure in C(text), the end of a log or a traceback."""
     if text.startswith(_INSTALLS):
         return []
-    found = [way for match in _FAILED.finditer(text) if (way := _of_path(match["number"], match["path"], place))]
+    found = [way for match in _FAILED.finditer(text) if (way := _of_call(text, match, place))]
     if not found:
         found = [way for pattern, way in _of_words(place).items() if re.search(pattern, text, re.MULTILINE)]
     if not found and ("ModuleNotFoundError" in text or "ImportError" in text):
@@ -149,11 +151,27 @@ def _of_words(place: AppPaths) -> dict[str, str]:
         r"\(consider renaming '[^'\n]*/app/\w+\.py' since": _SHADOWS,
         r"\(consider renaming '[^'\n]*/app/\w+\.py' if": _IMPORTS_ITSELF,
         r"/app/(\w+)\.py\", line \d+, in .*\n(?: .*\n)*\w+: .*\bpartially initialized module '\1'": _IMPORTS_ITSELF,
+        r"(?:OS|Import)Error: (?:[\w./+-]*/)?lib[\w.+-]+\.so[\w.]*: cannot open shared object file": (
+            "this host does not have that library: add the package of the distribution that has it to system_packages, "
+            "such as libmagic1 for libmagic.so.1, or libgl1 for libGL.so.1"
+        ),
+        r"No module named '_?tkinter'": "Tk is a package of its own: add python3-tk to system_packages",
         r"locale\.Error: unsupported locale setting": (
             "this host does not have that locale: add locales-all to system_packages, which has all of them, or use "
             "C.UTF-8"
         ),
     }
+
+
+def _of_call(text: str, match: re.Match[str], place: AppPaths) -> str:
+    """Return the way out for a system call that failed: one that starts a program, or one that opens a path."""
+    is_program = _STARTS.search(text[: match.start()].rpartition('  File "')[2])
+    if is_program and match["number"] == _ENOENT:
+        return (
+            f"this host does not have the program '{match['path']}': add the package of the distribution that has it "
+            "to system_packages"
+        )
+    return _of_path(match["number"], match["path"], place)
 
 
 def _of_path(number: str, path: str, place: AppPaths) -> str:

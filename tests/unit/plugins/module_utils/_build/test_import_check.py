@@ -118,6 +118,20 @@ def test_a_variable_that_is_not_set_is_named_with_the_way_out() -> None:
     assert "needs the environment variable TOKEN, which is not set: add it to environment, or to secrets" in said
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "RuntimeError: The environment variable 'TOKEN' is not set and as such configuration could not be loaded.",
+        'environs.exceptions.EnvError: Environment variable "TOKEN" not set',
+        "decouple.UndefinedValueError: TOKEN not found. Declare it as envvar or define a default value.",
+        "SystemExit: environment variable TOKEN is missing",
+    ],
+)
+def test_a_variable_that_a_library_misses_is_named_with_the_way_out(said: str) -> None:
+    said = MISSING.replace("KeyError: 'TOKEN'", said)
+    assert "needs the environment variable TOKEN, which is not set" in explain_check(said, "shop:app", 2)
+
+
 def test_another_missing_key_is_no_variable() -> None:
     said = MISSING.replace('os.environ["TOKEN"]', 'settings["TOKEN"]').replace("<frozen os>", "settings.py")
     assert "environment variable" not in explain_check(said, "shop:create_app()", 2)

@@ -124,6 +124,13 @@ PARTIAL = "partially initialized module"
             "imports itself",
         ),
         ("locale.Error: unsupported locale setting", "locales-all"),
+        (
+            f"  File \"/usr/lib/python3/subprocess.py\", line 1972, in _execute_child\n    raise\n{ABSENT}: 'ffmpeg'",
+            "does not have the program 'ffmpeg'.*system_packages$",
+        ),
+        ("OSError: libmagic.so.1: cannot open shared object file: No such file or directory", "to system_packages"),
+        ("ImportError: libGL.so.1: cannot open shared object file: No such file or directory", "to system_packages"),
+        ("ModuleNotFoundError: No module named '_tkinter'", "python3-tk"),
         ("OSError: [Errno 97] Address family not supported by protocol", "RestrictAddressFamilies"),
     ],
 )
