@@ -24,6 +24,14 @@ _REFUSED = (_EACCES, _EROFS, _EPERM)
 _STANDARD = re.compile(r"/dev/(?:stdout|stderr|fd/[0-9]+)|/proc/(?:self|[0-9]+)/fd/[0-9]+")
 _TEMPORARY = ("/tmp/", "/var/tmp/")
 _LOGS = "/var/log/"
+# Whoever may write there may do harm to others.
+_OF_THE_SYSTEM = frozenset(
+    [
+        *("/", "/boot", "/etc", "/media", "/mnt", "/opt", "/run", "/run/lock", "/srv", "/usr", "/var"),
+        *("/usr/local", "/usr/share", "/var/backups", "/var/cache", "/var/lib", "/var/local", "/var/lock", "/var/log"),
+        *("/var/mail", "/var/opt", "/var/run", "/var/spool", "/var/www"),
+    ]
+)
 # An error of an installer, or of a compiler that it calls, is not one of the application.
 _INSTALLS = "cannot install "
 # Releases are shortened in errors of a build.
@@ -273,7 +281,19 @@ def _of_host(number: str, path: str, place: AppPaths) -> str:
         )
     if path.startswith(("/proc/", "/sys/", "/dev/")):
         return ""
+    return _of_outside(path, place)
+
+
+def _of_outside(path: str, place: AppPaths) -> str:
+    """Return the way out for a path that the service may not write to."""
+    directory = posixpath.dirname(path)
+    if directory in _OF_THE_SYSTEM:
+        return (
+            f"the service may write to {place.shared} only, and {directory} is the system's: make a directory such as "
+            f"{posixpath.join(directory, place.name)} for user '{place.user}', let the application write into it, and "
+            "add it to gunicorn.sandbox_paths"
+        )
     return (
-        f"the service may write to {place.shared} only: add '{posixpath.dirname(path)}' to gunicorn.sandbox_paths, and "
-        f"let it belong to user '{place.user}'"
+        f"the service may write to {place.shared} only: add '{directory}' to gunicorn.sandbox_paths, and let it belong "
+        f"to user '{place.user}'"
     )

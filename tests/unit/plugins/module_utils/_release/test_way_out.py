@@ -61,6 +61,13 @@ PARTIAL = "partially initialized module"
             f"{READ_ONLY}: '/var/log/shop/app.log'",
             "'/var/log/shop' to gunicorn.sandbox_paths",
         ),
+        # Nobody is told to give the system's directories away.
+        (
+            f"{READ_ONLY}: '/var/log/shop.log'",
+            "/var/log is the system's: make a directory such as /var/log/shop for user",
+        ),
+        (f"{DENIED}: '/etc/shop.conf'", "/etc is the system's: make a directory such as /etc/shop"),
+        (f"{READ_ONLY}: '/shop.pid'", "/ is the system's: make a directory such as /shop"),
         (f"{ABSENT}: '/tmp/job.txt'", "/tmp .*private to each unit"),
         (f"{ABSENT}: '<release>/app/instance/config.py'", "put it to /srv/shop/shared/instance/config.py on the host"),
         (f"{ABSENT}: '{CODE}/instance/db/x.db'", "put it to /srv/shop/shared/instance/db/x.db on the host"),
