@@ -17,6 +17,8 @@ _BAD_FILE = re.compile(r'cannot load certificate( key)? "([^"]+)": (.*)')
 _PASSPHRASE = re.compile(r"problems getting password|bad password read|bad decrypt|maybe wrong password")
 _NO_PEM = re.compile(r"no start line|DECODER routines::unsupported")
 _UNKNOWN_VARIABLE = re.compile(r'unknown "(\w+)" variable')
+# Names of that file begin so.
+_SHARED = re.compile(r'(?:unknown (?:log format )?|zone )"(flaskops\w*)"')
 # EAFNOSUPPORT
 _NO_IPV6 = re.compile(r"socket\(\) (\[\S*\]:\d+) failed \(97:")
 _LARGEST = 65536
@@ -117,6 +119,14 @@ def unknown_variables(output: str, texts: t.Mapping[str, str]) -> list[str]:
         ]
         found += [f"nothing defines ${name}, which is used in {' and '.join(places[:_NAMED])}"] if places else []
     return found
+
+
+def unread_shared_file(output: str) -> list[str]:
+    """Return a hint for sites that nginx reads without the file that they share."""
+    found = _SHARED.search(output)
+    remedy = "set nginx_shared_file of role nginx to the path of a file that its http block includes, before the sites"
+    where = "is defined in the file that all sites share, and nginx does not read it before them"
+    return [f"{found[1]} {where}: {remedy}"] if found else []
 
 
 def missing_http3(output: str) -> list[str]:

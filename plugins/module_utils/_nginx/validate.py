@@ -26,6 +26,7 @@ from .hints import (
     missing_ipv6,
     small_hashes,
     unknown_variables,
+    unread_shared_file,
     unusable_files,
 )
 from .holders import find_sockets_in_use, resolve
@@ -232,6 +233,7 @@ def _advice(
         *missing_http3(validation.output),
         *missing_ipv6(validation.output),
         *unknown_variables(validation.output, validation.config.texts),
+        *unread_shared_file(validation.output),
         *small_hashes(validation.output, [name for server in servers for name in server.names]),
     ]
 

@@ -17,6 +17,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.hints import
     missing_ipv6,
     small_hashes,
     unknown_variables,
+    unread_shared_file,
     unusable_files,
 )
 
@@ -105,6 +106,15 @@ def test_the_lines_with_a_variable_that_nothing_defines_are_named() -> None:
     assert found.endswith("used in /n/a:4 and /n/a:5 and /n/b:2")
     assert unknown_variables('[emerg] unknown "other" variable', texts) == []
     assert unknown_variables('[emerg] unknown directive "hots"', texts) == []
+
+
+@pytest.mark.parametrize(
+    "said", ['[emerg] unknown "flaskops_nosniff" variable', '[emerg] unknown log format "flaskops_json" in /n/a:3']
+)
+def test_what_the_shared_file_defines_names_the_setting_of_its_place(said: str) -> None:
+    (found,) = unread_shared_file(said)
+    assert found.startswith("flaskops_") and "set nginx_shared_file of role nginx" in found
+    assert unread_shared_file(said.replace("flaskops", "other")) == []
 
 
 def test_a_host_without_ipv6_is_told_of_the_setting_that_holds_for_all_sites() -> None:
