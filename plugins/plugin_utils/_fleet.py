@@ -58,9 +58,19 @@ def status_lines(hosts: t.Mapping[str, Item]) -> list[str]:
         having = {host: release for host, release in serving.items() if release is None or release}
         if len(having) > 1:
             mixed = is_mixed(having) and not _deployed_together(hosts, name)
-            way = f"; to go back: flaskops.stack.rollback -e app={name}" if mixed else ""
+            way = f"; to go back: flaskops.stack.rollback -e app={name}" if mixed and _can_go_back(hosts, name) else ""
             lines.append(f"{name}: {describe(having)}{way}")
     return lines
+
+
+def _can_go_back(hosts: t.Mapping[str, Item], name: str) -> bool:
+    """Tell whether a rollback of the hosts that have an application would find a release for all of them."""
+    having = {host: found for host, found in hosts.items() if _release_of(found, name) != ""}
+    try:
+        rollback_targets(having, name)
+    except FleetError:
+        return False
+    return True
 
 
 def _deployed_together(hosts: t.Mapping[str, Item], name: str) -> bool:

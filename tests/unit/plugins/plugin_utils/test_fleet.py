@@ -136,11 +136,14 @@ def test_a_host_without_the_application_is_named() -> None:
 
 
 def test_status_begins_with_what_the_fleet_serves() -> None:
-    hosts = {"web1": host([V2]), "web2": host([V1]), "db1": {"apps": [], "error": ""}}
+    hosts = {"web1": host([V2, V1]), "web2": host([V1]), "db1": {"apps": [], "error": ""}}
     (line,) = status_lines(hosts)
     assert line == (
         f"shop: 1 host serves {V1}: web2; 1 serves {V2}: web1; to go back: flaskops.stack.rollback -e app=shop"
     )
+    # Nothing of a rollback that would be refused, such as to what version 1.0.0 has deployed with two Pythons.
+    hosts = {"web1": host([V2]), "web2": host([V1])}
+    assert status_lines(hosts) == [f"shop: 1 host serves {V1}: web2; 1 serves {V2}: web1"]
     # Nothing of a fleet where there is none.
     nothing = {"web1": {"apps": [], "error": ""}}
     assert render_status(nothing) == "web1: no application"
