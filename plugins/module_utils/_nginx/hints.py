@@ -19,8 +19,8 @@ _NO_PEM = re.compile(r"no start line|DECODER routines::unsupported")
 _UNKNOWN_VARIABLE = re.compile(r'unknown "(\w+)" variable')
 # Names of that file begin so.
 _SHARED = re.compile(r'(?:unknown (?:log format )?|zone )"(flaskops\w*)"')
-# EAFNOSUPPORT
-_NO_IPV6 = re.compile(r"socket\(\) (\[\S*\]:\d+) failed \(97:")
+# EAFNOSUPPORT: the kernel is without it. EADDRNOTAVAIL: sysctl net.ipv6.conf.lo.disable_ipv6 has taken loopback away.
+_NO_IPV6 = re.compile(r"socket\(\) (\[\S*\]:\d+) failed \(97:|bind\(\) to (\[::1\]:\d+) failed \(99:")
 _LARGEST = 65536
 # Of a hash table, as in an nginx.conf that the role owns.
 _ROOMY = 4096
@@ -138,9 +138,10 @@ def missing_http3(output: str) -> list[str]:
 
 
 def missing_ipv6(output: str) -> list[str]:
-    """Return a hint for a host whose kernel has no IPv6."""
+    """Return a hint for a host that has no IPv6: its kernel is without it, or it is switched off."""
     remedy = "set 'ipv6: false' in nginx_site_defaults, which holds for the sites for unknown host names as well"
-    return [f"this host has no IPv6, and {place} needs it: {remedy}" for place in _NO_IPV6.findall(output)[:1]]
+    found = _NO_IPV6.search(output)
+    return [f"this host has no IPv6, and {found[1] or found[2]} needs it: {remedy}"] if found else []
 
 
 def bucket_size(length: int, present: int) -> int:

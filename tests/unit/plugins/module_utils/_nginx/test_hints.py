@@ -122,3 +122,6 @@ def test_a_host_without_ipv6_is_told_of_the_setting_that_holds_for_all_sites() -
     (found,) = missing_ipv6(f"{said}\n{said.replace('80', '443')}")
     assert found.startswith("this host has no IPv6, and [::]:80 needs it: set 'ipv6: false' in nginx_site_defaults")
     assert missing_ipv6("[emerg] bind() to [::]:80 failed (98: Address already in use)") == []
+    (found,) = missing_ipv6("[emerg] bind() to [::1]:8181 failed (99: Cannot assign requested address)")
+    assert found.startswith("this host has no IPv6, and [::1]:8181 needs it: set 'ipv6: false'")
+    assert missing_ipv6("[emerg] bind() to [2001:db8::1]:80 failed (99: Cannot assign requested address)") == []
