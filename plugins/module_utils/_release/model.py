@@ -12,7 +12,7 @@ import re
 import typing as t
 from dataclasses import asdict, dataclass, field
 
-from .._input.defaults import Settings, settings_from_json, to_json
+from .._input.defaults import DEFAULTS, LATER, Settings, settings_from_json, to_json
 from .._system.paths import CACHE, LOCKS
 from .damage import fault_of
 
@@ -112,7 +112,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """Return the text of release.json."""
-        values = {**asdict(self), "settings": to_json(self.settings)}
+        values = {**asdict(self), "settings": _written(self.settings)}
         extra = values.pop("extra")
         del values["unknown_settings"]
         return json.dumps({**extra, "schema": SCHEMA, **values}, indent=1, sort_keys=True) + "\n"
@@ -142,6 +142,12 @@ class Manifest:
         fields["shared"] = tuple(fields.get("shared", ()))
         fields["settings"], unknown = settings_from_json(fields["settings"])
         return cls(extra=extra, unknown_settings=unknown, **fields)
+
+
+def _written(settings: Settings) -> dict[str, object]:
+    """Return settings but for defaults that version 1.0 would refuse, so that it can run the release, too."""
+    refused = (*LATER, "threads")
+    return {key: value for key, value in to_json(settings).items() if key not in refused or value != DEFAULTS[key]}
 
 
 def canonical(value: object) -> str:

@@ -73,6 +73,21 @@ def test_settings_that_an_earlier_version_did_not_have_get_their_defaults() -> N
     assert found.unknown_settings == ()
 
 
+def test_version_1_0_can_run_a_release_that_has_none_of_the_later_settings() -> None:
+    former = {
+        *("access_log", "after", "allow_public_bind", "asset_grace", "bind", "cpu_quota", "drain_timeout", "extra"),
+        *("graceful_timeout", "health", "instances", "keepalive", "log_level", "max_requests", "max_requests_jitter"),
+        *("memory_high", "memory_max", "open_files", "preload", "sandbox", "sandbox_paths", "socket_group"),
+        *("tasks_max", "timeout", "worker_class", "workers"),
+    }
+    settings = json.loads(replace(MANIFEST, settings=Settings()).to_json())["settings"]
+    # It refuses a setting that it does not know, and 0 threads.
+    assert set(settings) == former
+    later = replace(MANIFEST, settings=Settings(threads=3, idle="15m"))
+    assert set(json.loads(later.to_json())["settings"]) == former | {"threads", "idle"}
+    assert Manifest.from_json(later.to_json()) == later
+
+
 def test_settings_of_a_later_version_are_named() -> None:
     values = json.loads(MANIFEST.to_json())
     values["settings"] = {**values["settings"], "colour": "red", "health": {"path": "/up", "depth": 2}}
