@@ -22,7 +22,7 @@ from .._input.printable import short_reason
 from .._input.values import InputError, UnsafeNameError, check_name
 from .._release.history import try_record
 from .._release.model import Layout, ReleaseError
-from .._release.ownership import check_owner, owner_ids
+from .._release.ownership import check_owner, check_place, owner_ids
 from .._release.release import current_id, list_releases, read_manifest
 from .._release.releases import find_applications
 from .._release.shared import ShareError
@@ -181,6 +181,7 @@ def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter]
     found = UploadedSource(**sent) if sent else None
     if found and found.error:
         raise SourceError(found.error)
+    check_place(layout)
     check_accounts(app.claim(owner_ids(layout)))
     check_schedules(app.timers)
     check_owner(layout, app.user, bool(app.shared))

@@ -15,7 +15,7 @@ from .._input.defaults import to_json
 from .._input.values import InputError, check_name, check_root, check_socket_path
 from .._nginx.socket_group import socket_group
 from .._release.model import Layout, Manifest, ReleaseError, is_release_id
-from .._release.ownership import check_owner, owner_ids
+from .._release.ownership import check_owner, check_place, owner_ids
 from .._release.release import damage, read_manifest
 from .._service.settings import parse_settings
 from .._site.forwarded import ForwardedChain
@@ -93,6 +93,7 @@ def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Ser
         raise InputError(f"hook '{hook}' is for a rollback: set state: rolled_back, or leave it out")
     if state == "absent":
         return ServiceRequest(layout, present=False)
+    check_place(layout)
     request = read_release(layout, release, check) if release else _read_existing(layout, service, check)
     request = replace(request, chain=_chain_of(service))
     if request.manifest and not check:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
+import stat
 import typing as t
 
 from .._system.account import UserError
@@ -32,6 +34,39 @@ def check_owner(layout: Layout, user: str, uses_data: bool) -> None:
             f"and the old and the new release could not both write to it. Set user: {name}; or run the playbook "
             f"remove with -e app={layout.name} (the data stays) and then this one, which hands the data over"
         )
+
+
+def check_place(layout: Layout) -> None:
+    """Raise UserError when another user than root could exchange the releases, which root reads, starts and removes.
+
+    Such a directory was made by hand before, for an application of the same name.
+    """
+    for path in (layout.root, layout.base):
+        writer = _writer(path)
+        if writer:
+            raise UserError(
+                f"{path} can be written to by {writer}, who could exchange what root starts from it: "
+                f"'chown root:root {path} && chmod 755 {path}' (what is in it stays), or, where something else has to "
+                "write to it, set flask_root (gunicorn_root for gunicorn_services) to another directory"
+            )
+
+
+def _writer(path: str) -> str:
+    """Return who else may rename what is in a directory; an empty text for nobody, and where there is none."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return ""
+    if status.st_uid not in (0, os.geteuid()):
+        return f"user '{_name(status.st_uid)}'"
+    # In a directory like /tmp everybody renames his own only.
+    if status.st_mode & stat.S_ISVTX:
+        return ""
+    if status.st_mode & stat.S_IWOTH:
+        return "all users"
+    if status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid()):
+        return f"group '{_group_name(status.st_gid)}'"
+    return ""
 
 
 def owner_ids(layout: Layout) -> t.Optional[t.Tuple[int, int]]:
@@ -71,3 +106,10 @@ def _name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

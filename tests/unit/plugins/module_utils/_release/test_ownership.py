@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
-from ansible_collections.flaskops.stack.plugins.module_utils._release.ownership import check_owner, transfer_ownership
+from ansible_collections.flaskops.stack.plugins.module_utils._release.ownership import (
+    check_owner,
+    check_place,
+    transfer_ownership,
+)
 from ansible_collections.flaskops.stack.plugins.module_utils._release.shared import Owner
 from ansible_collections.flaskops.stack.plugins.module_utils._system.account import UserError
 
@@ -80,3 +84,33 @@ def test_an_application_without_data_changes_its_user_freely(layout: Layout, tmp
     with pytest.raises(UserError):
         check_owner(empty, "no-such-user", uses_data=True)
     check_owner(Layout(str(tmp_path), "none"), "no-such-user", uses_data=True)
+
+
+@pytest.mark.parametrize(
+    ("owner_of", "mode", "writer"),
+    [(OLD, 0o755, "user '40001'"), (0, 0o777, "all users"), (0, 0o2775, "group '40002'")],
+)
+@pytest.mark.parametrize("place", ["root", "base"])
+def test_a_directory_in_which_another_user_could_exchange_releases_is_refused(
+    layout: Layout, place: str, owner_of: int, mode: int, writer: str
+) -> None:
+    check_place(layout)
+    path = getattr(layout, place)
+    os.chown(path, owner_of, NEW)
+    os.chmod(path, mode)
+    with pytest.raises(UserError) as said:
+        check_place(layout)
+    assert f"{path} can be written to by {writer}" in str(said.value)
+    assert f"chown root:root {path}" in str(said.value)
+    os.chown(path, 0, 0)
+    os.chmod(path, 0o755)
+    check_place(layout)
+
+
+def test_a_place_that_only_root_can_change_is_none_of_anybody_elses(layout: Layout, tmp_path: Path) -> None:
+    check_place(Layout(str(tmp_path / "missing"), "shop"))
+    os.chmod(layout.root, 0o1777)
+    check_place(layout)
+    os.chown(layout.root, 0, NEW)
+    os.chmod(layout.root, 0o755)
+    check_place(layout)
