@@ -23,7 +23,7 @@ from .._input.values import InputError, UnsafeNameError, check_name
 from .._release.history import try_record
 from .._release.model import Layout, ReleaseError
 from .._release.ownership import check_owner, check_place, owner_ids
-from .._release.release import current_id, list_releases, read_manifest
+from .._release.release import current_id, is_foreign_link, list_releases, own_releases, read_manifest
 from .._release.releases import find_applications
 from .._release.shared import ShareError
 from .._release.way_out import place_of, with_ways_out
@@ -363,9 +363,10 @@ def absent(names: t.Sequence[str], options: BuildOptions, purge_data: bool) -> d
 
 def _remove(layout: Layout, options: BuildOptions, purge_data: bool, ended: dict[str, list[str]]) -> bool:
     """Remove one application and return whether there was anything; C(ended) gets the processes that still ran."""
+    # What another deploy tool has there stays.
     paths = [
-        layout.current,
-        layout.releases,
+        *([] if is_foreign_link(layout) else [layout.current]),
+        *own_releases(layout),
         layout.maintenance,
         layout.cache,
         f"{ANSWERS}-{layout.name}",
@@ -381,7 +382,8 @@ def _remove(layout: Layout, options: BuildOptions, purge_data: bool, ended: dict
         end_leftovers(layout.name, [hook_unit(layout.name)])
         processes = [] if is_used else end_user(user)
         ended.update({layout.name: processes} if processes else {})
-        remove_file(layout.current)
+        if not is_foreign_link(layout):
+            remove_file(layout.current)
         for path in found:
             if path != layout.current:
                 remove_tree(path)

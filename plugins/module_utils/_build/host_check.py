@@ -10,6 +10,7 @@ import os
 from .._input.defaults import Settings
 from .._input.values import InputError
 from .._release.model import Layout
+from .._release.release import is_foreign_link
 from .._service.sandbox import needed_paths
 from .._system.users import find_group
 
@@ -19,6 +20,12 @@ def check_switch(layout: Layout) -> None:
     if os.path.lexists(layout.current) and not os.path.islink(layout.current):
         raise InputError(
             f"{layout.current} is not a symbolic link: move it away, it has to lead to the current release"
+        )
+    if is_foreign_link(layout):
+        raise InputError(
+            f"{layout.current} leads to {os.readlink(layout.current)}, which is no release of this collection: remove "
+            f"the link when nothing needs it any more ('rm {layout.current}'; what it leads to stays), or choose "
+            "another name for the application, or another directory for all (flask_root)"
         )
 
 

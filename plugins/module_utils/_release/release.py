@@ -91,6 +91,22 @@ def _listed(path: str) -> Manifest | None:
         return None
 
 
+def is_foreign_link(layout: Layout) -> bool:
+    """Tell whether something else than this collection has made the link C(current), such as another deploy tool."""
+    current = current_id(layout)
+    return current is not None and not is_release_id(current)
+
+
+def own_releases(layout: Layout) -> list[str]:
+    """Return the paths of all releases, complete or not, and leftovers; the directory itself if it has nothing else."""
+    try:
+        names = os.listdir(layout.releases)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    own = [name for name in names if is_release_id(name) or name.startswith(".")]
+    return [layout.release(name) for name in own] if len(own) < len(names) else [layout.releases]
+
+
 def current_id(layout: Layout) -> str | None:
     """Return the id that the link C(current) names, or None when there is no such link."""
     target = read_link(layout.current)

@@ -114,6 +114,15 @@ def test_a_directory_in_the_place_of_the_switch_stops_one_application(tmp_path: 
     assert "is not a symbolic link" in result["msg"]
 
 
+def test_a_link_of_another_tool_in_the_place_of_the_switch_stops_one_application(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    os.makedirs(layout.base)
+    os.symlink(f"{layout.releases}/20240101120000", layout.current)
+    result = look(tmp_path, two_apps(), {})
+    assert [release["name"] for release in result["releases"]] == ["blog"]
+    assert f"{layout.current} leads to {layout.releases}/20240101120000" in result["msg"]
+
+
 def test_what_fails_is_not_tried_twice_when_a_source_has_to_be_sent(tmp_path: Path) -> None:
     result = build(tmp_path, FakeBuilds(lacks=["blog"]), wheel_dir="/no/wheels")
     assert (result["wanted"], list(result["faults"]), result.get("failed")) == (["blog"], ["shop"], None)

@@ -22,7 +22,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.model impo
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release.release import (
     current_id,
+    is_foreign_link,
     list_releases,
+    own_releases,
     read_manifest,
     write_manifest,
 )
@@ -155,6 +157,35 @@ def test_releases_are_listed_oldest_first_and_unfinished_ones_not_at_all(tmp_pat
     os.makedirs(layout.release("4444444-44444444"))
     assert [m.id[0] for m in list_releases(layout)] == ["2", "3", "1"]
     assert [m.id[0] for m in list_releases(layout, {"2222222-22222222": "2026-04"})] == ["3", "1", "2"]
+
+
+def test_what_another_tool_has_beside_the_releases_is_not_among_them(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    assert own_releases(layout) == []
+    for name in ("1111111-11111111", ".removed-2222222-22222222-7"):
+        os.makedirs(layout.release(name))
+    assert own_releases(layout) == [layout.releases]
+    os.makedirs(layout.release("20240101120000"))
+    assert {os.path.basename(path) for path in own_releases(layout)} == {
+        *("1111111-11111111", ".removed-2222222-22222222-7"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "foreign"),
+    [
+        ("releases/1111111-11111111", False),
+        ("/srv/shop/releases/1111111-11111111", False),
+        ("/srv/shop/releases/20240101120000", True),
+        ("../code", True),
+    ],
+)
+def test_a_current_that_leads_elsewhere_is_of_another_tool(tmp_path: Path, target: str, foreign: bool) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    assert not is_foreign_link(layout)
+    os.makedirs(layout.base)
+    os.symlink(target, layout.current)
+    assert is_foreign_link(layout) is foreign
 
 
 def test_a_file_where_an_application_could_be_has_no_releases(tmp_path: Path) -> None:
