@@ -339,6 +339,7 @@ options:
       - certificate_chain
       - certificate_pair
       - key_permissions
+      - https_lost
     default: []
   directory_available:
     description: Directory in which the versions of sites are kept. nginx must not include it.
@@ -740,6 +741,7 @@ OPTIONS: dict[str, t.Any] = {
             "certificate_chain",
             "certificate_pair",
             "key_permissions",
+            "https_lost",
         ],
         "default": [],
     },

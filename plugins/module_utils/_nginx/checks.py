@@ -11,7 +11,7 @@ import typing as t
 
 from .certificate import Certificate, covers
 from .conf import Configuration, Placed
-from .policy import KINDS, MIXED_PROXY
+from .policy import KINDS, LOST, MIXED_PROXY
 
 # A name that a certificate can cover; regular expressions, "_" and single labels are not.
 _HOST_NAME = re.compile(r"(?:\*\.|\.)?(?:[a-z0-9-]+\.)+[a-z0-9-]+")
@@ -156,6 +156,33 @@ def check_defaults(servers: t.Sequence[ServerBlock]) -> list[Problem]:
                 text = f"{item} has two default servers{remedy if ours else ''}"
                 problems.append(_problem(KINDS[1], item, (first, server), text))
     return problems
+
+
+def check_lost_https(
+    before: t.Sequence[ServerBlock], after: t.Sequence[ServerBlock], replaced: t.Collection[str]
+) -> list[Problem]:
+    """Find names that a file of somebody else serves by HTTPS, and that what takes its place would not."""
+    kept = {name for server in after if _has_tls(server) for name in server.names}
+    found = []
+    for server in before:
+        lost = [name for name in server.names if name not in {*kept, "", "_"}]
+        if server.file in replaced and _has_tls(server) and lost:
+            text = (
+                f"{server.place} serves {', '.join(lost)} by HTTPS, and the site in its place would not: have all "
+                "of them in domains, and set tls.certificate and tls.key (nginx_sites[].tls, or "
+                f"flask_apps[].nginx.tls), for example to {_files(server)}, or nginx_acme_email"
+            )
+            found.append(Problem(LOST, " ".join(lost), (server.file,), text))
+    return found
+
+
+def _has_tls(server: ServerBlock) -> bool:
+    return any(item.tls for item in server.listens) and not server.rejects_tls
+
+
+def _files(server: ServerBlock) -> str:
+    """Return the first certificate of a server and its key, in words."""
+    return next((f"{certificate} and {key}" for certificate, key in server.certificates), "those of the host")
 
 
 def check_tls(servers: t.Sequence[ServerBlock]) -> list[Problem]:

@@ -199,6 +199,8 @@ class NginxPlan:
     permissions: list[str] = field(default_factory=list)
     swaps: list[Swap] = field(default_factory=list)
     activated: list[str] = field(default_factory=list)
+    # Links and files of others whose place a site takes.
+    replaced: list[str] = field(default_factory=list)
     removals: list[str] = field(default_factory=list)
     sites: list[dict[str, str | None]] = field(default_factory=list)
     files: list[dict[str, str | bool]] = field(default_factory=list)

@@ -145,6 +145,8 @@ class Planner:
             if kept is None or kept.content != content:
                 self.plan.stores.append(Store(path, content))
             self._keep_foreign(name, before)
+            if before.kind != "absent" and not self.linked(name):
+                self.plan.replaced.append(self._layout.link(name))
             self.plan.swaps.append(Swap(self._layout.link(name), before, Node("link", path, content)))
             self.plan.activated.append(path)
         if kept is not None and not self._has_right_owner(kept):

@@ -15,6 +15,7 @@ NAMESPACE, SHADOW, NONE = "namespace", "shadow", "none"
 CLASH, IN_USE = "socket_clash", "socket_in_use"
 CHAIN, PAIR, KEY_MODE = "certificate_chain", "certificate_pair", "key_permissions"
 MIXED_PROXY = "mixed_proxy_protocol"
+LOST = "https_lost"
 KINDS = (
     "duplicate_server_name",
     "duplicate_default_server",
@@ -27,6 +28,7 @@ KINDS = (
     CHAIN,
     PAIR,
     KEY_MODE,
+    LOST,
 )
 
 

@@ -13,7 +13,15 @@ from .._system.paths import TLS
 from .binary import Nginx
 from .certificate import Certificate, CertificateError, read_certificate
 from .certificate_files import find_file_problems
-from .checks import Problem, ServerBlock, certificate_paths, check_certificates, find_problems, find_servers
+from .checks import (
+    Problem,
+    ServerBlock,
+    certificate_paths,
+    check_certificates,
+    check_lost_https,
+    find_problems,
+    find_servers,
+)
 from .conf import Configuration, ConfigurationError
 from .hints import (
     CERTIFICATE,
@@ -57,7 +65,8 @@ def validate(nginx: Nginx, plan: NginxPlan, policy: Policy, running: RunningNgin
     problems = []
     if config:
         certificates = _certificates(config, servers, staged_tree, set(running.unloaded), nginx.host.time())
-        problems = [*find_problems(servers), *certificates, *_sockets(config, running.master)]
+        lost = check_lost_https(_present_servers(nginx), servers, plan.replaced) if plan.replaced else []
+        problems = [*find_problems(servers), *certificates, *_sockets(config, running.master), *lost]
     serious, bearable = _sort(nginx, problems, policy, running)
     serious = [*_read_versions(plan, config), *serious, *_unread(plan, config, staged_tree)]
     warnings = [*_other_warnings(validation), *(problem.message for problem in bearable)]
@@ -174,6 +183,14 @@ def _present_problems(nginx: Nginx, running: RunningNginx) -> set[tuple[str, str
     loaded = [server for server in servers if not _uses(server, config, running.unloaded)]
     problems += find_file_problems(loaded, config.absolute, present.read, present.changed)
     return {problem.key for problem in problems}
+
+
+def _present_servers(nginx: Nginx) -> list[ServerBlock]:
+    """Return the servers of the configuration on disk; none when it is broken."""
+    try:
+        return find_servers(StagedTree({}).load(nginx.config))
+    except ConfigurationError:
+        return []
 
 
 def _uses(server: ServerBlock, config: Configuration, paths: t.Collection[str]) -> bool:

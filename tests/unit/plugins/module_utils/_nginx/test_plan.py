@@ -185,7 +185,7 @@ def test_a_package_file_is_let_go_only_as_the_package_left_it() -> None:
 
 def test_a_regular_file_that_is_replaced_is_kept_as_a_version() -> None:
     tree = Tree(nodes={"/e/s.conf": Node("file", "", b"theirs")})
-    tree.want(WantedSite("s", content=b"ours", foreign=REPLACE))
+    assert tree.want(WantedSite("s", content=b"ours", foreign=REPLACE)).replaced == ["/e/s.conf"]
     assert tree.served() == {"s": b"ours"}
     tree.want(WantedSite("s", version="previous"))
     assert tree.served() == {"s": b"theirs"}

@@ -46,6 +46,22 @@ def plan(root: Path, name: str, content: str) -> NginxPlan:
     return NginxPlan(swaps=[Swap(str(root / "sites" / name), Node(), Node("file", content=content.encode()))])
 
 
+def test_a_site_by_hand_does_not_lose_https_unnoticed(nginx: Accepting, tmp_path: Path) -> None:
+    path = str(tmp_path / "sites/t")
+    taken = plan(tmp_path, "t", "server { listen unix:/nowhere/t.sock; server_name t.test; }")
+    taken.replaced.append(path)
+    with pytest.raises(NginxSiteError, match=rf"{path}:1 serves t.test by HTTPS, .* for example to t.crt and t.key"):
+        _validate.validate(nginx, taken, Policy(), RunningNginx())
+    _validate.validate(nginx, taken, Policy(tolerate=frozenset({"https_lost"})), RunningNginx())
+    # Of a site of ours nobody else has to be told.
+    taken.replaced.clear()
+    _validate.validate(nginx, taken, Policy(), RunningNginx())
+    (tmp_path / "t.crt").write_text("t.test")
+    kept = plan(tmp_path, "t", f"{TLS % tmp_path} # new")
+    kept.replaced.append(path)
+    _validate.validate(nginx, kept, Policy(), RunningNginx())
+
+
 @pytest.mark.parametrize("name", ["t", "other"])
 def test_a_certificate_that_nginx_has_not_loaded_is_refused(nginx: Accepting, tmp_path: Path, name: str) -> None:
     """Whether the site that uses it changes or another one."""
