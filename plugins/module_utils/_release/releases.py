@@ -11,7 +11,7 @@ import typing as t
 from .._input.values import UnsafeNameError, check_name
 from .._system.trees import tree_size
 from .model import Layout, Manifest, is_release_id
-from .release import current_id, list_releases
+from .release import current_id, list_releases, own_releases
 
 
 def list_applications(root: str, names: t.Sequence[str] | None, size: bool) -> list[dict[str, t.Any]]:
@@ -26,7 +26,8 @@ def find_applications(root: str) -> list[Layout]:
         found = [Layout(root, name) for name in sorted(os.listdir(root)) if _is_name(name)]
     except FileNotFoundError:
         return []
-    return [layout for layout in found if os.path.isdir(layout.releases)]
+    # Another deploy tool may have a directory of this name, too.
+    return [layout for layout in found if own_releases(layout)]
 
 
 def _is_name(name: str) -> bool:

@@ -28,6 +28,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.release im
     read_manifest,
     write_manifest,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._release.releases import find_applications
 
 MANIFEST = Manifest(
     name="shop",
@@ -165,6 +166,8 @@ def test_what_another_tool_has_beside_the_releases_is_not_among_them(tmp_path: P
     for name in ("1111111-11111111", ".removed-2222222-22222222-7"):
         os.makedirs(layout.release(name))
     assert own_releases(layout) == [layout.releases]
+    os.makedirs(tmp_path / "theirs/releases/20240101120000")
+    assert [found.name for found in find_applications(str(tmp_path))] == ["shop"]
     os.makedirs(layout.release("20240101120000"))
     assert {os.path.basename(path) for path in own_releases(layout)} == {
         *("1111111-11111111", ".removed-2222222-22222222-7"),
