@@ -9,6 +9,7 @@ import re
 import shlex
 import typing as t
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from .openings import Opening
 
@@ -119,19 +120,42 @@ def opened_ports(rules: t.Iterable[UfwRule], profiles: t.Mapping[str, str]) -> l
 
 def _opened(text: str, profiles: t.Mapping[str, str]) -> list[Opening]:
     words = _words(text)
-    named = dict(zip(words, words[1:]))
-    restricted = "from" in named or "on" in named or named.get("to", "any") != "any"
+    sender, receiver = _sides(words)
+    port, by_sender = receiver.get("port", ""), bool({"port", "app"} & set(sender))
+    proto, name = dict(zip(words, words[1:])).get("proto", ""), profile_of(text)
+    if _is_local(sender) or (by_sender and not (port or name)):
+        # Visitors come from another host, and from any port of it: one that is named is for answers.
+        return []
+    restricted = bool({"from", "on"} & set(sender)) or receiver.get("to", "any") != "any"
     networks = ("some",) if restricted else ()
-    name, proto = profile_of(text), named.get("proto", "")
     if name:
         found = [_PORTS.fullmatch(entry) for entry in profiles.get(name, "").split()]
-    elif "port" in named:
-        found = [_PORTS.fullmatch(named["port"] + (f"/{proto}" if proto else ""))]
-    elif restricted or "to" in named:
-        return [Opening("", 0, 0, networks)] if restricted or not proto else [Opening(proto, 1, 65535)]
+    elif port:
+        found = [_PORTS.fullmatch(port + (f"/{proto}" if proto else ""))]
+    elif sender or receiver:
+        return [Opening(proto, 1, 65535, networks) if proto else Opening("", 0, 0, networks)]
     else:
         found = [_PORTS.fullmatch(words[0])]
     return [opening for match in found if match for opening in _ranges(match.group(1), match.group(2), networks)]
+
+
+def _sides(words: t.Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the words of a rule about where connections come from, and those about where they go to, by name."""
+    end = words.index("to") if "to" in words[:-1] else len(words)
+    sides = (words[:end], words[end:])
+    sender, receiver = (
+        {word: value for word, value in zip(side, side[1:]) if word in ("on", "from", "to", "port", "app")}
+        for side in sides
+    )
+    return sender, receiver
+
+
+def _is_local(sender: t.Mapping[str, str]) -> bool:
+    """Tell whether a rule is only for connections of the host to itself."""
+    try:
+        return sender.get("on") == "lo" or ip_network(sender.get("from", ""), strict=False).is_loopback
+    except ValueError:
+        return False
 
 
 def _words(text: str) -> list[str]:
@@ -147,12 +171,11 @@ def _ranges(ports: str, protocol: str | None, networks: tuple[str, ...]) -> t.It
 
 
 def profile_of(text: str) -> str:
-    """Return the application profile that a rule names; empty when it names none."""
+    """Return the application profile of the ports that a rule is for; empty when it names none."""
     words = _words(text)
-    if "app" in words[:-1]:
-        return words[words.index("app") + 1]
-    plain = words[0] in ("from", "to", "in", "out", "on", "proto") or _PORTS.fullmatch(words[0])
-    return "" if plain else words[0]
+    sender, receiver = _sides(words)
+    plain = sender or receiver or words[0] in ("in", "out", "proto") or _PORTS.fullmatch(words[0])
+    return receiver.get("app", "") if plain else words[0]
 
 
 def parse_profile(text: str) -> str:

@@ -81,6 +81,11 @@ def test_rules_of_others_are_neither_marked_nor_deleted() -> None:
         ("ufw deny to 192.0.2.1 port 443", []),
         ("ufw deny out 443", []),
         ("ufw deny out to any", []),
+        ("ufw deny from any port 443", []),
+        ("ufw deny from any port 443 proto tcp", []),
+        ("ufw deny from any app 'Nginx Full'", []),
+        ("ufw deny from any port 53 to any port 443", []),
+        ("ufw deny from any app 'Nginx Full' to any app 'Nginx Full'", []),
         # The first one decides.
         ("ufw allow 443\nufw deny to any", []),
         ("ufw allow 80,443/tcp\nufw deny 443", []),
@@ -109,10 +114,28 @@ def test_rules_for_what_the_host_itself_asks_for_let_nothing_in(text: str) -> No
         ("to 192.0.2.1 port 22 proto tcp", Opening("tcp", 22, 22, ("some",))),
         ("to any", Opening("", 0, 0)),
         ("to any proto tcp", Opening("tcp", 1, 65535)),
+        ("from 10.0.0.0/8 proto udp", Opening("udp", 1, 65535, ("some",))),
+        ("from any port 1024:65535 to any port 22 proto tcp", Opening("tcp", 22, 22, ("some",))),
+        ("from any app DNS to any app OpenSSH", Opening("tcp", 22, 22, ("some",))),
     ],
 )
 def test_rules_that_log_or_are_for_an_address_let_in_what_they_are_for(text: str, opening: Opening) -> None:
-    assert opened_ports(parse_rules(f"ufw allow {text}\n"), {"OpenSSH": "22/tcp"}) == [opening]
+    assert opened_ports(parse_rules(f"ufw allow {text}\n"), {"OpenSSH": "22/tcp", "DNS": "53"}) == [opening]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["from any port 22", "from any port 22 proto tcp", "from 192.0.2.1 port 22 proto tcp", "from any app OpenSSH"],
+)
+def test_rules_by_the_port_of_the_sender_are_for_answers_and_let_no_visitor_in(text: str) -> None:
+    assert opened_ports(parse_rules(f"ufw allow {text}\n"), {"OpenSSH": "22/tcp"}) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["in on lo", "in on lo to any port 22", "from 127.0.0.1", "from 127.0.0.0/8 to any port 22", "from ::1"]
+)
+def test_rules_for_the_host_itself_let_nobody_else_in(text: str) -> None:
+    assert opened_ports(parse_rules(f"ufw allow {text}\n"), {}) == []
 
 
 def test_what_rules_of_others_let_in_is_known_by_port() -> None:
@@ -134,6 +157,8 @@ def test_profiles_are_told_from_ports() -> None:
         "from 192.0.2.9 to any app OpenSSH": "OpenSSH",
         "'Nginx Full'": "Nginx Full",
     }
+    assert profile_of("from any app DNS to any app 'Nginx Full'") == "Nginx Full"
+    assert profile_of("from any app DNS") == ""
     assert parse_profile("Profile: X\nTitle: Y\n\nPorts:\n  80,443/tcp\n  53\n") == "80,443/tcp 53"
     assert parse_profile("ERROR: Could not find profile") == ""
 
