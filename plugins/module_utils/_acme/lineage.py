@@ -92,7 +92,8 @@ def read_lineage(places: Places, name: str) -> Lineage:
     """Return what certbot has under a name."""
     live = os.path.join(places.certbot, "live", name)
     chain, key = _read(os.path.join(live, CHAIN)), _read(os.path.join(live, KEY))
-    text = (read_file(places.settings(name)) or b"").decode("utf-8", "replace")
+    # What is no file there is of no certificate; certbot passes it over as well.
+    text = _read(places.settings(name)).decode("utf-8", "replace")
     settings = {key: double or single or plain for key, double, single, plain in _SETTING.findall(text)}
     try:
         certificate = read_certificate(chain) if chain and key else None
@@ -102,7 +103,7 @@ def read_lineage(places: Places, name: str) -> Lineage:
 
 
 def _read(path: str) -> bytes:
-    """Return the content of the regular file that a path leads to; certbot's are links."""
+    """Return the content of the regular file that a path leads to, empty for anything else; certbot's are links."""
     try:
         return read_file(os.path.realpath(path)) or b"" if stat.S_ISREG(os.stat(path).st_mode) else b""
     except OSError:

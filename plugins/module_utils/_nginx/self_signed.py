@@ -21,10 +21,10 @@ import typing as t
 
 from .._system.files import read_file, read_link, replace_link, sync_directory, write_file
 from .._system.paths import RENEWAL
-from .certificate import ISSUED_PREFIX, Certificate, CertificateError, read_certificate
+from .certificate import ISSUED_PREFIX, Certificate, CertificateError, covers, read_certificate
 from .host import NginxHost
 from .model import CURRENT, ENABLED, CertificateChange, NginxPlan, NginxSiteError, WantedSite
-from .tree import list_directory, remove_leftovers
+from .tree import list_directory, read_node, remove_leftovers
 
 if t.TYPE_CHECKING:
     from .published import Pair, Paths
@@ -80,11 +80,21 @@ def plan_certificates(
     plan.left_certificates = [name for name in gone if name not in renamed and _is_renewed(directory, name)]
 
 
+def without_certificate(directory: str, sites: t.Sequence[WantedSite]) -> list[str]:
+    """Return the directories with certificates of sites that are to have none from here any more.
+
+    What certbot renews stays: its hook would bring it again.
+    """
+    known = [site for site in sites if site.state == ENABLED and site.content is not None and not site.version]
+    paths = [os.path.join(directory, site.name) for site in known if not site.self_signed]
+    return [path for path in paths if os.path.isdir(path) and not _is_renewed(directory, os.path.basename(path))]
+
+
 def _is_renewed(directory: str, name: str) -> bool:
     """Tell whether the certificate of a site is of a CA, and certbot renews it for nginx."""
     if read_link(os.path.join(directory, name, CURRENT)) in (None, STAND_IN):
         return False
-    return RENEWAL.encode() in (read_file(os.path.join(_SETTINGS, f"{name}.conf")) or b"")
+    return RENEWAL.encode() in (read_node(os.path.join(_SETTINGS, f"{name}.conf")).content or b"")
 
 
 def _plan_one(host: NginxHost, directory: str, site: WantedSite, published: t.Sequence[Paths], plan: NginxPlan) -> None:
@@ -97,7 +107,7 @@ def _plan_one(host: NginxHost, directory: str, site: WantedSite, published: t.Se
     plan.certificates.append(
         {**entry, "until_issued": site.until_issued, "state": "self_signed", "reason": ""},
     )
-    is_issued = site.until_issued and current not in (None, STAND_IN) and _has_files(link)
+    is_issued = site.until_issued and current not in (None, STAND_IN) and _is_for(link, site.self_signed)
     issued = link if is_issued else _issued_before(directory, site) if current is None else ""
     kept = _kept(host, site, published, issued)
     if is_issued and not kept:
@@ -145,6 +155,17 @@ def _of_former_name(issued: str) -> tuple[str, str, str, dict[str, bytes]]:
 
 def _has_files(place: str) -> bool:
     return all(os.path.isfile(os.path.join(place, name)) for name in (CERTIFICATE, KEY))
+
+
+def _is_for(place: str, names: t.Sequence[str]) -> bool:
+    """Tell whether a certificate and its key are there, and for a name of the site: its names may have changed."""
+    if not _has_files(place):
+        return False
+    try:
+        certificate = read_certificate(read_file(os.path.join(place, CERTIFICATE)) or b"")
+    except CertificateError:
+        return True  # nginx may read what we cannot
+    return any(covers(certificate.names, name.lower()) for name in names)
 
 
 def _issued_before(directory: str, site: WantedSite) -> str:

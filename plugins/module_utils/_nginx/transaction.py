@@ -79,13 +79,24 @@ def _plan(request: NginxRequest) -> NginxPlan:
     plan = make_plan(request.layout, current, request.sites, request.files, request.purge)
     if any(site.self_signed for site in request.sites) or os.path.isdir(request.tls):
         from .host import NginxHost
-        from .self_signed import plan_certificates
+        from .self_signed import plan_certificates, without_certificate
 
         published = _published(request, current)
         plan_certificates(request.host or NginxHost(), request.tls, request.sites, published, plan)
+        _plan_removals(request, current, plan, without_certificate(request.tls, request.sites))
     gone = [str(site["name"]) for site in plan.sites if site["state"] == ABSENT]
     plan.unused_answers = unused_answers(request.answers, request.sites, gone, request.purge)
     return plan
+
+
+def _plan_removals(request: NginxRequest, current: CurrentTree, plan: NginxPlan, unwanted: t.Sequence[str]) -> None:
+    """Plan to remove certificates that sites have no longer; raise NginxSiteError where another one uses that."""
+    if not plan.obsolete and not unwanted:
+        return
+    from .certificate_use import refuse_used, superfluous
+
+    refuse_used(request.config, plan)
+    plan.obsolete += superfluous(request.config, request.layout, current, request.sites, plan, unwanted)
 
 
 def _published(request: NginxRequest, current: CurrentTree) -> dict[str, list[Paths]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,15 @@ def test_settings_that_certbot_cannot_read_are_shown_until_it_can(lab: Lab) -> N
 def test_a_renewal_that_nobody_has_tried_is_shown(lab: Lab) -> None:
     lab.clock.now += 63 * DAY
     assert "certbot.timer" in certificate_states(lab.clock.time(), lab.places)[0]["problem"]
+
+
+@pytest.mark.parametrize("damage", [os.mkdir, lambda path: os.symlink(path, path)], ids=["directory", "loop"])
+def test_what_is_no_file_among_certbots_settings_is_no_certificate(lab: Lab, damage: t.Callable[[str], None]) -> None:
+    hook = {"renew_hook": lab.places.hook, "server": PRODUCTION}
+    lab.certbot.keep("gone", ["gone.test"], hook)
+    damage(lab.places.settings("odd"))
+    assert [one["name"] for one in certificate_states(lab.clock.time(), lab.places)] == ["blog", "shop", "gone"]
+    assert settle(lab.where, lambda _text: None)
 
 
 def test_a_certificate_whose_site_is_gone_is_shown_and_its_failures_are_remembered(lab: Lab) -> None:

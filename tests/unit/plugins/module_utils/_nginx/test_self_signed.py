@@ -46,9 +46,9 @@ def site(host: FakeHost, *names: str, name: str = "shop", **options: t.Any) -> W
     return WantedSite(name, content=text(host, name), self_signed=names or NAMES, **options)
 
 
-def run(host: FakeHost, *sites: WantedSite, **options: t.Any) -> dict[str, t.Any]:
+def run(host: FakeHost, *sites: WantedSite, keep: int = 5, **options: t.Any) -> dict[str, t.Any]:
     root = str(host.root)
-    layout = NginxLayout(f"{root}/available", f"{root}/enabled", uid=os.geteuid(), gid=os.getegid())
+    layout = NginxLayout(f"{root}/available", f"{root}/enabled", keep=keep, uid=os.geteuid(), gid=os.getegid())
     places = {"state": f"{root}/state", "locks": f"{root}/locks", "tls": f"{root}/tls", "host": host}
     return manage(NginxRequest(layout, "nginx", host.nginx.config, sites=sites, **{**places, **options}))
 
@@ -189,6 +189,81 @@ def test_what_a_ca_has_issued_is_left_alone_until_the_site_is_to_be_self_signed(
     assert os.readlink(current(host)) == str(live)
     assert run(host, site(host))["certificates"][0]["changed"]
     assert os.readlink(current(host)) == "stand-in"
+
+
+def own(port: int = 80) -> WantedSite:
+    return WantedSite("shop", content=f"server {{ listen {port}; server_name shop; }}\n".encode())
+
+
+def test_a_certificate_goes_when_no_version_of_its_site_needs_it(host: FakeHost) -> None:
+    run(host, site(host, until_issued=True), site(host, name="blog"))
+    issue(host)
+    run(host, own(), keep=2)
+    # The version before can be gone back to.
+    assert sorted(os.listdir(host.root / "tls")) == ["blog", "shop"]
+    assert not run(host, own(), keep=2)["changed"]
+    assert run(host, WantedSite("shop", version="previous"), keep=2)["changed"]
+    run(host, own(), keep=2)
+    assert run(host, own(81), keep=2, check=True)["changed"]
+    run(host, own(81), keep=2)
+    assert os.listdir(host.root / "tls") == ["blog"]
+    assert not run(host, own(81), keep=2)["changed"]
+
+
+def test_a_certificate_that_another_site_uses_stays_with_a_site_that_does_not(host: FakeHost) -> None:
+    run(host, site(host))
+    other = WantedSite("blog", content=text(host, "shop").replace(b"server_name shop", b"server_name blog"))
+    run(host, own(), other, keep=1)
+    assert os.listdir(host.root / "tls") == ["shop"]
+    assert not run(host, own(), other, keep=1)["changed"]
+    run(host, own(), WantedSite("blog", ABSENT), keep=1)
+    assert os.listdir(host.root / "tls") == []
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_certificate_that_another_site_uses_does_not_go_with_its_own(host: FakeHost, check: bool) -> None:
+    other = WantedSite("blog", content=text(host, "shop").replace(b"server_name shop", b"server_name blog"))
+    run(host, site(host), other)
+    with pytest.raises(NginxSiteError, match=r"site 'shop' goes, .*enabled/blog:1.* give that another certificate"):
+        run(host, WantedSite("shop", ABSENT), check=check)
+    assert current(host).is_dir() and (host.root / "enabled/shop").is_symlink()
+    run(host, WantedSite("shop", ABSENT), WantedSite("blog", ABSENT))
+    assert os.listdir(host.root / "tls") == []
+
+
+def test_what_certbot_renews_stays_with_a_site_that_has_it_no_longer(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(self_signed, "_SETTINGS", str(host.root))
+    (host.root / "shop.conf").write_text(f"renew_hook = {RENEWAL}/deploy-hook\n")
+    run(host, site(host, until_issued=True))
+    issue(host)
+    run(host, own(), keep=1)
+    assert os.listdir(host.root / "tls") == ["shop"]
+
+
+def test_what_a_ca_has_issued_for_none_of_the_names_is_not_gone_on_with(host: FakeHost) -> None:
+    run(host, site(host, until_issued=True))
+    issue(host)
+    run(host, WantedSite("shop", content=b"server { listen 80; }\n"))
+    assert run(host, site(host, "Shop.example.com", "new.test", until_issued=True))["certificates"][0]["state"] == (
+        "issued"
+    )
+    result = run(host, site(host, "shop.test", "example.com", until_issued=True))
+    assert (result["certificates"][0]["state"], os.readlink(current(host))) == ("self_signed", "stand-in")
+    assert names_in(current(host)) == ("shop.test", "example.com")
+    assert not run(host, site(host, "shop.test", "example.com", until_issued=True))["changed"]
+
+
+@pytest.mark.parametrize("damage", [os.mkdir, lambda path: os.symlink(path, path)], ids=["directory", "loop"])
+def test_what_is_no_file_among_certbots_settings_stops_no_removal(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, damage: t.Callable[[str], None]
+) -> None:
+    monkeypatch.setattr(self_signed, "_SETTINGS", str(host.root))
+    run(host, site(host, until_issued=True))
+    issue(host)
+    damage(str(host.root / "shop.conf"))
+    assert run(host, WantedSite("shop", ABSENT))["left_certificates"] == []
 
 
 def test_hsts_comes_and_goes_with_the_link_alone(host: FakeHost) -> None:
