@@ -78,12 +78,21 @@ def _apply_metrics(params: Params, layout: NginxLayout, check: bool, diff: bool,
 
 
 def layout_of(params: Params, places: SitePaths) -> NginxLayout:
-    """Return the layout; raise InputError for an owner, group or mode that is none."""
+    """Return the layout; raise NginxSiteError for an owner, group, mode or directory that is none."""
     try:
         uid, gid = pwd.getpwnam(params["owner"]).pw_uid, grp.getgrnam(params["group"]).gr_gid
+    except KeyError as exc:
+        raise NginxSiteError(
+            f"owner '{params['owner']}' and group '{params['group']}' must be known on this host: {exc.args[0]}"
+        ) from exc
+    try:
         mode = int(params["mode"], 8)
-    except (KeyError, ValueError) as exc:
-        raise NginxSiteError(f"owner, group and mode must be known and octal: {exc}") from exc
+    except ValueError as exc:
+        raise NginxSiteError(f"mode '{params['mode']}' must be an octal string like '0644'") from exc
+    for option in ("config", "directory_available", "directory_enabled"):
+        # The links of sites name what is there, and nginx takes a relative path from another directory.
+        if params[option] is not None and not params[option].startswith("/"):
+            raise NginxSiteError(f"{option} '{params[option]}' must be an absolute path")
     if params["keep"] < 1:
         raise NginxSiteError(f"keep {params['keep']} must be 1 or more: the version that nginx reads is one of them")
     sites = places.chosen(params["directory_enabled"], params["suffix"])

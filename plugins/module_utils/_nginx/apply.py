@@ -22,7 +22,9 @@ from .self_signed import STAND_IN, remove_certificates, write_certificates
 from .server import Master, error_logs, find_master, given_directives
 from .start import start
 from .tree import (
+    activation_times,
     apply_swaps,
+    forget_use,
     mark_used,
     remove_leftovers,
     remove_versions,
@@ -93,14 +95,19 @@ def apply(
         raise NginxSiteError(f"{fault}: install the package openssl first")
     write_certificates(change for change in plan.changes if change.is_broken)
     validation = validate_request(request, nginx, plan, pending_reload)
+    new = {store.path for store in plan.stores}
+    times = activation_times(path for path in plan.activated if path not in new)
     write_stores(request.layout, plan.stores)
     write_certificates(change for change in plan.changes if not change.is_broken)
     set_permissions(request.layout, plan.permissions)
     reload = ReloadResult(False, False, "nginx reads nothing that changed")
     if plan.is_read or pending_reload.pending:
-        reload = swap_and_reload(
-            request, nginx, journal, merge_steps(pending_reload.steps, plan.swaps), plan, validation
-        )
+        steps = merge_steps(pending_reload.steps, plan.swaps)
+        try:
+            reload = swap_and_reload(request, nginx, journal, steps, plan, validation)
+        except (ReloadError, OSError):
+            forget_use(plan, times)
+            raise
     remove_versions(plan.removals)
     remove_certificates(plan.obsolete)
     for path in plan.unused_answers:

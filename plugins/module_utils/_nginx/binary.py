@@ -67,7 +67,13 @@ class Nginx:
         """Return the build options of the binary."""
         if self._build is None:
             result = self.host.run([self.binary, "-V"])
-            self._build = parse_build(result.err + result.out, self.prefix)
+            said = result.err + result.out
+            if "configure arguments:" not in said:
+                raise NginxSiteError(
+                    f"binary '{self.binary}' is no nginx: of 'nginx -V' it made '{said.strip()[:200]}' (exit code "
+                    f"{result.rc}). Name an nginx in binary"
+                )
+            self._build = parse_build(said, self.prefix)
         return self._build
 
     def test(self, staged_tree: StagedTree) -> ValidationResult:

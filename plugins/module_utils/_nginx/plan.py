@@ -32,13 +32,22 @@ from .model import (
 PASSWORD_MODE = 0o640
 
 
-def check_wanted(sites: t.Sequence[WantedSite], files: t.Sequence[WantedFile], layout: NginxLayout) -> None:
-    """Raise NginxSiteError for wanted sites that contradict each other or the layout."""
+def _check_layout(layout: NginxLayout) -> None:
     if layout.available == layout.enabled:
         raise NginxSiteError(
             f"directory_available and directory_enabled are both {layout.available}: nginx would read all versions; "
             "name two directories"
         )
+    if layout.available.startswith(f"{layout.enabled}/"):
+        raise NginxSiteError(
+            f"directory_available {layout.available} lies in directory_enabled {layout.enabled}, where nginx takes it "
+            "for a file of its configuration: name one beside it"
+        )
+
+
+def check_wanted(sites: t.Sequence[WantedSite], files: t.Sequence[WantedFile], layout: NginxLayout) -> None:
+    """Raise NginxSiteError for wanted sites that contradict each other or the layout."""
+    _check_layout(layout)
     names: set[str] = set()
     for site in sites:
         for name in filter(None, (check_site_name(site.name), site.rename_from)):

@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
 MAX_SIZE = 16 * 1024 * 1024
 # A part of a configuration for openssl(1), in which such names mean nothing else.
 _HOST_NAME = re.compile(r"[A-Za-z0-9*_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]")
+_BYTE_ORDER_MARK = "\ufeff".encode()
 _PLACE = re.compile(r"@[A-Za-z0-9@._~-]{1,200}")
 _SITE = ("name", "state", "content", "src", "template", "version", "foreign", "rename_from")
 
@@ -101,6 +102,11 @@ def wanted_sites(params: t.Mapping[str, t.Any], layout: NginxLayout) -> tuple[li
     for item in items:
         name, state = item["name"], item["state"]
         content = content_of(item, f"site '{name}'")
+        if content is not None and content.startswith(_BYTE_ORDER_MARK):
+            raise NginxSiteError(
+                f"site '{name}': the content begins with a byte order mark, which nginx takes for a part of the first "
+                "word: save its file as UTF-8 without one (in editors of Windows: 'UTF-8', not 'UTF-8 with BOM')"
+            )
         if item["version"] and state == ABSENT:
             raise NginxSiteError(f"site '{name}': version '{item['version']}' makes no sense with state absent")
         signed = item.get("self_signed") or {"names": [], "until_issued": False}

@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import typing as t
+from contextlib import suppress
 from dataclasses import replace
 
 from .._system.files import TEMPORARY, read_file, remove_file, replace_link, sync_directory, write_file
@@ -118,6 +119,8 @@ def _history(layout: NginxLayout, site: WantedSite, name: str, node: Node, versi
     for version in versions:
         path = layout.version_path(name, version)
         info = os.lstat(path)
+        if stat.S_ISDIR(info.st_mode) and version == wanted:
+            raise NginxSiteError(f"{path} is a directory, and a version of site '{name}' belongs there: move it away")
         if not stat.S_ISREG(info.st_mode):
             continue
         content = None
@@ -196,6 +199,24 @@ def mark_used(paths: t.Iterable[str]) -> None:
     """Record that versions are in use from now on: their modification time orders the history."""
     for path in paths:
         os.utime(path, follow_symlinks=False)
+
+
+def activation_times(paths: t.Iterable[str]) -> dict[str, int]:
+    """Return when versions were last in use, as C(mark_used) has recorded it."""
+    return {path: os.lstat(path).st_mtime_ns for path in paths if os.path.lexists(path)}
+
+
+def forget_use(plan: NginxPlan, times: t.Mapping[str, int]) -> None:
+    """Let the history be as if a change had not been: versions that nginx could not load are none to go back to."""
+    # An error may also have kept links from being put back.
+    linked = {os.readlink(swap.path) for swap in plan.swaps if os.path.islink(swap.path)}
+    new = [store.path for store in plan.stores if store.path not in linked]
+    # What cannot be removed does no harm; the error that is under way says more.
+    with suppress(OSError):
+        remove_versions([path for path in new if os.path.lexists(path)])
+    for path, moment in times.items():
+        with suppress(OSError):
+            os.utime(path, ns=(moment, moment), follow_symlinks=False)
 
 
 def write_node(path: str, node: Node) -> None:

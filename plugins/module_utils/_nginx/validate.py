@@ -39,6 +39,7 @@ from .hints import (
 )
 from .holders import find_sockets_in_use, resolve
 from .model import NginxPlan, NginxSiteError
+from .named_places import defined_before, unplaced
 from .policy import Policy, RunningNginx, ValidationResult
 from .sockets import clashing, find_clashes, find_sockets
 from .staged_tree import StagedTree
@@ -99,7 +100,8 @@ def _read_versions(plan: NginxPlan, config: Configuration | None) -> list[str]:
 
     The next version would be live before it is tested with the others, and a second one of a site beside the first.
     """
-    versions = StagedTree({swap.after.target: b"" for swap in plan.swaps if swap.after.kind == "link"})
+    targets = [swap.after.target for swap in plan.swaps if swap.after.kind == "link"]
+    versions = StagedTree(dict.fromkeys(targets, b""))
     patterns = [(pattern, versions.glob(config.absolute(pattern))) for pattern in config.includes] if config else []
     matched = [(pattern, path) for pattern, paths in patterns for path in paths if versions.changed(path)]
     return [
@@ -107,7 +109,20 @@ def _read_versions(plan: NginxPlan, config: Configuration | None) -> list[str]:
         "include a directory that holds links alone, such as /etc/nginx/sites-enabled (where that is itself a link to "
         "the directory of versions, make it a directory), or name another one for versions in directory_available"
         for pattern, path in matched[:1]
-    ]
+    ] + _read_directories(targets, config)
+
+
+def _read_directories(versions: t.Iterable[str], config: Configuration | None) -> list[str]:
+    """Find includes that match the directory of versions, which nginx would take for a file and then not start."""
+    directories = StagedTree({os.path.dirname(path): b"" for path in versions})
+    patterns = [(pattern, directories.glob(config.absolute(pattern))) for pattern in config.includes] if config else []
+    return [
+        f"nginx would read the directory {path} by 'include {pattern}' as if it were a file: name another one for "
+        "versions of sites in directory_available"
+        for pattern, paths in patterns
+        for path in paths
+        if directories.changed(path)
+    ][:1]
 
 
 def _certificates(
@@ -251,6 +266,8 @@ def _advice(
         *missing_ipv6(validation.output),
         *unknown_variables(validation.output, validation.config.texts),
         *unread_shared_file(validation.output),
+        *unplaced(validation.output, validation.config),
+        *defined_before(validation.output, validation.config),
         *small_hashes(validation.output, [name for server in servers for name in server.names]),
     ]
 

@@ -26,8 +26,12 @@ def params(tmp_path: Path, **given: t.Any) -> dict[str, t.Any]:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"mode": "rw-r--r--"}, "owner, group and mode must be known and octal"),
-        ({"owner": "nobody-there"}, "owner, group and mode must be known and octal"),
+        ({"mode": "rw-r--r--"}, "mode 'rw-r--r--' must be an octal string like '0644'"),
+        ({"owner": "nobody-there"}, "owner 'nobody-there' and group 'root' must be known on this host"),
+        ({"directory_available": "nginx/sites"}, "directory_available 'nginx/sites' must be an absolute path"),
+        ({"directory_enabled": "sites"}, "directory_enabled 'sites' must be an absolute path"),
+        ({"config": "nginx.conf"}, "config 'nginx.conf' must be an absolute path"),
+        ({"content": "\ufeffserver {}"}, "site 'shop': the content begins with a byte order mark"),
         ({"keep": 0}, "keep 0 must be 1 or more"),
         ({"metrics": "textfile", "metrics_directory": "/var/lib/node exporter"}, "metrics: the path '/var/lib/node"),
         ({"metrics": "textfile", "metrics_directory": "textfile"}, "metrics: the path 'textfile' is not absolute"),

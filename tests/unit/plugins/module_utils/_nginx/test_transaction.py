@@ -28,6 +28,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy import Policy, ReloadError
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request import NginxRequest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.transaction import manage
+from ansible_collections.flaskops.stack.plugins.module_utils._system.command import Result
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_host import FakeHost
 
 
@@ -298,6 +299,58 @@ def test_a_refused_reload_goes_back_to_what_was_served(host: FakeHost) -> None:
     # The run after it starts from a clean host, without a debt.
     done = run(host, shop("two"))
     assert (done["pending"], done["reload"]["proved"]) == (False, True)
+
+
+def test_nobody_goes_back_to_a_version_that_nginx_could_not_load(host: FakeHost) -> None:
+    for each in ("first", "second"):
+        run(host, WantedSite("shop", content=text("shop", each)))
+    with pytest.raises(ReloadError):
+        run(host, WantedSite("shop", content=text("shop", "unloadable")))
+    assert not [each for each in (host.root / "available").iterdir() if b"unloadable" in each.read_bytes()]
+    run(host, WantedSite("shop", version="previous"))
+    assert "first" in (host.root / "enabled/shop").read_text()
+
+
+def test_a_version_that_nginx_cannot_load_again_is_not_the_newest_of_the_former(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in ("first", "second", "third"):
+        run(host, WantedSite("shop", content=text("shop", each)))
+    complain = host.nginx.complaint
+    monkeypatch.setattr(
+        host.nginx, "complaint", lambda files, word: complain(files, "first" if word == "unloadable" else word)
+    )
+    with pytest.raises(ReloadError):
+        run(host, WantedSite("shop", content=text("shop", "first")))
+    run(host, WantedSite("shop", version="previous"))
+    assert "second" in (host.root / "enabled/shop").read_text()
+
+
+def test_a_directory_in_the_place_of_a_version_is_named(host: FakeHost) -> None:
+    (host.root / f"available/shop@{version_id(text('shop'))}").mkdir()
+    for check in (True, False):
+        with pytest.raises(
+            NginxSiteError, match=r"shop@\w+ is a directory, and a version of site 'shop' belongs there"
+        ):
+            run(host, shop(), check=check)
+
+
+@pytest.mark.parametrize("place", ["enabled/versions", "here/versions"])
+def test_the_directory_of_versions_is_not_made_where_nginx_reads_it(host: FakeHost, place: str) -> None:
+    main = host.root / "nginx.conf"
+    main.write_text(main.read_text().replace("/enabled/*;", f"/enabled/*; include {host.root}/here/*;"))
+    layout = replace(request(host).layout, available=str(host.root / place))
+    for check in (True, False):
+        with pytest.raises(NginxSiteError, match=r"/versions lies in |read the directory \S+/versions by"):
+            manage(replace(request(host, shop(), check=check), layout=layout))
+    assert not (host.root / place).exists()
+
+
+def test_a_program_that_is_no_nginx_is_named(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = Result(("nginx", "-V"), 127, "", "error while loading shared libraries: libpcre2-8.so.0\n")
+    monkeypatch.setattr(host, "run", lambda *_argv, **_options: said)
+    with pytest.raises(NginxSiteError, match=r"binary 'nginx' is no nginx: .*libpcre2-8.so.0' \(exit code 127\)"):
+        run(host, shop())
 
 
 def test_a_file_goes_back_with_its_links(host: FakeHost) -> None:
