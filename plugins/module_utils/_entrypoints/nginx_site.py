@@ -14,7 +14,7 @@ from .._input.printable import printable, printable_result
 from .._nginx.layout import SitePaths, account_of
 from .._nginx.model import NginxLayout, NginxSiteError
 from .._nginx.policy import Policy, ReloadError
-from .._nginx.request import NginxRequest, main_text, site_paths_for, wanted_files, wanted_sites
+from .._nginx.request import NginxRequest, main_text, parse_mode, site_paths_for, wanted_files, wanted_sites
 from .._nginx.transaction import manage
 from .._system.command import CommandError
 from .._system.paths import METRICS_UNIT
@@ -85,10 +85,7 @@ def layout_of(params: Params, places: SitePaths) -> NginxLayout:
         raise NginxSiteError(
             f"owner '{params['owner']}' and group '{params['group']}' must be known on this host: {exc.args[0]}"
         ) from exc
-    try:
-        mode = int(params["mode"], 8)
-    except ValueError as exc:
-        raise NginxSiteError(f"mode '{params['mode']}' must be an octal string like '0644'") from exc
+    mode = parse_mode(params["mode"])
     for option in ("config", "directory_available", "directory_enabled"):
         # The links of sites name what is there, and nginx takes a relative path from another directory.
         if params[option] is not None and not params[option].startswith("/"):

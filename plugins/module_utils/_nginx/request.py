@@ -25,6 +25,7 @@ MAX_SIZE = 16 * 1024 * 1024
 # A part of a configuration for openssl(1), in which such names mean nothing else.
 _HOST_NAME = re.compile(r"[A-Za-z0-9*_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]")
 _BYTE_ORDER_MARK = "\ufeff".encode()
+_MODE = re.compile(r"(?:0o)?[0-7]{1,5}")
 _PLACE = re.compile(r"@[A-Za-z0-9@._~-]{1,200}")
 _SITE = ("name", "state", "content", "src", "template", "version", "foreign", "rename_from")
 
@@ -171,6 +172,18 @@ def _planned_main(params: t.Mapping[str, t.Any], config: str) -> bytes | None:
     return content_of(planned[0], f"file {config}") if planned else None
 
 
+def parse_mode(text: str, what: str = "") -> int:
+    """Return the mode of a file; raise NginxSiteError for what is none, or what YAML has made of one."""
+    mode = int(text, 8) if _MODE.fullmatch(text) else -1
+    owner, others = mode >> 6 & 7, (mode >> 3 | mode) & 7
+    if mode < 0 or others & ~owner:
+        raise NginxSiteError(
+            f"{what}mode '{text}' must be an octal string like '0644', and give nobody more than the owner; without "
+            "quotes YAML makes another number of it"
+        )
+    return mode
+
+
 def wanted_files(params: t.Mapping[str, t.Any], places: SitePaths) -> list[WantedFile]:
     """Return the wanted further files; raise NginxSiteError for a missing content or an invalid path or mode."""
     items = params["files"] or []
@@ -181,6 +194,10 @@ def wanted_files(params: t.Mapping[str, t.Any], places: SitePaths) -> list[Wante
 
 
 def _wanted_file(item: t.Mapping[str, t.Any], places: SitePaths, include: str) -> WantedFile:
+    if is_shared_file(item) and (not item["path"] or item["path"].startswith(".")):
+        raise NginxSiteError(
+            f"file '{item['path']}' must be a name that does not begin with '.': nginx would not read it"
+        )
     path = places.shared_path(item["path"]) if is_shared_file(item) else os.path.normpath(item["path"])
     if not path.startswith("/"):
         raise NginxSiteError(f"file '{item['path']}' must be an absolute path, or a name without a directory")
@@ -189,8 +206,5 @@ def _wanted_file(item: t.Mapping[str, t.Any], places: SitePaths, include: str) -
     content = content_of(item, f"file {path}")
     if content is None:
         raise NginxSiteError(f"file {path} has no content: give content, src or template, or state absent")
-    try:
-        mode = None if item["mode"] is None else int(item["mode"], 8)
-    except ValueError as exc:
-        raise NginxSiteError(f"file {path}: mode '{item['mode']}' must be an octal string like '0644'") from exc
+    mode = None if item["mode"] is None else parse_mode(item["mode"], f"file {path}: ")
     return WantedFile(path, content + include.encode(), mode)

@@ -19,7 +19,7 @@ from .model import ABSENT, ENABLED, CurrentTree, NginxPlan, diff_of
 from .plan import make_plan
 from .policy import NOTHING_CHANGES, ReloadResult, ValidationResult
 from .request import NginxRequest, PendingReload
-from .tree import read_current, unused_answers
+from .tree import keep_linked, read_current, unused_answers
 
 if t.TYPE_CHECKING:
     from .published import Paths
@@ -84,6 +84,8 @@ def _plan(request: NginxRequest) -> NginxPlan:
         published = _published(request, current)
         plan_certificates(request.host or NginxHost(), request.tls, request.sites, published, plan)
         _plan_removals(request, current, plan, without_certificate(request.tls, request.sites))
+    if plan.removals:
+        keep_linked(request.layout, plan)
     gone = [str(site["name"]) for site in plan.sites if site["state"] == ABSENT]
     plan.unused_answers = unused_answers(request.answers, request.sites, gone, request.purge)
     return plan

@@ -279,6 +279,18 @@ def remove_versions(paths: t.Sequence[str]) -> None:
         sync_directory(directory)
 
 
+def keep_linked(layout: NginxLayout, plan: NginxPlan) -> None:
+    """Take from the removals of a plan the versions to which links of others lead: nginx would not start without."""
+    own = {swap.path for swap in plan.swaps}
+    paths = [os.path.join(layout.enabled, base) for base in sorted(list_directory(layout.enabled))]
+    links = {os.path.realpath(path): path for path in paths if path not in own and os.path.islink(path)}
+    kept = [path for path in plan.removals if os.path.realpath(path) in links]
+    plan.removals = [path for path in plan.removals if path not in kept]
+    plan.warnings += [
+        f"{path} stays: {links[os.path.realpath(path)]} leads to it, by a link of others" for path in kept
+    ]
+
+
 def unused_answers(prefix: str, sites: t.Sequence[WantedSite], gone: t.Collection[str], purge: bool) -> list[str]:
     """Return the directories with answers that nginx has kept of sites which keep none any more, or are gone.
 

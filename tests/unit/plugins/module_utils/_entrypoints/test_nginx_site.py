@@ -27,6 +27,13 @@ def params(tmp_path: Path, **given: t.Any) -> dict[str, t.Any]:
     ("given", "said"),
     [
         ({"mode": "rw-r--r--"}, "mode 'rw-r--r--' must be an octal string like '0644'"),
+        ({"mode": "-1"}, "mode '-1' must be an octal string"),
+        # What YAML makes of 0644 and 0640 without quotes.
+        ({"mode": 420}, "mode '420' must be an octal string like '0644', and give nobody more than the owner"),
+        ({"mode": 416}, "mode '416' must be an octal string"),
+        ({"files": [{"path": "a", "content": "", "mode": 420}]}, "a.conf: mode '420' must be an octal string"),
+        ({"files": [{"path": "", "content": ""}]}, "file '' must be a name that does not begin with '.'"),
+        ({"files": [{"path": "..", "content": ""}]}, "file '..' must be a name that does not begin with '.'"),
         ({"owner": "nobody-there"}, "owner 'nobody-there' and group 'root' must be known on this host"),
         ({"directory_available": "nginx/sites"}, "directory_available 'nginx/sites' must be an absolute path"),
         ({"directory_enabled": "sites"}, "directory_enabled 'sites' must be an absolute path"),

@@ -25,7 +25,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.model import
     WantedSite,
     version_id,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy import Policy, ReloadError
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy import KINDS, Policy, ReloadError
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request import NginxRequest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.transaction import manage
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import Result
@@ -324,6 +324,24 @@ def test_a_version_that_nginx_cannot_load_again_is_not_the_newest_of_the_former(
         run(host, WantedSite("shop", content=text("shop", "first")))
     run(host, WantedSite("shop", version="previous"))
     assert "second" in (host.root / "enabled/shop").read_text()
+
+
+def test_a_version_that_a_link_of_others_leads_to_is_not_removed(host: FakeHost) -> None:
+    run(host, shop())
+    version = Path(os.readlink(host.root / "enabled/shop"))
+    (host.root / "enabled/copy").symlink_to(version)
+    layout = replace(request(host).layout, keep=1)
+    for site in (shop("two"), WantedSite("shop", ABSENT)):
+        for check in (True, False):
+            result = manage(replace(request(host, site, check=check, policy=Policy(frozenset(KINDS))), layout=layout))
+            assert (
+                result["changed"] and f"{version} stays: {host.root}/enabled/copy leads to it" in result["warnings"][0]
+            )
+    assert (list((host.root / "available").iterdir()), sorted(on_disk(host))) == ([version], ["copy"])
+    assert not run(host, WantedSite("shop", ABSENT))["changed"]
+    (host.root / "enabled/copy").unlink()
+    assert run(host, WantedSite("shop", ABSENT))["changed"]
+    assert not version.exists()
 
 
 def test_a_directory_in_the_place_of_a_version_is_named(host: FakeHost) -> None:
