@@ -10,6 +10,7 @@ import fcntl
 import glob
 import os
 import shutil
+import stat
 import tempfile
 import typing as t
 
@@ -83,6 +84,9 @@ class Nginx:
             config = staged_tree.load(self.config, self.options)
         except ConfigurationError as exc:
             return ValidationResult(False, NONE, self.host.monotonic() - started, str(exc))
+        if waiting := [path for path in config.missing if _is_fifo(path)]:
+            text = f"{waiting[0]} is a FIFO, for whose other end nginx would wait for ever: move it away"
+            return ValidationResult(False, NONE, self.host.monotonic() - started, text, config=config)
         with _private_directory(_needed(config, staged_tree)) as directory:
             validation = self._test(ValidationEnvironment(directory, config, staged_tree, self.build))
         return validation._replace(seconds=round(self.host.monotonic() - started, 3), config=config)
@@ -111,6 +115,13 @@ class Nginx:
         except CommandError as exc:
             words = f"{self.binary} did not end its test within {_TIMEOUT} s (a name that does not resolve?)"
             raise NginxSiteError(words) from exc
+
+
+def _is_fifo(path: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _needed(config: Configuration, staged_tree: StagedTree) -> int:

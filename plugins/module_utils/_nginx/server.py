@@ -24,6 +24,9 @@ _MASTER = "nginx: master process"
 _WORKER = "nginx: worker process"
 _LEAVING = "is shutting down"
 _ENDED = "the master process ended"
+_NOT_TAKEN = (
+    "its master process did not take the signal in time: it was still loading an earlier configuration, or is suspended"
+)
 _UPGRADE = "an upgrade of nginx's binary (USR2) has begun meanwhile"
 
 
@@ -96,7 +99,7 @@ class Master:
             if not self._host.title(self.pid):
                 return _ENDED
             if self._host.monotonic() > deadline:
-                return "no new workers in time" if attempt.taken else "nginx was still loading an earlier configuration"
+                return "no new workers in time" if attempt.taken else _NOT_TAKEN
             if state == INCONCLUSIVE:
                 return INCONCLUSIVE
             self._host.sleep(_POLL)

@@ -37,6 +37,7 @@ def params(tmp_path: Path, **given: t.Any) -> dict[str, t.Any]:
         ({"owner": "nobody-there"}, "owner 'nobody-there' and group 'root' must be known on this host"),
         ({"directory_available": "nginx/sites"}, "directory_available 'nginx/sites' must be an absolute path"),
         ({"directory_enabled": "sites"}, "directory_enabled 'sites' must be an absolute path"),
+        ({"prefix": "opt/nginx"}, "prefix 'opt/nginx' must be an absolute path"),
         ({"config": "nginx.conf"}, "config 'nginx.conf' must be an absolute path"),
         ({"content": "\ufeffserver {}"}, "site 'shop': the content begins with a byte order mark"),
         ({"keep": 0}, "keep 0 must be 1 or more"),

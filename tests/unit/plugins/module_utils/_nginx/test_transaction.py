@@ -344,6 +344,13 @@ def test_a_version_that_a_link_of_others_leads_to_is_not_removed(host: FakeHost)
     assert not version.exists()
 
 
+def test_a_fifo_that_nginx_would_wait_for_is_named_at_once(host: FakeHost) -> None:
+    os.mkfifo(host.root / "enabled/theirs")
+    with pytest.raises(NginxSiteError, match=r"already broken before .*: \S+/enabled/theirs is a FIFO"):
+        run(host, shop())
+    assert not host.nginx.tests
+
+
 def test_a_directory_in_the_place_of_a_version_is_named(host: FakeHost) -> None:
     (host.root / f"available/shop@{version_id(text('shop'))}").mkdir()
     for check in (True, False):
