@@ -21,6 +21,20 @@ _UNKNOWN_VARIABLE = re.compile(r'unknown "(\w+)" variable')
 _SHARED = re.compile(r'(?:unknown (?:log format )?|zone )"(flaskops\w*)"')
 # EAFNOSUPPORT: the kernel is without it. EADDRNOTAVAIL: sysctl net.ipv6.conf.lo.disable_ipv6 has taken loopback away.
 _NO_IPV6 = re.compile(r"socket\(\) (\[\S*\]:\d+) failed \(97:|bind\(\) to (\[::1\]:\d+) failed \(99:")
+_NOT_HERE = re.compile(r'"(\w+)" directive is not allowed here')
+# Directives that nginx knows in http alone, and those that are no part of it.
+_OF_HTTP = (
+    "geo",
+    "limit_conn_zone",
+    "limit_req_zone",
+    "log_format",
+    "map",
+    "proxy_cache_path",
+    "split_clients",
+    "upstream",
+)
+_OF_MAIN = ("events", "http", "load_module", "stream", "user", "worker_processes")
+_BYTE_ORDER_MARK = "\ufeff"
 _LARGEST = 65536
 # Of a hash table, as in an nginx.conf that the role owns.
 _ROOMY = 4096
@@ -127,6 +141,24 @@ def unread_shared_file(output: str) -> list[str]:
     remedy = "set nginx_shared_file of role nginx to the path of a file that its http block includes, before the sites"
     where = "is defined in the file that all sites share, and nginx does not read it before them"
     return [f"{found[1]} {where}: {remedy}"] if found else []
+
+
+def misplaced(output: str) -> list[str]:
+    """Tell where a directive belongs that nginx has found at another level."""
+    found = []
+    for name in dict.fromkeys(_NOT_HERE.findall(output)):
+        if name in _OF_HTTP:
+            found.append(f"'{name}' belongs into http, outside of server: write it in nginx_http_config of role nginx")
+        elif name in _OF_MAIN:
+            found.append(f"'{name}' belongs outside of http, where no site is: write it in nginx's main file")
+    return found
+
+
+def byte_order_marks(output: str) -> list[str]:
+    """Tell of a character that cannot be seen in nginx's error."""
+    if _BYTE_ORDER_MARK not in output:
+        return []
+    return ["a byte order mark stands before that word, and cannot be seen: save the text as UTF-8 without one"]
 
 
 def missing_http3(output: str) -> list[str]:

@@ -28,7 +28,9 @@ from .hints import (
     KEY,
     NO_FILES,
     Used,
+    byte_order_marks,
     full_hash,
+    misplaced,
     missing_files,
     missing_http3,
     missing_ipv6,
@@ -262,6 +264,8 @@ def _advice(
     return [
         *missing_files(used, lambda path: staged_tree.read(path) is not None, sites),
         *unusable_files(validation.output, used, sites),
+        *misplaced(validation.output),
+        *byte_order_marks(validation.output),
         *missing_http3(validation.output),
         *missing_ipv6(validation.output),
         *unknown_variables(validation.output, validation.config.texts),

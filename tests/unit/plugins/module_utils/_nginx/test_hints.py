@@ -12,6 +12,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.hints import
     KEY,
     Used,
     bucket_size,
+    byte_order_marks,
+    misplaced,
     missing_files,
     missing_http3,
     missing_ipv6,
@@ -115,6 +117,26 @@ def test_what_the_shared_file_defines_names_the_setting_of_its_place(said: str) 
     (found,) = unread_shared_file(said)
     assert found.startswith("flaskops_") and "set nginx_shared_file of role nginx" in found
     assert unread_shared_file(said.replace("flaskops", "other")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("map", "'map' belongs into http, outside of server: write it in nginx_http_config of role nginx"),
+        ("upstream", "'upstream' belongs into http"),
+        ("stream", "'stream' belongs outside of http, where no site is: write it in nginx's main file"),
+    ],
+)
+def test_a_directive_at_the_wrong_level_is_told_its_place(name: str, said: str) -> None:
+    output = f'[emerg] "{name}" directive is not allowed here in /n/a:'
+    (found,) = misplaced(f"{output}4\n{output}5")
+    assert found.startswith(said)
+    assert misplaced('[emerg] "proxy_pass" directive is not allowed here in /n/a:4') == []
+
+
+def test_what_cannot_be_seen_is_named() -> None:
+    assert len(byte_order_marks('[emerg] unknown directive "\ufeffreturn" in /n/a:4')) == 1
+    assert byte_order_marks('[emerg] unknown directive "return" in /n/a:4') == []
 
 
 def test_a_host_without_ipv6_is_told_of_the_setting_that_holds_for_all_sites() -> None:
