@@ -238,7 +238,8 @@ options:
           - Certificate that the host makes for the site, when there is none yet, when its names have changed or 90
             days before its end. It is signed by itself, for ten years, with a key on the curve P-256.
           - The configuration of the site names C(/etc/flaskops/tls/NAME/current/fullchain.pem) and C(privkey.pem).
-            Both are removed with the site. Needs C(openssl).
+            Both are removed with the site, or when neither it nor a kept version of it names them any more; what
+            certbot renews for nginx stays. A site is not removed while another one names them. Needs C(openssl).
         type: dict
         version_added: 2.0.0
         suboptions:
@@ -249,9 +250,9 @@ options:
             required: true
           until_issued:
             description: >-
-              Whether a certificate of a CA may take its place. C(current) is left alone when it leads to one. A site
-              that names other files now, with a valid certificate that is not self-signed, goes on with a copy of
-              them.
+              Whether a certificate of a CA may take its place. C(current) is left alone when it leads to one for any
+              of the names. A site that names other files now, with a valid certificate that is not self-signed, goes
+              on with a copy of them.
             type: bool
             default: false
   files:
@@ -388,7 +389,7 @@ options:
     type: str
     default: root
   mode:
-    description: Permissions of versions, as an octal string.
+    description: Permissions of versions, as an octal string in quotes; the owner has all that others have.
     type: str
     default: "0644"
   keep:
