@@ -123,7 +123,7 @@ def _opened(text: str, profiles: t.Mapping[str, str]) -> list[Opening]:
     sender, receiver = _sides(words)
     port, by_sender = receiver.get("port", ""), bool({"port", "app"} & set(sender))
     proto, name = dict(zip(words, words[1:])).get("proto", ""), profile_of(text)
-    if _is_local(sender) or (by_sender and not (port or name)):
+    if _is_local(sender, receiver) or (by_sender and not (port or name)):
         # Visitors come from another host, and from any port of it: one that is named is for answers.
         return []
     restricted = bool({"from", "on"} & set(sender)) or receiver.get("to", "any") != "any"
@@ -150,10 +150,14 @@ def _sides(words: t.Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     return sender, receiver
 
 
-def _is_local(sender: t.Mapping[str, str]) -> bool:
+def _is_local(sender: t.Mapping[str, str], receiver: t.Mapping[str, str]) -> bool:
     """Tell whether a rule is only for connections of the host to itself."""
+    return sender.get("on") == "lo" or _is_loopback(sender.get("from", "")) or _is_loopback(receiver.get("to", ""))
+
+
+def _is_loopback(network: str) -> bool:
     try:
-        return sender.get("on") == "lo" or ip_network(sender.get("from", ""), strict=False).is_loopback
+        return ip_network(network, strict=False).is_loopback
     except ValueError:
         return False
 

@@ -132,10 +132,14 @@ def test_rules_by_the_port_of_the_sender_are_for_answers_and_let_no_visitor_in(t
 
 
 @pytest.mark.parametrize(
-    "text", ["in on lo", "in on lo to any port 22", "from 127.0.0.1", "from 127.0.0.0/8 to any port 22", "from ::1"]
+    "text",
+    [
+        *("in on lo", "in on lo to any port 22", "from 127.0.0.1", "from 127.0.0.0/8 to any port 22", "from ::1"),
+        *("to 127.0.0.1", "to 127.0.0.1 port 22 proto tcp", "to ::1 app OpenSSH"),
+    ],
 )
 def test_rules_for_the_host_itself_let_nobody_else_in(text: str) -> None:
-    assert opened_ports(parse_rules(f"ufw allow {text}\n"), {}) == []
+    assert opened_ports(parse_rules(f"ufw allow {text}\n"), {"OpenSSH": "22/tcp"}) == []
 
 
 def test_what_rules_of_others_let_in_is_known_by_port() -> None:
