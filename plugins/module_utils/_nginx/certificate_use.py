@@ -17,16 +17,20 @@ from .conf import Configuration, ConfigurationError, Placed
 from .model import CurrentTree, NginxLayout, NginxPlan, NginxSiteError, WantedSite
 from .staged_tree import StagedTree
 
+# So many places are named.
+_NAMED = 4
+
 
 def readers(config: Configuration, directory: str) -> list[str]:
-    """Return the places, as file and line, at which a configuration names what is in a directory."""
-    return [
+    """Return the places, as file and line, at which a configuration names what is in a directory, each once."""
+    found = [
         f"{file}:{config.line(Placed(item, file))}"
         for file, directives in config.files.items()
         if directory in config.texts[file]
         for item in descend(directives)
         if any(os.path.normpath(word).startswith(directory + "/") for word in item.args)
     ]
+    return list(dict.fromkeys(found))
 
 
 def refuse_used(main: str, plan: NginxPlan) -> None:
@@ -39,9 +43,11 @@ def refuse_used(main: str, plan: NginxPlan) -> None:
     for directory in plan.obsolete:
         places = readers(config, directory)
         if places:
+            more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
             raise NginxSiteError(
-                f"site '{os.path.basename(directory)}' goes, and its certificate with it, which {' and '.join(places)} "
-                f"would go on using from {directory}: give that another certificate first, or remove it as well"
+                f"site '{os.path.basename(directory)}' goes, and its certificate in {directory} with it, which "
+                f"{' and '.join(places[:_NAMED])}{more} would go on using: give that another certificate first, or "
+                "remove it as well"
             )
 
 
