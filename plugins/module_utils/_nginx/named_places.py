@@ -11,6 +11,7 @@ import typing as t
 from .._site.syntax import Directive, descend
 from .checks import socket_name
 from .conf import Configuration, Placed
+from .sockets import bind_options
 
 _PLACED = re.compile(r" in (\S+:\d+)$")
 _ZONE = re.compile(r'zero size shared memory zone "([^"]+)"')
@@ -21,6 +22,7 @@ _DOUBLE = re.compile(
     r'(?:duplicate upstream|duplicate "log_format" name|duplicate zone|shared memory zone|_zone|the duplicate)'
     r' "([^"]+)"'
 )
+_LISTEN = re.compile(r"duplicate listen options for (\S+) in")
 _DEFINES_VARIABLE = ("geo", "map", "split_clients")
 _DEFINES_NAME = ("log_format", "upstream")
 # The end of a directive's name.
@@ -52,6 +54,11 @@ def defined_before(output: str, config: Configuration) -> list[str]:
         if double and place:
             others = _places(config, double.group(1), _defines, without=place.group(1))
             found += [f"{double.group(1)} is also defined in {others}"] if others else []
+        listen = _LISTEN.search(line)
+        if listen and place:
+            others = _places(config, listen.group(1), _has_options, without=place.group(1))
+            text = f"{listen.group(1)} has options in {others} as well: give them in one 'listen' of an address only"
+            found += [text] if others else []
     return found
 
 
@@ -80,6 +87,11 @@ def _names(config: Configuration, item: Directive, name: str) -> bool:
     if item.name == "listen":
         return socket_name(item.args[0]) == name
     return any(word == name or config.absolute(word) == name for word in item.args)
+
+
+def _has_options(_config: Configuration, item: Directive, name: str) -> bool:
+    """Tell whether a directive sets options of the socket that an address has."""
+    return item.name == "listen" and bool(bind_options(item.args[1:])) and socket_name(item.args[0]) == name
 
 
 def _defines(_config: Configuration, item: Directive, name: str) -> bool:

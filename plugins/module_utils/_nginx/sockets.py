@@ -134,7 +134,8 @@ def addresses(args: t.Sequence[str], resolve: Resolver) -> list[Address]:
     return [Address(kind, packed, port) for packed in hosts if packed is not None for port in ports]
 
 
-def _bind_options(options: t.Iterable[str]) -> tuple[str, ...]:
+def bind_options(options: t.Iterable[str]) -> tuple[str, ...]:
+    """Return those options of a C(listen) directive that are of its socket."""
     return tuple(option for option in options if option.partition("=")[0] in _BINDS)
 
 
@@ -159,7 +160,7 @@ def find_sockets(config: Configuration, resolve: Resolver) -> list[Socket]:
             if server.directive.name != "server":
                 continue
             for item, args in _listens(config, context, server):
-                place = ConfigLine(item.file, config.line(item), _bind_options(args[1:]))
+                place = ConfigLine(item.file, config.line(item), bind_options(args[1:]))
                 both, reuse = "ipv6only=off" in args, "reuseport" in args
                 for address in addresses(args, resolve):
                     former = found.get((context, address), Socket(context, address, ()))

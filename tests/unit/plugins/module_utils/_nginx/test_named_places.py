@@ -21,7 +21,7 @@ proxy_cache_path /c keys_zone=pages:1m;
     "/n/b.conf": """\
 upstream app { server 127.0.0.1:2; }
 server {
-    listen 192.0.2.1:8100;
+    listen 192.0.2.1:8100 backlog=5;
     listen unix:/run/nope/x.sock;
     access_log /var/log/nope/x.log;
     limit_req zone=lost burst=5;
@@ -76,6 +76,10 @@ def test_what_nginx_names_without_a_place_is_found(config: Configuration, output
         ),
         ('[emerg] duplicate "log_format" name "short" in /n/b.conf:1', "short is also defined in /n/a.conf:3"),
         ('[emerg] the duplicate "kind" variable in /n/b.conf:1', "kind is also defined in /n/a.conf:4"),
+        (
+            "[emerg] duplicate listen options for 192.0.2.1:8100 in /n/a.conf:9",
+            "192.0.2.1:8100 has options in /n/b.conf:3 as well: give them in one 'listen'",
+        ),
         ('[emerg] duplicate zone "pages" in /n/b.conf:1', "pages is also defined in /n/a.conf:5"),
     ],
 )
