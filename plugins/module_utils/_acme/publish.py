@@ -15,7 +15,7 @@ import typing as t
 from .._nginx.apply import nginx_of, swap_and_reload
 from .._nginx.binary import Nginx
 from .._nginx.certificate import ISSUED_PREFIX
-from .._nginx.checks import find_servers
+from .._nginx.certificate_use import readers
 from .._nginx.conf import Configuration, ConfigurationError
 from .._nginx.journal import Journal, instance_id, merge_steps, resolve_interrupted
 from .._nginx.layout import read_site_paths
@@ -128,11 +128,8 @@ def _loaded(request: NginxRequest) -> Configuration | None:
 
 
 def is_used(config: Configuration | None, directory: str) -> bool:
-    """Tell whether a site of nginx reads its certificate from a directory, or may do so."""
-    if config is None:
-        return True
-    pairs = [pair for server in find_servers(config) for pair in server.certificates]
-    return any(os.path.normpath(config.absolute(path)).startswith(directory + "/") for pair in pairs for path in pair)
+    """Tell whether nginx reads something from a directory, also for C(stream) or C(mail), or may do so."""
+    return config is None or bool(readers(config, directory))
 
 
 def _remove_unused(directory: str, current: str) -> None:

@@ -26,9 +26,9 @@ def readers(config: Configuration, directory: str) -> list[str]:
     found = [
         f"{file}:{config.line(Placed(item, file))}"
         for file, directives in config.files.items()
-        if directory in config.texts[file]
+        if os.path.basename(directory) + "/" in config.texts[file]
         for item in descend(directives)
-        if any(os.path.normpath(word).startswith(directory + "/") for word in item.args)
+        if any(os.path.normpath(config.absolute(word)).startswith(directory + "/") for word in item.args)
     ]
     return list(dict.fromkeys(found))
 

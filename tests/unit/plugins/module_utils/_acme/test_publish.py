@@ -32,5 +32,19 @@ def test_a_certificate_is_used_by_the_site_that_names_a_file_in_its_directory(ce
     assert is_used_by(certificate) == used
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stream {{ server {{ listen 853 ssl; ssl_certificate {0}; ssl_certificate_key {0}.key; }} }}",
+        "mail {{ ssl_certificate {0}; }}",
+        "http {{ server {{ listen 80; proxy_ssl_trusted_certificate {0}; }} }}",
+    ],
+)
+def test_a_certificate_is_used_by_other_servers_and_directives_as_well(text: str) -> None:
+    text = text.format(f"{DIRECTORY}/current/fullchain.pem")
+    config = StagedTree({"/etc/nginx/nginx.conf": text.encode()}).load("/etc/nginx/nginx.conf")
+    assert is_used(config, DIRECTORY)
+
+
 def test_a_configuration_that_cannot_be_followed_may_use_it() -> None:
     assert is_used(None, DIRECTORY)
