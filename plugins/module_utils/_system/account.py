@@ -58,7 +58,13 @@ def check_claim(claim: Claim, user: Account | None, group: Account | None) -> No
 
 
 def _check_user(claim: Claim, user: Account) -> None:
+    has_data = claim.data is not None and claim.data[0] == user.id
     way_out = f"set user: to a name that no account has, such as {claim.app}-app, or rename the application"
+    if has_data:
+        way_out = (
+            f"run the playbook remove with -e app={claim.app} (the data stays), and then this one with "
+            f"user: {claim.app}-app, which hands the data over"
+        )
     if user.name == "root" or user.id == 0:
         raise UserError(f"user '{user.name}' is root: an application runs as a user of its own; leave 'user' out")
     if user.runs_web_server:
@@ -71,7 +77,7 @@ def _check_user(claim: Claim, user: Account) -> None:
             f"user '{user.name}' is an account of the system (uid {user.id}), whose files and processes the "
             f"application would control: {way_out}"
         )
-    if not (user.is_ours or claim.names_user or (claim.data and claim.data[0] == user.id)):
+    if not (user.is_ours or claim.names_user or has_data):
         raise UserError(
             f"user '{user.name}' (uid {user.id}) exists on this host and was not made for an application: {way_out}. "
             f"If the application is to run as this user, say so with user: {user.name}"

@@ -60,7 +60,7 @@ def test_an_account_made_for_applications_or_named_may_be_used(
 )
 def test_an_account_of_the_system_is_always_refused(name: str, uid: int, named: bool) -> None:
     claim = Claim(name, name, name, names_user=named, names_group=named, data=(uid, uid))
-    with pytest.raises(UserError, match=f"'{name}'.*(set user: |leave 'user' out)"):
+    with pytest.raises(UserError, match=f"'{name}'.*( user: |leave 'user' out)"):
         check_claim(claim, Account(name, uid), Account(name, uid))
 
 
@@ -68,6 +68,13 @@ def test_the_user_of_a_running_nginx_is_refused_under_any_name() -> None:
     claim = Claim("shop", "web", "web", names_user=True, names_group=False)
     with pytest.raises(UserError, match=r"'web' runs nginx.*socket_group"):
         check_claim(claim, Account("web", 1003, runs_web_server=True), None)
+
+
+def test_an_application_that_runs_as_such_a_user_already_has_a_way_out_that_is_open() -> None:
+    """Another user alone would be refused, because the data belongs to this one."""
+    claim = Claim("shop", "www-data", "www-data", names_user=True, names_group=False, data=(33, 33))
+    with pytest.raises(UserError, match=r"playbook remove with -e app=shop .*user: shop-app"):
+        check_claim(claim, Account("www-data", 33, runs_web_server=True), None)
 
 
 def test_an_account_of_somebody_else_is_refused_with_both_ways_out() -> None:
