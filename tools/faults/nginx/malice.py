@@ -70,7 +70,7 @@ ROWS = (
         "/etc/nginx/no/such.conf",
         "sites-enabled/a:1",
     ),
-    content("a byte order mark", "\ufeffserver { listen 80; server_name bom.example.com; }\nfoo", "sites-enabled/a"),
+    content("a byte order mark", "\ufeffserver { listen 80; }\n", "site 'a': .* byte order mark"),
     src("a binary file", "head -c 5000 /dev/urandom", "NUL|nginx refused"),
     src("a binary file without NUL bytes", "head -c 5000 /dev/urandom | tr -d '\\0'", "sites-enabled/a"),
     src("12 MiB with a mistake at the end", f"{_BIG}; echo 'oops;')", 'directive "oops" in .*sites-enabled/a:500003'),
