@@ -75,7 +75,7 @@ options:
         description:
           - For a git repository, the branch, tag or full commit id; the default branch when empty.
           - For a requirement that names no version, the version.
-          - YAML takes V(1.10) without quotes for the number 1.1, which is refused.
+          - Put V(1.10) in quotes. Without them YAML reads the number 1.1, and the value is refused.
         type: str
         default: ""
       subdirectory:
@@ -291,7 +291,7 @@ options:
             file, or V(instance), which is Flask's instance folder. They are in C(<root>/<name>/shared) and belong to
             the user of the application. When not set, V(instance).
           - What the source has in such a directory is copied there once, when the shared directory is empty.
-          - A name like that of a file, such as V(app.db), is refused. With a slash at its end it is a directory, too.
+          - A name that looks like a file's, such as V(app.db), is refused. Write V(app.db/) when it is a directory.
         type: list
         elements: str
       trusted_hops:

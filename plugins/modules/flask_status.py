@@ -190,13 +190,13 @@ apps:
       description: Bytes that are free on that disk.
       type: int
 unknown:
-  description: Those of O(names) that are of no application, because nothing was ever built or deployed by this name.
+  description: Those of O(names) under which nothing was ever built or deployed.
   returned: success
   type: list
   elements: str
   version_added: 2.0.0
 known:
-  description: The names of all applications, when RV(unknown) has one.
+  description: The names of all applications below O(root). Empty when RV(unknown) is.
   returned: success
   type: list
   elements: str

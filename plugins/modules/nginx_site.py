@@ -238,7 +238,7 @@ options:
           - Certificate that the host makes for the site, when there is none yet, when its names have changed or 90
             days before its end. It is signed by itself, for ten years, with a key on the curve P-256.
           - The configuration of the site names C(/etc/flaskops/tls/NAME/current/fullchain.pem) and C(privkey.pem).
-            Both are removed with the site, or when neither it nor a kept version of it names them any more; what
+            Both are removed with the site, or when neither it nor a kept version of it names them any more. What
             certbot renews for nginx stays. A site is not removed while another one names them. Needs C(openssl).
         type: dict
         version_added: 2.0.0
@@ -389,7 +389,7 @@ options:
     type: str
     default: root
   mode:
-    description: Permissions of versions, as an octal string in quotes; the owner has all that others have.
+    description: Permissions of versions, as an octal string in quotes. They give nobody more than the owner.
     type: str
     default: "0644"
   keep:
