@@ -70,9 +70,9 @@ def application_states(
 
 def unknown_applications(root: str, names: t.Sequence[str] | None) -> dict[str, list[str]]:
     """Return which of the names are of no application below C(root), and those that there are."""
-    layouts = [Layout(root, name) for name in names or []]
-    gone = [one.name for one in layouts if not os.path.isdir(one.releases) and not read_history(one.name)]
-    return {"unknown": gone, "known": [layout.name for layout in find_applications(root)] if gone else []}
+    known = [layout.name for layout in find_applications(root)]
+    gone = [name for name in names or [] if name not in known and not read_history(name)]
+    return {"unknown": gone, "known": known if gone else []}
 
 
 def _state(host: Host, layout: Layout, count: bool) -> Row:

@@ -185,3 +185,8 @@ def test_an_application_that_was_never_built_is_known_by_its_failures(layout: La
     history.parent.mkdir(parents=True)
     history.write_text('{"release": "3f2a91c-1b9e02d4", "when": "2026-01-02T03:04:05Z", "result": "failed"}\n')
     assert _flask_status.unknown_applications(layout.root, ["blog"])["unknown"] == []
+
+
+def test_a_directory_of_another_deploy_tool_is_no_application(layout: Layout) -> None:
+    os.makedirs(f"{layout.root}/cap/releases/20261130120000")
+    assert _flask_status.unknown_applications(layout.root, ["cap"]) == {"unknown": ["cap"], "known": ["shop"]}
