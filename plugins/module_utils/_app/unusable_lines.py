@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 
 from .._input.redact import mask_urls
 from .projects import ProjectError, Surroundings
@@ -18,14 +19,16 @@ _ELSEWHERE = re.compile(
 )
 _EDIT = r"(?:-e|--editable)(?:\s*=\s*|\s+)"
 _NAMED = r"(?P<name>[\w.-]+(?:\[[^\]]*\])?)\s*@\s*"
-_FROZEN = re.compile(rf"{_NAMED}file://(?:localhost)?(?P<path>/[^\s;#]+)")
+_FROZEN = re.compile(rf"{_NAMED}(?P<url>file://)(?:localhost)?(?P<path>/[^\s;#]+)")
 _REPOSITORY = re.compile(rf"(?P<editable>{_EDIT})?(?:{_NAMED})?(?P<address>(?P<tool>git|hg|svn|bzr)\+[^\s;#]+)")
-# As git's command line takes it, and no URL does: behind the host stands a port.
-_SCP = re.compile(r"git\+(?:ssh://)?(?P<host>(?:[\w.-]+@)?[\w.-]+):(?!//|\d+(?:/|$))(?P<path>.+)")
+# As git's command line takes it, and no URL does: behind the host stands a port, and behind a user a password.
+_SCP = re.compile(r"git\+(?:ssh://)?(?P<host>(?:[\w.-]+@)?[\w.-]+):(?!//|\d+(?:/|$)|[^/@]*@)(?P<path>.+)")
+# Behind the path of a project.
+_EXTRAS = re.compile(r"\[[\w\s,.-]*\]$")
 _FRAGMENT = re.compile(r"[#&](?P<key>egg|subdirectory)=(?P<value>[^&\s;]+)")
 _AT_PATH = re.compile(
     r"(?P<file>(?:-[rc]|--(?:requirement|constraint))(?:\s*=\s*|\s*))?"
-    rf"(?:{_EDIT})?(?:file:(?://(?:localhost)?(?=/))?)?(?P<path>/(?!/)[^\s;#]*|[A-Za-z]:[\\/][^\s;#]*)"
+    rf"(?:{_EDIT})?(?P<url>file:(?://(?:localhost)?(?=/))?)?(?P<path>/(?!/)[^\s;#]*|[A-Za-z]:[\\/][^\s;#]*)"
 )
 # An exact version alone, and on every host: what is allowed besides an old one, the installer knows.
 _GUNICORN = re.compile(r"gunicorn\s*(?:\[[^\]]*\])?\s*\(?={2,3}\s*(?P<version>\d+(?:\.\d+)+)\)?", re.IGNORECASE)
@@ -63,7 +66,7 @@ def check_line(path: str, number: int, text: str, installer: str, around: Surrou
 
 def _explain_frozen(text: str, around: Surroundings) -> str:
     frozen = _FROZEN.match(text)
-    if not frozen or around.exists(frozen.group("path")):
+    if not frozen or _is_there(frozen, around):
         return ""
     return (
         "names a path of the machine on which it was written (by conda, or 'pip freeze'): write "
@@ -92,7 +95,7 @@ def _explain_repository(text: str, installer: str) -> str:
 
 def _explain_path(text: str, around: Surroundings) -> str:
     found = _AT_PATH.match(text)
-    if not found or around.exists(found.group("path")):
+    if not found or _is_there(found, around):
         return ""
     way_out = (
         "add that file to the source, and name it relative to this one"
@@ -100,6 +103,12 @@ def _explain_path(text: str, around: Surroundings) -> str:
         else "write where this host gets the package from, such as 'NAME @ git+https://git.example.com/NAME.git'"
     )
     return f"names a path of the machine on which it was written: {way_out}"
+
+
+def _is_there(found: re.Match[str], around: Surroundings) -> bool:
+    """Tell whether the path of a requirement leads to anything on the host."""
+    path = _EXTRAS.sub("", found.group("path"))
+    return around.exists(urllib.parse.unquote(path) if found.group("url") else path)
 
 
 def _explain_gunicorn(text: str) -> str:

@@ -106,6 +106,32 @@ def test_a_path_that_the_host_has_is_left_alone() -> None:
     check("/srv/wheels/lib.whl\n-e /srv/lib\nlib @ file:///srv/lib\n-r /etc/base.txt", exists=True)
 
 
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("/srv/lib[web,dev]", "/srv/lib"),
+        ("-e /srv/lib[web]", "/srv/lib"),
+        ("file:///srv/my%20lib", "/srv/my lib"),
+        ("lib @ file:///srv/lib-1.0%2Bcpu-py3-none-any.whl", "/srv/lib-1.0+cpu-py3-none-any.whl"),
+        ("/srv/a%20b", "/srv/a%20b"),
+    ],
+)
+def test_a_path_is_looked_for_as_installers_read_it(line: str, path: str) -> None:
+    asked: list[str] = []
+
+    def exists(place: str) -> bool:
+        asked.append(place)
+        return True
+
+    check_line("requirements.txt", 1, line, "uv", Surroundings(exists=exists))
+    assert set(asked) == {path}
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_a_password_is_not_taken_for_a_path(installer: str) -> None:
+    check("git+ssh://deploy:pass@git.test/lib.git\nlib @ git+ssh://deploy:pass@git.test:2222/lib.git\n", installer)
+
+
 def test_pip_reads_other_repositories() -> None:
     check("lib @ hg+https://hg.test/lib\n-e svn+https://svn.test/lib#egg=lib", "pip")
 
