@@ -31,7 +31,8 @@ _REQUIREMENT = re.compile(
 # What a browser shows of a part of a repository: GitHub's own, GitLab's, Gitea's and Bitbucket's form of an address.
 _PAGE = re.compile(
     r"(?P<repository>https?://(?:[^/]*\bgithub\b[^/]*/[^/]+/[^/]+(?=/(?:tree|blob|commit|releases)/)"
-    r"|[^/]+/.+?(?=/-/(?:tree|blob|commit|tags)/)|[^/]+/[^/]+/[^/]+(?=/src/)))"
+    r"|[^/]+/.+?(?=/-/(?:tree|blob|commit|tags)/)|[^/]+/[^/]+/[^/]+(?=/src/(?:branch|tag|commit)/)"
+    r"|[^/]*\bbitbucket\b[^/]*/[^/]+/[^/]+(?=/src/)))"
     r"(?:/-)?/(?:(?:tree|blob|commit|tags|releases/tag)|src(?:/(?:branch|tag|commit))?)/(?P<version>[^/?#]+)"
     r"(?:/(?P<below>[^?#]*))?",
     re.IGNORECASE,

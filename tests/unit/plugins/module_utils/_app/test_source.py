@@ -129,6 +129,19 @@ def test_the_page_of_a_repository_is_refused_with_the_repository(source: str, in
 @pytest.mark.parametrize(
     "source",
     [
+        # Groups of GitLab and places of Gerrit may have such names.
+        "https://git.test/team/shop/src/web.git",
+        "https://git.test/team/shop/src/web",
+        "https://git.test/team/tree/main",
+    ],
+)
+def test_a_repository_in_a_group_with_the_name_of_a_directory_is_none(source: str) -> None:
+    assert detect_type(source, "", "") == "git"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
         "https://git.test/group/tree/shop",
         "https://git.test/group/tree/main/shop.git",
         "https://github.com/me/tree",
