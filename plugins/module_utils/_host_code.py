@@ -136,7 +136,7 @@ def work(module: Module, task: str) -> t.NoReturn:
 
 def find_system_programs() -> None:
     """Have this process find the programs of the system, as Ansible's own modules do."""
-    places = [place for place in os.environ.get("PATH", "").split(os.pathsep) if place]
+    places = [place for place in (os.environ.get("PATH") or os.defpath).split(os.pathsep) if place]
     missing = [place for place in _SYSTEM_PROGRAMS if place not in places]
     if missing:
         os.environ["PATH"] = os.pathsep.join([*places, *missing])

@@ -199,7 +199,8 @@ def test_what_others_could_have_written_is_not_run(root: Path, archive: str, mod
         ("/usr/local/bin:/usr/bin:/bin", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
         ("/opt/bin:/usr/sbin:/usr/bin", "/opt/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/sbin"),
         ("/usr/local/sbin:/usr/sbin:/sbin", "/usr/local/sbin:/usr/sbin:/sbin"),
-        ("", "/usr/local/sbin:/usr/sbin:/sbin"),
+        # What a program without this variable looks through.
+        ("", f"{os.defpath}:/usr/local/sbin:/usr/sbin:/sbin"),
     ],
 )
 def test_programs_of_the_system_are_found_whatever_path_su_and_sudo_give(
