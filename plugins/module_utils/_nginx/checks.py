@@ -162,10 +162,10 @@ def check_lost_https(
     before: t.Sequence[ServerBlock], after: t.Sequence[ServerBlock], replaced: t.Collection[str]
 ) -> list[Problem]:
     """Find names that a file of somebody else serves by HTTPS, and that what takes its place would not."""
-    kept = {name for server in after if _has_tls(server) for name in server.names}
+    kept = {form for server in after if _has_tls(server) for name in server.names for form in _names(name)}
     found = []
     for server in before:
-        lost = [name for name in server.names if name not in {*kept, "", "_"}]
+        lost = [name for name in server.names if name not in ("", "_") and not _is_served(name, kept)]
         if server.file in replaced and _has_tls(server) and lost:
             text = (
                 f"{server.place} serves {', '.join(lost)} by HTTPS, and the site in its place would not: have all "
@@ -174,6 +174,12 @@ def check_lost_https(
             )
             found.append(Problem(LOST, " ".join(lost), (server.file,), text))
     return found
+
+
+def _is_served(name: str, served: t.Collection[str]) -> bool:
+    """Tell whether nginx finds a server for all that a name stands for; a wildcard matches any number of labels."""
+    suffixes = tuple(one[1:] for one in served if one.startswith("*."))
+    return all(form in served or form.endswith(suffixes) for form in _names(name))
 
 
 def _has_tls(server: ServerBlock) -> bool:

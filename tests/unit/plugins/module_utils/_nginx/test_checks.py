@@ -9,6 +9,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.checks impor
     ServerBlock,
     check_certificates,
     check_defaults,
+    check_lost_https,
     find_problems,
     find_servers,
     socket_name,
@@ -126,3 +127,22 @@ def test_the_way_out_of_two_default_servers_depends_on_the_protocol(options: str
     tree = {"/main": b"http { include /s/*; }", **dict.fromkeys(paths, text)}
     found = check_defaults(find_servers(load("/main", tree.get, lambda _pattern: paths)))
     assert [problem.message[: len(way_out)] for problem in found] == [way_out]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lost"),
+    [
+        (".a.test", "a.test *.a.test", ""),
+        ("a.test b.a.test", ".a.test", ""),
+        ("c.b.a.test *.b.a.test", "*.a.test", ""),
+        ("A.test", "a.test", ""),
+        ("_ a.test", "a.test", ""),
+        (".a.test", "*.a.test", ".a.test"),
+        ("a.test b.test", "a.test", "b.test"),
+        ("~^(www[.])?a[.]test$", "a.test www.a.test", "~^(www[.])?a[.]test$"),
+    ],
+)
+def test_https_is_kept_by_all_that_serve_a_name(before: str, after: str, lost: str) -> None:
+    was, now = (servers(f"server {{ listen 443 ssl; server_name {names}; }}") for names in (before, after))
+    assert [problem.subject for problem in check_lost_https(was, now, ["/s/0"])] == ([lost] if lost else [])
+    assert not check_lost_https(was, servers(), [])
