@@ -86,7 +86,8 @@ def layout_of(params: Params, places: SitePaths) -> NginxLayout:
             f"owner '{params['owner']}' and group '{params['group']}' must be known on this host: {exc.args[0]}"
         ) from exc
     mode = parse_mode(params["mode"])
-    for option in ("config", "directory_available", "directory_enabled", "prefix"):
+    # An empty prefix is that with which nginx was built.
+    for option in ("config", "directory_available", "directory_enabled", *(("prefix",) if params["prefix"] else ())):
         # The links of sites name what is there, and nginx takes a relative path from another directory.
         if params[option] is not None and not params[option].startswith("/"):
             raise NginxSiteError(f"{option} '{params[option]}' must be an absolute path")

@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.nginx_site import run, workers_group
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.nginx_site import (
+    layout_of,
+    run,
+    workers_group,
+)
+from ansible_collections.flaskops.stack.plugins.module_utils._nginx.layout import read_site_paths
 from ansible_collections.flaskops.stack.plugins.modules.nginx_site import ARGUMENTS
 
 
@@ -49,6 +54,12 @@ def test_what_cannot_be_is_refused_before_anything_changes(tmp_path: Path, given
     result = run(params(tmp_path, **given), check=False)
     assert result["failed"] and said in result["msg"]
     assert not (tmp_path / "available").exists()
+
+
+def test_an_empty_prefix_is_none(tmp_path: Path) -> None:
+    given = params(tmp_path, prefix="", directory_enabled=str(tmp_path / "enabled"))
+    places = read_site_paths(given["config"])
+    assert layout_of(given, places) == layout_of({**given, "prefix": None}, places)
 
 
 @pytest.mark.parametrize(
