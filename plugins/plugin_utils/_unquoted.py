@@ -27,6 +27,8 @@ Options = t.Mapping[str, t.Any]
 
 # Texts, of which a number with one decimal may have had two: 3.1 for 3.10. Where it was written is not always known.
 _VERSIONS = ("version", "python")
+# No Python is called 3.50 or more.
+_LAST_SHORTENED_PYTHON = 3.4
 # Dictionaries whose values are no texts: Python's own, for gunicorn.
 _NO_TEXTS = ("extra",)
 _LABELS = {"flask_apps": "app", "gunicorn_services": "service", "nginx_sites": "site"}
@@ -97,7 +99,9 @@ def _fault(value: object, path: str) -> str:
 
 def _may_have_lost(value: object, key: str) -> bool:
     named = key in _VERSIONS or key.endswith(tuple(f"_{name}" for name in _VERSIONS))
-    return named and isinstance(value, float) and len(str(value).partition(".")[2]) < 2
+    if not named or not isinstance(value, float) or (key == "python" and value > _LAST_SHORTENED_PYTHON):
+        return False
+    return len(str(value).partition(".")[2]) < 2
 
 
 def _written(value: object) -> str:

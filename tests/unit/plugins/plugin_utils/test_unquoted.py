@@ -91,7 +91,7 @@ def test_a_version_of_unknown_origin_may_have_lost_a_zero(option: str, value: fl
     )
 
 
-@pytest.mark.parametrize("item", [{"python": 3.12}, {"version": 20}, {"environment": {"RATIO": 0.5}}])
+@pytest.mark.parametrize("item", [{"python": 3.12}, {"python": 3.9}, {"version": 20}, {"environment": {"RATIO": 0.5}}])
 def test_other_numbers_of_unknown_origin_are_accepted(item: dict[str, t.Any]) -> None:
     assert not unquoted_faults({"flask_apps": [{"name": "shop", **item}]}, load_schema())
 
