@@ -116,7 +116,7 @@ def _written(value: object) -> str:
     line = lines[origin.line_num - 1] if origin.line_num <= len(lines) else ""
     found = _WRITTEN.match(line[origin.col_num - 1 :])
     # Another text stands there where the file is encrypted, or has changed.
-    with suppress(yaml.YAMLError):
+    with suppress(yaml.YAMLError, ValueError):
         if found and yaml.safe_load(found[1]) == value:
             return found[1]
     return ""

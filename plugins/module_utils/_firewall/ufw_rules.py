@@ -101,9 +101,10 @@ def plan_rules(wanted: t.Sequence[str], rules: t.Sequence[UfwRule], profiles: t.
 
 def _first_match(text: str, rules: t.Iterable[UfwRule], profiles: t.Mapping[str, str]) -> UfwRule | None:
     """Return the first rule that is for all connections which a new rule is for."""
+    wanted = _opened(text, {})
     for rule in rules:
         found = [] if rule.is_outgoing else _opened(rule.text, profiles)
-        if all(any(_includes(one, other) for one in found if not one.networks) for other in _opened(text, {})):
+        if wanted and all(any(_includes(one, other) for one in found if not one.networks) for other in wanted):
             return rule
     return None
 

@@ -96,9 +96,10 @@ def test_other_numbers_of_unknown_origin_are_accepted(item: dict[str, t.Any]) ->
     assert not unquoted_faults({"flask_apps": [{"name": "shop", **item}]}, load_schema())
 
 
-def test_what_has_changed_since_it_was_read_is_not_compared(tmp_path: Path) -> None:
+@pytest.mark.parametrize("now", ["", "flask_apps: [{name: shop, source: 2026-99-99}]\n"])
+def test_what_has_changed_since_it_was_read_is_not_compared(tmp_path: Path, now: str) -> None:
     file = tmp_path / "vars.yml"
     file.write_text("flask_apps: [{name: shop, source: 0123}]\n", encoding="utf-8")
     found = DataLoader().load_from_file(str(file))
-    file.write_text("", encoding="utf-8")
+    file.write_text(now, encoding="utf-8")
     assert not unquoted_faults(found, load_schema())

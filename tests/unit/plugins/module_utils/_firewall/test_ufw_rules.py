@@ -97,6 +97,11 @@ def test_a_new_rule_comes_after_those_that_close_its_port(rules: str, contradict
         assert [rule.text for rule in plan_rules([wanted], parse_rules(rules), profiles).contradicted] == contradicted
 
 
+@pytest.mark.parametrize("wanted", ["from 127.0.0.1", "from ::1 to any port 9090 proto tcp"])
+def test_a_new_rule_that_lets_nobody_in_is_contradicted_by_none(wanted: str) -> None:
+    assert plan_rules([wanted], parse_rules("ufw deny 23"), {}).contradicted == []
+
+
 @pytest.mark.parametrize(
     "text",
     ["out 22/tcp", "out to 192.0.2.1 port 22", "out on eth0", "out from 192.0.2.1", "out on eth0 to any port 22"],
