@@ -40,7 +40,7 @@ _ABANDONED_SECONDS = 1800
 # New objects after which Python looks for garbage: more than a task makes while it reads its code.
 _GARBAGE = 100_000
 
-# Where nginx, useradd and the like are. su(1) may keep the PATH of the user who calls it, sudo(8) sets what it is told.
+# The directories of nginx and useradd. su(1) may keep the PATH of the calling user, and sudo(8) sets its secure_path.
 _SYSTEM_PROGRAMS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 # What helps a task that has not the rights that it needs.
 WITHOUT_ROOT = "the task runs without root's rights: set 'become: true' on the play (or connect as root)"

@@ -92,7 +92,7 @@ def read_lineage(places: Places, name: str) -> Lineage:
     """Return what certbot has under a name."""
     live = os.path.join(places.certbot, "live", name)
     chain, key = _read(os.path.join(live, CHAIN)), _read(os.path.join(live, KEY))
-    # What is no file there is of no certificate; certbot passes it over as well.
+    # A directory, or a link to nothing, in renewal/ belongs to no certificate; certbot ignores it, too.
     text = _read(places.settings(name)).decode("utf-8", "replace")
     settings = {key: double or single or plain for key, double, single, plain in _SETTING.findall(text)}
     try:

@@ -51,7 +51,7 @@ if t.TYPE_CHECKING:
     from .files import ReleaseFile
 
 INSTALLERS = ("uv", "pip")
-# What a tool for deployment may be asked to link as a file, as 'linked_files' of Capistrano: data, and configuration.
+# Names of data and configuration that other deploy tools link as files, such as Capistrano with 'linked_files'.
 _CONFIGURES = re.compile(r"(?:^|/)\.(?:flask)?env$|\.(?:env|ini|cfg|conf|toml|ya?ml|json|py)$")
 _FILE_NAME = re.compile(rf"\.(?:db3?|sqlite3?|log|pid|sock|txt|csv)$|{_CONFIGURES.pattern}")
 _INTERPRETER = re.compile(r"(?:python)?(\d+(?:\.\d+)?)|python3?|/[\w./+-]+")

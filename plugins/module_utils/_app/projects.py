@@ -23,7 +23,7 @@ _EXPORTS = {
 # The lock file of PEP 751, beside which uv takes no other requirements.
 PYLOCK = "pylock.toml"
 _NAME_PYLOCK = f"set requirements: [{PYLOCK}] and installer: uv"
-# What requirements.txt is compiled from.
+# The source from which pip-compile and uv write requirements.txt.
 _UNCOMPILED = "requirements.in"
 # Sections of a setup.cfg that is not there for tools alone.
 _SETUP = re.compile(r"^\[(?:metadata|options)\]", re.MULTILINE)

@@ -28,7 +28,7 @@ _REQUIREMENT = re.compile(
     # An address or a path; git@host/path without a colon is neither.
     r"(?:(?:===|[=<>!~]=|[<>]).+|@\s*(?:[A-Za-z][\w+.-]*:|[./$]).*)?"
 )
-# What a browser shows of a part of a repository: GitHub's own, GitLab's, Gitea's and Bitbucket's form of an address.
+# The address of a page about a directory, file, tag or commit on GitHub, GitLab, Gitea or Bitbucket.
 _PAGE = re.compile(
     r"(?P<repository>https?://(?:[^/]*\bgithub\b[^/]*/[^/]+/[^/]+(?=/(?:tree|blob|commit|releases)/)"
     r"|[^/]+/.+?(?=/-/(?:tree|blob|commit|tags)/)|[^/]+/[^/]+/[^/]+(?=/src/(?:branch|tag|commit)/)"

@@ -363,7 +363,7 @@ def absent(names: t.Sequence[str], options: BuildOptions, purge_data: bool) -> d
 
 def _remove(layout: Layout, options: BuildOptions, purge_data: bool, ended: dict[str, list[str]]) -> bool:
     """Remove one application and return whether there was anything; C(ended) gets the processes that still ran."""
-    # What another deploy tool has there stays.
+    # Releases and links of another deploy tool in this directory stay.
     paths = [
         *([] if is_foreign_link(layout) else [layout.current]),
         *own_releases(layout),

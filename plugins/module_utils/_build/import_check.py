@@ -69,7 +69,7 @@ _SERVES = re.compile(
 
 _BELOW_MAIN = "put its app.run() below 'if __name__ == \"__main__\":'"
 
-# What the kernel, or the sandbox, ends a process with, by signal(7).
+# The signals with which the kernel or the sandbox ends a process, by their numbers in signal(7).
 _ENDED_BY: t.Mapping[int, str] = {
     4: "SIGILL when it was imported: a compiled package is made for another processor: choose another version of it",
     6: "SIGABRT when it was imported: a compiled package has given up",
@@ -94,7 +94,7 @@ _DUMP = "(most recent call first)"
 
 # What os.environ raises, and that it was that.
 _MISSING = re.compile(r"^KeyError: '([A-Za-z_][A-Za-z0-9_]*)'$", re.MULTILINE)
-# What Flask, environs and python-decouple say of one, and many an application.
+# The messages of Flask, environs, python-decouple and many applications about a missing environment variable.
 _TOLD = re.compile(
     r"""^[\w.]+: .*\b[Ee]nvironment variable ["']?(?P<name>[A-Za-z_]\w*)["']? (?:is )?(?:not set|missing|required)"""
     r"""|^[\w.]*UndefinedValueError: (?P<undefined>[A-Za-z_]\w*) not found""",

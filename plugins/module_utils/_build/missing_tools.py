@@ -75,9 +75,9 @@ def explain_missing_tool(said: str) -> str:
     if _ASKED_GIT.search(said):
         return (
             "the build of a project asks git, and a release has no repository of it: let the project read its version "
-            "from a file or, with setuptools_scm or hatch-vcs, from the tags, which are told to these; or, when it is "
-            "the application's own, whose code needs no installation, list its dependencies in a file requirements.txt "
-            "and set requirements: [requirements.txt]"
+            "from a file or, with setuptools_scm or hatch-vcs, from the tags, which the build passes to these two; or, "
+            "when it is the application's own, whose code needs no installation, list its dependencies in a file "
+            "requirements.txt and set requirements: [requirements.txt]"
         )
     for pattern, what, packages in _MISSING:
         if pattern.search(said):

@@ -97,7 +97,8 @@ def _plan_removals(request: NginxRequest, current: CurrentTree, plan: NginxPlan,
         return
     from .certificate_use import refuse_used, superfluous
 
-    refuse_used(request.config, plan)
+    if plan.obsolete:
+        refuse_used(request.config, plan)
     plan.obsolete += superfluous(request.config, request.layout, current, request.sites, plan, unwanted)
 
 
