@@ -7,10 +7,12 @@
 up to version 1.0, in half the processes.
 
 **Requests.** In gunicorn's gthread one thread accepts connections, up to a thousand, hands each to another thread and
-gets it back: a request changes threads three times, and waits in one worker while others are idle. Here each thread
-accepts, answers and closes by itself; one of them, the leader, waits for the next connection, and another takes its
-turn then. So a worker accepts only what it has a thread for. While its threads compute, it leaves connections to other
-workers for a moment: they would take turns on one processor.
+gets it back: a request changes threads three times, and waits in one worker while others are idle. Here one thread, the
+leader, accepts, answers and closes by itself, and goes on with the next connection: threads that run at once take turns
+with Python's lock, which costs a quick request more than the application takes for it. Another thread leads when a
+request takes long, and with each request while they wait for something: a database, or the processor of a busy host. So
+a worker accepts only what it has a thread for. While its threads compute, it leaves connections to other workers for a
+moment: they would take turns on one processor.
 
 **Answers.** gunicorn sends the head of an answer and its body one after the other, and nginx wakes for each. Here both
 go together when the body is short. The settings that each request asks for are looked up once.
@@ -31,11 +33,28 @@ from .worker_mark import with_mark
 from .worker_room import with_room
 
 _THREADS, _MOST_WORKERS = 8, 8
-# After so many seconds without its turn a thread counts as one of a process that computes. Python lets threads take
-# turns each 5 ms, so that connections are left to other workers for 0.05 s at most.
-_BUSY, _PATIENCE = 0.002, 10
-# Bytes of a body up to which they are sent with the head of the answer: to copy more takes longer than to send it.
-_TOGETHER = 65536
+_FIGURES = {
+    # Seconds of a request after which another thread leads, and after how many the next one looks whether that is so:
+    # to look more often takes the processor from those who answer. When it has seen no request so often, it waits to be
+    # called, and looks all the same after so many seconds.
+    "long": 0.006,
+    "look": 0.01,
+    "calm": 5,
+    "asleep": 1,
+    # Seconds without the processor after which a request counts as one that waits, and after which it does so for sure
+    # while it takes turns with others. The lead is handed over at once with so many of the next requests then, at least
+    # and at most.
+    "waits": 0.0005,
+    "surely_waits": 0.02,
+    "least": 5,
+    "most": 160,
+    # After so many seconds without its turn a thread counts as one of a process that computes. Python lets threads take
+    # turns each 5 ms, so that connections are left to other workers for 0.05 s at most.
+    "busy": 0.002,
+    "patience": 10,
+    # Bytes of a body up to which they are sent with the head of the answer: to copy more takes longer than to send it.
+    "together": 65536,
+}
 
 # Appended to the configuration after the release's id was made: a release that was built without it stays what it is.
 _SIZES = """
@@ -55,6 +74,7 @@ def _is_known():
 
 
 if _is_known():
+    import resource as _resource
     import select as _select
     import socket as _socket
     import threading as _threading
@@ -117,6 +137,41 @@ if _is_known():
 
     _wsgi.Response = Response
 
+    class _Lead:
+        """What a thread has that leads."""
+
+        # When it took the request that it answers now, 0 while it waits for one.
+        since = 0.0
+
+        def is_long(self):
+            """Tell whether others should not wait for its request any longer."""
+            return self.since and _time.monotonic() - self.since >= {long}
+
+    class _Watch:
+        """What a thread and its process have used of the processor since."""
+
+        def __init__(self):
+            self._began, self._process_ran = _time.monotonic(), _time.process_time()
+            self._ran, self._moved = _time.thread_time(), self._count_moves()
+
+        def _count_moves(self):
+            # How often others took the processor from it.
+            return _resource.getrusage(_resource.RUSAGE_THREAD).ru_nivcsw
+
+        def has_waited(self, seconds):
+            """Tell whether the thread was without the processor so long, and not because others took it or compute.
+
+            With a worker more than there are processors, those are busy when each worker computes in two thirds of the
+            time.
+            """
+            took = _time.monotonic() - self._began
+            waited = took - (_time.thread_time() - self._ran)
+            return waited >= seconds and _time.process_time() - self._process_ran < took * 2 / 3
+
+        def was_moved(self):
+            """Tell whether others took the processor from it."""
+            return self._count_moves() != self._moved
+
     class ThreadWorker(_ThreadWorker):
         """A worker whose threads accept by themselves; it is called what it is."""
 
@@ -125,9 +180,13 @@ if _is_known():
         def __init__(self, *args, **kwargs):
             # Connections that are answered now, and those that were kept or waited for and have a request.
             self._served, self._ready = set(), _deque()
-            # Held by the leader.
-            self._turn = _threading.Lock()
-            self._listeners, self._is_open = {{}}, False
+            # Held by the thread that waits for a connection, by the one that leads next, and until that is called.
+            self._turn, self._next_place, self._call = _threading.Lock(), _threading.Lock(), _threading.Lock()
+            self._call.acquire()
+            self._lead, self._wants_call = None, False
+            # With how many requests the lead is handed over at once, and with how many when one waits again.
+            self._handovers, self._handovers_again, self._was_slow = 0, {least}, True
+            self._listeners, self._names, self._is_open = {{}}, {{}}, False
             self._started = self._left = 0
             super().__init__(*args, **kwargs)
 
@@ -163,6 +222,7 @@ if _is_known():
                     listener.setblocking(False)
                     self._poll.register(listener, _select.POLLIN)
                     self._listeners[listener.fileno()] = listener
+                    self._names[listener.fileno()] = listener.getsockname()
                 if not self._started:
                     self._start_thread()
                 self._wake()
@@ -194,17 +254,80 @@ if _is_known():
             self._started += 1
 
         def _serve(self):
+            lead = None
             while True:
                 try:
-                    self._answer(self._take_turn())
+                    lead = self._wait_for_lead()
+                    while self._lead is lead:
+                        self._answer_next(lead)
                 except BaseException:
                     # No memory, no descriptor: without threads a worker would answer nothing, and not be missed.
+                    self._hand_over(lead)
                     self._end()
                     self.log.exception("this worker cannot accept connections and is replaced")
                     _time.sleep(0.1)
 
+        def _wait_for_lead(self):
+            """Return when no thread leads, or the one that does has a request that takes long."""
+            with self._next_place:
+                calm = {calm}
+                while (lead := self._lead) is not None and not lead.is_long():
+                    calm = {calm} if lead.since else calm - 1
+                    # From here on the leader calls when it takes a request: so look once more before.
+                    self._wants_call = calm < 0
+                    self._call.acquire(timeout={asleep} if self._wants_call and not lead.since else {look})
+                    self._wants_call = False
+                self._lead = _Lead()
+                return self._lead
+
+        def _hand_over(self, lead):
+            if self._lead is lead:
+                self._lead = None
+                self._call_next()
+
+        def _call_next(self):
+            try:
+                self._call.release()
+            except RuntimeError:
+                # It was called already.
+                pass
+
+        def _answer_next(self, lead):
+            """Answer the next request: as the leader, until another thread takes the lead, or after a handover."""
+            conn = self._take_turn()
+            if self._handovers > 0:
+                self._handovers -= 1
+                self._hand_over(lead)
+                self._answer_among_others(conn)
+            else:
+                self._answer_as_leader(conn, lead)
+
+        def _answer_as_leader(self, conn, lead):
+            # To watch costs a little: only after a slow one, which waited, or had to because of what else runs.
+            watch = _Watch() if self._was_slow else None
+            lead.since = began = _time.monotonic()
+            if self._wants_call:
+                self._call_next()
+            self._answer(conn)
+            took, lead.since = _time.monotonic() - began, 0.0
+            self._was_slow = took >= {waits}
+            if not self._was_slow:
+                self._handovers_again = max({least}, self._handovers_again // 2)
+            elif watch and watch.has_waited({long}):
+                # Or the host has more to do than it can: then a thread alone gets less of the processor than several.
+                self._handovers = self._handovers_again = {most}
+            elif watch and watch.has_waited({waits}) and not watch.was_moved():
+                self._handovers = self._handovers_again
+                self._handovers_again = min({most}, 2 * self._handovers_again)
+
+        def _answer_among_others(self, conn):
+            watch = _Watch()
+            self._answer(conn)
+            if watch.has_waited({surely_waits}):
+                self._handovers = {most}
+
         def _take_turn(self):
-            """Return the next connection with a request, when it is this thread's turn."""
+            """Return the next connection with a request."""
             with self._turn:
                 conn = self._next()
                 # Those that have answered wait for their turn.
@@ -246,7 +369,7 @@ if _is_known():
             except (BlockingIOError, ConnectionAbortedError):
                 # Another worker was faster, or the client has gone.
                 return None
-            conn = _Connection(self.cfg, client, address, listener.getsockname())
+            conn = _Connection(self.cfg, client, address, self._names[descriptor])
             self._served.add(conn)
             return conn
 
@@ -350,7 +473,7 @@ def with_worker_model(conf: str, settings: Settings, release_path: str) -> str:
     # /srv/<name>/releases/<id>
     current = posixpath.join(posixpath.dirname(posixpath.dirname(release_path)), "current")
     release = posixpath.basename(release_path)
-    return conf + _MODEL.format(busy=_BUSY, patience=_PATIENCE, together=_TOGETHER, current=current, release=release)
+    return conf + _MODEL.format(current=current, release=release, **_FIGURES)
 
 
 def complete_conf(settings: Settings, release_path: str) -> str:

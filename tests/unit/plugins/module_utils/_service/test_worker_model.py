@@ -346,6 +346,158 @@ def test_accepting_can_begin_again(begin: t.Callable[..., t.Any], visit: t.Calla
     assert worker._started <= 2
 
 
+class Watch:
+    """Whether requests wait, as a test says."""
+
+    seconds, moved = 0.0, False
+
+    def has_waited(self, seconds: float) -> bool:
+        return self.seconds >= seconds
+
+    def was_moved(self) -> bool:
+        return self.moved
+
+
+@pytest.fixture
+def lead(begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]) -> t.Callable[..., t.Any]:
+    """Return a worker whose requests wait for so long, and are slow or not; none takes so long that another leads."""
+
+    def start(waited: float = 0.0, *, slow: bool = True, moved: bool = False, threads: int = 4) -> t.Any:
+        worker = begin(lambda _conn: time.sleep(0.001 if slow else 0), threads=threads)
+        watch = type("Waiting", (Watch,), {"seconds": waited, "moved": moved})
+        names = type(worker).set_accept_enabled.__globals__
+        names["_Watch"], names["_Lead"].is_long = watch, lambda _lead: False
+        return worker
+
+    return start
+
+
+def answer_one(worker: t.Any, visit: t.Callable[[], socket.socket]) -> None:
+    assert is_ended(visit())
+    # It leads again, or another does.
+    wait_for(lambda: worker.nr_conns == 0 and worker._turn.locked() and worker._next_place.locked())
+
+
+def test_one_thread_answers_quick_requests(lead: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]) -> None:
+    worker, seen = lead(), list[int]()
+    worker.answer = lambda _conn: seen.append(threading.get_ident())
+    for _number in range(30):
+        answer_one(worker, visit)
+    assert len(set(seen)) == 1
+
+
+@pytest.mark.parametrize("is_asleep", [True, False])
+def test_another_thread_leads_when_a_request_takes_long(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], is_asleep: bool
+) -> None:
+    go, seen = threading.Event(), list[Connection]()
+
+    def answer(conn: Connection) -> None:
+        seen.append(conn)
+        go.wait(10)
+
+    worker = begin(answer, threads=2)
+    # The second thread is there, and has nothing to look at.
+    worker._start_thread()
+    if is_asleep:
+        wait_for(lambda: worker._wants_call)
+    first, second = visit(), visit()
+    wait_for(lambda: len(seen) == 2)
+    go.set()
+    assert is_ended(first)
+    assert is_ended(second)
+
+
+@pytest.mark.parametrize(
+    ("waited", "slow", "moved", "handovers"),
+    [
+        (0.001, True, False, 5),
+        (0.0, True, False, 0),
+        # Others took the processor from it: it may have waited for that alone.
+        (0.001, True, True, 0),
+        # Nobody was watching.
+        (0.001, False, False, 0),
+    ],
+)
+def test_the_lead_is_handed_over_at_once_after_requests_that_wait(
+    lead: t.Callable[..., t.Any],
+    visit: t.Callable[[], socket.socket],
+    waited: float,
+    slow: bool,
+    moved: bool,
+    handovers: int,
+) -> None:
+    worker = lead(waited, slow=slow, moved=moved)
+    worker._was_slow = slow
+    answer_one(worker, visit)
+    assert worker._handovers == handovers
+
+
+def test_as_many_are_answered_at_once_then(lead: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]) -> None:
+    worker, go = lead(0.001), threading.Event()
+    answer_one(worker, visit)
+    worker.answer = lambda _conn: go.wait(10) and False
+    clients = [visit() for _number in range(3)]
+    wait_for(lambda: worker.nr_conns == 3)
+    go.set()
+    assert all(is_ended(client) for client in clients)
+
+
+def test_more_are_handed_over_each_time_that_one_waits_again(
+    lead: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
+) -> None:
+    worker, seen = lead(0.001), list[int]()
+    for _number in range(7):
+        worker._handovers = 0
+        answer_one(worker, visit)
+        seen.append(worker._handovers)
+    assert seen == [5, 10, 20, 40, 80, 160, 160]
+    # Quick ones are forgotten by halves.
+    worker.answer = lambda _conn: False
+    for _number in range(9):
+        worker._handovers = 0
+        answer_one(worker, visit)
+    assert worker._handovers_again <= 20
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_long_wait_counts_at_once_whatever_it_waited_for(
+    lead: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], moved: bool
+) -> None:
+    worker = lead(0.01, moved=moved)
+    answer_one(worker, visit)
+    assert worker._handovers == 160
+
+
+@pytest.mark.parametrize(("waited", "handovers"), [(0.01, 2), (0.02, 160)])
+def test_a_wait_among_others_counts_when_it_is_sure(
+    lead: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], waited: float, handovers: int
+) -> None:
+    worker = lead(waited)
+    worker._handovers = 3
+    answer_one(worker, visit)
+    assert worker._handovers == handovers
+
+
+@pytest.mark.parametrize(
+    ("took", "ran", "process_ran", "waited"),
+    [(0.02, 0.001, 0.001, True), (0.02, 0.019, 0.019, False), (0.02, 0.001, 0.015, False), (0.0004, 0.0, 0.0, False)],
+)
+@pytest.mark.parametrize("moved", [0, 1])
+def test_a_thread_waits_without_the_processor_while_its_process_does_not_compute(
+    read: t.Callable[..., Conf], took: float, ran: float, process_ran: float, waited: bool, moved: int
+) -> None:
+    conf = read({})
+    now = {"monotonic": 0.0, "thread_time": 0.0, "process_time": 0.0}
+    conf["_time"] = types.SimpleNamespace(**{name: lambda name=name: now[name] for name in now})
+    usage = types.SimpleNamespace(ru_nivcsw=7)
+    conf["_resource"] = types.SimpleNamespace(RUSAGE_THREAD=1, getrusage=lambda _who: usage)
+    watch = conf["_Watch"]()
+    now.update(monotonic=took, thread_time=ran, process_time=process_ran)
+    usage.ru_nivcsw += moved
+    assert (watch.has_waited(0.0005), watch.was_moved()) == (waited, bool(moved))
+
+
 @pytest.mark.parametrize(("left", "graceful"), [(0, False), (7, True), (None, True)])
 def test_a_connection_is_closed_at_once_when_all_of_the_request_was_read(
     begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], left: int | None, graceful: bool
