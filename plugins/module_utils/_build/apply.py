@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from .._app.application import App, AppError, parse_apps
 from .._app.dependencies import DependencyError
-from .._app.source import SourceError
+from .._app.source import SourceError, is_commit
 from .._input.defaults import to_json
 from .._input.hooks import HookError
 from .._input.printable import short_reason
@@ -202,7 +202,22 @@ def _make_plan(app: App, sent: Item | None, interpreters: dict[str, Interpreter]
         interpreters[app.python] = _find_python(app, bundle, options)
     expect_new = options.starts_next
     revision = find_revision(app, found, layout, app.ca_bundle, options.check_mode, expect_new)
-    return BuildPlan(app, layout, revision, interpreters[app.python], bundle, options.uv_requirement)
+    plan = BuildPlan(app, layout, revision, interpreters[app.python], bundle, options.uv_requirement)
+    if options.check_mode:
+        plan.warnings.extend(_explain_provisional_id(plan))
+    return plan
+
+
+def _explain_provisional_id(plan: BuildPlan) -> list[str]:
+    """Return the warning that check mode cannot know the id of a release; none when it does."""
+    if plan.revision.type == "git" and not is_commit(plan.revision.revision):
+        why = "git"
+    elif not os.path.exists(plan.interpreter.path):
+        why = plan.app.python
+    else:
+        return []
+    cannot = "is not installed on this host yet, so check mode cannot know the release"
+    return [f"{why} {cannot}: a run will give it another id than {plan.id}"]
 
 
 def _find_python(app: App, bundle: str, options: BuildOptions) -> Interpreter:

@@ -79,9 +79,13 @@ def two_apps(**shop: object) -> list[dict[str, t.Any]]:
     return [{**common, "name": "shop", "source": "shop==1", **shop}, {**common, "name": "blog", "source": "blog==1"}]
 
 
-def look(tmp_path: Path, apps: list[dict[str, t.Any]], sent: dict[str, t.Any]) -> dict[str, t.Any]:
+def look(
+    tmp_path: Path, apps: list[dict[str, t.Any]], sent: dict[str, t.Any], python_download: bool = False
+) -> dict[str, t.Any]:
     """Return what check mode says of applications on this machine."""
-    options = _apply_module.BuildOptions(str(tmp_path), 1, "uv", activate=False, check_mode=True)
+    options = _apply_module.BuildOptions(
+        str(tmp_path), 1, "uv", activate=False, check_mode=True, python_download=python_download
+    )
     return _apply_module.present(apps, sent, options)
 
 
@@ -105,6 +109,29 @@ def test_an_application_that_cannot_be_planned_does_not_stop_the_others(
     (line,) = result["msg"].splitlines()
     assert line.startswith("app 'shop': ")
     assert said in line
+
+
+@pytest.mark.parametrize(
+    ("shop", "said"),
+    [
+        ({"source": "https://git.example.com/shop.git"}, ["git is not installed on this host yet"]),
+        ({"source": "https://git.example.com/shop.git", "version": "4" * 40}, []),
+        ({"python": "3.99"}, ["python3.99 is not installed on this host yet"]),
+        ({}, []),
+    ],
+)
+def test_check_mode_says_what_keeps_it_from_knowing_the_id_of_a_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: dict[str, t.Any], said: list[str]
+) -> None:
+    found = _apply_module.find_interpreter("python3")
+    monkeypatch.setattr(_apply_module, "find_interpreter", lambda _wanted: found)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = look(tmp_path, two_apps(**shop), {}, python_download="python" in shop)
+    (release,) = [row for row in result["releases"] if row["name"] == "shop"]
+    assert result.get("warnings", []) == [
+        f"app 'shop': {why}, so check mode cannot know the release: a run will give it another id than {release['id']}"
+        for why in said
+    ]
 
 
 def test_a_directory_in_the_place_of_the_switch_stops_one_application(tmp_path: Path) -> None:
