@@ -237,8 +237,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._acme.state import certificate_states
-from ..module_utils._entrypoints.flask_status import application_states, unknown_applications
+from ..module_utils._entrypoints.flask_status import application_states, certificates_of_sites, unknown_applications
 from ..module_utils._host_code import find_system_programs, with_remedy
 from ..module_utils._input.printable import printable, printable_result
 from ..module_utils._input.values import UnsafeNameError, with_defaults
@@ -265,7 +264,7 @@ def main() -> None:
         apps = application_states(Host(), params["root"], params["names"], params["timeout"], params["probe"])
     except (CommandError, ReleaseError, UnsafeNameError, OSError) as exc:
         module.fail_json(msg=printable(with_remedy(f"Cannot look at the applications: {exc}")))
-    certificates = certificate_states(time.time(), names=params["names"])
+    certificates = certificates_of_sites(time.time(), params["names"])
     module.exit_json(
         changed=False,
         apps=printable_result(apps),

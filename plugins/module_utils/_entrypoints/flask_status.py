@@ -11,6 +11,8 @@ import shutil
 import typing as t
 from dataclasses import asdict, replace
 
+from .._acme.lineage import Places
+from .._acme.state import certificate_states
 from .._deploy.edited_units import describe_edits, drop_ins, edited, recorded_units
 from .._deploy.health import Health, Probe, start_probe
 from .._deploy.observe import UNITS, UnitDirectory
@@ -22,7 +24,7 @@ from .._release.assets import kept_assets
 from .._release.distributions import installed, version_of
 from .._release.history import Entry, activation_times, is_interrupted_rollback, read_history, with_interrupted_resolved
 from .._release.model import Layout, Manifest, is_release_id
-from .._release.published import is_published
+from .._release.published import NGINX, is_named, is_published
 from .._release.release import current_id, damage, list_releases
 from .._release.releases import find_applications
 from .._release.rollback import (
@@ -46,6 +48,20 @@ _MEASURED = 20
 _BESIDE = re.compile(r"\.(?:worker|timer)-")
 
 Row = t.Dict[str, t.Any]
+
+
+def certificates_of_sites(
+    now: float, names: t.Sequence[str] | None, places: Places | None = None, nginx: str = NGINX
+) -> list[Row]:
+    """Return the certificates of the sites, without self-signed ones that no site reads any more."""
+    where = places or Places()
+
+    def is_idle(name: str) -> bool:
+        current = where.current(name)
+        return os.path.lexists(current) and is_named(f"{current}/", nginx) is False
+
+    states = certificate_states(now, where, names)
+    return [state for state in states if state["issued"] or not is_idle(state["name"])]
 
 
 def application_states(

@@ -24,13 +24,17 @@ def is_published(layout: Layout, binds: t.Sequence[str] = (), nginx: str = NGINX
 
     None when that says nothing, because the host has no nginx, or the application has addresses (C(binds)) of its own.
     """
+    found = is_named(f"unix:{layout.base}/current/run/", nginx)
+    return None if binds and found is False else found
+
+
+def is_named(place: str, nginx: str = NGINX) -> bool | None:
+    """Tell whether the configuration of nginx names something that begins so; None on a host without nginx."""
     if not os.path.isfile(os.path.join(nginx, "nginx.conf")):
         return None
     # A commented line leads nowhere.
-    upstream = re.compile(rf"^[^#\n]*unix:{re.escape(layout.base)}/current/run/".encode(), re.MULTILINE)
-    if any(upstream.search(_content(path)) for path in _files(nginx)):
-        return True
-    return None if binds else False
+    line = re.compile(rf"^[^#\n]*{re.escape(place)}".encode(), re.MULTILINE)
+    return any(line.search(_content(path)) for path in _files(nginx))
 
 
 def _files(nginx: str) -> t.Iterator[str]:

@@ -22,6 +22,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._acme.obtain import
 from ansible_collections.flaskops.stack.plugins.module_utils._acme.state import certificate_states
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints import certificate_renewed
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.certificate_renewed import main
+from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_status import certificates_of_sites
 from ansible_collections.flaskops.stack.plugins.module_utils._input.values import PRODUCTION
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_certbot import DAY, Lab
 
@@ -191,6 +192,23 @@ def test_stand_ins_and_hosts_without_certificates_are_told_apart(lab: Lab, tmp_p
     assert sites_of(lab.where) == ["shop"]
     lab.where.places = lab.where.places.__class__(tls=f"{tmp_path}/none")
     assert (sites_of(lab.where), certificate_states(0, lab.where.places)) == ([], [])
+
+
+def test_a_stand_in_that_no_site_reads_any_more_is_not_shown(lab: Lab, tmp_path: Path) -> None:
+    def shown() -> list[str]:
+        found = certificates_of_sites(lab.clock.time(), None, lab.places, str(tmp_path / "nginx"))
+        return [one["name"] for one in found]
+
+    for name in ("blog", "shop"):
+        link = Path(lab.places.current(name))
+        link.unlink()
+        link.symlink_to("stand-in" if name == "blog" else f"{lab.places.certbot}/live/shop")
+    assert shown() == ["blog", "shop"]
+    (tmp_path / "nginx").mkdir()
+    (tmp_path / "nginx/nginx.conf").write_text(f"http {{ ssl_certificate {lab.places.current('blog')}/x; }}")
+    assert shown() == ["blog", "shop"]
+    (tmp_path / "nginx/nginx.conf").write_text("http {}")
+    assert shown() == ["shop"]
 
 
 def test_an_error_of_the_host_is_in_the_journal(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
