@@ -40,7 +40,8 @@ def find_program(stage: str, words: Command, release: str) -> str:
     raise HookError(
         f"hook {stage} '{show_command(words)}' cannot be run: there is no program '{first}' in the virtualenv of the "
         f"release, nor in {', '.join(_PLACES)}. Correct the name in hooks.{stage}, add the package that brings it to "
-        "the requirements, or write a path with a '/' for a program of the source, such as ./bin/migrate"
+        "the requirements, or to system_packages when it is one of the distribution, or write a path with a '/' for a "
+        "program of the source, such as ./bin/migrate"
     )
 
 

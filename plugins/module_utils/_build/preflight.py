@@ -61,5 +61,6 @@ def _check_program(where: str, program: str, release: str, path: str) -> None:
         )
     raise InputError(
         f"{where}: there is no program '{program}' in the virtualenv of the release, nor in {', '.join(_PLACES)}: "
-        "correct the command, or add the package that brings it to the requirements"
+        "correct the command, or add the package that brings it to the requirements, or to system_packages when it is "
+        "one of the distribution"
     )

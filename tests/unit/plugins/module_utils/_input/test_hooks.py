@@ -148,7 +148,7 @@ def test_a_program_is_one_of_the_virtualenv_of_the_source_or_of_the_host(release
     [
         ("FLASK_DEBUG=1", "'FLASK_DEBUG=1 x' cannot be run: it begins with a variable, .*write 'env' before it"),
         ("SHOP=/srv/shop", "begins with a variable"),
-        ("flaks", "hook migrate 'flaks x'.*no program 'flaks' in the virtualenv.*add the package"),
+        ("flaks", "hook migrate 'flaks x'.*no program 'flaks' in the virtualenv.*add the package.*system_packages"),
         ("./bin/none", "<release>/app/./bin/none does not exist; correct hooks.migrate"),
         ("./notes", "is not executable"),
         ("/no/such/program", "/no/such/program does not exist"),
