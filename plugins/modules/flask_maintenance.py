@@ -40,7 +40,7 @@ options:
     description:
       - Whether to stop the application's workers and timers as well. Each finishes what it has begun. They are
         started again when the application is opened.
-      - A deploy meanwhile starts those of the new release.
+      - While it is closed in this way, neither a deploy nor a reboot starts those of the release that serves then.
     type: bool
     default: false
   root:

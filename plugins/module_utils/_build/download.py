@@ -32,6 +32,8 @@ from .._system.deadline import Deadline, TimedConnection, TimedTlsConnection
 
 # For one read of a download.
 _STEP = 60.0
+# Errors of OpenSSL's strict mode (X509_V_FLAG_X509_STRICT), which ssl turns on from Python 3.13 on.
+_AGAINST_RFC_5280 = range(80, 94)
 
 
 def download(
@@ -116,9 +118,19 @@ def _explained(url: str) -> t.Iterator[None]:
         cause = getattr(exc, "reason", exc)
         if isinstance(cause, ssl.SSLCertVerificationError):
             problem = f"the certificate of {url} is not trusted on this host ({cause.verify_message})"
-            raise SourceError(f"{problem}: set 'ca_bundle'") from exc
+            raise SourceError(f"{problem}: {_way_out(cause.verify_code)}") from exc
         reason = mask_urls(str(cause))
         raise SourceError(f"{url} cannot be reached from this host: {reason}: check address, proxy, firewall") from exc
+
+
+def _way_out(verify_code: int) -> str:
+    """Return what helps against an error of OpenSSL about a certificate."""
+    if verify_code in _AGAINST_RFC_5280:
+        return (
+            "from Python 3.13 on, it and the certificate of its CA must be as RFC 5280 says, also one in 'ca_bundle': "
+            "have them issued anew, or download the archive and name its path on the controller"
+        )
+    return "set 'ca_bundle'"
 
 
 def _save(answer: t.IO[bytes], path: str, url: str, max_mib: int) -> str:

@@ -11,10 +11,11 @@ import ssl
 import threading
 import typing as t
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.source import SourceError
-from ansible_collections.flaskops.stack.plugins.module_utils._build.download import download
+from ansible_collections.flaskops.stack.plugins.module_utils._build.download import _explained, download
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.made_certificates import (
     key_text,
     named,
@@ -123,6 +124,16 @@ def test_an_address_that_delivers_nothing_is_named_without_its_credentials(
 def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"http://127\.0\.0\.1:9/x cannot be reached from this host: .*refused"):
         download("http://127.0.0.1:9/x", SUM, str(tmp_path / "a"))
+
+
+@pytest.mark.parametrize(
+    ("code", "helps"), [(92, "issued anew.* controller"), (85, "RFC 5280"), (20, "set 'ca_bundle'$"), (10, "ca_bundle")]
+)
+def test_a_certificate_that_python_does_not_accept_has_a_way_out_that_helps(code: int, helps: str) -> None:
+    fault = ssl.SSLCertVerificationError()
+    fault.verify_code, fault.verify_message = code, "why"
+    with pytest.raises(SourceError, match=rf"is not trusted on this host \(why\): .*{helps}"), _explained("https://x"):
+        raise URLError(fault)
 
 
 def test_only_the_given_authority_is_trusted(tmp_path: Path) -> None:
