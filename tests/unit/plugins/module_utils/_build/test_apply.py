@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._build import apply as _apply_module
+from ansible_collections.flaskops.stack.plugins.module_utils._build.venv import find_interpreter
 from ansible_collections.flaskops.stack.plugins.module_utils._entrypoints.flask_release import options_of, serve_timeout
 from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
@@ -123,7 +124,7 @@ def test_an_application_that_cannot_be_planned_does_not_stop_the_others(
 def test_check_mode_says_what_keeps_it_from_knowing_the_id_of_a_release(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: dict[str, t.Any], said: list[str]
 ) -> None:
-    found = _apply_module.find_interpreter("python3")
+    found = find_interpreter("python3")
     monkeypatch.setattr(_apply_module, "find_interpreter", lambda _wanted: found)
     monkeypatch.setenv("PATH", str(tmp_path))
     result = look(tmp_path, two_apps(**shop), {}, python_download="python" in shop)

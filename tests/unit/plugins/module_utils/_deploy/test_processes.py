@@ -168,7 +168,7 @@ def test_the_lock_of_a_job_follows_the_group_of_the_application(
 
 def test_a_program_that_is_nowhere_is_named(tmp_path: Path) -> None:
     workers = normalise_workers([{**MAIL, "command": "no-such-program"}])
-    with pytest.raises(InputError, match="workers 'mail': there is no program 'no-such-program'.*to system_packages"):
+    with pytest.raises(InputError, match=r"workers 'mail': there is no program 'no-such-program'.*to system_packages"):
         check_programs(workers, [], str(tmp_path))
     with pytest.raises(InputError, match=r"timers 'tick': <release>/app/\./bin/x does not exist"):
         check_programs([], normalise_timers([{**TICK, "command": "./bin/x"}]), str(tmp_path))
