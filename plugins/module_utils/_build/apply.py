@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pwd
@@ -62,6 +63,9 @@ FAILURES = (
 )
 
 Item = t.Mapping[str, t.Any]
+
+# What a file system has by itself.
+_OF_MOUNT = frozenset(["lost+found"])
 
 
 class Builds:
@@ -385,7 +389,7 @@ def _remove(layout: Layout, options: BuildOptions, purge_data: bool, ended: dict
         layout.maintenance,
         layout.cache,
         f"{ANSWERS}-{layout.name}",
-        *([layout.shared] if purge_data else []),
+        *([layout.shared] if purge_data and not _is_empty_mount(layout.shared) else []),
     ]
     found = [path for path in paths if os.path.lexists(path)]
     if not (found or _is_empty(layout.base)) or options.check_mode:
@@ -401,7 +405,7 @@ def _remove(layout: Layout, options: BuildOptions, purge_data: bool, ended: dict
             remove_file(layout.current)
         for path in found:
             if path != layout.current:
-                remove_tree(path)
+                _remove_place(path)
         if os.path.islink(layout.shared):
             # The data has moved, with the application that has another name now.
             os.unlink(layout.shared)
@@ -414,8 +418,34 @@ def _remove(layout: Layout, options: BuildOptions, purge_data: bool, ended: dict
 
 
 def _is_empty(directory: str) -> bool:
-    """Tell whether there is such a directory, with nothing in it but the leftovers of a killed run."""
+    """Tell whether there is such a directory, with nothing in it but the leftovers of a killed run.
+
+    A link to another disk, or a mount point, is the administrator's, and stays.
+    """
+    if os.path.islink(directory) or os.path.ismount(directory):
+        return False
     return os.path.isdir(directory) and all(name.startswith(TEMPORARY) for name in os.listdir(directory))
+
+
+def _is_empty_mount(path: str) -> bool:
+    return os.path.ismount(path) and not set(os.listdir(path)) - _OF_MOUNT
+
+
+def _remove_place(path: str) -> None:
+    """Remove a tree; of a mount point only what is in it. Raise AppError for a mount point deeper in it."""
+    places = [path]
+    if os.path.ismount(path):
+        places = [os.path.join(path, name) for name in sorted(set(os.listdir(path)) - _OF_MOUNT)]
+    try:
+        for place in places:
+            remove_tree(place)
+    except OSError as exc:
+        if exc.errno != errno.EBUSY:
+            raise
+        raise AppError(
+            f"{exc.filename or path} is a mount point, which cannot be removed: 'umount {exc.filename or path}' on the "
+            "host, take it out of /etc/fstab, and run this again"
+        ) from exc
 
 
 def _user_of(layout: Layout) -> str:

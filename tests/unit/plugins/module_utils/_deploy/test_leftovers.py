@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError
 from ansible_collections.flaskops.stack.plugins.module_utils._build import apply as _apply
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy import service as _service
 from ansible_collections.flaskops.stack.plugins.module_utils._deploy.request import ServiceRequest
@@ -145,3 +147,40 @@ def test_an_absence_that_was_killed_is_finished(layout: Layout) -> None:
     assert _apply.absent(["shop"], options, purge_data=False)["removed"] == ["shop"]
     assert not os.path.exists(layout.base)
     assert _apply.absent(["shop"], options, purge_data=False)["changed"] is False
+
+
+def test_a_directory_on_another_disk_stays_when_its_application_is_removed(layout: Layout, tmp_path: Path) -> None:
+    os.rename(layout.base, tmp_path / "disk")
+    os.symlink(tmp_path / "disk", layout.base)
+    os.makedirs(layout.shared)
+    options = _apply.BuildOptions(root=layout.root, **t.cast("dict[str, t.Any]", OPTIONS))
+    assert _apply.absent(["shop"], options, purge_data=True)["removed"] == ["shop"]
+    assert os.path.islink(layout.base) and os.listdir(layout.base) == []
+    assert _apply.absent(["shop"], options, purge_data=True)["changed"] is False
+
+
+@pytest.mark.parametrize("mounted", ["base", "shared"])
+def test_a_mount_point_stays_when_its_application_is_removed(
+    layout: Layout, mounted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = getattr(layout, mounted)
+    os.makedirs(os.path.join(layout.shared, "uploads"))
+    os.makedirs(os.path.join(place, "lost+found"))
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == place)
+    options = _apply.BuildOptions(root=layout.root, **t.cast("dict[str, t.Any]", OPTIONS))
+    assert _apply.absent(["shop"], options, purge_data=True)["removed"] == ["shop"]
+    assert os.listdir(place) == ["lost+found"]
+    assert _apply.absent(["shop"], options, purge_data=True)["changed"] is False
+
+
+def test_a_mount_point_in_the_data_is_named(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads = os.path.join(layout.shared, "uploads")
+    os.makedirs(uploads)
+
+    def busy(_path: str) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy", uploads)
+
+    monkeypatch.setattr(_apply, "remove_tree", busy)
+    options = _apply.BuildOptions(root=layout.root, **t.cast("dict[str, t.Any]", OPTIONS))
+    with pytest.raises(AppError, match=f"{uploads} is a mount point.*umount {uploads}"):
+        _apply.absent(["shop"], options, purge_data=True)
