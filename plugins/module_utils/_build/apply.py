@@ -35,6 +35,7 @@ from .._system.fence import hook_unit
 from .._system.files import TEMPORARY, remove_file, remove_stale_temp_files, replace_link, utc_now
 from .._system.lock import Lock, caller
 from .._system.paths import ANSWERS
+from .._system.read_only import refuse_read_only
 from .._system.trees import remove_tree
 from .._system.users import check_accounts, end_user, remove_user
 from .build import BuildPlan, build, is_built, needs_payload
@@ -246,7 +247,7 @@ def _apply(plan: BuildPlan, options: BuildOptions) -> dict[str, t.Any]:
         with lock:
             if not options.check_mode:
                 remove_stale_temp_files(plan.layout.base)
-            built = not options.builds.is_built(plan)
+            built = _is_missing(plan, options)
             if not options.check_mode:
                 _move_renamed_data(plan, options)
             if built and not options.check_mode:
@@ -259,7 +260,9 @@ def _apply(plan: BuildPlan, options: BuildOptions) -> dict[str, t.Any]:
         plan.warnings.extend(_own_configuration(plan))
     except FAILURES as exc:
         place = place_of(plan.layout, plan.app.user, plan.app.shared, plan.app.app, plan.app.source_type)
-        said = with_ways_out(plan.app.mask(str(exc)), place)
+        said = plan.app.mask(str(exc))
+        # What root may not do is not for the application's settings to allow.
+        said = said if isinstance(exc, OSError) else with_ways_out(said, place)
         raise AppError(f"app '{plan.app.name}', release {plan.id}: {said}") from exc
     return {
         "name": plan.app.name,
@@ -272,6 +275,14 @@ def _apply(plan: BuildPlan, options: BuildOptions) -> dict[str, t.Any]:
         "former": _former(plan, options),
         "seconds": round(time.monotonic() - started, 3),
     }
+
+
+def _is_missing(plan: BuildPlan, options: BuildOptions) -> bool:
+    """Tell whether the release is to be built; raise ReadOnlyError where its disk does not allow that."""
+    missing = not options.builds.is_built(plan)
+    if missing:
+        refuse_read_only([plan.layout.base])
+    return missing
 
 
 def _link_packages(plan: BuildPlan) -> None:

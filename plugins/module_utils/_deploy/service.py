@@ -29,6 +29,7 @@ from .._system.files import read_link, remove_stale_temp_files, replace_link
 from .._system.homes import uses_home
 from .._system.host import Host
 from .._system.lock import Lock
+from .._system.read_only import ReadOnlyError, refuse_read_only
 from .._system.users import find_user
 from .deployer import Deployer
 from .deployment import Deployment, Service
@@ -101,7 +102,9 @@ class Services:
         for deployment in deployments:
             try:
                 self._directory.check([*deployment.plan.write, *deployment.plan.forward_write])
-            except ForeignUnitError as exc:
+                if not deployment.plan.empty:
+                    refuse_read_only([deployment.service.layout.base, self._directory.path])
+            except (ForeignUnitError, ReadOnlyError) as exc:
                 errors.setdefault(deployment.service.name, str(exc))
             deployment.error = errors.get(deployment.service.name, "") or self._explain_overtaken(deployment)
             deployment.warnings = release_warnings(deployment, done=False) if check else []

@@ -88,6 +88,11 @@ def _plan(request: NginxRequest) -> NginxPlan:
         keep_linked(request.layout, plan)
     gone = [str(site["name"]) for site in plan.sites if site["state"] == ABSENT]
     plan.unused_answers = unused_answers(request.answers, request.sites, gone, request.purge)
+    if plan.changed:
+        from .._system.read_only import refuse_read_only
+
+        changing = [*(store.path for store in plan.stores), *(swap.path for swap in plan.swaps)]
+        refuse_read_only(map(os.path.dirname, changing))
     return plan
 
 

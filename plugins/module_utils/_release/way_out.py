@@ -24,6 +24,8 @@ _REFUSED = (_EACCES, _EROFS, _EPERM)
 _STANDARD = re.compile(r"/dev/(?:stdout|stderr|fd/[0-9]+)|/proc/(?:self|[0-9]+)/fd/[0-9]+")
 _TEMPORARY = ("/tmp/", "/var/tmp/")
 _LOGS = "/var/log/"
+# Whoever may write there, or to the releases, starts programs as root.
+_OF_ROOT = ("/etc/systemd/", "/run/systemd/", "/usr/lib/systemd/", "/lib/systemd/")
 # Whoever may write there may do harm to others.
 _OF_THE_SYSTEM = frozenset(
     [
@@ -271,7 +273,8 @@ def _of_host(number: str, path: str, place: AppPaths) -> str:
             f"log to standard error, which 'journalctl -t {place.name}' shows, or into a directory of 'shared'; or "
             f"make '{directory}' on the host for user '{place.user}', and add it to gunicorn.sandbox_paths"
         )
-    if number not in _REFUSED or not path.startswith("/"):
+    of_root = path.startswith(_OF_ROOT) or f"{path}/".startswith(place.releases + "/")
+    if number not in _REFUSED or not path.startswith("/") or of_root:
         return ""
     if path.startswith(HOMES):
         return (

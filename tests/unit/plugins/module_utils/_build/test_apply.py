@@ -74,6 +74,21 @@ def test_each_application_is_built_under_its_lock_and_not_built_twice(tmp_path: 
     assert (again["changed"], builds.built) == (False, {"shop": False, "blog": False})
 
 
+def test_a_disk_that_is_mounted_read_only_is_named_before_a_build_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builds = FakeBuilds()
+    build(tmp_path, builds)
+    monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    # What is in place needs no disk that can be written to.
+    assert not build(tmp_path, builds).get("failed")
+    builds = FakeBuilds()
+    result = build(tmp_path, builds)
+    assert builds.built == {}
+    assert re.search(r"shop cannot be changed, because the file system at / .* mounted read-only", result["msg"])
+    assert "Way out" not in result["msg"]
+
+
 def two_apps(**shop: object) -> list[dict[str, t.Any]]:
     """Return the applications shop, as described, and blog."""
     common = {"app": "app:app"}

@@ -9,6 +9,7 @@ import errno
 import os
 import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._app.application import AppError
@@ -120,6 +121,20 @@ def test_a_unit_of_somebody_else_stops_one_service(
     request = ServiceRequest(layout, True, "3333333-33333333", manifest("3333333-33333333"))
     (deployment,) = Services(simulate().host, [request], DeployOptions(str(tmp_path / "system"), 0)).plan()
     assert "shop@3333333-33333333.service was not written by flaskops.stack" in deployment.error
+
+
+def test_a_disk_that_is_mounted_read_only_stops_one_service(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "system").mkdir()
+    os.makedirs(layout.release("3333333-33333333"))
+    write_manifest(layout.release("3333333-33333333"), manifest("3333333-33333333"))
+    request = ServiceRequest(layout, True, "3333333-33333333", manifest("3333333-33333333"))
+    real = os.statvfs(tmp_path)
+    flags = {str(tmp_path / "system"): os.ST_RDONLY}
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=flags.get(path, real.f_flag)))
+    (deployment,) = Services(simulate().host, [request], DeployOptions(str(tmp_path / "system"), 0)).plan()
+    assert f"{tmp_path}/system cannot be changed" in deployment.error
 
 
 def test_a_run_clears_up_in_all_releases(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

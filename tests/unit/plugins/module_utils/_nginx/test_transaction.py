@@ -10,6 +10,7 @@ import time
 import typing as t
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.apply import nginx_of
@@ -29,6 +30,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy impor
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request import NginxRequest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.transaction import manage
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import Result
+from ansible_collections.flaskops.stack.plugins.module_utils._system.read_only import ReadOnlyError
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_host import FakeHost
 
 
@@ -127,6 +129,18 @@ def test_check_mode_tests_as_fully_and_changes_nothing(host: FakeHost) -> None:
     with pytest.raises(NginxSiteError, match=r"enabled/shop:1"):
         run(host, shop("broken"), check=True)
     assert (on_disk(host), list((host.root / "available").iterdir()), host.nginx.reloads) == ({}, [], 0)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_disk_that_is_mounted_read_only_is_named_also_in_check_mode(
+    host: FakeHost, check: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(host, shop())
+    monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    assert not run(host, shop(), check=check)["changed"]
+    with pytest.raises(ReadOnlyError, match="mounted read-only"):
+        run(host, shop("two"), check=check)
+    assert "# one" in served(host)["shop"]
 
 
 def test_the_journal_is_there_exactly_while_nginx_may_run_something_else(host: FakeHost) -> None:

@@ -161,6 +161,10 @@ def test_the_setting_is_named(said: str, way: str) -> None:
         f"{ABSENT}: '{CODE}/./build.sh'",
         f"{ABSENT}: 'shop.cfg'",
         f"{DENIED}: '../app'",
+        # Whoever may write there has root's rights.
+        f"[Errno 30] Read-only file system: '{CODE[:-4]}'",
+        "[Errno 30] Read-only file system: '/srv/shop/releases'",
+        "[Errno 30] Read-only file system: '/etc/systemd/system/.flaskops-nfiz79oe'",
         # Compilers of a package.
         f"cannot install misaka: {ABSENT}: 'x86_64-linux-gnu-gcc'",
         "cannot install pandas: ModuleNotFoundError: No module named 'pkg_resources'",
