@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import typing as t
 from contextlib import suppress
 
 from .._system.command import CommandError, spawn_detached
+from .._system.trees import remove_tree
 from .assets import kept_assets
 from .history import activation_times
 from .kept_venv import keep_virtualenv
 from .model import Layout, is_release_id, plan_prune
-from .release import current_id, is_unfinished, list_releases
+from .release import current_id, forget_manifest, is_unfinished, list_releases
 from .rollback import previous_healthy, rejected_releases
 
 # Begins the name of a release that is being removed.
@@ -28,11 +30,24 @@ def remove_releases(layout: Layout, releases: t.Sequence[str]) -> None:
     Deleting the thousands of files of a virtualenv would take the run too long.
     """
     for release in releases:
-        os.rename(layout.release(release), os.path.join(layout.releases, f"{_REMOVED}{release}-{os.getpid()}"))
+        _set_aside(layout.release(release), os.path.join(layout.releases, f"{_REMOVED}{release}-{os.getpid()}"))
     names = os.listdir(layout.releases) if os.path.isdir(layout.releases) else []
     gone = [os.path.join(layout.releases, name) for name in names if name.startswith(_REMOVED)]
     if gone:
         spawn_detached(["nice", "rm", "-rf", "--", *gone])
+
+
+def _set_aside(path: str, target: str) -> None:
+    """Give a release the name of one that is being removed; remove it where the file system cannot rename it."""
+    try:
+        os.rename(path, target)
+    except OSError as exc:
+        # Overlayfs renames no directory that comes with an image (redirect_dir).
+        if exc.errno != errno.EXDEV:
+            raise
+        # A run that is killed now leaves an unfinished release, which the next one removes.
+        forget_manifest(path)
+        remove_tree(path)
 
 
 def prune_releases(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import time
@@ -12,6 +13,7 @@ import typing as t
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout, Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.prune import prune_releases, releases_in_use
@@ -76,6 +78,20 @@ def test_what_a_run_that_was_killed_has_not_removed_goes(tmp_path: Path) -> None
     os.makedirs(os.path.join(layout.releases, ".removed-0000002-00000000-17/venv"))
     assert prune_releases(layout, 5, {complete}, []) == []
     wait_for(lambda: os.listdir(layout.releases) == [complete])
+
+
+def test_a_release_that_the_file_system_cannot_rename_goes_nevertheless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    names = [release(layout, number) for number in range(1, 4)]
+
+    def refuse(source: str, target: str) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link", source, None, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    assert prune_releases(layout, 1, {names[2]}, []) == names[:2]
+    assert os.listdir(layout.releases) == [names[2]]
 
 
 def wait_for(true: t.Callable[[], bool]) -> None:
