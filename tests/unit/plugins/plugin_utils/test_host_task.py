@@ -143,6 +143,23 @@ def test_a_host_whose_interpreter_is_elsewhere_is_left_to_ansible(code: int) -> 
 
 
 @pytest.mark.parametrize(
+    ("said", "program"),
+    [
+        ("/bin/sh: 1: sudo: not found\n", "sudo"),
+        ("bash: line 1: doas: command not found\n", "doas"),
+        ("zsh:1: command not found: sudo\n", "sudo"),
+    ],
+)
+def test_a_host_without_the_program_that_gets_roots_rights_is_told_what_to_do(said: str, program: str) -> None:
+    answer = ask(Action(stderr=said, rc=127))
+    # Over SSH with a terminal there is one stream.
+    assert answer == ask(Action(stdout=said, rc=127))
+    assert answer and answer["failed"] and answer["rc"] == 127
+    assert answer["msg"].startswith(f"the host has no program '{program}', ")
+    assert "ansible_become_method: su" in answer["msg"]
+
+
+@pytest.mark.parametrize(
     "args",
     [
         {**GIVEN, "services": [{"name": "shop", "wrokers": 3}]},
