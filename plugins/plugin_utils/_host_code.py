@@ -34,7 +34,7 @@ def execute(action: ActionBase, module: str, args: Args, task_vars: Args | None)
     try:
         answer = task.run(action, task_vars or {}) if task else None
         if answer is None:
-            answer = t.cast(Args, action._execute_module(module, given, task_vars=task_vars))
+            answer = _run_module(action, module, given, task_vars)
         if not answer.pop("code_is_missing", False):
             return answer
     except CodeMissingError:
@@ -43,7 +43,14 @@ def execute(action: ActionBase, module: str, args: Args, task_vars: Args | None)
     archive = str(action._connection._shell.join_path(remote, "code.zip"))
     _send(action, files, archive)
     action._fixup_perms2((remote, archive))
-    return t.cast(Args, action._execute_module(module, {**given, "code_archive": archive}, task_vars=task_vars))
+    return _run_module(action, module, {**given, "code_archive": archive}, task_vars)
+
+
+def _run_module(action: ActionBase, module: str, args: Args, task_vars: Args | None) -> Args:
+    """Have Ansible run a module, whose names of files are UTF-8 as in C(HostTask)."""
+    given = action._task.environment or []
+    action._task.environment = [*(given if isinstance(given, list) else [given]), {"PYTHONUTF8": "1"}]
+    return t.cast(Args, action._execute_module(module, args, task_vars=task_vars))
 
 
 def remote_directory(action: ActionBase) -> str:

@@ -100,6 +100,9 @@ class HostTask:
         words = [
             interpreter(action, variables),
             "-I",
+            # The names of an application's files have to be those that visitors ask for, also where the locale is not
+            # one of UTF-8.
+            *("-X", "utf8"),
             "-c",
             program,
             f"{ROOT}/{self.code}",

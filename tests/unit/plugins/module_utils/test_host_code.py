@@ -339,7 +339,7 @@ class Action:
         self.has: set[str] = set()
         self.calls: list[dict[str, t.Any]] = []
         self.tmpdir: str | None = None
-        self._task = SimpleNamespace(async_val=0, delegate_to=None)
+        self._task = SimpleNamespace(async_val=0, delegate_to=None, environment=None)
         self._connection = self
         self._shell = self
 
@@ -394,6 +394,16 @@ def test_a_time_of_yaml_is_the_same_text_with_and_without_pipelining() -> None:
     execute(action, "m", given, None)
     (service,) = action.calls[0]["services"]
     assert service == {"name": "shop", "version": "2026-01-02 03:04:05", "environment": {"DAY": "2026-01-02"}}
+
+
+@pytest.mark.parametrize("given", [None, [], [{"http_proxy": "http://proxy:3128"}], {"LANG": "C"}])
+def test_a_module_names_files_in_utf_8_whatever_the_locale_of_the_host(given: object) -> None:
+    action: t.Any = Action()
+    action.has.add(digest(read_code(SOURCE)))
+    action._task.environment = given
+    execute(action, "m", {}, None)
+    before = given if isinstance(given, list) else [given] if given else []
+    assert action._task.environment == [*before, {"PYTHONUTF8": "1"}]
 
 
 @pytest.mark.parametrize("tmpdir", [None, "/remote"])

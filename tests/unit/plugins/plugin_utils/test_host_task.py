@@ -64,7 +64,9 @@ def test_the_host_is_told_what_ansibles_own_check_returns() -> None:
     assert answer.pop("invocation")["module_args"]["services"][0]["workers"] == 3
     assert answer == {"changed": True}
     path = "/usr/local/lib/flaskops/code/c0de"
-    program = ["/usr/bin/python3", "-I", "-c", BOOTSTRAP, path, "_entrypoints.gunicorn_service"]
+    # Names of files are UTF-8 whatever the locale of the host, as visitors ask for them.
+    python = ["/usr/bin/python3", "-I", "-X", "utf8"]
+    program = [*python, "-c", BOOTSTRAP, path, "_entrypoints.gunicorn_service"]
     assert action.command == ["http_proxy=http://proxy:3128", *program]
     assert action.given["params"] == ArgumentSpecValidator(**ARGUMENTS).validate(GIVEN).validated_parameters
     assert (action.given["check"], action.given["diff"]) == (False, True)
