@@ -32,6 +32,12 @@ class Owner(t.NamedTuple):
 
 def make_shared(layout: Layout, paths: t.Sequence[str], owner: Owner) -> None:
     """Make the shared directories that are missing; those that are there stay as they are."""
+    if os.path.islink(layout.shared):
+        raise ShareError(
+            f"{layout.shared} is a link to {os.readlink(layout.shared)}, and data is not looked for behind a link. To "
+            f"have it on another disk, mount that at {layout.shared} (mount --bind, in /etc/fstab), or move all of "
+            f"{layout.base} there and make {layout.base} the link; where {layout.name} has a new name, deploy that"
+        )
     base = os.open(layout.base, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for path in ["", *paths]:

@@ -48,6 +48,16 @@ def test_a_link_that_the_user_put_there_is_not_followed(layout: Layout, tmp_path
     assert os.listdir(tmp_path / "victim") == []
 
 
+def test_data_behind_a_link_to_another_disk_is_refused_with_what_works(layout: Layout, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    os.symlink(tmp_path / "disk", layout.shared)
+    with pytest.raises(ShareError) as said:
+        make_shared(layout, ["uploads"], OWNER)
+    assert f"{layout.shared} is a link to {tmp_path}/disk" in str(said.value)
+    assert f"mount that at {layout.shared}" in str(said.value)
+    assert os.listdir(tmp_path / "disk") == []
+
+
 def test_links_lead_from_the_code_to_the_shared_directories(layout: Layout) -> None:
     app = os.path.join(layout.base, "app")
     make_shared(layout, ["instance", "static/media"], OWNER)
