@@ -186,7 +186,7 @@ if _is_known():
             self._lead, self._wants_call = None, False
             # With how many requests the lead is handed over at once, and with how many when one waits again.
             self._handovers, self._handovers_again, self._was_slow = 0, {least}, True
-            self._listeners, self._names, self._is_open = {{}}, {{}}, False
+            self._listeners, self._names, self._events, self._is_open = {{}}, {{}}, iter(()), False
             self._started = self._left = 0
             super().__init__(*args, **kwargs)
 
@@ -345,12 +345,15 @@ if _is_known():
         def _next(self):
             """Return the next connection with a request; called by the leader."""
             while True:
-                for descriptor, _event in self._poll.poll():
+                # Those that are left from the last time are first: clients of one listener, or with kept connections,
+                # may always have a request, and others would never be answered.
+                for descriptor, _event in self._events:
                     conn = self._accept(descriptor) if descriptor in self._listeners else self._take_ready(descriptor)
                     if conn:
                         return conn
                 if not self._is_open:
                     self._leave_listeners()
+                self._events = iter(self._poll.poll())
 
         def _take_ready(self, descriptor):
             if descriptor == self._wakers[0]:

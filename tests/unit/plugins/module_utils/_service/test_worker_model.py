@@ -66,8 +66,8 @@ class Response:
 class Connection:
     """A connection of gunicorn."""
 
-    def __init__(self, _cfg: object, sock: socket.socket, _client: object, _server: object) -> None:
-        self.sock = sock
+    def __init__(self, _cfg: object, sock: socket.socket, _client: object, server: object) -> None:
+        self.sock, self.server = sock, server
         self.data_ready = False
         self.closed: list[bool] = []
         reader = types.SimpleNamespace(length=0)
@@ -562,6 +562,37 @@ def test_a_kept_connection_is_answered_after_the_worker_has_stopped_to_accept(
     worker, client = kept(begin, visit)
     worker.set_accept_enabled(False)
     ask_again(worker, client)
+
+
+def test_no_listener_and_no_kept_connection_is_preferred(
+    read: t.Callable[..., Conf],
+    listener: socket.socket,
+    visit: t.Callable[[], socket.socket],
+    tmp_path: Path,
+) -> None:
+    """Whoever always has a request would otherwise leave the others without an answer."""
+    seen: list[str] = []
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "other"))
+        other.listen(64)
+        worker = read({})["worker_class"]([listener, other], threads=1)
+        worker.answer = lambda conn: seen.append(conn.server)
+        worker.init_process()
+        kept, clients = [socket.socketpair() for _number in range(3)], [visit() for _number in range(3)]
+        for address in [str(tmp_path / "other")] * 3:
+            clients.append(socket.socket(socket.AF_UNIX))
+            clients[-1].connect(address)
+            clients[-1].send(b"GET")
+        for ours, theirs in kept:
+            theirs.send(b"GET")
+            worker.enqueue_req(Connection(None, ours, None, "kept"))
+        worker.set_accept_enabled(True)
+        wait_for(lambda: len(seen) == 9)
+        worker.set_accept_enabled(False)
+    for client in [*clients, *(theirs for _ours, theirs in kept)]:
+        client.close()
+    three = {"kept", listener.getsockname(), str(tmp_path / "other")}
+    assert [set(seen[start : start + 3]) for start in (0, 3, 6)] == [three] * 3
 
 
 def test_a_thread_survives_what_a_request_raises(
