@@ -35,6 +35,7 @@ def test_whoever_asks_for_services_gets_the_releases_that_they_run() -> None:
 RUN: dict[str, object] = {
     "ansible_play_hosts_all": ["a"],
     "ansible_run_tags": ["all"],
+    "ansible_skip_tags": [],
     "gunicorn_services": [],
     "gunicorn_overlap": "refuse",
 }
@@ -59,8 +60,6 @@ def test_one_task_builds_and_deploys() -> None:
     assert (
         rendered("__flask_serve", flask_apps=[{"name": "shop"}, {"name": "blog", "gunicorn": {"workers": 2}}]) is True
     )
-    (deploy,) = yaml.safe_load((ROOT / "roles" / "gunicorn" / "tasks" / "service.yml").read_text())
-    assert deploy["when"] == "not __flask_serve | default(false)"
 
 
 def test_no_condition_reaches_a_task_that_ansible_would_warn_of() -> None:
@@ -159,9 +158,36 @@ def test_sites_are_not_published_on_a_host_that_nothing_has_looked_at() -> None:
         unknown.template(text)
 
 
-def test_the_services_are_known_to_be_none_as_long_as_nothing_was_built() -> None:
-    # A tag may leave out the build, and not what reads them.
-    assert "if __flask_build.releases is defined else []" in PLAY["vars"]["gunicorn_services_derived"]
+@pytest.mark.parametrize(
+    "variables",
+    [
+        # A tag may leave out the build, and not what reads them.
+        {"flask_apps": [{"name": "shop"}], "ansible_skip_tags": ["flask_build"]},
+        {"flask_apps": [{"name": "shop"}], "ansible_skip_tags": ["flask"]},
+        {"flask_apps": [{"name": "shop"}], "__flask_build": {"failed": True, "msg": "..."}},
+        {},
+    ],
+)
+def test_the_services_are_known_to_be_none_as_long_as_nothing_was_built(variables: dict[str, object]) -> None:
+    assert rendered("gunicorn_services_derived", **variables) == []
+
+
+def test_a_run_that_begins_after_the_build_says_that_it_has_nothing_to_deploy() -> None:
+    with pytest.raises(AnsibleError, match=r"no release of blog, shop was built in this run: .*--start-at-task"):
+        rendered("gunicorn_services_derived", flask_apps=[{"name": "shop"}, {"name": "blog"}])
+
+
+def test_the_task_that_deploys_is_left_to_the_build_only_where_there_was_one() -> None:
+    (deploy,) = yaml.safe_load((ROOT / "roles" / "gunicorn" / "tasks" / "service.yml").read_text())
+    for variables, runs in (
+        ({"__flask_serve": True, "__flask_build": {}}, False),
+        # As with --start-at-task.
+        ({"__flask_serve": True}, True),
+        ({"__flask_serve": False, "__flask_build": {}}, True),
+        ({}, True),
+    ):
+        text = trust_as_template(f"{{{{ {deploy['when']} }}}}")
+        assert Templar(DataLoader(), variables=variables).template(text) is runs
 
 
 def test_services_and_sites_are_derived_with_the_same_defaults() -> None:
