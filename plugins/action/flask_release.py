@@ -27,6 +27,7 @@ from ..plugin_utils._host_code import execute, remote_directory
 from ..plugin_utils._operator import operator, run_id
 from ..plugin_utils._progress_watch import reader, watched
 from ..plugin_utils._run_record import (
+    ACCEPTED_FAILURES,
     followed,
     is_recorded,
     note_apps,
@@ -98,8 +99,8 @@ class ActionModule(LateErrors, Action):
 
     def _rendered(self, variables: Args) -> Args:
         """Return the variables with the accepted share of failures as Ansible itself reads it, where there is one."""
-        share = variables.get("max_fail_percentage")
-        return {**variables, "max_fail_percentage": self._templar.template(share)} if share else variables
+        shares = {name: variables[name] for name in ACCEPTED_FAILURES if variables.get(name)}
+        return {**variables, **{name: self._templar.template(share) for name, share in shares.items()}}
 
     def _unquoted(self, variables: Args) -> str:
         """Return which texts are other ones because they have no quotes; site.yml has looked in its first task."""

@@ -36,6 +36,8 @@ Args = t.Dict[str, t.Any]
 VARIABLE = "__stack_run"
 # Who gets a notice of the run, if anybody (_notice.py).
 NOTICES = "flask_notify"
+# How many percent of a batch may fail; Ansible warns of the second one, which has the name of its keyword.
+ACCEPTED_FAILURES = ("max_failed_percentage", "max_fail_percentage")
 # How a deploy that was reverted ends its error.
 _REVERTED = " serves again"
 _HIDDEN = "see its error above"
@@ -148,7 +150,7 @@ def serving_at_start(variables: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 def refuse_after_loss(variables: t.Mapping[str, t.Any]) -> None:
     """Raise AnsibleActionFail for a batch that begins after a host was lost; Ansible stops for hosts that failed."""
-    if not is_recorded(variables) or _percentage(variables.get("max_fail_percentage") or 0) > 0:
+    if not is_recorded(variables) or _accepted_percentage(variables) > 0:
         return
     accepted = {entry["host"] for entry in read() if entry["kind"] == "lost" and entry["stage"] == "reach"}
     playing = set(variables.get("ansible_play_hosts", [])) | accepted
@@ -156,16 +158,19 @@ def refuse_after_loss(variables: t.Mapping[str, t.Any]) -> None:
     if gone:
         raise AnsibleActionFail(
             f"{', '.join(gone)} failed, or was lost, in an earlier batch: nothing was changed here. Mend it and run "
-            "again; to accept hosts that fail: -e max_fail_percentage=N"
+            "again; to accept hosts that fail: -e max_failed_percentage=N"
         )
 
 
-def _percentage(value: object) -> float:
+def _accepted_percentage(variables: t.Mapping[str, t.Any]) -> float:
+    """Return how many percent of a batch may fail: what Ansible itself goes by in our plays."""
+    name = next((name for name in ACCEPTED_FAILURES if variables.get(name)), "")
+    value = variables.get(name) or 0
     try:
         # Ansible takes a percentage with its sign, too.
         return float(str(value).replace("%", ""))
     except ValueError:
-        raise AnsibleActionFail(f"max_fail_percentage must be a number of percent, not {str(value)!r}") from None
+        raise AnsibleActionFail(f"{name} must be a number of percent, not {str(value)!r}") from None
 
 
 def note_failure(variables: t.Mapping[str, t.Any], stage: str, answer: Args, secret: bool = False) -> None:

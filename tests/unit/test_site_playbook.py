@@ -199,7 +199,9 @@ def test_a_host_that_fails_stops_all_later_batches() -> None:
     for name in ("site", "deploy", "rollback"):
         plays = yaml.safe_load((Path(__file__).parents[2] / "playbooks" / f"{name}.yml").read_text())
         assert plays[0]["ansible.builtin.import_playbook"] == "reach.yml"
-        assert plays[-1]["max_fail_percentage"] == "{{ max_fail_percentage | default(0, true) }}"
+        assert plays[-1]["max_fail_percentage"] == (
+            "{{ max_failed_percentage | default(max_fail_percentage | default(0, true), true) }}"
+        )
         assert plays[-1]["vars"]["__stack_run"] is True
 
 

@@ -260,12 +260,13 @@ def test_a_deploy_checks_what_it_reads_before_anything_else() -> None:
     ]
 
 
-def test_the_accepted_share_of_failures_may_be_a_template(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["max_failed_percentage", "max_fail_percentage"])
+def test_the_accepted_share_of_failures_may_be_a_template(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Templar, "template", lambda _self, value: 20 if value == "{{ share }}" else value)
     hosts = {"ansible_play_hosts": ["web1"], "ansible_play_hosts_all": ["web1", "web2"]}
     plugin = Release({"apps": [SHOP]})
     plugin._templar = Templar()
-    run = {"__stack_run": True, "inventory_hostname": "web1", **hosts, "max_fail_percentage": "{{ share }}"}
+    run = {"__stack_run": True, "inventory_hostname": "web1", **hosts, name: "{{ share }}"}
     assert plugin.run(task_vars=run) == {"changed": False}
 
 

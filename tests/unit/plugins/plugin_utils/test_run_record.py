@@ -68,13 +68,19 @@ def test_a_batch_does_not_begin_after_a_host_was_lost() -> None:
     with pytest.raises(AnsibleActionFail, match="web2 failed, or was lost"):
         _run_record.refuse_after_loss(playing("web1", "web3"))
     for accepted in ("40", "40%", 40, " 40 %"):
+        _run_record.refuse_after_loss(playing("web1", "web3", max_failed_percentage=accepted))
+        # The name that earlier versions read, of which Ansible warns.
         _run_record.refuse_after_loss(playing("web1", "web3", max_fail_percentage=accepted))
+        _run_record.refuse_after_loss(playing("web1", max_failed_percentage=accepted, max_fail_percentage=0))
+    with pytest.raises(AnsibleActionFail, match="-e max_failed_percentage=N"):
+        _run_record.refuse_after_loss(playing("web1", max_failed_percentage="0", max_fail_percentage=40))
 
 
 @pytest.mark.parametrize("share", ["a third", "{{ share }}", [20]])
-def test_a_share_that_is_no_number_is_named(share: object) -> None:
-    with pytest.raises(AnsibleActionFail, match="max_fail_percentage must be a number of percent"):
-        _run_record.refuse_after_loss(playing("web1", "web3", max_fail_percentage=share))
+@pytest.mark.parametrize("name", ["max_failed_percentage", "max_fail_percentage"])
+def test_a_share_that_is_no_number_is_named(name: str, share: object) -> None:
+    with pytest.raises(AnsibleActionFail, match=f"{name} must be a number of percent"):
+        _run_record.refuse_after_loss(playing("web1", "web3", **{name: share}))
 
 
 def test_a_host_that_was_given_up_before_anything_began_stops_nobody() -> None:
