@@ -13,6 +13,12 @@ from dataclasses import dataclass
 _FIRST_FREE, _NOBODY = 100, 65534
 # Accounts that packages make with ids of their own, and whose files or sockets are the host's.
 _SYSTEM = re.compile(r"systemd-.*|_.*|nginx|www-data|messagebus|sshd|polkitd|nobody")
+# Accounts of the base system, and of servers that are often installed beside an application, perhaps later: their
+# packages take an account of this name for their own.
+_PACKAGED = re.compile(
+    r"daemon|bin|sys|sync|games|man|lp|mail|news|uucp|proxy|backup|list|irc|operator|staff|users|ssh|ssl-cert|crontab|"
+    r"postgres|mysql|redis|valkey|rabbitmq|memcache|mongodb|haproxy|varnish|caddy|postfix|postdrop|dovecot|dovenull"
+)
 # Groups by which a process becomes root, or reads what only root may.
 _POWERFUL = re.compile(r"root|sudo|wheel|adm|docker|lxd|incus(-admin)?|libvirt(-qemu)?|kvm|disk|shadow|systemd-.*")
 
@@ -55,6 +61,8 @@ def check_claim(claim: Claim, user: Account | None, group: Account | None) -> No
         _check_user(claim, user)
     if group is not None:
         _check_group(claim, group, user)
+    if claim.data is None:
+        _check_new_names(claim, user is None, group is None)
 
 
 def _check_user(claim: Claim, user: Account) -> None:
@@ -84,6 +92,20 @@ def _check_user(claim: Claim, user: Account) -> None:
         )
 
 
+def _check_new_names(claim: Claim, user_is_new: bool, group_is_new: bool) -> None:
+    if user_is_new and _is_made_by_package(claim.user):
+        raise UserError(
+            f"user '{claim.user}' is one that a package makes, or takes for its own when it is there: the application "
+            f"would control the package's files and processes. Set user: to another name, such as {claim.app}-app, or "
+            "rename the application"
+        )
+    if group_is_new and _is_made_by_package(claim.group):
+        raise UserError(
+            f"group '{claim.group}' is one that a package makes, or takes for its own when it is there: the "
+            f"application would have its rights. Set group: to another name, such as {claim.app}-app, or leave it out"
+        )
+
+
 def _check_group(claim: Claim, group: Account, user: Account | None) -> None:
     way_out = f"set group: to a name that no group has, such as {claim.app}-app, or leave it out"
     if _is_system(group) or _POWERFUL.fullmatch(group.name):
@@ -98,6 +120,10 @@ def _check_group(claim: Claim, group: Account, user: Account | None) -> None:
             f"group '{group.name}' (gid {group.id}) exists on this host and was not made for an application: "
             f"{way_out}. If the application is to have this group, say so with group: {group.name}"
         )
+
+
+def _is_made_by_package(name: str) -> bool:
+    return any(names.fullmatch(name) for names in (_SYSTEM, _POWERFUL, _PACKAGED))
 
 
 def _is_system(account: Account) -> bool:

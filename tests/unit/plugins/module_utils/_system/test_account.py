@@ -64,6 +64,27 @@ def test_an_account_of_the_system_is_always_refused(name: str, uid: int, named: 
         check_claim(claim, Account(name, uid), Account(name, uid))
 
 
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("name", ["nginx", "www-data", "mail", "sshd", "systemd-resolve", "postgres", "mysql", "redis"])
+def test_an_account_that_a_package_will_make_is_not_made_for_an_application(name: str, named: bool) -> None:
+    """The package would take the account for its own: the application would control its files and processes."""
+    user = Claim(name, name, name, names_user=named, names_group=named)
+    with pytest.raises(UserError, match=f"user '{name}' .*package.*Set user: .*{name}-app"):
+        check_claim(user, None, None)
+    group = Claim("shop", "shop", name, names_user=False, names_group=True)
+    with pytest.raises(UserError, match=f"group '{name}' .*package.*Set group: .*shop-app"):
+        check_claim(group, None, None)
+
+
+def test_an_application_that_has_the_account_of_a_database_for_its_own_keeps_it() -> None:
+    claim = Claim("redis", "redis", "redis", names_user=False, names_group=False)
+    check_claim(claim, Account("redis", 998, is_ours=True), Account("redis", 998))
+    # Both were removed with the application, and its data has stayed.
+    check_claim(replace(claim, data=(998, 998)), None, None)
+    # An application that says so may be the database's, once that is there.
+    check_claim(replace(claim, names_user=True), Account("redis", 998), Account("redis", 998))
+
+
 def test_the_user_of_a_running_nginx_is_refused_under_any_name() -> None:
     claim = Claim("shop", "web", "web", names_user=True, names_group=False)
     with pytest.raises(UserError, match=r"'web' runs nginx.*socket_group"):
