@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import grp
 import os
+import posixpath
 import pwd
 import stat
 import typing as t
@@ -41,14 +42,25 @@ def check_place(layout: Layout) -> None:
 
     Such a directory was made by hand before, for an application of the same name.
     """
-    for path in (layout.root, layout.base):
+    for path in _places(layout):
         writer = _writer(path)
         if writer:
             raise UserError(
-                f"{path} can be written to by {writer}, who could exchange what root starts from it: "
+                f"{path} can be written to by {writer}, who could exchange what root starts from {layout.base}: "
                 f"'chown root:root {path} && chmod 755 {path}' (what is in it stays), or, where something else has to "
                 "write to it, set flask_root (gunicorn_root for gunicorn_services) to another directory"
             )
+
+
+def _places(layout: Layout) -> t.List[str]:
+    """Return the directories in which what leads to the releases can be renamed, those behind links, too."""
+    found: t.Dict[str, None] = {}
+    for path in (layout.root, layout.base):
+        for place in (path, os.path.realpath(path)):
+            while place not in found:
+                found[place] = None
+                place = posixpath.dirname(place)
+    return list(found)
 
 
 def _writer(path: str) -> str:
@@ -65,7 +77,9 @@ def _writer(path: str) -> str:
     if status.st_mode & stat.S_IWOTH:
         return "all users"
     if status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid()):
-        return f"group '{_group_name(status.st_gid)}'"
+        name = _group_name(status.st_gid)
+        # Debian lets this group install software below /usr/local and /var/local.
+        return "" if name == "staff" else f"group '{name}'"
     return ""
 
 

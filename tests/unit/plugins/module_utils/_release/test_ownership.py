@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 from pathlib import Path
 
@@ -104,6 +105,25 @@ def test_a_directory_in_which_another_user_could_exchange_releases_is_refused(
     assert f"chown root:root {path}" in str(said.value)
     os.chown(path, 0, 0)
     os.chmod(path, 0o755)
+    check_place(layout)
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_a_directory_around_it_counts_also_behind_a_link(tmp_path: Path, is_link: bool) -> None:
+    around = tmp_path / "data"
+    (around / "web").mkdir(parents=True)
+    (tmp_path / "srv").mkdir()
+    (tmp_path / "srv/shop").symlink_to("../data/web")
+    layout = Layout(str(tmp_path / "srv"), "shop") if is_link else Layout(str(around), "web")
+    check_place(layout)
+    os.chown(around, OLD, OLD)
+    with pytest.raises(UserError, match=f"{around} can be written to by user '{OLD}'"):
+        check_place(layout)
+
+
+def test_the_group_that_installs_software_may_write_around_it(layout: Layout) -> None:
+    os.chown(layout.root, 0, grp.getgrnam("staff").gr_gid)
+    os.chmod(layout.root, 0o2775)
     check_place(layout)
 
 
