@@ -15,7 +15,7 @@ from .._input.defaults import to_json
 from .._input.values import InputError, check_name, check_root, check_socket_path
 from .._nginx.socket_group import socket_group
 from .._release.model import Layout, Manifest, ReleaseError, is_release_id
-from .._release.ownership import check_owner, check_place, owner_ids
+from .._release.ownership import check_directories_of, check_owner, check_place, owner_ids
 from .._release.release import damage, read_manifest
 from .._service.settings import parse_settings
 from .._site.forwarded import ForwardedChain
@@ -88,6 +88,7 @@ def _read_request(service: t.Mapping[str, t.Any], root: str, check: bool) -> Ser
     check_switch(layout)
     hook = service.get("hook") or ""
     if state == "rolled_back":
+        check_directories_of(layout)
         return ServiceRequest(layout, True, rollback=True, asked=_id_of(release) if release else "", hook=hook)
     if hook:
         raise InputError(f"hook '{hook}' is for a rollback: set state: rolled_back, or leave it out")

@@ -15,7 +15,7 @@ from .._input.values import check_name
 from .._release.model import Layout
 from .._release.release import current_id
 from .._release.releases import find_applications
-from .._system.files import read_file, remove_file, write_file
+from .._system.files import check_directories, read_file, remove_file, write_file
 from .._system.host import Host
 
 PAGE = """\
@@ -80,6 +80,7 @@ def maintain(host: Host, request: MaintenanceRequest, check: bool) -> dict[str, 
         raise MaintenanceError(
             f"there is no application '{request.layout.name}' below {request.layout.root}; there are: {others}"
         )
+    check_directories([request.layout.maintenance])
     if request.closed:
         _check_page(request)
         _check_site(request)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._system.files import check_directories
 from .._system.lock import Lock
 from .journal import Journal, JournalStep, instance_id, resolve_interrupted
 from .loaded_state import LoadedState
@@ -28,6 +29,7 @@ if t.TYPE_CHECKING:
 def manage(request: NginxRequest) -> dict[str, t.Any]:
     """Apply the wanted sites and return the module result; in check mode only plan and validate."""
     journal = Journal(request.config, request.layout.keep, request.state)
+    _check_places(request)
     if request.check:
         return _preview(request, journal)
     with Lock(f"{request.locks}/nginx-{instance_id(request.config)}.lock", request.lock_timeout, "sites of nginx"):
@@ -72,6 +74,16 @@ def _unloaded(request: NginxRequest, plan: NginxPlan, steps: t.Sequence[JournalS
     nginx = nginx_of(request)
     remember = not request.check
     return find_unloaded(nginx, loaded_state, request.layout, request.service, links, files, remember, changing)
+
+
+def _check_places(request: NginxRequest) -> None:
+    """Raise NoDirectoryError where something else is in the place of a directory that is written into."""
+    wanted = [site for site in request.sites if site.state != ABSENT]
+    places = {request.state, *(os.path.dirname(item.path) for item in request.files if item.content is not None)}
+    places |= {os.path.join(request.tls, site.name) for site in wanted if site.self_signed}
+    if any(site.passwords or site.further_passwords for site in wanted):
+        places.add(request.layout.passwords)
+    check_directories(sorted(places))
 
 
 def _plan(request: NginxRequest) -> NginxPlan:

@@ -13,8 +13,11 @@ import stat
 import typing as t
 
 from .._system.account import UserError
+from .._system.files import check_directories
+from .._system.paths import LOCKS, PREVIOUS
 from .._system.planted import walk
 from .._system.users import find_user
+from .history import history_path
 from .model import Layout
 from .shared import Owner
 
@@ -40,8 +43,10 @@ def check_owner(layout: Layout, user: str, uses_data: bool) -> None:
 def check_place(layout: Layout) -> None:
     """Raise UserError when another user than root could exchange the releases, which root reads, starts and removes.
 
-    Such a directory was made by hand before, for an application of the same name.
+    Such a directory was made by hand before, for an application of the same name. A NoDirectoryError names what is in
+    the place of one that a deploy needs.
     """
+    check_directories_of(layout)
     for path in _places(layout):
         writer = _writer(path)
         if writer:
@@ -61,6 +66,12 @@ def _places(layout: Layout) -> t.List[str]:
                 found[place] = None
                 place = posixpath.dirname(place)
     return list(found)
+
+
+def check_directories_of(layout: Layout) -> None:
+    """Raise NoDirectoryError where something else is in the place of a directory that a deploy makes or writes into."""
+    state = os.path.dirname(history_path(layout.name))
+    check_directories((layout.releases, layout.shared, layout.cache, state, PREVIOUS, LOCKS))
 
 
 def _writer(path: str) -> str:

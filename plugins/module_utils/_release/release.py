@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import typing as t
 
@@ -75,13 +76,20 @@ def forget_manifest(path: str) -> None:
 
 def list_releases(layout: Layout, activated: t.Mapping[str, str] | None = None) -> list[Manifest]:
     """Return the complete releases, the one built (or activated, by id, in C(activated)) last at the end."""
-    try:
-        names = [name for name in os.listdir(layout.releases) if is_release_id(name)]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    names = [name for name in _names_of(layout) if is_release_id(name)]
     found = [manifest for manifest in (_listed(layout.release(name)) for name in names) if manifest]
     times = activated or {}
     return sorted(found, key=lambda manifest: (max(manifest.built_at, times.get(manifest.id, "")), manifest.id))
+
+
+def _names_of(layout: Layout) -> list[str]:
+    """Return what is in the directory of releases; nothing where something else is in its place."""
+    try:
+        return os.listdir(layout.releases)
+    except OSError as exc:
+        if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return []
+        raise
 
 
 def _listed(path: str) -> Manifest | None:
@@ -99,9 +107,8 @@ def is_foreign_link(layout: Layout) -> bool:
 
 def own_releases(layout: Layout) -> list[str]:
     """Return the paths of all releases, complete or not, and leftovers; the directory itself if it has nothing else."""
-    try:
-        names = os.listdir(layout.releases)
-    except (FileNotFoundError, NotADirectoryError):
+    names = _names_of(layout)
+    if not names and not os.path.isdir(layout.releases):
         return []
     own = [name for name in names if is_release_id(name) or name.startswith(".")]
     return [layout.release(name) for name in own] if len(own) < len(names) else [layout.releases]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 import tempfile
 import time
+import typing as t
 from contextlib import suppress
 
 from .planted import open_file, read_open
@@ -18,6 +20,10 @@ from .planted import open_file, read_open
 TEMPORARY = ".flaskops-"
 # A temporary file that is older was left by a killed run; other runs need only a moment for theirs.
 STALE_SECONDS = 600
+
+
+class NoDirectoryError(OSError):
+    """Something else is in the place of a directory."""
 
 
 _CONTEXT = "security.selinux"
@@ -30,6 +36,37 @@ def sync_directory(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_directories(paths: t.Iterable[str]) -> None:
+    """Raise NoDirectoryError where something else is in the place of a directory, or of one that it is in."""
+    for path in paths:
+        if not os.path.isdir(path):
+            _check_place(path)
+
+
+def _check_place(path: str) -> None:
+    while not os.path.lexists(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+    if os.path.isdir(path):
+        return
+    words = shlex.quote(path)
+    if not os.path.islink(path):
+        what = "is a file and has to be a directory" if os.path.isfile(path) else "is no directory and has to be one"
+        raise NoDirectoryError(f"{path} {what}: move it away, 'mv {words} {words}.old'")
+    what = f"{path} is a link to {os.readlink(path)}, "
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        raise NoDirectoryError(
+            f"{what}which is not there: make or mount what it leads to, or take the link away, 'rm {words}'"
+        ) from None
+    except OSError as exc:
+        if exc.errno == errno.ELOOP:
+            raise NoDirectoryError(f"{what}and leads in a circle: 'rm {words}' takes it away") from None
+        if exc.errno != errno.ENOTDIR:
+            raise
+    raise NoDirectoryError(f"{what}which is no directory: lead it to one, or take the link away, 'rm {words}'")
 
 
 def read_file(path: str) -> bytes | None:

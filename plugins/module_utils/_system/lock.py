@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import TracebackType
 
-from .files import utc_now
+from .files import check_directories, utc_now
 
 
 class LockedError(OSError):
@@ -104,6 +104,7 @@ class Lock:
 
     def __enter__(self) -> Lock:
         """Take the lock; raise LockedError when another run holds it for longer than the timeout."""
+        check_directories([os.path.dirname(self._path)])
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
         # O_NOFOLLOW: the file may be in a directory that others can write.
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

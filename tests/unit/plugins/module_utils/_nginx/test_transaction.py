@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import typing as t
 from dataclasses import replace
@@ -30,6 +31,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._nginx.policy impor
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.request import NginxRequest
 from ansible_collections.flaskops.stack.plugins.module_utils._nginx.transaction import manage
 from ansible_collections.flaskops.stack.plugins.module_utils._system.command import Result
+from ansible_collections.flaskops.stack.plugins.module_utils._system.files import NoDirectoryError
 from ansible_collections.flaskops.stack.plugins.module_utils._system.read_only import ReadOnlyError
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_host import FakeHost
 
@@ -174,6 +176,22 @@ def test_a_file_beside_the_sites_is_written_with_its_mode_and_loaded(host: FakeH
     assert result["files"] == [{"path": str(main), "changed": True}]
     assert host.nginx.loaded[str(main)].endswith("# more\n") and main.stat().st_mode & 0o777 == 0o640
     assert not run(host, files=[wanted])["changed"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("place", ["tls", "tls/shop", "state", "conf.d"])
+def test_what_is_in_the_place_of_a_directory_is_named_before_anything_changes(
+    host: FakeHost, place: str, check: bool
+) -> None:
+    path = host.root / place
+    path.parent.mkdir(exist_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+    path.write_text("")
+    wanted = WantedFile(str(host.root / "conf.d" / "shared.conf"), b"# one\n")
+    site = shop(self_signed=("shop.test",))
+    with pytest.raises(NoDirectoryError, match=f"^{path} is a file and has to be a directory"):
+        run(host, site, files=[wanted], tls=str(host.root / "tls"), check=check)
+    assert on_disk(host) == {}
 
 
 def test_more_sites_than_are_synced_one_by_one_are_loaded_and_purged_together(host: FakeHost) -> None:

@@ -18,6 +18,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.ownership 
 )
 from ansible_collections.flaskops.stack.plugins.module_utils._release.shared import Owner
 from ansible_collections.flaskops.stack.plugins.module_utils._system.account import UserError
+from ansible_collections.flaskops.stack.plugins.module_utils._system.files import NoDirectoryError
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="gives files to others")
 OLD, NEW, OTHER = 40001, 40002, 40003
@@ -134,3 +135,17 @@ def test_a_place_that_only_root_can_change_is_none_of_anybody_elses(layout: Layo
     os.chown(layout.root, 0, NEW)
     os.chmod(layout.root, 0o755)
     check_place(layout)
+
+
+@pytest.mark.parametrize("place", ["", "releases", "shared"])
+def test_what_is_in_the_place_of_a_directory_is_named(tmp_path: Path, place: str) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    path = Path(layout.base, place)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("")
+    with pytest.raises(NoDirectoryError, match=f"^{path} is a file and has to be a directory"):
+        check_place(layout)
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(NoDirectoryError, match=f"^{path} is a link .* leads in a circle"):
+        check_place(layout)

@@ -202,3 +202,15 @@ def test_current_is_the_name_that_the_link_points_to(tmp_path: Path) -> None:
     os.makedirs(layout.base)
     os.symlink("releases/3f2a91c-1b9e02d4", layout.current)
     assert current_id(layout) == "3f2a91c-1b9e02d4"
+
+
+def test_a_link_in_a_circle_is_no_application(tmp_path: Path) -> None:
+    # It stopped every run for the applications beside it.
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "blog").mkdir()
+    (tmp_path / "blog" / "releases").symlink_to("releases")
+    (tmp_path / "shop" / "releases" / "3f2a91c-1b9e02d4").mkdir(parents=True)
+    assert [layout.name for layout in find_applications(str(tmp_path))] == ["shop"]
+    for name in ("loop", "blog"):
+        assert list_releases(Layout(str(tmp_path), name)) == []
+        assert own_releases(Layout(str(tmp_path), name)) == []
