@@ -35,12 +35,17 @@ def batch_sizes(batch: object) -> list[str]:
     """Return how many hosts there are in each batch of a run, as Ansible takes it."""
     # Ansible ends with a traceback for one that it cannot read.
     sizes = list(batch) if isinstance(batch, (list, tuple)) else [batch]
-    for size in sizes:
-        if isinstance(size, bool) or not re.fullmatch(r"[0-9]+%?", str(size).strip()):
-            raise AnsibleFilterError(
-                f"batch must be a number of hosts, such as 1, or a share of them, such as 25%, not {size!r}: -e batch=1"
-            )
-    return [str(size).strip() for size in sizes]
+    return [_batch_size(size) for size in sizes]
+
+
+def _batch_size(size: object) -> str:
+    # Templates make 2.0 of 2, and people write 25 %.
+    found = None if isinstance(size, bool) else re.fullmatch(r"([0-9]+)(?:\.0+)?\s*(%?)", str(size).strip())
+    if found is None:
+        raise AnsibleFilterError(
+            f"batch must be a number of hosts, such as 1, or a share of them, such as 25%, not {size!r}: -e batch=1"
+        )
+    return found[1] + found[2]
 
 
 class FilterModule:

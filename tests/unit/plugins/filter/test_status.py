@@ -51,13 +51,45 @@ def test_hosts_without_an_answer_are_kept_with_the_reason() -> None:
 
 @pytest.mark.parametrize(
     ("batch", "sizes"),
-    [("100%", ["100%"]), (2, ["2"]), ("2 ", ["2"]), ([1, "25%"], ["1", "25%"]), ((1, 5), ["1", "5"])],
+    [
+        ("100%", ["100%"]),
+        (2, ["2"]),
+        ("2 ", ["2"]),
+        ([1, "25%"], ["1", "25%"]),
+        ((1, 5), ["1", "5"]),
+        # What a template or a spreadsheet makes of them.
+        (2.0, ["2"]),
+        ("2.0", ["2"]),
+        ("25 %", ["25%"]),
+        (" 25.0 %", ["25%"]),
+    ],
 )
 def test_batches_are_numbers_of_hosts_or_shares_of_them(batch: object, sizes: list[str]) -> None:
     assert status.batch_sizes(batch) == sizes
 
 
-@pytest.mark.parametrize("batch", ["abc", "", "-1", "50.5%", 1.5, True, [1, "x"], None, {}])
+@pytest.mark.parametrize(
+    "batch",
+    [
+        "abc",
+        "",
+        "-1",
+        "50.5%",
+        "50.5 %",
+        1.5,
+        "1.5",
+        "2.",
+        ".0",
+        "2 5",
+        "1e1",
+        float("inf"),
+        float("nan"),
+        True,
+        [1, "x"],
+        None,
+        {},
+    ],
+)
 def test_a_batch_that_ansible_could_not_read_is_refused(batch: object) -> None:
     with pytest.raises(AnsibleFilterError, match="batch must be a number of hosts, such as 1, or a share"):
         status.batch_sizes(batch)
