@@ -463,7 +463,8 @@ def _user_of(layout: Layout) -> str:
     """Return whose data it is, which also a run after the releases were removed has to know."""
     try:
         return pwd.getpwuid(os.stat(layout.shared).st_uid).pw_name
-    except (FileNotFoundError, KeyError):
+    # Also for a link in a circle.
+    except (OSError, KeyError):
         return layout.name
 
 

@@ -148,11 +148,17 @@ def _replace_by_copy(name: str, directory: int, source: int, owner: tuple[int, i
 
 
 def remove_tree(path: str) -> None:
-    """Remove a tree if there is one, however deep, also while another process removes parts of it."""
+    """Remove a tree if there is one, however deep, also while another process removes parts of it.
+
+    A file in its place is removed, and so is a link, without what it leads to.
+    """
     while os.path.lexists(path):
         with suppress(FileNotFoundError):
             try:
-                shutil.rmtree(path)
+                if os.path.islink(path) or not os.path.isdir(path):
+                    os.unlink(path)
+                else:
+                    shutil.rmtree(path)
             except (RecursionError, OSError) as exc:
                 if isinstance(exc, OSError) and exc.errno not in (errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG):
                     raise

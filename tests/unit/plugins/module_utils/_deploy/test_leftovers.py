@@ -199,3 +199,26 @@ def test_a_mount_point_in_the_data_is_named(layout: Layout, monkeypatch: pytest.
     options = _apply.BuildOptions(root=layout.root, **t.cast("dict[str, t.Any]", OPTIONS))
     with pytest.raises(AppError, match=f"{uploads} is a mount point.*umount {uploads}"):
         _apply.absent(["shop"], options, purge_data=True)
+
+
+@pytest.mark.parametrize("place", ["maintenance", "shared", "cache"])
+@pytest.mark.parametrize("kind", ["file", "loop", "dangling", "elsewhere"])
+def test_an_application_with_something_else_in_the_place_of_a_directory_can_be_removed(
+    layout: Layout, tmp_path: Path, place: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_apply, "end_leftovers", lambda *_: None)
+    monkeypatch.setattr(_apply, "end_user", lambda _user: [])
+    monkeypatch.setattr(_apply, "remove_user", lambda _user: True)
+    path, data = Path(getattr(layout, place)), tmp_path / "data"
+    path.parent.mkdir(exist_ok=True)
+    data.mkdir()
+    (data / "db").write_text("")
+    if kind == "file":
+        path.write_text("")
+    else:
+        path.symlink_to({"loop": path, "dangling": tmp_path / "gone", "elsewhere": data}[kind])
+    options = _apply.BuildOptions(layout.root, 1, "uv", activate=False, check_mode=False)
+    assert _apply.absent(["shop"], options, purge_data=True)["removed"] == ["shop"]
+    assert not os.path.lexists(path)
+    # What a link leads to is not below the directory of the application.
+    assert (data / "db").exists()
