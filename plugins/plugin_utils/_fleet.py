@@ -131,11 +131,9 @@ def _labels(app: Item, releases: t.Iterable[str]) -> dict[str, str]:
 def others(name: str, found: Item) -> str:
     """Return which applications a host has where it lacks one, and which of them was probably meant."""
     # Loaded for errors only: Ansible compiles and imports anew in each run.
-    import difflib
+    from ..module_utils._release.releases import suggest
 
-    known = found.get("known") or []
-    near = difflib.get_close_matches(name, known, 1)
-    return f"there are: {', '.join(known) or 'none'}{f' (did you mean {near[0]}?)' if near else ''}"
+    return suggest(name, found.get("known") or [])
 
 
 def _common(apps: t.Mapping[str, Item]) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from .._release.history import activation_times, is_interrupted_rollback, read_history, with_interrupted_resolved
 from .._release.model import Layout, ReleaseError
 from .._release.release import current_id, list_releases
-from .._release.releases import find_applications
+from .._release.releases import describe_others
 from .._release.rollback import choose_target
 from .request import ServiceRequest, read_release
 from .rollback_hook import check_rollback_hook, rolled_back_from
@@ -23,10 +23,8 @@ def resolve_target(request: ServiceRequest, check: bool) -> ServiceRequest:
         return request
     layout = request.layout
     if not os.path.isdir(layout.releases):
-        others = ", ".join(found.name for found in find_applications(layout.root)) or "none"
-        raise ReleaseError(
-            f"there is no application '{layout.name}' below {layout.root} on this host; there are: {others}"
-        )
+        others = describe_others(layout.root, layout.name)
+        raise ReleaseError(f"there is no application '{layout.name}' below {layout.root} on this host; {others}")
     current = current_id(layout) or ""
     history = read_history(layout.name)
     entries = with_interrupted_resolved(history, current)

@@ -14,7 +14,7 @@ from .._deploy.plan import is_process
 from .._input.values import check_name
 from .._release.model import Layout
 from .._release.release import current_id
-from .._release.releases import find_applications
+from .._release.releases import describe_others
 from .._system.files import check_directories, read_file, remove_file, write_file
 from .._system.host import Host
 
@@ -76,10 +76,8 @@ def maintain(host: Host, request: MaintenanceRequest, check: bool) -> dict[str, 
     """Make it so and return the module's result."""
     check_name(request.layout.name)
     if not os.path.isdir(request.layout.releases):
-        others = ", ".join(found.name for found in find_applications(request.layout.root)) or "none"
-        raise MaintenanceError(
-            f"there is no application '{request.layout.name}' below {request.layout.root}; there are: {others}"
-        )
+        root, name = request.layout.root, request.layout.name
+        raise MaintenanceError(f"there is no application '{name}' below {root}; {describe_others(root, name)}")
     check_directories([request.layout.maintenance])
     if request.closed:
         _check_page(request)

@@ -30,6 +30,20 @@ def find_applications(root: str) -> list[Layout]:
     return [layout for layout in found if own_releases(layout)]
 
 
+def describe_others(root: str, name: str) -> str:
+    """Return which applications there are where one of this name is not, and which of them was probably meant."""
+    return suggest(name, [found.name for found in find_applications(root)])
+
+
+def suggest(name: str, known: t.Sequence[str]) -> str:
+    """Return the known names in words, and which of them was probably meant."""
+    # Loaded for errors only: Ansible compiles and imports anew in each run.
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1)
+    return f"there are: {', '.join(known) or 'none'}{f' (did you mean {near[0]}?)' if near else ''}"
+
+
 def _is_name(name: str) -> bool:
     try:
         check_name(name)

@@ -28,7 +28,7 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.release im
     read_manifest,
     write_manifest,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._release.releases import find_applications
+from ansible_collections.flaskops.stack.plugins.module_utils._release.releases import describe_others, find_applications
 
 MANIFEST = Manifest(
     name="shop",
@@ -202,6 +202,14 @@ def test_current_is_the_name_that_the_link_points_to(tmp_path: Path) -> None:
     os.makedirs(layout.base)
     os.symlink("releases/3f2a91c-1b9e02d4", layout.current)
     assert current_id(layout) == "3f2a91c-1b9e02d4"
+
+
+def test_of_an_application_that_is_not_there_those_that_are_are_named(tmp_path: Path) -> None:
+    assert describe_others(str(tmp_path), "shop") == "there are: none"
+    for name in ("shop", "blog"):
+        (tmp_path / name / "releases" / "3f2a91c-1b9e02d4").mkdir(parents=True)
+    assert describe_others(str(tmp_path), "shpo") == "there are: blog, shop (did you mean shop?)"
+    assert describe_others(str(tmp_path), "wiki") == "there are: blog, shop"
 
 
 def test_a_link_in_a_circle_is_no_application(tmp_path: Path) -> None:
