@@ -139,6 +139,9 @@ def test_the_way_out_of_two_default_servers_depends_on_the_protocol(options: str
         ("_ a.test", "a.test", ""),
         (".a.test", "*.a.test", ".a.test"),
         ("a.test b.test", "a.test", "b.test"),
+        # What a regular expression stands for is not known, unless it stays.
+        ("~^(www[.])?a[.]test$", "~^(www[.])?a[.]test$", ""),
+        ("~^(?<Sub>.+)[.]a[.]test$ b.test", "b.test ~^(?<Sub>.+)[.]a[.]test$", ""),
         ("~^(www[.])?a[.]test$", "a.test www.a.test", "~^(www[.])?a[.]test$"),
     ],
 )
