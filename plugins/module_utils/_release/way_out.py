@@ -18,6 +18,8 @@ from .model import Layout, Manifest
 _FAILED = re.compile(r"\[Errno (?P<number>\d+)\] [^:\n]*: (?:'[^'\n]+' -> )?'(?P<path>[^'\n]+)'")
 # The last frame of a traceback before it, from the name of the file on.
 _STARTS = re.compile(r'^[^"\n]*/subprocess\.py", line \d+, in _execute_child$', re.MULTILINE)
+# The last frame of a traceback before it, when the path is a directory that is made, and no file.
+_MAKES = re.compile(r"\b(?:mkdir|makedirs)\b")
 _PACKAGE = re.compile(r"lib/python3[^/]*/site-packages/(?P<inside>(?P<name>[^/]+)/.+)")
 _ENOENT, _ENXIO, _EACCES, _EROFS, _EPERM = "2", "6", "13", "30", "1"
 _REFUSED = (_EACCES, _EROFS, _EPERM)
@@ -175,16 +177,16 @@ def _of_words(place: AppPaths) -> dict[str, str]:
 
 def _of_call(text: str, match: re.Match[str], place: AppPaths) -> str:
     """Return the way out for a system call that failed: one that starts a program, or one that opens a path."""
-    is_program = _STARTS.search(text[: match.start()].rpartition('  File "')[2])
-    if is_program and match["number"] == _ENOENT:
+    frame = text[: match.start()].rpartition('  File "')[2]
+    if _STARTS.search(frame) and match["number"] == _ENOENT:
         return (
             f"this host does not have the program '{match['path']}': add the package of the distribution that has it "
             "to system_packages"
         )
-    return _of_path(match["number"], match["path"], place)
+    return _of_path(match["number"], match["path"], place, _MAKES.search(frame) is not None)
 
 
-def _of_path(number: str, path: str, place: AppPaths) -> str:
+def _of_path(number: str, path: str, place: AppPaths, is_directory: bool) -> str:
     if _STANDARD.fullmatch(path):
         return (
             f"log to standard error with logging.StreamHandler() instead of opening {path}, which is a socket of "
@@ -194,7 +196,7 @@ def _of_path(number: str, path: str, place: AppPaths) -> str:
     if inside and inside[0] == "app" and any(inside[1].startswith(f"{name}/") for name in place.listed):
         return _of_listed(number, inside[1], place)
     if inside:
-        return _of_release(number, *inside, place)
+        return _of_release(number, *inside, place, is_directory)
     if f"{path}/".startswith(place.shared + "/"):
         return _of_shared(number, path, place)
     return _of_host(number, path, place)
@@ -209,11 +211,11 @@ def _inside_release(path: str, place: AppPaths) -> tuple[str, str] | None:
     return (found[1], posixpath.normpath(found[2])) if found else None
 
 
-def _of_release(number: str, part: str, path: str, place: AppPaths) -> str:
+def _of_release(number: str, part: str, path: str, place: AppPaths, is_directory: bool) -> str:
     if part == "venv":
-        return _of_virtualenv(path, place) if number in _REFUSED else ""
+        return _of_virtualenv(path, place, is_directory) if number in _REFUSED else ""
     # A name without a suffix is a directory more often than not.
-    directory = posixpath.dirname(path) or ("" if "." in path else path)
+    directory = _made(path) if is_directory else posixpath.dirname(path) or ("" if "." in path else path)
     if number in _REFUSED and directory:
         return f"the code is read-only: add '{directory}' to shared, which makes it a directory that outlives releases"
     if number in _REFUSED:
@@ -226,11 +228,17 @@ def _of_release(number: str, part: str, path: str, place: AppPaths) -> str:
     return ""
 
 
-def _of_virtualenv(path: str, place: AppPaths) -> str:
+def _made(path: str) -> str:
+    """Return a directory as C(shared) lists it, where a slash tells what looks like a file's name from one."""
+    return f"{path}/" if "." in posixpath.basename(path)[1:] else path
+
+
+def _of_virtualenv(path: str, place: AppPaths, is_directory: bool) -> str:
     """Return the way out for what a package writes beside its own code."""
     told = f"the virtualenv is read-only: tell the package, in environment, to write below {place.shared}"
     found = _PACKAGE.fullmatch(path)
-    directory = _directory(found["inside"]) if found else ""
+    name_of = _made if is_directory else _directory
+    directory = name_of(found["inside"]) if found else ""
     if not found or "/" not in directory:
         return told
     return (

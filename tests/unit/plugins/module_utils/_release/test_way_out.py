@@ -18,6 +18,9 @@ NO_DEVICE = "OSError: [Errno 6] No such device or address"
 PACKAGES = "<release>/venv/lib/python3.13/site-packages"
 CODE = "/srv/shop/releases/3f2a91c-1b9e02d4/app"
 
+OPENS = '  File "<release>/app/shop.py", line 3, in <module>\n    open(PATH)\n'
+MKDIR = '  File "<release>/app/shop.py", line 3, in <module>\n    mkdir(PATH)\n    ~~~~~^^^^^^\n'
+MAKEDIRS = '  File "<release>/app/shop.py", line 3, in x\n    os.makedirs(x)\n  File "<frozen os>", line 228, in makedirs\n'
 IN_FLASK = '  File "<release>/app/flask.py", line 1, in <module>\n    from flask import Flask\n'
 PARTIAL = "partially initialized module"
 
@@ -36,6 +39,13 @@ PARTIAL = "partially initialized module"
             "add 'flask_session' to shared",
         ),
         (f"{READ_ONLY}: 'logs/app.log'", "code is read-only: add 'logs' to shared"),
+        # What makes a directory names the directory itself, whatever its name is.
+        (f"{MAKEDIRS}{READ_ONLY}: '{CODE}/shop/static/config'", "add 'shop/static/config' to shared"),
+        (f"{MAKEDIRS}{READ_ONLY}: '<release>/app/shop/../.data'", "add '.data' to shared"),
+        (f"{MAKEDIRS}{READ_ONLY}: 'cache.d/'", "add 'cache.d/' to shared"),
+        (f"{MKDIR}{READ_ONLY}: 'a/log'", "add 'a/log' to shared"),
+        (f"{MAKEDIRS}{OPENS}{READ_ONLY}: 'a/b'", "add 'a' to shared"),
+        (f"{MAKEDIRS}{READ_ONLY}: '{PACKAGES}/money/static/made.d'", "add 'money/static/made.d/' to shared"),
         (f"{READ_ONLY}: './data.json'", "'data.json' into a directory of its own, such as data/data.json"),
         (f"{ABSENT}: 'instance/config.py'", "put it to /srv/shop/shared/instance/config.py"),
         (f"{DENIED}: '{CODE}/app.log'", "'app.log' into a directory of its own, such as data/app.log"),
