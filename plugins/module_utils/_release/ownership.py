@@ -59,13 +59,13 @@ def check_place(layout: Layout) -> None:
 
 def _places(layout: Layout) -> t.List[str]:
     """Return the directories in which what leads to the releases can be renamed, those behind links, too."""
-    found: t.Dict[str, None] = {}
-    for path in (layout.root, layout.base):
-        for place in (path, os.path.realpath(path)):
-            while place not in found:
-                found[place] = None
-                place = posixpath.dirname(place)
-    return list(found)
+    found: t.List[str] = []
+    for place in (layout.root, layout.base, os.path.realpath(layout.root), os.path.realpath(layout.base)):
+        path = place
+        while path not in found:
+            found.append(path)
+            path = posixpath.dirname(path)
+    return found
 
 
 def check_directories_of(layout: Layout) -> None:

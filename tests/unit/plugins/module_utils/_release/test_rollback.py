@@ -410,7 +410,9 @@ def test_a_hook_that_cannot_be_prepared_does_not_hide_what_serves(
 
 
 def test_an_application_that_is_not_there_is_named_with_those_that_are(host: Layout) -> None:
-    with pytest.raises(ReleaseError, match=r"no application 'shoppe' below .*; there are: shop$"):
+    with pytest.raises(
+        ReleaseError, match=r"no application 'shoppe' below .*; there are: shop \(did you mean shop\?\)$"
+    ):
         back(Layout(host.root, "shoppe"))
 
 

@@ -20,7 +20,9 @@ CODE = "/srv/shop/releases/3f2a91c-1b9e02d4/app"
 
 OPENS = '  File "<release>/app/shop.py", line 3, in <module>\n    open(PATH)\n'
 MKDIR = '  File "<release>/app/shop.py", line 3, in <module>\n    mkdir(PATH)\n    ~~~~~^^^^^^\n'
-MAKEDIRS = '  File "<release>/app/shop.py", line 3, in x\n    os.makedirs(x)\n  File "<frozen os>", line 228, in makedirs\n'
+MAKEDIRS = (
+    '  File "<release>/app/shop.py", line 3, in x\n    os.makedirs(x)\n  File "<frozen os>", line 228, in makedirs\n'
+)
 IN_FLASK = '  File "<release>/app/flask.py", line 1, in <module>\n    from flask import Flask\n'
 PARTIAL = "partially initialized module"
 
