@@ -65,7 +65,7 @@ FAILURES = (
 
 Item = t.Mapping[str, t.Any]
 
-# What a file system has by itself.
+# A new ext4 file system contains this directory.
 _OF_MOUNT = frozenset(["lost+found"])
 
 
@@ -261,7 +261,7 @@ def _apply(plan: BuildPlan, options: BuildOptions) -> dict[str, t.Any]:
     except FAILURES as exc:
         place = place_of(plan.layout, plan.app.user, plan.app.shared, plan.app.app, plan.app.source_type)
         said = plan.app.mask(str(exc))
-        # What root may not do is not for the application's settings to allow.
+        # An error of this module, which runs as root: no setting of the application helps.
         said = said if isinstance(exc, OSError) else with_ways_out(said, place)
         raise AppError(f"app '{plan.app.name}', release {plan.id}: {said}") from exc
     return {

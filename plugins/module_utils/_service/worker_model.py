@@ -138,7 +138,7 @@ if _is_known():
     _wsgi.Response = Response
 
     class _Lead:
-        """What a thread has that leads."""
+        """The state of the thread that leads."""
 
         # When it took the request that it answers now, 0 while it waits for one.
         since = 0.0
@@ -148,7 +148,7 @@ if _is_known():
             return self.since and _time.monotonic() - self.since >= {long}
 
     class _Watch:
-        """What a thread and its process have used of the processor since."""
+        """Measures the processor time of this thread and its process from now on."""
 
         def __init__(self):
             self._began, self._process_ran = _time.monotonic(), _time.process_time()
@@ -159,7 +159,7 @@ if _is_known():
             return _resource.getrusage(_resource.RUSAGE_THREAD).ru_nivcsw
 
         def has_waited(self, seconds):
-            """Tell whether the thread was without the processor so long, and not because others took it or compute.
+            """Tell whether the thread did not run for so long, while its process did not compute.
 
             With a worker more than there are processors, those are busy when each worker computes in two thirds of the
             time.
@@ -303,7 +303,7 @@ if _is_known():
                 self._answer_as_leader(conn, lead)
 
         def _answer_as_leader(self, conn, lead):
-            # To watch costs a little: only after a slow one, which waited, or had to because of what else runs.
+            # Measuring costs a few microseconds: done only when the request before was slow.
             watch = _Watch() if self._was_slow else None
             lead.since = began = _time.monotonic()
             if self._wants_call:

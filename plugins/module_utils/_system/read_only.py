@@ -22,8 +22,8 @@ def refuse_read_only(paths: t.Iterable[str], mountinfo: str = "/proc/self/mounti
             mount = _mount_point(os.path.realpath(place), mountinfo)
             raise ReadOnlyError(
                 f"{path} cannot be changed, because the file system at {mount} is mounted read-only: make it writable "
-                f"('mount -o remount,rw {mount}' on the host), and run this again. Where nobody has mounted it so on "
-                "purpose, the kernel did, after an error of the disk: see dmesg"
+                f"('mount -o remount,rw {mount}' on the host), and run this again. If nobody mounted it "
+                "read-only, the kernel did, after an error of the disk: see dmesg"
             )
 
 
