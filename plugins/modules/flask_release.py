@@ -290,7 +290,8 @@ options:
           - Directories, relative to the application, that all releases share - uploads, the directory of a SQLite
             file, or V(instance), which is Flask's instance folder. They are in C(<root>/<name>/shared) and belong to
             the user of the application. When not set, V(instance).
-          - What the source has in such a directory is copied there once, when the shared directory is empty.
+          - What the source has in such a directory is copied there once, when the shared directory is empty. Later
+            changes of these files are told by a warning, and never overwrite data.
           - A name that looks like a file's, such as V(app.db), is refused. Write V(app.db/) when it is a directory.
         type: list
         elements: str

@@ -25,6 +25,7 @@ from .._release.ownership import transfer_ownership
 from .._release.prepared import adopt_prepared
 from .._release.release import current_id, damage, is_unfinished, read_manifest, write_manifest
 from .._release.shared import Owner, link_instance, link_shared, make_shared
+from .._release.shipped import shipped_by, stale_warnings
 from .._release.verified import verified_releases
 from .._service.environment import render_environment
 from .._service.worker_model import complete_conf
@@ -235,7 +236,7 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
         # A project of the source has its own code in it, and a secret may be.
         if was_built and not _needs_source(plan.app, dependencies) and not plan.app.build_secrets:
             mark_complete(plan.path, key)
-    link_shared(plan.layout, plan.app.shared, app, owner)
+    shipped = _link_shared(plan, app, owner, identical)
     link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
     _write_settings(plan, owner)
     if plan.app.hooks.build:
@@ -258,7 +259,7 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
     if before:
         # Nothing writes to them any more.
         share_data(app, os.path.join(before, "app"))
-    manifest = _manifest(plan, key)
+    manifest = _manifest(plan, key, shipped)
     # The manifest marks the release as complete, so all else must be on disk before it.
     report_progress(plan.app.name, "loading the application")
     with sync_filesystem(plan.path):
@@ -267,6 +268,16 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
         )
     mark_durable(plan.path, plan.layout.cache)
     write_manifest(plan.path, manifest)
+
+
+def _link_shared(plan: BuildPlan, app: str, owner: Owner, identical: Manifest | None) -> t.Mapping[str, str]:
+    """Link the shared directories; return the digests of what the source ships there, whose changes become warnings."""
+    found = link_shared(plan.layout, plan.app.shared, app, owner)
+    if identical:
+        # What it shipped was moved away when that was built.
+        return shipped_by(identical)
+    plan.warnings.extend(stale_warnings(found, shipped_by(_newest_before(plan)), plan.layout.shared))
+    return {path: shipped.digest for path, shipped in found.items()}
 
 
 def _remove_files(plan: BuildPlan, app: str) -> None:
@@ -365,8 +376,12 @@ def _build_venv(plan: BuildPlan, dependencies: Dependencies, key: str, owner: Ow
 
 def _release_before(plan: BuildPlan) -> str:
     """Return the directory of the newest release, which has most files in common with the new one; or nothing."""
-    found = next(verified_releases(plan.layout), None)
+    found = _newest_before(plan)
     return plan.layout.release(found.id) if found else ""
+
+
+def _newest_before(plan: BuildPlan) -> Manifest | None:
+    return next(verified_releases(plan.layout), None)
 
 
 def _builder(plan: BuildPlan, fence: Fence) -> Builder:
@@ -411,7 +426,7 @@ def _write_settings(plan: BuildPlan, owner: Owner) -> None:
     os.mkdir(os.path.join(path, "run"), 0o755)
 
 
-def _manifest(plan: BuildPlan, key: str) -> Manifest:
+def _manifest(plan: BuildPlan, key: str, shipped: t.Mapping[str, str]) -> Manifest:
     app = plan.app
     return Manifest(
         name=app.name,
@@ -427,7 +442,7 @@ def _manifest(plan: BuildPlan, key: str) -> Manifest:
         built_at=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         build=plan.key,
         venv=key,
-        extra=_extra(plan),
+        extra={**_extra(plan), **({"shipped": shipped} if shipped else {})},
     )
 
 

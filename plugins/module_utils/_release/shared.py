@@ -16,6 +16,7 @@ from .._system.files import TEMPORARY
 from .._system.planted import open_parent
 from .._system.trees import remove_tree
 from .model import Layout
+from .shipped import Shipped, compare_shipped
 
 
 class ShareError(ValueError):
@@ -74,8 +75,12 @@ def _mkdir(name: str, directory: int) -> bool:
     return True
 
 
-def link_shared(layout: Layout, paths: t.Sequence[str], app: str, owner: Owner) -> None:
-    """Put links to the shared directories into the tree C(app); files that the source ships there seed an empty one."""
+def link_shared(layout: Layout, paths: t.Sequence[str], app: str, owner: Owner) -> dict[str, Shipped]:
+    """Put links to the shared directories into the tree C(app); files that the source ships there seed an empty one.
+
+    Return what the source ships in each of them, beside what is there.
+    """
+    found: dict[str, Shipped] = {}
     # Beside the code, where only root writes.
     aside = os.path.join(os.path.dirname(app), f"{TEMPORARY}shipped")
     for path in paths:
@@ -87,7 +92,9 @@ def link_shared(layout: Layout, paths: t.Sequence[str], app: str, owner: Owner) 
             os.close(directory)
         if os.path.lexists(aside):
             _seed(aside, os.path.join(layout.shared, path), owner)
+            found[path] = compare_shipped(aside, os.path.join(layout.shared, path))
             remove_tree(aside)
+    return found
 
 
 def _move_shipped_aside(shared: str, name: str, directory: int, aside: str) -> bool:

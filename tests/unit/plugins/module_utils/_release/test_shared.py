@@ -74,8 +74,10 @@ def test_what_the_source_ships_is_dropped_when_there_is_data(layout: Layout) -> 
     Path(layout.shared, "uploads", "mine").touch()
     os.makedirs(os.path.join(app, "uploads"))
     Path(app, "uploads", "shipped").touch()
-    link_shared(layout, ["uploads"], app, OWNER)
+    found = link_shared(layout, ["uploads"], app, OWNER)
     assert os.listdir(os.path.join(app, "uploads")) == ["mine"]
+    assert found["uploads"].names == ("shipped",)
+    assert not link_shared(layout, ["uploads"], app, OWNER)
 
 
 def test_a_file_cannot_be_shared(layout: Layout) -> None:
