@@ -20,6 +20,9 @@ _NOISE = re.compile(
 _TROUBLE = re.compile(
     r"\[(?:ERROR|CRITICAL)\]|^Traceback |^\s*\w*(?:Error|Exception)\b|^Error: |: Failed |: No such file"
 )
+# What gunicorn's master says of a worker that has ended: the worker's own words, if it had any, are above.
+_AFTERMATH = re.compile(r"\[ERROR\] (?:Worker \(pid:\d+\) |Shutting down: Master|Reason: )")
+_USUAL = re.compile(r"\[\d{4}-\d\d-\d\d [^\]]*\] \[\d+\] \[INFO\]")
 # The first lines of messages of gunicorn and systemd; lines in between continue the message before.
 _HEAD = re.compile(r"\[\d{4}-\d\d-\d\d |\S+@\S+\.(?:service|socket): ")
 
@@ -28,7 +31,8 @@ def excerpt(log: str, lines: int) -> str:
     """Return at most C(lines) lines of a log: from the first error, else the last ones.
 
     The first error is the cause: other workers and gunicorn's master follow with tracebacks of their own. Of a long one
-    the end is kept, where the exception is. Messages after the stop of the service are ignored.
+    the end is kept, where the exception is. When the first error only says that a worker has ended, what was printed
+    before it counts, too. Messages after the stop of the service are ignored.
     """
     kept = _telling(log)
     first = next((number for number, line in enumerate(kept) if _TROUBLE.search(line)), None)
@@ -36,13 +40,19 @@ def excerpt(log: str, lines: int) -> str:
         return "\n".join(kept[-lines:])
     after = range(first + 1, len(kept))
     end = next((number for number in after if _HEAD.match(kept[number])), len(kept))
-    block = kept[first:end]
+    said = _last_words(kept[:first], lines // 2) if _AFTERMATH.search(kept[first]) else []
+    block = [*said, *kept[first:end]]
     if len(block) > lines:
         causes, last = split_chain(block[1:])
         # The last exception gets more lines than the chain of its causes.
         most = max(lines - 2 - len(causes), lines // 2)
         return "\n".join([block[0], *causes, *(["[...]"] if len(last) > most else []), *last[-most:]])
     return "\n".join(block + kept[end : end + lines - len(block)])
+
+
+def _last_words(before: list[str], most: int) -> list[str]:
+    """Return the last lines that are no usual messages of gunicorn."""
+    return [line for line in before if not _USUAL.match(line)][-most:]
 
 
 def has_trouble(log: str) -> bool:

@@ -59,6 +59,32 @@ _IMPORTS_ITSELF = (
     "the file imports itself: when a package of that name is meant, which the file hides, rename the file, and correct "
     "app where it is the application's own"
 )
+# What a database says to one of several workers that make the same tables or columns at the same moment.
+_MADE_TWICE = (
+    r"(?:Error\b.*|^)(?:table|index) \S+ already exists",
+    r"duplicate column name: ",
+    r"database (?:table )?is locked",
+    r"\b(?:relation|type|column) \"[^\"\n]+\".* already exists",
+    r"\"pg_(?:type|class)_\w+_index\"",
+    r"tuple concurrently updated",
+    r"\((?:1050|1060|1061), ",
+)
+_WORKER = r"Exception in worker process|Worker \(pid:\d+\) exited"
+_CHANGES_AT_ONCE = (
+    "each worker changes the database when it imports the application, all at the same moment: let one process do it "
+    "before, with hooks.migrate (a hook such as [python, -c, import shop] is enough, see docs/recipes.md), or set "
+    "gunicorn.preload to true"
+)
+_NOT_MIGRATED = (
+    r"\bno such (?:table|column): ",
+    r"\brelation \"[^\"\n]+\" does not exist",
+    r"\bcolumn \S+ (?:of relation \S+ )?does not exist",
+    r"\((?:1146|1054), ",
+)
+_MIGRATE = (
+    "the database lacks a table or a column: let hooks.migrate make it before the release starts, such as "
+    "migrate: [flask db upgrade], or [flask init-db] where the application has that command"
+)
 
 
 @dataclass(frozen=True)
@@ -107,6 +133,8 @@ def ways_out(text: str, place: AppPaths) -> list[str]:
     found = [way for match in _FAILED.finditer(text) if (way := _of_call(text, match, place))]
     if not found:
         found = [way for pattern, way in _of_words(place).items() if re.search(pattern, text, re.MULTILINE)]
+    if not found and (way := _of_database(text)):
+        found = [way]
     if not found and ("ModuleNotFoundError" in text or "ImportError" in text):
         # Loaded for those who need it.
         from .import_ways import import_way
@@ -118,6 +146,15 @@ def ways_out(text: str, place: AppPaths) -> list[str]:
 def with_ways_out(text: str, place: AppPaths) -> str:
     """Return an error with the ways out below it."""
     return "\n".join([text, *(f"Way out: {way}" for way in ways_out(text, place))])
+
+
+def _of_database(text: str) -> str:
+    """Return the way out for what a database lacks, or has got from another worker; hooks.migrate itself has none."""
+    if text.startswith("hook migrate"):
+        return ""
+    if re.search(_WORKER, text) and re.search("|".join(_MADE_TWICE), text, re.MULTILINE):
+        return _CHANGES_AT_ONCE
+    return _MIGRATE if re.search("|".join(_NOT_MIGRATED), text) else ""
 
 
 def _of_words(place: AppPaths) -> dict[str, str]:

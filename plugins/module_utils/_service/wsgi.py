@@ -140,6 +140,18 @@ class _ProxyFix(ProxyFix):
 
 '''
 
+# The same holds of this line.
+_LOADS = "application = _Probe(_load())\n"
+_LOADS_LOUDLY = """\
+import logging
+
+try:
+    application = _Probe(_load())
+finally:
+    # A logging configuration of the application may have disabled it, and it says why a worker ends.
+    logging.getLogger("gunicorn.error").disabled = False
+"""
+
 # What is different below a prefix.
 _SEEN = '"scheme": scheme, "host": host}'
 _SEEN_BELOW = '"scheme": scheme, "host": host}\n        seen["prefix"] = environ.get("SCRIPT_NAME", "")'
@@ -242,7 +254,7 @@ def render_wsgi(
     probe, fix = _PROBE, _PROXY_FIX
     if prefix:
         probe, fix = probe.replace(_SEEN, _SEEN_BELOW), fix.replace(_FIXED, _FIXED_BELOW)
-    text += _host_class(host_header) + probe + render_files(places) + "application = _Probe(_load())\n"
+    text += _host_class(host_header) + probe + render_files(places) + _LOADS
     text += "application = _Files(application)\n" if places else ""
     if host_header:
         text += "application = _HostFrom(application)\n"
@@ -251,8 +263,8 @@ def render_wsgi(
 
 def complete_wsgi(text: str) -> str:
     """Return the wsgi.py that is written for one of C(render_wsgi), whose text the id of a release is made of."""
-    head, trust, rest = text.partition(_TRUST)
-    return head + _PLAIN_FIRST + trust + rest.replace("= ProxyFix(", "= _ProxyFix(", 1) if trust else text
+    head, trust, rest = text.replace(_LOADS, _LOADS_LOUDLY, 1).partition(_TRUST)
+    return head + _PLAIN_FIRST + trust + rest.replace("= ProxyFix(", "= _ProxyFix(", 1) if trust else head
 
 
 def _load_text(target: Target) -> str:

@@ -454,6 +454,25 @@ def test_of_a_long_traceback_the_end_is_kept_because_there_the_exception_is() ->
     assert (len(found), found[1], found[-1]) == (6, "[...]", "ImportError: no module named 'nowhere'")
 
 
+WORDLESS = """[2026-11-30 09:03:21 +0000] [1567] [INFO] Booting worker with pid: 1567
+INFO  [alembic] Running upgrade  -> 1234, notes
+table notes already exists
+[2026-11-30 09:03:22 +0000] [1567] [INFO] Worker exiting (pid: 1567)
+[2026-11-30 09:03:23 +0000] [1556] [ERROR] Worker (pid:1567) exited with code 3.
+[2026-11-30 09:03:23 +0000] [1556] [INFO] Worker (pid:1570) was sent SIGTERM!
+"""
+
+
+@pytest.mark.parametrize("end", ["Worker (pid:1567) exited with code 3.", "Reason: Worker failed to boot."])
+def test_of_a_worker_that_ended_without_an_error_line_the_last_words_are_shown(end: str) -> None:
+    found = excerpt(WORDLESS.replace("Worker (pid:1567) exited with code 3.", end), 30).splitlines()
+    assert found[:2] == ["INFO  [alembic] Running upgrade  -> 1234, notes", "table notes already exists"]
+    assert found[2].endswith(f"[ERROR] {end}")
+    many = "".join(f"line {number}\n" for number in range(90))
+    assert excerpt(many + WORDLESS, 8).splitlines()[0] == "line 88"
+    assert len(excerpt(many + WORDLESS, 8).splitlines()) == 6
+
+
 def test_without_trouble_the_last_lines_are_shown() -> None:
     assert excerpt("a\n\nb\nc\n", 2) == "b\nc"
     assert excerpt("", 2) == ""

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 from ansible_collections.flaskops.stack.plugins.module_utils._release import shipped as subject
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Manifest
 from ansible_collections.flaskops.stack.plugins.module_utils._release.shipped import (
@@ -16,7 +17,6 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.shipped im
     shipped_by,
     stale_warnings,
 )
-from ansible_collections.flaskops.stack.plugins.module_utils._input.defaults import Settings
 
 
 @pytest.fixture

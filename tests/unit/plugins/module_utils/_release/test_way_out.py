@@ -23,6 +23,9 @@ MKDIR = '  File "<release>/app/shop.py", line 3, in <module>\n    mkdir(PATH)\n 
 MAKEDIRS = (
     '  File "<release>/app/shop.py", line 3, in x\n    os.makedirs(x)\n  File "<frozen os>", line 228, in makedirs\n'
 )
+WORKER = "[2026-11-30 09:02:38 +0000] [7] [ERROR] Exception in worker process\nTraceback (most recent call last):\n"
+AT_ONCE = "each worker changes the database .* hooks.migrate"
+NO_TABLE = r"hooks\.migrate.*flask db upgrade"
 IN_FLASK = '  File "<release>/app/flask.py", line 1, in <module>\n    from flask import Flask\n'
 PARTIAL = "partially initialized module"
 
@@ -150,6 +153,20 @@ PARTIAL = "partially initialized module"
         ("OSError: libmagic.so.1: cannot open shared object file: No such file or directory", "to system_packages"),
         ("ImportError: libGL.so.1: cannot open shared object file: No such file or directory", "to system_packages"),
         ("ModuleNotFoundError: No module named '_tkinter'", "python3-tk"),
+        (f"{WORKER}sqlite3.OperationalError: table notes already exists", AT_ONCE),
+        (f"{WORKER}(sqlite3.OperationalError) database is locked", AT_ONCE),
+        (f"{WORKER}(sqlite3.OperationalError) duplicate column name: colour", AT_ONCE),
+        (f'{WORKER}(psycopg.errors.DuplicateTable) relation "notes" already exists', AT_ONCE),
+        (f'{WORKER}duplicate key value violates unique constraint "pg_type_typname_nsp_index"', AT_ONCE),
+        (f"{WORKER}tuple concurrently updated", AT_ONCE),
+        (f"{WORKER}pymysql.err.OperationalError: (1050, \"Table 'notes' already exists\")", AT_ONCE),
+        ("table notes already exists\n[7] [ERROR] Worker (pid:9) exited with code 3.", AT_ONCE),
+        ("(sqlite3.OperationalError) no such table: notes", NO_TABLE),
+        ("sqlite3.OperationalError: no such column: notes.colour", NO_TABLE),
+        ('psycopg.errors.UndefinedTable: relation "notes" does not exist', NO_TABLE),
+        ("psycopg2.errors.UndefinedColumn: column notes.colour does not exist", NO_TABLE),
+        ("pymysql.err.ProgrammingError: (1146, \"Table 'shop.notes' doesn't exist\")", NO_TABLE),
+        ("MySQLdb.OperationalError: (1054, \"Unknown column 'notes.colour' in 'field list'\")", NO_TABLE),
         ("OSError: [Errno 97] Address family not supported by protocol", "RestrictAddressFamilies"),
     ],
 )
@@ -184,6 +201,11 @@ def test_the_setting_is_named(said: str, way: str) -> None:
         "SystemExit: 2",
         "ValueError: SystemExit: 0 is no number",
         "AttributeError: module 'shop.db' has no attribute 'x'",
+        # Not at an import, and not of workers.
+        "sqlite3.OperationalError: table notes already exists",
+        "hook migrate 'flask db upgrade' failed with exit code 1:\nsqlite3.OperationalError: no such table: notes",
+        "hook migrate_down 'flask seed' failed with exit code 1:\nsqlite3.OperationalError: table notes already exists",
+        f"{WORKER}FileExistsError: [Errno 17] File exists: 'x'",
         # A circle of the application's own modules.
         f"{IN_FLASK}ImportError: cannot import name 'app' from {PARTIAL} 'main'",
         "TypeError: app 'shop:create_app()' is not callable: it is of type 'Flask', leave out the ()",

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import ast
 import builtins
+import importlib
+import logging.config
 import re
 import sys
 import types
 import typing as t
+from contextlib import nullcontext
 from pathlib import Path
 from urllib.request import parse_http_list
 
@@ -289,10 +292,37 @@ def test_a_plain_header_is_read_as_werkzeug_reads_it(trusted: int, value: str | 
     assert (application._get_real_value(trusted, value) or None) == (theirs or None)
 
 
+@pytest.mark.parametrize("called", ["", "()"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_application_that_configures_logging_does_not_silence_gunicorn(called: str, fails: bool) -> None:
+    """As Alembic's env.py does, so that nobody was told why a worker ended."""
+    loud = logging.getLogger("gunicorn.error")
+    module = types.ModuleType("silencer")
+
+    def load(*_words: object) -> t.Callable[[], None]:
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": True})
+        assert loud.disabled
+        if fails:
+            raise ValueError("no luck")
+        return lambda: None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loud, "disabled", False)
+        patch.setitem(sys.modules, "silencer", module)
+        module.__dict__["app"] = load
+        if not called:
+            patch.setattr(importlib, "import_module", lambda _name: load() and module)
+        text = complete_wsgi(render_wsgi(f"silencer:app{called}", 0, ""))
+        with pytest.raises(ValueError, match="no luck") if fails else nullcontext():
+            exec(text, {"__file__": "/nowhere/wsgi.py"})
+        assert not loud.disabled
+
+
 @pytest.mark.parametrize("prefix", ["", "/blog"])
-def test_only_what_reads_the_headers_is_completed(prefix: str) -> None:
+def test_only_what_reads_the_headers_and_loads_is_completed(prefix: str) -> None:
     plain = render_wsgi("shop:app", 0, "", prefix=prefix)
-    assert complete_wsgi(plain) == plain
+    assert "_ProxyFix" not in complete_wsgi(plain)
+    assert "logging" not in plain
     trusting = render_wsgi("shop:app", 1, "", prefix=prefix)
     assert "application = _ProxyFix(application" in complete_wsgi(trusting)
     assert "_ProxyFix" not in trusting
