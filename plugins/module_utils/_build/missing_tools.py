@@ -14,6 +14,17 @@ _ASKED_GIT = re.compile(
     r"No such file or directory: '(?:/usr/bin/)?git'|git: (?:command )?not found|fatal: not a git repository"
 )
 
+# What Python's own headers no longer have, as gcc and clang say it of a package in C, and PyO3 of one in Rust.
+_OLD_PACKAGE = re.compile(
+    r"\berror: [^\n]*['\u2018](?:struct )?_?Py[A-Z_]\w+['\u2019]|fatal error: longintrepr\.h"
+    r"|is newer than PyO3's maximum supported version"
+)
+
+# As uv and pip name the package whose build has failed.
+_NOT_BUILT = re.compile(
+    r"Failed to build `(?P<uv>\w[\w.=+!-]*)[ `]|Failed building wheel for (?P<pip>\w[\w.-]*)$", re.M
+)
+
 # In this order: what is looked for in the output of a build, what it needs, and the packages of the distribution.
 _MISSING = tuple(
     (re.compile("|".join(patterns)), what, packages)
@@ -31,19 +42,31 @@ _MISSING = tuple(
             "needs a compiler, which this host lacks",
             _C,
         ),
-        (["pg_config"], "needs pg_config", "libpq-dev and build-essential"),
+        (["pg_config"], "needs pg_config", f"libpq-dev, {_C}"),
         (
             ["mysql_config|Can not find valid pkg-config name"],
             "needs the client library of MySQL",
-            "pkg-config, default-libmysqlclient-dev and build-essential",
+            f"pkg-config, default-libmysqlclient-dev, {_C}",
+        ),
+        (["mariadb_config"], "needs the client library of MariaDB", f"libmariadb-dev, {_C}"),
+        (["curl-config"], "needs libcurl", f"libcurl4-openssl-dev, libssl-dev, {_C}"),
+        (["krb5-config"], "needs the libraries of Kerberos", f"libkrb5-dev, {_C}"),
+        (["libxml2 and libxslt development"], "needs libxml2 and libxslt", f"libxml2-dev, libxslt1-dev, {_C}"),
+        ([r"fatal error: (?:lber|ldap|sasl)\.h"], "needs the libraries of LDAP", f"libldap-dev, libsasl2-dev, {_C}"),
+        ([r"fatal error: sql(?:ext)?\.h"], "needs unixODBC", f"unixodbc-dev, {_C}"),
+        ([r"fatal error: ffi\.h"], "needs libffi", f"libffi-dev, {_C}"),
+        (
+            ["headers or library files could not be found for (?:jpeg|zlib)"],
+            "needs the libraries of images",
+            f"libjpeg-dev, zlib1g-dev, {_C}",
         ),
         (
             [
                 r"pkg-config[^\n]*(?:not found|No such file|could not be found|not installed|is required)",
-                r"No such file[^\n]*'pkg-config'|Did not find pkg-config",
+                r"Unable to invoke pkg-config|No such file[^\n]*'pkg-config'|Did not find pkg-config",
             ],
             "needs pkg-config, which this host lacks",
-            "pkg-config and the library that it looks for (a package whose name ends in -dev)",
+            f"pkg-config, {_C} and the library that it looks for (a package whose name ends in -dev)",
         ),
         (
             [
@@ -63,6 +86,12 @@ _MISSING = tuple(
 )
 
 
+def package_not_built(said: str) -> str:
+    """Return the package whose build has failed, with its version where it is known; an empty text otherwise."""
+    found = _NOT_BUILT.search(said)
+    return (found["uv"] or found["pip"]) if found else ""
+
+
 def explain_missing_tool(said: str) -> str:
     """Return the missing tool or library of a failed build and how to get it; an empty text for another failure."""
     if re.search("No module named '?pkg_resources", said):
@@ -78,6 +107,12 @@ def explain_missing_tool(said: str) -> str:
             "from a file or, with setuptools_scm or hatch-vcs, from the tags, which the build passes to these two; or, "
             "when it is the application's own, whose code needs no installation, list its dependencies in a file "
             "requirements.txt and set requirements: [requirements.txt]"
+        )
+    if _OLD_PACKAGE.search(said):
+        return (
+            "a package, or that version of it, is older than this host's Python, whose C interface it does not compile "
+            "with: take a newer version of the package (by constraints where another one requires it), or set python to "
+            "an older one, for which it has a wheel"
         )
     for pattern, what, packages in _MISSING:
         if pattern.search(said):

@@ -28,6 +28,7 @@ from .._system.paths import LOCKS, UV
 from .._system.trees import remove_tree
 from . import venv_commands as commands
 from .environment import inherited_environment
+from .missing_tools import package_not_built
 
 _UV_LOCK = f"{LOCKS}/_uv.lock"
 
@@ -216,7 +217,12 @@ class Builder:
         result = self._call(step)
         if result.rc != 0:
             said = self._mask("\n".join(line for line in result.tail(25).splitlines() if "Retrying (" not in line))
-            raise BuildError(f"cannot {what}: {commands.explain_install_failure(said)}. {step.argv[0]} said: {said}")
+            # The end of a compiler's output need not say which package it was.
+            name = package_not_built(result.err or result.out)
+            name = "" if name in said else f" ({self._mask(name)} cannot be built)"
+            raise BuildError(
+                f"cannot {what}{name}: {commands.explain_install_failure(said)}. {step.argv[0]} said: {said}"
+            )
 
     def _call(self, step: commands.VenvCommand) -> Result:
         with self._timed():

@@ -93,13 +93,17 @@ def test_a_log_of_a_service_keeps_the_cause_as_well() -> None:
         ("src/x.c:1:10: fatal error: Python.h: No such file or directory", "build-essential and python3-dev"),
         (
             "Error: pg_config executable not found.",
-            "libpq-dev and build-essential to system_packages",
+            "libpq-dev, build-essential and python3-dev to system_packages",
         ),
         ("Exception: Can not find valid pkg-config name.", "default-libmysqlclient-dev"),
-        ("/bin/sh: 1: pkg-config: not found", "pkg-config and the library"),
-        ("FileNotFoundError: [Errno 2] No such file or directory: 'pkg-config'", "pkg-config and the library"),
+        ("/bin/sh: 1: pkg-config: not found", "pkg-config, build-essential and python3-dev and the library"),
+        (
+            "FileNotFoundError: [Errno 2] No such file or directory: 'pkg-config'",
+            "pkg-config, build-essential and python3-dev and the library",
+        ),
         ("Package 'xmlsec1' was not found in the pkg-config search path", "whose name ends|name ends in -dev"),
-        ("src/x.c:1:10: fatal error: ffi.h: No such file or directory", "name ends in -dev"),
+        ("src/x.c:1:10: fatal error: ffi.h: No such file or directory", "libffi-dev"),
+        ("src/x.c:1:10: fatal error: snappy-c.h: No such file or directory", "name ends in -dev"),
         ("error: can't find Rust compiler", "add cargo to system_packages"),
         ("error: command '/usr/bin/gcc' failed with exit code 1", "that its build needs to system_packages"),
         (

@@ -311,7 +311,7 @@ def test_an_application_that_configures_logging_does_not_silence_gunicorn(called
         patch.setitem(sys.modules, "silencer", module)
         module.__dict__["app"] = load
         if not called:
-            patch.setattr(importlib, "import_module", lambda _name: load() and module)
+            patch.setattr(importlib, "import_module", lambda _name: (load(), module)[1])
         text = complete_wsgi(render_wsgi(f"silencer:app{called}", 0, ""))
         with pytest.raises(ValueError, match="no luck") if fails else nullcontext():
             exec(text, {"__file__": "/nowhere/wsgi.py"})
