@@ -111,8 +111,8 @@ def explain_missing_tool(said: str) -> str:
     if _OLD_PACKAGE.search(said):
         return (
             "a package, or that version of it, is older than this host's Python, whose C interface it does not compile "
-            "with: take a newer version of the package (by constraints where another one requires it), or set python to "
-            "an older one, for which it has a wheel"
+            "with: take a newer version of the package (by constraints where another one requires it), or set python "
+            "to an older one, for which it has a wheel"
         )
     for pattern, what, packages in _MISSING:
         if pattern.search(said):

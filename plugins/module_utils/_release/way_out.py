@@ -38,6 +38,7 @@ _OF_THE_SYSTEM = frozenset(
 )
 # An error of an installer, or of a compiler that it calls, is not one of the application.
 _INSTALLS = "cannot install "
+_IMPORT = re.compile("ModuleNotFoundError|ImportError|AttributeError")
 # Releases are shortened in errors of a build.
 _SHORT = "<release>"
 _MOST = 2
@@ -135,7 +136,7 @@ def ways_out(text: str, place: AppPaths) -> list[str]:
         found = [way for pattern, way in _of_words(place).items() if re.search(pattern, text, re.MULTILINE)]
     if not found and (way := _of_database(text)):
         found = [way]
-    if not found and ("ModuleNotFoundError" in text or "ImportError" in text):
+    if not found and _IMPORT.search(text):
         # Loaded for those who need it.
         from .import_ways import import_way
 

@@ -132,7 +132,7 @@ PARTIAL = "partially initialized module"
                 '  File "<release>/app/main.py", line 5, in <module>\n    import vendor.main\n'
                 "ModuleNotFoundError: No module named 'vendor.main'"
             ),
-            "submodule.*werkzeug<3",
+            "submodule.*vendor<VERSION",
         ),
         (
             (
