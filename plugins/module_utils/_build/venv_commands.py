@@ -279,6 +279,20 @@ _FAILURES = (
     ),
     (
         (
+            r"(?:Distribution not found at: file://|No such file or directory: ')/\S*/releases/[^/\s']+/"
+            r"(?!(?:app|venv)/)"
+            r"|relative path without a working directory: \.\./|(?:^|[ '])\.\./\S+ is not a valid editable requirement"
+            r"|Invalid requirement: '\.\./"
+        ),
+        (
+            "a requirement leads to a directory beside the source, which no release has: add it to the source; or let "
+            "the source be the directory that has both, without 'subdirectory', and name the project in it, such as "
+            "requirements: [web/pyproject.toml]; or write where this host gets the package from, such as 'NAME @ "
+            "git+https://git.example.com/NAME.git'"
+        ),
+    ),
+    (
+        (
             r"Distribution not found at: file:|relative URL without a base|is not a valid editable requirement"
             r"|looks like a (?:filename|path)"
         ),

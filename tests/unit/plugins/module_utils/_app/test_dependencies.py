@@ -337,6 +337,9 @@ def test_a_lock_file_is_synchronised_into_the_virtualenv() -> None:
     assert {"--locked", "--no-dev", "--no-editable"} <= set(step.argv)
 
 
+BESIDE = "beside the source, which no release has"
+
+
 @pytest.mark.parametrize(
     ("said", "meaning"),
     [
@@ -364,6 +367,16 @@ def test_a_lock_file_is_synchronised_into_the_virtualenv() -> None:
         ("Invalid URL in `a.txt` at position 0: ./w\n  cause: relative URL without a base", "add it to the source"),
         ("ERROR: ../lib is not a valid editable requirement. It should", "add it to the source"),
         ("ERROR: Invalid requirement: '../lib' (from line 1)\nHint: It looks like a path.", "add it to the source"),
+        ("error: Distribution not found at: file:///srv/x/releases/3f2a91c-1b9e02d4/lib", BESIDE),
+        ("ERROR: ../lib is not a valid editable requirement. It should", BESIDE),
+        ("ERROR: Invalid requirement: '../lib' (from line 1)\nHint: It looks like a path.", BESIDE),
+        ("Failed to build `web @ file:///srv/x`\n  cause: relative path without a working directory: ../lib", BESIDE),
+        ("[Errno 2] No such file or directory: '/srv/x/releases/3f2a91c-1b9e02d4/lib'", BESIDE),
+        (
+            "[Errno 2] No such file or directory: '/srv/x/releases/3f2a91c-1b9e02d4/app/x'",
+            "see what the installer says",
+        ),
+        ("[Errno 2] No such file or directory: '/srv/x/releases/3f2a91c-1b9e02d4/venv/x'", "see what the installer"),
         ("WARNING: Requirement './lib.whl' looks like a filename, but the file does", "add it to the source"),
         ("error: `/srv/x/app` does not appear to be a Python project, as neither", "remove that line"),
         ("error: Couldn't parse requirement in `a.txt` at position 0", "one package a line"),
