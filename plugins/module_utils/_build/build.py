@@ -42,6 +42,7 @@ from .build_fence import build_fence, end_leftovers
 from .build_secrets import private_cache, remove_secrets, write_deploy_key
 from .compress import Compressor, encodings, suffixes_served
 from .fetch import Revision, describe, fetch, package_files, text_reader
+from .flask_modules import flask_modules
 from .home import home_variable
 from .links import check_links
 from .preflight import check_programs
@@ -237,7 +238,8 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
         if was_built and not _needs_source(plan.app, dependencies) and not plan.app.build_secrets:
             mark_complete(plan.path, key)
     shipped = _link_shared(plan, app, owner, identical)
-    link_instance(plan.layout, plan.app.shared, plan.app.app.split(":", 1)[0], venv)
+    modules = [plan.app.app.split(":", 1)[0], *flask_modules(plan.path, plan.revision.describe())]
+    link_instance(plan.layout, plan.app.shared, modules, venv)
     _write_settings(plan, owner)
     if plan.app.hooks.build:
         report_progress(plan.app.name, "running the build hooks")

@@ -123,13 +123,16 @@ def _seed(place: str, shared: str, owner: Owner) -> None:
     )
 
 
-def link_instance(layout: Layout, paths: t.Sequence[str], module: str, venv: str) -> None:
-    """Give an installed package Flask's instance folder, which it looks for at C(<venv>/var/<name>-instance)."""
+def link_instance(layout: Layout, paths: t.Sequence[str], modules: t.Sequence[str], venv: str) -> None:
+    """Give installed packages Flask's instance folder, which it looks for at C(<venv>/var/<module>-instance).
+
+    The packages around a module have it, too.
+    """
     if "instance" not in paths:
         return
-    parts = module.split(".")
-    for size in range(1, len(parts) + 1):
-        directory, name = open_parent(venv, f"var/{'.'.join(parts[:size])}-instance", make=True)
+    parts = [module.split(".") for module in modules]
+    for folder in sorted({".".join(part[:size]) for part in parts for size in range(1, len(part) + 1)}):
+        directory, name = open_parent(venv, f"var/{folder}-instance", make=True)
         try:
             with suppress(FileExistsError):
                 os.symlink(os.path.join(layout.shared, "instance"), name, dir_fd=directory)

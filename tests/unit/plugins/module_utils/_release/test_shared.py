@@ -88,12 +88,16 @@ def test_a_file_cannot_be_shared(layout: Layout) -> None:
 
 
 def test_an_installed_package_finds_its_instance_folder(layout: Layout, tmp_path: Path) -> None:
-    link_instance(layout, ["instance"], "shop.web", str(tmp_path))
-    link_instance(layout, ["instance"], "shop.web", str(tmp_path))
+    (tmp_path / "other").mkdir()
+    link_instance(layout, ["instance"], ["shop.web"], str(tmp_path))
+    link_instance(layout, ["instance"], ["shop.web"], str(tmp_path))
     assert sorted(os.listdir(tmp_path / "var")) == ["shop-instance", "shop.web-instance"]
+    link_instance(layout, ["instance"], ["wsgi", "shop.web.app"], str(tmp_path / "other"))
+    names = ["shop-instance", "shop.web-instance", "shop.web.app-instance", "wsgi-instance"]
+    assert sorted(os.listdir(tmp_path / "other/var")) == names
     assert os.readlink(tmp_path / "var" / "shop-instance") == os.path.join(layout.shared, "instance")
 
 
 def test_without_an_instance_folder_nothing_is_linked(layout: Layout, tmp_path: Path) -> None:
-    link_instance(layout, ["uploads"], "shop", str(tmp_path))
+    link_instance(layout, ["uploads"], ["shop"], str(tmp_path))
     assert not (tmp_path / "var").exists()

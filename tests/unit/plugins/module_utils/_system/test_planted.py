@@ -268,7 +268,7 @@ def test_no_instance_folder_leads_out_of_the_virtualenv(venv: Path, tmp_path: Pa
     (tmp_path / "victim").mkdir()
     (venv / "var").symlink_to(tmp_path / "victim")
     with pytest.raises(OSError, match="leads out of"):
-        link_instance(Layout(str(tmp_path), "shop"), ["instance"], "shop", str(venv))
+        link_instance(Layout(str(tmp_path), "shop"), ["instance"], ["shop"], str(venv))
     assert os.listdir(tmp_path / "victim") == []
 
 
