@@ -213,8 +213,13 @@ def check_listed(path: str, installer: str) -> None:
         raise ProjectError(f"'requirements' lists {path}, which only uv reads: set installer: uv")
 
 
+def is_requirements_file(name: str) -> bool:
+    """Tell whether a file is one of requirements, by its name or that of its directory."""
+    return _REQUIREMENTS.fullmatch(name) is not None
+
+
 def _candidates(around: Surroundings) -> str:
-    found = sorted(name for name in around.names if _REQUIREMENTS.fullmatch(name))
+    found = sorted(filter(is_requirements_file, around.names))
     if not found:
         return ""
     others = f" (the source has {', '.join(found[:8])})" if len(found) > 1 else ""

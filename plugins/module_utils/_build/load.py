@@ -55,6 +55,7 @@ def import_once(
     if result.rc != 0:
         said = redact_secrets(result.err.strip() or result.out, path, manifest).replace(path, "<release>")
         hint = "" if with_dependencies else "the source names no requirements, so nothing was installed for it; "
+        hint += _explain_other(said, path, manifest)
         why = _explain_module(said, manifest, path) or explain_check(said, manifest.app, timeout, result.rc)
         raise BuildError(f"{hint}{why}:\n{shorten_traceback(said)}")
 
@@ -70,6 +71,15 @@ def explain_import_failure(layout: Layout, manifest: Manifest, load: Load = impo
         except BuildError as exc:
             return str(exc)
     return ""
+
+
+def _explain_other(said: str, path: str, manifest: Manifest) -> str:
+    """Return which file of requirements is not installed, when that may be why a module is missing."""
+    # Loaded for those who need it.
+    from .other_requirements import explain_other_requirements
+
+    other = explain_other_requirements(said, path, manifest.app.partition(":")[0].partition(".")[0])
+    return f"{other}; " if other else ""
 
 
 def _explain_module(said: str, manifest: Manifest, path: str) -> str:
