@@ -36,6 +36,14 @@ _OF_THE_SYSTEM = frozenset(
         *("/var/mail", "/var/opt", "/var/run", "/var/spool", "/var/www"),
     ]
 )
+# As dash and bash, env and make say it.
+_NOT_FOUND = re.compile(
+    r"(?:^[^\s:]+: (?:line )?\d+: |^(?:ba)?sh: (?:line )?(?:\d+: )?)(?P<shell>[\w.+-]+): (?:command )?not found$"
+    r"|^(?:/usr/bin/)?env: ['\u2018](?P<env>[\w.+-]+)['\u2019]: No such file"
+    r"|^make(?:\[\d+\])?: (?P<make>[\w.+-]+): No such file",
+    re.MULTILINE,
+)
+_VARIABLE = re.compile(r"(?:<frozen os>|/os\.py)\", line \d+, in __getitem__\n(?: .*\n)*KeyError: '(?P<name>\w+)'")
 # An error of an installer, or of a compiler that it calls, is not one of the application.
 _INSTALLS = "cannot install "
 _IMPORT = re.compile("ModuleNotFoundError|ImportError|AttributeError")
@@ -132,8 +140,10 @@ def ways_out(text: str, place: AppPaths) -> list[str]:
     if text.startswith(_INSTALLS):
         return []
     found = [way for match in _FAILED.finditer(text) if (way := _of_call(text, match, place))]
-    if not found:
-        found = [way for pattern, way in _of_words(place).items() if re.search(pattern, text, re.MULTILINE)]
+    # A path that could not be opened may have been of a log alone, and something else the end.
+    found += [way for pattern, way in _of_words(place).items() if re.search(pattern, text, re.MULTILINE)]
+    if not found and text.startswith("hook ") and (way := _of_hook(text)):
+        found = [way]
     if not found and (way := _of_database(text)):
         found = [way]
     if not found and _IMPORT.search(text):
@@ -147,6 +157,26 @@ def ways_out(text: str, place: AppPaths) -> list[str]:
 def with_ways_out(text: str, place: AppPaths) -> str:
     """Return an error with the ways out below it."""
     return "\n".join([text, *(f"Way out: {way}" for way in ways_out(text, place))])
+
+
+def _of_hook(text: str) -> str:
+    """Return the way out for what a command of the user misses."""
+    program, variable = _NOT_FOUND.search(text), _VARIABLE.search(text)
+    if program:
+        return _lacks_program(program["shell"] or program["env"] or program["make"])
+    if variable:
+        return (
+            f"the environment variable {variable['name']} is not set: add it to environment, or to secrets if it is "
+            "secret; hooks have both"
+        )
+    return ""
+
+
+def _lacks_program(name: str) -> str:
+    return (
+        f"this host does not have the program '{name}': add the package of the distribution that has it to "
+        "system_packages"
+    )
 
 
 def _of_database(text: str) -> str:
@@ -217,10 +247,7 @@ def _of_call(text: str, match: re.Match[str], place: AppPaths) -> str:
     """Return the way out for a system call that failed: one that starts a program, or one that opens a path."""
     frame = text[: match.start()].rpartition('  File "')[2]
     if _STARTS.search(frame) and match["number"] == _ENOENT:
-        return (
-            f"this host does not have the program '{match['path']}': add the package of the distribution that has it "
-            "to system_packages"
-        )
+        return _lacks_program(match["path"])
     return _of_path(match["number"], match["path"], place, _MAKES.search(frame) is not None)
 
 

@@ -26,6 +26,8 @@ MAKEDIRS = (
 WORKER = "[2026-11-30 09:02:38 +0000] [7] [ERROR] Exception in worker process\nTraceback (most recent call last):\n"
 AT_ONCE = "each worker changes the database .* hooks.migrate"
 NO_TABLE = r"hooks\.migrate.*flask db upgrade"
+HOOK = "hook build './build.sh' failed with exit code 127. It said:\n"
+LACKS_NPM = "does not have the program 'npm'.*system_packages$"
 IN_FLASK = '  File "<release>/app/flask.py", line 1, in <module>\n    from flask import Flask\n'
 PARTIAL = "partially initialized module"
 
@@ -167,6 +169,15 @@ PARTIAL = "partially initialized module"
         ("psycopg2.errors.UndefinedColumn: column notes.colour does not exist", NO_TABLE),
         ("pymysql.err.ProgrammingError: (1146, \"Table 'shop.notes' doesn't exist\")", NO_TABLE),
         ("MySQLdb.OperationalError: (1054, \"Unknown column 'notes.colour' in 'field list'\")", NO_TABLE),
+        (f"{HOOK}<release>/app/build.sh: 2: npm: not found\n<release>/app/build.sh: 3: vite: not found", LACKS_NPM),
+        (f"{HOOK}./build.sh: line 2: npm: command not found", LACKS_NPM),
+        (f"{HOOK}make: npm: No such file or directory", LACKS_NPM),
+        (f"{HOOK}/usr/bin/env: \u2018npm\u2019: No such file or directory", LACKS_NPM),
+        (
+            f"{HOOK}  File \"<frozen os>\", line 717, in __getitem__\n    raise KeyError(key)\nKeyError: 'API_URL'",
+            "environment variable API_URL is not set.*to environment.*secrets",
+        ),
+        (f"{HOOK}  File \"/usr/lib/python3.9/os.py\", line 7, in __getitem__\nKeyError: 'API_URL'", "API_URL"),
         ("OSError: [Errno 97] Address family not supported by protocol", "RestrictAddressFamilies"),
     ],
 )
@@ -201,6 +212,9 @@ def test_the_setting_is_named(said: str, way: str) -> None:
         "SystemExit: 2",
         "ValueError: SystemExit: 0 is no number",
         "AttributeError: module 'shop.db' has no attribute 'x'",
+        # A page, and not a program.
+        "INFO /missing: not found",
+        f"{HOOK}KeyError: 'API_URL'",
         # Not at an import, and not of workers.
         "sqlite3.OperationalError: table notes already exists",
         "hook migrate 'flask db upgrade' failed with exit code 1:\nsqlite3.OperationalError: no such table: notes",
@@ -214,6 +228,13 @@ def test_the_setting_is_named(said: str, way: str) -> None:
 def test_nothing_is_guessed_where_no_setting_helps(said: str) -> None:
     assert ways_out(said, SHOP) == []
     assert with_ways_out(said, SHOP) == said
+
+
+def test_a_path_in_a_logging_error_does_not_hide_what_ended_the_application() -> None:
+    logged = f"--- Logging error ---\n{ABSENT}: '{CODE}/logs/app.log'"
+    first, second = ways_out(f"{logged}\nsqlite3.OperationalError: unable to open database file", SHOP)
+    assert "'logs' to shared" in first
+    assert "SQLite" in second
 
 
 def test_the_place_of_the_own_module_is_another_matter() -> None:
