@@ -98,7 +98,7 @@ class ActionModule(Action):
         answer = self._run_services(args, asked, task_vars or {})
         due = answer.pop("migrations", [])
         if due and not answer.get("failed"):
-            answer = self._migrate_first(args, {one["name"]: one["key"] for one in due}, task_vars)
+            answer = self._migrate_first(args, {one["name"]: one for one in due}, task_vars)
         return answer
 
     def _run_services(self, args: Args, asked: dict[str, str], task_vars: Args) -> Args:
@@ -150,7 +150,7 @@ class ActionModule(Action):
         answer["changed"] = True
         return _joined(ran.get("unsuccessful", {}).get(name, ran.get("msg", "")), decision.error)
 
-    def _migrate_first(self, args: Args, due: dict[str, str], task_vars: Args | None) -> Args:
+    def _migrate_first(self, args: Args, due: dict[str, Args], task_vars: Args | None) -> Args:
         """Migrate, unless another host has done it, and run those services that are migrated."""
         ran, refused = self._migrate(args, due, task_vars)
         errors = {name: str(service["error"]) for name, service in refused.items()}
@@ -173,10 +173,11 @@ class ActionModule(Action):
         return answer
 
     def _migrate(
-        self, args: Args, due: dict[str, str], task_vars: Args | None
+        self, args: Args, due: dict[str, Args], task_vars: Args | None
     ) -> tuple[dict[str, t.Any], dict[str, Args]]:
         """Return the migrations that ran here, and the results of services that cannot be deployed, both by name."""
         host = str((task_vars or {}).get("inventory_hostname", "another host"))
+        keys = {name: one["key"] for name, one in due.items()}
         with contextlib.ExitStack() as stack:
             turns = {
                 # Always in the same order, so that two hosts never wait for each other; one at a time for each
@@ -184,15 +185,16 @@ class ActionModule(Action):
                 name: stack.enter_context(RunOnceLock(constants.DEFAULT_LOCAL_TMP, f"migrate {name}"))
                 for name in sorted(due)
             }
-            ours = [name for name, turn in turns.items() if due[name] not in turn.outcomes]
+            ours = [name for name, turn in turns.items() if keys[name] not in turn.outcomes]
             answer: Args = {}
             try:
-                answer = self._call({**args, "migrate": ours}, task_vars) if ours else {}
+                seen = {name: due[name]["seen"] for name in ours}
+                answer = self._call({**args, "migrate": seen}, task_vars) if ours else {}
             finally:
                 # Also when the host is lost: it may be at it still, and no other may begin.
                 for name in ours:
-                    turns[name].finish(due[name], {"host": host, "error": _error(answer, name)})
-            outcomes = {name: turn.outcomes[due[name]] for name, turn in turns.items()}
+                    turns[name].finish(keys[name], {"host": host, "error": _error(answer, name)})
+            outcomes = {name: turn.outcomes[keys[name]] for name, turn in turns.items()}
         described = {service["name"]: service for service in answer.get("services", [])}
         failed = {
             name: {**(described.get(name) or _undeployed(args, name)), "error": _explain(outcome, host)}

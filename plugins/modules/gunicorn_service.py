@@ -441,10 +441,11 @@ options:
     type: bool
     default: false
   migrate:
-    description: Set by the action plugin; the services whose migrations to run, and nothing else.
-    type: list
-    elements: str
-    default: []
+    description: >-
+      Set by the action plugin; the services whose migrations to run, and nothing else, by name with the key of the
+      migrations that were the last ones when these were found due. None run after others that came meanwhile.
+    type: dict
+    default: {}
   migrated:
     description: Set by the action plugin; the services whose migrations another host of the fleet has run.
     type: list
@@ -745,7 +746,7 @@ OPTIONS: dict[str, t.Any] = {
     "overlap": {"type": "str", "choices": ["refuse", "fallback", "always", "never"], "default": "refuse"},
     "probe_sites": {"type": "bool", "default": True},
     "fleet": {"type": "bool", "default": False},
-    "migrate": {"type": "list", "elements": "str", "default": []},
+    "migrate": {"type": "dict", "default": {}},
     "migrated": {"type": "list", "elements": "str", "default": []},
     "left": {"type": "dict", "default": {}},
     "by": {"type": "str", "default": ""},

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from .._input.hooks import MIGRATE, HookError
-from .._release.migration import migrated_key, record_migration
+from .._release.migration import migrated_key, migrated_release, record_migration
 from .._release.model import Layout, Manifest
 from .._release.release import current_id
 from .._system.host import Host
@@ -33,6 +33,20 @@ def is_due(layout: Layout, manifest: Manifest | None) -> bool:
 def is_due_in_fleet(layout: Layout, manifest: Manifest | None) -> bool:
     """Tell whether one host has to run the migrations for all."""
     return is_due(layout, manifest) and not hooks_of(manifest).migrate_each_host
+
+
+def explain_migrated_meanwhile(layout: Layout, manifest: Manifest, seen: str) -> str:
+    """Return why a due migration must not run: another one has, since C(seen) was the last; empty when none has.
+
+    The other run holds no lock between its migration and its deploy.
+    """
+    if not is_due(layout, manifest) or migrated_key(layout.name) == seen:
+        return ""
+    return (
+        f"another run has migrated the database for release {migrated_release(layout.name) or 'that is not known'} "
+        "since this one began, and may be about to deploy it. No hook was run here, and no release was started. Wait "
+        "until that run has ended, see with status.yml what the hosts serve, and run again"
+    )
 
 
 def migrate(host: Host, layout: Layout, manifest: Manifest) -> list[HookResult]:

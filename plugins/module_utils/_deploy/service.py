@@ -17,7 +17,8 @@ from .._input.hooks import MIGRATE, HookError
 from .._input.values import InputError
 from .._release.assets import remove_stale_asset_links
 from .._release.history import history_path, read_history
-from .._release.model import Manifest, ReleaseError, is_release_id
+from .._release.migration import migrated_key
+from .._release.model import Layout, Manifest, ReleaseError, is_release_id
 from .._release.release import forget_manifest
 from .._release.verified import is_verified
 from .._release.way_out import place_of_release, with_ways_out
@@ -37,7 +38,14 @@ from .finish import finish, record_refusal, record_start
 from .hook_run import HookResult, run_hooks
 from .log_excerpt import excerpt, has_trouble
 from .memory import MemoryCheck
-from .migrate import describe_hooks, is_due_in_fleet, key_of, migrate, note_migration
+from .migrate import (
+    describe_hooks,
+    explain_migrated_meanwhile,
+    is_due_in_fleet,
+    key_of,
+    migrate,
+    note_migration,
+)
 from .observe import RUNTIME_UNITS, ForeignUnitError, UnitDirectory, observe
 from .plan import WantedUnits
 from .release_warnings import release_warnings
@@ -88,8 +96,13 @@ class Services:
         # Rollback hooks that can be run now.
         self.pending_rollback_hooks: list[dict[str, t.Any]] = []
 
-    def plan(self, check: bool = True, refused: t.Mapping[str, str] | None = None) -> list[Deployment]:
-        """Return the planned deployments; nothing is written. C(refused) are errors by name that stop one service."""
+    def plan(
+        self, check: bool = True, refused: t.Mapping[str, str] | None = None, migrated: t.Collection[str] = ()
+    ) -> list[Deployment]:
+        """Return the planned deployments; nothing is written.
+
+        C(refused) are errors by name that stop one service, C(migrated) the services that this run has migrated.
+        """
         errors = dict(refused or {})
         self._requests = [
             request if request.name in errors else resolve_target(request, check) for request in self._requests
@@ -106,54 +119,70 @@ class Services:
                     refuse_read_only([deployment.service.layout.base, self._directory.path])
             except (ForeignUnitError, ReadOnlyError) as exc:
                 errors.setdefault(deployment.service.name, str(exc))
-            deployment.error = errors.get(deployment.service.name, "") or self._explain_overtaken(deployment)
+            name = deployment.service.name
+            deployment.error = errors.get(name, "") or self._explain_overtaken(deployment, name in migrated)
             deployment.warnings = release_warnings(deployment, done=False) if check else []
         return deployments
 
-    def _explain_overtaken(self, deployment: Deployment) -> str:
+    def _explain_overtaken(self, deployment: Deployment, migrated: bool) -> str:
         """Return why the live release, which another run deployed meanwhile, is not replaced; empty when none did."""
         name, current = deployment.service.name, deployment.observed.current or ""
         expected = self._options.expected.get(name, current)
         if current in (expected, deployment.service.wanted.release):
             return ""
         by = next((entry.get("by") for entry in reversed(read_history(name)) if entry.get("release") == current), None)
+        wanted = deployment.service.wanted.release
+        left = f"{current} was left as it is" if current else "Nothing was started here"
         return (
             f"{current or 'no release'} serves here, and {expected or 'none'} served when this run began: another run "
-            f"({by or 'by an unknown user'}) deployed meanwhile. Nothing was changed here. See with status.yml what "
-            "the hosts serve, and run one of the two again"
+            f"({by or 'by an unknown user'}) deployed meanwhile. {left}"
+            f"{f', but hooks.migrate of release {wanted} has run: the database is migrated for that' * migrated}. See "
+            "with status.yml what the hosts serve, and run one of the two again"
         )
 
     def due_migrations(self) -> list[dict[str, str]]:
         """Return the services whose migrations one host has to run before any host starts the release."""
         found = [(request.layout, request.manifest) for request in self._requests]
         return [
-            {"name": layout.name, "key": key_of(manifest)}
+            {"name": layout.name, "key": key_of(manifest), "seen": migrated_key(layout.name)}
             for layout, manifest in found
             if manifest and is_due_in_fleet(layout, manifest)
         ]
 
-    def migrate(self, names: t.Collection[str]) -> dict[str, t.Any]:
-        """Run only the migrations of these services; one that fails does not stop the others."""
-        deployments, ran = self.plan(), {}
-        # The database is not migrated for a release that could not be started.
-        MemoryCheck(
-            self._host, self._options.overlap, lambda deployment, error: setattr(deployment, "error", error)
-        ).check(deployments)
-        for deployment, request in zip(deployments, self._requests):
-            if request.name not in names or request.manifest is None:
-                continue
-            try:
-                with self._lock(request):
-                    done = [] if deployment.error else migrate(self._host, request.layout, request.manifest)
-                ran[request.name] = describe_hooks(done)
-            except (HookError, OSError, CommandError) as exc:
-                deployment.error = str(exc)
-            if deployment.error:
-                record_refusal(deployment, request, self._options.by)
+    def migrate(self, seen: t.Mapping[str, str]) -> dict[str, t.Any]:
+        """Run only the migrations of these services; one that fails does not stop the others.
+
+        C(seen) are by name the migrations that were the last ones when these were found due.
+        """
+        with contextlib.ExitStack() as stack:
+            busy = self._lock_all(stack, seen)
+            # Under the lock: another run may have deployed while this one waited.
+            deployments, ran = self.plan(refused=busy), {}
+            # The database is not migrated for a release that could not be started.
+            MemoryCheck(
+                self._host, self._options.overlap, lambda deployment, error: setattr(deployment, "error", error)
+            ).check(deployments)
+            for deployment, request in zip(deployments, self._requests):
+                if request.name not in seen or request.manifest is None:
+                    continue
+                done = self._migrate(deployment, request.layout, request.manifest, seen[request.name])
+                if deployment.error:
+                    record_refusal(deployment, request, self._options.by)
+                else:
+                    ran[request.name] = describe_hooks(done)
         refused = [deployment for deployment in deployments if deployment.error]
         errors = {deployment.service.name: deployment.error for deployment in refused}
         services = [describe_service(deployment) for deployment in refused]
         return {"changed": True, "services": services, "migrated": ran, "unmigrated": errors}
+
+    def _migrate(self, deployment: Deployment, layout: Layout, manifest: Manifest, seen: str) -> list[HookResult]:
+        """Run the migrations of one service; a failure is in the error of its deployment."""
+        deployment.error = deployment.error or explain_migrated_meanwhile(layout, manifest, seen)
+        try:
+            return [] if deployment.error else migrate(self._host, layout, manifest)
+        except (HookError, OSError, CommandError) as exc:
+            deployment.error = str(exc)
+            return []
 
     def run_rollback_hooks(self, left: t.Mapping[str, str]) -> dict[str, t.Any]:
         """Run only the rollback hooks asked for, of the releases that were rolled back."""
@@ -171,8 +200,8 @@ class Services:
     def apply(self, migrated: t.Collection[str] = ()) -> list[Deployment]:
         """Deploy; a failure is in the error of its deployment. C(migrated) are those that another host migrated."""
         with contextlib.ExitStack() as stack:
-            busy = self._lock_all(stack)
-            deployments = self.plan(check=False, refused=busy)
+            busy = self._lock_all(stack, [request.name for request in self._requests])
+            deployments = self.plan(check=False, refused=busy, migrated=migrated)
             self._directory.remove_stale_temp_files()
             # An application that another run has locked is left alone, with its files.
             ours = [pair for pair in zip(deployments, self._requests) if pair[1].name not in busy]
@@ -197,11 +226,12 @@ class Services:
             ]
             return deployments
 
-    def _lock_all(self, stack: contextlib.ExitStack) -> dict[str, str]:
-        """Lock all services that can be locked; return by name why the others cannot be."""
+    def _lock_all(self, stack: contextlib.ExitStack, names: t.Collection[str]) -> dict[str, str]:
+        """Lock all of these services that can be locked; return by name why the others cannot be."""
         busy = {}
+        named = [request for request in self._requests if request.name in names]
         # Always in the same order, so that two tasks never wait for each other.
-        for request in sorted(self._requests, key=lambda request: request.name):
+        for request in sorted(named, key=lambda request: request.name):
             try:
                 stack.enter_context(self._lock(request))
             except OSError as exc:

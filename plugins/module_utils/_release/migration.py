@@ -19,8 +19,17 @@ def migration_path(name: str) -> str:
 
 def migrated_key(name: str) -> str:
     """Return the key of the migrations that ran last; empty when none are known."""
+    return _recorded(name, "key")
+
+
+def migrated_release(name: str) -> str:
+    """Return the release for which migrations ran last; empty when none are known."""
+    return _recorded(name, "release")
+
+
+def _recorded(name: str, key: str) -> str:
     try:
-        return str(json.loads(read_file(migration_path(name)) or b"{}").get("key", ""))
+        return str(json.loads(read_file(migration_path(name)) or b"{}").get(key, ""))
     except (ValueError, AttributeError, RecursionError, OSError):
         return ""
 

@@ -36,6 +36,7 @@ class Fleet:
 
     def answer(self, host: str, args: Args) -> Args:
         if args.get("migrate"):
+            assert args["migrate"] == {"shop": "v1"}
             self.log.append(f"{host} migrates")
             if self.lost:
                 raise ConnectionError("unreachable")
@@ -45,7 +46,11 @@ class Fleet:
             return {"changed": True, "services": refused, "migrated": done, "unmigrated": unmigrated}
         names = [service["name"] for service in args["services"]]
         if "shop" in names and host not in self.recorded and "shop" not in args.get("migrated", []):
-            return {"changed": False, "services": [], "migrations": [{"name": "shop", "key": self.key(host)}]}
+            return {
+                "changed": False,
+                "services": [],
+                "migrations": [{"name": "shop", "key": self.key(host), "seen": "v1"}],
+            }
         if self.refusal:
             return {"failed": True, "msg": self.refusal}
         self.log.append(f"{host} starts {'+'.join(names)}")
@@ -59,7 +64,7 @@ class Fleet:
         shop = {"name": "shop", "release": f"/srv/shop/releases/{NEW}"}
         args = {"services": [shop, {"name": "wiki"}], "expected": {"shop": OLD}}
         answer = self.answer(host, {**args, "fleet": True})
-        due = {one["name"]: one["key"] for one in answer.get("migrations", [])}
+        due = {one["name"]: one for one in answer.get("migrations", [])}
         return plugin._migrate_first(args, due, {"inventory_hostname": host}) if due else answer
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import threading
 import typing as t
 from pathlib import Path
 
@@ -25,7 +26,9 @@ from ansible_collections.flaskops.stack.plugins.module_utils._release.release im
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.units import parse_unit_name
 from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_mark import with_mark
+from ansible_collections.flaskops.stack.plugins.module_utils._system.files import replace_link
 from ansible_collections.flaskops.stack.plugins.module_utils._system.http import Answer
+from ansible_collections.flaskops.stack.plugins.module_utils._system.lock import Lock
 from ansible_collections.flaskops.stack.tests.unit.plugins.module_utils.fake_system import MIB, App, simulate
 
 V1, V2, V3, V4 = (f"{number * 7}-{number * 8}" for number in "1234")
@@ -65,8 +68,16 @@ class World:
         manifest = Manifest("shop", release, user, group, source, "", "a:b", normal, keep=3, extra=extra)
         write_manifest(str(directory), manifest)
 
-    def services(self, request: dict[str, t.Any]) -> Services:
-        options = DeployOptions(str(self.units), 1, "anna@laptop", self.overlap, runtime_directory=str(self.runtime))
+    def services(self, request: dict[str, t.Any], expected: t.Mapping[str, str] | None = None) -> Services:
+        options = DeployOptions(
+            str(self.units),
+            # Long enough for a test that holds the lock for a moment.
+            10,
+            "anna@laptop",
+            self.overlap,
+            expected or {},
+            runtime_directory=str(self.runtime),
+        )
         return Services(self.sim.host, read_requests([{"name": "shop", **request}], self.layout.root, False), options)
 
     def run(self, request: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -468,7 +479,7 @@ def test_the_services_whose_migration_fails_are_in_the_result_of_the_migration(w
     world.build(V2, hooks={"migrate": ["true broken"]})
     world.deploy(V1)
     world.commands.hooks["broken"] = 1, "no such table"
-    (failed,) = world.services({"release": world.layout.release(V2)}).migrate(["shop"])["services"]
+    (failed,) = world.services({"release": world.layout.release(V2)}).migrate({"shop": ""})["services"]
     assert (failed["name"], failed["previous"], failed["release"]) == ("shop", V1, V2)
     assert "no such table" in failed["error"]
 
@@ -480,6 +491,57 @@ def test_a_hook_that_fails_after_the_switch_leaves_the_release_live_and_fails_th
     result = world.deploy(V2)
     assert f"release {V2} is live, but its after_switch hook failed" in result["msg"]
     assert (world.serving, world.history()[-1]) == (V2, f"deploy {V2} activated")
+
+
+# Two controllers
+
+
+def test_a_migration_that_waited_for_a_deploy_of_another_run_is_not_run(world: World) -> None:
+    world.deploy(V1)
+    world.build(V2)
+    world.build(V3, hooks={"migrate": ["true up"]})
+    services = world.services({"release": world.layout.release(V3)}, {"shop": V1})
+    answers: list[dict[str, t.Any]] = []
+    thread = threading.Thread(target=lambda: answers.append(services.migrate({"shop": ""})))
+    with Lock(world.layout.lock, 0):
+        thread.start()
+        # By then it has begun, and waits for the lock.
+        thread.join(0.3)
+        replace_link(f"releases/{V2}", world.layout.current)
+    thread.join()
+    assert f"{V2} serves here, and {V1} served when this run began" in answers[0]["unmigrated"]["shop"]
+    assert hooks_run(world) == []
+
+
+def test_a_migration_is_not_run_after_one_of_another_run_that_has_yet_to_deploy(world: World) -> None:
+    for release in (V2, V3):
+        world.build(release, hooks={"migrate": [f"true {release}"]})
+    world.deploy(V1)
+    first, second = (world.services({"release": world.layout.release(release)}) for release in (V2, V3))
+    seen = [{one["name"]: one["seen"] for one in services.due_migrations()} for services in (first, second)]
+    assert first.migrate(seen[0])["unmigrated"] == {}
+    refused = second.migrate(seen[1])["unmigrated"]["shop"]
+    assert refused.startswith(f"another run has migrated the database for release {V2} since this one began")
+    assert [line.split()[-1] for line in hooks_run(world)] == [V2]
+
+
+def test_two_runs_may_migrate_for_the_same_release(world: World) -> None:
+    world.build(V2, hooks={"migrate": ["true up"]})
+    world.deploy(V1)
+    for _run in range(2):
+        assert world.services({"release": world.layout.release(V2)}).migrate({"shop": ""})["unmigrated"] == {}
+    assert len(hooks_run(world)) == 1
+
+
+@pytest.mark.parametrize(("migrated", "said"), [([], False), (["shop"], True)])
+def test_a_run_that_another_one_has_overtaken_says_whether_it_has_migrated(
+    world: World, migrated: list[str], said: bool
+) -> None:
+    world.build(V3, hooks={"migrate": ["true up"]})
+    world.deploy(V2)
+    (deployment,) = world.services({"release": world.layout.release(V3)}, {"shop": V1}).apply(migrated)
+    assert f"{V2} was left as it is" in deployment.error
+    assert (f"hooks.migrate of release {V3} has run" in deployment.error) == said
 
 
 # Logs
