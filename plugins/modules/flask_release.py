@@ -513,7 +513,9 @@ options:
     choices: [present, absent]
     default: present
   purge_data:
-    description: With O(state=absent), also removes the shared directories and the user.
+    description:
+      - With O(state=absent), also removes the shared directories and the user.
+      - What a link in them leads to stays. A warning names it, and the user stays then, too.
     type: bool
     default: false
   serve:

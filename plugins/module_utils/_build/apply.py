@@ -22,6 +22,7 @@ from .._input.hooks import HookError
 from .._input.printable import short_reason
 from .._input.values import InputError, UnsafeNameError, check_name
 from .._release.history import try_record
+from .._release.linked_data import is_link_of_rename, linked_data
 from .._release.model import Layout, ReleaseError
 from .._release.ownership import check_owner, check_place, owner_ids
 from .._release.release import current_id, is_foreign_link, list_releases, own_releases, read_manifest
@@ -382,50 +383,67 @@ def absent(names: t.Sequence[str], options: BuildOptions, purge_data: bool) -> d
     """Remove applications, with their data only on request, and return the module's result."""
     for name in names:
         check_name(name)
-    ended: dict[str, list[str]] = {}
-    removed = [name for name in names if _remove(Layout(options.root, name), options, purge_data, ended)]
-    warnings = [
-        f"{name} was removed, and what still ran as its user was killed: {', '.join(processes)}"
-        for name, processes in ended.items()
-    ]
-    return {"changed": bool(removed), "releases": [], "removed": removed, **({"warnings": warnings} if ended else {})}
+    warnings: list[str] = []
+    removed = [name for name in names if _remove(Layout(options.root, name), options, purge_data, warnings)]
+    said = {"warnings": warnings} if warnings else {}
+    return {"changed": bool(removed), "releases": [], "removed": removed, **said}
 
 
-def _remove(layout: Layout, options: BuildOptions, purge_data: bool, ended: dict[str, list[str]]) -> bool:
-    """Remove one application and return whether there was anything; C(ended) gets the processes that still ran."""
-    # Releases and links of another deploy tool in this directory stay.
+def _remove(layout: Layout, options: BuildOptions, purge_data: bool, warnings: list[str]) -> bool:
+    """Remove one application and return whether there was anything; C(warnings) get what was not as expected."""
+    found = _removable(layout, purge_data)
+    if not (found or _is_empty(layout.base)) or options.check_mode:
+        return bool(found) or _is_empty(layout.base)
+    with _lock(layout, options, "removal"):
+        user = _user_of(layout)
+        is_used = _is_used(user, layout)
+        left = linked_data(layout) if purge_data else []
+        # Nothing of it may write, or keep its number, when its files and its user go.
+        end_leftovers(layout.name, [hook_unit(layout.name)])
+        warnings += _end_processes(layout, "" if is_used else user)
+        if not is_foreign_link(layout):
+            remove_file(layout.current)
+        for path in found:
+            if path != layout.current:
+                _remove_place(path)
+        remove_stale_temp_files(layout.base)
+        if left:
+            warnings.append(_explain_left(layout, left, user))
+        # The number of a user who is gone is given to the next one, and the data with it.
+        elif purge_data and not is_used:
+            remove_user(user)
+        if _is_empty(layout.base):
+            os.rmdir(layout.base)
+    return True
+
+
+def _end_processes(layout: Layout, user: str) -> list[str]:
+    """Kill what still runs as a user, if any is named, and return the warning about it."""
+    processes = end_user(user) if user else []
+    said = f"{layout.name} was removed, and what still ran as its user was killed: {', '.join(processes)}"
+    return [said] if processes else []
+
+
+def _removable(layout: Layout, purge_data: bool) -> list[str]:
+    """Return what is there to remove; releases and links of another deploy tool in this directory stay."""
+    # After a rename, the data is that of the application that has another name now.
+    with_data = is_link_of_rename(layout) or (purge_data and not _is_empty_mount(layout.shared))
     paths = [
         *([] if is_foreign_link(layout) else [layout.current]),
         *own_releases(layout),
         layout.maintenance,
         layout.cache,
         f"{ANSWERS}-{layout.name}",
-        *([layout.shared] if purge_data and not _is_empty_mount(layout.shared) else []),
+        *([layout.shared] if with_data else []),
     ]
-    found = [path for path in paths if os.path.lexists(path)]
-    if not (found or _is_empty(layout.base)) or options.check_mode:
-        return bool(found) or _is_empty(layout.base)
-    with _lock(layout, options, "removal"):
-        user = _user_of(layout)
-        is_used = _is_used(user, layout)
-        # Nothing of it may write, or keep its number, when its files and its user go.
-        end_leftovers(layout.name, [hook_unit(layout.name)])
-        processes = [] if is_used else end_user(user)
-        ended.update({layout.name: processes} if processes else {})
-        if not is_foreign_link(layout):
-            remove_file(layout.current)
-        for path in found:
-            if path != layout.current:
-                _remove_place(path)
-        if os.path.islink(layout.shared):
-            # The data has moved, with the application that has another name now.
-            os.unlink(layout.shared)
-        remove_stale_temp_files(layout.base)
-        if purge_data and not is_used:
-            remove_user(user)
-        if _is_empty(layout.base):
-            os.rmdir(layout.base)
-    return True
+    return [path for path in paths if os.path.lexists(path)]
+
+
+def _explain_left(layout: Layout, left: t.Sequence[str], user: str) -> str:
+    return (
+        f"{layout.name} was removed, and so were links in its data to other places, but not the data there: "
+        f"{', '.join(left)}. It is yours to remove, and so is user '{user}', who stays because of it"
+    )
 
 
 def _is_empty(directory: str) -> bool:

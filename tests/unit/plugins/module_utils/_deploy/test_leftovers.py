@@ -222,3 +222,66 @@ def test_an_application_with_something_else_in_the_place_of_a_directory_can_be_r
     assert not os.path.lexists(path)
     # What a link leads to is not below the directory of the application.
     assert (data / "db").exists()
+
+
+@pytest.fixture
+def removed_users(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the users that are removed, of whom no process runs."""
+    users: list[str] = []
+    monkeypatch.setattr(_apply, "end_leftovers", lambda *_: None)
+    monkeypatch.setattr(_apply, "end_user", lambda _user: [])
+    monkeypatch.setattr(_apply, "remove_user", users.append)
+    return users
+
+
+def remove(layout: Layout, purge_data: bool) -> dict[str, t.Any]:
+    options = _apply.BuildOptions(layout.root, 1, "uv", activate=False, check_mode=False)
+    return _apply.absent(["shop"], options, purge_data)
+
+
+def test_the_link_to_data_on_another_disk_stays_with_the_data(layout: Layout, tmp_path: Path) -> None:
+    os.makedirs(layout.releases)
+    (tmp_path / "disk").mkdir()
+    os.symlink(tmp_path / "disk", layout.shared)
+    assert remove(layout, purge_data=False)["removed"] == ["shop"]
+    assert os.listdir(layout.base) == ["shared"]
+    assert remove(layout, purge_data=False)["changed"] is False
+
+
+def test_the_link_that_a_rename_has_left_goes_with_its_application(layout: Layout) -> None:
+    os.symlink(f"{layout.root}/blog/shared", layout.shared)
+    assert remove(layout, purge_data=False)["removed"] == ["shop"]
+    assert not os.path.lexists(layout.base)
+
+
+@pytest.mark.parametrize("linked", ["shared", "shared/uploads", "shared/a/b"])
+def test_data_behind_a_link_is_named_when_the_rest_is_purged(
+    layout: Layout, tmp_path: Path, linked: str, removed_users: list[str]
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (disk / "db").write_text("")
+    link = Path(layout.base, linked)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(disk)
+    (said,) = remove(layout, purge_data=True)["warnings"]
+    assert f"but not the data there: {disk}." in said
+    assert (disk / "db").exists()
+    assert not os.path.lexists(layout.base)
+    # Its number, which the data has, is not given to another one.
+    assert removed_users == []
+
+
+def test_links_in_the_data_to_parts_of_itself_or_to_nothing_are_no_data_elsewhere(
+    layout: Layout, tmp_path: Path, removed_users: list[str]
+) -> None:
+    shared = Path(layout.shared)
+    (shared / "a" / "b").mkdir(parents=True)
+    (shared / "a" / "up").symlink_to("../a")
+    (shared / "whole").symlink_to(shared / "a")
+    (shared / "gone").symlink_to(tmp_path / "gone")
+    if os.geteuid() == 0:
+        # A link of root's to nothing may lead to a disk that is not mounted.
+        os.chown(shared / "gone", 65534, -1, follow_symlinks=False)
+    assert "warnings" not in remove(layout, purge_data=True)
+    assert len(removed_users) == 1
