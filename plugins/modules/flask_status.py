@@ -164,6 +164,11 @@ apps:
         with the next build unless something runs from them.
       type: list
       elements: dict
+    obstacle:
+      description: >-
+        Why a deploy or a removal would be refused, such as a directory in the place of the link C(current); empty when
+        nothing is in the way.
+      type: str
     releases:
       description: >-
         The complete releases, newest first, with C(id), C(version), C(revision), C(built), C(activated), C(state) as

@@ -138,6 +138,7 @@ def _notes(app: Item) -> list[str]:
     found += [
         f"release {release['id']} counts as unfinished: {release['reason']}" for release in app.get("damaged", [])
     ]
+    found += [app["obstacle"]] if app.get("obstacle") else []
     found += ["closed for maintenance"] if app["maintenance"] else []
     return found + _deploys(app)
 

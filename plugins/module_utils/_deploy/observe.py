@@ -16,6 +16,7 @@ from .._service.units import MARK, parse_unit_name
 from .._system.command import CommandError
 from .._system.files import (
     STALE_SECONDS,
+    check_directories,
     read_file,
     remove_file,
     remove_stale_temp_files,
@@ -24,19 +25,15 @@ from .._system.files import (
     write_file,
 )
 from .._system.host import Host
+from .._system.paths import WANTS
 from .._system.systemd import has_job
 from .edited_units import drop_ins, recorded_units
 from .plan import Observed, is_process
 from .unhealthy import RESTART_PROPERTIES, SINCE, explain_unhealthy
 
-# [Install] WantedBy= of our units, as the links that systemctl(1) enable would make: these are made by one rename each,
-# are durable, and need no reload of systemd.
-_WANTS = {"socket": "sockets.target.wants", "service": "multi-user.target.wants", "timer": "timers.target.wants"}
 _ALIVE = {"active", "activating", "deactivating", "reloading"}
 # Runtime units: a unit with its file there keeps its settings until it stops, and is gone after a reboot.
 RUNTIME_UNITS = "/run/systemd/system"
-# The administrator's unit directory.
-UNITS = "/etc/systemd/system"
 # A broken worker exits once it has imported the application: one that runs for so many seconds counts as started.
 SETTLE = 1.5
 _OURS = MARK.split(":")[0]
@@ -61,8 +58,12 @@ class UnitDirectory:
         return self._path
 
     def names(self) -> dict[str, set[str]]:
-        """Return the unit names of the collection's form: of files, of enabled units, and of runtime units."""
-        wants = [os.path.join(self._path, directory) for directory in _WANTS.values()]
+        """Return the unit names of the collection's form: of files, of enabled units, and of runtime units.
+
+        Raise NoDirectoryError where something else is in the place of one of the directories.
+        """
+        wants = [os.path.join(self._path, directory) for directory in WANTS.values()]
+        check_directories([self._path, self._aside, *wants])
         return {
             "files": {name for name in _list(self._path) if parse_unit_name(name)},
             "enabled": {name for directory in wants for name in _list(directory) if parse_unit_name(name)},
@@ -106,7 +107,10 @@ class UnitDirectory:
         return {name: found for name in names if (found := _about(os.path.join(self._path, name), said))}
 
     def enable(self, names: t.Iterable[str]) -> None:
-        """Enable units at boot."""
+        """Enable units at boot, by the links that systemctl(1) enable would make.
+
+        These are made by one rename each, are durable, and need no reload of systemd.
+        """
         for name in names:
             link = self._link(name)
             os.makedirs(os.path.dirname(link), mode=0o755, exist_ok=True)
@@ -143,11 +147,11 @@ class UnitDirectory:
 
     def remove_stale_temp_files(self) -> None:
         """Remove stale temporary files of killed runs; fresh ones may belong to another run."""
-        for directory in ("", *_WANTS.values()):
+        for directory in ("", *WANTS.values()):
             remove_stale_temp_files(os.path.join(self._path, directory), STALE_SECONDS)
 
     def _link(self, name: str) -> str:
-        return os.path.join(self._path, _WANTS[name.rpartition(".")[2]], name)
+        return os.path.join(self._path, WANTS[name.rpartition(".")[2]], name)
 
 
 def _about(path: str, said: str) -> list[str]:
@@ -163,7 +167,7 @@ def _list(path: str) -> list[str]:
 
 def patterns(names: t.Iterable[str]) -> list[str]:
     """Return patterns for systemctl that match all units of the applications."""
-    return [f"{name}@*.{kind}" for name in names for kind in _WANTS]
+    return [f"{name}@*.{kind}" for name in names for kind in WANTS]
 
 
 def observe(host: Host, directory: UnitDirectory, layouts: t.Sequence[Layout]) -> dict[str, Observed]:

@@ -9,7 +9,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from .._deploy.observe import UNITS, UnitDirectory
+from .._deploy.observe import UnitDirectory
 from .._deploy.plan import is_process
 from .._input.values import check_name
 from .._release.model import Layout
@@ -17,6 +17,7 @@ from .._release.release import current_id
 from .._release.releases import describe_others
 from .._system.files import check_directories, read_file, remove_file, write_file
 from .._system.host import Host
+from .._system.paths import UNITS
 
 PAGE = """\
 <!DOCTYPE html>

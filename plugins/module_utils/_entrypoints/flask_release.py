@@ -79,8 +79,9 @@ def _present(apps: t.Sequence[Params], params: Params, options: BuildOptions) ->
     if not options.starts_next or not result["releases"]:
         return result
     # A run that only builds need not read this; others have, while git and the compiler were at work.
-    from .._deploy.observe import UNITS, ForeignUnitError
+    from .._deploy.observe import ForeignUnitError
     from .._deploy.service import DeployOptions
+    from .._system.paths import UNITS
     from .flask_release_serve import deploy_built, sites_of
 
     deploy_options = DeployOptions(

@@ -13,13 +13,14 @@ from dataclasses import asdict, replace
 
 from .._acme.lineage import Places
 from .._acme.state import certificate_states
+from .._build.host_check import check_switch
 from .._deploy.edited_units import describe_edits, drop_ins, edited, recorded_units
 from .._deploy.health import Health, Probe, start_probe
-from .._deploy.observe import UNITS, UnitDirectory
+from .._deploy.observe import UnitDirectory
 from .._deploy.rollback import can_run
 from .._deploy.unhealthy import RESTART_PROPERTIES, SINCE, explain_unhealthy
 from .._deploy.workers import release_marks
-from .._input.values import check_name
+from .._input.values import InputError, check_name
 from .._release.assets import kept_assets
 from .._release.distributions import installed, version_of
 from .._release.history import Entry, activation_times, is_interrupted_rollback, read_history, with_interrupted_resolved
@@ -37,8 +38,10 @@ from .._release.rollback import (
 )
 from .._service.idle import is_asleep
 from .._service.units import instance_name
+from .._system.files import NoDirectoryError
 from .._system.host import Clock, Host, Kernel
 from .._system.lock import lock_owner
+from .._system.paths import UNITS
 from .._system.planted import walk
 
 _PROPERTIES = (*RESTART_PROPERTIES, "LoadState", "MemoryCurrent", "ControlGroup", "TasksCurrent")
@@ -113,6 +116,7 @@ def _state(host: Host, layout: Layout, count: bool) -> Row:
         "assets_of": kept_assets(layout),
         "published": is_published(layout, manifest.settings.bind) if manifest else None,
         "damaged": _damaged(layout),
+        "obstacle": _obstacle(host, layout),
         "edited": _edits(host, layout, current),
         **_releases(layout, releases, history, current),
         "rollback_interrupted": interrupted,
@@ -128,6 +132,16 @@ def _damaged(layout: Layout) -> list[Row]:
     names = sorted(os.listdir(layout.releases)) if os.path.isdir(layout.releases) else []
     found = ((name, damage(layout.release(name))) for name in names if is_release_id(name))
     return [{"id": name, "reason": reason} for name, reason in found if reason]
+
+
+def _obstacle(host: Host, layout: Layout) -> str:
+    """Return what a deploy or a removal would refuse to begin with; an empty text for nothing."""
+    try:
+        check_switch(layout)
+        UnitDirectory(host, UNITS).names()
+    except (InputError, NoDirectoryError) as exc:
+        return str(exc)
+    return ""
 
 
 def _edits(host: Host, layout: Layout, current: str) -> str:

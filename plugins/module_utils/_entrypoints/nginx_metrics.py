@@ -11,12 +11,11 @@ import shutil
 import sys
 import typing as t
 
-from .._deploy.observe import UNITS
 from .._nginx.model import NginxLayout, NginxSiteError
 from .._system.command import CommandError
 from .._system.files import read_file, remove_file, write_file
 from .._system.host import Host
-from .._system.paths import METRICS_STATE
+from .._system.paths import METRICS_STATE, UNITS
 from .metrics import FILE, Places, state_file_of
 
 SERVICE, TIMER = "flaskops-metrics.service", "flaskops-metrics.timer"

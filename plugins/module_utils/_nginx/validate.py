@@ -9,6 +9,7 @@ import os
 import re
 import typing as t
 
+from .._system.files import NoDirectoryError, check_directories
 from .._system.paths import TLS
 from .binary import Nginx
 from .certificate import Certificate, CertificateError, read_certificate
@@ -49,6 +50,8 @@ from .staged_tree import StagedTree
 _BROKEN = "The configuration on this host was already broken"
 # Our own checks say more of names. With many variables, nginx makes larger buckets for them and goes on.
 _NO_NEWS = ("conflicting server name", "could not build optimal variables_hash")
+# Of a directory that is none, or that a link does not lead to.
+_NOT_IN_DIRECTORY = re.compile(r'open\(\) "([^"]+)/[^"/]*" failed \((?:2|20|40):')
 _PLACE = re.compile(r" in (\S+):(\d+)")
 # The second is said of keys of two kinds, such as RSA and ECDSA.
 _WRONG_KEY = re.compile(r'SSL_CTX_use_PrivateKey\("([^"]+)"\) failed.*key (?:values|type) mismatch')
@@ -271,9 +274,21 @@ def _advice(
         *unknown_variables(validation.output, validation.config.texts),
         *unread_shared_file(validation.output),
         *unplaced(validation.output, validation.config),
+        *_no_directories(validation.output),
         *defined_before(validation.output, validation.config),
         *small_hashes(validation.output, [name for server in servers for name in server.names]),
     ]
+
+
+def _no_directories(output: str) -> list[str]:
+    """Name what is in the place of the directory of a file, such as a log, that nginx could not open."""
+    found = []
+    for path in dict.fromkeys(_NOT_IN_DIRECTORY.findall(output)):
+        try:
+            check_directories([path])
+        except NoDirectoryError as exc:
+            found.append(str(exc))
+    return found
 
 
 def _excerpts(output: str, staged_tree: StagedTree, policy: Policy) -> list[str]:

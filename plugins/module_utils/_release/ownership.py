@@ -14,7 +14,7 @@ import typing as t
 
 from .._system.account import UserError
 from .._system.files import check_directories
-from .._system.paths import LOCKS, PREVIOUS
+from .._system.paths import DIRECTORIES
 from .._system.planted import walk
 from .._system.users import find_user
 from .history import history_path
@@ -71,7 +71,7 @@ def _places(layout: Layout) -> t.List[str]:
 def check_directories_of(layout: Layout) -> None:
     """Raise NoDirectoryError where something else is in the place of a directory that a deploy makes or writes into."""
     state = os.path.dirname(history_path(layout.name))
-    check_directories((layout.releases, layout.shared, layout.cache, state, PREVIOUS, LOCKS))
+    check_directories((layout.releases, layout.shared, layout.cache, state, *DIRECTORIES))
 
 
 def _writer(path: str) -> str:

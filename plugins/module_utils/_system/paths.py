@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection's own directories on a host, beside those of the applications. Private to flaskops.stack.
+"""Directories that all applications of a host share: the collection's own, and systemd's. Private to flaskops.stack.
 
 The code that is kept on hosts has its place in C(_host_code), which is sent alone.
 """
@@ -23,9 +23,13 @@ PREVIOUS = f"{RUN}/previous"
 STATE = "/var/lib/flaskops"
 NGINX_STATE = f"{STATE}/nginx_site"
 
+# The administrator's unit directory, and in it, by the kind of a unit, that of the links of units that start at boot.
+UNITS = "/etc/systemd/system"
+WANTS = {"socket": "sockets.target.wants", "service": "multi-user.target.wants", "timer": "timers.target.wants"}
+
 # Counters of requests and deploys, and how far logs were read.
 METRICS_STATE = f"{STATE}/_metrics"
-METRICS_UNIT = "/etc/systemd/system/flaskops-metrics.service"
+METRICS_UNIT = f"{UNITS}/flaskops-metrics.service"
 
 # What a CA asks for to see that a name leads to this host; served on the port of plain HTTP.
 CHALLENGES = f"{STATE}/_acme"
@@ -58,3 +62,6 @@ UV = "/usr/local/lib/flaskops/uv"
 
 # Versions of Python that hosts lack, got by uv. Virtualenvs of releases lead to them.
 PYTHONS = "/usr/local/lib/flaskops/python"
+
+# What a deploy makes or writes into, whichever application it is of.
+DIRECTORIES = (LOCKS, HOOK_LOGS, PREVIOUS, UNITS, *(f"{UNITS}/{name}" for name in WANTS.values()))

@@ -190,3 +190,20 @@ def test_an_application_that_was_never_built_is_known_by_its_failures(layout: La
 def test_a_directory_of_another_deploy_tool_is_no_application(layout: Layout) -> None:
     os.makedirs(f"{layout.root}/cap/releases/20261130120000")
     assert _flask_status.unknown_applications(layout.root, ["cap"]) == {"unknown": ["cap"], "known": ["shop"]}
+
+
+@pytest.mark.parametrize(
+    ("place", "said"), [("current", "is not a symbolic link"), ("system/timers.target.wants", "has to be a directory")]
+)
+def test_what_a_removal_would_refuse_is_known_before_it_begins(
+    sim: Simulation, layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, said: str
+) -> None:
+    units = tmp_path / "system"
+    units.mkdir()
+    monkeypatch.setattr(_flask_status, "UNITS", str(units))
+    assert look(sim, layout)["obstacle"] == ""
+    path = Path(layout.current) if place == "current" else tmp_path / place
+    path.unlink(missing_ok=True)
+    path.write_text("")
+    found = look(sim, layout)["obstacle"]
+    assert found.startswith(str(path)) and said in found

@@ -83,3 +83,16 @@ def test_a_clash_that_was_there_is_told_and_a_new_one_is_refused(nginx: Acceptin
     (tmp_path / "sites/u").write_text(clash)
     other = plan(tmp_path, "v", f"server {{ listen unix:{tmp_path}/v.sock; }}")
     assert "sites/u:1" in str(_validate.validate(nginx, other, Policy(), RunningNginx()).warnings)
+
+
+@pytest.mark.parametrize("below", ["", "/deeper"])
+def test_what_is_in_the_place_of_a_directory_of_logs_is_named(
+    nginx: Accepting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    (tmp_path / "log").write_text("")
+    path = f"{tmp_path}/log{below}/error.log"
+    said = f'nginx: [emerg] open() "{path}" failed (20: Not a directory)'
+    refused = ValidationResult(False, SHADOW, 0.0, said, config=StagedTree({}).load(nginx.config))
+    monkeypatch.setattr(nginx, "test", lambda _tree: refused)
+    with pytest.raises(NginxSiteError, match=f"{tmp_path}/log is a file and has to be a directory: move it away"):
+        _validate.validate(nginx, plan(tmp_path, "u", "server { }"), Policy(), RunningNginx())

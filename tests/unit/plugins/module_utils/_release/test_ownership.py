@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._release import ownership as _ownership
 from ansible_collections.flaskops.stack.plugins.module_utils._release.model import Layout
 from ansible_collections.flaskops.stack.plugins.module_utils._release.ownership import (
     check_owner,
@@ -149,3 +150,14 @@ def test_what_is_in_the_place_of_a_directory_is_named(tmp_path: Path, place: str
     path.symlink_to(path)
     with pytest.raises(NoDirectoryError, match=f"^{path} is a link .* leads in a circle"):
         check_place(layout)
+
+
+@pytest.mark.parametrize("place", ["sockets.target.wants", "hooks"])
+def test_what_is_in_the_place_of_a_directory_of_all_applications_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    path = tmp_path / place
+    monkeypatch.setattr(_ownership, "DIRECTORIES", (str(tmp_path), str(path)))
+    path.write_text("")
+    with pytest.raises(NoDirectoryError, match=f"^{path} is a file and has to be a directory"):
+        check_place(Layout(str(tmp_path), "shop"))
