@@ -403,7 +403,8 @@ options:
   reload_timeout:
     description:
       - Seconds within which new worker processes must have replaced the old ones after a reload.
-      - Before that, a reload that another program has started is waited for, for the same time.
+      - Before that, a reload that another program has started is waited for, for the same time. When a change is
+        reverted, nginx has this time once more.
     type: int
     default: 30
   start:

@@ -19,7 +19,7 @@ from .model import NginxPlan, NginxSiteError
 from .policy import NONE, NOTHING_CHANGES, ReloadError, ReloadResult, RunningNginx, ValidationResult
 from .request import NginxRequest, PendingReload
 from .self_signed import STAND_IN, remove_certificates, write_certificates
-from .server import Master, error_logs, find_master, given_directives
+from .server import NOT_TAKEN, Master, error_logs, find_master, given_directives
 from .start import start
 from .tree import (
     activation_times,
@@ -54,6 +54,7 @@ def validate_request(
         running = RunningNginx(master.pid if master else 0, tuple(pending_reload.unloaded))
         validation = validate(nginx, plan, request.policy, running)
         _reject_binary_upgrade(master)
+        _reject_suspended(master)
         return validation
     missing = f"nginx is not installed ('{request.binary}' was not found)"
     if not request.check:
@@ -80,6 +81,15 @@ def _reject_binary_upgrade(master: Master | None) -> None:
             f"nginx's binary is being exchanged (USR2): the master processes {old} (old) and {new} (new) both take "
             "connections, each with the configuration that it has loaded. Nothing was changed. Finish the upgrade with "
             f"'kill -s QUIT {old}', or go back to the old binary with 'kill -s QUIT {new}', then run this again"
+        )
+
+
+def _reject_suspended(master: Master | None) -> None:
+    """Raise NginxSiteError for a master process that would take no reload."""
+    if master and master.suspended:
+        raise NginxSiteError(
+            f"nginx's master process {master.pid} is suspended, by SIGSTOP or a debugger, and takes no reload. Nothing "
+            f"was changed. Let it go on with 'kill -s CONT {master.pid}' (as root on the host), then run this again"
         )
 
 
@@ -164,6 +174,15 @@ def _reload_or_start(request: NginxRequest, nginx: Nginx, master: Master | None)
     return ReloadResult(False, False, "nginx is not running")
 
 
+def _runs_the_previous(request: NginxRequest, master: Master, before: set[int], failed: ReloadResult) -> bool:
+    """Tell whether nginx certainly runs what is back in place."""
+    # It keeps its old workers when it could not load the change.
+    if before and master.runs_only(before):
+        return True
+    # Else it is reloaded again; but a signal that it has not taken yet makes it load what is there when it does.
+    return failed.reason != NOT_TAKEN and master.reload(request.reload_timeout, idle_timeout=0).proved
+
+
 def _restore(loaded_state: LoadedState, steps: list[JournalStep]) -> list[OldDirectory]:
     former = undo(steps)
     loaded_state.record_restored([step.path for step in steps])
@@ -190,8 +209,7 @@ def _revert(
         discard_old(former)
         journal.close()
         raise ReloadError(f"{message}; nginx is stopped, as it was before.")
-    # nginx keeps its old workers when it could not load the change; when that is not certain it is reloaded again.
-    certain = (bool(before) and master.runs_only(before)) or master.reload(request.reload_timeout).proved
+    certain = _runs_the_previous(request, master, before, failed)
     discard_old(former)
     if certain:
         journal.close()

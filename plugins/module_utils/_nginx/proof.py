@@ -23,10 +23,12 @@ _HUP = 1 << (signal.SIGHUP - 1)
 
 
 class Signals(t.NamedTuple):
-    """Whether a SIGHUP waits for the master, and whether the master waits for a signal."""
+    """Whether a SIGHUP waits for the master, whether the master waits for a signal, and whether it takes any."""
 
     pending: bool = False
     idle: bool = False
+    # By SIGSTOP, or by a debugger: it takes no other signal until SIGCONT.
+    suspended: bool = False
 
 
 class Observation(t.NamedTuple):
@@ -45,7 +47,8 @@ def parse_signals(status: str) -> Signals:
         return Signals()
     pending = (int(fields["SigPnd"], 16) | int(fields["ShdPnd"], 16)) & _HUP
     blocked = int(fields["SigBlk"], 16) & _HUP
-    return Signals(bool(pending), fields["State"] == "S" and not blocked and not pending)
+    idle = fields["State"] == "S" and not blocked and not pending
+    return Signals(bool(pending), idle, fields["State"] in ("T", "t"))
 
 
 class ReloadAttempt:

@@ -24,7 +24,7 @@ _MASTER = "nginx: master process"
 _WORKER = "nginx: worker process"
 _LEAVING = "is shutting down"
 _ENDED = "the master process ended"
-_NOT_TAKEN = (
+NOT_TAKEN = (
     "its master process did not take the signal in time: it was still loading an earlier configuration, or is suspended"
 )
 _UPGRADE = "an upgrade of nginx's binary (USR2) has begun meanwhile"
@@ -63,15 +63,20 @@ class Master:
         """Return the workers that take new connections, or those that only finish old ones."""
         return _workers(self._host, self.pid, leaving)
 
-    def reload(self, timeout: float) -> ReloadResult:
+    @property
+    def suspended(self) -> bool:
+        """Tell whether it takes no signal until somebody lets it go on."""
+        return self._signals().suspended
+
+    def reload(self, timeout: float, idle_timeout: float | None = None) -> ReloadResult:
         """Send HUP and wait until workers of a load that began after it have replaced all others.
 
         nginx starts new workers only after it has read the configuration, opened its logs and bound its sockets, and
         only then tells the old ones to end; until both were seen nothing is proved. A load that another program has
-        asked for is waited for first, so that what the log says is said of ours.
+        asked for is waited for first, for C(idle_timeout) or as long, so that what the log says is said of ours.
         """
         self.present_workers()
-        self._wait_until_idle(timeout)
+        self._wait_until_idle(timeout if idle_timeout is None else idle_timeout)
         deadline = self._host.monotonic() + timeout
         while True:
             self._log.begin()
@@ -99,7 +104,7 @@ class Master:
             if not self._host.title(self.pid):
                 return _ENDED
             if self._host.monotonic() > deadline:
-                return "no new workers in time" if attempt.taken else _NOT_TAKEN
+                return "no new workers in time" if attempt.taken else NOT_TAKEN
             if state == INCONCLUSIVE:
                 return INCONCLUSIVE
             self._host.sleep(_POLL)

@@ -53,6 +53,7 @@ class FakeNginx:
         self.tests: list[list[str]] = []
         self.happens_at_reload: t.Callable[[], None] | None = None
         self.takes_signals = True
+        self.suspended = False
         self.warning = ""
         self.mounts: dict[str, str] = {}
         self._clock = clock
@@ -176,7 +177,9 @@ class FakeNginx:
 
     def status(self) -> str:
         busy = self._busy or self._pending
-        return STATUS.format(state="R" if busy else "S", pending=int(self._pending), blocked=int(self._busy))
+        return STATUS.format(
+            state="T" if self.suspended else "R" if busy else "S", pending=int(self._pending), blocked=int(self._busy)
+        )
 
 
 class FakeHost(NginxHost):

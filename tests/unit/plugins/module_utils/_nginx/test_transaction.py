@@ -533,13 +533,27 @@ def test_a_directory_in_the_place_of_passwords_is_named(host: FakeHost) -> None:
 def test_a_reload_that_nobody_takes_stays_owed(host: FakeHost) -> None:
     run(host, shop())
     host.nginx.takes_signals = False
+    began = host.clock.now
     with pytest.raises(ReloadError, match=r"could not be made to load them: the next run tries again.*systemctl"):
         run(host, shop("two"))
     assert on_disk(host) == {"shop": text("shop").decode()}
     assert journaled(host)
+    # A second signal would wait behind the first, which loads what is back in place.
+    assert host.clock.now - began < 31
     host.nginx.takes_signals = True
     done = run(host, shop())
     assert (done["changed"], done["pending"], done["reload"]["proved"], journaled(host)) == (True, True, True, False)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_master_that_is_suspended_is_named_before_anything_changes(host: FakeHost, check: bool) -> None:
+    run(host, shop())
+    host.nginx.suspended, began = True, host.clock.now
+    with pytest.raises(NginxSiteError, match=f"process {host.nginx.master} is suspended.*Nothing was changed.*-s CONT"):
+        run(host, shop("two"), check=check)
+    assert (on_disk(host), journaled(host)) == ({"shop": text("shop").decode()}, False)
+    assert host.clock.now == began
+    assert not run(host, shop())["changed"]
 
 
 def test_a_master_that_ends_meanwhile_proves_nothing(host: FakeHost) -> None:
