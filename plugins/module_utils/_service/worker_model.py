@@ -12,7 +12,7 @@ leader, accepts, answers and closes by itself, and goes on with the next connect
 with Python's lock, which costs a quick request more than the application takes for it. Another thread leads when a
 request takes long, and with each request while they wait for something: a database, or the processor of a busy host. So
 a worker accepts only what it has a thread for. While its threads compute, it leaves connections to other workers for a
-moment: they would take turns on one processor.
+moment: they would take turns on one processor. So it does while it, or the host, has no descriptor for one.
 
 **Answers.** gunicorn sends the head of an answer and its body one after the other, and nginx wakes for each. Here both
 go together when the body is short. The settings that each request asks for are looked up once.
@@ -52,6 +52,12 @@ _FIGURES = {
     # turns each 5 ms, so that connections are left to other workers for 0.05 s at most.
     "busy": 0.002,
     "patience": 10,
+    # Seconds for which no connection is accepted when there is no descriptor for one, and after how many of them a
+    # worker that has used up its own is replaced: its application does not close what it opens. It is said again after
+    # so many.
+    "pause": 0.1,
+    "short": 5,
+    "quiet": 60,
     # Bytes of a body up to which they are sent with the head of the answer: to copy more takes longer than to send it.
     "together": 65536,
 }
@@ -74,6 +80,7 @@ def _is_known():
 
 
 if _is_known():
+    import errno as _errno
     import resource as _resource
     import select as _select
     import socket as _socket
@@ -90,6 +97,9 @@ if _is_known():
 
     _before = _PreRequest.validator(globals().get("pre_request", _PreRequest.default))
     _after = _PostRequest.validator(globals().get("post_request", _PostRequest.default))
+
+    # What passes when something is closed, by this process or by others.
+    _SHORTAGES = (_errno.EMFILE, _errno.ENFILE, _errno.ENOBUFS, _errno.ENOMEM)
 
     def _was_read(conn):
         """Tell whether all of the request was read: only then the other side has nothing more to send.
@@ -188,6 +198,9 @@ if _is_known():
             self._handovers, self._handovers_again, self._was_slow = 0, {least}, True
             self._listeners, self._names, self._events, self._is_open = {{}}, {{}}, iter(()), False
             self._started = self._left = 0
+            # Since when there is no descriptor for a client, 0 when there is one; when that was seen last, and said.
+            self._short_since = self._short_last = 0.0
+            self._said = float("-inf")
             super().__init__(*args, **kwargs)
 
         @property
@@ -372,9 +385,27 @@ if _is_known():
             except (BlockingIOError, ConnectionAbortedError):
                 # Another worker was faster, or the client has gone.
                 return None
+            except OSError as exc:
+                if exc.errno not in _SHORTAGES or self._is_used_up(exc):
+                    raise
+                _time.sleep({pause})
+                return None
+            self._short_since = 0.0
             conn = _Connection(self.cfg, client, address, self._names[descriptor])
             self._served.add(conn)
             return conn
+
+        def _is_used_up(self, exc):
+            """Say that there is no descriptor, and tell whether this process alone has had none for long."""
+            now = _time.monotonic()
+            # When no client came for a while, it is not known whether there was one meanwhile.
+            if not self._short_since or now - self._short_last > 10 * {pause}:
+                self._short_since = now
+            self._short_last = now
+            if now - self._said >= {quiet}:
+                self._said = now
+                self.log.warning("no connection can be accepted for lack of descriptors or memory: %s", exc)
+            return exc.errno == _errno.EMFILE and now - self._short_since >= {short}
 
         def _computes(self):
             """Tell whether other threads compute: it takes a while then until Python lets this one continue.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import socket
@@ -19,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.stack.plugins.module_utils._service import worker_model as _worker_model
 from ansible_collections.flaskops.stack.plugins.module_utils._service.settings import parse_settings
 from ansible_collections.flaskops.stack.plugins.module_utils._service.worker_model import with_sizes, with_worker_model
 
@@ -103,7 +105,10 @@ class Worker:
         self.keepalived_conns, self.pending_conns = deque[Connection](), deque[Connection]()
         self.nr_conns, self.alive, self._accepting = 0, True, False
         self.method_queue = Queue()
-        self.log = types.SimpleNamespace(exception=lambda _text: None)
+        self.warned: list[str] = []
+        self.log = types.SimpleNamespace(
+            exception=lambda _text: None, warning=lambda text, *words: self.warned.append(text % words)
+        )
         self.finished: list[object] = []
         self.asked: list[object] = []
         self.answer: t.Callable[[Connection], object] = lambda _conn: False
@@ -610,13 +615,94 @@ def test_a_worker_that_cannot_accept_is_replaced(
     begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def accept(_listener: socket.socket) -> t.NoReturn:
-        raise OSError(24, "Too many open files")
+        raise OSError(9, "Bad file descriptor")
 
     worker = begin(lambda _conn: False)
     monkeypatch.setattr(socket.socket, "accept", accept)
     visit()
     worker.method_queue.run()
     assert not worker.alive
+
+
+class Short:
+    """A host, or a worker, that has no descriptor for a connection for so many times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int, times: int, *, then_other: bool = False) -> None:
+        """With C(then_other) another worker accepts what comes after them."""
+        self.tries: list[float] = []
+        accept = socket.socket.accept
+
+        def fail(listener: socket.socket) -> tuple[socket.socket, object]:
+            self.tries.append(time.monotonic())
+            if len(self.tries) <= times:
+                raise OSError(number, os.strerror(number))
+            found = accept(listener)
+            if then_other:
+                found[0].close()
+                raise BlockingIOError
+            return found
+
+        monkeypatch.setattr(socket.socket, "accept", fail)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+def test_a_shortage_of_descriptors_is_waited_for_and_said_once(
+    begin: t.Callable[..., t.Any],
+    visit: t.Callable[[], socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    go, served = threading.Event(), threading.Event()
+
+    def answer(_conn: Connection) -> bool:
+        served.set()
+        return not go.wait(10)
+
+    worker = begin(answer, threads=2)
+    first = visit()
+    served.wait(10)
+    short = Short(monkeypatch, number, 3)
+    second = visit()
+    wait_for(lambda: len(short.tries) > 3)
+    # It does not spin, and the request in work goes on.
+    assert all(later - earlier >= 0.09 for earlier, later in zip(short.tries, short.tries[1:]))
+    assert worker.alive
+    go.set()
+    assert is_ended(first) and is_ended(second)
+    assert len(worker.warned) == 1 and os.strerror(number) in worker.warned[0]
+
+
+@pytest.mark.parametrize(("number", "replaced"), [(errno.EMFILE, True), (errno.ENFILE, False)])
+def test_a_worker_whose_application_has_used_up_its_descriptors_is_replaced(
+    begin: t.Callable[..., t.Any],
+    visit: t.Callable[[], socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    replaced: bool,
+) -> None:
+    monkeypatch.setitem(_worker_model._FIGURES, "short", 0.2)
+    worker = begin(lambda _conn: False)
+    short = Short(monkeypatch, number, 6)
+    visit()
+    wait_for(lambda: len(short.tries) > 5 or not worker.alive)
+    assert worker.alive is not replaced
+
+
+def test_two_shortages_of_a_moment_are_not_one_that_lasts(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_worker_model._FIGURES, "short", 0.2)
+    monkeypatch.setitem(_worker_model._FIGURES, "pause", 0.01)
+    worker = begin(lambda _conn: False)
+    short = Short(monkeypatch, errno.EMFILE, 2, then_other=True)
+    visit()
+    wait_for(lambda: len(short.tries) > 2)
+    # No client comes for longer than a shortage may last.
+    time.sleep(0.3)
+    monkeypatch.undo()
+    Short(monkeypatch, errno.EMFILE, 1)
+    assert is_ended(visit())
+    assert worker.alive
 
 
 def test_a_worker_without_memory_is_replaced(
