@@ -11,6 +11,7 @@ import typing as t
 
 from .certificate import Certificate, covers
 from .conf import Configuration, Placed
+from .name_patterns import names_of, tail_of
 from .policy import KINDS, LOST, MIXED_PROXY
 
 # A name that a certificate can cover; regular expressions, "_" and single labels are not.
@@ -179,6 +180,9 @@ def check_lost_https(
 def _is_served(name: str, served: t.Collection[str]) -> bool:
     """Tell whether nginx finds a server for all that a name stands for; a wildcard matches any number of labels."""
     suffixes = tuple(one[1:] for one in served if one.startswith("*."))
+    if name.startswith("~") and name not in served:
+        names = names_of(name)
+        return tail_of(name).endswith(suffixes) if names is None else all(_is_served(one, served) for one in names)
     return all(form in served or form.endswith(suffixes) for form in _names(name))
 
 

@@ -40,6 +40,7 @@ PURE_FILES = (
     "_firewall.openings",
     "_firewall.sockets",
     "_firewall.ufw_rules",
+    "_nginx.name_patterns",
     "_nginx.options",
     "_nginx.request_counts",
     "_acme.lifetime",

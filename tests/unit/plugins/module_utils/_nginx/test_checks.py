@@ -139,10 +139,15 @@ def test_the_way_out_of_two_default_servers_depends_on_the_protocol(options: str
         ("_ a.test", "a.test", ""),
         (".a.test", "*.a.test", ".a.test"),
         ("a.test b.test", "a.test", "b.test"),
-        # What a regular expression stands for is not known, unless it stays.
+        # What a regular expression stands for is known where that is a few names, or they end as those of a wildcard.
         ("~^(www[.])?a[.]test$", "~^(www[.])?a[.]test$", ""),
         ("~^(?<Sub>.+)[.]a[.]test$ b.test", "b.test ~^(?<Sub>.+)[.]a[.]test$", ""),
-        ("~^(www[.])?a[.]test$", "a.test www.a.test", "~^(www[.])?a[.]test$"),
+        ("~^(www[.])?a[.]test$", "a.test www.a.test", ""),
+        ("~^(www[.])?a[.]test$", "a.test *.a.test", ""),
+        ("~^(www[.])?a[.]test$", "a.test", "~^(www[.])?a[.]test$"),
+        (r"~^(?<sub>.+)\.a\.test$", "*.a.test", ""),
+        (r"~^(?<sub>.+)\.a\.test$", "a.test www.a.test", r"~^(?<sub>.+)\.a\.test$"),
+        ("~a.test", "a.test *.a.test", "~a.test"),
     ],
 )
 def test_https_is_kept_by_all_that_serve_a_name(before: str, after: str, lost: str) -> None:
