@@ -724,6 +724,10 @@ errors:
   description: Errors of the applications that could not be built, by name.
   returned: when a build failed
   type: dict
+serving:
+  description: Ids of the releases that go on serving the applications that could not be built; empty for none.
+  returned: when a build failed
+  type: dict
 releases:
   description:
     - The release of each application, in the order of O(apps), without those that could not be built. Empty with

@@ -190,7 +190,8 @@ def _outcomes(entries: t.Sequence[Entry], secrets: t.Sequence[str]) -> list[_Out
     found: dict[tuple[str, str], _Outcome] = {}
     for entry in entries:
         if entry["kind"] == "app" and entry["error"]:
-            outcome = _Outcome(entry["name"], entry["host"], "failure", True, reason=_reason(entry["error"], secrets))
+            reason, serving = _reason(entry["error"], secrets), entry.get("serving") or ""
+            outcome = _Outcome(entry["name"], entry["host"], "failure", True, serving=serving, reason=reason)
         elif entry["kind"] == "service":
             outcome = _service(entry, secrets)
         else:

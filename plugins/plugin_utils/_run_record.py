@@ -96,14 +96,22 @@ def note_apps(variables: t.Mapping[str, t.Any], apps: t.Sequence[Args], args: Ar
     """Record of each application where visitors find it, and why it could not be built."""
     if not is_recorded(variables):
         return
-    errors = answer.get("errors") or {}
+    errors, serving = answer.get("errors") or {}, answer.get("serving") or {}
     root, defaults = str(args.get("root") or "/srv"), args.get("site_defaults") or {}
     for app in apps:
         name = str(app.get("name"))
         error = _shown(str(errors.get(name) or ""), secret)
         settings = app.get("gunicorn")
         chosen = isinstance(settings, dict) and settings.get("overlap") is not None
-        note(variables, "app", name=name, url=address_of(app, root, defaults, apps), error=error, overlap=chosen)
+        note(
+            variables,
+            "app",
+            name=name,
+            url=address_of(app, root, defaults, apps),
+            error=error,
+            overlap=chosen,
+            serving=serving.get(name),
+        )
 
 
 def note_unlisted(variables: t.Mapping[str, t.Any], answer: Args) -> None:

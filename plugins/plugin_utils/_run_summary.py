@@ -88,7 +88,7 @@ def _collect(entries: t.Sequence[Entry]) -> dict[str, _App]:
             app.overlap_chosen = entry.get("overlap", True)
             if entry["error"]:
                 app.errors[entry["host"]] = entry["error"]
-                app.serving.setdefault(entry["host"], None)
+                app.serving.setdefault(entry["host"], entry.get("serving"))
         elif entry["kind"] == "service":
             apps.setdefault(entry["name"], _App(entry["name"])).take(entry)
     _add_untouched(apps, entries)

@@ -143,8 +143,15 @@ def present(items: t.Sequence[Item], sent: Item, options: BuildOptions) -> dict[
             diffs.append(_diff(plan, before))
     listed = {name for app in apps for name in (app.name, app.rename_from)}
     result = {**_result(rows, diffs, errors), "unlisted": _unlisted(options.root, listed)}
+    if errors:
+        result["serving"] = {name: _serving(Layout(options.root, name)) for name in errors}
     warnings = [f"app '{plan.app.name}': {plan.app.mask(warning)}" for plan in plans for warning in plan.warnings]
     return {**result, **({"warnings": warnings} if warnings else {})}
+
+
+def _serving(layout: Layout) -> str:
+    """Return the release that goes on serving; an empty text for none."""
+    return "" if is_foreign_link(layout) else current_id(layout) or ""
 
 
 def _unlisted(root: str, listed: t.Collection[str]) -> list[str]:

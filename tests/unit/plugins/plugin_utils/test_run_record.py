@@ -49,6 +49,15 @@ def test_a_reason_is_one_line_and_nothing_where_output_is_hidden() -> None:
     assert [entry["error"] for entry in _run_record.read()] == ["/ answered 500", "see its error above"]
 
 
+def test_what_could_not_be_built_is_noted_with_what_goes_on_serving() -> None:
+    answer = {"errors": {"shop": "app 'shop': git cannot read"}, "serving": {"shop": "1111111-11111111"}}
+    _run_record.note_apps(OURS, [{"name": "shop"}, {"name": "blog"}], {}, answer, secret=False)
+    assert [(entry["name"], entry["serving"]) for entry in _run_record.read()] == [
+        ("shop", "1111111-11111111"),
+        ("blog", None),
+    ]
+
+
 def test_it_is_known_whether_a_user_has_said_that_two_releases_may_run_at_once() -> None:
     apps: list[dict[str, t.Any]] = [
         {"name": "shop"},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+import pytest
 from ansible_collections.flaskops.stack.plugins.plugin_utils._run_summary import render
 
 V1, V2 = "1111111-11111111", "2222222-22222222"
@@ -54,6 +55,14 @@ def test_what_was_left_alone_says_so() -> None:
 def test_a_first_deploy_has_nothing_before() -> None:
     (line,) = render([service("web1", previous="")], COMMAND)
     assert line == f"shop: web1 serves {V2}; before: nothing; 1.2 s"
+
+
+@pytest.mark.parametrize(
+    ("serving", "said"), [(V1, f"web1 serves {V1}; https://shop.test/"), ("", "not deployed"), (None, "not deployed")]
+)
+def test_what_could_not_be_built_on_a_single_host_still_serves(serving: str | None, said: str) -> None:
+    entries = [{**app("web1", error="app 'shop': git cannot read"), "serving": serving}]
+    assert render(entries, COMMAND) == [f"shop: {said}", "  not deployed on web1: app 'shop': git cannot read"]
 
 
 def test_what_could_not_be_built_is_named_with_the_reason() -> None:

@@ -54,6 +54,18 @@ def test_a_build_that_fails_does_not_keep_the_others(tmp_path: Path) -> None:
     assert re.fullmatch(r"app 'shop', release \S+: cannot install.*", result["msg"], re.DOTALL)
 
 
+@pytest.mark.parametrize(
+    ("target", "serving"),
+    [("releases/3f2a91c-1b9e02d4", "3f2a91c-1b9e02d4"), ("", ""), ("releases/20240101120000", "")],
+)
+def test_a_build_that_fails_says_what_goes_on_serving(tmp_path: Path, target: str, serving: str) -> None:
+    layout = Layout(str(tmp_path), "shop")
+    os.makedirs(layout.releases)
+    if target:
+        os.symlink(target, layout.current)
+    assert build(tmp_path, FakeBuilds({"shop": "cannot install"}))["serving"] == {"shop": serving}
+
+
 def test_what_nobody_can_visit_yet_is_loaded_before_it_is_started(tmp_path: Path) -> None:
     layout, builds = Layout(str(tmp_path), "shop"), FakeBuilds()
     os.makedirs(layout.releases)
