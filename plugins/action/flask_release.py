@@ -74,7 +74,7 @@ class ActionModule(LateErrors, Action):
             raise
         if args.get("state", "present") == "present":
             self._note(args, answer, variables)
-        result.update(answer)
+        result.update(self._with_earlier(args, answer, variables))
         for key in ("wanted", "faults", "unserved"):
             result.pop(key, None)
         return result
@@ -185,6 +185,16 @@ class ActionModule(LateErrors, Action):
 
         for warning in warn_of_unequal(apps, str(variables.get("inventory_hostname", ""))):
             Display().warning(warning)
+
+    def _with_earlier(self, args: Args, answer: Args, variables: Args) -> Args:
+        """Return the answer with a fact of all releases of this run; our playbooks build once and read no fact."""
+        if is_recorded(variables):
+            return answer
+        # Ansible compiles what it loads in each run.
+        from ..plugin_utils._built_fact import with_earlier
+
+        names = [str(app.get("name")) for app in args.get("apps") or [] if isinstance(app, dict)]
+        return with_earlier(str(variables.get("inventory_hostname", "")), names, answer)
 
     def _serve(self, args: Args, built: Args, task_vars: Args | None) -> Args:
         """Hand over with the plugin that sees to it that one host migrates for all."""

@@ -717,7 +717,7 @@ EXAMPLES = r"""
 RETURN = r"""
 unlisted:
   description: Applications that serve on the host and are not in O(apps), except those that only role gunicorn manages.
-  returned: when the input is valid
+  returned: with O(state=present), when the input is valid
   type: list
   elements: str
 errors:
@@ -782,7 +782,9 @@ ansible_facts:
   type: dict
   contains:
     flask_releases:
-      description: The same as RV(releases).
+      description:
+        - RV(releases), and before them those of other applications that earlier tasks of the same run have built on
+          this host.
       type: list
       elements: dict
 """
