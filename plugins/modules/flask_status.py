@@ -137,7 +137,8 @@ apps:
       type: dict
     unfinished:
       description: >-
-        Deploy that has begun and not ended. It is still running when the lock is held; otherwise it was killed.
+        Deploy that has begun and not ended; V(null) when there is none. It is still running when the lock is held;
+        otherwise it was killed.
       type: dict
     lock:
       description: >-
@@ -151,7 +152,7 @@ apps:
       type: str
     published:
       description: >-
-        Whether a site of nginx leads to the application. Empty when this does not matter, because no release serves,
+        Whether a site of nginx leads to the application. V(null) when this does not matter, because no release serves,
         the host has no nginx, or the application has TCP addresses (C(bind)).
       type: bool
     edited:

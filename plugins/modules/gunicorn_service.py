@@ -515,13 +515,13 @@ EXAMPLES = r"""
 - name: Allow an application to compile code at run time, which the sandbox forbids
   flaskops.stack.gunicorn_service:
     services:
-      - name: numbers
-        app: numbers:app
-        directory: /opt/numbers
-        virtualenv: /opt/numbers/.venv
+      - name: charts
+        app: charts:app
+        directory: /opt/charts
+        virtualenv: /opt/charts/.venv
         sandbox:
           MemoryDenyWriteExecute: false
-        sandbox_paths: [/var/lib/numbers]
+        sandbox_paths: [/var/lib/charts]
 
 - name: Roll back to the release before
   flaskops.stack.gunicorn_service:

@@ -138,7 +138,10 @@ def unknown_variables(output: str, texts: t.Mapping[str, str]) -> list[str]:
 def unread_shared_file(output: str) -> list[str]:
     """Return a hint for sites that nginx reads without the file that they share."""
     found = _SHARED.search(output)
-    remedy = "set nginx_shared_file of role nginx to the path of a file that its http block includes, before the sites"
+    remedy = (
+        "a task of your own comes after role nginx, which writes that file; where the role has written it, "
+        "set nginx_shared_file of role nginx to the path of a file that its http block includes, before the sites"
+    )
     where = "is defined in the file that all sites share, and nginx does not read it before them"
     return [f"{found[1]} {where}: {remedy}"] if found else []
 

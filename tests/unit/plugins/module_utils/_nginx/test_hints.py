@@ -116,6 +116,8 @@ def test_the_lines_with_a_variable_that_nothing_defines_are_named() -> None:
 def test_what_the_shared_file_defines_names_the_setting_of_its_place(said: str) -> None:
     (found,) = unread_shared_file(said)
     assert found.startswith("flaskops_") and "set nginx_shared_file of role nginx" in found
+    # A task of nginx_site alone, with what the filter nginx_site_configs returns.
+    assert "a task of your own comes after role nginx, which writes that file" in found
     assert unread_shared_file(said.replace("flaskops", "other")) == []
 
 
