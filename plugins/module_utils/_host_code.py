@@ -43,7 +43,10 @@ _GARBAGE = 100_000
 # The directories of nginx and useradd. su(1) may keep the PATH of the calling user, and sudo(8) sets its secure_path.
 _SYSTEM_PROGRAMS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 # What helps a task that has not the rights that it needs.
-WITHOUT_ROOT = "the task runs without root's rights: set 'become: true' on the play (or connect as root)"
+WITHOUT_ROOT = (
+    "the task runs without root's rights: set 'become: true' on the play, and no become_user but root "
+    "(or connect as root)"
+)
 
 # What importing code raises of which files were removed or emptied.
 DAMAGE = (AttributeError, ImportError, SyntaxError)

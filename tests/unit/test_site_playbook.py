@@ -235,6 +235,16 @@ def test_what_only_fleets_need_is_left_out_for_a_single_host(tmp_path: Path, tar
     assert "".join(re.findall(r"hosts \((\d+)\)", said)) == hosts
 
 
+@pytest.mark.parametrize("playbook", ["site", "deploy", "rollback", "status", "maintenance", "remove"])
+@pytest.mark.parametrize("target", ["stagging", ["c", "d"], "web:!web", "~stag.*"])
+def test_a_target_that_no_host_has_is_no_success(tmp_path: Path, playbook: str, target: object) -> None:
+    """Ansible ends with 0 when no host matches, and a job of a CI would be told that all is deployed."""
+    done = run_here(playbook, tmp_path, "a", "b", target=target, app="shop", maintenance="on")
+    assert done.returncode != 0
+    said = target if isinstance(target, str) else "c,d"
+    assert f"no host of the inventory matches -e target={said}" in " ".join((done.stdout + done.stderr).split())
+
+
 def run_here(playbook: str, directory: Path, *hosts: str, **variables: object) -> subprocess.CompletedProcess[str]:
     """Run a playbook on this machine, which it has to leave alone."""
     given = directory / "variables.json"

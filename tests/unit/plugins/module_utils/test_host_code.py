@@ -214,7 +214,7 @@ def test_programs_of_the_system_are_found_whatever_path_su_and_sudo_give(
 def test_an_error_of_a_task_without_the_rights_of_root_says_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     error = with_remedy("shop: [Errno 13] Permission denied: '/run/flaskops/_locks/shop.lock'")
-    assert error.splitlines()[1].endswith("set 'become: true' on the play (or connect as root)")
+    assert "set 'become: true' on the play, and no become_user but root (or connect as" in error.splitlines()[1]
     assert with_remedy(error) == error
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert with_remedy("the disk is full") == "the disk is full"
