@@ -101,21 +101,27 @@ if _is_known():
     # What passes when something is closed, by this process or by others.
     _SHORTAGES = (_errno.EMFILE, _errno.ENFILE, _errno.ENOBUFS, _errno.ENOMEM)
 
-    def _was_read(conn):
-        """Tell whether all of the request was read: only then the other side has nothing more to send.
+    def _is_over(conn):
+        """Tell whether the client has said that it sends nothing after this request, and all of that was read.
 
-        The client of a WebSocket may send until it has seen the last message, which it would lose.
+        Others may have sent the next one, which to close would answer with a reset: what is on its way to them is lost
+        then. The client of a WebSocket sends until it has seen the last message.
         """
         try:
-            upgrades = any(name == "UPGRADE" for name, _value in conn.parser.mesg.headers)
-            return conn.parser.mesg.body.reader.length == 0 and not upgrades
-        except AttributeError:
+            headers = dict(conn.parser.mesg.headers)
+            if conn.parser.mesg.body.reader.length or headers.get("CONNECTION", "").lower() != "close":
+                return False
+            return not conn.sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except (AttributeError, ValueError):
+            # Nothing of a request, or TLS, of which nobody can tell what has arrived.
             return False
 
     def _close(conn):
         """Close a connection so that its client sees the end, also when a process of the application has it still."""
         try:
-            if _was_read(conn):
+            if _is_over(conn):
                 conn.sock.shutdown(_socket.SHUT_RDWR)
                 conn.close()
             else:
@@ -128,10 +134,12 @@ if _is_known():
 
         sendall = list.append
 
-    class Response(_wsgi.Response):
+    # The master reads this file again when it is told to reload.
+    class Response(getattr(_wsgi.Response, "of_gunicorn", _wsgi.Response)):
         """An answer whose head is sent with the beginning of its body, so that nginx wakes once and not twice."""
 
         __module__ = _wsgi.Response.__module__
+        of_gunicorn = getattr(_wsgi.Response, "of_gunicorn", _wsgi.Response)
 
         def write(self, arg):
             if self.headers_sent or not isinstance(arg, bytes) or len(arg) > {together}:
@@ -181,6 +189,23 @@ if _is_known():
         def was_moved(self):
             """Tell whether others took the processor from it."""
             return self._count_moves() != self._moved
+
+    class _Thread(_threading.Thread):
+        """A thread that ends with the process; those that the application starts in it end before, as in gunicorn.
+
+        Each takes after the thread that starts it.
+        """
+
+        serves = False
+
+        @property
+        def daemon(self):
+            """Tell whether the process ends without waiting for it; asked when it starts, then for others."""
+            return not self.serves
+
+        def run(self):
+            self.serves = True
+            super().run()
 
     class ThreadWorker(_ThreadWorker):
         """A worker whose threads accept by themselves; it is called what it is."""
@@ -263,7 +288,7 @@ if _is_known():
                 pass
 
         def _start_thread(self):
-            _threading.Thread(target=self._serve, name=f"serve-{{self._started}}", daemon=True).start()
+            _Thread(target=self._serve, name=f"serve-{{self._started}}").start()
             self._started += 1
 
         def _serve(self):
@@ -427,7 +452,7 @@ if _is_known():
             try:
                 # When data has arrived already, gunicorn need not poll for it.
                 conn.data_ready = conn.data_ready or bool(conn.sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT))
-            except OSError:
+            except (OSError, ValueError):
                 pass
             try:
                 again = self.handle(conn)

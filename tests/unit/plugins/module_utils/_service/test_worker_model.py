@@ -74,7 +74,7 @@ class Connection:
         self.closed: list[bool] = []
         reader = types.SimpleNamespace(length=0)
         body = types.SimpleNamespace(reader=reader)
-        self.parser = types.SimpleNamespace(mesg=types.SimpleNamespace(body=body, headers=[("HOST", "shop.test")]))
+        self.parser = types.SimpleNamespace(mesg=types.SimpleNamespace(body=body, headers=[("CONNECTION", "close")]))
 
     def close(self, graceful: bool = False) -> None:
         self.closed.append(graceful)
@@ -503,37 +503,57 @@ def test_a_thread_waits_without_the_processor_while_its_process_does_not_compute
     assert (watch.has_waited(0.0005), watch.was_moved()) == (waited, bool(moved))
 
 
-@pytest.mark.parametrize(("left", "graceful"), [(0, False), (7, True), (None, True)])
-def test_a_connection_is_closed_at_once_when_all_of_the_request_was_read(
-    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], left: int | None, graceful: bool
+@pytest.mark.parametrize(
+    ("left", "said", "later", "graceful"),
+    [
+        (0, ("CONNECTION", "close"), b"", False),
+        (0, ("CONNECTION", "Close"), b"", False),
+        (7, ("CONNECTION", "close"), b"", True),
+        (None, ("CONNECTION", "close"), b"", True),
+        # It says that it sends no more, and has.
+        (0, ("CONNECTION", "close"), b"GET", True),
+        # It may send the next request before it sees that the connection ends with this one.
+        (0, ("CONNECTION", "keep-alive"), b"", True),
+        (0, ("ACCEPT", "close"), b"", True),
+        # The client of a WebSocket sends until it has seen the last message.
+        (0, ("UPGRADE", "websocket"), b"", True),
+    ],
+)
+def test_a_connection_is_closed_at_once_when_its_client_sends_no_more(
+    begin: t.Callable[..., t.Any],
+    visit: t.Callable[[], socket.socket],
+    left: int | None,
+    said: tuple[str, str],
+    later: bytes,
+    graceful: bool,
 ) -> None:
     seen: list[Connection] = []
+    go = threading.Event()
 
     def answer(conn: Connection) -> None:
         seen.append(conn)
         conn.parser.mesg.body.reader.length = left
+        conn.parser.mesg.headers[:] = [("HOST", "shop.test"), said]
         if left is None:
             conn.parser.mesg = None
+        go.wait(10)
 
     worker = begin(answer)
-    assert is_ended(visit())
+    client = visit()
+    client.send(later)
+    go.set()
+    assert is_ended(client)
     wait_for(lambda: worker.nr_conns == 0)
     assert [conn.closed for conn in seen] == [[graceful]]
 
 
-def test_what_took_the_place_of_http_is_read_until_its_client_has_seen_the_end(
+def test_a_thread_that_the_application_starts_ends_its_work_before_the_worker_does_as_in_gunicorn(
     begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
 ) -> None:
-    seen: list[Connection] = []
-
-    def answer(conn: Connection) -> None:
-        seen.append(conn)
-        conn.parser.mesg.headers.append(("UPGRADE", "websocket"))
-
-    worker = begin(answer)
+    seen: list[bool] = []
+    begin(lambda _conn: seen.append(threading.Thread(target=print).daemon))
     assert is_ended(visit())
-    wait_for(lambda: worker.nr_conns == 0)
-    assert [conn.closed for conn in seen] == [[True]]
+    assert seen == [False]
 
 
 def kept(begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]) -> tuple[t.Any, socket.socket]:
@@ -917,6 +937,18 @@ def test_an_answer_without_a_beginning_and_one_that_is_long_are_sent_as_they_com
     for part in parts:
         answer.write(part)
     assert [len(one) for one in sent] == calls
+
+
+def test_a_reload_of_the_configuration_puts_nothing_on_top_of_what_answers(
+    read: t.Callable[..., Conf], tmp_path: Path
+) -> None:
+    """The master reads the file at each SIGHUP, and its workers are forked from it."""
+    conf = read({})
+    for _number in range(3):
+        exec(with_worker_model("", parse_settings({}), f"{tmp_path}/releases/{THIS}"), conf)
+    made = sys.modules["gunicorn.http.wsgi"].__dict__["Response"]
+    assert made is conf["Response"]
+    assert made.__bases__ == (Response,)
 
 
 def test_an_answer_that_is_no_bytes_has_sent_its_head_as_before(
