@@ -308,13 +308,17 @@ if _is_known():
         def _wait_for_lead(self):
             """Return when no thread leads, or the one that does has a request that takes long."""
             with self._next_place:
-                calm = {calm}
+                calm, watch = {calm}, None
                 while (lead := self._lead) is not None and not lead.is_long():
                     calm = {calm} if lead.since else calm - 1
                     # From here on the leader calls when it takes a request: so look once more before.
                     self._wants_call = calm < 0
+                    watch = _Watch()
                     self._call.acquire(timeout={asleep} if self._wants_call and not lead.since else {look})
                     self._wants_call = False
+                if lead and watch and watch.has_waited({long}):
+                    # Others may have come with it that take as long, and none of them has ended yet.
+                    self._handovers = self._handovers_again = {most}
                 self._lead = _Lead()
                 return self._lead
 

@@ -465,6 +465,24 @@ def test_more_are_handed_over_each_time_that_one_waits_again(
     assert worker._handovers_again <= 20
 
 
+@pytest.mark.parametrize(("waited", "handovers"), [(1.0, 160), (0.0, 0)])
+def test_those_that_come_with_a_request_that_waits_for_long_are_handed_over_before_it_ends(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], waited: float, handovers: int
+) -> None:
+    """Streams of a hundred visitors begin at once after a deploy, and do not end."""
+    go = threading.Event()
+    worker = begin(lambda _conn: go.wait(10) and False)
+    names = type(worker).set_accept_enabled.__globals__
+    names["_Watch"] = type("Waiting", (Watch,), {"seconds": waited})
+    first = visit()
+    wait_for(lambda: worker.nr_conns == 1)
+    taken_from = worker._lead
+    wait_for(lambda: worker._lead not in (None, taken_from) and worker._turn.locked())
+    assert worker._handovers == handovers
+    go.set()
+    assert is_ended(first)
+
+
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_long_wait_counts_at_once_whatever_it_waited_for(
     lead: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket], moved: bool
