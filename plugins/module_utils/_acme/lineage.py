@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from .._nginx.certificate import Certificate, CertificateError, directory_of, read_certificate
 from .._system.files import read_file, write_file
-from .._system.paths import CERTIFICATES, CHALLENGES, RENEWAL, TLS
+from .._system.paths import CERTIFICATES, CHALLENGES, RENEWAL, TLS, UNITS
 from .lifetime import HOUR, RenewBefore
 from .model import DNS, AcmeError, Authority, WantedCertificate
 
@@ -39,7 +39,7 @@ class Places:
     challenges: str = CHALLENGES
     state: str = CERTIFICATES
     renewal: str = RENEWAL
-    units: str = "/etc/systemd/system"
+    units: str = UNITS
 
     @property
     def hook(self) -> str:

@@ -17,10 +17,11 @@ from contextlib import suppress
 
 from .._release.model import Layout
 from .._system.files import read_file, remove_file, write_file
+from .._system.paths import UNITS
 
 _RECORD = "units.json"
 # Where systemd looks for drop-ins of a unit, beside the directory of the units.
-_DROP_INS = ("/run/systemd/system", "/etc/systemd/system.control", "/run/systemd/system.control")
+_DROP_INS = ("/run/systemd/system", f"{UNITS}.control", "/run/systemd/system.control")
 
 
 def record_units(layout: Layout, release: str, units: t.Mapping[str, str]) -> None:

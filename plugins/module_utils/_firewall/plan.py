@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from .._system.command import CommandError
 from .._system.files import read_file
 from .._system.host import Host
-from .._system.paths import FIREWALL_RULES
+from .._system.paths import FIREWALL_RULES, UNITS
 from .nft import UNIT_NAME, drop_in, render, unit
 from .observe import Observed, observe
 from .openings import (
@@ -29,8 +29,7 @@ from .tools import NFT, FirewallError, Nft, Ufw
 from .ufw_rules import UfwPlan, UfwRule, needed_for_ssh, plan_rules, rule_texts
 
 NO_RULES = UfwPlan([], [], [])
-_UNITS = "/etc/systemd/system"
-UNIT, DROP_IN = f"{_UNITS}/{UNIT_NAME}", f"{_UNITS}/nftables.service.d/flaskops.conf"
+UNIT, DROP_IN = f"{UNITS}/{UNIT_NAME}", f"{UNITS}/nftables.service.d/flaskops.conf"
 UNIT_FILES = {UNIT: unit(FIREWALL_RULES, NFT), DROP_IN: drop_in(FIREWALL_RULES, NFT)}
 
 
