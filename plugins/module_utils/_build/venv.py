@@ -188,10 +188,7 @@ class Builder:
     def _install_lock(self, dependencies: Dependencies, what: str) -> None:
         result = self._call(commands.check_lock(self._request, dependencies))
         if result.rc != 0:
-            raise BuildError(
-                f"cannot {what}: the lock file does not match pyproject.toml: run 'uv lock' where the source is kept "
-                f"and commit uv.lock. uv said: {self._mask(result.tail(5))}"
-            )
+            raise BuildError(f"cannot {what}: {commands.LOCK_DIFFERS}. uv said: {self._mask(result.tail(5))}")
         path = os.path.join(self._request.cache, "tmp", "locked.txt")
         self._run(commands.export_lock(self._request, dependencies, path), what)
         for step in commands.install_exported(self._request, dependencies, path):

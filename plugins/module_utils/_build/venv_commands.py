@@ -218,12 +218,17 @@ _UNBUILT = (
     "needs to system_packages, or choose another version"
 )
 
+LOCK_DIFFERS = (
+    "the lock file does not match pyproject.toml, for which another version of the project itself is enough: run "
+    "'uv lock' where the source is kept and commit uv.lock"
+)
+
 # The first that matches explains.
 _FAILURES = (
     (r"No space left on device|Disk quota exceeded", _FULL),
     (
         r"needs to be updated, but .?--locked",
-        "the lock file does not match pyproject.toml: run 'uv lock' where the source is kept and commit uv.lock",
+        LOCK_DIFFERS,
     ),
     (
         r"DO NOT MATCH THE HASHES|Hash mismatch",
@@ -353,7 +358,8 @@ _FAILURES = (
         (
             "the build of a project does not find out which of its files are the package: name them in its "
             "pyproject.toml, or, when it is the application's own, whose code needs no installation, list its "
-            "dependencies in a file requirements.txt and set requirements: [requirements.txt]"
+            "dependencies in a file requirements.txt ('uv pip compile pyproject.toml -o requirements.txt' writes them) "
+            "and set requirements: [requirements.txt]; a uv.lock, without [build-system], installs them alone as well"
         ),
     ),
     (

@@ -344,6 +344,10 @@ BESIDE = "beside the source, which no release has"
     ("said", "meaning"),
     [
         ("error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided.", "run 'uv lock'"),
+        (
+            "error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided.",
+            "another version of the project itself",
+        ),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "whose hash was recorded"),
         ("cause: Hash mismatch for `blinker==1.9.0`", "whose hash was recorded"),
         ("In `--require-hashes` mode, all requirements must", "has no hash while others have"),
@@ -392,6 +396,10 @@ BESIDE = "beside the source, which no release has"
         ("No solution found\nthe current Python version (3.13.5) does not satisfy Python>=3.99", "set 'python'"),
         ("error: command 'x86_64-linux-gnu-gcc' failed", "could not be built"),
         ("Failed to build `x @ file:///x`\n  error: Multiple top-level packages discovered", "requirements.txt]"),
+        (
+            "Failed to build `x @ file:///x`\n  error: Multiple top-level packages discovered",
+            "'uv pip compile pyproject.toml -o requirements.txt' writes them",
+        ),
         ("ValueError: Unable to determine which files to ship inside the wheel", "which of its files are the package"),
         ("ModuleOrPackageNotFoundError: No file/folder found for package my-web", "which of its files are the package"),
         ("  error: Failed to build `shop`\n ValueError: No file/folder found for module x", "which of its files are"),
