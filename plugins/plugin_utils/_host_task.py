@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import typing as t
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ansible.utils.display import Display
 
 from ..module_utils._host_code import ROOT
 from ..module_utils._host_task import BOOTSTRAP, MARK, mask
+from ._become import explain_missing, explain_refused
 
 Args = t.Dict[str, t.Any]
 
@@ -29,9 +29,6 @@ _MODULES = "ansible_collections.flaskops.stack.plugins.modules"
 _INTERPRETER = "/usr/bin/python3"
 # Exit codes of a shell for a program that cannot be run, and for one that is not there.
 _NO_PROGRAM = (126, 127)
-# How shells say that there is no program for become; zsh has the name at the end.
-_BECOME = "(sudo|doas|dzdo|pbrun|pfexec|ksu|run0)"
-_NO_BECOME = re.compile(rf"\b{_BECOME}: (?:command )?not found|command not found: {_BECOME}\b")
 # Lines of a complaint, which may be shown whole.
 _FEW_LINES = 3
 # What only the controller may say: which hosts there are, what Ansible is to do with a result, where interpreters are.
@@ -75,8 +72,8 @@ class HostTask:
         ended = action._low_level_execute_command(self._command(action, variables), in_data=json.dumps(given).encode())
         line = _result_line(ended["stdout"])
         if line is None:
-            missing = ended["rc"] in _NO_PROGRAM
-            return _without_become(ended) if missing else self._without_result(ended)
+            failed = _without_become(ended)
+            return failed if failed or ended["rc"] in _NO_PROGRAM else self._without_result(ended)
         if not line:
             raise CodeMissingError
         result = _without_internal(json.loads(line))
@@ -158,20 +155,10 @@ def _result_line(stdout: str) -> str | None:
 
 
 def _without_become(ended: Args) -> Args | None:
-    """Return the failure of a host that lacks the program of become; None where another one is missing."""
-    found = _NO_BECOME.search(f"{ended['stderr']}\n{ended['stdout']}")
-    if not found:
-        return None
-    program = found[1] or found[2]
-    return {
-        "failed": True,
-        "msg": (
-            f"the host has no program '{program}', with which 'become: true' gets root's rights: install it there as "
-            "root, connect as root (ansible_user: root), or set ansible_become_method: su, with root's password in "
-            "ansible_become_password"
-        ),
-        "rc": ended["rc"],
-    }
+    """Return the failure of a host on which the task got no rights of root; None where something else is missing."""
+    said = f"{ended['stderr']}\n{ended['stdout']}"
+    reason = explain_missing(said) if ended["rc"] in _NO_PROGRAM else explain_refused(said)
+    return {"failed": True, "msg": reason, "rc": ended["rc"]} if reason else None
 
 
 def _last_words(lines: t.Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._deploy.unhealthy import times
+from ._become import explain_missing, explain_refused
 from ._fleet import others, status_lines
 
 Item = t.Mapping[str, t.Any]
@@ -25,13 +26,19 @@ def by_host(results: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     found = {}
     for host, result in results.items():
         known = isinstance(result, dict) and "apps" in result
-        reason = result.get("msg", "") if isinstance(result, dict) else ""
-        found[host] = {"apps": result["apps"] if known else [], "error": "" if known else str(reason) or "not reached"}
+        reason = _reason(result) if isinstance(result, dict) else ""
+        found[host] = {"apps": result["apps"] if known else [], "error": "" if known else reason or "not reached"}
         if known and result.get("certificates"):
             found[host]["certificates"] = result["certificates"]
         if known and result.get("unknown"):
             found[host].update(unknown=result["unknown"], known=result["known"])
     return found
+
+
+def _reason(result: Item) -> str:
+    """Return why a host has said nothing of its applications."""
+    said = "\n".join(str(result.get(key) or "") for key in ("module_stderr", "module_stdout", "msg"))
+    return explain_missing(said) or explain_refused(said) or str(result.get("msg") or "")
 
 
 def render_status(hosts: t.Mapping[str, Item]) -> str:

@@ -162,6 +162,23 @@ def test_a_host_without_the_program_that_gets_roots_rights_is_told_what_to_do(sa
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "sudo: a password is required\n",
+        "sudo: a terminal is required to read the password; either use the -S option …\n",
+        "web is not in the sudoers file.\n",
+        "Sorry, user web is not allowed to execute '/bin/sh -c …' as root on web1.\n",
+        "doas: Operation not permitted\n",
+    ],
+)
+def test_a_user_who_may_not_become_root_is_told_what_to_do(said: str) -> None:
+    answer = ask(Action(stderr=said, rc=1))
+    assert answer and answer["failed"] and answer["rc"] == 1
+    assert answer["msg"].startswith("the user of the connection gets no rights of root (")
+    assert "--ask-become-pass" in answer["msg"]
+
+
+@pytest.mark.parametrize(
     "args",
     [
         {**GIVEN, "services": [{"name": "shop", "wrokers": 3}]},

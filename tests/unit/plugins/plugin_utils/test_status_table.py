@@ -110,6 +110,22 @@ def test_hosts_that_were_not_reached_or_have_nothing_are_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (
+            {"msg": "No start of json char found", "module_stderr": "sudo: a password is required\n"},
+            "the user of the connection gets no rights of root (sudo: a password is required): give the password",
+        ),
+        ({"msg": "Task failed: Missing sudo password"}, "the user of the connection gets no rights of root"),
+        ({"msg": "x", "module_stdout": "/bin/sh: 1: sudo: not found"}, "the host has no program 'sudo'"),
+        ({"msg": "unsafe name", "module_stderr": ""}, "unsafe name"),
+    ],
+)
+def test_a_host_that_says_nothing_says_why(result: dict[str, str], said: str) -> None:
+    assert by_host({"web1": {"failed": True, **result}})["web1"]["error"].startswith(said)
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0s"), (59, "59s"), (61, "1m 1s"), (3700, "1h 1m"), (90000, "1d 1h")]
 )
 def test_times_have_their_two_greatest_units(seconds: int, text: str) -> None:
