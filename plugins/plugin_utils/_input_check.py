@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from ansible.module_utils.common.validation import check_type_dict
 
 from ..module_utils._input.printable import printable
+from ..module_utils._input.similar import most_similar
 from ..module_utils._input.values import (
     APP,
     SITE,
@@ -117,7 +118,7 @@ def misnamed_variables(variables: t.Mapping[str, object], schema: Options) -> li
         # site.yml itself sets these variables.
         if name in schema or not name.startswith(_ROLES) or name.endswith("_derived"):
             continue
-        near = _nearest(name, [known for known in schema if not variables.get(known)], _TYPING_ERROR)
+        near = most_similar(name, [known for known in schema if not variables.get(known)], _TYPING_ERROR)
         if near and _is_of_type(value, schema[near]["type"]):
             found.append(f"{name} is no variable of flaskops.stack, and nothing reads it: did you mean {near}?")
     return found
@@ -414,15 +415,8 @@ def _in_seconds(value: object, kind: str) -> str:
 
 
 def _near(word: str, known: t.Collection[str]) -> str:
-    near = _nearest(word, known)
+    near = most_similar(word, known)
     return f"; did you mean '{near}'?" if near else ""
-
-
-def _nearest(word: str, known: t.Collection[str], likeness: float = 0.6) -> str:
-    # Loaded for errors only: Ansible compiles and imports anew in each run.
-    import difflib
-
-    return next(iter(difflib.get_close_matches(word.lower(), known, 1, likeness)), "")
 
 
 def _meant(key: str, options: Options, given: Options, prefix: str, of_host: str) -> tuple[str, str]:
@@ -439,7 +433,7 @@ def _meant(key: str, options: Options, given: Options, prefix: str, of_host: str
         return "", f"write it as {within[0]}"
     if of_host:
         return "", f"it is for the whole host: set the variable {of_host}"
-    near = _nearest(key, [name for name in options if given.get(name) is None]) or _nearest(key, options)
+    near = most_similar(key, [name for name in options if given.get(name) is None]) or most_similar(key, options)
     if near:
         return near, f"did you mean '{near}'?"
     return "", f"choose from {', '.join(sorted(options))}" if len(options) < 9 else ""

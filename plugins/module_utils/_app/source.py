@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .._input.redact import mask_urls
+from .._input.similar import similar
 
 TYPES = ("auto", "git", "directory", "archive", "pypi")
 
@@ -247,10 +248,7 @@ def _missing_ref(refs: t.Mapping[str, str], version: str, repository: str) -> st
         return f"{repository} has no default branch: set 'version' to one of {_some(known)}"
     if _SHORT_COMMIT.fullmatch(version):
         return f"version '{version}' is no branch or tag of {repository}, and a commit is named by all of its 40 digits"
-    # Loaded for errors only.
-    import difflib
-
-    near = difflib.get_close_matches(version, known, 5, 0.5)
+    near = similar(version, known, 0.5, 5)
     hint = f"near it are {_some(near)}" if near else f"it has {_some(known)}"
     if _NUMBER.fullmatch(version):
         hint += f" (without quotes, {version}0 is the number {version} in YAML: write version: '{version}0' for that)"

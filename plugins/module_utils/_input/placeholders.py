@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .similar import most_similar
 from .values import InputError
 
 NAMES = ("release", "shared", "venv", "site_packages")
@@ -77,10 +78,7 @@ def _placeholders(text: str) -> t.Iterator[t.Match[str]]:
 
 
 def _is_near(name: str) -> bool:
-    # Loaded for texts with names in braces only: Ansible compiles and imports anew in each run.
-    import difflib
-
-    return bool(difflib.get_close_matches(name.lower().replace("-", "_"), NAMES, 1, _NEAR))
+    return bool(most_similar(name, NAMES, _NEAR))
 
 
 def _is_place(text: str, found: t.Match[str]) -> bool:

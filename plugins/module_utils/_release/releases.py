@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._input.similar import most_similar
 from .._input.values import UnsafeNameError, check_name
 from .._system.trees import tree_size
 from .model import Layout, Manifest, is_release_id
@@ -37,11 +38,8 @@ def describe_others(root: str, name: str) -> str:
 
 def suggest(name: str, known: t.Sequence[str]) -> str:
     """Return the known names in words, and which of them was probably meant."""
-    # Loaded for errors only: Ansible compiles and imports anew in each run.
-    import difflib
-
-    near = difflib.get_close_matches(name, known, 1)
-    return f"there are: {', '.join(known) or 'none'}{f' (did you mean {near[0]}?)' if near else ''}"
+    near = most_similar(name, known)
+    return f"there are: {', '.join(known) or 'none'}{f' (did you mean {near}?)' if near else ''}"
 
 
 def _is_name(name: str) -> bool:

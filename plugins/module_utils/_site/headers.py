@@ -9,10 +9,10 @@ say. Where nothing sets them, a visitor can, and applications and libraries that
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing as t
 
+from .._input.similar import most_similar
 from .._input.values import InputError
 
 # The visitor's address.
@@ -135,8 +135,8 @@ def check_passed(names: t.Iterable[str]) -> tuple[str, ...]:
     """Return the headers that are passed on nevertheless; raise InputError for one that is never taken out."""
     for name in names:
         if name.lower() not in _BY_NAME:
-            near = difflib.get_close_matches(name.lower(), _BY_NAME, 1)
-            hint = f"did you mean '{_BY_NAME[near[0]]}'?" if near else "proxy_headers sets headers of your own"
+            near = most_similar(name, FAMILY)
+            hint = f"did you mean '{near}'?" if near else "proxy_headers sets headers of your own"
             raise InputError(f"pass_headers: '{name}' is none of the headers that are taken out; {hint}")
     return tuple(names)
 

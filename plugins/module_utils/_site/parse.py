@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 import typing as t
 import unicodedata
 from dataclasses import fields
 
+from .._input.similar import most_similar
 from .._input.values import (
     SITE,
     InputError,
@@ -818,8 +818,8 @@ def check_keys(values: t.Mapping[str, object], known: t.Collection[str], prefix:
     """Raise InputError when a key is not among the known ones, with the one that was probably meant."""
     for key in values:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known))}"
+            near = most_similar(str(key), known)
+            hint = f"did you mean '{near}'?" if near else f"known are {', '.join(sorted(known))}"
             raise InputError(f"{prefix}unknown key '{key}'; {hint}")
 
 
