@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = ROOT / "molecule" / "recipes"
 PAGE = ROOT / "docs" / "recipes.md"
 BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SOURCE = "https://git.example.com/{name}.git"
 # Variables of a vault, as the page names them; no output may have the values.
 VAULT = re.compile(r"{{ (vault_[a-z_]+) }}")
@@ -25,6 +26,16 @@ MARKER = "marker-r4m9tz"
 def recipes(page: str) -> list[dict[str, t.Any]]:
     """Return the applications of all blocks of a page, as they are written there."""
     return [app for block in BLOCK.findall(page) for app in yaml.safe_load(block)["flask_apps"]]
+
+
+def shown(part: str, page: str = "") -> str:
+    """Return the only command of the page that has a part in it, as it is written there."""
+    blocks = CONSOLE.findall(page or PAGE.read_text(encoding="utf-8"))
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith(("# ", "$ "))]
+    found: list[str] = [line[2:] for line in lines if part in line]
+    if len(found) != 1:
+        raise SystemExit(f"{PAGE}: one command must have '{part}' in it, not {len(found)}")
+    return found[0]
 
 
 def local(app: dict[str, t.Any]) -> dict[str, t.Any]:

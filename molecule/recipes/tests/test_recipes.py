@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -17,7 +18,7 @@ import pytest
 from testinfra.host import Host
 
 from tools.molecule.protocols import Eventually, ReleaseOf, Shell, Visit
-from tools.molecule.recipes import MARKER, applications
+from tools.molecule.recipes import MARKER, applications, shown
 
 SCENARIO = Path(__file__).parents[1]
 DEPLOY = SCENARIO.parents[1] / "playbooks" / "deploy.yml"
@@ -170,15 +171,13 @@ def test_sqlite_is_copied_while_it_is_written_and_brought_back(visit: Visit, sh:
         "c.execute('BEGIN IMMEDIATE'); c.execute(\"INSERT INTO notes VALUES ('open')\"); time.sleep(4)"
     )
     sh(f"cd /tmp && {{ setsid runuser -u notes -- python3 -c {shlex.quote(open_)} >/dev/null 2>&1 & }}; sleep 1")
-    sh(
-        "systemctl start \"$(systemctl list-units --all --plain --no-legend 'notes@*.timer-backup.timer' "
-        "| cut -d' ' -f1 | sed s/timer$/service/)\""
-    )
-    copy = sh("ls /srv/notes/shared/backup/*.db")
+    sh(shown("timer-backup.service"))
+    copy = sh("cd /srv/notes/shared && ls backup/*.db")
     sh("sleep 4")
     assert visit("notes.example.com", "/after", method="POST").text == "kept"
-    back = "import sqlite3, sys; a, b = map(sqlite3.connect, sys.argv[1:]); a.backup(b)"
-    sh(f"cd /srv/notes/shared && runuser -u notes -- python3 -c '{back}' {copy} instance/notes.db")
+    back, copies = re.subn(r"backup/[0-9_-]+\.db", copy, shown("a.backup(b)"))
+    assert copies == 1
+    sh(back)
     assert visit("notes.example.com").json == ["before"]
     assert visit("notes.example.com", "/later", method="POST").text == "kept"
 
