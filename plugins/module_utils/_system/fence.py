@@ -48,8 +48,12 @@ _NOISE = (
     "Press ^]",
 )
 
-# Directives that any fence has: nothing that is left may be waited for.
-_ALWAYS = ("KillMode=control-group", "KillSignal=SIGKILL", "TimeoutStopSec=10", "OOMPolicy=continue")
+# Directives that any fence has: nothing that is left may be waited for, and where the host has no memory left, the
+# kernel kills what runs here before anything that serves. A limit would refuse large applications that fit.
+_ALWAYS = (
+    *("KillMode=control-group", "KillSignal=SIGKILL", "TimeoutStopSec=10"),
+    *("OOMPolicy=continue", "OOMScoreAdjust=1000"),
+)
 
 
 class FenceError(CommandError):

@@ -40,6 +40,8 @@ def test_commands_run_one_after_the_other_in_one_unit(systemd_run: Path, tmp_pat
     assert {"--unit=flaskops-build-shop.service", "--property=User=shop", "--property=KillMode=control-group"} < {
         *words
     }
+    # Where memory runs out, what serves goes on.
+    assert "--property=OOMScoreAdjust=1000" in words
 
 
 def test_a_percent_sign_of_a_unit_file_is_passed_on_as_it_is_meant(systemd_run: Path) -> None:
