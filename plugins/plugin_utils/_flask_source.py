@@ -196,6 +196,11 @@ def _known_to_git(top: str) -> list[str] | None:
     return found
 
 
+def _finder(directory: str) -> t.Callable[[str], bool]:
+    """Return what tells whether a path is in a directory."""
+    return lambda path: os.path.lexists(os.path.join(directory, path))
+
+
 def _walk(top: str) -> list[str]:
     """Return the names of all files but those of caches and environments; a directory that cannot be read is an error.
 
@@ -208,7 +213,7 @@ def _walk(top: str) -> list[str]:
         check_length(place.split("/"), top)
         with os.scandir(os.path.join(top, place)) as entries:
             inner = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
-        if place and is_environment(inner):
+        if place and is_environment(inner, _finder(os.path.join(top, place))):
             continue
         for name, is_directory in inner.items():
             if not is_ignored(name):

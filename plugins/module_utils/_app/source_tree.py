@@ -65,9 +65,17 @@ def is_ignored(name: str) -> bool:
     return name in IGNORED or name.endswith((".pyc", ".pyo", ".egg-info"))
 
 
-def is_environment(names: t.Collection[str]) -> bool:
-    """Tell whether a directory with these names is an environment of Python's: a virtualenv, or one of conda."""
-    return ("pyvenv.cfg" in names and not {"bin", "Scripts"}.isdisjoint(names)) or {"conda-meta", "bin"} <= set(names)
+def is_environment(names: t.Collection[str], has: t.Callable[[str], bool]) -> bool:
+    """Tell whether a directory with these names is an environment of Python's: a virtualenv, or one of conda.
+
+    C(has) tells whether a path is in it.
+    """
+    programs = [name for name in ("bin", "Scripts") if name in names]
+    if not programs:
+        return False
+    # virtualenv before version 20 made no pyvenv.cfg.
+    is_old = any(has(f"{name}/activate_this.py") for name in programs) and not {"lib", "Lib"}.isdisjoint(names)
+    return "pyvenv.cfg" in names or is_old or {"conda-meta", "bin"} <= set(names)
 
 
 def without_litter(entries: t.Sequence[ArchiveEntry]) -> list[ArchiveEntry]:
@@ -171,8 +179,18 @@ def _cut(entries: list[ArchiveEntry], prefix: str) -> list[ArchiveEntry]:
 
 def _without_environments(entries: list[ArchiveEntry]) -> list[ArchiveEntry]:
     names = _names_by_directory(entries)
-    found = {place for place, inner in names.items() if is_environment(inner)}
+    found = {place for place, inner in names.items() if is_environment(inner, _finder(names, place))}
     return [entry for entry in entries if not _is_inside(entry.path, found)] if found else entries
+
+
+def _finder(names: t.Mapping[str, t.Collection[str]], place: str) -> t.Callable[[str], bool]:
+    """Return what tells whether a path is in a directory."""
+
+    def has(path: str) -> bool:
+        directory, name = posixpath.split(posixpath.join(place, path))
+        return name in names.get(directory, ())
+
+    return has
 
 
 def _names_by_directory(entries: t.Iterable[ArchiveEntry]) -> dict[str, set[str]]:

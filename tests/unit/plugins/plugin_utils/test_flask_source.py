@@ -245,6 +245,13 @@ def test_an_environment_by_another_name_is_left_out(tree: Path) -> None:
     assert not any("myprojectenv" in name for name in names(tree))
 
 
+def test_an_environment_of_an_old_virtualenv_is_left_out(tree: Path) -> None:
+    for name in ("env/bin/activate_this.py", "env/lib/python3.8/site.py", "tools/bin/activate", "tools/lib/a.py"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).touch()
+    assert names(tree) == ["run", "shop/__init__.py", "tools/bin/activate", "tools/lib/a.py"]
+
+
 def test_directories_that_are_too_deep_are_an_error_with_their_name(tmp_path: Path) -> None:
     (tmp_path / "web.py").touch()
     path = tmp_path

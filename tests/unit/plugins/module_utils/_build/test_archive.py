@@ -262,6 +262,12 @@ ENVIRONMENT = [
             ArchiveEntry("env/Scripts/python.exe", FILE),
         ],
         [
+            # Of virtualenv before version 20.
+            ArchiveEntry("web.py", FILE),
+            ArchiveEntry("env/bin/activate_this.py", FILE),
+            ArchiveEntry("env/lib/python3.8/site.py", FILE),
+        ],
+        [
             ArchiveEntry("web.py", FILE),
             ArchiveEntry("a/b/conda/conda-meta/history", FILE),
             ArchiveEntry("a/b/conda/bin/python", LINK, "/x"),
