@@ -11,9 +11,10 @@ import typing as t
 from .._input.tracebacks import split_chain
 
 # gunicorn's own check loads the application, but not the worker class; and it waits for ever. This one exits right
-# after the import: neither other threads nor functions registered with atexit are waited for.
+# after the import: neither other threads nor functions registered with atexit are waited for. An application that is
+# asynchronous can answer no request here, and would be found out by the health check, when its time is over.
 PROGRAM = """
-import faulthandler, os, sys, traceback
+import faulthandler, inspect, os, sys, traceback
 faulthandler.dump_traceback_later(float(sys.argv.pop(1)), exit=True)
 from gunicorn.app.wsgiapp import WSGIApplication
 
@@ -25,12 +26,22 @@ def leave(code):
             pass
     os._exit(code)
 
+def of_user(app):
+    for name, attribute in (("ProxyFix", "app"), ("_HostFrom", "_app"), ("_Files", "_app"), ("_Probe", "_app")):
+        if type(app).__name__ in (name, "_" + name):
+            app = getattr(app, attribute)
+    return app
+
 class Check(WSGIApplication):
     def load(self):
         try:
-            super().load()
+            app = of_user(super().load())
         except SystemExit:
             traceback.print_exc()
+            leave(1)
+        if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
+            kind = type(app).__name__
+            print(f"TypeError: this '{kind}' is an ASGI application, because it is asynchronous", file=sys.stderr)
             leave(1)
         leave(0)
 

@@ -219,6 +219,7 @@ def _of_words(place: AppPaths) -> dict[str, str]:
             else {}
         ),
         r"TypeError: app .* not callable: it is of type '\w+'$": f"name what is a WSGI application in app, or {_MADE}",
+        r"TypeError: this '\w+' is an ASGI application": _ASGI,
         r"TypeError: .*\(\) missing 1 required positional argument: 'send'": _ASGI,
         r"TypeError: .*\(\) missing \d required positional arguments: .*'receive',? and 'send'": _ASGI,
         r"^EOFError: EOF when reading a line$": (

@@ -16,6 +16,8 @@ from ansible_collections.flaskops.stack.plugins.module_utils._build.import_check
     explain_check,
     shorten_traceback,
 )
+from ansible_collections.flaskops.stack.plugins.module_utils._release.way_out import AppPaths, ways_out
+from ansible_collections.flaskops.stack.plugins.module_utils._service.wsgi import complete_wsgi, render_wsgi
 
 TRACEBACK = """
 Error while loading the application:
@@ -173,6 +175,7 @@ class WSGIApplication:
 
     def load(self):
         import app
+        return getattr(app, "application", None)
 
     def run(self):
         try:
@@ -220,3 +223,48 @@ def test_what_ends_at_its_import_is_not_loaded_and_says_why_at_once(tmp_path: Pa
     assert done.returncode == 1
     assert says in done.stderr
     assert time.monotonic() - began < 10
+
+
+def within(code: str) -> str:
+    """Return a module that makes what it has of an application, as wsgi.py of a release does."""
+    return (
+        f"{code}\nclass _Probe:\n    def __init__(self, app):\n        self._app = app\n    def __call__(self): pass\n"
+        "class _ProxyFix:\n    def __init__(self, app):\n        self.app = app\n    def __call__(self): pass\n"
+        "application = _ProxyFix(_Probe(made))\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("async def made(environ, start_response): pass", "function"),
+        ("class Quart:\n    async def __call__(self, scope, receive, send): pass\nmade = Quart()", "Quart"),
+        # It holds a Flask application, as that of connexion does.
+        ("class Connexion:\n    app = 1\n    async def __call__(self, *of): pass\nmade = Connexion()", "Connexion"),
+    ],
+)
+def test_an_asgi_application_is_not_loaded_and_waits_for_no_health_check(tmp_path: Path, code: str, name: str) -> None:
+    done = load(tmp_path, within(code))
+    assert (done.returncode, done.stderr.strip()) == (
+        1,
+        f"TypeError: this '{name}' is an ASGI application, because it is asynchronous",
+    )
+    shop = AppPaths("shop", "shop", "/srv/shop/releases", "/srv/shop/shared", (), "shop", "app")
+    assert [way.partition(",")[0] for way in ways_out(done.stderr, shop)] == ["this is an ASGI application"]
+
+
+def test_a_wsgi_application_is_loaded_whatever_it_holds(tmp_path: Path) -> None:
+    code = "async def view(): pass\nclass Flask:\n    app = _app = view\n    def __call__(self, environ, start): pass\n"
+    assert load(tmp_path, within(f"{code}made = Flask()")).returncode == 0
+
+
+@pytest.mark.parametrize("hops", [0, 1, 2])
+def test_the_application_is_found_within_what_a_release_puts_around_it(tmp_path: Path, hops: int) -> None:
+    text = complete_wsgi(render_wsgi("served:Quart()", hops, "X-Site" if hops else "", [("/up/", "up", "")]))
+    (tmp_path / "served.py").write_text("class Quart:\n    async def __call__(self, scope, receive, send): pass\n")
+    (tmp_path / "werkzeug/middleware").mkdir(parents=True)
+    (tmp_path / "werkzeug/middleware/proxy_fix.py").write_text(
+        "class ProxyFix:\n    def __init__(self, app, **hops):\n        self.app = app\n    def __call__(self): pass\n"
+    )
+    done = load(tmp_path, text)
+    assert (done.returncode, "is an ASGI application" in done.stderr) == (1, True), done.stderr
