@@ -102,15 +102,15 @@ if _is_known():
     _SHORTAGES = (_errno.EMFILE, _errno.ENFILE, _errno.ENOBUFS, _errno.ENOMEM)
 
     def _is_over(conn):
-        """Tell whether the client has said that it sends nothing after this request, and all of that was read.
+        """Tell whether all that the client has sent was read: to close is a reset otherwise, and cuts off the answer.
 
-        Others may have sent the next one, which to close would answer with a reset: what is on its way to them is lost
-        then. The client of a WebSocket sends until it has seen the last message.
+        The client of a WebSocket may send until it has seen the last message, which it would lose.
         """
         try:
-            headers = dict(conn.parser.mesg.headers)
-            if conn.parser.mesg.body.reader.length or headers.get("CONNECTION", "").lower() != "close":
+            upgrades = any(name == "UPGRADE" for name, _value in conn.parser.mesg.headers)
+            if upgrades or conn.parser.mesg.body.reader.length:
                 return False
+            # It may have sent the next request already.
             return not conn.sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
         except BlockingIOError:
             return True
