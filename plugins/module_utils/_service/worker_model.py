@@ -456,7 +456,7 @@ if _is_known():
             try:
                 # When data has arrived already, gunicorn need not poll for it.
                 conn.data_ready = conn.data_ready or bool(conn.sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT))
-            except (OSError, ValueError):
+            except OSError:
                 pass
             try:
                 again = self.handle(conn)

@@ -274,6 +274,33 @@ def test_a_request_that_is_there_is_not_waited_for(
     assert seen == [True]
 
 
+def test_a_connection_with_tls_is_closed_as_gunicorn_does_it(
+    begin: t.Callable[..., t.Any], visit: t.Callable[[], socket.socket]
+) -> None:
+    class Encrypted:
+        """As ssl.SSLSocket, which cannot look at what has arrived."""
+
+        def __init__(self, sock: socket.socket) -> None:
+            self._sock = sock
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._sock, name)
+
+        def recv(self, _size: int, flags: int = 0) -> bytes:
+            raise ValueError(flags)
+
+    seen: list[t.Any] = []
+
+    def answer(conn: t.Any) -> None:
+        conn.sock = Encrypted(conn.sock)
+        seen.append(conn)
+
+    worker = begin(answer)
+    assert is_ended(visit())
+    wait_for(lambda: worker.nr_conns == 0)
+    assert (worker.alive, seen[0].closed) == (True, [True])
+
+
 @pytest.mark.parametrize(("threads", "connections", "accepted"), [(4, 1000, 4), (1, 1000, 1), (4, 2, 2)])
 def test_a_worker_accepts_what_it_has_a_thread_for(
     begin: t.Callable[..., t.Any],
@@ -474,9 +501,9 @@ def test_those_that_come_with_a_request_that_waits_for_long_are_handed_over_befo
     worker = begin(lambda _conn: go.wait(10) and False)
     names = type(worker).set_accept_enabled.__globals__
     names["_Watch"] = type("Waiting", (Watch,), {"seconds": waited})
-    first = visit()
-    wait_for(lambda: worker.nr_conns == 1)
+    wait_for(lambda: worker._lead)
     taken_from = worker._lead
+    first = visit()
     wait_for(lambda: worker._lead not in (None, taken_from) and worker._turn.locked())
     assert worker._handovers == handovers
     go.set()
