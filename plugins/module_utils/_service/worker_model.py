@@ -71,7 +71,7 @@ if not _os.environ.get("WEB_CONCURRENCY", "").strip("0").isdigit():
 _MODEL = '''
 # Each thread of a worker accepts connections, answers and closes by itself.
 def _is_known():
-    """Tell whether this gunicorn has all that is used here, as 27 has."""
+    """Tell whether this gunicorn has all that is used here, as 27.0.1 has."""
     from gunicorn.workers import gthread
 
     own = ("enqueue_req", "finish_request", "handle", "set_accept_enabled", "wait_for_and_dispatch_events")
