@@ -92,7 +92,7 @@ def link_shared(layout: Layout, paths: t.Sequence[str], app: str, owner: Owner) 
             os.close(directory)
         if os.path.lexists(aside):
             _seed(aside, os.path.join(layout.shared, path), owner)
-            found[path] = compare_shipped(aside, os.path.join(layout.shared, path))
+            found[path] = compare_shipped(aside, layout.shared, path)
             remove_tree(aside)
     return found
 

@@ -33,12 +33,12 @@ class Shipped(t.NamedTuple):
     names: tuple[str, ...] = ()
 
 
-def compare_shipped(shipped: str, shared: str) -> Shipped:
-    """Compare the files below C(shipped), which are root's, with those of the same names below C(shared)."""
+def compare_shipped(shipped: str, shared: str, path: str) -> Shipped:
+    """Compare the files below C(shipped), which are root's, with those of the same names in C(path) below C(shared)."""
     comparison = _Comparison()
     for place in walk(shipped, complete=False):
         inside = place.path[len(shipped) + 1 :]
-        there = _open(shared, inside)
+        there = _open(shared, os.path.join(path, inside))
         try:
             for name in place.others:
                 if comparison.files < _MOST_FILES and name not in _KEEPERS:
@@ -84,7 +84,7 @@ class _Comparison:
         if stat.S_ISLNK(ours.st_mode):
             target = os.readlink(name, dir_fd=directory)
             self._hash.update(target.encode(errors="surrogateescape"))
-            return alike and os.readlink(name, dir_fd=there) == target
+            return alike and _target(name, there) == target
         alike = alike and theirs is not None and theirs.st_size == ours.st_size
         if self._bytes + ours.st_size > _MOST_BYTES:
             return alike
@@ -114,6 +114,14 @@ def _status(name: str, there: int | None) -> os.stat_result | None:
         return os.stat(name, dir_fd=there, follow_symlinks=False)
     except FileNotFoundError:
         return None
+
+
+def _target(name: str, there: int | None) -> str:
+    """Return where a link leads; an empty text where the application has put something else meanwhile."""
+    try:
+        return os.readlink(name, dir_fd=there)
+    except OSError:
+        return ""
 
 
 def _reading(name: str, there: int | None) -> t.BinaryIO | None:

@@ -35,7 +35,7 @@ def both(ships: Path, path: str, ours: str, theirs: str | None) -> None:
 
 
 def compared(ships: Path) -> subject.Shipped:
-    return compare_shipped(str(ships), str(ships.parent / "shared"))
+    return compare_shipped(str(ships), str(ships.parent), "shared")
 
 
 def warned(ships: Path, before: dict[str, str] | None = None) -> list[str]:
@@ -95,6 +95,27 @@ def test_no_link_and_no_fifo_is_opened(ships: Path) -> None:
     (ships.parent / "shared/link").symlink_to(secret / "a.css")
     os.mkfifo(ships.parent / "shared/fifo")
     assert compared(ships)[1:3] == (2, 1)
+
+
+def test_no_link_on_the_way_to_the_shared_directory_is_followed(ships: Path) -> None:
+    """The parents of C(data/uploads) belong to the application's user as well."""
+    both(ships, "a.css", "new", "new")
+    (ships.parent / "data").symlink_to(ships.parent)
+    assert compare_shipped(str(ships), str(ships.parent), "data/shared")[1:3] == (0, 1)
+
+
+def test_a_file_in_the_place_of_a_link_that_the_source_ships_differs(
+    ships: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the application has put it there a moment ago."""
+    (ships / "link").symlink_to("css")
+    (ships.parent / "shared/link").symlink_to("css")
+    before = os.lstat(ships.parent / "shared/link")
+    (ships.parent / "shared/link").unlink()
+    (ships.parent / "shared/link").write_text("css")
+    assert compared(ships)[1:] == (1, 0, ("link",))
+    monkeypatch.setattr(subject, "_status", lambda *_: before)
+    assert compared(ships)[1:] == (1, 0, ("link",))
 
 
 def test_links_that_the_source_ships_are_compared_and_not_followed(ships: Path) -> None:
