@@ -20,13 +20,14 @@ class _UnknownError(ValueError):
 def names_of(pattern: str) -> frozenset[str] | None:
     """Return the names for which C(~^...$) stands, None when there are many or they cannot be told."""
     text = pattern[1:].lower()
-    if not (text.startswith("^") and text.endswith("$")):
+    # Each of several expressions has only one of the two marks.
+    if not (text.startswith("^") and text.endswith("$")) or _has_choice(text):
         return None
     reader = _Reader(text[1:-1])
     try:
         found = reader.alternatives()
         return None if reader.rest else frozenset(found)
-    except _UnknownError:
+    except (_UnknownError, RecursionError):
         return None
 
 

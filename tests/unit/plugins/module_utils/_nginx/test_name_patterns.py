@@ -36,6 +36,9 @@ def test_a_few_names_are_listed(pattern: str, names: str) -> None:
         *("~a.test", "~^a.test", "~a.test$", "~^a.test$", "~^$*$", "~^a*$", "~^a+$", "~^a{2}$", "~^??$"),
         *(r"~^\d\.test$", "~^[a-z]$", "~^[^a]$", "~^[a$", "~^(a$", "~^a)$", "~^(?=a)$", "~^a$|^b$", "~^a\\$"),
         "~^[abcd][abcd][abcd][abcd]$",
+        # Whatever begins with the first, or ends with the last.
+        r"~^a\.test|www\.a\.test$",
+        f"~^{'(' * 5000}a{')' * 5000}$",
     ],
 )
 def test_what_may_be_any_name_is_not_listed(pattern: str) -> None:
