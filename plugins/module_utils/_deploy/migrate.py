@@ -42,10 +42,16 @@ def explain_migrated_meanwhile(layout: Layout, manifest: Manifest, seen: str) ->
     """
     if not is_due(layout, manifest) or migrated_key(layout.name) == seen:
         return ""
+    release = migrated_release(layout.name)
+    # These forget the migration.
+    other = (
+        f"migrated the database for release {release}"
+        if release
+        else "run a rollback hook, or removed the application,"
+    )
     return (
-        f"another run has migrated the database for release {migrated_release(layout.name) or 'that is not known'} "
-        "since this one began, and may be about to deploy it. No hook was run here, and no release was started. Wait "
-        "until that run has ended, see with status.yml what the hosts serve, and run again"
+        f"another run has {other} since this one began, and may not have ended. No hook was run here, and no release "
+        "was started. Wait until that run has ended, see with status.yml what the hosts serve, and run again"
     )
 
 

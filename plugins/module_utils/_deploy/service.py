@@ -127,17 +127,16 @@ class Services:
     def _explain_overtaken(self, deployment: Deployment, migrated: bool) -> str:
         """Return why the live release, which another run deployed meanwhile, is not replaced; empty when none did."""
         name, current = deployment.service.name, deployment.observed.current or ""
-        expected = self._options.expected.get(name, current)
-        if current in (expected, deployment.service.wanted.release):
+        expected, wanted = self._options.expected.get(name, current), deployment.service.wanted.release
+        if current in (expected, wanted):
             return ""
         by = next((entry.get("by") for entry in reversed(read_history(name)) if entry.get("release") == current), None)
-        wanted = deployment.service.wanted.release
         left = f"{current} was left as it is" if current else "Nothing was started here"
+        database = f", but hooks.migrate of release {wanted} has run: the database is migrated for that"
         return (
             f"{current or 'no release'} serves here, and {expected or 'none'} served when this run began: another run "
-            f"({by or 'by an unknown user'}) deployed meanwhile. {left}"
-            f"{f', but hooks.migrate of release {wanted} has run: the database is migrated for that' * migrated}. See "
-            "with status.yml what the hosts serve, and run one of the two again"
+            f"({by or 'by an unknown user'}) deployed meanwhile. {left}{database if migrated else ''}. See with "
+            "status.yml what the hosts serve, and run one of the two again"
         )
 
     def due_migrations(self) -> list[dict[str, str]]:

@@ -525,6 +525,18 @@ def test_a_migration_is_not_run_after_one_of_another_run_that_has_yet_to_deploy(
     assert [line.split()[-1] for line in hooks_run(world)] == [V2]
 
 
+def test_a_migration_is_not_run_after_another_run_has_migrated_down(world: World) -> None:
+    for release in (V2, V3):
+        world.build(release, hooks={"migrate": [f"true {release}"]})
+    world.deploy(V1)
+    assert world.services({"release": world.layout.release(V2)}).migrate({"shop": ""})["unmigrated"] == {}
+    second = world.services({"release": world.layout.release(V3)})
+    seen = {one["name"]: one["seen"] for one in second.due_migrations()}
+    _migration.forget_migration("shop")
+    refused = second.migrate(seen)["unmigrated"]["shop"]
+    assert refused.startswith("another run has run a rollback hook, or removed the application, since this one")
+
+
 def test_two_runs_may_migrate_for_the_same_release(world: World) -> None:
     world.build(V2, hooks={"migrate": ["true up"]})
     world.deploy(V1)
