@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import typing as t
 from contextlib import suppress
 
 from .._app.projects import is_requirements_file
@@ -31,12 +32,12 @@ def explain_other_requirements(said: str, path: str, own: str) -> str:
     found = _MODULE.findall(said)
     if not found or found[-1] == own:
         return ""
-    wanted = normalised(found[-1])
-    for name, lines in _missing_lines(path):
+    wanted, missing = normalised(found[-1]), _missing_lines(path)
+    for name, lines in missing:
         exact = [one for one in lines if _is_of(wanted, one)]
         if exact:
             return _explain(name, exact)
-    for name, lines in _missing_lines(path):
+    for name, lines in missing:
         # What holds under a condition is not missing when that does not.
         likely = [one for one, line in lines.items() if ";" not in line]
         if likely and not _FOR_OTHERS.search(name):
@@ -54,7 +55,9 @@ def _explain(name: str, missing: list[str]) -> str:
 
 def _missing_lines(path: str) -> list[tuple[str, dict[str, str]]]:
     """Return the files, each with the distributions that it names and the virtualenv lacks, and their lines."""
-    return [(name, missing) for name in _files(path) if (missing := _missing(path, name))]
+    present = installed(os.path.join(path, "venv"))
+    found = [(name, _missing(path, name, present)) for name in _files(path)]
+    return [(name, lines) for name, lines in found if lines]
 
 
 def _files(path: str) -> list[str]:
@@ -63,11 +66,10 @@ def _files(path: str) -> list[str]:
     return []
 
 
-def _missing(path: str, name: str) -> dict[str, str]:
+def _missing(path: str, name: str, present: t.Container[str]) -> dict[str, str]:
     text = ""
     with suppress(OSError):
         text = decode(read_below(os.path.join(path, "app"), name, _LARGEST) or b"")
-    present = installed(os.path.join(path, "venv"))
     named = {distribution_of(line.text): line.text for line in lines_of(text)}
     return {one: line for one, line in named.items() if one and one not in present}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-# How alike two words have to be, from 0 to 1: those of an error that nothing depends on.
+# How alike two words have to be, from 0 to 1, for a hint in an error.
 ALIKE = 0.6
 
 

@@ -51,9 +51,10 @@ def _outside(top: str, path: str, name: str, directory: int) -> str:
     try:
         target = os.readlink(name, dir_fd=directory)
         place = posixpath.normpath(posixpath.join(path, target))
+        # One of root's that leads to nothing may lead to a disk that is not mounted.
         made_by = os.stat(name, dir_fd=directory, follow_symlinks=False).st_uid
         is_data = made_by == 0 or os.stat(place).st_uid != 0
     except OSError:
-        # No link, one that leads to nothing, or a name that is gone meanwhile.
+        # No link, one of the application's that leads to nothing, or a name that is gone meanwhile.
         return ""
     return place if is_data and not f"{place}/".startswith(f"{top}/") else ""
