@@ -242,10 +242,21 @@ def test_a_target_that_no_host_has_is_no_success(tmp_path: Path, playbook: str, 
     done = run_here(playbook, tmp_path, "a", "b", target=target, app="shop", maintenance="on")
     assert done.returncode != 0
     said = target if isinstance(target, str) else "c,d"
-    assert f"no host of the inventory matches -e target={said}" in " ".join((done.stdout + done.stderr).split())
+    assert f"no host of the inventory matches -e target={said}: " in " ".join((done.stdout + done.stderr).split())
 
 
-def run_here(playbook: str, directory: Path, *hosts: str, **variables: object) -> subprocess.CompletedProcess[str]:
+@pytest.mark.parametrize("playbook", ["site", "status"])
+@pytest.mark.parametrize("target", ["a", "a,b"])
+def test_a_limit_that_leaves_none_of_the_target_is_no_success(tmp_path: Path, playbook: str, target: str) -> None:
+    done = run_here(playbook, tmp_path, "a", "b", "c", limit="c", target=target)
+    assert done.returncode != 0
+    said = " ".join((done.stdout + done.stderr).split())
+    assert f"no host of the inventory matches -e target={target} and --limit c: " in said
+
+
+def run_here(
+    playbook: str, directory: Path, *hosts: str, limit: str = "", **variables: object
+) -> subprocess.CompletedProcess[str]:
     """Run a playbook on this machine, which it has to leave alone."""
     given = directory / "variables.json"
     given.write_text(json.dumps(variables), encoding="utf-8")
@@ -260,6 +271,7 @@ def run_here(playbook: str, directory: Path, *hosts: str, **variables: object) -
             "local",
             "--extra-vars",
             f"@{given}",
+            *(["--limit", limit] if limit else []),
         ],
         capture_output=True,
         check=False,
