@@ -33,7 +33,7 @@ class RunOnceLock:
         os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        self.outcomes = _parse(os.pread(self._descriptor, 1 << 20, 0))
+        self.outcomes = _parse(os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0))
         return self
 
     def finish(self, key: str, outcome: dict[str, t.Any]) -> None:

@@ -38,6 +38,13 @@ def test_a_role_that_is_used_once_for_each_application_leaves_the_releases_of_al
     assert fact("web2", ["wiki"], built("wiki 1")) == ["wiki 1"]
 
 
+def test_the_releases_of_many_applications_are_kept() -> None:
+    """What is known of one takes a kilobyte or two."""
+    names = [f"app{number}" for number in range(600)]
+    fact("web1", names, built(*(f"{name} {'x' * 2000}" for name in names)))
+    assert len(fact("web1", ["shop"], built("shop 1"))) == 601
+
+
 def test_the_last_build_of_an_application_counts() -> None:
     fact("web1", ["shop", "blog"], built("shop 1", "blog 1"))
     assert fact("web1", ["shop"], built("shop 2")) == ["blog 1", "shop 2"]
