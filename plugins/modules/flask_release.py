@@ -291,7 +291,7 @@ options:
             file, or V(instance), which is Flask's instance folder. They are in C(<root>/<name>/shared) and belong to
             the user of the application. When not set, V(instance).
           - What the source has in such a directory is copied there once, when the shared directory is empty. Later
-            changes of these files are told by a warning, and never overwrite data.
+            changes of these files never overwrite data, and a warning names the files.
           - A name that looks like a file's, such as V(app.db), is refused. Write V(app.db/) when it is a directory.
         type: list
         elements: str
