@@ -255,7 +255,7 @@ def test_a_limit_that_leaves_none_of_the_target_is_no_success(tmp_path: Path, pl
 
 
 def run_here(
-    playbook: str, directory: Path, *hosts: str, limit: str = "", **variables: object
+    playbook: str, directory: Path, *hosts: str, limit: object = "", **variables: object
 ) -> subprocess.CompletedProcess[str]:
     """Run a playbook on this machine, which it has to leave alone."""
     given = directory / "variables.json"
@@ -271,7 +271,7 @@ def run_here(
             "local",
             "--extra-vars",
             f"@{given}",
-            *(["--limit", limit] if limit else []),
+            *(["--limit", str(limit)] if limit else []),
         ],
         capture_output=True,
         check=False,
