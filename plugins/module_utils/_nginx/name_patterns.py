@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-# As many names as nobody writes out; an expression for more is none for a few names.
+# Nobody lists more names than these in an expression: one that has more stands for a whole domain.
 _MOST = 64
 _GROUP = re.compile(r"\?(?::|p?<\w+>)")
 _TAIL = re.compile(r"((?:\\\.|\[\.\]|[a-z0-9-])+)\$$")

@@ -12,7 +12,7 @@ leader, accepts, answers and closes by itself, and goes on with the next connect
 with Python's lock, which costs a quick request more than the application takes for it. Another thread leads when a
 request takes long, and with each request while they wait for something: a database, or the processor of a busy host. So
 a worker accepts only what it has a thread for. While its threads compute, it leaves connections to other workers for a
-moment: they would take turns on one processor. So it does while it, or the host, has no descriptor for one.
+moment: they would take turns on one processor. It does the same while it, or the host, has no descriptor for one.
 
 **Answers.** gunicorn sends the head of an answer and its body one after the other, and nginx wakes for each. Here both
 go together when the body is short. The settings that each request asks for are looked up once.
@@ -200,7 +200,7 @@ if _is_known():
 
         @property
         def daemon(self):
-            """Tell whether the process ends without waiting for it; asked when it starts, then for others."""
+            """Tell whether the process ends without it: Python asks that, and then each thread that it starts."""
             return not self.serves
 
         def run(self):
