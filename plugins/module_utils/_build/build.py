@@ -273,10 +273,10 @@ def _build_contents(plan: BuildPlan, owner: Owner, starts_next: bool) -> None:
 
 
 def _link_shared(plan: BuildPlan, app: str, owner: Owner, identical: Manifest | None) -> t.Mapping[str, str]:
-    """Link the shared directories; return the digests of what the source ships there, whose changes become warnings."""
+    """Link the shared directories, warn of shipped files that differ there, and return the digests of those files."""
     found = link_shared(plan.layout, plan.app.shared, app, owner)
     if identical:
-        # What it shipped was moved away when that was built.
+        # The shipped files were moved away when that release was built, so its digests hold.
         return shipped_by(identical)
     plan.warnings.extend(stale_warnings(found, shipped_by(_newest_before(plan)), plan.layout.shared))
     return {path: shipped.digest for path, shipped in found.items()}

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find the modules of an installed application that may make its Flask object. Private to flaskops.stack.
 
-Flask names the instance folder of what is in a virtualenv by the module that makes the object, and C(app) may name
-another one, which imports that.
+In a virtualenv, Flask names the instance folder after the module that creates the Flask object. C(app) may name
+another module, which imports that one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def flask_modules(path: str, source: t.Mapping[str, str]) -> list[str]:
         name = info[: -len(".dist-info")].rpartition("-")[0]
         packages = os.path.dirname(place)
         if normalised(name) == wanted or _is_of_source(packages, info, os.path.join(path, "app")):
-            # What a build has left in place of the list helps nobody, and stops no release.
+            # A list of files that cannot be read is not worth a failed build.
             with suppress(OSError):
                 found.update(_modules(packages, files_of(packages, name) or []))
     return sorted(found)

@@ -14,7 +14,7 @@ _ASKED_GIT = re.compile(
     r"No such file or directory: '(?:/usr/bin/)?git'|git: (?:command )?not found|fatal: not a git repository"
 )
 
-# What Python's own headers no longer have, as gcc and clang say it of a package in C, and PyO3 of one in Rust.
+# How gcc, clang and PyO3 say that a package uses a part of Python's C interface that this Python does not have.
 _OLD_PACKAGE = re.compile(
     r"\berror: [^\n]*['\u2018](?:struct )?_?Py[A-Z_]\w+['\u2019]|fatal error: longintrepr\.h"
     r"|is newer than PyO3's maximum supported version"

@@ -19,7 +19,7 @@ from .fetch import package_files
 _MODULE = re.compile(r"^ModuleNotFoundError: No module named '(?P<top>\w+)[\w.]*'$", re.MULTILINE)
 # Files for others than the application are named only when they have the module.
 _FOR_OTHERS = re.compile(r"dev|test|doc|lint|ci\b|build", re.IGNORECASE)
-# What names of distributions have around that of their module.
+# What the name of a distribution often has before or after the name of its module.
 _AROUND = re.compile(r"^(?:python|py)-?|-(?:python|py|binary)$|\d+$")
 _NAMED, _LARGEST = 3, 2**20
 
@@ -38,7 +38,7 @@ def explain_other_requirements(said: str, path: str, own: str) -> str:
         if exact:
             return _explain(name, exact)
     for name, lines in missing:
-        # What holds under a condition is not missing when that does not.
+        # A requirement with a condition may rightly not be installed.
         likely = [one for one, line in lines.items() if ";" not in line]
         if likely and not _FOR_OTHERS.search(name):
             return _explain(name, likely)

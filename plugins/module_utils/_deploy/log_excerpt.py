@@ -20,7 +20,7 @@ _NOISE = re.compile(
 _TROUBLE = re.compile(
     r"\[(?:ERROR|CRITICAL)\]|^Traceback |^\s*\w*(?:Error|Exception)\b|^Error: |: Failed |: No such file"
 )
-# What gunicorn's master says of a worker that has ended: the worker's own words, if it had any, are above.
+# How gunicorn's master reports that a worker has ended; what the worker itself has logged is above that.
 _AFTERMATH = re.compile(r"\[ERROR\] (?:Worker \(pid:\d+\) |Shutting down: Master|Reason: )")
 _USUAL = re.compile(r"\[\d{4}-\d\d-\d\d [^\]]*\] \[\d+\] \[INFO\]")
 # The first lines of messages of gunicorn and systemd; lines in between continue the message before.

@@ -65,7 +65,7 @@ class Master:
 
     @property
     def suspended(self) -> bool:
-        """Tell whether it takes no signal until somebody lets it go on."""
+        """Tell whether it is stopped, by SIGSTOP or a debugger, and takes no signal until SIGCONT."""
         return self._signals().suspended
 
     def reload(self, timeout: float, idle_timeout: float | None = None) -> ReloadResult:
@@ -73,7 +73,7 @@ class Master:
 
         nginx starts new workers only after it has read the configuration, opened its logs and bound its sockets, and
         only then tells the old ones to end; until both were seen nothing is proved. A load that another program has
-        asked for is waited for first, for C(idle_timeout) or as long, so that what the log says is said of ours.
+        asked for is waited for first, for C(idle_timeout) seconds (C(timeout) when None), so that the log is of ours.
         """
         self.present_workers()
         self._wait_until_idle(timeout if idle_timeout is None else idle_timeout)
